@@ -1,0 +1,2 @@
+//! The infomark command line.
+fn main() {}

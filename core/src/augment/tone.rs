@@ -1,0 +1,124 @@
+//! Brightness, contrast and gamma.
+
+use super::AugmentError;
+use crate::{Plane, PlaneMut, Real};
+
+/// A change of brightness, contrast and gamma of an image with pixels in `[0, 1]`.
+///
+/// In this order: `v * brightness`, cut to `[0, 1]`; the blend
+/// `contrast * v + (1 - contrast) * mean` with the mean of the brightened image, cut to `[0, 1]`;
+/// `v^gamma`. Factors of 1 change nothing, to the bit. Brightness and contrast are those of
+/// torchvision's `adjust_brightness` and `adjust_contrast` on a grey image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tone<T> {
+    /// Factor of the intensity, at least 0.
+    pub brightness: T,
+    /// Factor of the distance from the mean, at least 0.
+    pub contrast: T,
+    /// Exponent, above 0: below 1 brightens.
+    pub gamma: T,
+}
+
+impl<T: Real> Default for Tone<T> {
+    fn default() -> Self {
+        Self::identity()
+    }
+}
+
+impl<T: Real> Tone<T> {
+    /// The tone that changes nothing.
+    pub fn identity() -> Self {
+        Self {
+            brightness: T::one(),
+            contrast: T::one(),
+            gamma: T::one(),
+        }
+    }
+
+    fn check(&self) -> Result<(), AugmentError> {
+        let zero = T::zero();
+        for (name, value, good, least) in [
+            (
+                "brightness",
+                self.brightness,
+                self.brightness >= zero,
+                "at least 0",
+            ),
+            (
+                "contrast",
+                self.contrast,
+                self.contrast >= zero,
+                "at least 0",
+            ),
+            ("gamma", self.gamma, self.gamma > zero, "above 0"),
+        ] {
+            if !(value.is_finite() && good) {
+                return Err(AugmentError::Factor {
+                    name,
+                    value: value.as_f64(),
+                    least,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the changed image into `dst`. Pixels outside `[0, 1]` are cut to it, NaN counts as 0.
+    ///
+    /// # Errors
+    /// When the sizes differ, or a factor is unusable (see the fields).
+    pub fn apply(&self, src: Plane<'_, T>, mut dst: PlaneMut<'_, T>) -> Result<(), AugmentError> {
+        self.check()?;
+        if (dst.width(), dst.height()) != (src.width(), src.height()) {
+            return Err(AugmentError::Size {
+                width: src.width(),
+                height: src.height(),
+                out_width: dst.width(),
+                out_height: dst.height(),
+            });
+        }
+        for (y, row) in src.rows().enumerate() {
+            dst.row_mut(y).copy_from_slice(row);
+        }
+        self.change(dst);
+        Ok(())
+    }
+
+    /// Changes an image where it lies; otherwise as [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// When a factor is unusable.
+    pub fn apply_in_place(&self, image: PlaneMut<'_, T>) -> Result<(), AugmentError> {
+        self.check()?;
+        self.change(image);
+        Ok(())
+    }
+
+    fn change(&self, mut image: PlaneMut<'_, T>) {
+        let (zero, one) = (T::zero(), T::one());
+        if image.is_empty() {
+            return;
+        }
+        let mut sum = 0.0;
+        for y in 0..image.height() {
+            for v in image.row_mut(y) {
+                *v = (*v * self.brightness).max(zero).min(one);
+                sum += v.as_f64();
+            }
+        }
+        let mean = T::from_f64(sum / (image.width() as f64 * image.height() as f64));
+        let base = (one - self.contrast) * mean;
+        for y in 0..image.height() {
+            for v in image.row_mut(y) {
+                *v = (*v * self.contrast + base).max(zero).min(one);
+            }
+        }
+        if self.gamma != one {
+            for y in 0..image.height() {
+                for v in image.row_mut(y) {
+                    *v = v.pow(self.gamma);
+                }
+            }
+        }
+    }
+}

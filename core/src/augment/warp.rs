@@ -1,0 +1,162 @@
+//! Rotated, scaled and shifted views.
+
+use super::AugmentError;
+use crate::{Plane, PlaneMut, Point, Real};
+
+/// A view of an image: where each of its pixels lies in the source.
+///
+/// `source = centre + scale * R * (view - middle)`, where `middle` is the centre of the view,
+/// `((width - 1) / 2, (height - 1) / 2)`, and `R` turns by the angle from x to y: clockwise on
+/// screen. One map moves pixels ([`pull`](Self::pull)) and points ([`push`](Self::push)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Warp<T> {
+    centre: Point<T>,
+    middle: Point<T>,
+    /// Scale times cosine and sine of the angle.
+    turn: Point<T>,
+    inverse: Point<T>,
+    width: usize,
+    height: usize,
+}
+
+impl<T: Real> Warp<T> {
+    /// A view of `width` by `height` pixels around `centre` of the source.
+    ///
+    /// `scale` is the number of source pixels for each pixel of the view: above 1 the view shows
+    /// more and is smaller; a negative one turns it by half a turn.
+    ///
+    /// # Errors
+    /// When a side or the scale is 0, or a number is not finite.
+    pub fn new(
+        centre: Point<T>,
+        rotation_rad: T,
+        scale: T,
+        width: usize,
+        height: usize,
+    ) -> Result<Self, AugmentError> {
+        let half = T::from_f64(0.5);
+        let (sin, cos) = (rotation_rad.sin(), rotation_rad.cos());
+        let warp = Self {
+            centre,
+            middle: Point::new(
+                T::from_usize(width.saturating_sub(1)) * half,
+                T::from_usize(height.saturating_sub(1)) * half,
+            ),
+            turn: Point::new(scale * cos, scale * sin),
+            inverse: Point::new(cos / scale, sin / scale),
+            width,
+            height,
+        };
+        let finite = centre.is_finite() && warp.turn.is_finite() && warp.inverse.is_finite();
+        if finite && width > 0 && height > 0 {
+            Ok(warp)
+        } else {
+            Err(AugmentError::Warp {
+                width,
+                height,
+                scale: scale.as_f64(),
+            })
+        }
+    }
+
+    /// Width of the view in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height of the view in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Where a point of the view lies in the source; also for points outside the view.
+    #[inline]
+    pub fn pull(&self, view: Point<T>) -> Point<T> {
+        let (x, y) = (view.x - self.middle.x, view.y - self.middle.y);
+        Point::new(
+            self.centre.x + (x * self.turn.x - y * self.turn.y),
+            self.centre.y + (x * self.turn.y + y * self.turn.x),
+        )
+    }
+
+    /// Where a point of the source lies in the view; `None` when it lies on none of its pixels,
+    /// that is outside `-0.5 <= x < width - 0.5` or the same for y, or is not finite.
+    pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
+        let (x, y) = (source.x - self.centre.x, source.y - self.centre.y);
+        let view = Point::new(
+            self.middle.x + (x * self.inverse.x + y * self.inverse.y),
+            self.middle.y + (y * self.inverse.x - x * self.inverse.y),
+        );
+        let half = T::from_f64(0.5);
+        let inside = |v: T, size: usize| v >= -half && v < T::from_usize(size) - half;
+        (inside(view.x, self.width) && inside(view.y, self.height)).then_some(view)
+    }
+
+    /// Fills the view, linear between the four source pixels around each place.
+    ///
+    /// Places on the outer half of a border pixel take the border pixel's value; places on no
+    /// pixel of the source take `border`. Nothing is smoothed before a view that is scaled down.
+    ///
+    /// # Errors
+    /// When `dst` has another size than the view, or the source is empty.
+    pub fn resample(
+        &self,
+        src: Plane<'_, T>,
+        mut dst: PlaneMut<'_, T>,
+        border: T,
+    ) -> Result<(), AugmentError> {
+        if (dst.width(), dst.height()) != (self.width, self.height) {
+            return Err(AugmentError::Size {
+                width: self.width,
+                height: self.height,
+                out_width: dst.width(),
+                out_height: dst.height(),
+            });
+        }
+        if src.is_empty() {
+            return Err(AugmentError::Empty);
+        }
+        for y in 0..self.height {
+            for (x, value) in dst.row_mut(y).iter_mut().enumerate() {
+                let at = self.pull(Point::new(T::from_usize(x), T::from_usize(y)));
+                *value = bilinear(src, at).unwrap_or(border);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value at a place, linear between pixels; `None` on no pixel.
+#[inline]
+fn bilinear<T: Real>(src: Plane<'_, T>, at: Point<T>) -> Option<T> {
+    let (left, right, part_x) = neighbours(at.x, src.width())?;
+    let (top, bottom, part_y) = neighbours(at.y, src.height())?;
+    let (top, bottom) = (src.row(top), src.row(bottom));
+    let above = mix(top[left], top[right], part_x);
+    let below = mix(bottom[left], bottom[right], part_x);
+    Some(mix(above, below, part_y))
+}
+
+#[inline]
+pub(crate) fn mix<T: Real>(a: T, b: T, part: T) -> T {
+    a + (b - a) * part
+}
+
+/// The pixels on both sides of a coordinate and the way from the first to the second.
+#[inline]
+fn neighbours<T: Real>(v: T, size: usize) -> Option<(usize, usize, T)> {
+    let half = T::from_f64(0.5);
+    let last = T::from_usize(size - 1);
+    if !(v >= -half && v < last + half) {
+        return None;
+    }
+    Some(clamped_neighbours(v, size))
+}
+
+/// As [`neighbours`], with places outside moved to the border.
+#[inline]
+pub(crate) fn clamped_neighbours<T: Real>(v: T, size: usize) -> (usize, usize, T) {
+    let v = v.max(T::zero()).min(T::from_usize(size - 1));
+    let low = v.floor_to_i64() as usize;
+    (low, (low + 1).min(size - 1), v - T::from_usize(low))
+}

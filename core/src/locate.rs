@@ -1,0 +1,293 @@
+//! Finding a feature in an image.
+
+use crate::augment::{clamped_neighbours, mix};
+use crate::feature::cell_centre;
+use crate::{FeatureMap, Plane, PlaneMut, Point, Real};
+use thiserror::Error;
+
+/// Why a feature could not be read or looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum LocateError {
+    /// There is no level.
+    #[error("there are no feature levels to compare")]
+    NoLevels,
+    /// The template has another number of levels than the image.
+    #[error("the template has {template} levels, the image {image}: they have to be equal")]
+    Levels {
+        /// Levels of the template.
+        template: usize,
+        /// Levels of the image.
+        image: usize,
+    },
+    /// A feature has another number of channels than its map.
+    #[error("the feature has {feature} channels, its map {map}: they have to be equal")]
+    Channels {
+        /// Channels of the feature.
+        feature: usize,
+        /// Channels of the map.
+        map: usize,
+    },
+    /// The temperature is unusable.
+    #[error("temperature {temperature}: it has to be finite and above 0")]
+    Temperature {
+        /// The refused value.
+        temperature: f64,
+    },
+    /// The place to read is not finite.
+    #[error("the place ({x}, {y}) is not finite")]
+    Place {
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+    },
+    /// The output does not have the size of the finest level.
+    #[error("the output has {out_width} x {out_height} cells, the finest level {width} x {height}")]
+    Size {
+        /// Width of the finest level.
+        width: usize,
+        /// Height of the finest level.
+        height: usize,
+        /// Width of the output.
+        out_width: usize,
+        /// Height of the output.
+        out_height: usize,
+    },
+    /// Too little scratch.
+    #[error("the scratch has {len} elements and needs {needed}: see similarity_scratch_len")]
+    Scratch {
+        /// Elements given.
+        len: usize,
+        /// Elements needed.
+        needed: usize,
+    },
+}
+
+/// The feature at an input pixel: linear between the four cells around it, then scaled to length 1.
+///
+/// Places beyond the outermost cell centres take the border's features. A feature of length 0
+/// stays as it is. `out` holds one element for each channel.
+///
+/// # Errors
+/// When `out` has another length, or the place is not finite.
+pub fn sample_feature<T: Real>(
+    map: FeatureMap<'_, T>,
+    at: Point<T>,
+    out: &mut [T],
+) -> Result<(), LocateError> {
+    if out.len() != map.channels() {
+        return Err(LocateError::Channels {
+            feature: out.len(),
+            map: map.channels(),
+        });
+    }
+    if !at.is_finite() {
+        return Err(LocateError::Place {
+            x: at.x.as_f64(),
+            y: at.y.as_f64(),
+        });
+    }
+    let inverse = T::one() / T::from_usize(map.stride());
+    let cell = at.resized(inverse, inverse);
+    let (left, right, part_x) = clamped_neighbours(cell.x, map.width());
+    let (top, bottom, part_y) = clamped_neighbours(cell.y, map.height());
+    let (top, bottom) = (top * map.width(), bottom * map.width());
+    let mut square = T::zero();
+    for (value, plane) in out.iter_mut().zip(map.data().chunks_exact(map.cells())) {
+        let above = mix(plane[top + left], plane[top + right], part_x);
+        let below = mix(plane[bottom + left], plane[bottom + right], part_x);
+        *value = mix(above, below, part_y);
+        square += *value * *value;
+    }
+    let length = Real::sqrt(square);
+    if length > T::zero() {
+        for value in out {
+            *value /= length;
+        }
+    }
+    Ok(())
+}
+
+/// Elements of scratch that [`similarity`] needs: the cells of the largest level.
+pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
+    levels.iter().map(FeatureMap::cells).max().unwrap_or(0)
+}
+
+/// How similar each place of an image is to a template's feature, on the grid of the finest level.
+///
+/// For each level, the dot product of the template's feature with every cell, divided by the
+/// temperature, is resized linearly to the grid of the level with the smallest stride (the first
+/// one of several), cell centre to cell centre, the border continued; the levels are added. With
+/// features of length 1 the products are cosines, so that a value times `temperature` over the
+/// number of levels is their mean, at most 1. Nothing is normalised here.
+///
+/// `template` holds one feature for each level, in the same order. `scratch` holds at least
+/// [`similarity_scratch_len`] elements.
+///
+/// Source: the search of CC2D (Yao et al., MICCAI 2021), which multiplies clamped cosines resized
+/// to the nearest; here they are added, as their losses are, and resized linearly.
+///
+/// # Errors
+/// When levels, channels or sizes do not fit, there is no level, or the temperature is not finite
+/// and above 0.
+pub fn similarity<T: Real>(
+    levels: &[FeatureMap<'_, T>],
+    template: &[&[T]],
+    temperature: T,
+    mut out: PlaneMut<'_, T>,
+    scratch: &mut [T],
+) -> Result<(), LocateError> {
+    let finest = check(levels, template, temperature, &out, scratch.len())?;
+    let inverse = T::one() / temperature;
+    out.fill(T::zero());
+    for (level, feature) in levels.iter().zip(template) {
+        let cosines = &mut scratch[..level.cells()];
+        cosines.fill(T::zero());
+        for (&a, plane) in feature.iter().zip(level.data().chunks_exact(level.cells())) {
+            let a = a * inverse;
+            for (sum, &f) in cosines.iter_mut().zip(plane) {
+                *sum += a * f;
+            }
+        }
+        add_resized(level, cosines, finest, &mut out);
+    }
+    Ok(())
+}
+
+/// Checks everything; gives the smallest stride.
+fn check<T: Real>(
+    levels: &[FeatureMap<'_, T>],
+    template: &[&[T]],
+    temperature: T,
+    out: &PlaneMut<'_, T>,
+    len: usize,
+) -> Result<usize, LocateError> {
+    let Some(finest) = levels.iter().min_by_key(|level| level.stride()) else {
+        return Err(LocateError::NoLevels);
+    };
+    if template.len() != levels.len() {
+        return Err(LocateError::Levels {
+            template: template.len(),
+            image: levels.len(),
+        });
+    }
+    for (feature, level) in template.iter().zip(levels) {
+        if feature.len() != level.channels() {
+            return Err(LocateError::Channels {
+                feature: feature.len(),
+                map: level.channels(),
+            });
+        }
+    }
+    if !(temperature.is_finite() && temperature > T::zero()) {
+        return Err(LocateError::Temperature {
+            temperature: temperature.as_f64(),
+        });
+    }
+    if (out.width(), out.height()) != (finest.width(), finest.height()) {
+        return Err(LocateError::Size {
+            width: finest.width(),
+            height: finest.height(),
+            out_width: out.width(),
+            out_height: out.height(),
+        });
+    }
+    let needed = similarity_scratch_len(levels);
+    if len < needed {
+        return Err(LocateError::Scratch { len, needed });
+    }
+    Ok(finest.stride())
+}
+
+/// Adds a level's values to the grid of stride `finest`.
+fn add_resized<T: Real>(
+    level: &FeatureMap<'_, T>,
+    values: &[T],
+    finest: usize,
+    out: &mut PlaneMut<'_, T>,
+) {
+    let width = level.width();
+    let same = level.stride() == finest && (width, level.height()) == (out.width(), out.height());
+    let scale = T::from_usize(finest) / T::from_usize(level.stride());
+    for y in 0..out.height() {
+        if same {
+            let row = &values[y * width..][..width];
+            for (sum, &value) in out.row_mut(y).iter_mut().zip(row) {
+                *sum += value;
+            }
+            continue;
+        }
+        let at = Point::new(T::zero(), T::from_usize(y)).resized(scale, scale);
+        let (top, bottom, part_y) = clamped_neighbours(at.y, level.height());
+        let top = &values[top * width..][..width];
+        let bottom = &values[bottom * width..][..width];
+        for (x, sum) in out.row_mut(y).iter_mut().enumerate() {
+            let at = Point::new(T::from_usize(x), T::zero()).resized(scale, scale);
+            let (left, right, part_x) = clamped_neighbours(at.x, width);
+            let above = mix(top[left], top[right], part_x);
+            let below = mix(bottom[left], bottom[right], part_x);
+            *sum += mix(above, below, part_y);
+        }
+    }
+}
+
+/// The highest place of a map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak<T> {
+    /// Where it lies, in input pixels.
+    pub at: Point<T>,
+    /// The value of the highest cell.
+    pub value: T,
+}
+
+/// The highest cell of a map of stride `stride`, refined by a parabola through it and its
+/// neighbours, in each direction on its own.
+///
+/// The first of equal cells in reading order counts; NaN never does. The refinement moves by at
+/// most half a cell, and not at all along a direction in which a neighbour is missing or not
+/// finite. `None` when the map is empty or all NaN.
+pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
+    let mut best: Option<(usize, usize, T)> = None;
+    for (y, row) in map.rows().enumerate() {
+        for (x, &value) in row.iter().enumerate() {
+            let higher = best.is_none_or(|(_, _, highest)| value > highest);
+            if higher && !value.is_nan() {
+                best = Some((x, y, value));
+            }
+        }
+    }
+    let (x, y, value) = best?;
+    let beside = |x: Option<usize>, y: Option<usize>| x.zip(y).and_then(|(x, y)| map.get(x, y));
+    let shift_x = vertex(
+        beside(x.checked_sub(1), Some(y)),
+        value,
+        beside(x.checked_add(1), Some(y)),
+    );
+    let shift_y = vertex(
+        beside(Some(x), y.checked_sub(1)),
+        value,
+        beside(Some(x), y.checked_add(1)),
+    );
+    let at = cell_centre(
+        T::from_usize(x) + shift_x,
+        T::from_usize(y) + shift_y,
+        stride,
+    );
+    Some(Peak { at, value })
+}
+
+/// Where the parabola through values at -1, 0 and 1 is highest, given that the middle one is.
+fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
+    let (Some(before), Some(after)) = (before, after) else {
+        return T::zero();
+    };
+    let half = T::from_f64(0.5);
+    let bend = (middle - before) + (middle - after);
+    let shift = half * (after - before) / bend;
+    if bend > T::zero() && shift.is_finite() {
+        shift.max(-half).min(half)
+    } else {
+        T::zero()
+    }
+}

@@ -1,0 +1,193 @@
+//! Sampling of pixels in proportion to their information.
+
+use crate::{Plane, PlaneMut, Real, Rng};
+use thiserror::Error;
+
+/// How entropy becomes a sampling weight (method of IGU-Aug, "sampling ratio").
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weighting<T> {
+    /// `H^alpha`: 0 is uniform (also where the entropy is 0).
+    Exponential {
+        /// Exponent, at least 0.
+        alpha: T,
+    },
+    /// 1 where `H >= threshold`, 0 elsewhere.
+    Piecewise {
+        /// Least entropy that is sampled, in nats.
+        threshold: T,
+    },
+}
+
+/// Why weights could not be computed or sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// A parameter of the weighting that is not usable.
+    #[error("weighting parameter {value}: it has to be finite, and an exponent at least 0")]
+    Parameter {
+        /// The refused value.
+        value: f64,
+    },
+    /// An entropy or a weight is negative, NaN or infinite.
+    #[error("the value {value} at column {x}, row {y} is not a finite number of at least 0")]
+    Value {
+        /// The refused value.
+        value: f64,
+        /// Column of the pixel.
+        x: usize,
+        /// Row of the pixel.
+        y: usize,
+    },
+    /// The output has another size than the entropy map.
+    #[error("the output has {out_width} x {out_height} pixels, the entropy map {width} x {height}")]
+    Size {
+        /// Width of the entropy map.
+        width: usize,
+        /// Height of the entropy map.
+        height: usize,
+        /// Width of the output.
+        out_width: usize,
+        /// Height of the output.
+        out_height: usize,
+    },
+    /// There is nothing to draw.
+    #[error("no pixel has a weight above 0: lower the threshold")]
+    Empty,
+    /// The sum of the weights is infinite.
+    #[error("the sum of the weights is not finite: scale them down")]
+    Overflow,
+    /// Too little scratch.
+    #[error(
+        "the buffer of cumulative weights has {len} elements and needs {needed}, one for each pixel"
+    )]
+    Scratch {
+        /// Elements given.
+        len: usize,
+        /// Elements needed.
+        needed: usize,
+    },
+}
+
+/// Sampling weight of every pixel of an entropy map.
+///
+/// # Errors
+/// When the sizes differ, the parameter is unusable, or an entropy is negative or not finite; the
+/// rows above it have been written by then.
+pub fn weight_map<T: Real>(
+    entropy: Plane<'_, T>,
+    weighting: Weighting<T>,
+    mut out: PlaneMut<'_, T>,
+) -> Result<(), SampleError> {
+    let (parameter, least) = match weighting {
+        Weighting::Exponential { alpha } => (alpha, T::zero()),
+        Weighting::Piecewise { threshold } => (threshold, T::neg_infinity()),
+    };
+    if !parameter.is_finite() || parameter < least {
+        return Err(SampleError::Parameter {
+            value: parameter.as_f64(),
+        });
+    }
+    if (out.width(), out.height()) != (entropy.width(), entropy.height()) {
+        return Err(SampleError::Size {
+            width: entropy.width(),
+            height: entropy.height(),
+            out_width: out.width(),
+            out_height: out.height(),
+        });
+    }
+    for (y, row) in entropy.rows().enumerate() {
+        check_row(row, y)?;
+        for (weight, &h) in out.row_mut(y).iter_mut().zip(row) {
+            *weight = match weighting {
+                Weighting::Exponential { alpha } => h.pow(alpha),
+                Weighting::Piecewise { threshold } if h >= threshold => T::one(),
+                Weighting::Piecewise { .. } => T::zero(),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn check_row<T: Real>(row: &[T], y: usize) -> Result<(), SampleError> {
+    match row.iter().position(|v| !(v.is_finite() && *v >= T::zero())) {
+        None => Ok(()),
+        Some(x) => Err(SampleError::Value {
+            value: row[x].as_f64(),
+            x,
+            y,
+        }),
+    }
+}
+
+/// Draws pixels exactly in proportion to their weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampler<'a> {
+    cumulative: &'a [f64],
+    width: usize,
+    total: f64,
+    last: usize,
+}
+
+impl<'a> Sampler<'a> {
+    /// Adds up the weights, row after row, into `cumulative`, which holds at least one element for
+    /// each pixel.
+    ///
+    /// # Errors
+    /// When a weight is negative or not finite, none is above 0, or `cumulative` is too short.
+    pub fn new<T: Real>(
+        weights: Plane<'_, T>,
+        cumulative: &'a mut [f64],
+    ) -> Result<Self, SampleError> {
+        if weights.is_empty() {
+            return Err(SampleError::Empty);
+        }
+        let width = weights.width();
+        let (len, needed) = (cumulative.len(), width * weights.height());
+        let Some(cumulative) = cumulative.get_mut(..needed) else {
+            return Err(SampleError::Scratch { len, needed });
+        };
+        let (mut total, mut last) = (0.0, None);
+        for (y, (sums, row)) in cumulative
+            .chunks_exact_mut(width)
+            .zip(weights.rows())
+            .enumerate()
+        {
+            check_row(row, y)?;
+            for (x, (sum, weight)) in sums.iter_mut().zip(row).enumerate() {
+                let next = total + weight.as_f64();
+                if next > total {
+                    last = Some(y * width + x);
+                }
+                total = next;
+                *sum = total;
+            }
+        }
+        if !total.is_finite() {
+            return Err(SampleError::Overflow);
+        }
+        match last {
+            None => Err(SampleError::Empty),
+            Some(last) => Ok(Self {
+                cumulative,
+                width,
+                total,
+                last,
+            }),
+        }
+    }
+
+    /// The sum of the weights.
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// A pixel as `(column, row)`; one of weight 0 is never drawn. Takes two words of the stream.
+    pub fn draw(&self, rng: &mut Rng) -> (usize, usize) {
+        let target = rng.uniform::<f64>() * self.total;
+        let index = self
+            .cumulative
+            .partition_point(|&sum| sum <= target)
+            .min(self.last);
+        (index % self.width, index / self.width)
+    }
+}

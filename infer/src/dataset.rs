@@ -1,0 +1,264 @@
+//! Folders of annotated images: `images/`, `landmarks.csv`, `dataset.toml`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use infomark_core::{Point, Spacing};
+use serde::Deserialize;
+
+use crate::file::{self, FileProblem};
+use crate::landmark::first_of;
+use crate::{ImageError, Landmark, LandmarkError, list_images, read_image_size, read_landmarks};
+
+/// Longest `dataset.toml`, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Annotated images of one kind.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// What it is called: `name` in `dataset.toml`, else its folder.
+    pub name: String,
+    /// Size of a pixel of every image.
+    pub spacing: Spacing,
+    /// Names of the landmarks that every image has.
+    pub landmarks: Vec<String>,
+    /// The images, sorted by name.
+    pub images: Vec<Sample>,
+}
+
+/// An annotated image.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its file name without folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Its landmarks, in the order of [`DataSet::landmarks`].
+    pub landmarks: Vec<Point<f64>>,
+}
+
+/// Why a data folder cannot be used; every message names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataSetError {
+    /// There is no such folder.
+    #[error(
+        "{name}: no such folder; name a folder that holds images/, landmarks.csv and dataset.toml"
+    )]
+    Missing {
+        /// The path as given.
+        name: String,
+    },
+    /// `dataset.toml` is missing, unreadable, or lacks something.
+    #[error("{name}: {problem}; {fix}")]
+    Manifest {
+        /// Its path.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// What to write.
+        fix: &'static str,
+    },
+    /// An image file.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The landmark file.
+    #[error(transparent)]
+    Landmarks(#[from] LandmarkError),
+    /// Images without any row.
+    #[error(
+        "{name}: images without rows: {count} ({first}); add their landmarks or move the images out of the folder"
+    )]
+    Unlabelled {
+        /// Path of the landmark file.
+        name: String,
+        /// How many images.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// An image that lacks a landmark which `dataset.toml` names.
+    #[error(
+        "{name}: image {image} has no landmark {landmark}, which dataset.toml names; add its row or remove the name"
+    )]
+    MissingLandmark {
+        /// Path of the landmark file.
+        name: String,
+        /// The image.
+        image: String,
+        /// The landmark.
+        landmark: String,
+    },
+    /// An image whose file name is no UTF-8.
+    #[error("{name}: the file name is not UTF-8, so no table can name it; rename the image")]
+    FileName {
+        /// Path of the image, other bytes replaced.
+        name: String,
+    },
+}
+
+impl DataSet {
+    /// Opens the folder `dir`, which holds the images in `images/`, their points in `landmarks.csv` and in `dataset.toml`:
+    ///
+    /// ```toml
+    /// name = "lateral cephalograms"
+    /// spacing_mm = [0.3, 0.3]          # millimetres per pixel, x and y
+    /// landmarks = ["sella", "nasion"]
+    /// ```
+    ///
+    /// Every image has to have every landmark that is named, on its pixels; rows of other landmarks are ignored. The
+    /// images' headers are read, not their pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`DataSetError`], for the first thing wrong.
+    pub fn open(dir: impl AsRef<Path>) -> Result<DataSet, DataSetError> {
+        let dir = dir.as_ref();
+        if !dir.is_dir() {
+            return Err(DataSetError::Missing {
+                name: dir.display().to_string(),
+            });
+        }
+        let manifest = Manifest::read(&dir.join("dataset.toml"))?;
+        let table = read_landmarks(dir.join("landmarks.csv"))?;
+        let paths = list_images(dir.join("images"))?;
+        let mut names = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let name = path.file_name().and_then(|name| name.to_str());
+            names.push(
+                name.map(str::to_owned)
+                    .ok_or_else(|| DataSetError::FileName {
+                        name: path.display().to_string(),
+                    })?,
+            );
+        }
+        let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        table.check_images(|image| known.contains(image))?;
+        let unlabelled: Vec<&String> = names
+            .iter()
+            .filter(|name| table.get(name).is_empty())
+            .collect();
+        if !unlabelled.is_empty() {
+            return Err(DataSetError::Unlabelled {
+                name: table.name().to_owned(),
+                count: unlabelled.len(),
+                first: first_of(unlabelled.into_iter()),
+            });
+        }
+        let mut images = Vec::with_capacity(paths.len());
+        for (path, name) in paths.into_iter().zip(names) {
+            let (width, height) = read_image_size(&path)?;
+            let rows = table.on_image(&name, width, height)?;
+            images.push(Sample {
+                landmarks: in_order(rows, &manifest.landmarks).map_err(|landmark| {
+                    DataSetError::MissingLandmark {
+                        name: table.name().to_owned(),
+                        image: name.clone(),
+                        landmark,
+                    }
+                })?,
+                name,
+                path,
+                width,
+                height,
+            });
+        }
+        let folder = || dir.file_name().unwrap_or(dir.as_os_str());
+        Ok(DataSet {
+            name: manifest
+                .name
+                .unwrap_or_else(|| folder().to_string_lossy().into_owned()),
+            spacing: manifest.spacing,
+            landmarks: manifest.landmarks,
+            images,
+        })
+    }
+
+    /// The landmarks of one of the samples, with their names.
+    pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
+        let named = self.landmarks.iter().zip(&sample.landmarks);
+        named
+            .map(|(name, &at)| Landmark {
+                name: name.clone(),
+                at,
+            })
+            .collect()
+    }
+}
+
+/// The points of the named landmarks, or the first name that is not there.
+fn in_order(rows: &[Landmark], names: &[String]) -> Result<Vec<Point<f64>>, String> {
+    let find = |name: &String| rows.iter().find(|row| row.name == *name);
+    names
+        .iter()
+        .map(|name| find(name).map(|row| row.at).ok_or_else(|| name.clone()))
+        .collect()
+}
+
+struct Manifest {
+    name: Option<String>,
+    spacing: Spacing,
+    landmarks: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Toml {
+    name: Option<String>,
+    spacing_mm: Option<[f64; 2]>,
+    landmarks: Option<Vec<String>>,
+}
+
+const WRITE_ALL: &str =
+    "write it with a name, spacing_mm = [x, y] in millimetres per pixel, and landmarks = [\"...\"]";
+const WRITE_SPACING: &str = "add spacing_mm = [x, y], the millimetres per pixel across and down";
+const WRITE_LANDMARKS: &str = "add landmarks = [\"...\"], the names used in landmarks.csv";
+
+impl Manifest {
+    fn read(path: &Path) -> Result<Manifest, DataSetError> {
+        let wrong = |problem: String, fix| DataSetError::Manifest {
+            name: path.display().to_string(),
+            problem,
+            fix,
+        };
+        let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
+            let problem = match problem {
+                FileProblem::Missing => "no such file".to_owned(),
+                FileProblem::NotAFile => "not a file".to_owned(),
+                FileProblem::Empty => "the file is empty".to_owned(),
+                FileProblem::TooLarge { bytes } => format!("{bytes} bytes are too many"),
+                FileProblem::Unreadable(error) => format!("cannot be read ({error})"),
+            };
+            wrong(problem, WRITE_ALL)
+        })?;
+        let toml: Toml = toml::from_slice(&bytes)
+            .map_err(|error| wrong(one_line(&error.to_string()), WRITE_ALL))?;
+        let [x, y] = toml
+            .spacing_mm
+            .ok_or_else(|| wrong("it has no spacing_mm".to_owned(), WRITE_SPACING))?;
+        let spacing =
+            Spacing::new(x, y).map_err(|error| wrong(error.to_string(), WRITE_SPACING))?;
+        let landmarks = toml.landmarks.unwrap_or_default();
+        if landmarks.is_empty() {
+            return Err(wrong("it names no landmarks".to_owned(), WRITE_LANDMARKS));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = landmarks.iter().find(|name| !seen.insert(name.as_str())) {
+            let problem = format!("it names landmark {twice} twice");
+            return Err(wrong(problem, "remove one of them"));
+        }
+        Ok(Manifest {
+            name: toml.name,
+            spacing,
+            landmarks,
+        })
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}

@@ -1,0 +1,207 @@
+//! What an encoder file says of itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::InputSize;
+
+/// Key of the ONNX metadata that tells the layout of the description.
+pub const FORMAT_KEY: &str = "infomark.format";
+/// Key of the ONNX metadata that holds the description.
+pub const DESCRIPTION_KEY: &str = "infomark.description";
+/// The layout that this version reads and writes.
+pub const FORMAT: &str = "1";
+
+/// Longest description that is read, in bytes.
+const MAX_LENGTH: usize = 1 << 16;
+
+/// How images of any size become the encoder's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InputPolicy {
+    /// As [`Fit`](crate::Fit) does: aspect kept, centred, edge pixels repeated.
+    #[default]
+    FitCentredEdgeRepeated,
+}
+
+/// How grey values become the encoder's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Normalisation {
+    /// As [`read_image`](crate::read_image) gives them: in `[0, 1]`, 8-bit divided by 255, 16-bit stretched between percentiles.
+    #[default]
+    UnitRange,
+}
+
+/// All that a reader of an encoder file needs to know, and where the file comes from.
+///
+/// It is stored in the ONNX file's `metadata_props`, as JSON under [`DESCRIPTION_KEY`] beside [`FORMAT_KEY`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The canvas that the encoder reads.
+    pub input: InputSize,
+    /// How images are laid on the canvas.
+    #[serde(default)]
+    pub input_policy: InputPolicy,
+    /// How grey values are scaled.
+    #[serde(default)]
+    pub normalisation: Normalisation,
+    /// Canvas pixels per cell of each feature map, finest first.
+    pub strides: Vec<usize>,
+    /// Length of a feature.
+    pub channels: usize,
+    /// Divisor of the cosines in training and matching.
+    pub temperature: f32,
+    /// [`sha256_files`](crate::sha256_files) of the training images.
+    pub training_data_sha256: String,
+    /// Number of training images.
+    pub training_images: usize,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Version of the program that trained it.
+    pub version: String,
+}
+
+/// Why a description cannot be used; the messages end in the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptionError {
+    /// A metadata key is not there.
+    #[error(
+        "it has no `{key}` in its metadata; use a file written by `infomark train`, or add the description when exporting"
+    )]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// The layout is of another version.
+    #[error(
+        "its description has format `{found}`, and this version reads `{FORMAT}`; update infomark or train the encoder again"
+    )]
+    Format {
+        /// The format found.
+        found: String,
+    },
+    /// The JSON is too long or says something else.
+    #[error("its description cannot be read ({reason}); train the encoder again with this version")]
+    Json {
+        /// What the parser said.
+        reason: String,
+    },
+    /// A value is out of range.
+    #[error("its description is wrong: {reason}; train the encoder again with this version")]
+    Value {
+        /// Which, and what was expected.
+        reason: String,
+    },
+}
+
+impl Description {
+    /// The metadata properties to write into the ONNX file.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptionError::Value`] as [`check`](Self::check).
+    pub fn to_properties(&self) -> Result<Vec<(String, String)>, DescriptionError> {
+        self.check()?;
+        let json = serde_json::to_string(self).map_err(|error| DescriptionError::Json {
+            reason: error.to_string(),
+        })?;
+        Ok(vec![
+            (FORMAT_KEY.to_owned(), FORMAT.to_owned()),
+            (DESCRIPTION_KEY.to_owned(), json),
+        ])
+    }
+
+    /// The description among the metadata properties of an ONNX file; other properties are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Every case of [`DescriptionError`].
+    pub fn from_properties<'a>(
+        properties: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Description, DescriptionError> {
+        let (mut format, mut json) = (None, None);
+        for (key, value) in properties {
+            match key {
+                FORMAT_KEY => format = Some(value),
+                DESCRIPTION_KEY => json = Some(value),
+                _ => {}
+            }
+        }
+        let missing = |key| DescriptionError::Missing { key };
+        let format = format.ok_or(missing(FORMAT_KEY))?;
+        if format != FORMAT {
+            return Err(DescriptionError::Format {
+                found: format.chars().take(20).collect(),
+            });
+        }
+        let json = json.ok_or(missing(DESCRIPTION_KEY))?;
+        if json.len() > MAX_LENGTH {
+            return Err(DescriptionError::Json {
+                reason: format!("{} bytes, at most {MAX_LENGTH} are allowed", json.len()),
+            });
+        }
+        let description: Description =
+            serde_json::from_str(json).map_err(|error| DescriptionError::Json {
+                reason: error.to_string(),
+            })?;
+        description.check()?;
+        Ok(description)
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending powers of two of which the coarsest divides
+    /// both sides of the canvas, 1 to 1024 channels, and a finite temperature above 0.
+    pub fn check(&self) -> Result<(), DescriptionError> {
+        let wrong = |reason: String| Err(DescriptionError::Value { reason });
+        let strides = &self.strides;
+        if strides.is_empty() || strides.len() > 8 {
+            return wrong(format!(
+                "{} strides where 1 to 8 are expected",
+                strides.len()
+            ));
+        }
+        if !strides.is_sorted_by(|a, b| a < b) || !strides.iter().all(|s| s.is_power_of_two()) {
+            return wrong(format!(
+                "strides {strides:?} where ascending powers of two are expected"
+            ));
+        }
+        let (width, height) = (self.input.width(), self.input.height());
+        if let Some(&stride) = strides
+            .iter()
+            .find(|&&s| !width.is_multiple_of(s) || !height.is_multiple_of(s))
+        {
+            return wrong(format!(
+                "an input of {width} x {height} pixels is no multiple of its stride {stride}"
+            ));
+        }
+        if !(1..=1024).contains(&self.channels) {
+            return wrong(format!(
+                "{} channels where 1 to 1024 are expected",
+                self.channels
+            ));
+        }
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return wrong(format!(
+                "a temperature of {} where a finite one above 0 is expected",
+                self.temperature
+            ));
+        }
+        Ok(())
+    }
+
+    /// Name of the ONNX graph's one input, `[1, 1, height, width]`.
+    pub const INPUT_NAME: &str = "image";
+
+    /// Name of the ONNX graph's output of a stride, `[1, channels, height / stride, width / stride]`.
+    pub fn output_name(stride: usize) -> String {
+        format!("stride_{stride}")
+    }
+}

@@ -1,0 +1,140 @@
+//! Exported encoders, run with tract.
+
+mod encoding;
+mod error;
+mod graph;
+mod plan;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use encoding::Encoding;
+pub use error::ModelError;
+
+use crate::encoder::plan::Plan;
+use crate::file::{self, FileProblem};
+use crate::{Description, Fit, Image, sha256};
+
+/// Largest encoder file that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// An encoder: images in, feature maps out.
+///
+/// It can be shared between threads. A run uses the thread that it is called on and no other, and gives the same bits for
+/// the same image whatever else runs beside; on another kind of processor the last bits may differ.
+pub struct Encoder {
+    name: String,
+    sha256: Arc<str>,
+    description: Description,
+    plan: Plan,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder")
+            .field("name", &self.name)
+            .field("sha256", &self.sha256)
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// Loads an ONNX file that carries a [`Description`].
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`]: every case names the file and the fix.
+    ///
+    /// ```no_run
+    /// let encoder = infomark_infer::Encoder::load("encoder.onnx")?;
+    /// println!("trained on {} images", encoder.description().training_images);
+    /// # Ok::<(), infomark_infer::ModelError>(())
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        match file::read(path, MAX_BYTES) {
+            Ok(bytes) => Encoder::from_bytes(&bytes, name),
+            Err(problem) => Err(match problem {
+                FileProblem::Missing => ModelError::Missing { name },
+                FileProblem::NotAFile => ModelError::NotAFile { name },
+                FileProblem::Empty => ModelError::Empty { name },
+                FileProblem::TooLarge { bytes } => ModelError::TooLarge { name, bytes },
+                FileProblem::Unreadable(source) => ModelError::Unreadable { name, source },
+            }),
+        }
+    }
+
+    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Encoder, ModelError> {
+        let name = name.into();
+        if bytes.is_empty() {
+            return Err(ModelError::Empty { name });
+        }
+        let model = graph::parse(bytes, &name)?;
+        let description = Description::from_properties(
+            model
+                .metadata_props
+                .iter()
+                .map(|entry| (entry.key.as_str(), entry.value.as_str())),
+        )
+        .map_err(|source| ModelError::Description {
+            name: name.clone(),
+            source,
+        })?;
+        let outputs = graph::check(&model, &description, &name)?;
+        let plan = Plan::new(&model, &description, outputs, &name)?;
+        Ok(Encoder {
+            sha256: sha256(bytes).into(),
+            name,
+            description,
+            plan,
+        })
+    }
+
+    /// What messages call this encoder: its path, where it was read from a file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the file says of itself.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The features of an image, at every stride of the encoder.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
+    pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
+        let resized = Fit::new(image.width(), image.height(), self.description.input)
+            .and_then(|fit| Ok((fit, fit.apply(image)?)));
+        let (fit, canvas) = resized.map_err(|source| ModelError::Fit {
+            name: image.name().to_owned(),
+            source,
+        })?;
+        let levels = self.plan.run(&canvas, &self.name)?;
+        Encoding::new(
+            image.name().to_owned(),
+            Arc::clone(&self.sha256),
+            fit,
+            &self.description,
+            levels,
+        )
+        .map_err(|problem| ModelError::Features {
+            name: self.name.clone(),
+            problem,
+        })
+    }
+}

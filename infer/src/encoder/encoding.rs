@@ -1,0 +1,128 @@
+//! The features of one image.
+
+use std::sync::Arc;
+
+use infomark_core::FeatureMap;
+
+use crate::{Description, Fit};
+
+/// By how much a feature may be longer than 1: rounding.
+const TOLERANCE: f32 = 1e-3;
+
+/// The features of one image at every stride, and where the image lies on the encoder's canvas.
+///
+/// One encoding serves any number of templates.
+#[derive(Clone, Debug)]
+pub struct Encoding {
+    image: String,
+    model: Arc<str>,
+    fit: Fit,
+    temperature: f32,
+    channels: usize,
+    levels: Vec<Level>,
+}
+
+#[derive(Clone, Debug)]
+struct Level {
+    features: Vec<f32>,
+    width: usize,
+    height: usize,
+    stride: usize,
+}
+
+impl Encoding {
+    /// Takes the maps in the order of the description's strides, or says what is wrong with their values.
+    pub(super) fn new(
+        image: String,
+        model: Arc<str>,
+        fit: Fit,
+        description: &Description,
+        maps: Vec<Vec<f32>>,
+    ) -> Result<Encoding, String> {
+        let mut levels = Vec::with_capacity(maps.len());
+        for (features, &stride) in maps.into_iter().zip(&description.strides) {
+            let (width, height) = (fit.input().width() / stride, fit.input().height() / stride);
+            let map = FeatureMap::new(&features, description.channels, width, height, stride)
+                .map_err(|error| error.to_string())?;
+            check_lengths(&map)?;
+            levels.push(Level {
+                features,
+                width,
+                height,
+                stride,
+            });
+        }
+        Ok(Encoding {
+            image,
+            model,
+            fit,
+            temperature: description.temperature,
+            channels: description.channels,
+            levels,
+        })
+    }
+
+    /// Name of the image.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// SHA-256 of the encoder's file.
+    pub fn model_sha256(&self) -> &str {
+        &self.model
+    }
+
+    pub(crate) fn model(&self) -> Arc<str> {
+        Arc::clone(&self.model)
+    }
+
+    /// Where the image lies on the canvas.
+    pub fn fit(&self) -> &Fit {
+        &self.fit
+    }
+
+    /// Divisor of the cosines that the encoder was trained with.
+    pub fn temperature(&self) -> f32 {
+        self.temperature
+    }
+
+    /// Length of a feature.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The maps of unit features over the canvas, finest first.
+    pub fn levels(&self) -> Vec<FeatureMap<'_, f32>> {
+        self.levels
+            .iter()
+            .filter_map(|level| {
+                let Level {
+                    features,
+                    width,
+                    height,
+                    stride,
+                } = level;
+                FeatureMap::new(features, self.channels, *width, *height, *stride).ok()
+            })
+            .collect()
+    }
+}
+
+/// Checks that no feature is NaN or longer than 1; a feature of zeros matches nothing and passes.
+fn check_lengths(map: &FeatureMap<'_, f32>) -> Result<(), String> {
+    let mut squares = vec![0.0_f32; map.cells()];
+    for channel in map.data().chunks_exact(map.cells()) {
+        for (square, value) in squares.iter_mut().zip(channel) {
+            *square += value * value;
+        }
+    }
+    let limit = (1.0 + TOLERANCE) * (1.0 + TOLERANCE);
+    match squares.iter().find(|square| square.is_nan() || **square > limit) {
+        None => Ok(()),
+        Some(square) => Err(format!(
+            "the features at stride {} are no unit vectors (one has the length {})",
+            map.stride(),
+            square.sqrt()
+        )),
+    }
+}

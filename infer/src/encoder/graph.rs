@@ -1,0 +1,235 @@
+//! An ONNX graph against its description, before anything is built from it.
+
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::prelude::Framework;
+
+use super::ModelError;
+use crate::Description;
+use crate::contain::contain;
+
+/// The operators that convolutional encoders are made of: none reads files, loops, or makes large tensors of small ones.
+const OPERATORS: &[&str] = &[
+    "Abs",
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "Div",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Flatten",
+    "Gather",
+    "Gelu",
+    "Gemm",
+    "GlobalAveragePool",
+    "GroupNormalization",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Log",
+    "LpNormalization",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pow",
+    "Reciprocal",
+    "ReduceL2",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softplus",
+    "SpaceToDepth",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// The ONNX model in `bytes`.
+pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> {
+    let parsed = contain(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
+    let reason = match parsed {
+        Ok(Ok(model)) if model.graph.is_some() => return Ok(model),
+        Ok(Ok(_)) => "it holds no graph".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic,
+    };
+    Err(ModelError::NotOnnx {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+/// Checks the graph and gives the place among its outputs of each stride's map.
+pub(super) fn check(
+    model: &ModelProto,
+    description: &Description,
+    name: &str,
+) -> Result<Vec<usize>, ModelError> {
+    let wrong = |reason| ModelError::Graph {
+        name: name.to_owned(),
+        reason,
+    };
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| wrong("it holds no graph".to_owned()))?;
+    check_nodes(graph).map_err(wrong)?;
+    for tensor in &graph.initializer {
+        check_tensor(tensor).map_err(wrong)?;
+    }
+    check_input(graph, description).map_err(wrong)?;
+    check_outputs(graph, description).map_err(wrong)
+}
+
+fn check_nodes(graph: &GraphProto) -> Result<(), String> {
+    if !graph.sparse_initializer.is_empty() {
+        return Err("it holds sparse tensors, which encoders do not".to_owned());
+    }
+    for node in &graph.node {
+        let operator = node.op_type.as_str();
+        let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if !standard || !OPERATORS.contains(&operator) {
+            return Err(format!(
+                "its operator {operator} ({}) is not one that encoders are made of",
+                node.name
+            ));
+        }
+        for attribute in &node.attribute {
+            if attribute.g.is_some() || attribute.sparse_tensor.is_some() {
+                return Err(format!("its node {} holds a graph of its own", node.name));
+            }
+            for tensor in attribute.t.iter().chain(&attribute.tensors) {
+                check_tensor(tensor)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a tensor is in the file; that it is as long as its shape says is checked when it is built.
+fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
+    if tensor.data_location == Some(DataLocation::External as i32)
+        || !tensor.external_data.is_empty()
+    {
+        return Err(format!(
+            "its tensor {} lies in another file, and encoders are single files",
+            tensor.name
+        ));
+    }
+    Ok(())
+}
+
+fn check_input(graph: &GraphProto, description: &Description) -> Result<(), String> {
+    let (width, height) = (description.input.width(), description.input.height());
+    let given = |input: &&ValueInfoProto| graph.initializer.iter().all(|t| t.name != input.name);
+    let mut inputs = graph.input.iter().filter(given);
+    let expected = [1, 1, height, width];
+    match (inputs.next(), inputs.next()) {
+        (Some(input), None) if input.name == Description::INPUT_NAME => {
+            check_shape(input, &expected)
+        }
+        _ => Err(format!(
+            "it should have the one input `{}`",
+            Description::INPUT_NAME
+        )),
+    }
+}
+
+fn check_outputs(graph: &GraphProto, description: &Description) -> Result<Vec<usize>, String> {
+    let (width, height) = (description.input.width(), description.input.height());
+    let place = |&stride: &usize| {
+        let name = Description::output_name(stride);
+        let mut named = graph
+            .output
+            .iter()
+            .enumerate()
+            .filter(|(_, output)| output.name == name);
+        let (Some((place, output)), None) = (named.next(), named.next()) else {
+            return Err(format!("it should have one output `{name}`"));
+        };
+        check_shape(
+            output,
+            &[1, description.channels, height / stride, width / stride],
+        )?;
+        if !graph.node.iter().any(|node| node.output.contains(&name)) {
+            return Err(format!("no node makes its output `{name}`"));
+        }
+        Ok(place)
+    };
+    let places = description.strides.iter().map(place).collect();
+    if graph.output.len() != description.strides.len() {
+        return Err(format!(
+            "it has {} outputs, and its description {} strides",
+            graph.output.len(),
+            description.strides.len()
+        ));
+    }
+    places
+}
+
+/// Checks that a value is of 32-bit floats in the expected shape; sizes that the file leaves open pass.
+fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), String> {
+    let Some(type_proto::Value::TensorType(tensor)) =
+        value.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        return Err(format!("`{}` should be a tensor", value.name));
+    };
+    let found: Option<Vec<Option<i64>>> = tensor.shape.as_ref().map(|shape| {
+        let size = |value: &dimension::Value| match value {
+            dimension::Value::DimValue(size) => Some(*size),
+            dimension::Value::DimParam(_) => None,
+        };
+        shape
+            .dim
+            .iter()
+            .map(|dim| dim.value.as_ref().and_then(size))
+            .collect()
+    });
+    let fits = found.as_ref().is_none_or(|found| {
+        found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(found, &expected)| found.is_none_or(|found| found == expected as i64))
+    });
+    if tensor.elem_type == DataType::Float as i32 && fits {
+        return Ok(());
+    }
+    let shown: Vec<String> = found
+        .unwrap_or_default()
+        .iter()
+        .map(|size| size.map_or("?".to_owned(), |size| size.to_string()))
+        .collect();
+    Err(format!(
+        "`{}` has the shape [{}], and its description calls for 32-bit floats of {expected:?}",
+        value.name,
+        shown.join(", ")
+    ))
+}

@@ -1,0 +1,163 @@
+//! An encoder's graph, prepared and run by tract.
+
+use std::sync::Arc;
+
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::{
+    Datum, DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedModel,
+    TypedSimplePlan, tvec,
+};
+use tract_onnx::tract_core::tract_data::knobs::KnobScope;
+
+use super::ModelError;
+use crate::Description;
+use crate::contain::contain;
+
+/// Most elements of one intermediate result: 1 GiB of 32-bit floats.
+const MAX_ELEMENTS: usize = 1 << 28;
+
+/// tract's direct convolution is slower than its matrix products on the wide maps of encoders.
+const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
+
+pub(super) struct Plan {
+    runnable: Arc<TypedSimplePlan>,
+    /// Height and width.
+    input: [usize; 2],
+    /// Place among the graph's outputs, and length, of each stride's map.
+    outputs: Vec<(usize, usize)>,
+}
+
+impl Plan {
+    /// Prepares the model; `outputs` tells the place of each stride's map among the graph's outputs.
+    pub(super) fn new(
+        model: &ModelProto,
+        description: &Description,
+        outputs: Vec<usize>,
+        name: &str,
+    ) -> Result<Plan, ModelError> {
+        let input = [description.input.height(), description.input.width()];
+        let shapes: Vec<[usize; 4]> = description
+            .strides
+            .iter()
+            .map(|stride| {
+                [
+                    1,
+                    description.channels,
+                    input[0] / stride,
+                    input[1] / stride,
+                ]
+            })
+            .collect();
+        let prepared = contain(|| prepare(model, input, &outputs, &shapes));
+        let reason = match prepared {
+            Ok(Ok(runnable)) => {
+                let lengths = shapes.iter().map(|shape| shape.iter().product());
+                return Ok(Plan {
+                    runnable,
+                    input,
+                    outputs: outputs.into_iter().zip(lengths).collect(),
+                });
+            }
+            Ok(Err(error)) => one_line(&error),
+            Err(panic) => panic,
+        };
+        Err(ModelError::Prepare {
+            name: name.to_owned(),
+            reason,
+        })
+    }
+
+    /// The maps of each stride, channel-major, for a canvas of the input's size.
+    pub(super) fn run(&self, canvas: &[f32], name: &str) -> Result<Vec<Vec<f32>>, ModelError> {
+        let reason = match contain(|| self.try_run(canvas)) {
+            Ok(Ok(levels)) => return Ok(levels),
+            Ok(Err(error)) => one_line(&error),
+            Err(panic) => panic,
+        };
+        Err(ModelError::Run {
+            name: name.to_owned(),
+            reason,
+        })
+    }
+
+    fn try_run(&self, canvas: &[f32]) -> TractResult<Vec<Vec<f32>>> {
+        let [height, width] = self.input;
+        let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
+        let maps = self.runnable.run(tvec!(canvas.into()))?;
+        let mut levels = Vec::with_capacity(self.outputs.len());
+        for &(place, length) in &self.outputs {
+            let map = maps
+                .get(place)
+                .ok_or_else(|| problem(format!("output {place} is missing")))?;
+            let map: Vec<f32> = map.to_plain_array_view::<f32>()?.iter().copied().collect();
+            if map.len() != length {
+                return Err(problem(format!(
+                    "output {place} has {} elements where {length} are expected",
+                    map.len()
+                )));
+            }
+            levels.push(map);
+        }
+        Ok(levels)
+    }
+}
+
+fn prepare(
+    model: &ModelProto,
+    input: [usize; 2],
+    outputs: &[usize],
+    shapes: &[[usize; 4]],
+) -> TractResult<Arc<TypedSimplePlan>> {
+    let mut graph = tract_onnx::onnx()
+        .with_ignore_value_info(true)
+        .model_for_proto_model(model)?;
+    graph.set_input_fact(0, f32::fact([1, 1, input[0], input[1]]).into())?;
+    let typed = graph.into_typed()?;
+    check_sizes(&typed)?;
+    let typed = typed.into_decluttered()?;
+    check_sizes(&typed)?;
+    let optimized = KnobScope::new(KNOBS)?.enter(|| typed.into_optimized())?;
+    check_sizes(&optimized)?;
+    for (&place, expected) in outputs.iter().zip(shapes) {
+        let fact = optimized.output_fact(place)?;
+        let found = fact.shape.as_concrete();
+        if fact.datum_type != f32::datum_type() || found != Some(&expected[..]) {
+            return Err(problem(format!(
+                "output {place} is {fact:?} where {expected:?} of 32-bit floats are described"
+            )));
+        }
+    }
+    optimized.into_runnable()
+}
+
+/// Refuses results whose size is open or beyond `MAX_ELEMENTS`, before memory is asked for.
+fn check_sizes(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let elements = output.fact.shape.as_concrete().and_then(|shape| {
+                shape
+                    .iter()
+                    .try_fold(1_usize, |product, &size| product.checked_mul(size))
+            });
+            if elements.is_none_or(|elements| elements > MAX_ELEMENTS) {
+                return Err(problem(format!(
+                    "node {} makes a tensor of {:?}, beyond what an encoder needs",
+                    node.name, output.fact.shape
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn problem(reason: String) -> tract_onnx::prelude::TractError {
+    tract_onnx::prelude::TractError::msg(reason)
+}
+
+/// The error with its causes in one line, cut to a readable length.
+fn one_line(error: &tract_onnx::prelude::TractError) -> String {
+    const SHOWN: usize = 300;
+    let text = format!("{error:#}");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(SHOWN).collect()
+}

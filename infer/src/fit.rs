@@ -1,0 +1,280 @@
+//! Where an image of any size lies on the encoder's canvas.
+
+use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Luma};
+use infomark_core::Point;
+use serde::{Deserialize, Serialize};
+
+use crate::Image;
+use crate::landmark::on_pixels;
+
+/// Longest side of an [`InputSize`] in pixels.
+const MAX_SIDE: usize = 8192;
+
+/// Size in pixels of the one canvas that an encoder reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Sides", into = "Sides")]
+pub struct InputSize {
+    width: usize,
+    height: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sides {
+    width: usize,
+    height: usize,
+}
+
+impl From<InputSize> for Sides {
+    fn from(size: InputSize) -> Sides {
+        Sides {
+            width: size.width,
+            height: size.height,
+        }
+    }
+}
+
+impl TryFrom<Sides> for InputSize {
+    type Error = FitError;
+
+    fn try_from(sides: Sides) -> Result<InputSize, FitError> {
+        InputSize::new(sides.width, sides.height)
+    }
+}
+
+impl InputSize {
+    /// A canvas of `width` by `height` pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`FitError::Canvas`] unless both sides are between 1 and 8192.
+    pub fn new(width: usize, height: usize) -> Result<InputSize, FitError> {
+        if (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height) {
+            Ok(InputSize { width, height })
+        } else {
+            Err(FitError::Canvas { width, height })
+        }
+    }
+
+    /// Pixels in a row.
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(self) -> usize {
+        self.height
+    }
+
+    /// Pixels of the canvas.
+    pub fn area(self) -> usize {
+        self.width * self.height
+    }
+}
+
+/// Why an image does not fit a canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// A canvas side of 0 or beyond the limit.
+    #[error("a canvas of {width} x {height} pixels; both sides have to be between 1 and 8192")]
+    Canvas {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// An image without pixels, or with more than 2^32 - 1 on a side.
+    #[error("an image of {width} x {height} pixels cannot be resized")]
+    Original {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// An image of another size than the fit was made for.
+    #[error(
+        "an image of {width} x {height} pixels, but the fit is for {expected_width} x {expected_height}; make one for this size"
+    )]
+    OtherSize {
+        /// Width of the image.
+        width: usize,
+        /// Height of the image.
+        height: usize,
+        /// Width that the fit was made for.
+        expected_width: usize,
+        /// Height that the fit was made for.
+        expected_height: usize,
+    },
+}
+
+/// A rectangle of whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rect {
+    /// First column.
+    pub x: usize,
+    /// First row.
+    pub y: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// How an original image is laid on the canvas, and the map of points between the two.
+///
+/// The image is resized with its aspect kept (each side rounded to whole pixels), centred, and its edge pixels are repeated
+/// to the canvas's border. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Fit::push) and
+/// [`pull`](Fit::pull) are each other's inverse for every finite point, inside the image or not.
+///
+/// ```
+/// use infomark_core::Point;
+/// use infomark_infer::{Fit, InputSize};
+///
+/// let fit = Fit::new(640, 800, InputSize::new(384, 384)?)?;
+/// let content = fit.content();
+/// assert_eq!((content.x, content.y, content.width, content.height), (38, 0, 307, 384));
+/// let on_canvas = fit.push(Point::new(320.0, 400.0));
+/// let back = fit.pull(on_canvas);
+/// assert!((back.x - 320.0).abs() < 1e-9 && (back.y - 400.0).abs() < 1e-9);
+/// # Ok::<(), infomark_infer::FitError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    width: u32,
+    height: u32,
+    input: InputSize,
+    content: Rect,
+}
+
+impl Fit {
+    /// The fit of originals of `width` by `height` pixels to the canvas `input`.
+    ///
+    /// # Errors
+    ///
+    /// [`FitError::Original`] when a side is 0 or does not fit 32 bits.
+    pub fn new(width: usize, height: usize, input: InputSize) -> Result<Fit, FitError> {
+        let side = |pixels: usize| u32::try_from(pixels).ok().filter(|&pixels| pixels > 0);
+        let (Some(wide), Some(high)) = (side(width), side(height)) else {
+            return Err(FitError::Original { width, height });
+        };
+        let scale = (input.width as f64 / width as f64).min(input.height as f64 / height as f64);
+        let resized = |original: usize, room: usize| {
+            ((original as f64 * scale).round() as usize).clamp(1, room)
+        };
+        let (content_width, content_height) =
+            (resized(width, input.width), resized(height, input.height));
+        Ok(Fit {
+            width: wide,
+            height: high,
+            input,
+            content: Rect {
+                x: (input.width - content_width) / 2,
+                y: (input.height - content_height) / 2,
+                width: content_width,
+                height: content_height,
+            },
+        })
+    }
+
+    /// The canvas.
+    pub fn input(&self) -> InputSize {
+        self.input
+    }
+
+    /// Width and height of the original.
+    pub fn original(&self) -> (usize, usize) {
+        (self.width as usize, self.height as usize)
+    }
+
+    /// The part of the canvas that shows the image; the rest repeats its edge.
+    pub fn content(&self) -> Rect {
+        self.content
+    }
+
+    /// A point of the original on the canvas.
+    pub fn push(&self, original: Point<f64>) -> Point<f64> {
+        let (scale_x, scale_y) = self.scale();
+        let resized = original.resized(scale_x, scale_y);
+        Point::new(
+            resized.x + self.content.x as f64,
+            resized.y + self.content.y as f64,
+        )
+    }
+
+    /// A point of the canvas in the original.
+    pub fn pull(&self, canvas: Point<f64>) -> Point<f64> {
+        let (scale_x, scale_y) = self.scale();
+        let resized = Point::new(
+            canvas.x - self.content.x as f64,
+            canvas.y - self.content.y as f64,
+        );
+        resized.resized(1.0 / scale_x, 1.0 / scale_y)
+    }
+
+    /// Whether a point lies on the original: its pixels' area, half a pixel beyond the centres of the outermost ones.
+    pub fn contains(&self, original: Point<f64>) -> bool {
+        let (width, height) = self.original();
+        on_pixels(original, width, height)
+    }
+
+    /// The image on the canvas: `input.width() * input.height()` row-major pixels in `[0, 1]`.
+    ///
+    /// Shrinking averages with a triangle as wide as the step, growing is bilinear.
+    ///
+    /// # Errors
+    ///
+    /// [`FitError::OtherSize`] for an image of another size than the fit was made for.
+    pub fn apply(&self, image: &Image) -> Result<Vec<f32>, FitError> {
+        let (expected_width, expected_height) = self.original();
+        let other = FitError::OtherSize {
+            width: image.width(),
+            height: image.height(),
+            expected_width,
+            expected_height,
+        };
+        if (image.width(), image.height()) != self.original() {
+            return Err(other);
+        }
+        let original =
+            ImageBuffer::<Luma<f32>, &[f32]>::from_raw(self.width, self.height, image.pixels())
+                .ok_or(other)?;
+        let Rect {
+            width, height, x, ..
+        } = self.content;
+        // Content is within the canvas, whose sides fit 32 bits.
+        let resized =
+            imageops::resize(&original, width as u32, height as u32, FilterType::Triangle);
+        let mut canvas = Vec::with_capacity(self.input.area());
+        for row in resized.chunks_exact(width) {
+            let (Some(first), Some(last)) = (row.first(), row.last()) else {
+                continue;
+            };
+            canvas.extend(std::iter::repeat_n(*first, x));
+            canvas.extend_from_slice(row);
+            canvas.extend(std::iter::repeat_n(*last, self.input.width - width - x));
+        }
+        Ok(self.repeat_rows(canvas))
+    }
+
+    /// The rows of the content, full width, with its first and last row repeated above and below.
+    fn repeat_rows(&self, rows: Vec<f32>) -> Vec<f32> {
+        let Rect { y, height, .. } = self.content;
+        if height == self.input.height {
+            return rows;
+        }
+        let width = self.input.width;
+        let mut canvas = rows[..width].repeat(y);
+        let below = rows[rows.len() - width..].repeat(self.input.height - height - y);
+        canvas.extend(rows);
+        canvas.extend(below);
+        canvas
+    }
+
+    fn scale(&self) -> (f64, f64) {
+        (
+            self.content.width as f64 / f64::from(self.width),
+            self.content.height as f64 / f64::from(self.height),
+        )
+    }
+}

@@ -1,0 +1,57 @@
+//! Fingerprints of files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of bytes, in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+/// SHA-256 of a set of files by their names and contents, in lower-case hexadecimal.
+///
+/// It is the hash of the lines that `sha256sum` prints for the files, in the order given and without their folders, so
+/// `cd IMAGES; sha256sum * | sha256sum` gives the same for a folder listed by [`list_images`](crate::list_images).
+///
+/// # Errors
+///
+/// What the system said, with the path in front.
+pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Result<String> {
+    let mut all = Sha256::new();
+    for path in paths {
+        let path = path.as_ref();
+        let content = file(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        all.update(content.as_bytes());
+        all.update(b"  ");
+        all.update(name.as_encoded_bytes());
+        all.update(b"\n");
+    }
+    Ok(hex(all))
+}
+
+fn file(path: &Path) -> io::Result<String> {
+    let mut content = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut block = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(hex(content));
+        }
+        content.update(&block[..read]);
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

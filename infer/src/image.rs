@@ -1,0 +1,130 @@
+//! A grey image in memory.
+
+mod decode;
+mod error;
+mod grey;
+mod list;
+
+pub use decode::{ReadLimits, decode_image, read_image, read_image_size, read_image_with};
+pub use error::ImageError;
+pub use list::list_images;
+
+use infomark_core::Plane;
+
+/// The smallest side, in pixels, of an image that is accepted: the width of one cell of the coarsest feature map.
+pub const MIN_SIDE: usize = 32;
+
+/// A grey image: row-major pixels in `[0, 1]`, 0 black.
+///
+/// Every value holds what its readers rely on: both sides are at least [`MIN_SIDE`], every pixel is finite and in
+/// `[0, 1]`, and not all of them are equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    name: String,
+    width: usize,
+    height: usize,
+    pixels: Vec<f32>,
+}
+
+impl Image {
+    /// An image from `width * height` row-major pixels in `[0, 1]`; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::TooSmall`], [`ImageError::Buffer`] for another number of pixels, [`ImageError::Range`] for a pixel
+    /// that is not in `[0, 1]` (NaN too), [`ImageError::Constant`].
+    ///
+    /// ```
+    /// use infomark_infer::Image;
+    ///
+    /// let pixels = (0..64 * 48).map(|i| (i % 64) as f32 / 63.0).collect();
+    /// let image = Image::new("ramp", 64, 48, pixels)?;
+    /// assert_eq!((image.width(), image.height()), (64, 48));
+    /// # Ok::<(), infomark_infer::ImageError>(())
+    /// ```
+    pub fn new(
+        name: impl Into<String>,
+        width: usize,
+        height: usize,
+        pixels: Vec<f32>,
+    ) -> Result<Image, ImageError> {
+        let name = name.into();
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(ImageError::TooSmall {
+                name,
+                width,
+                height,
+            });
+        }
+        if width.checked_mul(height) != Some(pixels.len()) {
+            return Err(ImageError::Buffer {
+                name,
+                width,
+                height,
+                pixels: pixels.len(),
+            });
+        }
+        if let Some(at) = pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
+            return Err(ImageError::Range {
+                name,
+                x: at % width,
+                y: at / width,
+                value: pixels[at],
+            });
+        }
+        if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
+            return Err(ImageError::Constant { name });
+        }
+        Ok(Image {
+            name,
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// What messages call this image: its path, where it was read from a file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Pixels in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The pixels, row by row.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// The pixels, row by row, without a copy.
+    pub fn into_pixels(self) -> Vec<f32> {
+        self.pixels
+    }
+
+    /// The pixels in 256 grey levels, row by row, rounded to the nearest: what entropy is counted on.
+    ///
+    /// An image read from an 8-bit file gives the file's own values.
+    pub fn to_levels(&self) -> Vec<u8> {
+        self.pixels
+            .iter()
+            .map(|v| (v * 255.0 + 0.5) as u8)
+            .collect()
+    }
+
+    /// The pixels as a view for `infomark-core`.
+    ///
+    /// # Panics
+    ///
+    /// Never: the length was checked when the image was made.
+    pub fn plane(&self) -> Plane<'_, f32> {
+        #[expect(clippy::expect_used, reason = "Image::new checked the length")]
+        Plane::new(&self.pixels, self.width, self.height).expect("checked when made")
+    }
+}

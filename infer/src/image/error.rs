@@ -1,0 +1,177 @@
+//! What can be wrong with an image file.
+
+/// Why an image could not be read; every message names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// There is no such file or folder.
+    #[error("{name}: no such file or folder; check the spelling and the folder it is looked up in")]
+    Missing {
+        /// The path as given.
+        name: String,
+    },
+    /// A folder, a device or a pipe where a file is wanted.
+    #[error("{name}: not a file; name an image file")]
+    NotAFile {
+        /// The path as given.
+        name: String,
+    },
+    /// A file where a folder is wanted.
+    #[error("{name}: not a folder; name the folder that holds the images")]
+    NotAFolder {
+        /// The path as given.
+        name: String,
+    },
+    /// The operating system refused to read.
+    #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
+    Unreadable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of no bytes.
+    #[error("{name}: the file is empty; copy it again from its source or delete it")]
+    Empty {
+        /// The path as given.
+        name: String,
+    },
+    /// No known image format, by content.
+    #[error(
+        "{name}: not a PNG, TIFF, JPEG, BMP or PGM image; convert it to one, or delete it from the folder if it is no image"
+    )]
+    UnknownFormat {
+        /// The path as given.
+        name: String,
+    },
+    /// The decoder gave up.
+    #[error("{name}: truncated or damaged ({reason}); copy or export it again from its source")]
+    Damaged {
+        /// The path as given.
+        name: String,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A kind of pixel or compression that is not read, such as 32-bit floating point.
+    #[error("{name}: its pixels cannot be read ({reason}); convert it to 8- or 16-bit grey PNG")]
+    Unsupported {
+        /// The path as given.
+        name: String,
+        /// Which kind.
+        reason: String,
+    },
+    /// More pixels than the limit on a side allows.
+    #[error(
+        "{name}: {width} x {height} pixels, but a side may have at most {max_side}; scale it down or crop it first"
+    )]
+    TooWide {
+        /// The path as given.
+        name: String,
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// [`ReadLimits::max_side`](crate::ReadLimits::max_side).
+        max_side: usize,
+    },
+    /// Decoding needs more memory than the limit, or than there is.
+    #[error(
+        "{name}: reading it needs {needed_mib} MiB of memory, more than the {max_mib} MiB allowed or free; scale it down first"
+    )]
+    TooLarge {
+        /// The path as given.
+        name: String,
+        /// Memory needed, in MiB, rounded up.
+        needed_mib: u64,
+        /// [`ReadLimits::max_bytes`](crate::ReadLimits::max_bytes) in MiB.
+        max_mib: u64,
+    },
+    /// A side shorter than [`MIN_SIDE`](crate::MIN_SIDE).
+    #[error(
+        "{name}: {width} x {height} pixels are too few (at least 32 x 32); use the radiograph at its full size"
+    )]
+    TooSmall {
+        /// The path as given.
+        name: String,
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// Red, green and blue differ.
+    #[error(
+        "{name}: a colour image (first coloured pixel at {x}, {y}); convert it to grey, e.g. with `magick IN -colorspace Gray OUT.png`"
+    )]
+    Coloured {
+        /// The path as given.
+        name: String,
+        /// Column of the first coloured pixel.
+        x: usize,
+        /// Row of the first coloured pixel.
+        y: usize,
+    },
+    /// Alpha below full somewhere.
+    #[error(
+        "{name}: transparent (first at pixel {x}, {y}); flatten it, e.g. with `magick IN -background black -alpha remove -alpha off OUT.png`"
+    )]
+    Transparent {
+        /// The path as given.
+        name: String,
+        /// Column of the first transparent pixel.
+        x: usize,
+        /// Row of the first transparent pixel.
+        y: usize,
+    },
+    /// An orientation tag asks viewers to turn or mirror the pixels, so that points marked in a viewer would be misplaced.
+    #[error(
+        "{name}: carries an orientation tag ({orientation}); turn the pixels themselves, e.g. with `magick IN -auto-orient OUT.png`"
+    )]
+    Orientation {
+        /// The path as given.
+        name: String,
+        /// What the tag asks for.
+        orientation: String,
+    },
+    /// All pixels are equal.
+    #[error(
+        "{name}: all pixels have the same value; it shows nothing, export it again or delete it"
+    )]
+    Constant {
+        /// The path as given.
+        name: String,
+    },
+    /// The number of pixels does not fit the size.
+    #[error(
+        "{name}: {pixels} pixels given for an image of {width} x {height}; pass width * height"
+    )]
+    Buffer {
+        /// The image's name.
+        name: String,
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Number of pixels given.
+        pixels: usize,
+    },
+    /// A pixel outside `[0, 1]`.
+    #[error("{name}: pixel {x}, {y} is {value}; scale the pixels into 0 to 1")]
+    Range {
+        /// The image's name.
+        name: String,
+        /// Column.
+        x: usize,
+        /// Row.
+        y: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// A folder without any image.
+    #[error(
+        "{name}: no image in this folder (files ending in png, tif, tiff, jpg, jpeg, bmp or pgm); name the folder that holds the images themselves"
+    )]
+    NoImages {
+        /// The folder as given.
+        name: String,
+    },
+}

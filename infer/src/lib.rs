@@ -1,0 +1,61 @@
+//! Exported encoders, image and landmark files, matching of whole images.
+//!
+//! An encoder is an ONNX file that `infomark train` writes: it gives the same anatomical point the same feature in every
+//! image. One annotated image, the template, is then enough to find its landmarks in others:
+//!
+//! ```no_run
+//! use infomark_infer::{Encoder, Template, match_image, read_image, read_landmarks};
+//!
+//! let encoder = Encoder::load("encoder.onnx")?;
+//! let image = read_image("template.png")?;
+//! let points = read_landmarks("landmarks.csv")?;
+//! let points = points.on_image("template.png", image.width(), image.height())?;
+//! let template = Template::new(&encoder, &image, points)?;
+//!
+//! for found in match_image(&encoder, &template, &read_image("other.png")?)? {
+//!     println!("{} at ({:.1}, {:.1}), score {:.2}", found.name, found.at.x, found.at.y, found.score);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Points are pixels of the image as it was given, whatever the size of the encoder's canvas: x right, y down, the
+//! **centre** of the first pixel at `(0, 0)`. [`Fit`] is the map between image and canvas.
+//!
+//! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, within [`ReadLimits`].
+//! * Points: [`read_landmarks`], [`write_landmarks`]; CSV with the columns `image,landmark,x,y`.
+//! * Annotated folders: [`DataSet::open`].
+//! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], [`match_image`], and [`match_encoding`] where one
+//!   [`Encoding`] serves several templates.
+//!
+//! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
+//! back as an error whose message names the file and the fix. No file makes this crate panic; where a third-party decoder
+//! panics inside, that becomes an error too (the panic hook still runs, and prints its line).
+
+mod contain;
+mod dataset;
+mod description;
+mod encoder;
+mod file;
+mod fit;
+mod hash;
+mod image;
+mod landmark;
+mod matching;
+mod template;
+
+pub use dataset::{DataSet, DataSetError, Sample};
+pub use description::{
+    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation,
+};
+pub use encoder::{Encoder, Encoding, ModelError};
+pub use fit::{Fit, FitError, InputSize, Rect};
+pub use hash::{sha256, sha256_files};
+pub use image::{
+    Image, ImageError, MIN_SIDE, ReadLimits, decode_image, list_images, read_image,
+    read_image_size, read_image_with,
+};
+pub use landmark::{
+    Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks,
+};
+pub use matching::{Found, MatchError, match_encoding, match_image};
+pub use template::{Template, TemplateError};

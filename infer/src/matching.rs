@@ -1,0 +1,148 @@
+//! A template's landmarks in other images.
+
+use infomark_core::{Plane, PlaneMut, Point, peak, similarity, similarity_scratch_len};
+
+use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
+
+/// Where a landmark was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Name of the landmark.
+    pub name: String,
+    /// Where it is, in pixels of the image as it was given; always on the image.
+    pub at: Point<f64>,
+    /// Mean cosine over the strides between the features of template and image there, -1 to 1.
+    ///
+    /// It ranks places; it is no probability of being right.
+    pub score: f64,
+}
+
+/// Why an image could not be searched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// The encoder failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Template and image come from different encoders.
+    #[error(
+        "template {template} and image {image} were encoded by different models; encode both with the same file"
+    )]
+    OtherModel {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the image searched.
+        image: String,
+    },
+    /// The features do not fit each other.
+    #[error(
+        "{image}: its features cannot be compared with the template's ({reason}); encode both again"
+    )]
+    Features {
+        /// Name of the image searched.
+        image: String,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+/// Finds the template's landmarks in an image, in the template's order.
+///
+/// # Errors
+///
+/// [`MatchError`].
+pub fn match_image(
+    encoder: &Encoder,
+    template: &Template,
+    image: &Image,
+) -> Result<Vec<Found>, MatchError> {
+    match_encoding(template, &encoder.encode(image)?)
+}
+
+/// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
+///
+/// For each landmark the cosines over the temperature are added over the strides, and the highest place that shows the
+/// image, not the repeated edge around it, is refined by a parabola.
+///
+/// # Errors
+///
+/// [`MatchError`], but `Model`.
+pub fn match_encoding(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
+    if template.model_sha256() != encoding.model_sha256() {
+        return Err(MatchError::OtherModel {
+            template: template.image().to_owned(),
+            image: encoding.image().to_owned(),
+        });
+    }
+    search(template, encoding).map_err(|reason| MatchError::Features {
+        image: encoding.image().to_owned(),
+        reason,
+    })
+}
+
+fn search(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, String> {
+    let levels = encoding.levels();
+    let finest = levels.first().ok_or("no levels")?;
+    let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+    let shown = cells(encoding.fit().content(), stride);
+    // A score is the mean of the cosines that were added over the temperature.
+    let mean = encoding.temperature() / levels.len() as f32;
+    let mut map = vec![0.0_f32; width * height];
+    let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
+    let mut found = Vec::with_capacity(template.landmarks().len());
+    for (name, features) in template.features() {
+        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
+        let temperature = encoding.temperature();
+        similarity(&levels, &features, temperature, out, &mut scratch).map_err(text)?;
+        let peak = Plane::new(&map, width, height)
+            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+            .map(|shown| peak(shown, stride))
+            .map_err(text)?
+            .ok_or("all similarities are NaN")?;
+        let at = Point::new(
+            f64::from(peak.at.x) + (shown.x * stride) as f64,
+            f64::from(peak.at.y) + (shown.y * stride) as f64,
+        );
+        found.push(Found {
+            name: name.to_owned(),
+            at: onto(encoding.fit(), encoding.fit().pull(at)),
+            score: f64::from(peak.value * mean).clamp(-1.0, 1.0),
+        });
+    }
+    Ok(found)
+}
+
+/// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
+fn cells(content: Rect, stride: usize) -> Rect {
+    // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
+    let range = |start: usize, length: usize| {
+        let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
+        let first = first_from(2 * start);
+        let end = first_from(2 * (start + length));
+        (
+            first.min(end.saturating_sub(1)),
+            end.saturating_sub(first).max(1),
+        )
+    };
+    let (x, width) = range(content.x, content.width);
+    let (y, height) = range(content.y, content.height);
+    Rect {
+        x,
+        y,
+        width,
+        height,
+    }
+}
+
+/// The nearest point between the centres of the outermost pixels.
+fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
+    let (width, height) = fit.original();
+    Point::new(
+        at.x.clamp(0.0, (width - 1) as f64),
+        at.y.clamp(0.0, (height - 1) as f64),
+    )
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

@@ -1,0 +1,156 @@
+//! The landmarks of one annotated image, as features.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use infomark_core::sample_feature;
+
+use crate::{Encoder, Encoding, Image, Landmark, ModelError};
+
+/// What is looked for: for each landmark of an annotated image, its feature at every stride.
+#[derive(Clone, Debug)]
+pub struct Template {
+    image: String,
+    model: Arc<str>,
+    names: Vec<String>,
+    /// Landmark by landmark, within it level by level, the finest first.
+    features: Vec<f32>,
+    levels: usize,
+    channels: usize,
+}
+
+/// Why a template could not be made; every message names the image and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// The encoder failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No landmarks.
+    #[error("template {image} has no landmarks; give at least one")]
+    NoLandmarks {
+        /// Name of the image.
+        image: String,
+    },
+    /// Two landmarks of one name.
+    #[error("template {image} has landmark {landmark} twice; remove or rename one of them")]
+    Duplicate {
+        /// Name of the image.
+        image: String,
+        /// The landmark.
+        landmark: String,
+    },
+    /// A landmark that is not on the image, or NaN.
+    #[error(
+        "landmark {landmark} at ({x}, {y}) lies outside template {image}, which has {width} x {height} pixels; give pixels of this image, the centre of the first at (0, 0)"
+    )]
+    Outside {
+        /// The landmark.
+        landmark: String,
+        /// Column.
+        x: f64,
+        /// Row.
+        y: f64,
+        /// Name of the image.
+        image: String,
+        /// Its width in pixels.
+        width: usize,
+        /// Its height in pixels.
+        height: usize,
+    },
+}
+
+impl Template {
+    /// Encodes an annotated image and keeps the features of its landmarks, whose places are pixels of the image.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn new(
+        encoder: &Encoder,
+        image: &Image,
+        landmarks: &[Landmark],
+    ) -> Result<Template, TemplateError> {
+        Template::from_encoding(&encoder.encode(image)?, landmarks)
+    }
+
+    /// [`new`](Self::new) for an image that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`], but `Model`.
+    pub fn from_encoding(
+        encoding: &Encoding,
+        landmarks: &[Landmark],
+    ) -> Result<Template, TemplateError> {
+        let image = || encoding.image().to_owned();
+        if landmarks.is_empty() {
+            return Err(TemplateError::NoLandmarks { image: image() });
+        }
+        let maps = encoding.levels();
+        let channels = encoding.channels();
+        let mut names = BTreeSet::new();
+        let mut features = vec![0.0; landmarks.len() * maps.len() * channels];
+        let mut slots = features.chunks_exact_mut(channels);
+        for landmark in landmarks {
+            if !names.insert(landmark.name.as_str()) {
+                return Err(TemplateError::Duplicate {
+                    image: image(),
+                    landmark: landmark.name.clone(),
+                });
+            }
+            let outside = || {
+                let (width, height) = encoding.fit().original();
+                TemplateError::Outside {
+                    landmark: landmark.name.clone(),
+                    x: landmark.at.x,
+                    y: landmark.at.y,
+                    image: image(),
+                    width,
+                    height,
+                }
+            };
+            if !encoding.fit().contains(landmark.at) {
+                return Err(outside());
+            }
+            let at = encoding.fit().push(landmark.at).cast();
+            for (&map, slot) in maps.iter().zip(&mut slots) {
+                sample_feature(map, at, slot).map_err(|_| outside())?;
+            }
+        }
+        Ok(Template {
+            image: image(),
+            model: encoding.model(),
+            names: landmarks.iter().map(|l| l.name.clone()).collect(),
+            levels: maps.len(),
+            channels,
+            features,
+        })
+    }
+
+    /// Name of the annotated image.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// Names of the landmarks, in the order in which they are found.
+    pub fn landmarks(&self) -> &[String] {
+        &self.names
+    }
+
+    /// SHA-256 of the file of the encoder that made it.
+    pub fn model_sha256(&self) -> &str {
+        &self.model
+    }
+
+    /// The name and the features, one a level, of each landmark.
+    pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Vec<&[f32]>)> {
+        let each = self.features.chunks_exact(self.levels * self.channels);
+        self.names.iter().zip(each).map(|(name, features)| {
+            (
+                name.as_str(),
+                features.chunks_exact(self.channels).collect(),
+            )
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
+
+use infomark_core::{FeatureMap, Negatives, Plane, Point, Positive, Real};
+
+/// Allowed absolute differences between a routine and its naive twin.
+pub mod tolerance {
+    /// Entropy in nats, `f64` output.
+    pub const ENTROPY_F64: f64 = 1e-6;
+    /// Entropy in nats, `f32` output: one unit in the last place of 5.5 more.
+    pub const ENTROPY_F32: f64 = 2e-6;
+    /// Loss of one positive, `f64`.
+    pub const LOSS_F64: f64 = 1e-10;
+    /// Loss of one positive with logits up to 30, `f32`.
+    pub const LOSS_F32: f64 = 2e-4;
+    /// Gradient against central differences in `f64`.
+    pub const GRADIENT: f64 = 1e-6;
+    /// Similarity map, `f64`.
+    pub const SIMILARITY: f64 = 1e-10;
+    /// Positions that go through a rotation and back, in pixels, `f64`.
+    pub const POSITION: f64 = 1e-9;
+}
+
+/// The columns or rows of the window of side `k` around `at`, cut off at the border.
+pub fn window(at: usize, k: usize, size: usize) -> std::ops::Range<usize> {
+    at.saturating_sub(k / 2)..at.saturating_add((k - 1) / 2).min(size - 1) + 1
+}
+
+/// Entropy, in nats, of the window of side `k` around a pixel, by its definition.
+pub fn entropy(image: Plane<'_, u8>, k: usize, x: usize, y: usize) -> f64 {
+    let mut counts = [0u32; 256];
+    let mut pixels = 0u32;
+    for row in window(y, k, image.height()) {
+        for &level in &image.row(row)[window(x, k, image.width())] {
+            counts[usize::from(level)] += 1;
+            pixels += 1;
+        }
+    }
+    let share = |count: &u32| f64::from(*count) / f64::from(pixels);
+    -counts.iter().filter(|&&count| count > 0).map(share).map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// The loss of one positive, by its definition; without the shift that keeps exponentials finite.
+pub fn info_nce(
+    view: FeatureMap<'_, f64>,
+    image: FeatureMap<'_, f64>,
+    positive: Positive<f64>,
+    negatives: Negatives,
+    temperature: f64,
+) -> f64 {
+    let cell = |map: FeatureMap<'_, f64>, p: Point<f64>| {
+        let index = |p: f64, size: usize| {
+            let stride = map.stride() as f64;
+            ((p + 0.5) / stride).floor().clamp(0.0, (size - 1) as f64) as usize
+        };
+        (index(p.x, map.width()), index(p.y, map.height()))
+    };
+    let at = |map: FeatureMap<'_, f64>, channel: usize, (x, y): (usize, usize)| {
+        map.data()[(channel * map.height() + y) * map.width() + x]
+    };
+    let anchor = cell(view, positive.view);
+    let truth = cell(image, positive.image);
+    let logit = |place: (usize, usize)| {
+        (0..image.channels()).map(|c| at(view, c, anchor) * at(image, c, place)).sum::<f64>() / temperature
+    };
+    let mut sum = 0.0;
+    for y in 0..image.height() {
+        for x in 0..image.width() {
+            let among = match negatives {
+                Negatives::WholeMap => true,
+                Negatives::Window { radius } => {
+                    x.abs_diff(truth.0) <= radius && y.abs_diff(truth.1) <= radius
+                }
+            };
+            if among {
+                sum += logit((x, y)).exp();
+            }
+        }
+    }
+    sum.ln() - logit(truth)
+}
+
+/// The value at a place given in cells, linear between cells, the border continued.
+pub fn bilinear<T: Real>(map: Plane<'_, T>, x: f64, y: f64) -> f64 {
+    let value = |x: f64, y: f64| {
+        let column = x.clamp(0.0, (map.width() - 1) as f64) as usize;
+        let row = y.clamp(0.0, (map.height() - 1) as f64) as usize;
+        map.row(row)[column].as_f64()
+    };
+    let (left, top) = (x.floor(), y.floor());
+    let (u, v) = (x - left, y - top);
+    (1.0 - v) * ((1.0 - u) * value(left, top) + u * value(left + 1.0, top))
+        + v * ((1.0 - u) * value(left, top + 1.0) + u * value(left + 1.0, top + 1.0))
+}

@@ -1,0 +1,182 @@
+//! Encoders, templates and matching, on an encoder whose features are known to tell places apart.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+use infomark_core::Point;
+use infomark_infer::{
+    Encoder, Image, Landmark, MatchError, Template, TemplateError, match_encoding, match_image,
+};
+use infomark_tests::infer_fixture::{CHANNELS, encoder, model, texture};
+use prost::Message;
+
+fn load(width: usize, height: usize) -> Encoder {
+    Encoder::from_bytes(&encoder(width, height), "fixture.onnx").unwrap()
+}
+
+fn landmark(name: &str, x: f64, y: f64) -> Landmark {
+    Landmark { name: name.to_owned(), at: Point::new(x, y) }
+}
+
+fn distance(a: Point<f64>, b: Point<f64>) -> f64 {
+    (a.x - b.x).hypot(a.y - b.y)
+}
+
+#[test]
+fn an_encoder_gives_unit_features_of_the_described_shapes() {
+    let encoder = load(96, 128);
+    let encoding = encoder.encode(&texture(1, 96, 128, 0, 0)).unwrap();
+    let levels = encoding.levels();
+    assert_eq!(levels.len(), 2);
+    for (level, stride) in levels.iter().zip([2, 4]) {
+        assert_eq!(level.stride(), stride);
+        assert_eq!(level.channels(), CHANNELS);
+        assert_eq!((level.width(), level.height()), (96 / stride, 128 / stride));
+        for cell in 0..level.cells() {
+            let values = (0..CHANNELS).map(|c| level.data()[c * level.cells() + cell]);
+            let length = values.map(|v| f64::from(v * v)).sum::<f64>().sqrt();
+            assert!((length - 1.0).abs() < 1e-5, "length {length} at stride {stride}");
+        }
+    }
+}
+
+#[test]
+fn outputs_may_come_in_any_order_in_the_file() {
+    let mut turned = model(96, 128);
+    turned.graph.as_mut().unwrap().output.reverse();
+    let turned = Encoder::from_bytes(&turned.encode_to_vec(), "turned.onnx").unwrap();
+    let image = texture(1, 96, 128, 0, 0);
+    let (a, b) = (load(96, 128).encode(&image).unwrap(), turned.encode(&image).unwrap());
+    for (a, b) in a.levels().iter().zip(b.levels()) {
+        assert_eq!((a.stride(), a.data()), (b.stride(), b.data()));
+    }
+}
+
+#[test]
+fn an_image_matched_to_itself_gives_its_landmarks_back_without_bias() {
+    const POINTS: usize = 24;
+    let encoder = load(128, 128);
+    // As large as the canvas, larger, smaller, upright and wide.
+    for (width, height) in [(128, 128), (400, 512), (200, 150), (90, 112)] {
+        let image = texture(2, width, height, 0, 0);
+        let (w, h) = (width as f64, height as f64);
+        let spread = |i: usize, step: f64, side: f64| side * (0.2 + 0.6 * (i as f64 * step).fract());
+        let points: Vec<Landmark> =
+            (0..POINTS).map(|i| landmark(&i.to_string(), spread(i, 0.618, w), spread(i, 0.271, h))).collect();
+        let template = Template::new(&encoder, &image, &points).unwrap();
+        let found = match_image(&encoder, &template, &image).unwrap();
+        // Pixels of the image to one of the canvas, whose finest cells are two wide.
+        let scale = (w / 128.0).max(h / 128.0);
+        let mut errors = Vec::new();
+        let mut bias = Point::new(0.0, 0.0);
+        for (found, point) in found.iter().zip(&points) {
+            assert_eq!(found.name, point.name);
+            assert!(found.score > 0.9 && found.score <= 1.0, "{found:?}");
+            errors.push(distance(found.at, point.at) / scale);
+            bias.x += (found.at.x - point.at.x) / scale / POINTS as f64;
+            bias.y += (found.at.y - point.at.y) / scale / POINTS as f64;
+        }
+        errors.sort_by(f64::total_cmp);
+        assert!(errors[POINTS / 2] < 0.75 && errors[POINTS - 1] < 4.0, "{width} x {height}: {errors:?}");
+        assert!(bias.x.abs() < 0.25 && bias.y.abs() < 0.25, "{width} x {height}: {bias:?}");
+    }
+}
+
+#[test]
+fn a_landmark_at_the_centre_of_a_cell_is_found_in_that_cell() {
+    let encoder = load(128, 128);
+    let image = texture(2, 128, 128, 0, 0);
+    // Cells at stride 2 have their centres at 2 i + 0.5.
+    let points = [landmark("a", 48.5, 60.5), landmark("b", 82.5, 98.5)];
+    let template = Template::new(&encoder, &image, &points).unwrap();
+    for (found, point) in match_image(&encoder, &template, &image).unwrap().iter().zip(&points) {
+        let (x, y) = (found.at.x - point.at.x, found.at.y - point.at.y);
+        assert!(x.abs() <= 1.0 && y.abs() <= 1.0, "{}: {x}, {y}", point.name);
+    }
+}
+
+#[test]
+fn a_shifted_image_shifts_its_landmarks() {
+    let encoder = load(128, 128);
+    let points = [landmark("a", 60.0, 70.0), landmark("b", 81.3, 52.8)];
+    let template = Template::new(&encoder, &texture(3, 128, 128, 20, 20), &points).unwrap();
+    for (x, y) in [(12, 20), (20, 8), (33, 29)] {
+        let shifted = texture(3, 128, 128, x, y);
+        let found = match_image(&encoder, &template, &shifted).unwrap();
+        for (found, point) in found.iter().zip(&points) {
+            let expected = Point::new(point.at.x + 20.0 - x as f64, point.at.y + 20.0 - y as f64);
+            let error = distance(found.at, expected);
+            assert!(error < 1.0, "{}: {error} pixels after a shift to {x}, {y}", point.name);
+        }
+    }
+}
+
+#[test]
+fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread() {
+    let encoder = load(128, 128);
+    let (a, b) = (texture(4, 150, 128, 0, 0), texture(5, 128, 180, 0, 0));
+    let points = [landmark("p", 44.0, 81.0)];
+    let templates = [&a, &b].map(|image| Template::new(&encoder, image, &points).unwrap());
+    let encoding = encoder.encode(&a).unwrap();
+    let expected: Vec<_> =
+        templates.iter().map(|template| match_encoding(template, &encoding).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for (template, expected) in templates.iter().zip(&expected) {
+            let (encoder, a) = (&encoder, &a);
+            scope.spawn(move || {
+                assert_eq!(&match_image(encoder, template, a).unwrap(), expected);
+            });
+        }
+    });
+}
+
+#[test]
+fn landmarks_are_found_on_the_image_only_however_narrow_it_is() {
+    let encoder = load(128, 128);
+    let template_image = texture(6, 128, 128, 0, 0);
+    let corners = [landmark("first", 0.0, 0.0), landmark("last", 127.0, 127.0)];
+    let template = Template::new(&encoder, &template_image, &corners).unwrap();
+    for (width, height) in [(32, 3000), (3000, 32), (128, 128), (33, 64)] {
+        let image = texture(7, width, height, 0, 0);
+        for found in match_image(&encoder, &template, &image).unwrap() {
+            assert!((0.0..=(width - 1) as f64).contains(&found.at.x), "{found:?}");
+            assert!((0.0..=(height - 1) as f64).contains(&found.at.y), "{found:?}");
+            assert!((-1.0..=1.0).contains(&found.score));
+        }
+    }
+}
+
+#[test]
+fn a_template_without_usable_landmarks_is_refused() {
+    let encoder = load(96, 96);
+    let image = texture(8, 64, 48, 0, 0);
+    let refused = |points: &[Landmark]| Template::new(&encoder, &image, points).unwrap_err();
+    assert!(matches!(refused(&[]), TemplateError::NoLandmarks { .. }));
+    let twice = [landmark("a", 1.0, 1.0), landmark("a", 2.0, 2.0)];
+    assert!(matches!(refused(&twice), TemplateError::Duplicate { .. }));
+    for (x, y) in [(64.0, 3.0), (-0.6, 3.0), (3.0, 48.0), (f64::NAN, 3.0), (3.0, f64::INFINITY)] {
+        let error = refused(&[landmark("sella", x, y)]);
+        assert!(matches!(error, TemplateError::Outside { .. }));
+        let text = error.to_string();
+        assert!(text.contains("sella") && text.contains("texture") && text.contains("64 x 48"));
+    }
+}
+
+#[test]
+fn a_template_of_another_encoder_is_refused() {
+    let image = texture(9, 96, 96, 0, 0);
+    let template = Template::new(&load(96, 96), &image, &[landmark("a", 40.0, 40.0)]).unwrap();
+    let error = match_image(&load(128, 128), &template, &image).unwrap_err();
+    assert!(matches!(error, MatchError::OtherModel { .. }));
+}
+
+#[test]
+fn an_encoder_with_damaged_weights_says_so() {
+    let mut broken = model(96, 96);
+    let tensors = &mut broken.graph.as_mut().unwrap().initializer;
+    let kernel = tensors.iter_mut().find(|t| t.name == "kernel_2").unwrap();
+    kernel.raw_data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let encoder = Encoder::from_bytes(&broken.encode_to_vec(), "broken.onnx").unwrap();
+    let image: Image = texture(1, 96, 96, 0, 0);
+    let text = encoder.encode(&image).unwrap_err().to_string();
+    assert!(text.contains("broken.onnx") && text.contains("train again"), "{text}");
+}

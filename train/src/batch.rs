@@ -1,0 +1,143 @@
+//! What a step trains on: images, views of them, and the pixels that are the same in both.
+
+use infomark_core::{IntensityRange, Plane, PlaneMut, Point, Positive, Rng, Sampler, TierPolicy, Tone, Warp};
+use rayon::prelude::*;
+
+use crate::data::{Sample, TrainingSet};
+use crate::encoder::unshuffle;
+use crate::{TrainConfig, TrainError, stream};
+
+/// Part of each side that a view's centre keeps away from the border.
+const MARGIN: f64 = 0.1;
+
+/// Images and their views, unshuffled as the encoder takes them.
+pub(crate) struct Batch {
+    /// `batch x 4 x height / 2 x width / 2`.
+    pub(crate) images: Vec<f32>,
+    /// `batch * views x 4 x view / 2 x view / 2`; an image's views follow each other.
+    pub(crate) views: Vec<f32>,
+    /// The pixels of each view.
+    pub(crate) positives: Vec<Vec<Positive<f32>>>,
+}
+
+/// One image of a batch.
+struct Item {
+    image: Vec<f32>,
+    views: Vec<f32>,
+    positives: Vec<Vec<Positive<f32>>>,
+}
+
+/// The batch of a step: a function of the seed and the step alone.
+pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
+    let items: Vec<Item> = (0..config.batch)
+        .into_par_iter()
+        .map(|slot| {
+            let position = step * config.batch as u64 + slot as u64;
+            let sample = &set.samples[nth_image(set.samples.len(), config.seed, position)];
+            draw_item(set, sample, config, &mut Rng::new(config.seed, stream::VIEWS + position))
+        })
+        .collect::<Result<_, _>>()?;
+    let mut batch = Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new() };
+    for item in items {
+        batch.images.extend(item.image);
+        batch.views.extend(item.views);
+        batch.positives.extend(item.positives);
+    }
+    Ok(batch)
+}
+
+/// The image at a position of the endless sequence of shuffled epochs.
+fn nth_image(images: usize, seed: u64, position: u64) -> usize {
+    let (epoch, place) = (position / images as u64, (position % images as u64) as usize);
+    let mut rng = Rng::new(seed, stream::ORDER + epoch);
+    let mut order: Vec<usize> = (0..images).collect();
+    // Fisher & Yates, as far as the place asked for.
+    for i in 0..=place {
+        let j = i + rng.below((images - i) as u64) as usize;
+        order.swap(i, j);
+    }
+    order[place]
+}
+
+fn draw_item(set: &TrainingSet, sample: &Sample, config: &TrainConfig, rng: &mut Rng) -> Result<Item, TrainError> {
+    let (width, height) = (set.input.width(), set.input.height());
+    let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
+    let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
+    let mut sums = vec![0.0; pixels.len()];
+    let weights = Plane::new(&sample.weights, width, height).map_err(TrainError::internal("view"))?;
+    let sampler = Sampler::new(weights, &mut sums).map_err(TrainError::internal("sampler"))?;
+    let policy = policy(config)?;
+    let area = config.view_size * config.view_size;
+    let mut views = vec![0.0; config.views * area];
+    let mut positives = Vec::with_capacity(config.views);
+    let mut view = vec![0.0; area];
+    for out in views.chunks_exact_mut(area) {
+        let centre = centre(&sampler, width, height, rng);
+        let entropy = sample.entropy[centre.1 * width + centre.0];
+        let tone = policy.range(set.thresholds.tier(entropy)).draw(rng);
+        let rotation = rng.uniform_in(-config.rotation_deg, config.rotation_deg).to_radians();
+        let scale = rng.uniform_in(-config.scale.ln(), config.scale.ln()).exp();
+        let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
+        let warp = Warp::new(at, rotation, scale, config.view_size, config.view_size)
+            .map_err(TrainError::internal("view"))?;
+        let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
+            .map_err(TrainError::internal("view"))?;
+        warp.resample(plane, target.reborrow(), 0.0).map_err(TrainError::internal("view"))?;
+        tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+        unshuffle(&view, config.view_size, out);
+        positives.push(draw_positives(&sampler, &warp, config.pixels, rng));
+    }
+    let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
+    let mut toned = pixels.clone();
+    let target = PlaneMut::new(&mut toned, width, height).map_err(TrainError::internal("view"))?;
+    tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+    let mut image = vec![0.0; toned.len()];
+    unshuffle(&toned, width, &mut image);
+    Ok(Item { image, views, positives })
+}
+
+/// A pixel by weight, away from the border where a few tries find one.
+fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> (usize, usize) {
+    let inside = |v: usize, size: usize| {
+        (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64))
+    };
+    let mut at = sampler.draw(rng);
+    for _ in 0..32 {
+        if inside(at.0, width) && inside(at.1, height) {
+            break;
+        }
+        at = sampler.draw(rng);
+    }
+    at
+}
+
+/// Pixels of the image by weight, kept where the view shows them.
+fn draw_positives(sampler: &Sampler<'_>, warp: &Warp<f32>, count: usize, rng: &mut Rng) -> Vec<Positive<f32>> {
+    let mut positives = Vec::with_capacity(count);
+    // A view shows a tenth of the image at the least, most often a quarter.
+    for _ in 0..count * 40 {
+        let (x, y) = sampler.draw(rng);
+        let image = Point { x: x as f32, y: y as f32 };
+        if let Some(view) = warp.push(image) {
+            positives.push(Positive { view, image });
+            if positives.len() == count {
+                break;
+            }
+        }
+    }
+    positives
+}
+
+fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
+    let factor = (1.0 - change, 1.0 + change);
+    IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp())).map_err(TrainError::internal("intensity"))
+}
+
+fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
+    let [low, medium, high] = config.intensity;
+    Ok(TierPolicy {
+        low: range(low, config.gamma)?,
+        medium: range(medium, config.gamma)?,
+        high: range(high, config.gamma)?,
+    })
+}

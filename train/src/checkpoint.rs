@@ -1,0 +1,137 @@
+//! What a run leaves on disk to go on from: `checkpoint.json` names the files of one step and their hashes.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use infomark_infer::sha256;
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::{self, Encoder};
+use crate::{TrainConfig, TrainError};
+
+/// Name of the file that points to the others.
+pub(crate) const INDEX: &str = "checkpoint.json";
+/// Layout of [`INDEX`].
+const FORMAT: u32 = 1;
+
+/// Where a training stands, beside the tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Position {
+    pub(crate) config: TrainConfig,
+    /// Steps done.
+    pub(crate) step: u64,
+    /// Seconds spent on them.
+    pub(crate) seconds: f64,
+    pub(crate) training_data_sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    format: u32,
+    version: String,
+    #[serde(flatten)]
+    position: Position,
+    /// Name and hash of the encoder's, the average's and the optimiser's file.
+    files: [(String, String); 3],
+}
+
+/// The tensors of a training.
+pub(crate) struct State {
+    pub(crate) encoder: Encoder,
+    pub(crate) average: Vec<Vec<f32>>,
+    pub(crate) optimizer: ModuleOptimizer,
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(TrainError::file(path, "can't write"))?;
+    file.write_all(bytes).map_err(TrainError::file(path, "can't write"))?;
+    file.as_file().sync_all().map_err(TrainError::file(path, "can't write"))?;
+    file.persist(path).map_err(|e| TrainError::file(path, "can't write")(e.error))?;
+    Ok(())
+}
+
+/// Saves a step; the previous one stays valid until this one is complete, and is removed then.
+pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
+    let record = |encoder: Encoder| encoder.into_record().into_bytes();
+    let parts = [
+        ("encoder", record(state.encoder.clone())),
+        ("average", record(encoder::with_values(state.encoder.clone(), &state.average))),
+        ("optimizer", state.optimizer.into_bytes()),
+    ];
+    let mut files = Vec::with_capacity(parts.len());
+    for (name, bytes) in parts {
+        let bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
+        let file = format!("{name}-{:08}.bpk", position.step);
+        write_atomically(&dir.join(&file), &bytes)?;
+        files.push((file, sha256(&bytes)));
+    }
+    let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
+    let previous = read_index(dir).ok();
+    let index = Index { format: FORMAT, version: env!("CARGO_PKG_VERSION").into(), position: position.clone(), files };
+    let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
+    write_atomically(&dir.join(INDEX), &json)?;
+    for (old, _) in previous.iter().flat_map(|p| &p.files) {
+        if index.files.iter().all(|(new, _)| new != old) && !old.contains(['/', '\\']) {
+            // A file that stays behind costs a few MiB and harms nothing.
+            let _ = fs::remove_file(dir.join(old));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder holds a checkpoint.
+pub(crate) fn exists(dir: &Path) -> bool {
+    dir.join(INDEX).is_file()
+}
+
+fn read_index(dir: &Path) -> Result<Index, TrainError> {
+    let path = dir.join(INDEX);
+    let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
+    let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+    let index: Index = serde_json::from_slice(&bytes)
+        .map_err(|e| refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder")))?;
+    if index.format != FORMAT {
+        return Err(refuse(format!("its format is {}, this version reads {FORMAT}; use the version that wrote it", index.format)));
+    }
+    index.position.config.check()?;
+    Ok(index)
+}
+
+/// Where the run in a folder stands.
+pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
+    Ok(read_index(dir)?.position)
+}
+
+/// The tensors of the run in a folder; `fresh` has the shapes they must have.
+pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
+    let index = read_index(dir)?;
+    let mut parts = Vec::with_capacity(3);
+    for (name, hash) in &index.files {
+        let path = dir.join(name);
+        let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
+        if sha256(&bytes) != *hash {
+            let reason = "damaged: its hash is not the one in checkpoint.json; start a new run in another folder".into();
+            return Err(TrainError::Checkpoint { path, reason });
+        }
+        parts.push((path, Bytes::from_bytes_vec(bytes)));
+    }
+    let [encoder, average, optimizer] =
+        <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
+    let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
+        ModuleRecord::from_bytes(bytes)
+            .and_then(|record| fresh.encoder.clone().try_load_record(record))
+            .map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })
+    };
+    let average = encoder::values(&module(average)?);
+    let (path, bytes) = optimizer;
+    let loaded = fresh.optimizer.from_bytes(bytes);
+    let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
+    Ok(State { encoder: module(encoder)?, average, optimizer })
+}

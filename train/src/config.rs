@@ -1,0 +1,173 @@
+//! What a training does, and its defaults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// How long to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// Steps of the optimiser: the same bits every time, on any number of threads.
+    Steps(u64),
+    /// Minutes of wall time, resumed ones included: the learning rate follows the clock, so the result depends on the
+    /// machine's speed.
+    Minutes(f64),
+}
+
+/// Options of a training. [`TrainConfig::default`] is what `infomark train` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// How long to train.
+    pub budget: Budget,
+    /// Seed of the weights and of every view.
+    pub seed: u64,
+    /// Pixels of the encoder's input, about: its sides follow the images' shape in multiples of 32.
+    pub input_area: usize,
+    /// Channels of the five stages (strides 2 to 32), multiples of 8.
+    pub widths: [usize; 5],
+    /// Length of the embeddings.
+    pub embedding: usize,
+    /// Images of a step.
+    pub batch: usize,
+    /// Views of each image.
+    pub views: usize,
+    /// Side of a view in pixels of the input, a multiple of 32.
+    pub view_size: usize,
+    /// Pixels drawn from each view.
+    pub pixels: usize,
+    /// Side of the patch whose entropy guides the sampling.
+    pub patch: usize,
+    /// Exponent of the entropy in the sampling weight (method: `rho = H^alpha`).
+    pub alpha: f32,
+    /// Share of the pixels, those of least entropy, that are never drawn.
+    pub discard: f64,
+    /// Shares of the pixels below the medium and below the high tier.
+    pub tier_quantiles: [f64; 2],
+    /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy.
+    pub intensity: [f32; 3],
+    /// Largest exponent of gamma, as the logarithm of it.
+    pub gamma: f32,
+    /// The same change of brightness and contrast for the whole image that views are compared with.
+    pub image_intensity: f32,
+    /// Largest rotation of a view in degrees.
+    pub rotation_deg: f32,
+    /// Largest scale of a view; the smallest is its reciprocal.
+    pub scale: f32,
+    /// Divisor of the cosines.
+    pub temperature: f32,
+    /// Cells around the truth that are negatives at strides 2, 4 and 8; coarser levels use the whole map.
+    pub window: usize,
+    /// Largest learning rate, after the warm-up.
+    pub learning_rate: f64,
+    /// Decay of the weights.
+    pub weight_decay: f32,
+    /// Steps of linear warm-up.
+    pub warm_up: u64,
+    /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
+    pub average: f32,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            budget: Budget::Minutes(45.0),
+            seed: 0,
+            input_area: 384 * 480,
+            widths: [16, 32, 64, 96, 128],
+            embedding: 32,
+            batch: 4,
+            views: 2,
+            view_size: 224,
+            pixels: 96,
+            patch: 9,
+            alpha: 0.3,
+            discard: 0.1,
+            tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
+            intensity: [0.5, 0.5, 0.5],
+            gamma: 0.3,
+            image_intensity: 0.1,
+            rotation_deg: 20.0,
+            scale: 1.25,
+            temperature: 0.1,
+            window: 9,
+            learning_rate: 1e-3,
+            weight_decay: 1e-4,
+            warm_up: 50,
+            average: 0.998,
+            checkpoint_every: 100,
+            threads: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Refuses what can't be trained with, naming the option.
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+        match self.budget {
+            Budget::Steps(0) => return wrong("steps", "at least 1"),
+            Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
+            _ => {}
+        }
+        if self.widths.iter().any(|w| *w == 0 || w % crate::encoder::GROUPS != 0) {
+            return wrong("widths", "multiples of 8 above 0");
+        }
+        if self.view_size < 64 || self.view_size % 32 != 0 {
+            return wrong("view_size", "a multiple of 32, at least 64");
+        }
+        if self.input_area < 4 * 32 * 32 || self.input_area > 1 << 24 {
+            return wrong("input_area", "4,096 to 16,777,216 pixels");
+        }
+        let positive = [
+            ("embedding", self.embedding),
+            ("batch", self.batch),
+            ("views", self.views),
+            ("pixels", self.pixels),
+            ("patch", self.patch),
+            ("window", self.window),
+            ("checkpoint_every", self.checkpoint_every as usize),
+        ];
+        if let Some((option, _)) = positive.into_iter().find(|(_, v)| *v == 0) {
+            return wrong(option, "at least 1");
+        }
+        let [low, high] = self.tier_quantiles;
+        if !(0.0..=high).contains(&low) || high > 1.0 {
+            return wrong("tier_quantiles", "two ordered numbers from 0 to 1");
+        }
+        if !(0.0..1.0).contains(&self.discard) {
+            return wrong("discard", "from 0 to below 1");
+        }
+        if self.intensity.iter().chain([&self.image_intensity]).any(|a| !(0.0..1.0).contains(a)) {
+            return wrong("intensity", "from 0 to below 1");
+        }
+        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
+            return wrong("alpha", "at least 0");
+        }
+        if !(self.scale >= 1.0 && self.scale <= 4.0) {
+            return wrong("scale", "from 1 to 4");
+        }
+        if !(0.0..=2.0).contains(&self.gamma) {
+            return wrong("gamma", "from 0 to 2");
+        }
+        if !(0.0..=180.0).contains(&self.rotation_deg) {
+            return wrong("rotation_deg", "from 0 to 180");
+        }
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return wrong("temperature", "above 0");
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return wrong("learning_rate", "above 0");
+        }
+        if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
+            return wrong("average and weight_decay", "from 0 to below 1");
+        }
+        Ok(())
+    }
+}

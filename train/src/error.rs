@@ -1,0 +1,98 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use infomark_infer::{DescriptionError, FitError, ImageError};
+
+/// Why a training can't start, go on or be resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// An option has a value that can't work.
+    #[error("option {option} needs {needs}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it takes.
+        needs: &'static str,
+    },
+    /// An image can't be read; the message names it.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Too few images.
+    #[error("{}: {found} image(s) found, at least {needed} are needed to train", dir.display())]
+    TooFew {
+        /// The folder.
+        dir: PathBuf,
+        /// Images in it.
+        found: usize,
+        /// Fewest that make sense.
+        needed: usize,
+    },
+    /// The images do not fit the encoder's input.
+    #[error("{file}: {error}")]
+    Fit {
+        /// The image.
+        file: String,
+        /// What is wrong.
+        error: FitError,
+    },
+    /// An image without information to sample from.
+    #[error("{file}: no pixel carries information to train on; remove it from the folder")]
+    Blank {
+        /// The image.
+        file: String,
+    },
+    /// A file can't be read or written.
+    #[error("{}: {action}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// A checkpoint that can't be used.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The description of the encoder is not valid.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// The loss is no longer a number.
+    #[error("step {step}: the loss is not finite; lower the learning rate")]
+    Diverged {
+        /// Where it happened.
+        step: u64,
+    },
+    /// Threads can't be started.
+    #[error("can't start {threads} threads: {reason}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A defect of this crate: routines were called with sizes that do not fit.
+    #[error("internal error in {place}: {reason}; please report it")]
+    Internal {
+        /// Where.
+        place: &'static str,
+        /// What the routine said.
+        reason: String,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::File { path: path.to_owned(), action, error }
+    }
+
+    pub(crate) fn internal<E: std::fmt::Display>(place: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Internal { place, reason: error.to_string() }
+    }
+}

@@ -1,0 +1,280 @@
+//! The encoder as an ONNX file that tells what it is.
+
+use infomark_infer::Description;
+use prost::Message;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto::{Dimension, dimension}, type_proto,
+};
+
+use crate::TrainError;
+use crate::encoder::{Encoder, GROUPS, Head, Layer, STRIDES, host};
+use crate::kernels::{head, norm};
+
+/// ONNX IR and operator set that are written: old enough for every runtime, new enough for what is used.
+const IR_VERSION: i64 = 8;
+const OPSET: i64 = 17;
+
+/// A graph under construction.
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    next: usize,
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.into(), r#type: kind as i32, ..Default::default() }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: value, ..attribute(name, AttributeType::Int) }
+}
+
+fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: value, ..attribute(name, AttributeType::Float) }
+}
+
+fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: value.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
+}
+
+impl Graph {
+    fn name(&mut self, what: &str) -> String {
+        self.next += 1;
+        format!("{what}_{}", self.next)
+    }
+
+    fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
+        let name = self.name("weights");
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            dims: dims.iter().map(|d| *d as i64).collect(),
+            data_type: DataType::Float as i32,
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ..Default::default()
+        });
+        name
+    }
+
+    fn integers(&mut self, values: &[i64]) -> String {
+        let name = self.name("sizes");
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64 as i32,
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ..Default::default()
+        });
+        name
+    }
+
+    fn node_into(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeProto>) {
+        let name = self.name(&op.to_lowercase());
+        self.nodes.push(NodeProto {
+            op_type: op.into(),
+            name,
+            input: inputs.iter().map(|s| (*s).into()).collect(),
+            output: vec![output.into()],
+            attribute: attributes,
+            ..Default::default()
+        });
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+        let output = self.name("x");
+        self.node_into(op, inputs, &output, attributes);
+        output
+    }
+
+    /// Group normalisation and ReLU of `[1, channels, height, width]`.
+    fn norm_relu(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
+        let (gamma, beta) = (host(&layer.gamma.val()), host(&layer.beta.val()));
+        let channels = gamma.len();
+        let grouped = self.integers(&[1, GROUPS as i64, (channels / GROUPS * height * width) as i64]);
+        let whole = self.integers(&[1, channels as i64, height as i64, width as i64]);
+        let (one, zero) = (self.floats(&[GROUPS], &[1.0; GROUPS]), self.floats(&[GROUPS], &[0.0; GROUPS]));
+        let gamma = self.floats(&[1, channels, 1, 1], &gamma);
+        let beta = self.floats(&[1, channels, 1, 1], &beta);
+        let x = self.node("Reshape", &[x, &grouped], vec![]);
+        let x = self.node("InstanceNormalization", &[&x, &one, &zero], vec![float("epsilon", norm::EPSILON)]);
+        let x = self.node("Reshape", &[&x, &whole], vec![]);
+        let x = self.node("Mul", &[&x, &gamma], vec![]);
+        let x = self.node("Add", &[&x, &beta], vec![]);
+        self.node("Relu", &[&x], vec![])
+    }
+
+    fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
+        let weight = layer.weight.val();
+        let weight = self.floats(&weight.dims(), &host(&weight));
+        let x = self.node(
+            "Conv",
+            &[x, &weight],
+            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])],
+        );
+        self.norm_relu(&x, layer, height, width)
+    }
+
+    /// The first layer reads 2 x 2 blocks as channels: a 6 x 6 convolution of stride 2 on the image itself.
+    fn first_layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
+        let weight = layer.weight.val();
+        let [outputs, ..] = weight.dims();
+        let values = host(&weight);
+        let mut wide = vec![0.0; outputs * 36];
+        for (o, (wide, values)) in wide.chunks_exact_mut(36).zip(values.chunks_exact(36)).enumerate() {
+            debug_assert!(o < outputs);
+            for (i, &value) in values.iter().enumerate() {
+                let (channel, tap) = (i / 9, i % 9);
+                let (row, column) = (2 * (tap / 3) + channel / 2, 2 * (tap % 3) + channel % 2);
+                wide[row * 6 + column] = value;
+            }
+        }
+        let weight = self.floats(&[outputs, 1, 6, 6], &wide);
+        let x = self.node(
+            "Conv",
+            &[x, &weight],
+            vec![ints("kernel_shape", &[6, 6]), ints("pads", &[2; 4]), ints("strides", &[2, 2])],
+        );
+        self.norm_relu(&x, layer, height, width)
+    }
+
+    fn head(&mut self, x: &str, layer: &Head, output: &str) {
+        let (weight, bias) = (layer.weight.val(), layer.bias.val());
+        let [outputs, inputs] = weight.dims();
+        let weight = self.floats(&[outputs, inputs, 1, 1], &host(&weight));
+        let bias = self.floats(&[outputs], &host(&bias));
+        let y = self.node("Conv", &[x, &weight, &bias], vec![ints("kernel_shape", &[1, 1])]);
+        let squares = self.node("Mul", &[&y, &y], vec![]);
+        let channel = self.integers(&[1]);
+        let sum = self.node("ReduceSum", &[&squares, &channel], vec![int("keepdims", 1)]);
+        let epsilon = self.floats(&[1, 1, 1, 1], &[head::EPSILON]);
+        let sum = self.node("Add", &[&sum, &epsilon], vec![]);
+        let length = self.node("Sqrt", &[&sum], vec![]);
+        self.node_into("Div", &[&y, &length], output, vec![]);
+    }
+}
+
+fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
+    let dim = dims.map(|d| Dimension {
+        denotation: String::new(),
+        value: Some(dimension::Value::DimValue(d as i64)),
+    });
+    let tensor = type_proto::Tensor {
+        elem_type: DataType::Float as i32,
+        shape: Some(TensorShapeProto { dim: dim.to_vec() }),
+    };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto { denotation: String::new(), value: Some(type_proto::Value::TensorType(tensor)) }),
+        ..Default::default()
+    }
+}
+
+/// The bytes of the ONNX file.
+pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u8>, TrainError> {
+    let (width, height) = (description.input.width(), description.input.height());
+    let mut graph = Graph::default();
+    let mut x = Description::INPUT_NAME.to_owned();
+    let mut fine = Vec::new();
+    for (level, [a, b]) in encoder.down.iter().enumerate() {
+        let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
+        x = if level == 0 {
+            graph.first_layer(&x, a, h, w)
+        } else {
+            let pooled = graph.node("MaxPool", &[&x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
+            graph.layer(&pooled, a, h, w)
+        };
+        x = graph.layer(&x, b, h, w);
+        fine.push(x.clone());
+    }
+    fine.pop();
+    graph.head(&x, &encoder.heads[4], &Description::output_name(STRIDES[4]));
+    let scales = graph.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
+    for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().rev() {
+        let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
+        let nearest = vec![
+            string("mode", "nearest"),
+            string("coordinate_transformation_mode", "asymmetric"),
+            string("nearest_mode", "floor"),
+        ];
+        let doubled = graph.node("Resize", &[&x, "", &scales], nearest);
+        let joined = graph.node("Concat", &[&fine, &doubled], vec![int("axis", 1)]);
+        x = graph.layer(&joined, a, h, w);
+        x = graph.layer(&x, b, h, w);
+        graph.head(&x, &encoder.heads[level], &Description::output_name(STRIDES[level]));
+    }
+    let outputs = STRIDES
+        .iter()
+        .map(|s| value_info(&Description::output_name(*s), [1, description.channels, height / s, width / s]))
+        .collect();
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "infomark".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props: description
+            .to_properties()?
+            .into_iter()
+            .map(|(key, value)| StringStringEntryProto { key, value })
+            .collect(),
+        graph: Some(GraphProto {
+            name: "infomark encoder".into(),
+            node: graph.nodes,
+            initializer: graph.constants,
+            input: vec![value_info(Description::INPUT_NAME, [1, 1, height, width])],
+            output: outputs,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    Ok(model.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::unshuffle;
+    use crate::kernels::tests_support::noise;
+    use burn::tensor::{Device, Tensor, TensorData};
+    use infomark_infer::{Image, InputSize};
+
+    #[test]
+    fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>> {
+        let (width, height) = (96, 64);
+        let device = Device::flex();
+        let encoder = Encoder::new([8, 16, 16, 24, 32], 12, 3, &device);
+        let description = Description {
+            input: InputSize::new(width, height)?,
+            input_policy: Default::default(),
+            normalisation: Default::default(),
+            strides: STRIDES.to_vec(),
+            channels: 12,
+            temperature: 0.1,
+            training_data_sha256: "0".repeat(64),
+            training_images: 2,
+            steps: 1,
+            seed: 3,
+            version: "0.0.0".into(),
+        };
+        let bytes = onnx(&encoder, &description)?;
+        let loaded = infomark_infer::Encoder::from_bytes(&bytes, "test.onnx")?;
+        assert_eq!(loaded.description(), &description);
+        let pixels: Vec<f32> = noise(width * height, 1).iter().map(|v| v * 0.5 + 0.5).collect();
+        let mut unshuffled = vec![0.0; pixels.len()];
+        unshuffle(&pixels, width, &mut unshuffled);
+        let input = Tensor::<4>::from_data(TensorData::new(unshuffled, [1, 4, height / 2, width / 2]), &device);
+        let expected = encoder.forward(input);
+        let encoding = loaded.encode(&Image::new("noise", width, height, pixels)?)?;
+        for (found, expected) in encoding.levels().iter().zip(&expected) {
+            let worst = found.data().iter().zip(host(expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert_eq!(found.data().len(), host(expected).len());
+            assert!(worst < 1e-4, "features differ by {worst}");
+        }
+        Ok(())
+    }
+}

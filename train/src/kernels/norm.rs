@@ -1,0 +1,119 @@
+//! Group normalisation followed by ReLU (Wu & He, *Group normalization*, ECCV 2018, equations 2 to 6).
+
+use pulp::Arch;
+
+/// Added to the variance.
+pub(crate) const EPSILON: f32 = 1e-5;
+
+/// Mean and reciprocal standard deviation of a group. Sums run in `f64` over rows of fixed length.
+fn moments(group: &[f32]) -> (f32, f32) {
+    let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+    for part in group.chunks(256) {
+        let (mut s, mut q) = ([0.0_f32; 8], [0.0_f32; 8]);
+        let (lanes, rest) = part.as_chunks::<8>();
+        for v in lanes {
+            for k in 0..8 {
+                s[k] += v[k];
+                q[k] += v[k] * v[k];
+            }
+        }
+        for (k, &v) in rest.iter().enumerate() {
+            s[k] += v;
+            q[k] += v * v;
+        }
+        sum += f64::from(s.iter().sum::<f32>());
+        squares += f64::from(q.iter().sum::<f32>());
+    }
+    let n = group.len() as f64;
+    let mean = sum / n;
+    let variance = (squares / n - mean * mean).max(0.0);
+    (mean as f32, (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32)
+}
+
+/// `relu(gamma * (x - mean) / deviation + beta)` of one image; `area` is `width x height`, `x` holds `gamma.len() * area`.
+pub(crate) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
+    let per_group = gamma.len() / groups;
+    Arch::new().dispatch(|| {
+        for (g, (x, out)) in x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate() {
+            let (mean, scale) = moments(x);
+            for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
+                let a = gamma[g * per_group + c] * scale;
+                let b = beta[g * per_group + c] - mean * a;
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = (x * a + b).max(0.0);
+                }
+            }
+        }
+    });
+}
+
+/// Gradients of [`forward`]: writes `dx`, adds to `dgamma` and `dbeta`. `dy` is the gradient of its output.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn backward(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    groups: usize,
+    area: usize,
+    dy: &[f32],
+    dx: &mut [f32],
+    dgamma: &mut [f32],
+    dbeta: &mut [f32],
+) {
+    let per_group = gamma.len() / groups;
+    let size = per_group * area;
+    Arch::new().dispatch(|| {
+        for (g, ((x, dy), dx)) in
+            x.chunks_exact(size).zip(dy.chunks_exact(size)).zip(dx.chunks_exact_mut(size)).enumerate()
+        {
+            let (mean, scale) = moments(x);
+            let channels = g * per_group..(g + 1) * per_group;
+            // Sums over the group of the gradient of the normalised value, and of it times that value.
+            let (mut sum, mut product) = (0.0_f64, 0.0_f64);
+            for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(dy.chunks_exact(area)) {
+                let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
+                let (s, p) = masked_sums(x, dy, a, b, mean, scale);
+                dbeta[c] += s as f32;
+                dgamma[c] += p as f32;
+                sum += s * f64::from(gamma[c]);
+                product += p * f64::from(gamma[c]);
+            }
+            let (sum, product) = ((sum / size as f64) as f32, (product / size as f64) as f32);
+            for ((c, x), (dy, dx)) in
+                channels.zip(x.chunks_exact(area)).zip(dy.chunks_exact(area).zip(dx.chunks_exact_mut(area)))
+            {
+                let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
+                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                    let passed = if x * a + b > 0.0 { dy } else { 0.0 };
+                    *dx = passed * a - scale * (sum + (x - mean) * scale * product);
+                }
+            }
+        }
+    });
+}
+
+/// Sums of the gradient that the ReLU lets through, and of it times the normalised value.
+#[inline(always)]
+fn masked_sums(x: &[f32], dy: &[f32], a: f32, b: f32, mean: f32, scale: f32) -> (f64, f64) {
+    let (mut sum, mut product) = (0.0_f64, 0.0_f64);
+    for (x, dy) in x.chunks(256).zip(dy.chunks(256)) {
+        let (mut s, mut p) = ([0.0_f32; 8], [0.0_f32; 8]);
+        let (xs, x_rest) = x.as_chunks::<8>();
+        let (ds, d_rest) = dy.as_chunks::<8>();
+        for (x, dy) in xs.iter().zip(ds) {
+            for k in 0..8 {
+                let passed = if x[k] * a + b > 0.0 { dy[k] } else { 0.0 };
+                s[k] += passed;
+                p[k] += passed * (x[k] - mean);
+            }
+        }
+        for (k, (&x, &dy)) in x_rest.iter().zip(d_rest).enumerate() {
+            let passed = if x * a + b > 0.0 { dy } else { 0.0 };
+            s[k] += passed;
+            p[k] += passed * (x - mean);
+        }
+        sum += f64::from(s.iter().sum::<f32>());
+        product += f64::from(p.iter().sum::<f32>());
+    }
+    (sum, product * f64::from(scale))
+}

@@ -1,0 +1,46 @@
+//! Training of encoders by information-guided pixel-wise contrastive learning.
+//!
+//! [`train`] reads a folder of unlabelled radiographs and writes an encoder: an ONNX file that gives the same anatomical
+//! point the same feature in every image, and that tells what it is (see [`infomark_infer::Description`]). Each step
+//! compares images with views of them. Which pixels are compared is guided by the entropy of the patch around them
+//! (Quan et al., *IGU-Aug*, IEEE TMI 2025): more information, more often.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use infomark_train::{Budget, Paths, TrainConfig, train};
+//!
+//! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
+//! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into() };
+//! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
+//! println!("{} steps, loss {:.2}", summary.steps, summary.loss);
+//! # Ok::<(), infomark_train::TrainError>(())
+//! ```
+//!
+//! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
+//! interrupted and [resumed](resume).
+
+mod batch;
+mod checkpoint;
+mod config;
+mod data;
+mod encoder;
+mod error;
+mod export;
+mod kernels;
+mod objective;
+mod ops;
+mod run;
+
+pub use config::{Budget, TrainConfig};
+pub use error::TrainError;
+pub use run::{Paths, Progress, Summary, resume, train};
+
+/// Streams of the random numbers: apart by more than a training can use.
+mod stream {
+    /// Initial weights.
+    pub(crate) const WEIGHTS: u64 = 1 << 60;
+    /// Order of the images; plus the epoch.
+    pub(crate) const ORDER: u64 = 2 << 60;
+    /// Views; plus the position in the sequence of images.
+    pub(crate) const VIEWS: u64 = 3 << 60;
+}

@@ -1,0 +1,309 @@
+//! The training loop.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+use infomark_infer::{Description, InputSize, sha256};
+
+use crate::checkpoint::{self, Position, State};
+use crate::data::TrainingSet;
+use crate::encoder::{Encoder, STRIDES, values, with_values};
+use crate::objective::{Objective, objective};
+use crate::{Budget, TrainConfig, TrainError, batch, export, ops};
+
+/// Where a training reads and writes.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// Folder of the unlabelled images.
+    pub images: PathBuf,
+    /// The encoder's file.
+    pub out: PathBuf,
+    /// Folder of the checkpoints and the log; made when missing.
+    pub run: PathBuf,
+}
+
+/// What a training tells while it runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Images read.
+    Reading {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// A step was made.
+    Step {
+        /// Steps done.
+        step: u64,
+        /// Part of the budget that is used, 0 to 1.
+        fraction: f64,
+        /// Sum of the levels' losses in nats.
+        loss: f32,
+        /// Losses at strides 2, 4, 8, 16, 32.
+        levels: [f32; 5],
+        /// Images a second, since the start or resumption.
+        images_per_second: f64,
+        /// Seconds left, about.
+        seconds_left: f64,
+    },
+}
+
+/// What a training came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Steps done in all.
+    pub steps: u64,
+    /// Seconds of training in all, resumed ones included.
+    pub seconds: f64,
+    /// Mean loss of the last 50 steps of this process.
+    pub loss: f32,
+    /// Training images.
+    pub images: usize,
+    /// The encoder's input.
+    pub input: InputSize,
+    /// Hash of the encoder's file.
+    pub sha256: String,
+    /// Whether the caller stopped it before the budget was used; the encoder is written all the same.
+    pub stopped: bool,
+}
+
+/// Trains an encoder from random weights.
+///
+/// `progress` is called from the training thread and may stop the training; a checkpoint is saved then.
+///
+/// # Errors
+/// When an option, an image or a file is not usable, or the run's folder already holds a run.
+pub fn train(
+    config: &TrainConfig,
+    paths: &Paths,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
+    config.check()?;
+    if checkpoint::exists(&paths.run) {
+        return Err(TrainError::Checkpoint {
+            path: paths.run.join(checkpoint::INDEX),
+            reason: "this folder holds a run already; resume it, or give another folder".into(),
+        });
+    }
+    in_threads(config.threads, || start(config.clone(), None, paths, progress))
+}
+
+/// Goes on with the run in `paths.run`, with the options it was started with.
+///
+/// # Errors
+/// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
+pub fn resume(
+    paths: &Paths,
+    threads: usize,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
+    let position = checkpoint::position(&paths.run)?;
+    in_threads(threads, || start(position.config.clone(), Some(position), paths, progress))
+}
+
+fn in_threads<T: Send>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T, TrainError> + Send,
+) -> Result<T, TrainError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| TrainError::Threads { threads, reason: e.to_string() })?.install(work)
+}
+
+fn start(
+    config: TrainConfig,
+    resumed: Option<Position>,
+    paths: &Paths,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
+    let out_dir = paths.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for dir in [out_dir, &paths.run] {
+        fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
+    }
+    let set = {
+        let told = std::sync::Mutex::new(&mut *progress);
+        TrainingSet::open(&paths.images, &config, &|done, total| {
+            if let Ok(mut told) = told.lock() {
+                // Stopping is honoured at the first step.
+                let _ = told(Progress::Reading { done, total });
+            }
+        })?
+    };
+    let device = Device::flex().autodiff();
+    let encoder = Encoder::new(config.widths, config.embedding, config.seed, &device);
+    let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
+    let mut state = State { average: values(&encoder), encoder, optimizer };
+    let (mut step, mut spent) = (0, 0.0);
+    if let Some(position) = resumed {
+        if position.training_data_sha256 != set.sha256 {
+            return Err(TrainError::Checkpoint {
+                path: paths.run.join(checkpoint::INDEX),
+                reason: format!("{} does not hold the images this run was started with", paths.images.display()),
+            });
+        }
+        state = checkpoint::load(&paths.run, state)?;
+        (step, spent) = (position.step, position.seconds);
+    }
+    let mut log = Log::open(&paths.run, step)?;
+    let begun = Instant::now();
+    let (first, before) = (step, spent);
+    let mut recent = Vec::new();
+    let mut stopped = false;
+    let position = |step, seconds| Position {
+        config: config.clone(),
+        step,
+        seconds,
+        training_data_sha256: set.sha256.clone(),
+    };
+    while fraction(&config, step, spent) < 1.0 && !stopped {
+        let rate = learning_rate(&config, step, fraction(&config, step, spent));
+        let losses = make_step(&mut state, &set, &config, step, rate, &device)?;
+        let loss: f32 = losses.iter().sum();
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        step += 1;
+        spent = before + begun.elapsed().as_secs_f64();
+        log.row(step, spent, rate, loss, losses)?;
+        recent.push(loss);
+        let done = fraction(&config, step, spent);
+        let took = (spent - before) / (step - first) as f64;
+        let told = progress(Progress::Step {
+            step,
+            fraction: done,
+            loss,
+            levels: losses,
+            images_per_second: config.batch as f64 / took,
+            seconds_left: match config.budget {
+                Budget::Steps(all) => all.saturating_sub(step) as f64 * took,
+                Budget::Minutes(all) => (all * 60.0 - spent).max(0.0),
+            },
+        });
+        stopped = told.is_break() && done < 1.0;
+        if stopped || done >= 1.0 || step % config.checkpoint_every == 0 {
+            checkpoint::save(&paths.run, &position(step, spent), &state)?;
+        }
+    }
+    let average = if config.average > 0.0 { with_values(state.encoder.clone(), &state.average) } else { state.encoder };
+    let description = Description {
+        input: set.input,
+        input_policy: Default::default(),
+        normalisation: Default::default(),
+        strides: STRIDES.to_vec(),
+        channels: config.embedding,
+        temperature: config.temperature,
+        training_data_sha256: set.sha256.clone(),
+        training_images: set.samples.len(),
+        steps: step,
+        seed: config.seed,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let bytes = export::onnx(&average, &description)?;
+    checkpoint::write_atomically(&paths.out, &bytes)?;
+    let recent = &recent[recent.len().saturating_sub(50)..];
+    Ok(Summary {
+        steps: step,
+        seconds: spent,
+        loss: recent.iter().sum::<f32>() / recent.len().max(1) as f32,
+        images: set.samples.len(),
+        input: set.input,
+        sha256: sha256(&bytes),
+        stopped,
+    })
+}
+
+/// Part of the budget that is used.
+fn fraction(config: &TrainConfig, step: u64, seconds: f64) -> f64 {
+    match config.budget {
+        Budget::Steps(all) => step as f64 / all as f64,
+        Budget::Minutes(all) => seconds / (all * 60.0),
+    }
+}
+
+/// Linear warm-up, then a cosine down to a fiftieth.
+fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
+    let warm = ((step + 1) as f64 / config.warm_up.max(1) as f64).min(1.0);
+    let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * fraction.min(1.0)));
+    config.learning_rate * warm * (0.98 * cosine + 0.02)
+}
+
+/// One step of the optimiser; the losses of the levels.
+fn make_step(
+    state: &mut State,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    step: u64,
+    rate: f64,
+    device: &Device,
+) -> Result<[f32; 5], TrainError> {
+    let batch = batch::draw(set, config, step)?;
+    let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
+    let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
+    let images = state.encoder.forward(tensor(batch.images, [config.batch, 4, height, width]));
+    let views = state.encoder.forward(tensor(batch.views, [config.batch * config.views, 4, side, side]));
+    let Objective { levels, images: image_grads, views: view_grads } =
+        objective(&images, &views, &batch.positives, config)?;
+    let mut total: Option<Tensor<1>> = None;
+    for (features, grad) in images.into_iter().zip(image_grads).chain(views.into_iter().zip(view_grads)) {
+        let factors = tensor(grad, features.dims());
+        let term = ops::dot(features, factors);
+        total = Some(match total {
+            None => term,
+            Some(sum) => sum + term,
+        });
+    }
+    if let Some(total) = total {
+        let grads = GradientsParams::from_grads(total.backward(), &state.encoder);
+        state.encoder = state.optimizer.step(rate, state.encoder.clone(), grads);
+    }
+    // The first steps count for more, so that the random start is soon forgotten.
+    let decay = config.average.min((1 + step) as f32 / (10 + step) as f32);
+    for (average, now) in state.average.iter_mut().zip(values(&state.encoder)) {
+        for (a, n) in average.iter_mut().zip(now) {
+            *a = decay * *a + (1.0 - decay) * n;
+        }
+    }
+    Ok(levels)
+}
+
+/// `log.csv`: a row a step.
+struct Log {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl Log {
+    const HEAD: &str = "step,seconds,learning_rate,loss,stride_2,stride_4,stride_8,stride_16,stride_32\n";
+
+    /// Keeps the rows of the steps before `step` of an earlier log.
+    fn open(run: &Path, step: u64) -> Result<Self, TrainError> {
+        let path = run.join("log.csv");
+        let mut text = Self::HEAD.to_owned();
+        if step > 0 {
+            let old = fs::read_to_string(&path).unwrap_or_default();
+            let kept = |line: &&str| {
+                line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step)
+            };
+            for line in old.lines().filter(kept) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        checkpoint::write_atomically(&path, text.as_bytes())?;
+        let file = fs::OpenOptions::new().append(true).open(&path).map_err(TrainError::file(&path, "can't write"))?;
+        Ok(Self { file, path })
+    }
+
+    fn row(&mut self, step: u64, seconds: f64, rate: f64, loss: f32, levels: [f32; 5]) -> Result<(), TrainError> {
+        let levels = levels.map(|l| format!("{l:.4}")).join(",");
+        writeln!(self.file, "{step},{seconds:.2},{rate:.3e},{loss:.4},{levels}")
+            .map_err(TrainError::file(&self.path, "can't write"))
+    }
+}

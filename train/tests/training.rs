@@ -1,0 +1,214 @@
+//! Trainings of a few steps on generated images.
+
+use std::error::Error;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use infomark_phantom::Phantom;
+use infomark_train::{Budget, Paths, Progress, TrainConfig, resume, train};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn small(steps: u64) -> TrainConfig {
+    TrainConfig {
+        budget: Budget::Steps(steps),
+        input_area: 96 * 128,
+        widths: [8, 8, 16, 16, 16],
+        embedding: 8,
+        batch: 2,
+        view_size: 64,
+        pixels: 16,
+        checkpoint_every: 2,
+        ..TrainConfig::default()
+    }
+}
+
+fn phantoms(dir: &Path, count: u64) -> Outcome {
+    fs::create_dir_all(dir)?;
+    let phantom = Phantom::new(96, 128)?;
+    for i in 0..count {
+        let image = phantom.image(1, i);
+        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
+        file.extend(&image.pixels);
+        fs::write(dir.join(format!("{i:02}.pgm")), file)?;
+    }
+    Ok(())
+}
+
+fn paths(root: &Path, name: &str) -> Paths {
+    Paths { images: root.join("images"), out: root.join(format!("{name}.onnx")), run: root.join(name) }
+}
+
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn bytes(path: &PathBuf) -> Result<Vec<u8>, Box<dyn Error>> {
+    Ok(fs::read(path)?)
+}
+
+#[test]
+fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 5)?;
+    let whole = paths(root.path(), "whole");
+    let mut losses = Vec::new();
+    let summary = train(&TrainConfig { threads: 1, ..small(7) }, &whole, &mut |progress| {
+        if let Progress::Step { loss, .. } = progress {
+            losses.push(loss);
+        }
+        ControlFlow::Continue(())
+    })?;
+    assert_eq!((summary.steps, summary.images, summary.stopped), (7, 5, false));
+    assert_eq!(losses.len(), 7);
+    let reference = bytes(&whole.out)?;
+    assert!(reference.len() < 4 << 20, "the encoder is {} bytes", reference.len());
+
+    let threads = paths(root.path(), "threads");
+    train(&TrainConfig { threads: 3, ..small(7) }, &threads, &mut go_on)?;
+    assert_eq!(bytes(&threads.out)?, reference, "three threads give other bits than one");
+
+    // As if killed after step 5: what is on disk then is the checkpoint of step 4.
+    let cut = paths(root.path(), "cut");
+    let copy = root.path().join("killed");
+    let mut copied = Ok(());
+    let _ = train(&small(7), &cut, &mut |progress| {
+        if let Progress::Step { step: 5, .. } = progress {
+            copied = fs::create_dir_all(&copy).and_then(|()| {
+                fs::read_dir(&cut.run)?.try_for_each(|entry| {
+                    let entry = entry?;
+                    fs::copy(entry.path(), copy.join(entry.file_name())).map(drop)
+                })
+            });
+        }
+        ControlFlow::Continue(())
+    })?;
+    copied?;
+    let resumed = Paths { run: copy, ..paths(root.path(), "resumed") };
+    let mut first = None;
+    resume(&resumed, 2, &mut |progress| {
+        if let Progress::Step { step, .. } = progress {
+            first.get_or_insert(step);
+        }
+        ControlFlow::Continue(())
+    })?;
+    assert_eq!(first, Some(5), "it goes on from the checkpoint of step 4");
+    assert_eq!(bytes(&resumed.out)?, reference, "a resumed training gives other bits");
+    let log = fs::read_to_string(resumed.run.join("log.csv"))?;
+    let steps: Vec<&str> = log.lines().skip(1).filter_map(|l| l.split(',').next()).collect();
+    assert_eq!(steps, ["1", "2", "3", "4", "5", "6", "7"]);
+    Ok(())
+}
+
+#[test]
+fn training_lowers_the_loss() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 6)?;
+    let mut losses = Vec::new();
+    train(&TrainConfig { warm_up: 5, learning_rate: 3e-3, ..small(60) }, &paths(root.path(), "run"), &mut |progress| {
+        if let Progress::Step { loss, .. } = progress {
+            losses.push(loss);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let (early, late) = (mean(&losses[..10]), mean(&losses[50..]));
+    assert!(late < 0.85 * early, "the loss went from {early} to {late}");
+    Ok(())
+}
+
+#[test]
+fn a_stopped_training_leaves_an_encoder_and_a_checkpoint() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let paths = paths(root.path(), "run");
+    let summary = train(&small(50), &paths, &mut |progress| match progress {
+        Progress::Step { step: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    assert_eq!((summary.steps, summary.stopped), (3, true));
+    infomark_infer::Encoder::load(&paths.out)?;
+    assert!(paths.run.join("checkpoint.json").is_file());
+    Ok(())
+}
+
+/// What the error says of a training that can't be.
+fn refusal(config: &TrainConfig, paths: &Paths) -> String {
+    train(config, paths, &mut go_on).map_or_else(|e| e.to_string(), |s| format!("trained: {s:?}"))
+}
+
+#[test]
+fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let paths = paths(root.path(), "run");
+    let refused = refusal(&small(2), &paths);
+    assert!(refused.contains("images"), "missing folder: {refused}");
+    fs::create_dir_all(&paths.images)?;
+    let refused = refusal(&small(2), &paths);
+    assert!(refused.contains("images"), "empty folder: {refused}");
+    phantoms(&paths.images, 1)?;
+    let refused = refusal(&small(2), &paths);
+    assert!(refused.contains("1 image(s)") && refused.contains("at least 2"), "one image: {refused}");
+    phantoms(&paths.images, 2)?;
+    fs::write(paths.images.join("broken.png"), b"\x89PNG\r\n\x1a\nno more")?;
+    let refused = refusal(&small(2), &paths);
+    assert!(refused.contains("broken.png"), "truncated: {refused}");
+    fs::remove_file(paths.images.join("broken.png"))?;
+    let mut flat = b"P5\n64 64\n255\n".to_vec();
+    flat.resize(flat.len() + 64 * 64, 7);
+    fs::write(paths.images.join("flat.pgm"), flat)?;
+    let refused = refusal(&small(2), &paths);
+    assert!(refused.contains("flat.pgm"), "constant: {refused}");
+    Ok(())
+}
+
+#[test]
+fn options_that_cannot_work_are_refused_by_name() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let paths = paths(root.path(), "run");
+    for (config, option) in [
+        (small(0), "steps"),
+        (TrainConfig { budget: Budget::Minutes(f64::NAN), ..small(1) }, "minutes"),
+        (TrainConfig { view_size: 100, ..small(1) }, "view_size"),
+        (TrainConfig { widths: [7; 5], ..small(1) }, "widths"),
+        (TrainConfig { temperature: 0.0, ..small(1) }, "temperature"),
+        (TrainConfig { batch: 0, ..small(1) }, "batch"),
+        (TrainConfig { alpha: f32::NAN, ..small(1) }, "alpha"),
+    ] {
+        let refused = refusal(&config, &paths);
+        assert!(refused.contains(option), "{option}: {refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let paths = paths(root.path(), "run");
+    let missing = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(missing.contains("checkpoint.json"), "{missing}");
+    train(&small(3), &paths, &mut go_on)?;
+    let refused = refusal(&small(3), &paths);
+    assert!(refused.contains("holds a run already"), "{refused}");
+    phantoms(&root.path().join("others"), 4)?;
+    let others = Paths { images: root.path().join("others"), ..paths.clone() };
+    let refused = resume(&others, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(refused.contains("does not hold the images"), "{refused}");
+    for entry in fs::read_dir(&paths.run)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "bpk") {
+            let mut bytes = fs::read(&path)?;
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes)?;
+        }
+    }
+    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(refused.contains("damaged"), "{refused}");
+    fs::write(paths.run.join("checkpoint.json"), b"{}")?;
+    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(refused.contains("not a checkpoint"), "{refused}");
+    Ok(())
+}
