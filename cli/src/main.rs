@@ -1,2 +1,101 @@
-//! The infomark command line.
-fn main() {}
+//! The infomark command line: train an encoder on radiographs, find landmarks, score them.
+
+mod demo;
+mod draw;
+mod evaluate;
+mod inputs;
+mod map;
+mod matching;
+mod output;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use output::Report;
+
+/// Training makes and drops tensors of megabytes; the system's allocator gives each back to the system at once, and the
+/// page faults cost a third of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Find the same anatomical landmarks in every radiograph from one annotated template.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Example: see it work on made-up radiographs, in three minutes\n  infomark demo"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Copy)]
+struct Global {
+    /// Threads to use; 0 takes all cores. Results do not depend on it
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Print one JSON object on standard output instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Options),
+    Match(matching::Options),
+    Evaluate(evaluate::Options),
+    Map(map::Options),
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let report = Report::new(cli.global.json);
+    let threads = cli.global.threads;
+    let done = match cli.command {
+        Command::Train(options) => train::run(&options, threads, &report),
+        Command::Match(options) => matching::run(&options, threads, &report),
+        Command::Evaluate(options) => evaluate::run(&options, threads, &report),
+        Command::Map(options) => map::run(&options, &report),
+        Command::Demo(options) => demo::run(&options, threads, &report),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers `--help` and `--version`, and says in one line what is wrong with the arguments.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if asked {
+        // A closed pipe is no failure of ours.
+        let _ = error.print();
+        return ExitCode::from(error.exit_code() as u8);
+    }
+    let text = error.to_string();
+    let reason = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let reason = reason.split("\n\nFor more information").next().unwrap_or(reason);
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    eprintln!("{} (see --help)", words.join(" "));
+    ExitCode::from(2)
+}

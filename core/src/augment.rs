@@ -53,9 +53,7 @@ pub enum AugmentError {
     #[error("the source image is empty")]
     Empty,
     /// The destination has another size than needed.
-    #[error(
-        "the destination has {out_width} x {out_height} pixels, it has to have {width} x {height}"
-    )]
+    #[error("the destination has {out_width} x {out_height} pixels, it has to have {width} x {height}")]
     Size {
         /// Width needed.
         width: usize,

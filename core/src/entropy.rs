@@ -56,11 +56,7 @@ const fn largest_window(k: usize, width: usize, height: usize) -> usize {
     let h = if k < height { k } else { height };
     // Far below usize::MAX, so that the histograms can still be added.
     let product = w.saturating_mul(h);
-    if product > usize::MAX / 2 {
-        usize::MAX / 2
-    } else {
-        product
-    }
+    if product > usize::MAX / 2 { usize::MAX / 2 } else { product }
 }
 
 /// Image information entropy (IIE) of every pixel, in nats.
@@ -107,12 +103,7 @@ pub fn entropy_map<T: Real>(
         return Err(EntropyError::Window);
     }
     if (out.width(), out.height()) != (width, height) {
-        return Err(EntropyError::Size {
-            width,
-            height,
-            out_width: out.width(),
-            out_height: out.height(),
-        });
+        return Err(EntropyError::Size { width, height, out_width: out.width(), out_height: out.height() });
     }
     let pixels = largest_window(k, width, height);
     if u32::try_from(pixels).is_err() {
@@ -197,14 +188,7 @@ fn strip<T: Real, const N: usize>(
         let leaving = y.checked_sub(before + 1);
         match (entering, leaving) {
             (Some(new), Some(old)) => {
-                exchange(
-                    &mut histograms,
-                    &mut sums,
-                    steps,
-                    &lanes,
-                    image.row(old),
-                    image.row(new),
-                );
+                exchange(&mut histograms, &mut sums, steps, &lanes, image.row(old), image.row(new));
             }
             (Some(new), None) => enter(&mut histograms, &mut sums, steps, &lanes, image.row(new)),
             (None, Some(old)) => leave(&mut histograms, &mut sums, steps, &lanes, image.row(old)),

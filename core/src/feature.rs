@@ -59,31 +59,13 @@ impl<'a, T> FeatureMap<'a, T> {
         stride: usize,
     ) -> Result<Self, FeatureError> {
         if channels == 0 || width == 0 || height == 0 || stride == 0 {
-            return Err(FeatureError::Empty {
-                channels,
-                width,
-                height,
-                stride,
-            });
+            return Err(FeatureError::Empty { channels, width, height, stride });
         }
-        let needed = channels
-            .checked_mul(width)
-            .and_then(|n| n.checked_mul(height));
+        let needed = channels.checked_mul(width).and_then(|n| n.checked_mul(height));
         if needed != Some(data.len()) {
-            return Err(FeatureError::Length {
-                len: data.len(),
-                channels,
-                width,
-                height,
-            });
+            return Err(FeatureError::Length { len: data.len(), channels, width, height });
         }
-        Ok(Self {
-            data,
-            channels,
-            width,
-            height,
-            stride,
-        })
+        Ok(Self { data, channels, width, height, stride })
     }
 
     /// All elements, in the order channel, row, column.

@@ -34,10 +34,7 @@ impl<T: Real> Point<T> {
     /// (new size over old): centres map as `x' = (x + 0.5) * scale - 0.5`.
     pub fn resized(self, scale_x: T, scale_y: T) -> Self {
         let half = T::from_f64(0.5);
-        Point::new(
-            (self.x + half) * scale_x - half,
-            (self.y + half) * scale_y - half,
-        )
+        Point::new((self.x + half) * scale_x - half, (self.y + half) * scale_y - half)
     }
 }
 
@@ -57,11 +54,7 @@ impl Spacing {
     /// When a side is not finite or not above 0.
     pub fn new(x: f64, y: f64) -> Result<Self, SpacingError> {
         let good = |v: f64| v.is_finite() && v > 0.0;
-        if good(x) && good(y) {
-            Ok(Self { x, y })
-        } else {
-            Err(SpacingError { x, y })
-        }
+        if good(x) && good(y) { Ok(Self { x, y }) } else { Err(SpacingError { x, y }) }
     }
 }
 

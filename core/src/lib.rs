@@ -1,4 +1,88 @@
-//! The arithmetic of information-guided landmark matching.
+//! The arithmetic of information-guided landmark matching, without `std`, without an allocator
+//! and without `unsafe`.
+//!
+//! An encoder that is trained by contrast on unlabelled radiographs gives the same anatomical
+//! point the same feature in every image; one annotated template is then enough to find its
+//! landmarks in all of them. Around each pixel there is more or less *information*, the entropy of
+//! its grey levels, and that says how often the pixel should be sampled and how strongly its views
+//! may be changed (Quan, Yao, Zhu, Zhou, *IGU-Aug: Information-guided unsupervised augmentation
+//! and pixel-wise contrastive learning for medical image analysis*, IEEE TMI 44(1), 2025). This
+//! crate holds what can be computed without a network; all of it is generic over `f32` and `f64`.
+//!
+//! | step | items |
+//! | --- | --- |
+//! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
+//! | information of each pixel | [`entropy_map`], [`Thresholds`], [`tier_map`] |
+//! | which pixels are sampled | [`weight_map`], [`Sampler`], [`Rng`] |
+//! | how views are changed | [`Tone`], [`Warp`], [`TierPolicy`] |
+//! | what an encoder is trained by | [`FeatureMap`], [`info_nce`] |
+//! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
+//! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
+//!
+//! # Conventions
+//!
+//! * Pixel `(0, 0)` has its **centre** at `(0.0, 0.0)`; x goes right, y down. Resizing by a factor
+//!   `s` maps centres, `x' = (x + 0.5) * s - 0.5`; cell `i` of a map of stride `s` has its centre at
+//!   pixel `(i + 0.5) * s - 0.5`.
+//! * Images are views of the caller's memory. Output and scratch come from the caller too; a
+//!   function beside each that needs scratch says how much. What scratch holds before is ignored.
+//! * Bad arguments are errors, never panics; only [`Plane::row`] and [`PlaneMut::row_mut`] panic
+//!   as indexing a slice does.
+//! * The same input gives the same bits on every machine: elementary functions come from `libm`,
+//!   sums have a fixed order, random numbers depend on a seed, a stream and a position alone.
+//!
+//! # Example
+//!
+//! A view of an image around a pixel that was drawn in proportion to its information, and where
+//! that pixel went:
+//!
+//! ```
+//! use infomark_core::{
+//!     Plane, PlaneMut, Point, Rng, Sampler, Thresholds, TierPolicy, Warp, Weighting,
+//!     entropy_map, entropy_scratch_len, weight_map,
+//! };
+//!
+//! const SIDE: usize = 32;
+//! let mut rng = Rng::new(1, 0);
+//! // Noise on the right half only.
+//! let image: Vec<u8> =
+//!     (0..SIDE * SIDE).map(|i| if i % SIDE < 16 { 40 } else { rng.below(256) as u8 }).collect();
+//! let image = Plane::new(&image, SIDE, SIDE)?;
+//!
+//! let mut entropy = vec![0f32; SIDE * SIDE];
+//! let mut scratch = vec![0; entropy_scratch_len(9, SIDE, SIDE)];
+//! entropy_map(image, 9, PlaneMut::new(&mut entropy, SIDE, SIDE)?, &mut scratch)?;
+//! let entropy = Plane::new(&entropy, SIDE, SIDE)?;
+//!
+//! let mut weights = vec![0f32; SIDE * SIDE];
+//! let weighting = Weighting::Piecewise { threshold: 1.0 };
+//! weight_map(entropy, weighting, PlaneMut::new(&mut weights, SIDE, SIDE)?)?;
+//! let mut cumulative = vec![0.0; SIDE * SIDE];
+//! let sampler = Sampler::new(Plane::new(&weights, SIDE, SIDE)?, &mut cumulative)?;
+//! let (x, y) = sampler.draw(&mut rng);
+//! assert!(x > 11);
+//!
+//! // How strongly the view may differ follows from the pixel's tier.
+//! let mut buffer = vec![0f32; SIDE * SIDE];
+//! let thresholds = Thresholds::from_quantiles(entropy, 0.4, 0.8, &mut buffer)?;
+//! let tier = thresholds.tier(entropy.row(y)[x]);
+//! let tone = TierPolicy::published().range(tier).draw(&mut rng);
+//!
+//! let pixel = Point::new(x as f32, y as f32);
+//! let warp = Warp::new(pixel, rng.uniform_in(-0.35, 0.35), 1.0, 16, 16)?;
+//! let source: Vec<f32> = image.rows().flatten().map(|&v| f32::from(v) / 255.0).collect();
+//! let mut view = vec![0f32; 16 * 16];
+//! let mut out = PlaneMut::new(&mut view, 16, 16)?;
+//! warp.resample(Plane::new(&source, SIDE, SIDE)?, out.reborrow(), 0.0)?;
+//! tone.apply_in_place(out)?;
+//! assert_eq!(warp.push(pixel), Some(Point::new(7.5, 7.5)));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! There are none: nothing is left out, and nothing is added by a dependent.
+
 #![no_std]
 #![forbid(unsafe_code)]
 

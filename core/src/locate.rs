@@ -77,16 +77,10 @@ pub fn sample_feature<T: Real>(
     out: &mut [T],
 ) -> Result<(), LocateError> {
     if out.len() != map.channels() {
-        return Err(LocateError::Channels {
-            feature: out.len(),
-            map: map.channels(),
-        });
+        return Err(LocateError::Channels { feature: out.len(), map: map.channels() });
     }
     if !at.is_finite() {
-        return Err(LocateError::Place {
-            x: at.x.as_f64(),
-            y: at.y.as_f64(),
-        });
+        return Err(LocateError::Place { x: at.x.as_f64(), y: at.y.as_f64() });
     }
     let inverse = T::one() / T::from_usize(map.stride());
     let cell = at.resized(inverse, inverse);
@@ -167,23 +161,15 @@ fn check<T: Real>(
         return Err(LocateError::NoLevels);
     };
     if template.len() != levels.len() {
-        return Err(LocateError::Levels {
-            template: template.len(),
-            image: levels.len(),
-        });
+        return Err(LocateError::Levels { template: template.len(), image: levels.len() });
     }
     for (feature, level) in template.iter().zip(levels) {
         if feature.len() != level.channels() {
-            return Err(LocateError::Channels {
-                feature: feature.len(),
-                map: level.channels(),
-            });
+            return Err(LocateError::Channels { feature: feature.len(), map: level.channels() });
         }
     }
     if !(temperature.is_finite() && temperature > T::zero()) {
-        return Err(LocateError::Temperature {
-            temperature: temperature.as_f64(),
-        });
+        return Err(LocateError::Temperature { temperature: temperature.as_f64() });
     }
     if (out.width(), out.height()) != (finest.width(), finest.height()) {
         return Err(LocateError::Size {
@@ -201,12 +187,7 @@ fn check<T: Real>(
 }
 
 /// Adds a level's values to the grid of stride `finest`.
-fn add_resized<T: Real>(
-    level: &FeatureMap<'_, T>,
-    values: &[T],
-    finest: usize,
-    out: &mut PlaneMut<'_, T>,
-) {
+fn add_resized<T: Real>(level: &FeatureMap<'_, T>, values: &[T], finest: usize, out: &mut PlaneMut<'_, T>) {
     let width = level.width();
     let same = level.stride() == finest && (width, level.height()) == (out.width(), out.height());
     let scale = T::from_usize(finest) / T::from_usize(level.stride());
@@ -259,21 +240,9 @@ pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
     }
     let (x, y, value) = best?;
     let beside = |x: Option<usize>, y: Option<usize>| x.zip(y).and_then(|(x, y)| map.get(x, y));
-    let shift_x = vertex(
-        beside(x.checked_sub(1), Some(y)),
-        value,
-        beside(x.checked_add(1), Some(y)),
-    );
-    let shift_y = vertex(
-        beside(Some(x), y.checked_sub(1)),
-        value,
-        beside(Some(x), y.checked_add(1)),
-    );
-    let at = cell_centre(
-        T::from_usize(x) + shift_x,
-        T::from_usize(y) + shift_y,
-        stride,
-    );
+    let shift_x = vertex(beside(x.checked_sub(1), Some(y)), value, beside(x.checked_add(1), Some(y)));
+    let shift_y = vertex(beside(Some(x), y.checked_sub(1)), value, beside(Some(x), y.checked_add(1)));
+    let at = cell_centre(T::from_usize(x) + shift_x, T::from_usize(y) + shift_y, stride);
     Some(Peak { at, value })
 }
 
@@ -285,9 +254,5 @@ fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
     let half = T::from_f64(0.5);
     let bend = (middle - before) + (middle - after);
     let shift = half * (after - before) / bend;
-    if bend > T::zero() && shift.is_finite() {
-        shift.max(-half).min(half)
-    } else {
-        T::zero()
-    }
+    if bend > T::zero() && shift.is_finite() { shift.max(-half).min(half) } else { T::zero() }
 }

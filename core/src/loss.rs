@@ -140,20 +140,14 @@ fn check<T: Real>(
     grad_image: &[T],
 ) -> Result<(), LossError> {
     if view.channels() != image.channels() {
-        return Err(LossError::Channels {
-            view: view.channels(),
-            image: image.channels(),
-        });
+        return Err(LossError::Channels { view: view.channels(), image: image.channels() });
     }
     if !(temperature.is_finite() && temperature > T::zero()) {
-        return Err(LossError::Temperature {
-            temperature: temperature.as_f64(),
-        });
+        return Err(LossError::Temperature { temperature: temperature.as_f64() });
     }
-    for (map, len, needed) in [
-        ("view", grad_view.len(), view.data().len()),
-        ("image", grad_image.len(), image.data().len()),
-    ] {
+    for (map, len, needed) in
+        [("view", grad_view.len(), view.data().len()), ("image", grad_image.len(), image.data().len())]
+    {
         if len != needed {
             return Err(LossError::Gradient { map, len, needed });
         }
@@ -181,13 +175,9 @@ impl Area {
         let pitch = map.width();
         match negatives {
             // One long row: the cells of a channel lie side by side.
-            Negatives::WholeMap => Self {
-                start: 0,
-                pitch: map.cells(),
-                width: map.cells(),
-                height: 1,
-                truth: y * pitch + x,
-            },
+            Negatives::WholeMap => {
+                Self { start: 0, pitch: map.cells(), width: map.cells(), height: 1, truth: y * pitch + x }
+            }
             Negatives::Window { radius } => {
                 let (left, top) = (x.saturating_sub(radius), y.saturating_sub(radius));
                 let right = x.saturating_add(radius).min(map.width() - 1);

@@ -25,9 +25,7 @@ pub struct PlaneMut<'a, T> {
 #[non_exhaustive]
 pub enum PlaneError {
     /// The number of elements does not fit the size.
-    #[error(
-        "{width} x {height} pixels with a stride of {stride} need {needed} elements, not {len}"
-    )]
+    #[error("{width} x {height} pixels with a stride of {stride} need {needed} elements, not {len}")]
     Length {
         /// Elements given.
         len: usize,
@@ -57,9 +55,7 @@ pub enum PlaneError {
         height: usize,
     },
     /// A crop reaches outside its plane.
-    #[error(
-        "a crop of {width} x {height} pixels at ({x}, {y}) leaves a plane of {of_width} x {of_height}"
-    )]
+    #[error("a crop of {width} x {height} pixels at ({x}, {y}) leaves a plane of {of_width} x {of_height}")]
     Crop {
         /// Left column of the crop.
         x: usize,
@@ -95,13 +91,7 @@ fn check_exact(len: usize, width: usize, height: usize) -> Result<(), PlaneError
     if len == needed {
         return Ok(());
     }
-    Err(PlaneError::Length {
-        len,
-        needed,
-        width,
-        height,
-        stride: width,
-    })
+    Err(PlaneError::Length { len, needed, width, height, stride: width })
 }
 
 fn check_strided(len: usize, width: usize, height: usize, stride: usize) -> Result<(), PlaneError> {
@@ -109,13 +99,7 @@ fn check_strided(len: usize, width: usize, height: usize, stride: usize) -> Resu
     if len >= needed {
         return Ok(());
     }
-    Err(PlaneError::Length {
-        len,
-        needed,
-        width,
-        height,
-        stride,
-    })
+    Err(PlaneError::Length { len, needed, width, height, stride })
 }
 
 impl<'a, T> Plane<'a, T> {
@@ -125,12 +109,7 @@ impl<'a, T> Plane<'a, T> {
     /// When `data` does not hold exactly `width * height` elements.
     pub fn new(data: &'a [T], width: usize, height: usize) -> Result<Self, PlaneError> {
         check_exact(data.len(), width, height)?;
-        Ok(Self {
-            data,
-            width,
-            height,
-            stride: width,
-        })
+        Ok(Self { data, width, height, stride: width })
     }
 
     /// A plane whose rows start `stride` elements apart; what follows the last row is ignored.
@@ -144,12 +123,7 @@ impl<'a, T> Plane<'a, T> {
         stride: usize,
     ) -> Result<Self, PlaneError> {
         check_strided(data.len(), width, height, stride)?;
-        Ok(Self {
-            data,
-            width,
-            height,
-            stride,
-        })
+        Ok(Self { data, width, height, stride })
     }
 
     /// Width in pixels.
@@ -173,11 +147,7 @@ impl<'a, T> Plane<'a, T> {
     /// When `y` is not below [`height`](Self::height), as indexing a slice does.
     #[inline]
     pub fn row(&self, y: usize) -> &'a [T] {
-        assert!(
-            y < self.height,
-            "row {y} of a plane with {} rows",
-            self.height
-        );
+        assert!(y < self.height, "row {y} of a plane with {} rows", self.height);
         if self.width == 0 {
             return &[];
         }
@@ -195,12 +165,7 @@ impl<'a, T> Plane<'a, T> {
     /// When the part reaches outside.
     pub fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Result<Self, PlaneError> {
         let start = crop_start(&self, x, y, width, height)?;
-        Ok(Self {
-            data: &self.data[start.min(self.data.len())..],
-            width,
-            height,
-            stride: self.stride,
-        })
+        Ok(Self { data: &self.data[start.min(self.data.len())..], width, height, stride: self.stride })
     }
 }
 
@@ -208,11 +173,7 @@ impl<T: Copy> Plane<'_, T> {
     /// The pixel at column `x` and row `y`, `None` outside.
     #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<T> {
-        if x < self.width && y < self.height {
-            self.data.get(y * self.stride + x).copied()
-        } else {
-            None
-        }
+        if x < self.width && y < self.height { self.data.get(y * self.stride + x).copied() } else { None }
     }
 }
 
@@ -223,12 +184,7 @@ impl<'a, T> PlaneMut<'a, T> {
     /// When `data` does not hold exactly `width * height` elements.
     pub fn new(data: &'a mut [T], width: usize, height: usize) -> Result<Self, PlaneError> {
         check_exact(data.len(), width, height)?;
-        Ok(Self {
-            data,
-            width,
-            height,
-            stride: width,
-        })
+        Ok(Self { data, width, height, stride: width })
     }
 
     /// A plane whose rows start `stride` elements apart; what lies between is left alone.
@@ -242,12 +198,7 @@ impl<'a, T> PlaneMut<'a, T> {
         stride: usize,
     ) -> Result<Self, PlaneError> {
         check_strided(data.len(), width, height, stride)?;
-        Ok(Self {
-            data,
-            width,
-            height,
-            stride,
-        })
+        Ok(Self { data, width, height, stride })
     }
 
     /// Width in pixels.
@@ -267,22 +218,12 @@ impl<'a, T> PlaneMut<'a, T> {
 
     /// The same pixels, for reading.
     pub fn as_plane(&self) -> Plane<'_, T> {
-        Plane {
-            data: self.data,
-            width: self.width,
-            height: self.height,
-            stride: self.stride,
-        }
+        Plane { data: self.data, width: self.width, height: self.height, stride: self.stride }
     }
 
     /// The same pixels for a shorter time, so that the plane can be handed on and used again.
     pub fn reborrow(&mut self) -> PlaneMut<'_, T> {
-        PlaneMut {
-            data: self.data,
-            width: self.width,
-            height: self.height,
-            stride: self.stride,
-        }
+        PlaneMut { data: self.data, width: self.width, height: self.height, stride: self.stride }
     }
 
     /// The pixels of row `y`.
@@ -300,11 +241,7 @@ impl<'a, T> PlaneMut<'a, T> {
     /// When `y` is not below [`height`](Self::height), as indexing a slice does.
     #[inline]
     pub fn row_mut(&mut self, y: usize) -> &mut [T] {
-        assert!(
-            y < self.height,
-            "row {y} of a plane with {} rows",
-            self.height
-        );
+        assert!(y < self.height, "row {y} of a plane with {} rows", self.height);
         if self.width == 0 {
             return &mut [];
         }
@@ -318,12 +255,7 @@ impl<'a, T> PlaneMut<'a, T> {
     pub fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Result<Self, PlaneError> {
         let start = crop_start(&self.as_plane(), x, y, width, height)?;
         let start = start.min(self.data.len());
-        Ok(Self {
-            data: &mut self.data[start..],
-            width,
-            height,
-            stride: self.stride,
-        })
+        Ok(Self { data: &mut self.data[start..], width, height, stride: self.stride })
     }
 }
 
@@ -370,13 +302,6 @@ fn crop_start<T>(
         // In an empty crop the product may lie behind the data, or even overflow.
         Ok(y.saturating_mul(plane.stride).saturating_add(x))
     } else {
-        Err(PlaneError::Crop {
-            x,
-            y,
-            width,
-            height,
-            of_width: plane.width,
-            of_height: plane.height,
-        })
+        Err(PlaneError::Crop { x, y, width, height, of_width: plane.width, of_height: plane.height })
     }
 }

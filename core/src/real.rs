@@ -68,11 +68,7 @@ macro_rules! real {
             #[inline]
             fn floor_to_i64(self) -> i64 {
                 let cut = self as i64;
-                if (cut as $t) > self {
-                    cut.saturating_sub(1)
-                } else {
-                    cut
-                }
+                if (cut as $t) > self { cut.saturating_sub(1) } else { cut }
             }
             #[inline]
             fn unit_from_bits(bits: u64) -> Self {

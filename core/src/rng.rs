@@ -15,12 +15,7 @@ pub const fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     while round < 10 {
         let p = MULTIPLIER[0] as u64 * a as u64;
         let q = MULTIPLIER[1] as u64 * c as u64;
-        [a, b, c, d] = [
-            (q >> 32) as u32 ^ b ^ k,
-            q as u32,
-            (p >> 32) as u32 ^ d ^ l,
-            p as u32,
-        ];
+        [a, b, c, d] = [(q >> 32) as u32 ^ b ^ k, q as u32, (p >> 32) as u32 ^ d ^ l, p as u32];
         k = k.wrapping_add(WEYL[0]);
         l = l.wrapping_add(WEYL[1]);
         round += 1;
@@ -53,12 +48,7 @@ pub struct Rng {
 impl Rng {
     /// The start of a stream.
     pub fn new(seed: u64, stream: u64) -> Self {
-        let mut rng = Self {
-            seed,
-            stream,
-            position: 0,
-            block: [0; 4],
-        };
+        let mut rng = Self { seed, stream, position: 0, block: [0; 4] };
         rng.refill();
         rng
     }
@@ -77,12 +67,7 @@ impl Rng {
     fn refill(&mut self) {
         let index = self.position / 4;
         self.block = philox4x32(
-            [
-                index as u32,
-                (index >> 32) as u32,
-                self.stream as u32,
-                (self.stream >> 32) as u32,
-            ],
+            [index as u32, (index >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32],
             [self.seed as u32, (self.seed >> 32) as u32],
         );
     }

@@ -57,9 +57,7 @@ pub enum SampleError {
     #[error("the sum of the weights is not finite: scale them down")]
     Overflow,
     /// Too little scratch.
-    #[error(
-        "the buffer of cumulative weights has {len} elements and needs {needed}, one for each pixel"
-    )]
+    #[error("the buffer of cumulative weights has {len} elements and needs {needed}, one for each pixel")]
     Scratch {
         /// Elements given.
         len: usize,
@@ -83,9 +81,7 @@ pub fn weight_map<T: Real>(
         Weighting::Piecewise { threshold } => (threshold, T::neg_infinity()),
     };
     if !parameter.is_finite() || parameter < least {
-        return Err(SampleError::Parameter {
-            value: parameter.as_f64(),
-        });
+        return Err(SampleError::Parameter { value: parameter.as_f64() });
     }
     if (out.width(), out.height()) != (entropy.width(), entropy.height()) {
         return Err(SampleError::Size {
@@ -111,11 +107,7 @@ pub fn weight_map<T: Real>(
 fn check_row<T: Real>(row: &[T], y: usize) -> Result<(), SampleError> {
     match row.iter().position(|v| !(v.is_finite() && *v >= T::zero())) {
         None => Ok(()),
-        Some(x) => Err(SampleError::Value {
-            value: row[x].as_f64(),
-            x,
-            y,
-        }),
+        Some(x) => Err(SampleError::Value { value: row[x].as_f64(), x, y }),
     }
 }
 
@@ -134,10 +126,7 @@ impl<'a> Sampler<'a> {
     ///
     /// # Errors
     /// When a weight is negative or not finite, none is above 0, or `cumulative` is too short.
-    pub fn new<T: Real>(
-        weights: Plane<'_, T>,
-        cumulative: &'a mut [f64],
-    ) -> Result<Self, SampleError> {
+    pub fn new<T: Real>(weights: Plane<'_, T>, cumulative: &'a mut [f64]) -> Result<Self, SampleError> {
         if weights.is_empty() {
             return Err(SampleError::Empty);
         }
@@ -147,11 +136,7 @@ impl<'a> Sampler<'a> {
             return Err(SampleError::Scratch { len, needed });
         };
         let (mut total, mut last) = (0.0, None);
-        for (y, (sums, row)) in cumulative
-            .chunks_exact_mut(width)
-            .zip(weights.rows())
-            .enumerate()
-        {
+        for (y, (sums, row)) in cumulative.chunks_exact_mut(width).zip(weights.rows()).enumerate() {
             check_row(row, y)?;
             for (x, (sum, weight)) in sums.iter_mut().zip(row).enumerate() {
                 let next = total + weight.as_f64();
@@ -167,12 +152,7 @@ impl<'a> Sampler<'a> {
         }
         match last {
             None => Err(SampleError::Empty),
-            Some(last) => Ok(Self {
-                cumulative,
-                width,
-                total,
-                last,
-            }),
+            Some(last) => Ok(Self { cumulative, width, total, last }),
         }
     }
 
@@ -184,10 +164,7 @@ impl<'a> Sampler<'a> {
     /// A pixel as `(column, row)`; one of weight 0 is never drawn. Takes two words of the stream.
     pub fn draw(&self, rng: &mut Rng) -> (usize, usize) {
         let target = rng.uniform::<f64>() * self.total;
-        let index = self
-            .cumulative
-            .partition_point(|&sum| sum <= target)
-            .min(self.last);
+        let index = self.cumulative.partition_point(|&sum| sum <= target).min(self.last);
         (index % self.width, index / self.width)
     }
 }

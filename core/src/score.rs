@@ -37,10 +37,7 @@ pub enum ScoreError {
 /// Both are pixels of the original image, to a fraction of a pixel. Not finite when a coordinate
 /// is not.
 pub fn radial_error_mm(found: Point<f64>, truth: Point<f64>, spacing: Spacing) -> f64 {
-    libm::hypot(
-        (found.x - truth.x) * spacing.x,
-        (found.y - truth.y) * spacing.y,
-    )
+    libm::hypot((found.x - truth.x) * spacing.x, (found.y - truth.y) * spacing.y)
 }
 
 /// The mean of radial errors (MRE); `None` when there are none.
@@ -147,8 +144,5 @@ pub fn bootstrap_interval(
         let (low, high) = (scratch[below], scratch[above]);
         low + (place - below as f64) * (high - low)
     };
-    Ok(Interval {
-        low: quantile((1.0 - confidence) / 2.0),
-        high: quantile((1.0 + confidence) / 2.0),
-    })
+    Ok(Interval { low: quantile((1.0 - confidence) / 2.0), high: quantile((1.0 + confidence) / 2.0) })
 }

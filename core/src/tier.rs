@@ -94,10 +94,7 @@ impl<T: Real> Thresholds<T> {
         if medium.is_finite() && high.is_finite() && medium <= high {
             Ok(Self { medium, high })
         } else {
-            Err(TierError::Order {
-                medium: medium.as_f64(),
-                high: high.as_f64(),
-            })
+            Err(TierError::Order { medium: medium.as_f64(), high: high.as_f64() })
         }
     }
 
@@ -116,10 +113,7 @@ impl<T: Real> Thresholds<T> {
         scratch: &mut [T],
     ) -> Result<Self, TierError> {
         if !(0.0 <= q_medium && q_medium <= q_high && q_high <= 1.0) {
-            return Err(TierError::Quantiles {
-                medium: q_medium,
-                high: q_high,
-            });
+            return Err(TierError::Quantiles { medium: q_medium, high: q_high });
         }
         if entropy.is_empty() {
             return Err(TierError::Empty);
@@ -128,11 +122,7 @@ impl<T: Real> Thresholds<T> {
         let Some(values) = scratch.get_mut(..needed) else {
             return Err(TierError::Scratch { len, needed });
         };
-        for (y, (to, from)) in values
-            .chunks_exact_mut(entropy.width())
-            .zip(entropy.rows())
-            .enumerate()
-        {
+        for (y, (to, from)) in values.chunks_exact_mut(entropy.width()).zip(entropy.rows()).enumerate() {
             if let Some(x) = from.iter().position(|v| !v.is_finite()) {
                 return Err(TierError::NotFinite { x, y });
             }

@@ -119,10 +119,6 @@ impl Image {
     }
 
     /// The pixels as a view for `infomark-core`.
-    ///
-    /// # Panics
-    ///
-    /// Never: the length was checked when the image was made.
     pub fn plane(&self) -> Plane<'_, f32> {
         #[expect(clippy::expect_used, reason = "Image::new checked the length")]
         Plane::new(&self.pixels, self.width, self.height).expect("checked when made")

@@ -28,8 +28,9 @@
 //!   [`Encoding`] serves several templates.
 //!
 //! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
-//! back as an error whose message names the file and the fix. No file makes this crate panic; where a third-party decoder
-//! panics inside, that becomes an error too (the panic hook still runs, and prints its line).
+//! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder
+//! panics inside, that becomes an error too: the panic hook still runs and prints its line, and a program built with
+//! `panic = "abort"` gives this up.
 
 mod contain;
 mod dataset;

@@ -2,6 +2,8 @@
 
 use infomark_core::Rng;
 use infomark_infer::{Encoder, ReadLimits, decode_image, parse_landmarks};
+use prost::Message;
+use tract_onnx::pb::{GraphProto, ModelProto};
 
 /// A copy of `whole` with bytes changed, cut off, left out, doubled or put in; the same for the same seed and index.
 pub fn damaged(whole: &[u8], seed: u64, index: u64) -> Vec<u8> {
@@ -70,4 +72,71 @@ pub fn model(bytes: &[u8]) -> Option<Encoder> {
 fn check_message(text: &str) {
     assert!(text.contains(';'), "no fix in: {text}");
     assert!(text.len() < 1000, "a message of {} bytes", text.len());
+}
+
+/// An encoder whose graph, not its bytes, is changed: numbers, names, operators, shapes; the same for the same seed and index.
+pub fn rewired(model: &ModelProto, seed: u64, index: u64) -> Vec<u8> {
+    let mut rng = Rng::new(seed, index);
+    let mut model = model.clone();
+    if let Some(graph) = &mut model.graph {
+        for _ in 0..=rng.below(3) {
+            rewire(graph, &mut rng);
+        }
+    }
+    model.encode_to_vec()
+}
+
+fn rewire(graph: &mut GraphProto, rng: &mut Rng) {
+    const NUMBERS: [i64; 12] = [0, 1, -1, 2, 3, 7, 64, 1 << 16, 1 << 33, 1 << 62, i64::MIN, i64::MAX];
+    const OPERATORS: [&str; 14] = [
+        "Add",
+        "Concat",
+        "Conv",
+        "Gather",
+        "InstanceNormalization",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Resize",
+        "Split",
+        "Transpose",
+    ];
+    let mut pick = |length: usize| rng.below(length.max(1) as u64) as usize;
+    let number = NUMBERS[pick(NUMBERS.len())];
+    let names: Vec<String> = graph.node.iter().flat_map(|node| node.output.clone()).collect();
+    let Some(name) = names.get(pick(names.len())).cloned() else {
+        return;
+    };
+    let (at, inner) = (pick(graph.node.len()), pick(4));
+    let what = pick(9);
+    let tensor = pick(graph.initializer.len());
+    let node = &mut graph.node[at];
+    match what {
+        0 | 1 => {
+            for attribute in &mut node.attribute {
+                attribute.i = number;
+                if let Some(value) = attribute.ints.get_mut(inner) {
+                    *value = number;
+                }
+            }
+        }
+        2 => node.op_type = OPERATORS[pick(OPERATORS.len())].to_owned(),
+        3 => {
+            if let Some(input) = node.input.get_mut(inner) {
+                *input = name;
+            }
+        }
+        4 => drop(node.input.pop()),
+        5 => drop(node.attribute.pop()),
+        6 => {
+            if let Some(size) = graph.initializer[tensor].dims.get_mut(inner) {
+                *size = number;
+            }
+        }
+        7 => graph.initializer[tensor].data_type = number as i32 & 31,
+        _ => drop(graph.node.remove(at)),
+    }
 }

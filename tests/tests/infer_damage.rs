@@ -5,8 +5,8 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
-use infomark_tests::infer_fixture::{encoder, texture};
-use infomark_tests::infer_mutate::{self, damaged};
+use infomark_tests::infer_fixture::{encoder, model, texture};
+use infomark_tests::infer_mutate::{self, damaged, rewired};
 
 #[test]
 fn damaged_images_never_panic() {
@@ -48,4 +48,18 @@ fn damaged_encoders_never_panic() {
         }
     }
     assert!(loaded > 0, "no mutation left a model that loads");
+}
+
+#[test]
+fn rewired_encoders_never_panic() {
+    let whole = model(32, 32);
+    let image = texture(1, 32, 32, 0, 0);
+    let mut loaded = 0;
+    for index in 0..250 {
+        if let Some(encoder) = infer_mutate::model(&rewired(&whole, 13, index)) {
+            let _ = encoder.encode(&image);
+            loaded += 1;
+        }
+    }
+    assert!(loaded > 0, "no change left a model that loads");
 }

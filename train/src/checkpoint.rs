@@ -50,7 +50,10 @@ pub(crate) struct State {
 /// Writes a file whole or not at all.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(TrainError::file(path, "can't write"))?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's mask
+    let mut file = builder.tempfile_in(dir).map_err(TrainError::file(path, "can't write"))?;
     file.write_all(bytes).map_err(TrainError::file(path, "can't write"))?;
     file.as_file().sync_all().map_err(TrainError::file(path, "can't write"))?;
     file.persist(path).map_err(|e| TrainError::file(path, "can't write")(e.error))?;

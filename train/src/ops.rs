@@ -14,7 +14,7 @@ pub(crate) mod cpu;
 
 /// Layers that the encoder is made of. Tensors are `[batch, channels, height, width]`.
 #[backend_extension(Flex, Autodiff)]
-pub trait EncoderOps: Backend {
+pub(crate) trait EncoderOps: Backend {
     /// 3 x 3 convolution, stride 1, zero padding 1; `weight` is `[outputs, inputs, 3, 3]`.
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Group normalisation with scale `gamma` and shift `beta` per channel, then ReLU.

@@ -27,29 +27,16 @@ impl<T: Real> IntensityRange<T> {
             ("gamma", gamma, gamma.0 > zero, "above 0"),
         ] {
             if !(good && low <= high && high.is_finite()) {
-                return Err(AugmentError::Range {
-                    name,
-                    low: low.as_f64(),
-                    high: high.as_f64(),
-                    least,
-                });
+                return Err(AugmentError::Range { name, low: low.as_f64(), high: high.as_f64(), least });
             }
         }
-        Ok(Self {
-            brightness,
-            contrast,
-            gamma,
-        })
+        Ok(Self { brightness, contrast, gamma })
     }
 
     /// The range that holds only the identity.
     pub fn identity() -> Self {
         let one = (T::one(), T::one());
-        Self {
-            brightness: one,
-            contrast: one,
-            gamma: one,
-        }
+        Self { brightness: one, contrast: one, gamma: one }
     }
 
     /// A tone whose factors are uniform in their ranges. Takes six words of the stream.
@@ -77,11 +64,7 @@ pub struct TierPolicy<T> {
 impl<T: Real> TierPolicy<T> {
     /// One range for all tiers.
     pub fn uniform(range: IntensityRange<T>) -> Self {
-        Self {
-            low: range,
-            medium: range,
-            high: range,
-        }
+        Self { low: range, medium: range, high: range }
     }
 
     /// The ranges found for cephalograms by Quan et al. (IEEE TMI 2025): medium brightness
@@ -94,11 +77,7 @@ impl<T: Real> TierPolicy<T> {
             gamma: (T::one(), T::one()),
         };
         let strong = range((0.505, 1.997), (0.340, 2.329));
-        Self {
-            low: strong,
-            medium: strong,
-            high: range((0.562, 1.612), (0.416, 1.817)),
-        }
+        Self { low: strong, medium: strong, high: range((0.562, 1.612), (0.416, 1.817)) }
     }
 
     /// The range for a tier.

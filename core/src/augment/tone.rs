@@ -28,36 +28,18 @@ impl<T: Real> Default for Tone<T> {
 impl<T: Real> Tone<T> {
     /// The tone that changes nothing.
     pub fn identity() -> Self {
-        Self {
-            brightness: T::one(),
-            contrast: T::one(),
-            gamma: T::one(),
-        }
+        Self { brightness: T::one(), contrast: T::one(), gamma: T::one() }
     }
 
     fn check(&self) -> Result<(), AugmentError> {
         let zero = T::zero();
         for (name, value, good, least) in [
-            (
-                "brightness",
-                self.brightness,
-                self.brightness >= zero,
-                "at least 0",
-            ),
-            (
-                "contrast",
-                self.contrast,
-                self.contrast >= zero,
-                "at least 0",
-            ),
+            ("brightness", self.brightness, self.brightness >= zero, "at least 0"),
+            ("contrast", self.contrast, self.contrast >= zero, "at least 0"),
             ("gamma", self.gamma, self.gamma > zero, "above 0"),
         ] {
             if !(value.is_finite() && good) {
-                return Err(AugmentError::Factor {
-                    name,
-                    value: value.as_f64(),
-                    least,
-                });
+                return Err(AugmentError::Factor { name, value: value.as_f64(), least });
             }
         }
         Ok(())

@@ -51,11 +51,7 @@ impl<T: Real> Warp<T> {
         if finite && width > 0 && height > 0 {
             Ok(warp)
         } else {
-            Err(AugmentError::Warp {
-                width,
-                height,
-                scale: scale.as_f64(),
-            })
+            Err(AugmentError::Warp { width, height, scale: scale.as_f64() })
         }
     }
 

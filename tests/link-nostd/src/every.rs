@@ -12,7 +12,7 @@ const SIDE: usize = 12;
 const PIXELS: usize = SIDE * SIDE;
 
 /// `None` when anything fails.
-pub fn every<T: Real>() -> Option<()> {
+pub(crate) fn every<T: Real>() -> Option<()> {
     planes()?;
     numbers::<T>()?;
     let mut image = [0u8; PIXELS];

@@ -9,8 +9,8 @@ use pulp::{Arch, Simd, WithSimd};
 const BLOCK: usize = 4;
 /// Vectors of pixels computed together.
 const VECTORS: usize = 3;
-/// Zeros to the right of a padded row: room for the widest vectors to run over the end.
-const SLACK: usize = 16 * VECTORS + 2;
+/// Zeros beside a padded row: one to the left, and room for the widest vector to run over the end.
+const SLACK: usize = 18;
 
 /// Planes with one row of zeros above and below and one column to the left and at least one to the right.
 pub(crate) struct Padded {
@@ -95,6 +95,8 @@ impl WithSimd for Convolve<'_> {
         let Self { input, weights, out } = self;
         let lanes = S::F32_LANES;
         let taps = weights.inputs * 9;
+        // A list on the heap, so that the loop over it stays a loop: unrolled, it runs out of registers.
+        let offsets: Vec<usize> = (0..9).map(|tap| (tap / 3) * input.pitch + tap % 3).collect();
         for y in 0..input.height {
             let mut x = 0;
             while x < input.width {
@@ -102,9 +104,9 @@ impl WithSimd for Convolve<'_> {
                 for (block, weight) in weights.data.chunks_exact(taps).enumerate() {
                     let out = &mut *out;
                     match vectors {
-                        1 => segment::<S, 1>(simd, input, weight, out, weights.outputs, block * BLOCK, x, y),
-                        2 => segment::<S, 2>(simd, input, weight, out, weights.outputs, block * BLOCK, x, y),
-                        _ => segment::<S, 3>(simd, input, weight, out, weights.outputs, block * BLOCK, x, y),
+                        1 => segment::<S, 1>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
+                        2 => segment::<S, 2>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
+                        _ => segment::<S, 3>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
                     }
                 }
                 x += vectors * lanes;
@@ -119,6 +121,7 @@ impl WithSimd for Convolve<'_> {
 fn segment<S: Simd, const V: usize>(
     simd: S,
     input: &Padded,
+    offsets: &[usize],
     weight: &[[f32; BLOCK]],
     out: &mut [f32],
     outputs: usize,
@@ -128,17 +131,15 @@ fn segment<S: Simd, const V: usize>(
 ) {
     let lanes = S::F32_LANES;
     let mut sums = [[simd.splat_f32s(0.0); V]; BLOCK];
-    for (channel, weight) in weight.chunks_exact(9).enumerate() {
-        let rows = input.rows(channel, y, 3);
-        for (row, weight) in rows.chunks_exact(input.pitch).zip(weight.chunks_exact(3)) {
-            for (dx, weight) in weight.iter().enumerate() {
-                let (pixels, _) = S::as_simd_f32s(&row[x + dx..x + dx + V * lanes]);
-                let pixels: [S::f32s; V] = std::array::from_fn(|v| pixels[v]);
-                for (sums, &w) in sums.iter_mut().zip(weight) {
-                    let w = simd.splat_f32s(w);
-                    for (sum, &p) in sums.iter_mut().zip(&pixels) {
-                        *sum = simd.mul_add_e_f32s(w, p, *sum);
-                    }
+    for (channel, weight) in weight.chunks_exact(offsets.len()).enumerate() {
+        let pixels = &input.rows(channel, y, 3)[x..];
+        for (&offset, weight) in offsets.iter().zip(weight) {
+            let (pixels, _) = S::as_simd_f32s(&pixels[offset..offset + V * lanes]);
+            let pixels: [S::f32s; V] = std::array::from_fn(|v| pixels[v]);
+            for (sums, &w) in sums.iter_mut().zip(weight) {
+                let w = simd.splat_f32s(w);
+                for (sum, &p) in sums.iter_mut().zip(&pixels) {
+                    *sum = simd.mul_add_e_f32s(w, p, *sum);
                 }
             }
         }

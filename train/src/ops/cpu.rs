@@ -206,8 +206,12 @@ pub(super) fn embed_backward(
 }
 
 pub(super) fn dot(x: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
-    let products = values(x).iter().zip(values(factors).iter()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    tensor(vec![products as f32], [1])
+    let parts: Vec<f64> = values(x)
+        .par_chunks(1 << 16)
+        .zip(values(factors).par_chunks(1 << 16))
+        .map(|(x, factors)| x.iter().zip(factors).map(|(a, b)| f64::from(a * b)).sum())
+        .collect();
+    tensor(vec![parts.iter().sum::<f64>() as f32], [1])
 }
 
 /// Gradient of [`dot`] by `x`, given that of its result.

@@ -1,0 +1,218 @@
+//! `infomark demo`.
+
+mod data;
+mod pictures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{DataSet, Encoder};
+use infomark_train::{Budget, Paths, TrainConfig, train};
+use serde::Serialize;
+
+use crate::evaluate::{Run, score_all};
+use crate::inputs;
+use crate::output::{self, Report, rounded, shown};
+use crate::progress::duration;
+use crate::train::with_progress;
+use data::{Phantoms, SPACING_MM, WIDTH};
+
+/// See it work: make radiograph-like images, train on them, find landmarks, and measure the errors.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  infomark demo --out infomark-demo
+
+It takes about two and a half minutes on two cores. DIR gets the images, the encoder, an overlay for every
+test image and contact-sheet.png; what an earlier demo left there is replaced.")]
+pub(crate) struct Options {
+    /// Folder for everything that is made
+    #[arg(long, value_name = "DIR", default_value = "infomark-demo")]
+    out: PathBuf,
+    /// Seconds to train
+    #[arg(long, value_name = "N", default_value_t = 100.0, conflicts_with = "steps")]
+    seconds: f64,
+    /// Steps to train instead: the same result every time
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Training images; a quarter as many test images are made besides
+    #[arg(long, value_name = "N", default_value_t = 80)]
+    images: usize,
+    /// Seed of the images and of the training
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+}
+
+/// All that a demo writes, in its folder.
+mod name {
+    pub(super) const TRAIN: &str = "train";
+    pub(super) const TEST: &str = "test";
+    pub(super) const ENCODER: &str = "encoder.onnx";
+    pub(super) const RUN: &str = "encoder.run";
+    pub(super) const OVERLAYS: &str = "overlays";
+    pub(super) const SHEET: &str = "contact-sheet.png";
+    pub(super) const RESULT: &str = "demo.json";
+    pub(super) const ALL: [&str; 7] = [TRAIN, TEST, ENCODER, RUN, OVERLAYS, SHEET, RESULT];
+}
+
+#[derive(Serialize)]
+struct Demonstration {
+    mre_px: f64,
+    mre_percent_of_width: f64,
+    median_px: f64,
+    within_2_percent_of_width: f64,
+    landmarks: Vec<LandmarkError>,
+    training_images: usize,
+    test_images: usize,
+    steps: u64,
+    training_seconds: f64,
+    total_seconds: f64,
+    folder: String,
+    contact_sheet: String,
+    overlays: String,
+    encoder: String,
+}
+
+#[derive(Serialize)]
+struct LandmarkError {
+    landmark: String,
+    mre_px: f64,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let begun = Instant::now();
+    let out = &options.out;
+    clear(out)?;
+    let pool = inputs::pool(threads)?;
+    let phantoms = Phantoms { seed: options.seed, train: options.images, test: options.images.div_ceil(4) };
+    let (template, test) = pool.install(|| phantoms.make(&out.join(name::TRAIN), &out.join(name::TEST)))?;
+    let paths = Paths {
+        images: out.join(name::TRAIN).join("images"),
+        out: out.join(name::ENCODER),
+        run: out.join(name::RUN),
+    };
+    let config = config(options, threads);
+    let summary = with_progress(|told| train(&config, &paths, told))?;
+    let encoder = Encoder::load(&paths.out)?;
+    let runs = pool.install(|| score_all(&encoder, &test, &template, &[0]))?;
+    let run = runs.first().context("no template was scored")?;
+    pool.install(|| pictures::draw(&test, run, &out.join(name::OVERLAYS), &out.join(name::SHEET)))?;
+    let errors_px: Vec<f64> = errors_px(run).collect();
+    let width = WIDTH as f64;
+    let mre_px = infomark_core::mean(&errors_px).unwrap_or(f64::NAN);
+    let demonstration = Demonstration {
+        mre_px: rounded(mre_px, 3),
+        mre_percent_of_width: rounded(100.0 * mre_px / width, 3),
+        median_px: rounded(crate::evaluate::median(errors_px.clone()), 3),
+        within_2_percent_of_width: rounded(
+            infomark_core::sdr(&errors_px, 0.02 * width).unwrap_or(f64::NAN),
+            4,
+        ),
+        landmarks: by_landmark(&test, &errors_px),
+        training_images: phantoms.train,
+        test_images: phantoms.test,
+        steps: summary.steps,
+        training_seconds: rounded(summary.seconds, 1),
+        total_seconds: rounded(begun.elapsed().as_secs_f64(), 1),
+        folder: shown(out),
+        contact_sheet: shown(&out.join(name::SHEET)),
+        overlays: shown(&out.join(name::OVERLAYS)),
+        encoder: shown(&paths.out),
+    };
+    output::write_json(&out.join(name::RESULT), &demonstration)?;
+    report.text(&text(&demonstration))?;
+    report.json(&demonstration)
+}
+
+/// The defaults, scaled down to small images and little time.
+fn config(options: &Options, threads: usize) -> TrainConfig {
+    TrainConfig {
+        budget: options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps),
+        seed: options.seed,
+        input_area: 192 * 256,
+        view_size: 128,
+        average: 0.98,
+        warm_up: 20,
+        threads,
+        ..TrainConfig::default()
+    }
+}
+
+/// Removes what an earlier demo left; refuses a folder that holds anything else.
+fn clear(out: &Path) -> Result<()> {
+    output::make_folder(out)?;
+    let entries = fs::read_dir(out).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries = entries.with_context(|| format!("{}: can't be listed", shown(out)))?;
+    if let Some(other) = entries.iter().find(|entry| !name::ALL.iter().any(|name| entry.file_name() == *name)) {
+        bail!(
+            "{}: this folder holds other things, such as {}; give an empty or a new one with --out",
+            shown(out),
+            other.file_name().to_string_lossy()
+        );
+    }
+    for entry in entries {
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("{}: can't be removed", shown(&path)))?;
+    }
+    Ok(())
+}
+
+/// Errors in pixels, image by image.
+fn errors_px(run: &Run) -> impl Iterator<Item = f64> {
+    let scores = run.images.iter().flat_map(|image| &image.scores);
+    scores.map(|score| score.error_mm / SPACING_MM)
+}
+
+fn by_landmark(test: &DataSet, errors_px: &[f64]) -> Vec<LandmarkError> {
+    let names = test.landmarks.iter().enumerate();
+    names
+        .map(|(index, name)| {
+            let own: Vec<f64> =
+                errors_px.iter().skip(index).step_by(test.landmarks.len()).copied().collect();
+            LandmarkError {
+                landmark: name.clone(),
+                mre_px: rounded(infomark_core::mean(&own).unwrap_or(f64::NAN), 3),
+            }
+        })
+        .collect()
+}
+
+fn text(demo: &Demonstration) -> String {
+    let rows: String = demo
+        .landmarks
+        .iter()
+        .map(|row| {
+            let percent = 100.0 * row.mre_px / WIDTH as f64;
+            format!("  {:<14} {:6.2} px  {percent:5.2} %\n", row.landmark, row.mre_px)
+        })
+        .collect();
+    let folder = &demo.folder;
+    format!(
+        "Trained on {} made-up radiographs without landmarks: {} steps in {}.\n\
+         Then looked for the {} landmarks of one annotated image in {} new ones.\n\n\
+         Mean error, in pixels and in % of the image's width\n{rows}  {:<14} {:6.2} px  {:5.2} %   \
+         (median {:.2} px; {:.0} % of the points within 2 %)\n\n\
+         Look at   {}\n          {}\n\n\
+         The same by hand:\n\
+         \x20 infomark train {folder}/train/images --out encoder.onnx --minutes 5\n\
+         \x20 infomark match --model {} --template {folder}/train/images/001.png \\\n\
+         \x20   --landmarks {folder}/train/template.csv {folder}/test/images --out found",
+        demo.training_images,
+        demo.steps,
+        duration(demo.training_seconds),
+        demo.landmarks.len(),
+        demo.test_images,
+        "all",
+        demo.mre_px,
+        demo.mre_percent_of_width,
+        demo.median_px,
+        100.0 * demo.within_2_percent_of_width,
+        demo.contact_sheet,
+        demo.overlays,
+        demo.encoder,
+    )
+}

@@ -1,0 +1,11 @@
+//! Pictures: overlays, colour maps, sheets.
+
+mod canvas;
+mod colour;
+mod overlay;
+mod panel;
+
+pub(crate) use canvas::{Canvas, Colour, grey_png};
+pub(crate) use colour::{Scale, qualitative};
+pub(crate) use overlay::{Mark, overlay};
+pub(crate) use panel::{Legend, panel, sheet};

@@ -1,0 +1,81 @@
+//! Colours of numbers and of names.
+
+use colorous::{Gradient, MAGMA, VIRIDIS};
+
+use super::Colour;
+
+/// Numbers between two ends, as colours.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    gradient: Gradient,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Scale {
+    /// Dark violet to yellow.
+    pub(crate) fn viridis(low: f64, high: f64) -> Self {
+        Self::of(VIRIDIS, low, high)
+    }
+
+    /// Black over red to pale yellow.
+    pub(crate) fn magma(low: f64, high: f64) -> Self {
+        Self::of(MAGMA, low, high)
+    }
+
+    fn of(gradient: Gradient, low: f64, high: f64) -> Self {
+        Self {
+            gradient,
+            low,
+            high,
+        }
+    }
+
+    /// The colour of a value; values beyond the ends get those of the ends.
+    pub(crate) fn colour(&self, value: f64) -> Colour {
+        let place = (value - self.low) / (self.high - self.low);
+        let place = if place.is_finite() { place } else { 0.0 };
+        self.gradient
+            .eval_continuous(place.clamp(0.0, 1.0))
+            .into_array()
+    }
+
+    /// Round numbers within the scale, about five, with the digits they need.
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        let span = self.high - self.low;
+        if !(span > 0.0 && span.is_finite()) {
+            return vec![(self.low, format!("{:.2}", self.low))];
+        }
+        let rough = span / 5.0;
+        let power = 10_f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .map(|factor| factor * power)
+            .into_iter()
+            .find(|step| *step >= rough)
+            .unwrap_or(rough);
+        let digits = (-step.log10().floor()).max(0.0) as usize;
+        let first = (self.low / step).ceil() as i64;
+        let last = (self.high / step + 1e-9).floor() as i64;
+        (first..=last)
+            .map(|count| count as f64 * step)
+            .map(|value| (value, format!("{value:.digits$}")))
+            .collect()
+    }
+}
+
+/// The colour of the `index`th name: bright, and apart from its neighbours.
+pub(crate) fn qualitative(index: usize) -> Colour {
+    const COLOURS: [Colour; 10] = [
+        [255, 225, 25],
+        [70, 240, 240],
+        [255, 120, 120],
+        [120, 255, 120],
+        [255, 160, 50],
+        [220, 150, 255],
+        [120, 180, 255],
+        [210, 245, 60],
+        [255, 150, 220],
+        [150, 255, 200],
+    ];
+    COLOURS[index % COLOURS.len()]
+}

@@ -1,0 +1,197 @@
+//! Landmarks drawn into their image.
+
+use infomark_core::Point;
+use infomark_infer::Image;
+
+use super::canvas::{Area, Canvas, Font};
+use super::{Colour, qualitative};
+
+/// A landmark to draw.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) name: String,
+    pub(crate) at: Point<f64>,
+    /// Where it really is, if that is known.
+    pub(crate) truth: Option<Point<f64>>,
+}
+
+/// Sizes that suit a picture.
+struct Style {
+    /// Length of a cross's arm.
+    arm: i32,
+    /// Gap between its middle and the arm, so that the pixel itself stays visible.
+    gap: i32,
+    stroke: u32,
+    font: Font,
+}
+
+impl Style {
+    fn of(canvas: &Canvas) -> Self {
+        let side = canvas.width().min(canvas.height()) as i32;
+        Self {
+            arm: (side / 60).max(3),
+            gap: (side / 200).max(1),
+            stroke: (side / 450).max(1) as u32,
+            font: Font::of_height((side / 45).max(8)),
+        }
+    }
+}
+
+/// The image, `zoom` times enlarged, with a cross and a name at each landmark, a circle around the truth
+/// where it is known, and a title.
+pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -> Canvas {
+    let mut canvas = Canvas::from_image(image);
+    if zoom > 1 {
+        canvas = canvas.resized(zoom * canvas.width(), zoom * canvas.height(), false);
+    }
+    let style = Style::of(&canvas);
+    let scale = zoom as f64;
+    let pixel = |at: Point<f64>| {
+        let at = at.resized(scale, scale);
+        (at.x.round() as i32, at.y.round() as i32)
+    };
+    let banner = draw_title(&mut canvas, title, &style);
+    for (index, mark) in marks.iter().enumerate() {
+        if let Some(truth) = mark.truth {
+            draw_truth(&mut canvas, pixel(truth), pixel(mark.at), &style);
+        }
+        draw_cross(&mut canvas, pixel(mark.at), qualitative(index), &style);
+    }
+    let places: Vec<_> = marks.iter().map(|mark| pixel(mark.at)).collect();
+    let frame = Area {
+        x: 0,
+        y: 0,
+        width: canvas.width() as i32,
+        height: canvas.height() as i32,
+    };
+    let mut taken: Vec<Area> = places.iter().map(|&at| around(at, style.arm)).collect();
+    taken.push(banner);
+    for (index, (mark, &at)) in marks.iter().zip(&places).enumerate() {
+        let size = (style.font.width(&mark.name), style.font.height());
+        let label = place_label(at, size, &style, frame, &taken);
+        taken.push(label);
+        canvas.seamed_text(&mark.name, label.x, label.y, style.font, qualitative(index));
+    }
+    canvas
+}
+
+/// Writes the title on a darkened strip; the strip.
+fn draw_title(canvas: &mut Canvas, title: &str, style: &Style) -> Area {
+    let pad = style.font.height() / 3;
+    let title = style
+        .font
+        .shorten(title, canvas.width() as i32 - 2 * pad);
+    let strip = Area {
+        x: 0,
+        y: 0,
+        width: style.font.width(&title) + 2 * pad,
+        height: style.font.height() + 2 * pad,
+    };
+    canvas.dim(strip);
+    canvas.seamed_text(&title, pad, pad, style.font, [255; 3]);
+    strip
+}
+
+fn draw_cross(canvas: &mut Canvas, (x, y): (i32, i32), colour: Colour, style: &Style) {
+    let (gap, arm) = (style.gap, style.gap + style.arm);
+    let arms = [(1, 0), (-1, 0), (0, 1), (0, -1)]
+        .map(|(dx, dy)| ((x + gap * dx, y + gap * dy), (x + arm * dx, y + arm * dy)));
+    for (from, to) in arms {
+        canvas.line(from, to, style.stroke + 2, [0; 3]);
+    }
+    for (from, to) in arms {
+        canvas.line(from, to, style.stroke, colour);
+    }
+}
+
+fn draw_truth(canvas: &mut Canvas, truth: (i32, i32), found: (i32, i32), style: &Style) {
+    let radius = (style.arm + style.gap) as u32;
+    canvas.line(truth, found, style.stroke, [255; 3]);
+    canvas.circle(truth, radius, style.stroke + 2, [0; 3]);
+    canvas.circle(truth, radius, style.stroke, [255; 3]);
+}
+
+fn around((x, y): (i32, i32), reach: i32) -> Area {
+    Area {
+        x: x - reach,
+        y: y - reach,
+        width: 2 * reach + 1,
+        height: 2 * reach + 1,
+    }
+}
+
+/// The place beside a landmark where its name covers least of what is drawn already.
+fn place_label(
+    (x, y): (i32, i32),
+    (width, height): (i32, i32),
+    style: &Style,
+    frame: Area,
+    taken: &[Area],
+) -> Area {
+    let mut best = (i64::MAX, frame);
+    for ring in 1..=3 {
+        let reach = style.gap + style.arm * ring + 2;
+        let sides = [
+            (x + reach, y - height / 2),
+            (x - reach - width, y - height / 2),
+            (x + reach / 2, y - reach - height / 2),
+            (x + reach / 2, y + reach - height / 2),
+            (x - reach / 2 - width, y - reach - height / 2),
+            (x - reach / 2 - width, y + reach - height / 2),
+            (x - width / 2, y - reach - height),
+            (x - width / 2, y + reach),
+        ];
+        for (order, (x, y)) in sides.into_iter().enumerate() {
+            let label = Area {
+                x,
+                y,
+                width,
+                height,
+            };
+            let covered: i64 = taken.iter().map(|other| shared(label, *other)).sum();
+            let outside = i64::from(width) * i64::from(height) - shared(label, frame);
+            let cost = 100 * outside + 10 * covered + i64::from(ring * 8) + order as i64;
+            if cost < best.0 {
+                best = (cost, label);
+            }
+        }
+    }
+    let Area { x, y, .. } = best.1;
+    Area {
+        x: x.min(frame.width - width - 1).max(1),
+        y: y.min(frame.height - height - 1).max(1),
+        width,
+        height,
+    }
+}
+
+/// Pixels that two areas share.
+fn shared(a: Area, b: Area) -> i64 {
+    let along = |a: i32, a_length: i32, b: i32, b_length: i32| {
+        i64::from(((a + a_length).min(b + b_length) - a.max(b)).max(0))
+    };
+    along(a.x, a.width, b.x, b.width) * along(a.y, a.height, b.y, b.height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_close_landmarks_do_not_cover_each_other() {
+        let style = Style::of(&Canvas::new(640, 800, [0; 3]));
+        let frame = Area {
+            x: 0,
+            y: 0,
+            width: 640,
+            height: 800,
+        };
+        let mut taken = Vec::new();
+        for at in [(600, 400), (606, 404), (594, 396), (3, 3), (636, 797)] {
+            let label = place_label(at, (90, 13), &style, frame, &taken);
+            assert!(taken.iter().all(|other| shared(label, *other) == 0));
+            assert_eq!(shared(label, frame), 90 * 13, "{at:?} leaves the picture");
+            taken.push(label);
+        }
+    }
+}

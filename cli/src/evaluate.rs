@@ -1,0 +1,302 @@
+//! `infomark evaluate`.
+
+mod figures;
+mod plan;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use infomark_core::{Point, radial_error_mm};
+use infomark_infer::{DataSet, Encoder, Encoding, Found, Sample, Template, match_encoding, read_image};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::inputs;
+use crate::matching::Model;
+use crate::output::{self, Report, rounded, shown};
+use crate::progress::Progress;
+use figures::{Figures, Summary};
+use plan::Choice;
+
+pub(crate) use figures::median;
+
+/// Score an encoder: match one template at a time to annotated images, and measure the errors.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train
+  infomark evaluate --model encoder.onnx --data ceph-dev --template 014.png --template-data ceph-train --json
+  infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
+
+A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
+landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.")]
+pub(crate) struct Options {
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Data folder to score on
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Data folder of the templates [default: the one to score on]
+    #[arg(long, value_name = "DIR")]
+    template_data: Option<PathBuf>,
+    /// Use this image as the template
+    #[arg(long, value_name = "NAME", group = "which")]
+    template: Option<String>,
+    /// Use so many images, drawn at random, as templates one after the other [default: 10]
+    #[arg(long, value_name = "N", group = "which")]
+    random_templates: Option<usize>,
+    /// Use every image as the template, one after the other
+    #[arg(long, group = "which")]
+    all_templates: bool,
+    /// Radii of the successful detection rates, in mm
+    #[arg(long, value_name = "MM,...", value_delimiter = ',', default_values_t = [2.0, 2.5, 3.0, 4.0])]
+    radii: Vec<f64>,
+    /// Seed of the random templates and of the confidence intervals
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Folder for evaluation.json and errors.csv
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// The result, its main figure first.
+#[derive(Serialize)]
+struct Evaluation {
+    #[serde(flatten)]
+    summary: Summary,
+    intervals: &'static str,
+    data: Data,
+    template_data: String,
+    model: Model,
+    version: &'static str,
+    seed: u64,
+    templates: Vec<Figures>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    name: String,
+    folder: String,
+    images: usize,
+    landmarks: usize,
+    spacing_mm: [f64; 2],
+    spacing_from: String,
+}
+
+const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
+
+/// One landmark found in one image with one template.
+pub(crate) struct Score {
+    pub(crate) found: Point<f64>,
+    pub(crate) truth: Point<f64>,
+    pub(crate) score: f64,
+    pub(crate) error_mm: f64,
+}
+
+/// The scores of one image with one template, landmark by landmark.
+pub(crate) struct ScoredImage {
+    /// Its place in the data folder.
+    pub(crate) image: usize,
+    pub(crate) scores: Vec<Score>,
+}
+
+/// All scores of one template.
+pub(crate) struct Run {
+    pub(crate) template: String,
+    pub(crate) images: Vec<ScoredImage>,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    check_radii(&options.radii)?;
+    let encoder = Encoder::load(&options.model)?;
+    let data = DataSet::open(&options.data)?;
+    let other = options.template_data.as_ref().map(DataSet::open).transpose()?;
+    let template_data = other.as_ref().unwrap_or(&data);
+    let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
+    if let Some(other) = &other {
+        plan::check_names(&data, &options.data, other, template_folder)?;
+    }
+    let choice = match (&options.template, options.random_templates) {
+        (Some(name), _) => Choice::Named(name),
+        (None, Some(count)) => Choice::Random { count, at_most: false },
+        (None, None) if options.all_templates => Choice::All,
+        (None, None) => Choice::Random { count: 10, at_most: true },
+    };
+    let chosen = plan::choose(template_data, template_folder, choice, options.seed)?;
+    let runs = inputs::pool(threads)?.install(|| score_all(&encoder, &data, template_data, &chosen))?;
+    if runs.iter().all(|run| run.images.is_empty()) {
+        bail!(
+            "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
+            shown(&options.data)
+        );
+    }
+    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs)?;
+    if let Some(out) = &options.out {
+        write(out, &evaluation, &data, &runs)?;
+    }
+    report.text(&table::text(&evaluation.summary, &evaluation.templates))?;
+    report.json(&evaluation)
+}
+
+fn evaluate(
+    options: &Options,
+    encoder: &Encoder,
+    data: &DataSet,
+    template_folder: &Path,
+    runs: &[Run],
+) -> Result<Evaluation> {
+    let (names, radii) = (&data.landmarks, &options.radii);
+    let scored = runs.iter().filter(|run| !run.images.is_empty());
+    let templates = scored.map(|run| Figures::of(run, names, radii, options.seed)).collect::<Result<Vec<_>>>()?;
+    Ok(Evaluation {
+        summary: Summary::of(&templates, runs, names, radii, options.seed),
+        intervals: INTERVALS,
+        data: Data {
+            name: data.name.clone(),
+            folder: shown(&options.data),
+            images: data.images.len(),
+            landmarks: names.len(),
+            spacing_mm: [data.spacing.x, data.spacing.y],
+            spacing_from: shown(&options.data.join("dataset.toml")),
+        },
+        template_data: shown(template_folder),
+        model: Model::of(encoder, &options.model),
+        version: env!("CARGO_PKG_VERSION"),
+        seed: options.seed,
+        templates,
+    })
+}
+
+fn check_radii(radii: &[f64]) -> Result<()> {
+    match radii.iter().find(|radius| !(radius.is_finite() && **radius > 0.0)) {
+        Some(radius) => bail!("--radii {radius}: a radius has to be a number of mm above 0"),
+        None => Ok(()),
+    }
+}
+
+/// A template ready to match.
+struct Prepared {
+    template: Template,
+    /// The image to score on that is the template itself.
+    own: Option<usize>,
+    /// Its features, if they are needed again.
+    encoding: Option<Encoding>,
+}
+
+/// Encodings of templates that are kept for scoring; further ones are made again, so that memory does not
+/// grow with the number of templates.
+const KEPT: usize = 32;
+
+/// Scores every image with every template.
+pub(crate) fn score_all(
+    encoder: &Encoder,
+    data: &DataSet,
+    template_data: &DataSet,
+    chosen: &[usize],
+) -> Result<Vec<Run>> {
+    let progress = Progress::new((chosen.len() + data.images.len()) as u64, "scoring");
+    let known = plan::Known::of(data);
+    let prepare = |(order, &index): (usize, &usize)| {
+        let sample = &template_data.images[index];
+        let landmarks = plan::in_order(template_data, sample, &data.landmarks);
+        let encoding = encode(encoder, sample)?;
+        let template = Template::from_encoding(&encoding, &landmarks)?;
+        let own = known.place_of(sample);
+        progress.advance();
+        let encoding = (own.is_some() && order < KEPT).then_some(encoding);
+        Ok(Prepared { template, own, encoding })
+    };
+    let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
+    let rows = data
+        .images
+        .par_iter()
+        .enumerate()
+        .map(|(image, sample)| {
+            let scores = score_image(encoder, data, (image, sample), &templates);
+            progress.advance();
+            scores
+        })
+        .collect::<Result<Vec<_>>>()?;
+    progress.finish();
+    let mut runs: Vec<_> = chosen
+        .iter()
+        .map(|&index| Run { template: template_data.images[index].name.clone(), images: Vec::new() })
+        .collect();
+    for (image, row) in rows.into_iter().enumerate() {
+        for (run, scores) in runs.iter_mut().zip(row) {
+            run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
+        }
+    }
+    Ok(runs)
+}
+
+/// One image with every template; nothing for a template that is the image itself.
+fn score_image(
+    encoder: &Encoder,
+    data: &DataSet,
+    (image, sample): (usize, &Sample),
+    templates: &[Prepared],
+) -> Result<Vec<Option<Vec<Score>>>> {
+    let is_own = |prepared: &Prepared| prepared.own == Some(image);
+    let kept = templates.iter().filter(|prepared| is_own(prepared)).find_map(|own| own.encoding.as_ref());
+    let made;
+    let encoding = match kept {
+        Some(encoding) => encoding,
+        None => {
+            made = encode(encoder, sample)?;
+            &made
+        }
+    };
+    let score_with = |prepared: &Prepared| {
+        if is_own(prepared) {
+            return Ok(None);
+        }
+        let found = match_encoding(&prepared.template, encoding)?;
+        Ok(Some(score(data, sample, &found)))
+    };
+    templates.iter().map(score_with).collect()
+}
+
+fn encode(encoder: &Encoder, sample: &Sample) -> Result<Encoding> {
+    Ok(encoder.encode(&read_image(&sample.path)?)?)
+}
+
+fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
+    let pairs = found.iter().zip(&sample.landmarks);
+    pairs
+        .map(|(found, &truth)| Score {
+            found: found.at,
+            truth,
+            score: found.score,
+            error_mm: radial_error_mm(found.at, truth, data.spacing),
+        })
+        .collect()
+}
+
+fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
+    output::make_folder(out)?;
+    output::write_json(&out.join("evaluation.json"), evaluation)?;
+    let rows = runs.iter().flat_map(|run| {
+        run.images.iter().flat_map(move |scored| {
+            let named = data.landmarks.iter().zip(&scored.scores);
+            named.map(move |(landmark, score)| {
+                [
+                    run.template.clone(),
+                    data.images[scored.image].name.clone(),
+                    landmark.clone(),
+                    rounded(score.found.x, 3).to_string(),
+                    rounded(score.found.y, 3).to_string(),
+                    score.truth.x.to_string(),
+                    score.truth.y.to_string(),
+                    rounded(score.error_mm, 4).to_string(),
+                    rounded(score.score, 4).to_string(),
+                ]
+            })
+        })
+    });
+    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score"];
+    let path = out.join("errors.csv");
+    output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
+}

@@ -1,0 +1,141 @@
+//! Which templates are scored on which images.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use infomark_core::Rng;
+use infomark_infer::{DataSet, Landmark, Sample};
+
+use crate::inputs::identity;
+use crate::matching::hash;
+use crate::output::shown;
+
+/// The templates that were asked for.
+pub(crate) enum Choice<'a> {
+    Named(&'a str),
+    /// So many at random, or fewer when the folder has no more.
+    Random {
+        count: usize,
+        at_most: bool,
+    },
+    All,
+}
+
+/// Places of the templates in their data folder, in its order.
+pub(crate) fn choose(data: &DataSet, folder: &Path, choice: Choice<'_>, seed: u64) -> Result<Vec<usize>> {
+    let all = data.images.len();
+    match choice {
+        Choice::All => Ok((0..all).collect()),
+        Choice::Named(name) => match data.images.iter().position(|sample| sample.name == name) {
+            Some(index) => Ok(vec![index]),
+            None => {
+                let first = data.images.first().map_or("none", |sample| sample.name.as_str());
+                bail!(
+                    "--template {name}: no such image in {}; it holds {all} images, the first is {first}",
+                    shown(folder)
+                );
+            }
+        },
+        Choice::Random { count, at_most } => {
+            if count == 0 {
+                bail!("--random-templates 0: at least one template is needed");
+            }
+            if count > all && !at_most {
+                bail!(
+                    "--random-templates {count}: {} holds {all} images; ask for as many or use --all-templates",
+                    shown(folder)
+                );
+            }
+            Ok(draw(count.min(all), all, seed))
+        }
+    }
+}
+
+/// `count` different numbers below `all`, sorted.
+fn draw(count: usize, all: usize, seed: u64) -> Vec<usize> {
+    let mut rng = Rng::new(seed, STREAM);
+    let mut order: Vec<usize> = (0..all).collect();
+    for place in 0..count {
+        let other = place + rng.below((all - place) as u64) as usize;
+        order.swap(place, other);
+    }
+    order.truncate(count);
+    order.sort_unstable();
+    order
+}
+
+const STREAM: u64 = 1;
+
+/// Refuses two folders that do not name the same landmarks.
+pub(crate) fn check_names(
+    data: &DataSet,
+    folder: &Path,
+    template_data: &DataSet,
+    template_folder: &Path,
+) -> Result<()> {
+    let names = |data: &DataSet| data.landmarks.iter().cloned().collect::<BTreeSet<_>>();
+    let (here, there) = (names(data), names(template_data));
+    let lacking = |names: &BTreeSet<String>, others: &BTreeSet<String>| {
+        others.iter().find(|name| !names.contains(*name)).cloned()
+    };
+    for (lacks, has, name) in
+        [(template_folder, folder, lacking(&there, &here)), (folder, template_folder, lacking(&here, &there))]
+    {
+        if let Some(name) = name {
+            bail!(
+                "{}: landmark {name} of {} is missing here; both dataset.toml have to name the same landmarks",
+                shown(&lacks.join("dataset.toml")),
+                shown(&has.join("dataset.toml"))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The landmarks of a template in the order of `names`.
+pub(crate) fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
+    let mut landmarks = data.landmarks_of(sample);
+    landmarks.sort_by_key(|landmark| names.iter().position(|name| *name == landmark.name));
+    landmarks
+}
+
+/// The images to score on, to be recognised by file or by content.
+pub(crate) struct Known<'a> {
+    data: &'a DataSet,
+    places: HashMap<PathBuf, usize>,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn of(data: &'a DataSet) -> Self {
+        let places = data.images.iter().enumerate().map(|(place, sample)| (identity(&sample.path), place));
+        Self { data, places: places.collect() }
+    }
+
+    /// The place of the image that is the same file as `sample`, or has the same bytes.
+    pub(crate) fn place_of(&self, sample: &Sample) -> Option<usize> {
+        if let Some(&place) = self.places.get(&identity(&sample.path)) {
+            return Some(place);
+        }
+        let size = |sample: &Sample| sample.path.metadata().map(|file| file.len()).ok();
+        let (length, content) = (size(sample)?, hash(&sample.path).ok()?);
+        let same = |other: &Sample| {
+            size(other) == Some(length) && hash(&other.path).is_ok_and(|hash| hash == content)
+        };
+        self.data.images.iter().position(same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_templates_are_different_and_follow_the_seed() {
+        let drawn = draw(10, 100, 0);
+        assert_eq!(drawn, draw(10, 100, 0));
+        assert_ne!(drawn, draw(10, 100, 1));
+        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(draw(4, 4, 9), [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The images a command is given.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use infomark_infer::list_images;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::output::{file_name, shown};
+
+/// An image to work on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Input {
+    pub(crate) path: PathBuf,
+    /// What tables call it: its file name, or its path where two inputs share the name.
+    pub(crate) label: String,
+    /// A file stem of its own for what is written about it.
+    pub(crate) stem: String,
+}
+
+/// The images behind some paths, in order: a folder stands for the images in it. An image that is
+/// given twice is taken once.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Input>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(list_images(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut seen = HashSet::new();
+    files.retain(|path| seen.insert(identity(path)));
+    let mut count = HashMap::new();
+    for path in &files {
+        *count.entry(file_name(path)).or_insert(0) += 1;
+    }
+    let mut stems = HashSet::new();
+    let inputs = files.into_iter().map(|path| {
+        let name = file_name(&path);
+        let label = if count.get(&name) == Some(&1) { name } else { shown(&path) };
+        let stem = free_stem(&path, &mut stems);
+        Input { path, label, stem }
+    });
+    Ok(inputs.collect())
+}
+
+/// Where a path leads, so that two ways to one file are equal.
+pub(crate) fn identity(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The file's stem, with a number where another has it already, in whatever case.
+fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let numbered = (2..).map(|number| format!("{stem}-{number}"));
+    std::iter::once(stem.to_string())
+        .chain(numbered)
+        .find(|name| taken.insert(name.to_lowercase()))
+        .unwrap_or_default()
+}
+
+/// Threads for the work on many images; 0 takes all cores.
+pub(crate) fn pool(threads: usize) -> Result<ThreadPool> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.with_context(|| format!("can't start {threads} threads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_get_labels_and_stems_of_their_own() -> Result<()> {
+        let paths = ["a/1.png", "b/1.png", "b/1.PNG", "c/2.png", "c/2.png"].map(PathBuf::from);
+        let inputs = expand(&paths)?;
+        let labels: Vec<_> = inputs.iter().map(|input| input.label.as_str()).collect();
+        let stems: Vec<_> = inputs.iter().map(|input| input.stem.as_str()).collect();
+        assert_eq!(labels, ["a/1.png", "b/1.png", "1.PNG", "2.png"]);
+        assert_eq!(stems, ["1", "1-2", "1-3", "2"]);
+        Ok(())
+    }
+}

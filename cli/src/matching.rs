@@ -1,0 +1,266 @@
+//! `infomark match`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{
+    Encoder, Found, Image, Template, match_image, read_image, read_landmarks, sha256,
+};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::draw::{Mark, overlay};
+use crate::inputs::{self, Input};
+use crate::output::{self, Report, file_name, one_line, rounded, shown};
+use crate::progress::Progress;
+
+/// Find the landmarks of one annotated image in others.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example: find the points that points.csv gives for 001.png in all images of two folders
+  infomark match --model encoder.onnx --template 001.png --landmarks points.csv ward-a/ ward-b/ --out found
+
+points.csv has the columns image,landmark,x,y; pixel (0, 0) is the centre of the first pixel. The
+results are in pixels of each image as it was given: DIR/landmarks.csv and DIR/landmarks.json with a
+score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png.")]
+pub(crate) struct Options {
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The annotated image
+    #[arg(long, value_name = "IMAGE")]
+    template: PathBuf,
+    /// Its landmarks: the rows whose image is the template's file name
+    #[arg(long, value_name = "CSV")]
+    landmarks: PathBuf,
+    /// Images to search, or folders of them
+    #[arg(required = true, value_name = "IMAGES")]
+    images: Vec<PathBuf>,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What was done with what: enough to do it again.
+#[derive(Serialize)]
+struct Matches {
+    version: &'static str,
+    model: Model,
+    template: TemplateSource,
+    images: Vec<Matched>,
+    failed: Vec<Failure>,
+}
+
+/// An encoder, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct Model {
+    file: String,
+    sha256: String,
+    version: String,
+    training_images: usize,
+    training_data_sha256: String,
+    steps: u64,
+    seed: u64,
+    input: [usize; 2],
+    strides: Vec<usize>,
+    channels: usize,
+    temperature: f32,
+}
+
+impl Model {
+    pub(crate) fn of(encoder: &Encoder, path: &Path) -> Self {
+        let description = encoder.description();
+        Self {
+            file: file_name(path),
+            sha256: encoder.sha256().to_owned(),
+            version: description.version.clone(),
+            training_images: description.training_images,
+            training_data_sha256: description.training_data_sha256.clone(),
+            steps: description.steps,
+            seed: description.seed,
+            input: [description.input.width(), description.input.height()],
+            strides: description.strides.clone(),
+            channels: description.channels,
+            temperature: description.temperature,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TemplateSource {
+    image: String,
+    sha256: String,
+    landmarks: Vec<Place>,
+}
+
+#[derive(Clone, Serialize)]
+struct Place {
+    landmark: String,
+    x: f64,
+    y: f64,
+}
+
+/// An image and what was found in it.
+#[derive(Clone, Serialize)]
+struct Matched {
+    image: String,
+    width: usize,
+    height: usize,
+    overlay: String,
+    landmarks: Vec<Scored>,
+}
+
+#[derive(Clone, Serialize)]
+struct Scored {
+    #[serde(flatten)]
+    place: Place,
+    score: f64,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    image: String,
+    error: String,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let matches = match_all(options, threads)?;
+    let (done, failed) = (matches.images.len(), matches.failed.len());
+    if done > 0 {
+        report.text(&format!(
+            "{done} images matched: {}, {}, {}",
+            shown(&options.out.join(TABLE)),
+            shown(&options.out.join(OBJECT)),
+            shown(&options.out.join(OVERLAYS)),
+        ))?;
+    }
+    report.json(&matches)?;
+    for failure in &matches.failed {
+        eprintln!("warning: {}", failure.error);
+    }
+    if failed > 0 {
+        let all = done + failed;
+        bail!("{failed} of {all} images failed, the first is {}", matches.failed[0].image);
+    }
+    Ok(())
+}
+
+const TABLE: &str = "landmarks.csv";
+const OBJECT: &str = "landmarks.json";
+const OVERLAYS: &str = "overlays";
+
+fn match_all(options: &Options, threads: usize) -> Result<Matches> {
+    let encoder = Encoder::load(&options.model)?;
+    let image = read_image(&options.template)?;
+    let name = file_name(&options.template);
+    let table = read_landmarks(&options.landmarks)?;
+    let landmarks = table.on_image(&name, image.width(), image.height())?;
+    let template = Template::new(&encoder, &image, landmarks)?;
+    let inputs = inputs::expand(&options.images)?;
+    output::make_folder(&options.out.join(OVERLAYS))?;
+    let source = TemplateSource {
+        image: name.clone(),
+        sha256: hash(&options.template)?,
+        landmarks: landmarks
+            .iter()
+            .map(|landmark| Place {
+                landmark: landmark.name.clone(),
+                x: landmark.at.x,
+                y: landmark.at.y,
+            })
+            .collect(),
+    };
+    let progress = Progress::new(inputs.len() as u64, "matching");
+    let one = |input: &Input| {
+        let done = match_one(&encoder, &template, input, &options.out);
+        progress.advance();
+        done
+    };
+    let results: Vec<_> =
+        inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    progress.finish();
+    let (mut images, mut failed) = (Vec::new(), Vec::new());
+    for (input, result) in inputs.iter().zip(results) {
+        match result {
+            Ok(matched) => images.push(matched),
+            Err(error) => {
+                let image = input.label.clone();
+                failed.push(Failure { image, error: one_line(&error) });
+            }
+        }
+    }
+    let matches = Matches {
+        version: env!("CARGO_PKG_VERSION"),
+        model: Model::of(&encoder, &options.model),
+        template: source,
+        images,
+        failed,
+    };
+    write_table(&options.out.join(TABLE), &matches.images)?;
+    output::write_json(&options.out.join(OBJECT), &matches)?;
+    Ok(matches)
+}
+
+/// Searches one image and writes its overlay.
+fn match_one(
+    encoder: &Encoder,
+    template: &Template,
+    input: &Input,
+    out: &Path,
+) -> Result<Matched> {
+    let image = read_image(&input.path)?;
+    let found = match_image(encoder, template, &image)?;
+    let file = format!("{OVERLAYS}/{}.png", input.stem);
+    let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
+    write_overlay(&out.join(&file), &image, &found, &title)?;
+    Ok(Matched {
+        image: input.label.clone(),
+        width: image.width(),
+        height: image.height(),
+        overlay: file,
+        landmarks: found.iter().map(scored).collect(),
+    })
+}
+
+fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
+    let marks: Vec<_> = found
+        .iter()
+        .map(|found| Mark { name: found.name.clone(), at: found.at, truth: None })
+        .collect();
+    output::write(path, &overlay(image, 1, &marks, title).to_png()?)
+}
+
+/// A thousandth of a pixel is more than any matching can tell.
+fn scored(found: &Found) -> Scored {
+    Scored {
+        place: Place {
+            landmark: found.name.clone(),
+            x: rounded(found.at.x, 3),
+            y: rounded(found.at.y, 3),
+        },
+        score: rounded(found.score, 4),
+    }
+}
+
+fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
+    let rows = images.iter().flat_map(|image| {
+        image.landmarks.iter().map(|found| {
+            let Scored { place, score } = found;
+            [
+                image.image.clone(),
+                place.landmark.clone(),
+                place.x.to_string(),
+                place.y.to_string(),
+                score.to_string(),
+            ]
+        })
+    });
+    output::write_csv(path, ["image", "landmark", "x", "y", "score"], rows)
+}
+
+/// The SHA-256 of a file that was read as an image, so it is not too large.
+pub(crate) fn hash(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("{}: can't be read", shown(path)))?;
+    Ok(sha256(&bytes))
+}

@@ -1,0 +1,144 @@
+//! What leaves the program: text, JSON, files, errors.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result};
+use serde::Serialize;
+use tempfile::Builder;
+
+/// Writes to standard output, as text or as one JSON object.
+pub(crate) struct Report {
+    json: bool,
+}
+
+impl Report {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints text, unless JSON was asked for.
+    pub(crate) fn text(&self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { print(text) }
+    }
+
+    /// Prints the object, if JSON was asked for.
+    pub(crate) fn json(&self, object: &impl Serialize) -> Result<()> {
+        if self.json { print(&to_json(object)?) } else { Ok(()) }
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        // Who reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("can't write to standard output"),
+    }
+}
+
+pub(crate) fn to_json(object: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(object).context("can't write JSON")
+}
+
+/// Prints an error and its causes in one line on standard error.
+pub(crate) fn print_error(error: &Error) {
+    // Nobody is left to tell when this fails.
+    let _ = writeln!(io::stderr(), "error: {}", one_line(error));
+}
+
+/// An error and its causes in one line; a cause that its effect quotes already is left out.
+pub(crate) fn one_line(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let words: Vec<&str> = cause.split_whitespace().collect();
+        let cause = words.join(" ");
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{}: can't make this folder", path.display()))
+}
+
+/// Replaces `path` by `bytes`, all or nothing.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private otherwise.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let replace = || -> io::Result<()> {
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    replace().with_context(|| format!("{}: can't write this file", path.display()))
+}
+
+/// Writes `object` as a JSON file.
+pub(crate) fn write_json(path: &Path, object: &impl Serialize) -> Result<()> {
+    write(path, (to_json(object)? + "\n").as_bytes())
+}
+
+/// A table in memory, written as a CSV file.
+pub(crate) fn write_csv<const COLUMNS: usize>(
+    path: &Path,
+    head: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(head)?;
+    for row in rows {
+        table.write_record(row)?;
+    }
+    write(path, &table.into_inner()?)
+}
+
+/// A path as reports show it.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A number with so many decimals, as a number: what files hold.
+pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
+    let factor = 10_f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+/// The file name of a path as text, other bytes replaced.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_else(|| shown(path))
+}
+
+/// The path with another ending added to its name: `a/b.onnx` and `.run` make `a/b.run`.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    path.with_extension(ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once_and_in_one_line() {
+        let cause = anyhow::anyhow!("no such\nfile");
+        let error = cause.context("a.png: cannot be read (no such file)").context("stopped");
+        assert_eq!(one_line(&error), "stopped: a.png: cannot be read (no such file)");
+    }
+}

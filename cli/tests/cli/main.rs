@@ -1,0 +1,11 @@
+//! The program as its users meet it: arguments, files, exit codes.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod demo;
+mod evaluate;
+mod help;
+mod map;
+mod matching;
+mod support;

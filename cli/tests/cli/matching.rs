@@ -1,0 +1,77 @@
+//! `infomark match`.
+
+use crate::support::{SIZE, Workplace, png_size};
+
+#[test]
+fn a_template_is_found_in_itself() {
+    let place = Workplace::new();
+    place.run_match("data/images/0.png --out found").success();
+    let read = |name: &str| {
+        let text = String::from_utf8(place.read(name)).unwrap();
+        let rows = text.lines().skip(1).filter(|row| row.starts_with("0.png,"));
+        let rows = rows.map(|row| row.split(',').map(str::to_owned).collect::<Vec<_>>());
+        rows.collect::<Vec<_>>()
+    };
+    let (truth, found) = (read("data/landmarks.csv"), read("found/landmarks.csv"));
+    assert_eq!(truth.len(), found.len());
+    let number = |text: &String| text.parse::<f64>().unwrap();
+    for (truth, found) in truth.iter().zip(&found) {
+        assert_eq!(truth[1], found[1]);
+        let error = (number(&truth[2]) - number(&found[2])).hypot(number(&truth[3]) - number(&found[3]));
+        assert!(error < 2.0, "{truth:?} {found:?}");
+        assert!(number(&found[4]) > 0.8, "{found:?}");
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_threads() {
+    let place = Workplace::new();
+    place.run_match("data/images --out one --threads 1").success();
+    place.run_match("data/images --out four --threads 4").success();
+    let (one, four) = (place.tree("one"), place.tree("four"));
+    assert_eq!(one.len(), 2 + 5);
+    assert_eq!(one, four);
+    let (width, height) = png_size(&place.read("one/overlays/3.png"));
+    assert_eq!((width as usize, height as usize), SIZE, "overlays are in the image's own pixels");
+}
+
+#[test]
+fn the_json_tells_what_was_done_with_what() {
+    let place = Workplace::new();
+    let object = place.run_match("data/images/1.png data/images/2.png --out found --json").json();
+    let file: serde_json::Value = serde_json::from_slice(&place.read("found/landmarks.json")).unwrap();
+    assert_eq!(object, file);
+    assert_eq!(object["template"]["image"], "0.png");
+    assert_eq!(object["model"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(object["images"][1]["image"], "2.png");
+    assert_eq!(object["images"][1]["width"], SIZE.0);
+    assert_eq!(object["images"][1]["landmarks"][0]["landmark"], "sella");
+}
+
+#[test]
+fn images_of_one_name_keep_their_overlays_apart() {
+    let place = Workplace::new();
+    place.make_data("other", 2, 8);
+    place.run_match("data/images/1.png other/images --out found").success();
+    let files = place.tree("found");
+    let overlays: Vec<_> = files.keys().filter(|path| path.starts_with("overlays")).collect();
+    assert_eq!(overlays.len(), 3);
+    let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
+    assert!(table.contains("\ndata/images/1.png,sella,"), "{table}");
+    assert!(table.contains("\nother/images/1.png,sella,"), "{table}");
+    assert!(table.contains("\n0.png,sella,"), "{table}");
+}
+
+#[test]
+fn one_bad_image_does_not_stop_the_others() {
+    let place = Workplace::new();
+    place.write("bad.png", "nothing");
+    let outcome = place.run_match("data/images/1.png bad.png missing.png data/images/2.png --out found");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let lines: Vec<_> = outcome.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{outcome:?}");
+    assert!(lines[0].contains("bad.png") && lines[1].contains("missing.png"), "{outcome:?}");
+    assert!(lines[2].starts_with("error: 2 of 4 images failed"), "{outcome:?}");
+    let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
+    assert!(table.contains("\n1.png,") && table.contains("\n2.png,"), "{table}");
+}

@@ -1,0 +1,41 @@
+//! The corpus of the fuzz targets, replayed.
+#![allow(clippy::expect_used, clippy::panic)] // A test may stop.
+
+use infomark_tests::core_fuzz;
+use std::fs;
+use std::path::Path;
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut files = 0;
+    for entry in fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
+        body(&fs::read(entry.expect("readable").path()).expect("readable"));
+        files += 1;
+    }
+    assert!(files >= 4, "{} holds {files} files", dir.display());
+    // What a fuzzer starts with, and inputs that end early.
+    body(&[]);
+    for len in 1..64 {
+        body(&vec![0xff; len]);
+    }
+}
+
+#[test]
+fn entropy_keeps_its_promises() {
+    replay("entropy", core_fuzz::entropy);
+}
+
+#[test]
+fn warps_keep_their_promises() {
+    replay("warp", core_fuzz::warp);
+}
+
+#[test]
+fn the_loss_keeps_its_promises() {
+    replay("info_nce", core_fuzz::info_nce);
+}
+
+#[test]
+fn matching_keeps_its_promises() {
+    replay("locate", core_fuzz::locate);
+}
