@@ -128,6 +128,13 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 
 /// The defaults, scaled down to small images and little time.
 fn config(options: &Options, threads: usize) -> TrainConfig {
+    if let Ok(text) = std::env::var("DEMO_CONFIG") {
+        let mut config: TrainConfig = serde_json::from_str(&text).unwrap();
+        config.budget = options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps);
+        config.seed = options.seed;
+        config.threads = threads;
+        return config;
+    }
     TrainConfig {
         budget: options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps),
         seed: options.seed,
@@ -145,7 +152,8 @@ fn clear(out: &Path) -> Result<()> {
     output::make_folder(out)?;
     let entries = fs::read_dir(out).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let entries = entries.with_context(|| format!("{}: can't be listed", shown(out)))?;
-    if let Some(other) = entries.iter().find(|entry| !name::ALL.iter().any(|name| entry.file_name() == *name)) {
+    if let Some(other) = entries.iter().find(|entry| !name::ALL.iter().any(|name| entry.file_name() == *name))
+    {
         bail!(
             "{}: this folder holds other things, such as {}; give an empty or a new one with --out",
             shown(out),
@@ -171,8 +179,7 @@ fn by_landmark(test: &DataSet, errors_px: &[f64]) -> Vec<LandmarkError> {
     let names = test.landmarks.iter().enumerate();
     names
         .map(|(index, name)| {
-            let own: Vec<f64> =
-                errors_px.iter().skip(index).step_by(test.landmarks.len()).copied().collect();
+            let own: Vec<f64> = errors_px.iter().skip(index).step_by(test.landmarks.len()).copied().collect();
             LandmarkError {
                 landmark: name.clone(),
                 mre_px: rounded(infomark_core::mean(&own).unwrap_or(f64::NAN), 3),

@@ -149,7 +149,8 @@ fn evaluate(
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
-    let templates = scored.map(|run| Figures::of(run, names, radii, options.seed)).collect::<Result<Vec<_>>>()?;
+    let templates =
+        scored.map(|run| Figures::of(run, names, radii, options.seed)).collect::<Result<Vec<_>>>()?;
     Ok(Evaluation {
         summary: Summary::of(&templates, runs, names, radii, options.seed),
         intervals: INTERVALS,

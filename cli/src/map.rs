@@ -79,7 +79,6 @@ struct Shares {
 
 const QUANTILES: (f64, f64) = (1.0 / 3.0, 2.0 / 3.0);
 
-
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let image = read_image(&options.image)?;
     let name = shown(&options.image);

@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{
-    Encoder, Found, Image, Template, match_image, read_image, read_landmarks, sha256,
-};
+use infomark_infer::{Encoder, Found, Image, Template, match_image, read_image, read_landmarks, sha256};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -164,11 +162,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         sha256: hash(&options.template)?,
         landmarks: landmarks
             .iter()
-            .map(|landmark| Place {
-                landmark: landmark.name.clone(),
-                x: landmark.at.x,
-                y: landmark.at.y,
-            })
+            .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
             .collect(),
     };
     let progress = Progress::new(inputs.len() as u64, "matching");
@@ -177,8 +171,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         progress.advance();
         done
     };
-    let results: Vec<_> =
-        inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    let results: Vec<_> = inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
     progress.finish();
     let (mut images, mut failed) = (Vec::new(), Vec::new());
     for (input, result) in inputs.iter().zip(results) {
@@ -203,12 +196,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
 }
 
 /// Searches one image and writes its overlay.
-fn match_one(
-    encoder: &Encoder,
-    template: &Template,
-    input: &Input,
-    out: &Path,
-) -> Result<Matched> {
+fn match_one(encoder: &Encoder, template: &Template, input: &Input, out: &Path) -> Result<Matched> {
     let image = read_image(&input.path)?;
     let found = match_image(encoder, template, &image)?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
@@ -224,21 +212,15 @@ fn match_one(
 }
 
 fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
-    let marks: Vec<_> = found
-        .iter()
-        .map(|found| Mark { name: found.name.clone(), at: found.at, truth: None })
-        .collect();
+    let marks: Vec<_> =
+        found.iter().map(|found| Mark { name: found.name.clone(), at: found.at, truth: None }).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel is more than any matching can tell.
 fn scored(found: &Found) -> Scored {
     Scored {
-        place: Place {
-            landmark: found.name.clone(),
-            x: rounded(found.at.x, 3),
-            y: rounded(found.at.y, 3),
-        },
+        place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
         score: rounded(found.score, 4),
     }
 }

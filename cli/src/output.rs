@@ -121,9 +121,7 @@ pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
 
 /// The file name of a path as text, other bytes replaced.
 pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_else(|| shown(path))
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|| shown(path))
 }
 
 /// The path with another ending added to its name: `a/b.onnx` and `.run` make `a/b.run`.

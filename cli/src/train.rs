@@ -98,9 +98,8 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
             Step::Reading { done, total } => reading.at(done, total),
             Step::Step { step, fraction, loss, images_per_second, seconds_left, .. } => {
                 let left = duration(seconds_left);
-                let message = format!(
-                    "step {step}, loss {loss:.2}, {images_per_second:.1} images/s, {left} left"
-                );
+                let message =
+                    format!("step {step}, loss {loss:.2}, {images_per_second:.1} images/s, {left} left");
                 training.share(fraction, message);
             }
             _ => {}

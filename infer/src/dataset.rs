@@ -46,9 +46,7 @@ pub struct Sample {
 #[non_exhaustive]
 pub enum DataSetError {
     /// There is no such folder.
-    #[error(
-        "{name}: no such folder; name a folder that holds images/, landmarks.csv and dataset.toml"
-    )]
+    #[error("{name}: no such folder; name a folder that holds images/, landmarks.csv and dataset.toml")]
     Missing {
         /// The path as given.
         name: String,
@@ -119,9 +117,7 @@ impl DataSet {
     pub fn open(dir: impl AsRef<Path>) -> Result<DataSet, DataSetError> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
-            return Err(DataSetError::Missing {
-                name: dir.display().to_string(),
-            });
+            return Err(DataSetError::Missing { name: dir.display().to_string() });
         }
         let manifest = Manifest::read(&dir.join("dataset.toml"))?;
         let table = read_landmarks(dir.join("landmarks.csv"))?;
@@ -131,17 +127,12 @@ impl DataSet {
             let name = path.file_name().and_then(|name| name.to_str());
             names.push(
                 name.map(str::to_owned)
-                    .ok_or_else(|| DataSetError::FileName {
-                        name: path.display().to_string(),
-                    })?,
+                    .ok_or_else(|| DataSetError::FileName { name: path.display().to_string() })?,
             );
         }
         let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         table.check_images(|image| known.contains(image))?;
-        let unlabelled: Vec<&String> = names
-            .iter()
-            .filter(|name| table.get(name).is_empty())
-            .collect();
+        let unlabelled: Vec<&String> = names.iter().filter(|name| table.get(name).is_empty()).collect();
         if !unlabelled.is_empty() {
             return Err(DataSetError::Unlabelled {
                 name: table.name().to_owned(),
@@ -169,9 +160,7 @@ impl DataSet {
         }
         let folder = || dir.file_name().unwrap_or(dir.as_os_str());
         Ok(DataSet {
-            name: manifest
-                .name
-                .unwrap_or_else(|| folder().to_string_lossy().into_owned()),
+            name: manifest.name.unwrap_or_else(|| folder().to_string_lossy().into_owned()),
             spacing: manifest.spacing,
             landmarks: manifest.landmarks,
             images,
@@ -181,22 +170,14 @@ impl DataSet {
     /// The landmarks of one of the samples, with their names.
     pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
         let named = self.landmarks.iter().zip(&sample.landmarks);
-        named
-            .map(|(name, &at)| Landmark {
-                name: name.clone(),
-                at,
-            })
-            .collect()
+        named.map(|(name, &at)| Landmark { name: name.clone(), at }).collect()
     }
 }
 
 /// The points of the named landmarks, or the first name that is not there.
 fn in_order(rows: &[Landmark], names: &[String]) -> Result<Vec<Point<f64>>, String> {
     let find = |name: &String| rows.iter().find(|row| row.name == *name);
-    names
-        .iter()
-        .map(|name| find(name).map(|row| row.at).ok_or_else(|| name.clone()))
-        .collect()
+    names.iter().map(|name| find(name).map(|row| row.at).ok_or_else(|| name.clone())).collect()
 }
 
 struct Manifest {
@@ -219,11 +200,8 @@ const WRITE_LANDMARKS: &str = "add landmarks = [\"...\"], the names used in land
 
 impl Manifest {
     fn read(path: &Path) -> Result<Manifest, DataSetError> {
-        let wrong = |problem: String, fix| DataSetError::Manifest {
-            name: path.display().to_string(),
-            problem,
-            fix,
-        };
+        let wrong =
+            |problem: String, fix| DataSetError::Manifest { name: path.display().to_string(), problem, fix };
         let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
             let problem = match problem {
                 FileProblem::Missing => "no such file".to_owned(),
@@ -234,13 +212,11 @@ impl Manifest {
             };
             wrong(problem, WRITE_ALL)
         })?;
-        let toml: Toml = toml::from_slice(&bytes)
-            .map_err(|error| wrong(one_line(&error.to_string()), WRITE_ALL))?;
-        let [x, y] = toml
-            .spacing_mm
-            .ok_or_else(|| wrong("it has no spacing_mm".to_owned(), WRITE_SPACING))?;
-        let spacing =
-            Spacing::new(x, y).map_err(|error| wrong(error.to_string(), WRITE_SPACING))?;
+        let toml: Toml =
+            toml::from_slice(&bytes).map_err(|error| wrong(one_line(&error.to_string()), WRITE_ALL))?;
+        let [x, y] =
+            toml.spacing_mm.ok_or_else(|| wrong("it has no spacing_mm".to_owned(), WRITE_SPACING))?;
+        let spacing = Spacing::new(x, y).map_err(|error| wrong(error.to_string(), WRITE_SPACING))?;
         let landmarks = toml.landmarks.unwrap_or_default();
         if landmarks.is_empty() {
             return Err(wrong("it names no landmarks".to_owned(), WRITE_LANDMARKS));
@@ -250,11 +226,7 @@ impl Manifest {
             let problem = format!("it names landmark {twice} twice");
             return Err(wrong(problem, "remove one of them"));
         }
-        Ok(Manifest {
-            name: toml.name,
-            spacing,
-            landmarks,
-        })
+        Ok(Manifest { name: toml.name, spacing, landmarks })
     }
 }
 

@@ -107,13 +107,9 @@ impl Description {
     /// [`DescriptionError::Value`] as [`check`](Self::check).
     pub fn to_properties(&self) -> Result<Vec<(String, String)>, DescriptionError> {
         self.check()?;
-        let json = serde_json::to_string(self).map_err(|error| DescriptionError::Json {
-            reason: error.to_string(),
-        })?;
-        Ok(vec![
-            (FORMAT_KEY.to_owned(), FORMAT.to_owned()),
-            (DESCRIPTION_KEY.to_owned(), json),
-        ])
+        let json = serde_json::to_string(self)
+            .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
+        Ok(vec![(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (DESCRIPTION_KEY.to_owned(), json)])
     }
 
     /// The description among the metadata properties of an ONNX file; other properties are ignored.
@@ -135,9 +131,7 @@ impl Description {
         let missing = |key| DescriptionError::Missing { key };
         let format = format.ok_or(missing(FORMAT_KEY))?;
         if format != FORMAT {
-            return Err(DescriptionError::Format {
-                found: format.chars().take(20).collect(),
-            });
+            return Err(DescriptionError::Format { found: format.chars().take(20).collect() });
         }
         let json = json.ok_or(missing(DESCRIPTION_KEY))?;
         if json.len() > MAX_LENGTH {
@@ -145,10 +139,8 @@ impl Description {
                 reason: format!("{} bytes, at most {MAX_LENGTH} are allowed", json.len()),
             });
         }
-        let description: Description =
-            serde_json::from_str(json).map_err(|error| DescriptionError::Json {
-                reason: error.to_string(),
-            })?;
+        let description: Description = serde_json::from_str(json)
+            .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
         description.check()?;
         Ok(description)
     }
@@ -163,30 +155,21 @@ impl Description {
         let wrong = |reason: String| Err(DescriptionError::Value { reason });
         let strides = &self.strides;
         if strides.is_empty() || strides.len() > 8 {
-            return wrong(format!(
-                "{} strides where 1 to 8 are expected",
-                strides.len()
-            ));
+            return wrong(format!("{} strides where 1 to 8 are expected", strides.len()));
         }
         if !strides.is_sorted_by(|a, b| a < b) || !strides.iter().all(|s| s.is_power_of_two()) {
-            return wrong(format!(
-                "strides {strides:?} where ascending powers of two are expected"
-            ));
+            return wrong(format!("strides {strides:?} where ascending powers of two are expected"));
         }
         let (width, height) = (self.input.width(), self.input.height());
-        if let Some(&stride) = strides
-            .iter()
-            .find(|&&s| !width.is_multiple_of(s) || !height.is_multiple_of(s))
+        if let Some(&stride) =
+            strides.iter().find(|&&s| !width.is_multiple_of(s) || !height.is_multiple_of(s))
         {
             return wrong(format!(
                 "an input of {width} x {height} pixels is no multiple of its stride {stride}"
             ));
         }
         if !(1..=1024).contains(&self.channels) {
-            return wrong(format!(
-                "{} channels where 1 to 1024 are expected",
-                self.channels
-            ));
+            return wrong(format!("{} channels where 1 to 1024 are expected", self.channels));
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return wrong(format!(

@@ -78,23 +78,12 @@ impl Encoder {
         }
         let model = graph::parse(bytes, &name)?;
         let description = Description::from_properties(
-            model
-                .metadata_props
-                .iter()
-                .map(|entry| (entry.key.as_str(), entry.value.as_str())),
+            model.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())),
         )
-        .map_err(|source| ModelError::Description {
-            name: name.clone(),
-            source,
-        })?;
+        .map_err(|source| ModelError::Description { name: name.clone(), source })?;
         let outputs = graph::check(&model, &description, &name)?;
         let plan = Plan::new(&model, &description, outputs, &name)?;
-        Ok(Encoder {
-            sha256: sha256(bytes).into(),
-            name,
-            description,
-            plan,
-        })
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
     }
 
     /// What messages call this encoder: its path, where it was read from a file.
@@ -120,21 +109,10 @@ impl Encoder {
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         let resized = Fit::new(image.width(), image.height(), self.description.input)
             .and_then(|fit| Ok((fit, fit.apply(image)?)));
-        let (fit, canvas) = resized.map_err(|source| ModelError::Fit {
-            name: image.name().to_owned(),
-            source,
-        })?;
+        let (fit, canvas) =
+            resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
         let levels = self.plan.run(&canvas, &self.name)?;
-        Encoding::new(
-            image.name().to_owned(),
-            Arc::clone(&self.sha256),
-            fit,
-            &self.description,
-            levels,
-        )
-        .map_err(|problem| ModelError::Features {
-            name: self.name.clone(),
-            problem,
-        })
+        Encoding::new(image.name().to_owned(), Arc::clone(&self.sha256), fit, &self.description, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }

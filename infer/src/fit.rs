@@ -27,10 +27,7 @@ struct Sides {
 
 impl From<InputSize> for Sides {
     fn from(size: InputSize) -> Sides {
-        Sides {
-            width: size.width,
-            height: size.height,
-        }
+        Sides { width: size.width, height: size.height }
     }
 }
 
@@ -159,11 +156,9 @@ impl Fit {
             return Err(FitError::Original { width, height });
         };
         let scale = (input.width as f64 / width as f64).min(input.height as f64 / height as f64);
-        let resized = |original: usize, room: usize| {
-            ((original as f64 * scale).round() as usize).clamp(1, room)
-        };
-        let (content_width, content_height) =
-            (resized(width, input.width), resized(height, input.height));
+        let resized =
+            |original: usize, room: usize| ((original as f64 * scale).round() as usize).clamp(1, room);
+        let (content_width, content_height) = (resized(width, input.width), resized(height, input.height));
         Ok(Fit {
             width: wide,
             height: high,
@@ -196,19 +191,13 @@ impl Fit {
     pub fn push(&self, original: Point<f64>) -> Point<f64> {
         let (scale_x, scale_y) = self.scale();
         let resized = original.resized(scale_x, scale_y);
-        Point::new(
-            resized.x + self.content.x as f64,
-            resized.y + self.content.y as f64,
-        )
+        Point::new(resized.x + self.content.x as f64, resized.y + self.content.y as f64)
     }
 
     /// A point of the canvas in the original.
     pub fn pull(&self, canvas: Point<f64>) -> Point<f64> {
         let (scale_x, scale_y) = self.scale();
-        let resized = Point::new(
-            canvas.x - self.content.x as f64,
-            canvas.y - self.content.y as f64,
-        );
+        let resized = Point::new(canvas.x - self.content.x as f64, canvas.y - self.content.y as f64);
         resized.resized(1.0 / scale_x, 1.0 / scale_y)
     }
 
@@ -236,15 +225,11 @@ impl Fit {
         if (image.width(), image.height()) != self.original() {
             return Err(other);
         }
-        let original =
-            ImageBuffer::<Luma<f32>, &[f32]>::from_raw(self.width, self.height, image.pixels())
-                .ok_or(other)?;
-        let Rect {
-            width, height, x, ..
-        } = self.content;
+        let original = ImageBuffer::<Luma<f32>, &[f32]>::from_raw(self.width, self.height, image.pixels())
+            .ok_or(other)?;
+        let Rect { width, height, x, .. } = self.content;
         // Content is within the canvas, whose sides fit 32 bits.
-        let resized =
-            imageops::resize(&original, width as u32, height as u32, FilterType::Triangle);
+        let resized = imageops::resize(&original, width as u32, height as u32, FilterType::Triangle);
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {
             let (Some(first), Some(last)) = (row.first(), row.last()) else {

@@ -23,9 +23,8 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     let mut all = Sha256::new();
     for path in paths {
         let path = path.as_ref();
-        let content = file(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
+        let content = file(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let name = path.file_name().unwrap_or(path.as_os_str());
         all.update(content.as_bytes());
         all.update(b"  ");
@@ -49,9 +48,5 @@ fn file(path: &Path) -> io::Result<String> {
 }
 
 fn hex(hasher: Sha256) -> String {
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

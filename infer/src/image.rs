@@ -50,37 +50,18 @@ impl Image {
     ) -> Result<Image, ImageError> {
         let name = name.into();
         if width < MIN_SIDE || height < MIN_SIDE {
-            return Err(ImageError::TooSmall {
-                name,
-                width,
-                height,
-            });
+            return Err(ImageError::TooSmall { name, width, height });
         }
         if width.checked_mul(height) != Some(pixels.len()) {
-            return Err(ImageError::Buffer {
-                name,
-                width,
-                height,
-                pixels: pixels.len(),
-            });
+            return Err(ImageError::Buffer { name, width, height, pixels: pixels.len() });
         }
         if let Some(at) = pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
-            return Err(ImageError::Range {
-                name,
-                x: at % width,
-                y: at / width,
-                value: pixels[at],
-            });
+            return Err(ImageError::Range { name, x: at % width, y: at / width, value: pixels[at] });
         }
         if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
             return Err(ImageError::Constant { name });
         }
-        Ok(Image {
-            name,
-            width,
-            height,
-            pixels,
-        })
+        Ok(Image { name, width, height, pixels })
     }
 
     /// What messages call this image: its path, where it was read from a file.
@@ -112,10 +93,7 @@ impl Image {
     ///
     /// An image read from an 8-bit file gives the file's own values.
     pub fn to_levels(&self) -> Vec<u8> {
-        self.pixels
-            .iter()
-            .map(|v| (v * 255.0 + 0.5) as u8)
-            .collect()
+        self.pixels.iter().map(|v| (v * 255.0 + 0.5) as u8).collect()
     }
 
     /// The pixels as a view for `infomark-core`.

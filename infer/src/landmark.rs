@@ -44,16 +44,12 @@ impl LandmarkFile {
 
     /// The images by name, each with its landmarks in the order of the file.
     pub fn images(&self) -> impl ExactSizeIterator<Item = (&str, &[Landmark])> {
-        self.images
-            .iter()
-            .map(|(image, rows)| (image.as_str(), rows.landmarks.as_slice()))
+        self.images.iter().map(|(image, rows)| (image.as_str(), rows.landmarks.as_slice()))
     }
 
     /// The landmarks of an image in the order of the file, none if it has no rows; `image` is the file's name without folder.
     pub fn get(&self, image: &str) -> &[Landmark] {
-        self.images
-            .get(image)
-            .map_or(&[], |rows| rows.landmarks.as_slice())
+        self.images.get(image).map_or(&[], |rows| rows.landmarks.as_slice())
     }
 
     /// The landmarks of an image of known size, at least one and all of them on the image.
@@ -62,12 +58,7 @@ impl LandmarkFile {
     ///
     /// [`LandmarkError::NoRows`] without rows for the image, [`LandmarkError::Outside`] with the line of the first point
     /// beyond the outermost pixels' area.
-    pub fn on_image(
-        &self,
-        image: &str,
-        width: usize,
-        height: usize,
-    ) -> Result<&[Landmark], LandmarkError> {
+    pub fn on_image(&self, image: &str, width: usize, height: usize) -> Result<&[Landmark], LandmarkError> {
         let Some(rows) = self.images.get(image) else {
             return Err(LandmarkError::NoRows {
                 name: self.name.clone(),
@@ -151,10 +142,7 @@ pub fn write_landmarks<'a>(
 ) -> Result<(), LandmarkError> {
     let path = path.as_ref();
     let name = || path.display().to_string();
-    let unwritable = |source| LandmarkError::Unwritable {
-        name: name(),
-        source,
-    };
+    let unwritable = |source| LandmarkError::Unwritable { name: name(), source };
     let mut csv = csv::Writer::from_writer(Vec::new());
     let in_memory = |error: csv::Error| unwritable(error.into());
     csv.write_record(parse::COLUMNS).map_err(in_memory)?;
@@ -168,12 +156,9 @@ pub fn write_landmarks<'a>(
                 });
             }
             let (x, y) = (landmark.at.x.to_string(), landmark.at.y.to_string());
-            csv.write_record([image, &landmark.name, &x, &y])
-                .map_err(in_memory)?;
+            csv.write_record([image, &landmark.name, &x, &y]).map_err(in_memory)?;
         }
     }
-    let bytes = csv
-        .into_inner()
-        .map_err(|error| unwritable(error.into_error()))?;
+    let bytes = csv.into_inner().map_err(|error| unwritable(error.into_error()))?;
     file::write(path, &bytes).map_err(unwritable)
 }

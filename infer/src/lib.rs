@@ -52,11 +52,9 @@ pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
 pub use image::{
-    Image, ImageError, MIN_SIDE, ReadLimits, decode_image, list_images, read_image,
-    read_image_size, read_image_with,
+    Image, ImageError, MIN_SIDE, ReadLimits, decode_image, list_images, read_image, read_image_size,
+    read_image_with,
 };
-pub use landmark::{
-    Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks,
-};
+pub use landmark::{Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks};
 pub use matching::{Found, MatchError, match_encoding, match_image};
 pub use template::{Template, TemplateError};

@@ -35,9 +35,7 @@ pub enum MatchError {
         image: String,
     },
     /// The features do not fit each other.
-    #[error(
-        "{image}: its features cannot be compared with the template's ({reason}); encode both again"
-    )]
+    #[error("{image}: its features cannot be compared with the template's ({reason}); encode both again")]
     Features {
         /// Name of the image searched.
         image: String,
@@ -51,11 +49,7 @@ pub enum MatchError {
 /// # Errors
 ///
 /// [`MatchError`].
-pub fn match_image(
-    encoder: &Encoder,
-    template: &Template,
-    image: &Image,
-) -> Result<Vec<Found>, MatchError> {
+pub fn match_image(encoder: &Encoder, template: &Template, image: &Image) -> Result<Vec<Found>, MatchError> {
     match_encoding(template, &encoder.encode(image)?)
 }
 
@@ -74,10 +68,8 @@ pub fn match_encoding(template: &Template, encoding: &Encoding) -> Result<Vec<Fo
             image: encoding.image().to_owned(),
         });
     }
-    search(template, encoding).map_err(|reason| MatchError::Features {
-        image: encoding.image().to_owned(),
-        reason,
-    })
+    search(template, encoding)
+        .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
 
 fn search(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, String> {
@@ -119,28 +111,17 @@ fn cells(content: Rect, stride: usize) -> Rect {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
         let first = first_from(2 * start);
         let end = first_from(2 * (start + length));
-        (
-            first.min(end.saturating_sub(1)),
-            end.saturating_sub(first).max(1),
-        )
+        (first.min(end.saturating_sub(1)), end.saturating_sub(first).max(1))
     };
     let (x, width) = range(content.x, content.width);
     let (y, height) = range(content.y, content.height);
-    Rect {
-        x,
-        y,
-        width,
-        height,
-    }
+    Rect { x, y, width, height }
 }
 
 /// The nearest point between the centres of the outermost pixels.
 fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
     let (width, height) = fit.original();
-    Point::new(
-        at.x.clamp(0.0, (width - 1) as f64),
-        at.y.clamp(0.0, (height - 1) as f64),
-    )
+    Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }
 
 fn text(error: impl ToString) -> String {

@@ -66,11 +66,7 @@ impl Template {
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn new(
-        encoder: &Encoder,
-        image: &Image,
-        landmarks: &[Landmark],
-    ) -> Result<Template, TemplateError> {
+    pub fn new(encoder: &Encoder, image: &Image, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
         Template::from_encoding(&encoder.encode(image)?, landmarks)
     }
 
@@ -79,10 +75,7 @@ impl Template {
     /// # Errors
     ///
     /// [`TemplateError`], but `Model`.
-    pub fn from_encoding(
-        encoding: &Encoding,
-        landmarks: &[Landmark],
-    ) -> Result<Template, TemplateError> {
+    pub fn from_encoding(encoding: &Encoding, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
         let image = || encoding.image().to_owned();
         if landmarks.is_empty() {
             return Err(TemplateError::NoLandmarks { image: image() });
@@ -94,10 +87,7 @@ impl Template {
         let mut slots = features.chunks_exact_mut(channels);
         for landmark in landmarks {
             if !names.insert(landmark.name.as_str()) {
-                return Err(TemplateError::Duplicate {
-                    image: image(),
-                    landmark: landmark.name.clone(),
-                });
+                return Err(TemplateError::Duplicate { image: image(), landmark: landmark.name.clone() });
             }
             let outside = || {
                 let (width, height) = encoding.fit().original();
@@ -146,11 +136,9 @@ impl Template {
     /// The name and the features, one a level, of each landmark.
     pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Vec<&[f32]>)> {
         let each = self.features.chunks_exact(self.levels * self.channels);
-        self.names.iter().zip(each).map(|(name, features)| {
-            (
-                name.as_str(),
-                features.chunks_exact(self.channels).collect(),
-            )
-        })
+        self.names
+            .iter()
+            .zip(each)
+            .map(|(name, features)| (name.as_str(), features.chunks_exact(self.channels).collect()))
     }
 }

@@ -77,8 +77,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn draw(rng: &mut Rng, width: usize, height: usize) -> Self {
         let fit = (width as f64 / CANVAS.0).min(height as f64 / CANVAS.1);
-        let mut around =
-            |middle: f64, spread: f64| rng.uniform_in(middle - spread, middle + spread);
+        let mut around = |middle: f64, spread: f64| rng.uniform_in(middle - spread, middle + spread);
         let turn_rad = around(0.0, 10.0) * (core::f64::consts::PI / 180.0);
         let unit = fit * around(0.97, 0.07);
         let middle = Point {
@@ -107,15 +106,8 @@ impl Head {
             sinus: around(1.0, 0.35),
             waves,
         };
-        let mut head = Self {
-            width,
-            height,
-            unit,
-            cos: libm::cos(turn_rad),
-            sin: libm::sin(turn_rad),
-            middle,
-            shape,
-        };
+        let mut head =
+            Self { width, height, unit, cos: libm::cos(turn_rad), sin: libm::sin(turn_rad), middle, shape };
         head.move_inside(fit * MARGIN);
         head
     }
@@ -149,9 +141,7 @@ impl Head {
         let mut texture =
             |cell: f64| Texture::draw(rng, self.width, self.height, (cell * self.unit).max(1.5));
         let (fine, middle, broad) = (texture(1.8), texture(4.5), texture(28.0));
-        bone.modulate(|x, y| {
-            1.0 + 0.07 * fine.at(x, y) + 0.10 * middle.at(x, y) + 0.10 * broad.at(x, y)
-        });
+        bone.modulate(|x, y| 1.0 + 0.07 * fine.at(x, y) + 0.10 * middle.at(x, y) + 0.10 * broad.at(x, y));
         soft.modulate(|x, y| 1.0 + 0.04 * middle.at(x, y) + 0.08 * broad.at(x, y));
         bone.add(&soft);
         bone.blur(0.17);
@@ -190,9 +180,8 @@ impl Head {
     /// Where a point of the skull's drawing lies in the image.
     fn skull(&self, (x, y): (f64, f64)) -> Point<f64> {
         let shape = &self.shape;
-        let stretch = |offset: f64, before: f64, after: f64| {
-            offset * if offset < 0.0 { before } else { after }
-        };
+        let stretch =
+            |offset: f64, before: f64, after: f64| offset * if offset < 0.0 { before } else { after };
         let x = SELLA.0 + stretch(x - SELLA.0, shape.vault_length, shape.face_depth);
         let y = SELLA.1 + stretch(y - SELLA.1, shape.vault_height, shape.face_height);
         let (mut dx, mut dy) = (x - 0.5 * CANVAS.0, y - 0.5 * CANVAS.1);
@@ -225,11 +214,7 @@ impl Head {
 
     /// The same for the airway: the skull's above, the neck's below.
     fn throat(&self, at: (f64, f64)) -> Point<f64> {
-        if at.1 < 240.0 {
-            self.skull(at)
-        } else {
-            self.neck(at)
-        }
+        if at.1 < 240.0 { self.skull(at) } else { self.neck(at) }
     }
 
     /// Bone of so much cortex and inside per design unit, walls and edges in design units.
@@ -251,17 +236,10 @@ impl Head {
         self.tube_by(rings, Self::skull)
     }
 
-    fn tube_by(
-        &self,
-        rings: &[(f64, f64, f64)],
-        place: fn(&Self, (f64, f64)) -> Point<f64>,
-    ) -> Tube {
+    fn tube_by(&self, rings: &[(f64, f64, f64)], place: fn(&Self, (f64, f64)) -> Point<f64>) -> Tube {
         let moved: Vec<_> = rings
             .iter()
-            .map(|&(x, y, radius)| Ring {
-                at: place(self, (x, y)),
-                radius: radius * self.unit,
-            })
+            .map(|&(x, y, radius)| Ring { at: place(self, (x, y)), radius: radius * self.unit })
             .collect();
         Tube::through(&moved)
     }

@@ -27,11 +27,7 @@ pub(crate) struct Bone {
 
 impl Attenuation {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            values: vec![0.0; width * height],
-        }
+        Self { width, height, values: vec![0.0; width * height] }
     }
 
     /// A bone whose side view is `outline`.
@@ -51,11 +47,7 @@ impl Attenuation {
         let rings = tube.rings().iter().map(|ring| (ring.at, ring.radius));
         self.within(rings, |at| {
             let (off_axis, radius) = tube.offset(at);
-            if off_axis < radius {
-                half_chord(radius, off_axis, bone)
-            } else {
-                0.0
-            }
+            if off_axis < radius { half_chord(radius, off_axis, bone) } else { 0.0 }
         });
     }
 
@@ -112,8 +104,7 @@ impl Attenuation {
             for index in 0..count {
                 let before = line[index.saturating_sub(1)];
                 let after = line[(index + 1).min(count - 1)];
-                values[start + index * step] =
-                    side * (before + after) + (1.0 - 2.0 * side) * line[index];
+                values[start + index * step] = side * (before + after) + (1.0 - 2.0 * side) * line[index];
             }
         };
         for y in 0..height {
@@ -142,10 +133,7 @@ impl Attenuation {
         let columns = left as usize..((right + 2.0) as usize).min(self.width);
         for y in top as usize..((bottom + 2.0) as usize).min(self.height) {
             for x in columns.clone() {
-                self.values[y * self.width + x] += amount(Point {
-                    x: x as f64,
-                    y: y as f64,
-                });
+                self.values[y * self.width + x] += amount(Point { x: x as f64, y: y as f64 });
             }
         }
     }

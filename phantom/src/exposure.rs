@@ -45,9 +45,7 @@ pub(crate) fn expose(rays: &Attenuation, head: &Head, rng: &mut Rng) -> Vec<u8> 
     add_noise(&mut film, rays, setting.noise, rng);
     frame(&mut film, head, rng);
     // Truncation of value * 255 + 0.5 rounds to the nearest grey level.
-    film.iter()
-        .map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
-        .collect()
+    film.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8).collect()
 }
 
 /// Quantum noise: the fewer photons come through, the noisier; the detector smears it a little.
@@ -69,11 +67,7 @@ fn frame(film: &mut [f64], head: &Head, rng: &mut Rng) {
     let most = (head.clearance() - 8.0 * head.unit()).max(0.0);
     let shade = if rng.below(3) == 0 { 0.95 } else { 0.015 };
     let mut side = || {
-        if rng.below(3) == 0 {
-            rng.uniform_in(0.3, 1.0) * most.min(9.0 * head.unit())
-        } else {
-            0.0
-        }
+        if rng.below(3) == 0 { rng.uniform_in(0.3, 1.0) * most.min(9.0 * head.unit()) } else { 0.0 }
     };
     let (left, right, top, bottom) = (side(), side(), side(), side());
     let slant = rng.uniform_in(-0.015, 0.015);
@@ -98,12 +92,8 @@ fn frame(film: &mut [f64], head: &Head, rng: &mut Rng) {
 
 /// A lead "L" or "R" in the free corner above the face.
 fn letter(film: &mut [f64], head: &Head, rng: &mut Rng) {
-    const L: [&[u8; 5]; 7] = [
-        b"#    ", b"#    ", b"#    ", b"#    ", b"#    ", b"#    ", b"#####",
-    ];
-    const R: [&[u8; 5]; 7] = [
-        b"#### ", b"#   #", b"#   #", b"#### ", b"# #  ", b"#  # ", b"#   #",
-    ];
+    const L: [&[u8; 5]; 7] = [b"#    ", b"#    ", b"#    ", b"#    ", b"#    ", b"#    ", b"#####"];
+    const R: [&[u8; 5]; 7] = [b"#### ", b"#   #", b"#   #", b"#### ", b"# #  ", b"#  # ", b"#   #"];
     let shape = if rng.below(2) == 0 { L } else { R };
     let cell = (2.0 * head.unit()).max(1.0);
     let left = head.width as f64 - rng.uniform_in(20.0, 36.0) * head.unit();

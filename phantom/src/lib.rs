@@ -78,10 +78,7 @@ pub struct PhantomImage {
 impl Default for Phantom {
     /// 256 x 320 pixels, the size the anatomy was drawn for.
     fn default() -> Self {
-        Self {
-            width: 256,
-            height: 320,
-        }
+        Self { width: 256, height: 320 }
     }
 }
 
@@ -118,11 +115,6 @@ impl Phantom {
         let head = anatomy::Head::draw(&mut rng, self.width, self.height);
         let attenuation = head.attenuation(&mut rng);
         let pixels = exposure::expose(&attenuation, &head, &mut rng);
-        PhantomImage {
-            width: self.width,
-            height: self.height,
-            pixels,
-            landmarks: head.landmarks(),
-        }
+        PhantomImage { width: self.width, height: self.height, pixels, landmarks: head.landmarks() }
     }
 }

@@ -31,14 +31,12 @@ impl Outline {
             .flat_map(|index| {
                 let (before, from) = (at(index + count - 1), at(index));
                 let (to, after) = (at(index + 1), at(index + 2));
-                (0..PIECES)
-                    .map(move |piece| spline(before, from, to, after, piece as f64 / PIECES as f64))
+                (0..PIECES).map(move |piece| spline(before, from, to, after, piece as f64 / PIECES as f64))
             })
             .collect();
         corners.push(at(0));
-        let spans = (0..count)
-            .map(|index| Span::around(&corners[index * PIECES..=(index + 1) * PIECES]))
-            .collect();
+        let spans =
+            (0..count).map(|index| Span::around(&corners[index * PIECES..=(index + 1) * PIECES])).collect();
         Self { corners, spans }
     }
 
@@ -82,21 +80,12 @@ impl Span {
         let fold = |start: f64, pick: fn(f64, f64) -> f64, of: fn(&Point<f64>) -> f64| {
             corners.iter().map(of).fold(start, pick)
         };
-        let (left, right) = (
-            fold(f64::INFINITY, f64::min, |at| at.x),
-            fold(f64::NEG_INFINITY, f64::max, |at| at.x),
-        );
-        let (top, bottom) = (
-            fold(f64::INFINITY, f64::min, |at| at.y),
-            fold(f64::NEG_INFINITY, f64::max, |at| at.y),
-        );
+        let (left, right) =
+            (fold(f64::INFINITY, f64::min, |at| at.x), fold(f64::NEG_INFINITY, f64::max, |at| at.x));
+        let (top, bottom) =
+            (fold(f64::INFINITY, f64::min, |at| at.y), fold(f64::NEG_INFINITY, f64::max, |at| at.y));
         let (dx, dy) = (0.5 * (right - left), 0.5 * (bottom - top));
-        Self {
-            middle: Point::new(left + dx, top + dy),
-            radius: (dx * dx + dy * dy).sqrt(),
-            top,
-            bottom,
-        }
+        Self { middle: Point::new(left + dx, top + dy), radius: (dx * dx + dy * dy).sqrt(), top, bottom }
     }
 }
 
@@ -160,32 +149,15 @@ fn segment(from: Point<f64>, to: Point<f64>, at: Point<f64>) -> (f64, f64) {
     let (dx, dy) = (to.x - from.x, to.y - from.y);
     let (px, py) = (at.x - from.x, at.y - from.y);
     let length = dx * dx + dy * dy;
-    let t = if length > 0.0 {
-        ((px * dx + py * dy) / length).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let t = if length > 0.0 { ((px * dx + py * dy) / length).clamp(0.0, 1.0) } else { 0.0 };
     let (ex, ey) = (px - t * dx, py - t * dy);
     (ex * ex + ey * ey, t)
 }
 
-fn spline(
-    before: Point<f64>,
-    from: Point<f64>,
-    to: Point<f64>,
-    after: Point<f64>,
-    t: f64,
-) -> Point<f64> {
+fn spline(before: Point<f64>, from: Point<f64>, to: Point<f64>, after: Point<f64>, t: f64) -> Point<f64> {
     let blend = |a: f64, b: f64, c: f64, d: f64| {
-        let (first, second, third) = (
-            c - a,
-            2.0 * a - 5.0 * b + 4.0 * c - d,
-            3.0 * (b - c) + d - a,
-        );
+        let (first, second, third) = (c - a, 2.0 * a - 5.0 * b + 4.0 * c - d, 3.0 * (b - c) + d - a);
         b + 0.5 * t * (first + t * (second + t * third))
     };
-    Point {
-        x: blend(before.x, from.x, to.x, after.x),
-        y: blend(before.y, from.y, to.y, after.y),
-    }
+    Point { x: blend(before.x, from.x, to.x, after.x), y: blend(before.y, from.y, to.y, after.y) }
 }

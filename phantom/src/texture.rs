@@ -13,14 +13,8 @@ impl Texture {
     pub(crate) fn draw(rng: &mut Rng, width: usize, height: usize, cell: f64) -> Self {
         let columns = (width as f64 / cell) as usize + 3;
         let rows = (height as f64 / cell) as usize + 3;
-        let values = (0..columns * rows)
-            .map(|_| rng.uniform_in(-1.0, 1.0))
-            .collect();
-        Self {
-            values,
-            columns,
-            cell,
-        }
+        let values = (0..columns * rows).map(|_| rng.uniform_in(-1.0, 1.0)).collect();
+        Self { values, columns, cell }
     }
 
     /// The field at a pixel of the image it was drawn for.

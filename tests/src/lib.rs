@@ -1,6 +1,8 @@
 //! Suites that span the crates.
 
+#[cfg(feature = "files")]
 pub mod infer_fixture;
+#[cfg(feature = "files")]
 pub mod infer_mutate;
 
 pub mod core_fuzz;

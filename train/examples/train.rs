@@ -8,7 +8,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, images, out, steps] = args.as_slice() else {
         return Err("give a folder of images, the encoder's file and the number of steps".into());
     };
-    let config = TrainConfig { budget: match steps.strip_suffix("m") { Some(m) => Budget::Minutes(m.parse()?), None => Budget::Steps(steps.parse()?) }, ..TrainConfig::default() };
+    let config = TrainConfig {
+        budget: match steps.strip_suffix("m") {
+            Some(m) => Budget::Minutes(m.parse()?),
+            None => Budget::Steps(steps.parse()?),
+        },
+        ..TrainConfig::default()
+    };
     let paths = Paths { images: images.into(), out: out.into(), run: format!("{out}.run").into() };
     let summary = train(&config, &paths, &mut |progress| {
         if let Progress::Step { step, loss, levels, images_per_second, .. } = progress {

@@ -59,7 +59,12 @@ fn nth_image(images: usize, seed: u64, position: u64) -> usize {
     order[place]
 }
 
-fn draw_item(set: &TrainingSet, sample: &Sample, config: &TrainConfig, rng: &mut Rng) -> Result<Item, TrainError> {
+fn draw_item(
+    set: &TrainingSet,
+    sample: &Sample,
+    config: &TrainConfig,
+    rng: &mut Rng,
+) -> Result<Item, TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
@@ -98,9 +103,8 @@ fn draw_item(set: &TrainingSet, sample: &Sample, config: &TrainConfig, rng: &mut
 
 /// A pixel by weight, away from the border where a few tries find one.
 fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> (usize, usize) {
-    let inside = |v: usize, size: usize| {
-        (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64))
-    };
+    let inside =
+        |v: usize, size: usize| (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64));
     let mut at = sampler.draw(rng);
     for _ in 0..32 {
         if inside(at.0, width) && inside(at.1, height) {
@@ -112,7 +116,12 @@ fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> 
 }
 
 /// Pixels of the image by weight, kept where the view shows them.
-fn draw_positives(sampler: &Sampler<'_>, warp: &Warp<f32>, count: usize, rng: &mut Rng) -> Vec<Positive<f32>> {
+fn draw_positives(
+    sampler: &Sampler<'_>,
+    warp: &Warp<f32>,
+    count: usize,
+    rng: &mut Rng,
+) -> Vec<Positive<f32>> {
     let mut positives = Vec::with_capacity(count);
     // A view shows a tenth of the image at the least, most often a quarter.
     for _ in 0..count * 40 {
@@ -130,7 +139,8 @@ fn draw_positives(sampler: &Sampler<'_>, warp: &Warp<f32>, count: usize, rng: &m
 
 fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
     let factor = (1.0 - change, 1.0 + change);
-    IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp())).map_err(TrainError::internal("intensity"))
+    IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))
+        .map_err(TrainError::internal("intensity"))
 }
 
 fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {

@@ -77,7 +77,12 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
     }
     let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
     let previous = read_index(dir).ok();
-    let index = Index { format: FORMAT, version: env!("CARGO_PKG_VERSION").into(), position: position.clone(), files };
+    let index = Index {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        position: position.clone(),
+        files,
+    };
     let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
     write_atomically(&dir.join(INDEX), &json)?;
     for (old, _) in previous.iter().flat_map(|p| &p.files) {
@@ -98,10 +103,14 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
     let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
     let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
-    let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|e| refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder")))?;
+    let index: Index = serde_json::from_slice(&bytes).map_err(|e| {
+        refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder"))
+    })?;
     if index.format != FORMAT {
-        return Err(refuse(format!("its format is {}, this version reads {FORMAT}; use the version that wrote it", index.format)));
+        return Err(refuse(format!(
+            "its format is {}, this version reads {FORMAT}; use the version that wrote it",
+            index.format
+        )));
     }
     index.position.config.check()?;
     Ok(index)
@@ -120,7 +129,9 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
         let path = dir.join(name);
         let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
         if sha256(&bytes) != *hash {
-            let reason = "damaged: its hash is not the one in checkpoint.json; start a new run in another folder".into();
+            let reason =
+                "damaged: its hash is not the one in checkpoint.json; start a new run in another folder"
+                    .into();
             return Err(TrainError::Checkpoint { path, reason });
         }
         parts.push((path, Bytes::from_bytes_vec(bytes)));

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use infomark_core::{
-    Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map,
-};
+use infomark_core::{Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map};
 use infomark_infer::{Fit, InputSize, list_images, read_image, read_image_size, sha256_files};
 use rayon::prelude::*;
 
@@ -95,7 +93,8 @@ fn read(path: &Path, input: InputSize, config: &TrainConfig) -> Result<Sample, T
     let mut weights = vec![0.0; levels.len()];
     let plane = Plane::new(&entropy, width, height).map_err(|e| internal()(e.to_string()))?;
     let out = PlaneMut::new(&mut weights, width, height).map_err(|e| internal()(e.to_string()))?;
-    weight_map(plane, Weighting::Exponential { alpha: config.alpha }, out).map_err(|e| internal()(e.to_string()))?;
+    weight_map(plane, Weighting::Exponential { alpha: config.alpha }, out)
+        .map_err(|e| internal()(e.to_string()))?;
     // What the canvas repeats beyond the image's border is never drawn.
     let content = place.content();
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
@@ -125,7 +124,8 @@ fn thresholds(samples: &[Sample], config: &TrainConfig) -> Result<(Thresholds<f3
         return Err(TrainError::Blank { file: "all images".into() });
     }
     let mut scratch = vec![0.0; values.len()];
-    let plane = Plane::new(&values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
+    let plane =
+        Plane::new(&values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
     let [medium, high] = config.tier_quantiles;
     let internal = |e: infomark_core::TierError| TrainError::internal("tiers")(e.to_string());
     let tiers = Thresholds::from_quantiles(plane, medium, high, &mut scratch).map_err(internal)?;

@@ -117,7 +117,12 @@ pub(crate) fn unshuffle(pixels: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-fn random<const D: usize>(shape: [usize; D], deviation: f32, rng: &mut Rng, device: &Device) -> Param<Tensor<D>> {
+fn random<const D: usize>(
+    shape: [usize; D],
+    deviation: f32,
+    rng: &mut Rng,
+    device: &Device,
+) -> Param<Tensor<D>> {
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal::<f32>() * deviation).collect();
     param(Tensor::from_data(TensorData::new(values, shape), device), rng)
 }

@@ -3,9 +3,12 @@
 use infomark_infer::Description;
 use prost::Message;
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
-    tensor_shape_proto::{Dimension, dimension}, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType,
+    tensor_proto::DataType,
+    tensor_shape_proto::{Dimension, dimension},
+    type_proto,
 };
 
 use crate::TrainError;
@@ -160,17 +163,18 @@ impl Graph {
 }
 
 fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
-    let dim = dims.map(|d| Dimension {
-        denotation: String::new(),
-        value: Some(dimension::Value::DimValue(d as i64)),
-    });
+    let dim = dims
+        .map(|d| Dimension { denotation: String::new(), value: Some(dimension::Value::DimValue(d as i64)) });
     let tensor = type_proto::Tensor {
         elem_type: DataType::Float as i32,
         shape: Some(TensorShapeProto { dim: dim.to_vec() }),
     };
     ValueInfoProto {
         name: name.into(),
-        r#type: Some(TypeProto { denotation: String::new(), value: Some(type_proto::Value::TensorType(tensor)) }),
+        r#type: Some(TypeProto {
+            denotation: String::new(),
+            value: Some(type_proto::Value::TensorType(tensor)),
+        }),
         ..Default::default()
     }
 }
@@ -186,7 +190,8 @@ pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u
         x = if level == 0 {
             graph.first_layer(&x, a, h, w)
         } else {
-            let pooled = graph.node("MaxPool", &[&x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
+            let pooled =
+                graph.node("MaxPool", &[&x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
             graph.layer(&pooled, a, h, w)
         };
         x = graph.layer(&x, b, h, w);
@@ -244,7 +249,8 @@ mod tests {
     use infomark_infer::{Image, InputSize};
 
     #[test]
-    fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>> {
+    fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
+    {
         let (width, height) = (96, 64);
         let device = Device::flex();
         let encoder = Encoder::new([8, 16, 16, 24, 32], 12, 3, &device);
@@ -267,11 +273,13 @@ mod tests {
         let pixels: Vec<f32> = noise(width * height, 1).iter().map(|v| v * 0.5 + 0.5).collect();
         let mut unshuffled = vec![0.0; pixels.len()];
         unshuffle(&pixels, width, &mut unshuffled);
-        let input = Tensor::<4>::from_data(TensorData::new(unshuffled, [1, 4, height / 2, width / 2]), &device);
+        let input =
+            Tensor::<4>::from_data(TensorData::new(unshuffled, [1, 4, height / 2, width / 2]), &device);
         let expected = encoder.forward(input);
         let encoding = loaded.encode(&Image::new("noise", width, height, pixels)?)?;
         for (found, expected) in encoding.levels().iter().zip(&expected) {
-            let worst = found.data().iter().zip(host(expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let worst =
+                found.data().iter().zip(host(expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert_eq!(found.data().len(), host(expected).len());
             assert!(worst < 1e-4, "features differ by {worst}");
         }

@@ -39,7 +39,8 @@ impl Level {
 
     fn map(&self, item: usize, stride: usize) -> Result<FeatureMap<'_, f32>, TrainError> {
         let data = &self.data[item * self.size()..(item + 1) * self.size()];
-        FeatureMap::new(data, self.channels, self.width, self.height, stride).map_err(TrainError::internal("features"))
+        FeatureMap::new(data, self.channels, self.width, self.height, stride)
+            .map_err(TrainError::internal("features"))
     }
 }
 
@@ -70,7 +71,9 @@ pub(crate) fn objective(
                 let map = image.map(item, stride)?;
                 let mut scratch = vec![0.0; info_nce_scratch_len(map, negatives)];
                 let mut loss = 0.0;
-                for (k, (view_grad, positives)) in view_grads.chunks_exact_mut(view.size()).zip(positives).enumerate() {
+                for (k, (view_grad, positives)) in
+                    view_grads.chunks_exact_mut(view.size()).zip(positives).enumerate()
+                {
                     let from = view.map(item * config.views + k, stride)?;
                     loss += info_nce(
                         from,

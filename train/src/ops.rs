@@ -120,7 +120,10 @@ mod tests {
         let factors = tensor(y.dims(), 99, &y.device());
         let value = |x: Tensor<D>| {
             let y = crate::encoder::host(&f(x));
-            y.iter().zip(crate::encoder::host(&factors)).map(|(a, b)| f64::from(*a) * f64::from(b)).sum::<f64>()
+            y.iter()
+                .zip(crate::encoder::host(&factors))
+                .map(|(a, b)| f64::from(*a) * f64::from(b))
+                .sum::<f64>()
         };
         let grads = dot(y, factors.clone()).backward();
         let grad = x.grad(&grads).map(|g| crate::encoder::host(&g)).unwrap_or_default();
@@ -128,9 +131,13 @@ mod tests {
         assert!(len > 0, "the input has a gradient");
         let step = 5e-3;
         for at in (0..len).step_by(len.div_ceil(12)) {
-            let slope = (value(nudged(&x, at, step)) - value(nudged(&x, at, -step))) / (2.0 * f64::from(step));
+            let slope =
+                (value(nudged(&x, at, step)) - value(nudged(&x, at, -step))) / (2.0 * f64::from(step));
             let found = f64::from(grad[at]);
-            assert!((found - slope).abs() < 2e-2 * (1.0 + slope.abs()), "element {at}: {found} is not {slope}");
+            assert!(
+                (found - slope).abs() < 2e-2 * (1.0 + slope.abs()),
+                "element {at}: {found} is not {slope}"
+            );
         }
     }
 

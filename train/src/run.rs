@@ -124,6 +124,10 @@ fn start(
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let out_dir = paths.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if paths.out.is_dir() {
+        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+        return Err(TrainError::file(&paths.out, "give the name of a file to write")(error));
+    }
     for dir in [out_dir, &paths.run] {
         fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
     }
@@ -145,7 +149,10 @@ fn start(
         if position.training_data_sha256 != set.sha256 {
             return Err(TrainError::Checkpoint {
                 path: paths.run.join(checkpoint::INDEX),
-                reason: format!("{} does not hold the images this run was started with", paths.images.display()),
+                reason: format!(
+                    "{} does not hold the images this run was started with",
+                    paths.images.display()
+                ),
             });
         }
         state = checkpoint::load(&paths.run, state)?;
@@ -191,7 +198,8 @@ fn start(
             checkpoint::save(&paths.run, &position(step, spent), &state)?;
         }
     }
-    let average = if config.average > 0.0 { with_values(state.encoder.clone(), &state.average) } else { state.encoder };
+    let average =
+        if config.average > 0.0 { with_values(state.encoder.clone(), &state.average) } else { state.encoder };
     let description = Description {
         input: set.input,
         input_policy: Default::default(),
@@ -297,11 +305,21 @@ impl Log {
             }
         }
         checkpoint::write_atomically(&path, text.as_bytes())?;
-        let file = fs::OpenOptions::new().append(true).open(&path).map_err(TrainError::file(&path, "can't write"))?;
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(TrainError::file(&path, "can't write"))?;
         Ok(Self { file, path })
     }
 
-    fn row(&mut self, step: u64, seconds: f64, rate: f64, loss: f32, levels: [f32; 5]) -> Result<(), TrainError> {
+    fn row(
+        &mut self,
+        step: u64,
+        seconds: f64,
+        rate: f64,
+        loss: f32,
+        levels: [f32; 5],
+    ) -> Result<(), TrainError> {
         let levels = levels.map(|l| format!("{l:.4}")).join(",");
         writeln!(self.file, "{step},{seconds:.2},{rate:.3e},{loss:.4},{levels}")
             .map_err(TrainError::file(&self.path, "can't write"))

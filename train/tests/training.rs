@@ -106,12 +106,16 @@ fn training_lowers_the_loss() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 6)?;
     let mut losses = Vec::new();
-    train(&TrainConfig { warm_up: 5, learning_rate: 3e-3, ..small(60) }, &paths(root.path(), "run"), &mut |progress| {
-        if let Progress::Step { loss, .. } = progress {
-            losses.push(loss);
-        }
-        ControlFlow::Continue(())
-    })?;
+    train(
+        &TrainConfig { warm_up: 5, learning_rate: 3e-3, ..small(60) },
+        &paths(root.path(), "run"),
+        &mut |progress| {
+            if let Progress::Step { loss, .. } = progress {
+                losses.push(loss);
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     let (early, late) = (mean(&losses[..10]), mean(&losses[50..]));
     assert!(late < 0.85 * early, "the loss went from {early} to {late}");

@@ -15,8 +15,8 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::prelude::{Drawable, Primitive};
 use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle};
 use embedded_graphics::text::{Baseline, Text};
-use image::imageops::FilterType;
 use image::codecs::png::PngEncoder;
+use image::imageops::FilterType;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage, imageops};
 use infomark_infer::Image;
 
@@ -39,10 +39,7 @@ impl Font {
             (zoom >= 1).then_some(Self { face, zoom })
         };
         let fonts = faces.iter().filter_map(best);
-        fonts.max_by_key(Self::height).unwrap_or(Self {
-            face: &FONT_5X8,
-            zoom: 1,
-        })
+        fonts.max_by_key(Self::height).unwrap_or(Self { face: &FONT_5X8, zoom: 1 })
     }
 
     pub(crate) fn height(&self) -> i32 {
@@ -87,29 +84,19 @@ pub(crate) struct Canvas {
 impl Canvas {
     pub(crate) fn new(width: usize, height: usize, colour: Colour) -> Self {
         let (width, height) = (width as u32, height as u32);
-        Self {
-            pixels: RgbImage::from_pixel(width, height, Rgb(colour)),
-        }
+        Self { pixels: RgbImage::from_pixel(width, height, Rgb(colour)) }
     }
 
     /// The picture whose pixel in column `x` of row `y` is `colour(x, y)`.
-    pub(crate) fn from_fn(
-        width: usize,
-        height: usize,
-        colour: impl Fn(usize, usize) -> Colour,
-    ) -> Self {
+    pub(crate) fn from_fn(width: usize, height: usize, colour: impl Fn(usize, usize) -> Colour) -> Self {
         let pixel = |x, y| Rgb(colour(x as usize, y as usize));
-        Self {
-            pixels: RgbImage::from_fn(width as u32, height as u32, pixel),
-        }
+        Self { pixels: RgbImage::from_fn(width as u32, height as u32, pixel) }
     }
 
     /// A radiograph in grey.
     pub(crate) fn from_image(image: &Image) -> Self {
         let levels = image.to_levels();
-        Self::from_fn(image.width(), image.height(), |x, y| {
-            [levels[y * image.width() + x]; 3]
-        })
+        Self::from_fn(image.width(), image.height(), |x, y| [levels[y * image.width() + x]; 3])
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -122,15 +109,9 @@ impl Canvas {
 
     /// The same picture in another size, smoothly, or (`sharp`) by repeating pixels.
     pub(crate) fn resized(&self, width: usize, height: usize, sharp: bool) -> Self {
-        let filter = if sharp {
-            FilterType::Nearest
-        } else {
-            FilterType::Triangle
-        };
+        let filter = if sharp { FilterType::Nearest } else { FilterType::Triangle };
         let (width, height) = (width.max(1) as u32, height.max(1) as u32);
-        Self {
-            pixels: imageops::resize(&self.pixels, width, height, filter),
-        }
+        Self { pixels: imageops::resize(&self.pixels, width, height, filter) }
     }
 
     /// Copies another picture into this one, cut at the border.
@@ -149,15 +130,9 @@ impl Canvas {
 
     /// Text whose top left corner is at `(x, y)`.
     pub(crate) fn text(&mut self, text: &str, x: i32, y: i32, font: Font, colour: Colour) {
-        let mut target = Enlarged {
-            pixels: &mut self.pixels,
-            left: x,
-            top: y,
-            zoom: font.zoom,
-        };
+        let mut target = Enlarged { pixels: &mut self.pixels, left: x, top: y, zoom: font.zoom };
         let style = MonoTextStyle::new(font.face, rgb(colour));
-        let Ok(_) =
-            Text::with_baseline(text, Point::zero(), style, Baseline::Top).draw(&mut target);
+        let Ok(_) = Text::with_baseline(text, Point::zero(), style, Baseline::Top).draw(&mut target);
     }
 
     /// The same with a black seam, readable on any background.
@@ -177,13 +152,7 @@ impl Canvas {
         let Ok(()) = line.into_styled(style).draw(&mut self.target());
     }
 
-    pub(crate) fn circle(
-        &mut self,
-        centre: (i32, i32),
-        radius: u32,
-        width: u32,
-        colour: Colour,
-    ) {
+    pub(crate) fn circle(&mut self, centre: (i32, i32), radius: u32, width: u32, colour: Colour) {
         let circle = Circle::with_center(Point::new(centre.0, centre.1), 2 * radius + 1);
         let style = PrimitiveStyle::with_stroke(rgb(colour), width);
         let Ok(()) = circle.into_styled(style).draw(&mut self.target());
@@ -192,19 +161,12 @@ impl Canvas {
     /// The picture as the bytes of a PNG file.
     pub(crate) fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Cursor::new(Vec::new());
-        self.pixels
-            .write_to(&mut bytes, ImageFormat::Png)
-            .context("a picture cannot be written as PNG")?;
+        self.pixels.write_to(&mut bytes, ImageFormat::Png).context("a picture cannot be written as PNG")?;
         Ok(bytes.into_inner())
     }
 
     fn target(&mut self) -> Enlarged<'_> {
-        Enlarged {
-            pixels: &mut self.pixels,
-            left: 0,
-            top: 0,
-            zoom: 1,
-        }
+        Enlarged { pixels: &mut self.pixels, left: 0, top: 0, zoom: 1 }
     }
 
     fn change(&mut self, area: Area, colour: impl Fn(Colour) -> Colour) {

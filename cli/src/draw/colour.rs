@@ -24,20 +24,14 @@ impl Scale {
     }
 
     fn of(gradient: Gradient, low: f64, high: f64) -> Self {
-        Self {
-            gradient,
-            low,
-            high,
-        }
+        Self { gradient, low, high }
     }
 
     /// The colour of a value; values beyond the ends get those of the ends.
     pub(crate) fn colour(&self, value: f64) -> Colour {
         let place = (value - self.low) / (self.high - self.low);
         let place = if place.is_finite() { place } else { 0.0 };
-        self.gradient
-            .eval_continuous(place.clamp(0.0, 1.0))
-            .into_array()
+        self.gradient.eval_continuous(place.clamp(0.0, 1.0)).into_array()
     }
 
     /// Round numbers within the scale, about five, with the digits they need.

@@ -32,7 +32,7 @@ impl Style {
             arm: (side / 60).max(3),
             gap: (side / 200).max(1),
             stroke: (side / 450).max(1) as u32,
-            font: Font::of_height((side / 45).max(8)),
+            font: Font::of_height((side / 38).max(8)),
         }
     }
 }
@@ -58,12 +58,7 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
         draw_cross(&mut canvas, pixel(mark.at), qualitative(index), &style);
     }
     let places: Vec<_> = marks.iter().map(|mark| pixel(mark.at)).collect();
-    let frame = Area {
-        x: 0,
-        y: 0,
-        width: canvas.width() as i32,
-        height: canvas.height() as i32,
-    };
+    let frame = Area { x: 0, y: 0, width: canvas.width() as i32, height: canvas.height() as i32 };
     let mut taken: Vec<Area> = places.iter().map(|&at| around(at, style.arm)).collect();
     taken.push(banner);
     for (index, (mark, &at)) in marks.iter().zip(&places).enumerate() {
@@ -78,15 +73,9 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
 /// Writes the title on a darkened strip; the strip.
 fn draw_title(canvas: &mut Canvas, title: &str, style: &Style) -> Area {
     let pad = style.font.height() / 3;
-    let title = style
-        .font
-        .shorten(title, canvas.width() as i32 - 2 * pad);
-    let strip = Area {
-        x: 0,
-        y: 0,
-        width: style.font.width(&title) + 2 * pad,
-        height: style.font.height() + 2 * pad,
-    };
+    let title = style.font.shorten(title, canvas.width() as i32 - 2 * pad);
+    let strip =
+        Area { x: 0, y: 0, width: style.font.width(&title) + 2 * pad, height: style.font.height() + 2 * pad };
     canvas.dim(strip);
     canvas.seamed_text(&title, pad, pad, style.font, [255; 3]);
     strip
@@ -112,12 +101,7 @@ fn draw_truth(canvas: &mut Canvas, truth: (i32, i32), found: (i32, i32), style: 
 }
 
 fn around((x, y): (i32, i32), reach: i32) -> Area {
-    Area {
-        x: x - reach,
-        y: y - reach,
-        width: 2 * reach + 1,
-        height: 2 * reach + 1,
-    }
+    Area { x: x - reach, y: y - reach, width: 2 * reach + 1, height: 2 * reach + 1 }
 }
 
 /// The place beside a landmark where its name covers least of what is drawn already.
@@ -142,12 +126,7 @@ fn place_label(
             (x - width / 2, y + reach),
         ];
         for (order, (x, y)) in sides.into_iter().enumerate() {
-            let label = Area {
-                x,
-                y,
-                width,
-                height,
-            };
+            let label = Area { x, y, width, height };
             let covered: i64 = taken.iter().map(|other| shared(label, *other)).sum();
             let outside = i64::from(width) * i64::from(height) - shared(label, frame);
             let cost = 100 * outside + 10 * covered + i64::from(ring * 8) + order as i64;
@@ -180,12 +159,7 @@ mod tests {
     #[test]
     fn labels_of_close_landmarks_do_not_cover_each_other() {
         let style = Style::of(&Canvas::new(640, 800, [0; 3]));
-        let frame = Area {
-            x: 0,
-            y: 0,
-            width: 640,
-            height: 800,
-        };
+        let frame = Area { x: 0, y: 0, width: 640, height: 800 };
         let mut taken = Vec::new();
         for at in [(600, 400), (606, 404), (594, 396), (3, 3), (636, 797)] {
             let label = place_label(at, (90, 13), &style, frame, &taken);

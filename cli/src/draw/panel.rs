@@ -24,7 +24,7 @@ pub(crate) enum Legend {
 pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
     let map = fitted(map, matches!(legend, Legend::Classes(_)));
     let (width, height) = (map.width() as i32, map.height() as i32);
-    let font = Font::of_height((width.min(height) / 32).max(13));
+    let font = Font::of_height((width.min(height) / 26).max(13));
     let pad = font.height();
     let (left, top) = (pad, 3 * pad);
     let side = legend_width(legend, font);
@@ -32,12 +32,7 @@ pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
     let mut canvas = Canvas::new(total as usize, (top + height + pad) as usize, BACKGROUND);
     canvas.text(title, left, pad, font, INK);
     canvas.paste(&map, left, top);
-    let area = Area {
-        x: left + width + pad,
-        y: top,
-        width: 3 * pad / 2,
-        height,
-    };
+    let area = Area { x: left + width + pad, y: top, width: 3 * pad / 2, height };
     match legend {
         Legend::Bar { scale, unit } => draw_bar(&mut canvas, area, scale, unit, font),
         Legend::Classes(classes) => draw_classes(&mut canvas, area, classes, font),
@@ -102,11 +97,7 @@ fn draw_bar(canvas: &mut Canvas, area: Area, scale: &Scale, unit: &str, font: Fo
     for row in 0..area.height {
         let share = 1.0 - f64::from(row) / last;
         let colour = scale.colour(scale.low + share * (scale.high - scale.low));
-        let line = Area {
-            y: area.y + row,
-            height: 1,
-            ..area
-        };
+        let line = Area { y: area.y + row, height: 1, ..area };
         canvas.fill(line, colour);
     }
     for (value, label) in scale.ticks() {
@@ -131,18 +122,9 @@ fn draw_classes(canvas: &mut Canvas, area: Area, classes: &[(Colour, String)], f
     let step = 2 * font.height();
     for (index, (colour, label)) in classes.iter().enumerate() {
         let y = area.y + step * index as i32;
-        let swatch = Area {
-            y,
-            height: area.width,
-            ..area
-        };
+        let swatch = Area { y, height: area.width, ..area };
         canvas.fill(swatch, INK);
-        let inner = Area {
-            x: swatch.x + 1,
-            y: y + 1,
-            width: area.width - 2,
-            height: area.width - 2,
-        };
+        let inner = Area { x: swatch.x + 1, y: y + 1, width: area.width - 2, height: area.width - 2 };
         canvas.fill(inner, *colour);
         let middle = y + (area.width - font.height()) / 2;
         canvas.text(label, area.x + area.width + font.height() / 2, middle, font, INK);

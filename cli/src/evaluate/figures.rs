@@ -114,10 +114,15 @@ impl Figures {
 }
 
 impl Summary {
-    pub(crate) fn of(templates: &[Figures], runs: &[Run], names: &[String], radii: &[f64], seed: u64) -> Self {
-        let over = |figure: &dyn Fn(&Figures) -> f64| {
-            rounded(median(templates.iter().map(figure).collect()), 4)
-        };
+    pub(crate) fn of(
+        templates: &[Figures],
+        runs: &[Run],
+        names: &[String],
+        radii: &[f64],
+        seed: u64,
+    ) -> Self {
+        let over =
+            |figure: &dyn Fn(&Figures) -> f64| rounded(median(templates.iter().map(figure).collect()), 4);
         let landmarks = names.iter().enumerate().map(|(index, name)| LandmarkFigures {
             landmark: name.clone(),
             mre_mm: over(&|figures| figures.landmarks[index].mre_mm),

@@ -23,7 +23,10 @@ pub(crate) fn text(summary: &Summary, templates: &[Figures]) -> String {
     }
     let [low, high] = summary.mre_mm_interval;
     let images = templates.iter().map(|figures| figures.images).max().unwrap_or(0);
-    line(&mut text, format_args!("\nOverall, {}, {images} images (95 % intervals over images)", summary.summary));
+    line(
+        &mut text,
+        format_args!("\nOverall, {}, {images} images (95 % intervals over images)", summary.summary),
+    );
     line(&mut text, format_args!("  MRE         {:6.2} mm   [{low:.2}, {high:.2}]", summary.mre_mm));
     for (radius, share) in &summary.sdr {
         let [low, high] = summary.sdr_intervals.get(radius).copied().unwrap_or([f64::NAN; 2]);

@@ -148,7 +148,11 @@ pub(crate) fn png(size: (usize, usize), levels: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG of any kind of pixels.
-pub(crate) fn encode((width, height): (usize, usize), bytes: &[u8], kind: image::ExtendedColorType) -> Vec<u8> {
+pub(crate) fn encode(
+    (width, height): (usize, usize),
+    bytes: &[u8],
+    kind: image::ExtendedColorType,
+) -> Vec<u8> {
     use image::ImageEncoder;
     let mut file = Vec::new();
     image::codecs::png::PngEncoder::new(&mut file)

@@ -45,12 +45,7 @@ impl Encoding {
             let map = FeatureMap::new(&features, description.channels, width, height, stride)
                 .map_err(|error| error.to_string())?;
             check_lengths(&map)?;
-            levels.push(Level {
-                features,
-                width,
-                height,
-                stride,
-            });
+            levels.push(Level { features, width, height, stride });
         }
         Ok(Encoding {
             image,
@@ -96,12 +91,7 @@ impl Encoding {
         self.levels
             .iter()
             .filter_map(|level| {
-                let Level {
-                    features,
-                    width,
-                    height,
-                    stride,
-                } = level;
+                let Level { features, width, height, stride } = level;
                 FeatureMap::new(features, self.channels, *width, *height, *stride).ok()
             })
             .collect()

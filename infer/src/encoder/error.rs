@@ -69,9 +69,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The graph cannot be prepared for running.
-    #[error(
-        "{name}: the model cannot be prepared ({reason}); copy it again or export the encoder again"
-    )]
+    #[error("{name}: the model cannot be prepared ({reason}); copy it again or export the encoder again")]
     Prepare {
         /// The path as given.
         name: String,
@@ -79,9 +77,7 @@ pub enum ModelError {
         reason: String,
     },
     /// Running failed.
-    #[error(
-        "{name}: the model cannot be run ({reason}); copy it again or export the encoder again"
-    )]
+    #[error("{name}: the model cannot be run ({reason}); copy it again or export the encoder again")]
     Run {
         /// The path as given.
         name: String,
@@ -89,9 +85,7 @@ pub enum ModelError {
         reason: String,
     },
     /// Features that are no unit vectors.
-    #[error(
-        "{name}: {problem}; its weights are damaged or were not trained to an end, train again"
-    )]
+    #[error("{name}: {problem}; its weights are damaged or were not trained to an end, train again")]
     Features {
         /// The path as given.
         name: String,

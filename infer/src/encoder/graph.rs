@@ -80,10 +80,7 @@ pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> 
         Ok(Err(error)) => error.to_string(),
         Err(panic) => panic,
     };
-    Err(ModelError::NotOnnx {
-        name: name.to_owned(),
-        reason,
-    })
+    Err(ModelError::NotOnnx { name: name.to_owned(), reason })
 }
 
 /// Checks the graph and gives the place among its outputs of each stride's map.
@@ -92,14 +89,8 @@ pub(super) fn check(
     description: &Description,
     name: &str,
 ) -> Result<Vec<usize>, ModelError> {
-    let wrong = |reason| ModelError::Graph {
-        name: name.to_owned(),
-        reason,
-    };
-    let graph = model
-        .graph
-        .as_ref()
-        .ok_or_else(|| wrong("it holds no graph".to_owned()))?;
+    let wrong = |reason| ModelError::Graph { name: name.to_owned(), reason };
+    let graph = model.graph.as_ref().ok_or_else(|| wrong("it holds no graph".to_owned()))?;
     check_nodes(graph).map_err(wrong)?;
     for tensor in &graph.initializer {
         check_tensor(tensor).map_err(wrong)?;
@@ -135,9 +126,7 @@ fn check_nodes(graph: &GraphProto) -> Result<(), String> {
 
 /// Checks that a tensor is in the file; that it is as long as its shape says is checked when it is built.
 fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
-    if tensor.data_location == Some(DataLocation::External as i32)
-        || !tensor.external_data.is_empty()
-    {
+    if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         return Err(format!(
             "its tensor {} lies in another file, and encoders are single files",
             tensor.name
@@ -152,13 +141,8 @@ fn check_input(graph: &GraphProto, description: &Description) -> Result<(), Stri
     let mut inputs = graph.input.iter().filter(given);
     let expected = [1, 1, height, width];
     match (inputs.next(), inputs.next()) {
-        (Some(input), None) if input.name == Description::INPUT_NAME => {
-            check_shape(input, &expected)
-        }
-        _ => Err(format!(
-            "it should have the one input `{}`",
-            Description::INPUT_NAME
-        )),
+        (Some(input), None) if input.name == Description::INPUT_NAME => check_shape(input, &expected),
+        _ => Err(format!("it should have the one input `{}`", Description::INPUT_NAME)),
     }
 }
 
@@ -166,18 +150,11 @@ fn check_outputs(graph: &GraphProto, description: &Description) -> Result<Vec<us
     let (width, height) = (description.input.width(), description.input.height());
     let place = |&stride: &usize| {
         let name = Description::output_name(stride);
-        let mut named = graph
-            .output
-            .iter()
-            .enumerate()
-            .filter(|(_, output)| output.name == name);
+        let mut named = graph.output.iter().enumerate().filter(|(_, output)| output.name == name);
         let (Some((place, output)), None) = (named.next(), named.next()) else {
             return Err(format!("it should have one output `{name}`"));
         };
-        check_shape(
-            output,
-            &[1, description.channels, height / stride, width / stride],
-        )?;
+        check_shape(output, &[1, description.channels, height / stride, width / stride])?;
         if !graph.node.iter().any(|node| node.output.contains(&name)) {
             return Err(format!("no node makes its output `{name}`"));
         }
@@ -196,8 +173,7 @@ fn check_outputs(graph: &GraphProto, description: &Description) -> Result<Vec<us
 
 /// Checks that a value is of 32-bit floats in the expected shape; sizes that the file leaves open pass.
 fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), String> {
-    let Some(type_proto::Value::TensorType(tensor)) =
-        value.r#type.as_ref().and_then(|t| t.value.as_ref())
+    let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
         return Err(format!("`{}` should be a tensor", value.name));
     };
@@ -206,11 +182,7 @@ fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), String>
             dimension::Value::DimValue(size) => Some(*size),
             dimension::Value::DimParam(_) => None,
         };
-        shape
-            .dim
-            .iter()
-            .map(|dim| dim.value.as_ref().and_then(size))
-            .collect()
+        shape.dim.iter().map(|dim| dim.value.as_ref().and_then(size)).collect()
     });
     let fits = found.as_ref().is_none_or(|found| {
         found.len() == expected.len()

@@ -23,10 +23,7 @@ pub struct ReadLimits {
 impl Default for ReadLimits {
     /// 32768 pixels a side and 512 MiB, which is about 100 million 8-bit pixels.
     fn default() -> Self {
-        ReadLimits {
-            max_side: 32_768,
-            max_bytes: 512 << 20,
-        }
+        ReadLimits { max_side: 32_768, max_bytes: 512 << 20 }
     }
 }
 
@@ -75,12 +72,8 @@ pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageEr
         let (mut decoder, _) = open(&bytes, &name, &limits)?;
         check_header(&mut decoder, &name, bytes.len(), &limits)
     });
-    let header = size.unwrap_or_else(|reason| {
-        Err(ImageError::Damaged {
-            name: path.display().to_string(),
-            reason,
-        })
-    })?;
+    let header =
+        size.unwrap_or_else(|reason| Err(ImageError::Damaged { name: path.display().to_string(), reason }))?;
     Ok((header.width, header.height))
 }
 
@@ -89,22 +82,14 @@ pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageEr
 /// # Errors
 ///
 /// As [`read_image`].
-pub fn decode_image(
-    bytes: &[u8],
-    name: impl Into<String>,
-    limits: &ReadLimits,
-) -> Result<Image, ImageError> {
+pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) -> Result<Image, ImageError> {
     let name = name.into();
     if bytes.is_empty() {
         return Err(ImageError::Empty { name });
     }
     let decoded = contain(|| decode(bytes, &name, limits));
-    let (header, samples) = decoded.unwrap_or_else(|reason| {
-        Err(ImageError::Damaged {
-            name: name.clone(),
-            reason,
-        })
-    })?;
+    let (header, samples) =
+        decoded.unwrap_or_else(|reason| Err(ImageError::Damaged { name: name.clone(), reason }))?;
     let pixels = grey(&samples, &header.layout, header.width, &name)?;
     drop(samples);
     Image::new(name, header.width, header.height, pixels)
@@ -137,9 +122,7 @@ fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<(Header, Vec<
         .try_reserve_exact(header.bytes)
         .map_err(|_| too_large(name.to_owned(), header.bytes as u64, limits))?;
     samples.resize(header.bytes, 0);
-    decoder
-        .read_image(&mut samples)
-        .map_err(|error| decoding(name, limits, error))?;
+    decoder.read_image(&mut samples).map_err(|error| decoding(name, limits, error))?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
         return Err(ImageError::Damaged {
             name: name.to_owned(),
@@ -166,17 +149,13 @@ fn open<'a>(
                     | ImageFormat::Pnm
             )
         })
-        .ok_or_else(|| ImageError::UnknownFormat {
-            name: name.to_owned(),
-        })?;
+        .ok_or_else(|| ImageError::UnknownFormat { name: name.to_owned() })?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // Width and height are checked here, where they can be told, not by the decoder.
     let mut own = Limits::no_limits();
     own.max_alloc = Some(limits.max_bytes);
     reader.limits(own);
-    let decoder = reader
-        .into_decoder()
-        .map_err(|error| decoding(name, limits, error))?;
+    let decoder = reader.into_decoder().map_err(|error| decoding(name, limits, error))?;
     Ok((decoder, format))
 }
 
@@ -189,45 +168,26 @@ fn check_header(
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     if width.max(height) > limits.max_side {
-        return Err(ImageError::TooWide {
-            name: name.to_owned(),
-            width,
-            height,
-            max_side: limits.max_side,
-        });
+        return Err(ImageError::TooWide { name: name.to_owned(), width, height, max_side: limits.max_side });
     }
     if width < MIN_SIDE || height < MIN_SIDE {
-        return Err(ImageError::TooSmall {
-            name: name.to_owned(),
-            width,
-            height,
-        });
+        return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
     }
     let samples = decoder.total_bytes();
     let pixels = (width as u64 * height as u64).saturating_mul(size_of::<f32>() as u64);
-    let needed = samples
-        .saturating_add(pixels)
-        .saturating_add(file_bytes as u64);
+    let needed = samples.saturating_add(pixels).saturating_add(file_bytes as u64);
     let bytes = usize::try_from(samples).unwrap_or(usize::MAX);
     if needed > limits.max_bytes || bytes == usize::MAX {
         return Err(too_large(name.to_owned(), needed, limits));
     }
     let color = decoder.color_type();
-    let layout = Layout::of(color).ok_or_else(|| ImageError::Unsupported {
-        name: name.to_owned(),
-        reason: format!("{color:?}"),
-    })?;
+    let layout = Layout::of(color)
+        .ok_or_else(|| ImageError::Unsupported { name: name.to_owned(), reason: format!("{color:?}") })?;
     match decoder.orientation() {
-        Ok(Orientation::NoTransforms) | Err(_) => Ok(Header {
-            width,
-            height,
-            layout,
-            bytes,
-        }),
-        Ok(orientation) => Err(ImageError::Orientation {
-            name: name.to_owned(),
-            orientation: format!("{orientation:?}"),
-        }),
+        Ok(Orientation::NoTransforms) | Err(_) => Ok(Header { width, height, layout, bytes }),
+        Ok(orientation) => {
+            Err(ImageError::Orientation { name: name.to_owned(), orientation: format!("{orientation:?}") })
+        }
     }
 }
 
@@ -235,27 +195,14 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
     let name = name.to_owned();
     match error {
         image::ImageError::Limits(_) => too_large(name, limits.max_bytes.saturating_add(1), limits),
-        image::ImageError::Unsupported(error) => ImageError::Unsupported {
-            name,
-            reason: error.to_string(),
-        },
-        image::ImageError::Decoding(error) => ImageError::Damaged {
-            name,
-            reason: error.to_string(),
-        },
-        error => ImageError::Damaged {
-            name,
-            reason: error.to_string(),
-        },
+        image::ImageError::Unsupported(error) => ImageError::Unsupported { name, reason: error.to_string() },
+        image::ImageError::Decoding(error) => ImageError::Damaged { name, reason: error.to_string() },
+        error => ImageError::Damaged { name, reason: error.to_string() },
     }
 }
 
 fn too_large(name: String, needed: u64, limits: &ReadLimits) -> ImageError {
-    ImageError::TooLarge {
-        name,
-        needed_mib: needed.div_ceil(1 << 20),
-        max_mib: limits.max_bytes >> 20,
-    }
+    ImageError::TooLarge { name, needed_mib: needed.div_ceil(1 << 20), max_mib: limits.max_bytes >> 20 }
 }
 
 /// Whether the end-of-image marker follows the last scan: the decoder fills what is missing with grey and says nothing.

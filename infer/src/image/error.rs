@@ -133,17 +133,13 @@ pub enum ImageError {
         orientation: String,
     },
     /// All pixels are equal.
-    #[error(
-        "{name}: all pixels have the same value; it shows nothing, export it again or delete it"
-    )]
+    #[error("{name}: all pixels have the same value; it shows nothing, export it again or delete it")]
     Constant {
         /// The path as given.
         name: String,
     },
     /// The number of pixels does not fit the size.
-    #[error(
-        "{name}: {pixels} pixels given for an image of {width} x {height}; pass width * height"
-    )]
+    #[error("{name}: {pixels} pixels given for an image of {width} x {height}; pass width * height")]
     Buffer {
         /// The image's name.
         name: String,

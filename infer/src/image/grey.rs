@@ -41,22 +41,13 @@ pub(super) fn grey(
     name: &str,
 ) -> Result<Vec<f32>, ImageError> {
     if layout.wide {
-        let words = samples
-            .chunks_exact(2)
-            .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+        let words = samples.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
         let mut pixels = merge(words, samples.len() / 2, u16::MAX, layout, width, name)?;
         stretch(&mut pixels);
         Ok(pixels)
     } else {
         let bytes = samples.iter().map(|&byte| u16::from(byte));
-        let mut pixels = merge(
-            bytes,
-            samples.len(),
-            u16::from(u8::MAX),
-            layout,
-            width,
-            name,
-        )?;
+        let mut pixels = merge(bytes, samples.len(), u16::from(u8::MAX), layout, width, name)?;
         for value in &mut pixels {
             *value /= f32::from(u8::MAX);
         }
@@ -82,21 +73,13 @@ fn merge(
             let (green, blue) = (samples.next().unwrap_or(0), samples.next().unwrap_or(0));
             let (low, high) = (first.min(green).min(blue), first.max(green).max(blue));
             if high - low > tolerance {
-                return Err(ImageError::Coloured {
-                    name: name.to_owned(),
-                    x,
-                    y,
-                });
+                return Err(ImageError::Coloured { name: name.to_owned(), x, y });
             }
             let sum = u32::from(first) + u32::from(green) + u32::from(blue);
             value = ((sum + 1) / 3) as u16;
         }
         if layout.alpha && samples.next() != Some(full) {
-            return Err(ImageError::Transparent {
-                name: name.to_owned(),
-                x,
-                y,
-            });
+            return Err(ImageError::Transparent { name: name.to_owned(), x, y });
         }
         pixels.push(f32::from(value));
     }

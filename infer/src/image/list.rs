@@ -23,10 +23,7 @@ pub fn list_images(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, ImageError> {
     if !dir.is_dir() {
         return Err(ImageError::NotAFolder { name: name() });
     }
-    let unreadable = |source| ImageError::Unreadable {
-        name: name(),
-        source,
-    };
+    let unreadable = |source| ImageError::Unreadable { name: name(), source };
     let mut found = Vec::new();
     for entry in dir.read_dir().map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -42,13 +39,8 @@ pub fn list_images(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, ImageError> {
 }
 
 fn is_image(path: &Path) -> bool {
-    let hidden = path
-        .file_name()
-        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    let known = path.extension().is_some_and(|ending| {
-        ENDINGS
-            .iter()
-            .any(|known| ending.eq_ignore_ascii_case(known))
-    });
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let known =
+        path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
     known && !hidden
 }

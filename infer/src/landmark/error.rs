@@ -57,9 +57,7 @@ pub enum LandmarkError {
         line: u64,
     },
     /// A row of another length than the header.
-    #[error(
-        "{name}, line {line}: {found} fields where the header has {expected}; fill or remove the row"
-    )]
+    #[error("{name}, line {line}: {found} fields where the header has {expected}; fill or remove the row")]
     Fields {
         /// The path as given.
         name: String,
@@ -137,9 +135,7 @@ pub enum LandmarkError {
         image: String,
     },
     /// An image without rows.
-    #[error(
-        "{name}: no rows for image {image} (it has {known}); add them, or name an image that has rows"
-    )]
+    #[error("{name}: no rows for image {image} (it has {known}); add them, or name an image that has rows")]
     NoRows {
         /// The path as given.
         name: String,

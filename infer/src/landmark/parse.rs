@@ -53,35 +53,22 @@ pub fn read_landmarks(path: impl AsRef<Path>) -> Result<LandmarkFile, LandmarkEr
 /// assert_eq!(file.get("001.png")[0].at.x, 274.5);
 /// # Ok::<(), infomark_infer::LandmarkError>(())
 /// ```
-pub fn parse_landmarks(
-    bytes: &[u8],
-    name: impl Into<String>,
-) -> Result<LandmarkFile, LandmarkError> {
+pub fn parse_landmarks(bytes: &[u8], name: impl Into<String>) -> Result<LandmarkFile, LandmarkError> {
     let name = name.into();
     let text = std::str::from_utf8(bytes).map_err(|error| LandmarkError::Encoding {
         name: name.clone(),
         line: line_of(bytes, error.valid_up_to()),
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = ReaderBuilder::new()
-        .trim(Trim::All)
-        .from_reader(text.as_bytes());
-    let header = reader
-        .headers()
-        .map_err(|error| malformed(&name, &error))?
-        .clone();
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| malformed(&name, &error))?.clone();
     let columns = columns(&name, &header)?;
     let mut images = BTreeMap::<String, Rows>::new();
     let mut seen = HashMap::<(String, String), u64>::new();
     for record in reader.records() {
         let record = record.map_err(|error| malformed(&name, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = Row {
-            name: &name,
-            record: &record,
-            line,
-            columns,
-        };
+        let row = Row { name: &name, record: &record, line, columns };
         let (image, landmark) = (row.text(0)?, row.text(1)?);
         let at = Point::new(row.number(2)?, row.number(3)?);
         if let Some(first) = seen.insert((image.to_owned(), landmark.to_owned()), line) {
@@ -94,10 +81,7 @@ pub fn parse_landmarks(
             });
         }
         let rows = images.entry(image.to_owned()).or_default();
-        rows.landmarks.push(Landmark {
-            name: landmark.to_owned(),
-            at,
-        });
+        rows.landmarks.push(Landmark { name: landmark.to_owned(), at });
         rows.lines.push(line);
     }
     if images.is_empty() {
@@ -110,10 +94,7 @@ pub fn parse_landmarks(
 fn columns(name: &str, header: &StringRecord) -> Result<[usize; 4], LandmarkError> {
     let mut places = [0; 4];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
-        let mut found = header
-            .iter()
-            .enumerate()
-            .filter(|(_, field)| field.eq_ignore_ascii_case(column));
+        let mut found = header.iter().enumerate().filter(|(_, field)| field.eq_ignore_ascii_case(column));
         let wrong = |problem| LandmarkError::Column {
             name: name.to_owned(),
             column,
@@ -170,20 +151,13 @@ impl<'a> Row<'a> {
 fn malformed(name: &str, error: &csv::Error) -> LandmarkError {
     let name = name.to_owned();
     match error.kind() {
-        ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => LandmarkError::Fields {
+        ErrorKind::UnequalLengths { pos, expected_len, len } => LandmarkError::Fields {
             name,
             line: pos.as_ref().map_or(0, csv::Position::line),
             found: *len,
             expected: *expected_len,
         },
-        _ => LandmarkError::Encoding {
-            name,
-            line: error.position().map_or(0, csv::Position::line),
-        },
+        _ => LandmarkError::Encoding { name, line: error.position().map_or(0, csv::Position::line) },
     }
 }
 

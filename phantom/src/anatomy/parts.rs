@@ -61,14 +61,8 @@ impl Head {
             (136.0, 360.0, 8.0),
         ];
         rays.add_channel(&self.tube_by(&airway, Self::throat), -0.22);
-        let tongue = [
-            (196.0, 196.0),
-            (176.0, 178.0),
-            (150.0, 182.0),
-            (144.0, 214.0),
-            (160.0, 238.0),
-            (188.0, 222.0),
-        ];
+        let tongue =
+            [(196.0, 196.0), (176.0, 178.0), (150.0, 182.0), (144.0, 214.0), (160.0, 238.0), (188.0, 222.0)];
         rays.add_tissue(&self.outline(&tongue), 0.10, 14.0 * self.unit);
     }
 
@@ -92,12 +86,7 @@ impl Head {
         ];
         let vault = self.outline(&vault);
         rays.add_bone(&vault, self.bone(0.024, 0.0040, 4.2, 75.0));
-        let occiput = [
-            (24.0, 108.0, 2.0),
-            (31.0, 138.0, 4.5),
-            (54.0, 160.0, 4.0),
-            (84.0, 165.0, 2.0),
-        ];
+        let occiput = [(24.0, 108.0, 2.0), (31.0, 138.0, 4.5), (54.0, 160.0, 4.0), (84.0, 165.0, 2.0)];
         rays.add_tube(&self.tube(&occiput), self.bone(0.035, 0.022, 1.4, 0.0));
         let brow = [
             (168.0, 44.0, 1.4),
@@ -106,28 +95,13 @@ impl Head {
             (NASION.0 - 3.0, NASION.1 - 3.0, 3.0),
         ];
         rays.add_tube(&self.tube(&brow), self.bone(0.045, 0.030, 1.2, 0.0));
-        let suture = [
-            (118.0, 24.0, 0.9),
-            (121.0, 44.0, 1.1),
-            (113.0, 66.0, 1.0),
-            (116.0, 92.0, 0.8),
-        ];
+        let suture = [(118.0, 24.0, 0.9), (121.0, 44.0, 1.1), (113.0, 66.0, 1.0), (116.0, 92.0, 0.8)];
         rays.add_channel(&self.tube(&suture), -0.10);
-        let vessel = [
-            (112.0, 122.0, 1.2),
-            (94.0, 96.0, 1.2),
-            (82.0, 62.0, 1.0),
-            (64.0, 40.0, 0.8),
-        ];
+        let vessel = [(112.0, 122.0, 1.2), (94.0, 96.0, 1.2), (82.0, 62.0, 1.0), (64.0, 40.0, 0.8)];
         rays.add_channel(&self.tube(&vessel), -0.06);
 
         // The floor of the front of the skull, the fossa with its two processes, the clivus.
-        let floor = [
-            (192.0, 118.0, 1.6),
-            (174.0, 113.0, 1.9),
-            (158.0, 115.5, 2.0),
-            (149.0, 114.0, 2.3),
-        ];
+        let floor = [(192.0, 118.0, 1.6), (174.0, 113.0, 1.9), (158.0, 115.5, 2.0), (149.0, 114.0, 2.3)];
         rays.add_tube(&self.tube(&floor), self.bone(0.14, 0.05, 0.9, 0.0));
         let (x, y) = SELLA;
         let fossa = [
@@ -146,19 +120,9 @@ impl Head {
             (x - 40.0, y + 48.0, 1.8),
         ];
         rays.add_tube(&self.tube(&clivus), self.bone(0.09, 0.05, 1.2, 0.0));
-        let sphenoid = [
-            (152.0, 121.0),
-            (166.0, 122.0),
-            (164.0, 138.0),
-            (146.0, 142.0),
-            (133.0, 140.0),
-            (138.0, 132.0),
-        ];
-        rays.add_tissue(
-            &self.outline(&sphenoid),
-            -0.13 * self.shape.sinus,
-            5.0 * self.unit,
-        );
+        let sphenoid =
+            [(152.0, 121.0), (166.0, 122.0), (164.0, 138.0), (146.0, 142.0), (133.0, 140.0), (138.0, 132.0)];
+        rays.add_tissue(&self.outline(&sphenoid), -0.13 * self.shape.sinus, 5.0 * self.unit);
 
         // The petrous bones and the mastoid process: the densest part.
         let petrous = [
@@ -179,23 +143,13 @@ impl Head {
             self.skull((93.5, 147.5)),
         ]);
         rays.add_tissue(&canal, -0.30, 3.0 * self.unit);
-        let frontal_sinus = [
-            (193.0, 106.0),
-            (196.5, 96.0),
-            (193.0, 82.0),
-            (188.0, 92.0),
-            (187.0, 104.0),
-        ];
+        let frontal_sinus = [(193.0, 106.0), (196.5, 96.0), (193.0, 82.0), (188.0, 92.0), (187.0, 104.0)];
         let depth = -0.24 * self.shape.sinus;
         rays.add_tissue(&self.outline(&frontal_sinus), depth, 4.0 * self.unit);
     }
 
     pub(super) fn add_face(&self, rays: &mut Attenuation) {
-        let nasal = [
-            (NASION.0, NASION.1, 2.2),
-            (201.0, 123.0, 1.9),
-            (211.0, 138.0, 0.7),
-        ];
+        let nasal = [(NASION.0, NASION.1, 2.2), (201.0, 123.0, 1.9), (211.0, 138.0, 0.7)];
         rays.add_tube(&self.tube(&nasal), self.bone(0.13, 0.08, 0.9, 0.0));
         let orbit = [
             (192.0, 119.0, 1.4),
@@ -207,45 +161,17 @@ impl Head {
         ];
         rays.add_tube(&self.tube(&orbit), self.bone(0.13, 0.09, 0.9, 0.0));
         // The honeycomb between the orbits, and the wall behind it.
-        let ethmoid = [
-            (158.0, 118.0),
-            (188.0, 118.0),
-            (190.0, 132.0),
-            (182.0, 148.0),
-            (164.0, 150.0),
-            (156.0, 138.0),
-        ];
+        let ethmoid =
+            [(158.0, 118.0), (188.0, 118.0), (190.0, 132.0), (182.0, 148.0), (164.0, 150.0), (156.0, 138.0)];
         rays.add_tissue(&self.outline(&ethmoid), 0.16, 15.0 * self.unit);
-        let cells = [
-            (168.0, 128.0),
-            (176.0, 126.0),
-            (181.0, 133.0),
-            (174.0, 138.0),
-            (167.0, 135.0),
-        ];
-        rays.add_tissue(
-            &self.outline(&cells),
-            -0.12 * self.shape.sinus,
-            3.0 * self.unit,
-        );
-        let pterygoid = [
-            (157.0, 140.0, 1.6),
-            (154.0, 156.0, 2.2),
-            (157.0, 176.0, 1.6),
-        ];
+        let cells = [(168.0, 128.0), (176.0, 126.0), (181.0, 133.0), (174.0, 138.0), (167.0, 135.0)];
+        rays.add_tissue(&self.outline(&cells), -0.12 * self.shape.sinus, 3.0 * self.unit);
+        let pterygoid = [(157.0, 140.0, 1.6), (154.0, 156.0, 2.2), (157.0, 176.0, 1.6)];
         rays.add_tube(&self.tube(&pterygoid), self.bone(0.07, 0.04, 0.9, 0.0));
         // The cheekbone's root: a dense wedge below the orbit.
-        let zygoma = [
-            (177.0, 142.0, 4.0),
-            (176.0, 151.0, 3.4),
-            (179.0, 163.0, 1.4),
-        ];
+        let zygoma = [(177.0, 142.0, 4.0), (176.0, 151.0, 3.4), (179.0, 163.0, 1.4)];
         rays.add_tube(&self.tube(&zygoma), self.bone(0.06, 0.04, 1.1, 0.0));
-        let arch = [
-            (172.0, 145.0, 2.2),
-            (150.0, 146.0, 1.8),
-            (126.0, 143.0, 2.0),
-        ];
+        let arch = [(172.0, 145.0, 2.2), (150.0, 146.0, 1.8), (126.0, 143.0, 2.0)];
         rays.add_tube(&self.tube(&arch), self.bone(0.055, 0.03, 0.8, 0.0));
 
         let maxilla = [
@@ -261,14 +187,8 @@ impl Head {
             (195.0, 154.0),
         ];
         rays.add_bone(&self.outline(&maxilla), self.bone(0.030, 0.011, 1.8, 16.0));
-        let antrum = [
-            (190.0, 156.0),
-            (184.0, 168.0),
-            (165.0, 170.0),
-            (160.0, 160.0),
-            (170.0, 149.0),
-            (184.0, 149.0),
-        ];
+        let antrum =
+            [(190.0, 156.0), (184.0, 168.0), (165.0, 170.0), (160.0, 160.0), (170.0, 149.0), (184.0, 149.0)];
         let depth = -0.20 * self.shape.sinus;
         rays.add_tissue(&self.outline(&antrum), depth, 7.0 * self.unit);
         let palate = [
@@ -281,19 +201,12 @@ impl Head {
         rays.add_tube(&self.tube(&palate), self.bone(0.17, 0.10, 1.0, 0.0));
 
         let (x, y) = UPPER_INCISOR;
-        let incisor = [
-            (x - 11.0, y - 27.0, 0.9),
-            (x - 6.0, y - 15.0, 2.5),
-            (x - 3.0, y - 7.0, 3.0),
-            (x, y, 0.6),
-        ];
+        let incisor =
+            [(x - 11.0, y - 27.0, 0.9), (x - 6.0, y - 15.0, 2.5), (x - 3.0, y - 7.0, 3.0), (x, y, 0.6)];
         rays.add_tube(&self.tube(&incisor), self.bone(0.17, 0.09, 1.2, 0.0));
-        for (x, y, half) in [
-            (196.0, 190.0, 2.6),
-            (186.5, 190.5, 3.4),
-            (176.5, 190.5, 4.3),
-            (165.5, 189.5, 4.0),
-        ] {
+        for (x, y, half) in
+            [(196.0, 190.0, 2.6), (186.5, 190.5, 3.4), (176.5, 190.5, 4.3), (165.5, 189.5, 4.0)]
+        {
             self.add_molar(rays, (x, y), half, -1.0, Self::skull);
         }
     }
@@ -325,33 +238,15 @@ impl Head {
         .map(|at| self.jaw(at));
         let mandible = Outline::through(&mandible);
         rays.add_bone(&mandible, self.bone(0.038, 0.016, 2.2, 13.0));
-        let canal = [
-            (128.0, 178.0, 1.5),
-            (136.0, 202.0, 1.5),
-            (158.0, 217.0, 1.4),
-            (184.0, 222.0, 1.1),
-        ];
+        let canal = [(128.0, 178.0, 1.5), (136.0, 202.0, 1.5), (158.0, 217.0, 1.4), (184.0, 222.0, 1.1)];
         rays.add_channel(&self.tube_by(&canal, Self::jaw), -0.07);
-        let symphysis = [
-            (197.0, 212.0, 3.0),
-            (197.0, 228.0, 5.0),
-            (197.0, 238.0, 5.0),
-        ];
+        let symphysis = [(197.0, 212.0, 3.0), (197.0, 228.0, 5.0), (197.0, 238.0, 5.0)];
         let dense = self.bone(0.030, 0.012, 1.3, 0.0);
         rays.add_tube(&self.tube_by(&symphysis, Self::jaw), dense);
-        let incisor = [
-            (197.0, 226.0, 0.9),
-            (201.0, 213.0, 2.2),
-            (204.0, 205.0, 2.5),
-            (208.0, 198.0, 0.6),
-        ];
+        let incisor = [(197.0, 226.0, 0.9), (201.0, 213.0, 2.2), (204.0, 205.0, 2.5), (208.0, 198.0, 0.6)];
         let enamel = self.bone(0.15, 0.08, 1.1, 0.0);
         rays.add_tube(&self.tube_by(&incisor, Self::jaw), enamel);
-        for (x, y, half) in [
-            (194.0, 201.0, 2.6),
-            (183.5, 201.5, 3.6),
-            (172.5, 200.5, 4.4),
-        ] {
+        for (x, y, half) in [(194.0, 201.0, 2.6), (183.5, 201.5, 3.6), (172.5, 200.5, 4.4)] {
             self.add_molar(rays, (x, y), half, 1.0, Self::jaw);
         }
     }
@@ -390,20 +285,9 @@ impl Head {
         let spongy = self.bone(0.062, 0.026, 1.3, 8.0);
         // The first vertebra: front arch, back arch.
         let front = [(97.0, 184.0, 2.0), (98.5, 190.0, 3.4), (97.0, 196.0, 1.8)];
-        rays.add_tube(
-            &self.tube_by(&front, Self::neck),
-            self.bone(0.07, 0.035, 1.2, 0.0),
-        );
-        let back = [
-            (84.0, 190.0, 2.6),
-            (66.0, 187.0, 2.4),
-            (48.0, 188.0, 4.0),
-            (42.0, 191.0, 3.0),
-        ];
-        rays.add_tube(
-            &self.tube_by(&back, Self::neck),
-            self.bone(0.07, 0.03, 1.1, 0.0),
-        );
+        rays.add_tube(&self.tube_by(&front, Self::neck), self.bone(0.07, 0.035, 1.2, 0.0));
+        let back = [(84.0, 190.0, 2.6), (66.0, 187.0, 2.4), (48.0, 188.0, 4.0), (42.0, 191.0, 3.0)];
+        rays.add_tube(&self.tube_by(&back, Self::neck), self.bone(0.07, 0.03, 1.1, 0.0));
         // The second: its tooth-like peak is the landmark.
         let axis = [
             DENS,
@@ -419,16 +303,8 @@ impl Head {
         ]
         .map(|at| self.neck(at));
         rays.add_bone(&Outline::through(&axis), spongy);
-        let spine = [
-            (80.0, 207.0, 3.2),
-            (60.0, 210.0, 4.2),
-            (38.0, 220.0, 5.2),
-            (31.0, 226.0, 3.0),
-        ];
-        rays.add_tube(
-            &self.tube_by(&spine, Self::neck),
-            self.bone(0.06, 0.03, 1.1, 0.0),
-        );
+        let spine = [(80.0, 207.0, 3.2), (60.0, 210.0, 4.2), (38.0, 220.0, 5.2), (31.0, 226.0, 3.0)];
+        rays.add_tube(&self.tube_by(&spine, Self::neck), self.bone(0.06, 0.03, 1.1, 0.0));
         for level in 0..7 {
             let step = f64::from(level);
             let (x, y) = (86.5 - 0.6 * step, 231.5 + 22.5 * step);
@@ -446,20 +322,12 @@ impl Head {
             .map(|at| self.neck(at));
             rays.add_bone(&Outline::through(&body), spongy);
             let reach = 30.0 + 4.0 * step;
-            let process = [
-                (x - half, y - 3.0, 3.4),
-                (x - half - 10.0, y + 1.0, 3.2),
-                (x - half - reach, y + 9.0, 3.0),
-            ];
+            let process =
+                [(x - half, y - 3.0, 3.4), (x - half - 10.0, y + 1.0, 3.2), (x - half - reach, y + 9.0, 3.0)];
             let bone = self.bone(0.055, 0.028, 1.0, 0.0);
             rays.add_tube(&self.tube_by(&process, Self::neck), bone);
         }
-        let horn = [
-            (118.0, 243.0, 1.3),
-            (130.0, 249.0, 1.5),
-            (139.0, 252.0, 2.4),
-            (HYOID.0, HYOID.1, 1.0),
-        ];
+        let horn = [(118.0, 243.0, 1.3), (130.0, 249.0, 1.5), (139.0, 252.0, 2.4), (HYOID.0, HYOID.1, 1.0)];
         rays.add_tube(&self.tube(&horn), self.bone(0.12, 0.05, 0.9, 0.0));
     }
 }

@@ -25,7 +25,9 @@ impl Padded {
     pub(crate) fn new(image: &[f32], channels: usize, width: usize, height: usize) -> Self {
         let pitch = width + SLACK;
         let mut data = vec![0.0; channels * (height + 2) * pitch];
-        for (plane, source) in data.chunks_exact_mut((height + 2) * pitch).zip(image.chunks_exact(width * height)) {
+        for (plane, source) in
+            data.chunks_exact_mut((height + 2) * pitch).zip(image.chunks_exact(width * height))
+        {
             let rows = plane.chunks_exact_mut(pitch).skip(1);
             for (row, from) in rows.zip(source.chunks_exact(width)) {
                 row[1..=width].copy_from_slice(from);
@@ -104,9 +106,39 @@ impl WithSimd for Convolve<'_> {
                 for (block, weight) in weights.data.chunks_exact(taps).enumerate() {
                     let out = &mut *out;
                     match vectors {
-                        1 => segment::<S, 1>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
-                        2 => segment::<S, 2>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
-                        _ => segment::<S, 3>(simd, input, &offsets, weight, out, weights.outputs, block * BLOCK, x, y),
+                        1 => segment::<S, 1>(
+                            simd,
+                            input,
+                            &offsets,
+                            weight,
+                            out,
+                            weights.outputs,
+                            block * BLOCK,
+                            x,
+                            y,
+                        ),
+                        2 => segment::<S, 2>(
+                            simd,
+                            input,
+                            &offsets,
+                            weight,
+                            out,
+                            weights.outputs,
+                            block * BLOCK,
+                            x,
+                            y,
+                        ),
+                        _ => segment::<S, 3>(
+                            simd,
+                            input,
+                            &offsets,
+                            weight,
+                            out,
+                            weights.outputs,
+                            block * BLOCK,
+                            x,
+                            y,
+                        ),
                     }
                 }
                 x += vectors * lanes;
@@ -251,7 +283,8 @@ mod tests {
                         for tap in 0..9 {
                             let (sx, sy) = ((x + tap % 3).wrapping_sub(1), (y + tap / 3).wrapping_sub(1));
                             if sx < w && sy < h {
-                                sum += f64::from(input[(i * h + sy) * w + sx] * weight[(o * ci + i) * 9 + tap]);
+                                sum +=
+                                    f64::from(input[(i * h + sy) * w + sx] * weight[(o * ci + i) * 9 + tap]);
                             }
                         }
                     }

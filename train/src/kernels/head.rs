@@ -17,7 +17,15 @@ pub(crate) struct Shape {
 
 /// `y = W x + b` for the pixels from `start`, a [`TILE`] at most; `y` is `outputs x TILE`.
 #[inline(always)]
-fn project(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, start: usize, len: usize, y: &mut [[f32; TILE]]) {
+fn project(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    shape: Shape,
+    start: usize,
+    len: usize,
+    y: &mut [[f32; TILE]],
+) {
     for ((y, weight), &b) in y.iter_mut().zip(weight.chunks_exact(shape.inputs)).zip(bias) {
         *y = [b; TILE];
         for (i, &w) in weight.iter().enumerate() {
@@ -104,7 +112,12 @@ pub(crate) fn backward(
                 for (o, dy) in dy.iter().enumerate() {
                     let w = weight[o * shape.inputs + i];
                     let mut sums = [0.0_f32; 8];
-                    let blocks = back.as_chunks_mut::<8>().0.iter_mut().zip(dy.as_chunks::<8>().0).zip(pixels.as_chunks::<8>().0);
+                    let blocks = back
+                        .as_chunks_mut::<8>()
+                        .0
+                        .iter_mut()
+                        .zip(dy.as_chunks::<8>().0)
+                        .zip(pixels.as_chunks::<8>().0);
                     for ((back, dy), pixels) in blocks {
                         for k in 0..8 {
                             back[k] += w * dy[k];

@@ -34,7 +34,9 @@ fn moments(group: &[f32]) -> (f32, f32) {
 pub(crate) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
     let per_group = gamma.len() / groups;
     Arch::new().dispatch(|| {
-        for (g, (x, out)) in x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate() {
+        for (g, (x, out)) in
+            x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate()
+        {
             let (mean, scale) = moments(x);
             for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
                 let a = gamma[g * per_group + c] * scale;

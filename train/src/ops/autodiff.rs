@@ -2,13 +2,13 @@
 
 use burn::backend::Autodiff;
 use burn::backend::Flex;
+use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::TensorMetadata;
 
 use super::{EncoderOps, cpu};
 
@@ -74,7 +74,12 @@ impl<C: CheckpointStrategy> EncoderOps for Autodiff<Flex, C> {
         beta: FloatTensor<Self>,
         groups: usize,
     ) -> FloatTensor<Self> {
-        record!(NormBackward, [x, gamma, beta], cpu::norm_relu(x, gamma, beta, groups), (x, gamma, beta, groups))
+        record!(
+            NormBackward,
+            [x, gamma, beta],
+            cpu::norm_relu(x, gamma, beta, groups),
+            (x, gamma, beta, groups)
+        )
     }
 
     fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
