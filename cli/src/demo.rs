@@ -128,13 +128,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 
 /// The defaults, scaled down to small images and little time.
 fn config(options: &Options, threads: usize) -> TrainConfig {
-    if let Ok(text) = std::env::var("DEMO_CONFIG") {
-        let mut config: TrainConfig = serde_json::from_str(&text).unwrap();
-        config.budget = options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps);
-        config.seed = options.seed;
-        config.threads = threads;
-        return config;
-    }
     TrainConfig {
         budget: options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps),
         seed: options.seed,

@@ -91,22 +91,45 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<Summary, E>,
 ) -> Result<Summary> {
-    let reading = Progress::new(0, "reading");
-    let training = Progress::of_share("training");
+    // One bar at a time: the second replaces the first.
+    let mut bar: Option<(Stage, Progress)> = None;
     let summary = work(&mut |step| {
         match step {
-            Step::Reading { done, total } => reading.at(done, total),
+            Step::Reading { done, total } => {
+                in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
+            }
             Step::Step { step, fraction, loss, images_per_second, seconds_left, .. } => {
                 let left = duration(seconds_left);
                 let message =
                     format!("step {step}, loss {loss:.2}, {images_per_second:.1} images/s, {left} left");
-                training.share(fraction, message);
+                in_stage(&mut bar, Stage::Training, || Progress::of_share("training"))
+                    .share(fraction, message);
             }
             _ => {}
         }
         ControlFlow::Continue(())
     });
-    reading.finish();
-    training.finish();
+    if let Some((_, bar)) = bar {
+        bar.finish();
+    }
     summary.map_err(Into::into)
+}
+
+#[derive(PartialEq)]
+enum Stage {
+    Reading,
+    Training,
+}
+
+/// The bar of a stage; that of an earlier one is taken away.
+fn in_stage(
+    bar: &mut Option<(Stage, Progress)>,
+    stage: Stage,
+    start: impl FnOnce() -> Progress,
+) -> &Progress {
+    if let Some((_, old)) = bar.take_if(|(running, _)| *running != stage) {
+        old.finish();
+    }
+    let (_, progress) = bar.get_or_insert_with(|| (stage, start()));
+    progress
 }

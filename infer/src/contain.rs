@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Most characters of a message that are passed on.
+const MAX_LENGTH: usize = 300;
+
 /// Runs `work`; its panic, if it has one, comes back as the panic's message.
 ///
 /// Nothing that `work` touched may be used after an `Err`: callers pass values that they own and drop.
@@ -10,12 +13,10 @@ pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| message(payload.as_ref()))
 }
 
+/// The panic's first line: the rest is a backtrace, where those are turned on.
 fn message(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "panic without a message".to_owned()
-    }
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let line = text.and_then(|text| text.lines().next()).unwrap_or("panic without a message");
+    line.chars().take(MAX_LENGTH).collect()
 }

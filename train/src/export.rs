@@ -252,7 +252,7 @@ mod tests {
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
     {
         let (width, height) = (96, 64);
-        let device = Device::flex();
+        let device = Device::flex().autodiff();
         let encoder = Encoder::new([8, 16, 16, 24, 32], 12, 3, &device);
         let description = Description {
             input: InputSize::new(width, height)?,

@@ -10,7 +10,7 @@ pub(crate) mod norm;
 pub(crate) mod resample;
 
 #[cfg(test)]
-mod tests_support {
+pub(crate) mod tests_support {
     use infomark_core::Rng;
 
     /// Uniform values in [-1, 1).

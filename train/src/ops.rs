@@ -129,7 +129,7 @@ mod tests {
         let grad = x.grad(&grads).map(|g| crate::encoder::host(&g)).unwrap_or_default();
         let len = grad.len();
         assert!(len > 0, "the input has a gradient");
-        let step = 5e-3;
+        let step = 1e-3;
         for at in (0..len).step_by(len.div_ceil(12)) {
             let slope =
                 (value(nudged(&x, at, step)) - value(nudged(&x, at, -step))) / (2.0 * f64::from(step));

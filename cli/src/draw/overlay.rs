@@ -31,7 +31,7 @@ impl Style {
         Self {
             arm: (side / 60).max(3),
             gap: (side / 200).max(1),
-            stroke: (side / 450).max(1) as u32,
+            stroke: (side / 320).max(1) as u32,
             font: Font::of_height((side / 38).max(8)),
         }
     }

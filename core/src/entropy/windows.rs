@@ -148,38 +148,55 @@ impl<const N: usize, const BITS: u32> Columns<N, BITS> {
     #[allow(clippy::needless_range_loop)] // Iterators keep these loops from being unrolled.
     #[inline(always)]
     fn count<const ENTERS: bool>(&mut self, row: &[u8], step: impl Fn(u64) -> u32 + Copy) {
+        if !self.whole {
+            self.count_cut::<ENTERS>(row, step);
+            return;
+        }
+        let (left, right) = (self.left[N - 1], self.right[0]);
         // Summed up in registers.
         let mut sums = self.sums;
-        let (left, right) = (self.left[self.used - 1], self.right[0]);
-        if self.whole {
-            // Loops over a constant range, which the compiler unrolls.
-            let (start, middle) = (&row[self.left[0]..][..N - 1], &row[left..right]);
-            let end = &row[right..][..N - 1];
-            for i in 0..N - 1 {
-                self.count_pixel::<ENTERS>(&mut sums, 0, i + 1, start[i], step);
-            }
-            for &level in middle {
-                self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
-            }
-            for i in 0..N - 1 {
-                self.count_pixel::<ENTERS>(&mut sums, i + 1, N, end[i], step);
-            }
-        } else {
-            // Where all windows overlap, and what is left of each.
-            let (left, right) =
-                if self.used == N && left < right { (left, right) } else { (row.len(), row.len()) };
-            for i in 0..self.used {
-                let before = &row[self.left[i].min(left)..self.right[i].min(left)];
-                let after = &row[self.left[i].max(right)..self.right[i].max(right)];
-                for &level in before.iter().chain(after) {
-                    self.count_pixel::<ENTERS>(&mut sums, i, i + 1, level, step);
-                }
-            }
-            for &level in &row[left..right] {
-                self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
-            }
+        let start = &row[self.left[0]..][..N - 1];
+        for i in 0..N - 1 {
+            self.count_pixel::<ENTERS>(&mut sums, 0, i + 1, start[i], step);
+        }
+        for &level in &row[left..right] {
+            self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
+        }
+        let end = &row[right..][..N - 1];
+        for i in 0..N - 1 {
+            self.count_pixel::<ENTERS>(&mut sums, i + 1, N, end[i], step);
         }
         self.sums = sums;
+    }
+
+    /// The same for windows that are cut off at the side of the image.
+    #[inline(never)]
+    fn count_cut<const ENTERS: bool>(&mut self, row: &[u8], step: impl Fn(u64) -> u32 + Copy) {
+        // Where all windows overlap, and then what is left of each.
+        let (left, right) = (self.left[self.used - 1], self.right[0]);
+        let shared = if self.used == N && left < right { left..right } else { row.len()..row.len() };
+        let mut sums = self.sums;
+        for &level in &row[shared.clone()] {
+            self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
+        }
+        self.sums = sums;
+        for i in 0..self.used {
+            let before = &row[self.left[i].min(shared.start)..self.right[i].min(shared.start)];
+            let after = &row[self.left[i].max(shared.end)..self.right[i].max(shared.end)];
+            let (shift, one) = (i as u32 * BITS, 1 << (i as u32 * BITS));
+            let mut sum = self.sums[i];
+            for &level in before.iter().chain(after) {
+                let place = &mut self.counts[usize::from(level)];
+                if ENTERS {
+                    sum += u64::from(step(*place >> shift));
+                    *place += one;
+                } else {
+                    *place -= one;
+                    sum -= u64::from(step(*place >> shift));
+                }
+            }
+            self.sums[i] = sum;
+        }
     }
 
     /// One pixel enters the windows `first..end`, or leaves them.
