@@ -116,10 +116,10 @@ impl TrainConfig {
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
-        if self.widths.iter().any(|w| *w == 0 || w % crate::encoder::GROUPS != 0) {
+        if self.widths.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::encoder::GROUPS)) {
             return wrong("widths", "multiples of 8 above 0");
         }
-        if self.view_size < 64 || self.view_size % 32 != 0 {
+        if self.view_size < 64 || !self.view_size.is_multiple_of(32) {
             return wrong("view_size", "a multiple of 32, at least 64");
         }
         if self.input_area < 4 * 32 * 32 || self.input_area > 1 << 24 {

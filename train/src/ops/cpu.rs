@@ -217,7 +217,7 @@ pub(super) fn dot(x: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
 /// Gradient of [`dot`] by `x`, given that of its result.
 pub(super) fn dot_backward(factors: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
     match values(grad).first() {
-        Some(&one) if one == 1.0 => factors.clone(),
+        Some(1.0) => factors.clone(),
         upstream => {
             let upstream = upstream.copied().unwrap_or(0.0);
             tensor(values(factors).iter().map(|f| f * upstream).collect(), dims::<4>(factors))
