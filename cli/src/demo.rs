@@ -25,7 +25,7 @@ use data::{Phantoms, SPACING_MM, WIDTH};
 Example:
   infomark demo --out infomark-demo
 
-It takes about two and a half minutes on two cores. DIR gets the images, the encoder, an overlay for every
+It takes about two minutes on two cores. DIR gets the images, the encoder, an overlay for every
 test image and contact-sheet.png; what an earlier demo left there is replaced.")]
 pub(crate) struct Options {
     /// Folder for everything that is made

@@ -122,18 +122,33 @@ proptest! {
     }
 }
 
+/// Compares a sample of pixels, and the corners, with the definition.
+fn check_some(width: usize, height: usize, levels: u64, k: usize) {
+    let image = noise(width, height, levels);
+    let mut out = vec![0f32; width * height];
+    let mut scratch = vec![0; entropy_scratch_len(k, width, height)];
+    let plane = PlaneMut::new(&mut out, width, height).expect("made to fit");
+    entropy_map(image.plane(), k, plane, &mut scratch).expect("good arguments");
+    for i in (0..out.len()).step_by(1997).chain([0, width - 1, out.len() - 1]) {
+        let naive = core_oracle::entropy(image.plane(), k, i % width, i / width);
+        let h = f64::from(out[i]);
+        assert!((h - naive).abs() <= tolerance::ENTROPY_F32, "k {k}, {levels} levels: {h} is not {naive}");
+    }
+}
+
 #[test]
 fn large_windows_equal_the_definition() {
     for (levels, k) in [(256, 63), (256, 64), (7, 127), (256, 128), (2, 129), (256, 255), (256, 1000)] {
-        let image = noise(170, 150, levels);
-        let mut out = vec![0f32; 170 * 150];
-        let mut scratch = vec![0; entropy_scratch_len(k, 170, 150)];
-        let plane = PlaneMut::new(&mut out, 170, 150).expect("made to fit");
-        entropy_map(image.plane(), k, plane, &mut scratch).expect("good arguments");
-        for i in (0..out.len()).step_by(997).chain([0, 169, out.len() - 1]) {
-            let naive = core_oracle::entropy(image.plane(), k, i % 170, i / 170);
-            let h = f64::from(out[i]);
-            assert!((h - naive).abs() <= tolerance::ENTROPY_F32, "k {k}: {h} is not {naive}");
+        check_some(170, 150, levels, k);
+    }
+}
+
+#[test]
+fn no_count_overflows() {
+    // One level fills windows of 225 and 256, of 65025 and 65536 pixels: counts of 8, 16 and 32 bits.
+    for k in [15, 16, 255, 256, 257, 400] {
+        for levels in [1, 2] {
+            check_some(290, 270, levels, k);
         }
     }
 }

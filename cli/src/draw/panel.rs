@@ -26,7 +26,8 @@ pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
     let (width, height) = (map.width() as i32, map.height() as i32);
     let font = Font::of_height((width.min(height) / 26).max(13));
     let pad = font.height();
-    let (left, top) = (pad, 3 * pad);
+    // The title, then a line for the unit.
+    let (left, top) = (pad, 4 * pad);
     let side = legend_width(legend, font);
     let total = (left + width + side).max(font.width(title) + 2 * pad);
     let mut canvas = Canvas::new(total as usize, (top + height + pad) as usize, BACKGROUND);

@@ -21,3 +21,20 @@ fn the_demo_makes_trains_matches_and_draws() {
     place.run(&format!("{evaluated} {rest}")).success();
     assert!(place.file("found/overlays/001.png").exists());
 }
+
+#[test]
+fn a_trained_encoder_matches_and_its_run_is_not_overwritten() {
+    let place = Workplace::new();
+    let line = "train data/images --out new/encoder.onnx --steps 1";
+    let object = place.run(&format!("{line} --json")).json();
+    assert_eq!((&object["steps"], &object["images"]), (&1.into(), &5.into()));
+    assert_eq!(object["run"], "new/encoder.run");
+    assert!(place.read("new/encoder.onnx").len() <= 4 << 20);
+    assert!(place.file("new/encoder.run/log.csv").exists());
+    let reason = place.run(line).reason();
+    assert!(reason.contains("new/encoder.run") && reason.contains("resume"), "{reason}");
+    let resumed = "train data/images --out again.onnx --resume new/encoder.run --json";
+    assert_eq!(place.run(resumed).json()["sha256"], object["sha256"]);
+    let given = "--template data/images/0.png --landmarks data/landmarks.csv data/images --out found";
+    place.run(&format!("match --model again.onnx {given}")).success();
+}
