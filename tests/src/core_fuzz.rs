@@ -91,7 +91,7 @@ pub fn warp(data: &[u8]) {
     assert!(out.iter().all(|&v| limits(v)), "{out:?}");
     let tame = |v: f32| v.abs() < 1e3;
     if tame(centre.x) && tame(centre.y) && (0.1..10.0).contains(&scale.abs()) {
-        let middle = Point::new(view_width as f32 / 2.0, view_height as f32 / 2.0);
+        let middle = Point::new((view_width - 1) as f32 / 2.0, (view_height - 1) as f32 / 2.0);
         let back = warp.push(warp.pull(middle));
         assert!(
             back.is_some_and(|p| (p.x - middle.x).hypot(p.y - middle.y) < 0.02),
