@@ -1,10 +1,13 @@
 //! Image information entropy: the Shannon entropy of the grey levels around each pixel.
 
+mod fixed;
+mod shapes;
 mod windows;
 
 use crate::{Plane, PlaneMut, Real};
+use fixed::Fixed;
 use thiserror::Error;
-use windows::{LEVELS, Map, fill_steps};
+use windows::{NARROW_SIDE, PAIRS};
 
 /// Why an entropy map could not be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -13,20 +16,35 @@ pub enum EntropyError {
     /// A window of no pixels.
     #[error("the window's side is 0 pixels: it has to be at least 1")]
     Window,
-    /// The output has another size than the image.
-    #[error("the output has {out_width} x {out_height} pixels, the image {width} x {height}")]
+    /// No pixel would ever be next.
+    #[error("a step of 0 pixels: it has to be at least 1")]
+    Step,
+    /// The output has another size than the image, or leaves it.
+    #[error("the output has {out_width} x {out_height} pixels, the image allows {width} x {height}")]
     Size {
-        /// Width of the image.
+        /// Width the output has to have; for a region, the largest possible.
         width: usize,
-        /// Height of the image.
+        /// Height the output has to have; for a region, the largest possible.
         height: usize,
         /// Width of the output.
         out_width: usize,
         /// Height of the output.
         out_height: usize,
     },
+    /// The mask has another size than the image.
+    #[error("the mask has {mask_width} x {mask_height} pixels, the image {width} x {height}")]
+    Mask {
+        /// Width of the image.
+        width: usize,
+        /// Height of the image.
+        height: usize,
+        /// Width of the mask.
+        mask_width: usize,
+        /// Height of the mask.
+        mask_height: usize,
+    },
     /// Too little scratch.
-    #[error("the scratch has {len} elements and needs {needed}: see entropy_scratch_len")]
+    #[error("the scratch has {len} elements and needs {needed}: see EntropyMap::scratch_len")]
     Scratch {
         /// Elements given.
         len: usize,
@@ -41,34 +59,310 @@ pub enum EntropyError {
     },
 }
 
+/// The pixels around a pixel that its entropy is taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Neighbourhood {
+    /// Columns `x - side / 2 ..= x + (side - 1) / 2` and the same rows: a window of even side reaches
+    /// one pixel further to the left and up.
+    Square {
+        /// Side in pixels, at least 1.
+        side: usize,
+    },
+    /// Pixels whose centres are at most `radius` away.
+    Disk {
+        /// Radius in pixels; 0 is the pixel itself.
+        radius: usize,
+    },
+}
+
+/// What a neighbourhood holds where it reaches outside the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Border {
+    /// Nothing: it is cut off. What the method's authors do.
+    #[default]
+    Cut,
+    /// The image mirrored at its outermost pixels' outer edges: `b a | a b c | c b`.
+    Reflect,
+    /// The nearest pixel of the image: `a a | a b c | c c`.
+    Clamp,
+}
+
+impl Border {
+    /// The index along a side of `size` pixels (at least 1) whose pixel stands at `at`.
+    #[inline]
+    pub(crate) fn source(self, at: isize, size: usize) -> Option<usize> {
+        if let Ok(inside) = usize::try_from(at)
+            && inside < size
+        {
+            return Some(inside);
+        }
+        match self {
+            Self::Cut => None,
+            Self::Clamp => Some(if at < 0 { 0 } else { size - 1 }),
+            Self::Reflect => {
+                let period = 2 * size as i128;
+                let at = (at as i128).rem_euclid(period) as usize;
+                Some(if at < size { at } else { 2 * size - 1 - at })
+            }
+        }
+    }
+}
+
+/// How the entropy around each pixel is computed.
+///
+/// [`compute`](Self::compute) gives, in nats, `H = -sum over g of P(g) ln P(g)`, where `P` is the
+/// histogram of the 256 grey levels in the [`Neighbourhood`] of a pixel. The result is at least 0,
+/// exactly 0 for one grey level or no pixel at all, and at most the logarithm of the smaller of 256
+/// and the number of pixels. For fewer levels, or for `u16`, bin the image first
+/// ([`Binning::apply`](crate::Binning::apply)).
+///
+/// The sum runs in integers: `c * log2(c)` of each count, rounded in a fixed point with as many bits
+/// as leave the sum of the largest neighbourhood below 2^32. So the result depends neither on the
+/// order of the pixels nor on how the work is split
+/// ([`compute_region`](Self::compute_region)), to the bit. It is within 3e-6 of the exact value, plus the
+/// rounding of `T`, for windows of at least a quarter of the largest one's pixels, as all are without a mask.
+///
+/// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025), the indicator IIE; its windows are cut off at the
+/// border.
+///
+/// ```
+/// use infomark_core::{Border, EntropyMap, Plane, PlaneMut};
+/// let image = [0, 0, 255, 255, 0, 0];
+/// let map = EntropyMap::disk(1).border(Border::Reflect).step(2);
+/// assert_eq!(map.output_size(3, 2), (2, 1));
+/// let mut entropy = [0.0f64; 2];
+/// let mut scratch = vec![0; map.scratch_len(3, 2)];
+/// map.compute(Plane::new(&image, 3, 2)?, PlaneMut::new(&mut entropy, 2, 1)?, &mut scratch)?;
+/// // Around the first pixel: four zeros and one 255.
+/// assert!((entropy[0] - (0.8 * 1.25f64.ln() + 0.2 * 5f64.ln())).abs() < 3e-6);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntropyMap {
+    neighbourhood: Neighbourhood,
+    border: Border,
+    step: usize,
+}
+
+/// Output pixels from which the table of pairs is worth filling.
+const MANY: usize = 1 << 15;
+
+impl EntropyMap {
+    /// Entropy in neighbourhoods of a shape, cut off at the border, around every pixel.
+    pub const fn new(neighbourhood: Neighbourhood) -> Self {
+        Self { neighbourhood, border: Border::Cut, step: 1 }
+    }
+
+    /// Entropy in squares of side `k`.
+    pub const fn square(k: usize) -> Self {
+        Self::new(Neighbourhood::Square { side: k })
+    }
+
+    /// Entropy in disks.
+    pub const fn disk(radius: usize) -> Self {
+        Self::new(Neighbourhood::Disk { radius })
+    }
+
+    /// The same with another treatment of the border.
+    pub const fn border(self, border: Border) -> Self {
+        Self { border, ..self }
+    }
+
+    /// The same around every `step`-th pixel of every `step`-th row, from `(0, 0)` on.
+    pub const fn step(self, step: usize) -> Self {
+        Self { step, ..self }
+    }
+
+    /// Width and height of the output for an image of `width` by `height` pixels; 0 for a step of 0.
+    pub const fn output_size(&self, width: usize, height: usize) -> (usize, usize) {
+        if self.step == 0 { (0, 0) } else { (width.div_ceil(self.step), height.div_ceil(self.step)) }
+    }
+
+    /// Elements of scratch that an image of `width` by `height` pixels needs: at most 2^16 and the
+    /// pixels and columns of a neighbourhood. Saturates where a sum overflows.
+    pub const fn scratch_len(&self, width: usize, height: usize) -> usize {
+        let steps = self.largest(width, height).saturating_add(1);
+        steps.saturating_add(if self.takes_pairs(width, height) { PAIRS } else { self.side(width, height) })
+    }
+
+    /// The neighbourhood, no larger than makes a difference.
+    const fn bounded(&self, width: usize, height: usize) -> Neighbourhood {
+        let sum = width.saturating_add(height);
+        match (self.border, self.neighbourhood) {
+            // From every pixel these reach all others.
+            (Border::Cut, Neighbourhood::Square { side }) => {
+                Neighbourhood::Square { side: min(side, sum.saturating_mul(2).saturating_add(1)) }
+            }
+            (Border::Cut, Neighbourhood::Disk { radius }) => Neighbourhood::Disk { radius: min(radius, sum) },
+            (_, neighbourhood) => neighbourhood,
+        }
+    }
+
+    const fn side(&self, width: usize, height: usize) -> usize {
+        match self.bounded(width, height) {
+            Neighbourhood::Square { side } => side,
+            Neighbourhood::Disk { radius } => radius.saturating_mul(2).saturating_add(1),
+        }
+    }
+
+    /// At least the pixels of the largest neighbourhood, and at least 1.
+    const fn largest(&self, width: usize, height: usize) -> usize {
+        let side = self.side(width, height);
+        let (columns, rows) = match self.border {
+            Border::Cut => (min(side, width), min(side, height)),
+            Border::Reflect | Border::Clamp => (side, side),
+        };
+        let pixels = columns.saturating_mul(rows);
+        if pixels == 0 { 1 } else { pixels }
+    }
+
+    const fn takes_pairs(&self, width: usize, height: usize) -> bool {
+        let square = matches!(self.neighbourhood, Neighbourhood::Square { .. });
+        square && self.side(width, height) <= NARROW_SIDE && width.saturating_mul(height) >= MANY
+    }
+
+    /// The entropy around each pixel.
+    ///
+    /// `out` has the size of [`output_size`](Self::output_size); `scratch` holds at least
+    /// [`scratch_len`](Self::scratch_len) elements of any content. An empty image leaves all as it is. The cost of a
+    /// pixel grows linearly with the side: a square costs about one addition of eight packed counts and four
+    /// lookups for every eight of the pixels that enter or leave it.
+    ///
+    /// # Errors
+    /// When a square's side or the step is 0, the output has another size, or the scratch is too short.
+    pub fn compute<T: Real>(
+        &self,
+        image: Plane<'_, u8>,
+        out: PlaneMut<'_, T>,
+        scratch: &mut [u64],
+    ) -> Result<(), EntropyError> {
+        self.check_size(&image, &out)?;
+        self.run(image, None, 0, 0, out, scratch)
+    }
+
+    /// The same of the pixels where `mask` is true: others are counted in no neighbourhood.
+    ///
+    /// Every pixel gets an entropy, masked or not; 0 where nothing is counted. With a mask that is
+    /// true throughout, the result is that of [`compute`](Self::compute), to the bit. Slower.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute), and when the mask has another size than the image.
+    pub fn compute_masked<T: Real>(
+        &self,
+        image: Plane<'_, u8>,
+        mask: Plane<'_, bool>,
+        out: PlaneMut<'_, T>,
+        scratch: &mut [u64],
+    ) -> Result<(), EntropyError> {
+        let (width, height) = (image.width(), image.height());
+        if (mask.width(), mask.height()) != (width, height) {
+            let (mask_width, mask_height) = (mask.width(), mask.height());
+            return Err(EntropyError::Mask { width, height, mask_width, mask_height });
+        }
+        self.check_size(&image, &out)?;
+        self.run(image, Some(mask), 0, 0, out, scratch)
+    }
+
+    /// The part of [`compute`](Self::compute)'s output that starts at its column `left` and row `top` and has
+    /// the size of `out`; for callers that share the work among threads.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute), the part having to lie inside the output.
+    pub fn compute_region<T: Real>(
+        &self,
+        image: Plane<'_, u8>,
+        left: usize,
+        top: usize,
+        out: PlaneMut<'_, T>,
+        scratch: &mut [u64],
+    ) -> Result<(), EntropyError> {
+        let (width, height) = self.output_size(image.width(), image.height());
+        let (out_width, out_height) = (out.width(), out.height());
+        let (width, height) = (width.saturating_sub(left), height.saturating_sub(top));
+        if out_width > width || out_height > height {
+            self.check_parameters()?;
+            return Err(EntropyError::Size { width, height, out_width, out_height });
+        }
+        self.run(image, None, left, top, out, scratch)
+    }
+
+    fn check_parameters(&self) -> Result<(), EntropyError> {
+        match (self.side(1, 1), self.step) {
+            (0, _) => Err(EntropyError::Window),
+            (_, 0) => Err(EntropyError::Step),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_size<T>(&self, image: &Plane<'_, u8>, out: &PlaneMut<'_, T>) -> Result<(), EntropyError> {
+        self.check_parameters()?;
+        let (width, height) = self.output_size(image.width(), image.height());
+        let (out_width, out_height) = (out.width(), out.height());
+        if (out_width, out_height) == (width, height) {
+            return Ok(());
+        }
+        Err(EntropyError::Size { width, height, out_width, out_height })
+    }
+
+    fn run<T: Real>(
+        &self,
+        image: Plane<'_, u8>,
+        mask: Option<Plane<'_, bool>>,
+        left: usize,
+        top: usize,
+        out: PlaneMut<'_, T>,
+        scratch: &mut [u64],
+    ) -> Result<(), EntropyError> {
+        self.check_parameters()?;
+        let (width, height) = (image.width(), image.height());
+        let (pixels, side) = (self.largest(width, height), self.side(width, height));
+        let fixed = Fixed::new(pixels).ok_or(EntropyError::TooLarge { pixels })?;
+        let (len, needed) = (scratch.len(), self.scratch_len(width, height));
+        if len < needed {
+            return Err(EntropyError::Scratch { len, needed });
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (steps, rest) = scratch.split_at_mut(pixels + 1);
+        fixed.fill_steps(steps);
+        let steps = &*steps;
+        let (border, step) = (self.border, self.step);
+        let (left, top) = (left * step, top * step);
+        // Far apart, windows are cheaper to count anew.
+        let apart = step.saturating_mul(step) > side.saturating_mul(4);
+        let square = matches!(self.neighbourhood, Neighbourhood::Square { .. });
+        if square && mask.is_none() && !apart {
+            let mut pairs = None;
+            if self.takes_pairs(width, height)
+                && let Some(table) = rest.first_chunk_mut::<PAIRS>()
+            {
+                windows::fill_pairs(table, steps);
+                pairs = Some(&*table);
+            }
+            windows::Map { image, k: side, border, fixed, steps, pairs, left, top, step, out }.fill();
+        } else {
+            let extents = &mut rest[..side];
+            shapes::fill_extents(self.bounded(width, height), extents);
+            let extents = &*extents;
+            shapes::Map { image, mask, border, fixed, steps, extents, left, top, step, out }.fill();
+        }
+        Ok(())
+    }
+}
+
+const fn min(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
 /// Elements of scratch that [`entropy_map`] needs for windows of side `k` in an image of `width`
-/// by `height` pixels; saturates where the product overflows.
+/// by `height` pixels.
 pub const fn entropy_scratch_len(k: usize, width: usize, height: usize) -> usize {
-    let pixels = largest_window(k, width, height);
-    if pixels < LEVELS { LEVELS } else { pixels }
+    EntropyMap::square(k).scratch_len(width, height)
 }
 
-const fn largest_window(k: usize, width: usize, height: usize) -> usize {
-    let columns = if k < width { k } else { width };
-    let rows = if k < height { k } else { height };
-    columns.saturating_mul(rows)
-}
-
-/// Image information entropy (IIE) of every pixel, in nats.
-///
-/// `H = -sum over g of P(g) ln P(g)`, where `P` is the histogram of the 256 grey levels in the
-/// `k` by `k` window around the pixel: columns `x - k / 2 ..= x + (k - 1) / 2` and the same for
-/// rows, so a window of even side reaches one pixel further to the left and up. Windows are cut
-/// off at the border of the image. The result is at least 0, exactly 0 for a window of one grey
-/// level, and at most the logarithm of the smaller of 256 and the window's pixels.
-///
-/// The sum runs in integers (a fixed-point table of `c * log2(c)`), so it does not depend on the
-/// order of the pixels; it is within 1e-6 of the exact value, plus the rounding of `T`. The cost
-/// of a pixel grows linearly with `k`. An empty image is left as it is.
-///
-/// `scratch` holds at least [`entropy_scratch_len`]`(k, width, height)` elements of any content.
-///
-/// Source: Quan et al., *IGU-Aug* (IEEE TMI 2025), the indicator IIE.
+/// Image information entropy (IIE) of every pixel, in nats: [`EntropyMap::square`]'s
+/// [`compute`](EntropyMap::compute).
 ///
 /// # Errors
 /// When `k` is 0, the output has another size than the image, or the scratch is too short.
@@ -91,33 +385,7 @@ pub fn entropy_map<T: Real>(
     image: Plane<'_, u8>,
     k: usize,
     out: PlaneMut<'_, T>,
-    scratch: &mut [u32],
+    scratch: &mut [u64],
 ) -> Result<(), EntropyError> {
-    let (width, height) = (image.width(), image.height());
-    if k == 0 {
-        return Err(EntropyError::Window);
-    }
-    if (out.width(), out.height()) != (width, height) {
-        return Err(EntropyError::Size { width, height, out_width: out.width(), out_height: out.height() });
-    }
-    let pixels = largest_window(k, width, height);
-    if u32::try_from(pixels).is_err() {
-        return Err(EntropyError::TooLarge { pixels });
-    }
-    let len = scratch.len();
-    let needed = entropy_scratch_len(k, width, height);
-    if len < needed {
-        return Err(EntropyError::Scratch { len, needed });
-    }
-    let steps = &mut scratch[..needed];
-    fill_steps(steps);
-    let steps = &*steps;
-    let map = Map { image, k, out };
-    // As many windows side by side as their counts fit into one word.
-    match steps.first_chunk::<LEVELS>() {
-        Some(few) if pixels < 1 << 8 && k >= 8 => map.fill::<8, 8>(|c| few[usize::from(c as u8)]),
-        _ if pixels < 1 << 16 => map.fill::<4, 16>(|c| steps[usize::from(c as u16)]),
-        _ => map.fill::<2, 32>(|c| steps[c as u32 as usize]),
-    }
-    Ok(())
+    EntropyMap::square(k).compute(image, out, scratch)
 }

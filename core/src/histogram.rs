@@ -1,5 +1,6 @@
 //! Grey values and the histogram bins they fall into.
 
+use crate::{Plane, PlaneMut};
 use thiserror::Error;
 
 mod sealed {
@@ -58,6 +59,18 @@ pub enum BinningError {
         /// The refused number.
         bins: usize,
     },
+    /// The output has another size than the image.
+    #[error("the output has {out_width} x {out_height} pixels, the image {width} x {height}")]
+    Size {
+        /// Width of the image.
+        width: usize,
+        /// Height of the image.
+        height: usize,
+        /// Width of the output.
+        out_width: usize,
+        /// Height of the output.
+        out_height: usize,
+    },
 }
 
 const SHIFT: u32 = 41;
@@ -95,5 +108,33 @@ impl<const BINS: usize> Binning<BINS> {
         // Below 2^24, so that the product with the reciprocal fits and is exact.
         let above = u64::from(grey.value().clamp(self.low, self.high) - self.low) * BINS as u64;
         ((above * self.reciprocal) >> SHIFT) as usize
+    }
+
+    /// The bin of every pixel: what histograms of another depth than 256 grey levels are made of.
+    ///
+    /// # Errors
+    /// When the sizes differ.
+    ///
+    /// ```
+    /// use infomark_core::{Binning, Plane, PlaneMut};
+    /// let image = [999u16, 1000, 1063, 1064, 5000];
+    /// let mut bins = [0; 5];
+    /// let window = Binning::<16>::new(1000, 2023)?;
+    /// window.apply(Plane::new(&image, 5, 1)?, PlaneMut::new(&mut bins, 5, 1)?)?;
+    /// assert_eq!(bins, [0, 0, 0, 1, 15]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn apply<G: Grey>(&self, image: Plane<'_, G>, mut out: PlaneMut<'_, u8>) -> Result<(), BinningError> {
+        let (width, height) = (image.width(), image.height());
+        if (out.width(), out.height()) != (width, height) {
+            let (out_width, out_height) = (out.width(), out.height());
+            return Err(BinningError::Size { width, height, out_width, out_height });
+        }
+        for (y, row) in image.rows().enumerate() {
+            for (bin, &grey) in out.row_mut(y).iter_mut().zip(row) {
+                *bin = self.bin(grey) as u8;
+            }
+        }
+        Ok(())
     }
 }

@@ -101,12 +101,14 @@ mod score;
 mod tier;
 
 pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
-pub use entropy::{EntropyError, entropy_map, entropy_scratch_len};
+pub use entropy::{Border, EntropyError, EntropyMap, Neighbourhood, entropy_map, entropy_scratch_len};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
 pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
-pub use loss::{LossError, Negatives, Positive, info_nce, info_nce_scratch_len};
+pub use loss::{
+    InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,
+};
 pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};

@@ -68,6 +68,40 @@ pub enum LossError {
     },
 }
 
+/// The contrastive loss InfoNCE of one feature level: what positives are told from, and how sharply.
+///
+/// For each positive, with `a` the view's feature in the cell that holds [`Positive::view`] and `f_j`
+/// the image's features in the cells of [`negatives`](Self::negatives) (the true cell `t`, which holds
+/// [`Positive::image`], among them): `-a·f_t / temperature + ln(sum over j of exp(a·f_j /
+/// temperature))`. Points outside a map belong to its nearest cell. Callers pass features of
+/// length 1, so that the products are cosines; nothing is normalised here.
+///
+/// Source: van den Oord et al., *Representation learning with contrastive predictive coding*
+/// (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
+///
+/// ```
+/// use infomark_core::{FeatureMap, InfoNce, Negatives, Point, Positive};
+/// // Two channels of 2 x 1 cells.
+/// let features = [1.0, 0.0, 0.0, 1.0];
+/// let map = FeatureMap::new(&features, 2, 2, 1, 4)?;
+/// let at = Point::new(1.0, 1.0);
+/// let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.5, ignored: 0 };
+/// let mut scratch = vec![0.0; loss.scratch_len(map)];
+/// let value = loss.forward(map, map, &[Positive { view: at, image: at }], &mut scratch)?;
+/// assert!((value - (1.0 + (-2.0f64).exp()).ln()).abs() < 1e-12);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InfoNce<T> {
+    /// The cells compared with.
+    pub negatives: Negatives,
+    /// Divisor of the products, above 0.
+    pub temperature: T,
+    /// Cells up to so many columns and rows from the true one are left out of the sum, being false
+    /// negatives: they show nearly the same; 0 leaves out none. The true one always stays.
+    pub ignored: usize,
+}
+
 /// Elements of scratch that [`info_nce`] needs: the largest number of cells that one positive is
 /// compared with.
 pub fn info_nce_scratch_len<T>(image: FeatureMap<'_, T>, negatives: Negatives) -> usize {
@@ -80,20 +114,171 @@ pub fn info_nce_scratch_len<T>(image: FeatureMap<'_, T>, negatives: Negatives) -
     }
 }
 
-/// InfoNCE of one feature level, summed over the positives, and its gradient.
+impl<T: Real> InfoNce<T> {
+    /// Elements of scratch needed: the largest number of cells that one positive is compared with.
+    pub fn scratch_len(&self, image: FeatureMap<'_, T>) -> usize {
+        info_nce_scratch_len(image, self.negatives)
+    }
+
+    /// The loss, summed over the positives; 0 for none. `scratch` holds at least
+    /// [`scratch_len`](Self::scratch_len) elements of any content. Features that are not finite give a
+    /// result that is not finite.
+    ///
+    /// # Errors
+    /// When channels do not fit, the scratch is too short, the temperature is not finite and above 0, or
+    /// a positive is not finite.
+    pub fn forward(
+        &self,
+        view: FeatureMap<'_, T>,
+        image: FeatureMap<'_, T>,
+        positives: &[Positive<T>],
+        scratch: &mut [T],
+    ) -> Result<T, LossError> {
+        self.check(&view, &image, positives, scratch)?;
+        let mut total = T::zero();
+        for positive in positives {
+            let (_, area, logits) = self.compare(&view, &image, positive, scratch);
+            total += softmax_loss(logits, area.truth);
+        }
+        Ok(total)
+    }
+
+    /// The loss as [`forward`](Self::forward), and its gradient: **adds** the derivatives of the sum by all
+    /// features to `grad_view` and `grad_image`, which are laid out as the maps.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and when a gradient has another length than its map. The gradients are
+    /// untouched then.
+    pub fn backward(
+        &self,
+        view: FeatureMap<'_, T>,
+        image: FeatureMap<'_, T>,
+        positives: &[Positive<T>],
+        grad_view: &mut [T],
+        grad_image: &mut [T],
+        scratch: &mut [T],
+    ) -> Result<T, LossError> {
+        self.check(&view, &image, positives, scratch)?;
+        check_gradients(&view, &image, grad_view, grad_image)?;
+        let inverse = T::one() / self.temperature;
+        let mut total = T::zero();
+        for positive in positives {
+            let (anchor, area, logits) = self.compare(&view, &image, positive, scratch);
+            total += softmax_loss(logits, area.truth);
+            for p in logits.iter_mut() {
+                *p *= inverse;
+            }
+            backward(&view, anchor, &image, &area, logits, grad_view, grad_image);
+        }
+        Ok(total)
+    }
+
+    fn check(
+        &self,
+        view: &FeatureMap<'_, T>,
+        image: &FeatureMap<'_, T>,
+        positives: &[Positive<T>],
+        scratch: &[T],
+    ) -> Result<(), LossError> {
+        if view.channels() != image.channels() {
+            return Err(LossError::Channels { view: view.channels(), image: image.channels() });
+        }
+        if !(self.temperature.is_finite() && self.temperature > T::zero()) {
+            return Err(LossError::Temperature { temperature: self.temperature.as_f64() });
+        }
+        let (len, needed) = (scratch.len(), self.scratch_len(*image));
+        if len < needed {
+            return Err(LossError::Scratch { len, needed });
+        }
+        let finite = |p: &Positive<T>| p.view.is_finite() && p.image.is_finite();
+        match positives.iter().position(|p| !finite(p)) {
+            Some(index) => Err(LossError::Positive { index }),
+            None => Ok(()),
+        }
+    }
+
+    /// The anchor's cell, the cells it is compared with, and their logits; minus infinity where ignored.
+    fn compare<'s>(
+        &self,
+        view: &FeatureMap<'_, T>,
+        image: &FeatureMap<'_, T>,
+        positive: &Positive<T>,
+        scratch: &'s mut [T],
+    ) -> (usize, Area, &'s mut [T]) {
+        let (column, row) = view.cell(positive.view);
+        let anchor = row * view.width() + column;
+        let cell = image.cell(positive.image);
+        let area = Area::around(image, cell, self.negatives);
+        let logits = &mut scratch[..area.width * area.height];
+        similarities(view, anchor, image, &area, T::one() / self.temperature, logits);
+        if self.ignored > 0 {
+            let radius = match self.negatives {
+                Negatives::WholeMap => self.ignored,
+                Negatives::Window { radius } => self.ignored.min(radius),
+            };
+            area.ignore(&Area::around(image, cell, Negatives::Window { radius }), logits);
+        }
+        (anchor, area, logits)
+    }
+}
+
+/// One level of features of a view and an image, with its loss and where the gradients go.
+#[derive(Debug)]
+pub struct LossLevel<'a, T> {
+    /// Features of the view.
+    pub view: FeatureMap<'a, T>,
+    /// Features of the image.
+    pub image: FeatureMap<'a, T>,
+    /// What positives are told from at this level.
+    pub loss: InfoNce<T>,
+    /// Gradient by the view's features, laid out as they are.
+    pub grad_view: &'a mut [T],
+    /// Gradient by the image's features.
+    pub grad_image: &'a mut [T],
+}
+
+/// InfoNCE summed over levels of several strides and its gradient, which is added to each level's:
+/// the training loss of one view (CC2D, Yao et al., MICCAI 2021: "the levels' losses are added").
 ///
-/// For each positive, with `a` the view's feature in the cell that holds `positive.view` and `f_j`
-/// the image's features in the cells of `negatives` (the true cell `t`, which holds
-/// `positive.image`, among them): `-a·f_t / temperature + ln(sum over j of exp(a·f_j /
-/// temperature))`. Points outside a map belong to its nearest cell. Callers pass features of
-/// length 1, so that the products are cosines; nothing is normalised here.
+/// `scratch` holds at least the largest [`InfoNce::scratch_len`] of the levels.
 ///
-/// **Adds** the derivatives of the sum by all features to `grad_view` and `grad_image`, which are
-/// laid out as the maps. `scratch` holds at least [`info_nce_scratch_len`] elements. No positives
-/// give 0. Features that are not finite give a result that is not finite.
-///
-/// Source: van den Oord et al., *Representation learning with contrastive predictive coding*
-/// (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
+/// # Errors
+/// As [`InfoNce::backward`], for any level; then no gradient is touched.
+pub fn info_nce_levels<T: Real>(
+    levels: &mut [LossLevel<'_, T>],
+    positives: &[Positive<T>],
+    scratch: &mut [T],
+) -> Result<T, LossError> {
+    for level in levels.iter() {
+        level.loss.check(&level.view, &level.image, positives, scratch)?;
+        check_gradients(&level.view, &level.image, level.grad_view, level.grad_image)?;
+    }
+    let mut total = T::zero();
+    for level in levels.iter_mut() {
+        let (view, image) = (level.view, level.image);
+        total += level.loss.backward(view, image, positives, level.grad_view, level.grad_image, scratch)?;
+    }
+    Ok(total)
+}
+
+fn check_gradients<T>(
+    view: &FeatureMap<'_, T>,
+    image: &FeatureMap<'_, T>,
+    grad_view: &[T],
+    grad_image: &[T],
+) -> Result<(), LossError> {
+    for (map, len, needed) in
+        [("view", grad_view.len(), view.data().len()), ("image", grad_image.len(), image.data().len())]
+    {
+        if len != needed {
+            return Err(LossError::Gradient { map, len, needed });
+        }
+    }
+    Ok(())
+}
+
+/// InfoNCE of one feature level, summed over the positives, and its gradient:
+/// [`InfoNce::backward`] without false negatives to ignore.
 ///
 /// # Errors
 /// When channels or lengths do not fit, the temperature is not finite and above 0, or a positive
@@ -109,54 +294,8 @@ pub fn info_nce<T: Real>(
     grad_image: &mut [T],
     scratch: &mut [T],
 ) -> Result<T, LossError> {
-    check(&view, &image, positives, temperature, grad_view, grad_image)?;
-    let (len, needed) = (scratch.len(), info_nce_scratch_len(image, negatives));
-    if len < needed {
-        return Err(LossError::Scratch { len, needed });
-    }
-    let inverse = T::one() / temperature;
-    let mut total = T::zero();
-    for positive in positives {
-        let (column, row) = view.cell(positive.view);
-        let anchor = row * view.width() + column;
-        let area = Area::around(&image, image.cell(positive.image), negatives);
-        let logits = &mut scratch[..area.width * area.height];
-        similarities(&view, anchor, &image, &area, inverse, logits);
-        total += softmax_loss(logits, area.truth);
-        for p in logits.iter_mut() {
-            *p *= inverse;
-        }
-        backward(&view, anchor, &image, &area, logits, grad_view, grad_image);
-    }
-    Ok(total)
-}
-
-fn check<T: Real>(
-    view: &FeatureMap<'_, T>,
-    image: &FeatureMap<'_, T>,
-    positives: &[Positive<T>],
-    temperature: T,
-    grad_view: &[T],
-    grad_image: &[T],
-) -> Result<(), LossError> {
-    if view.channels() != image.channels() {
-        return Err(LossError::Channels { view: view.channels(), image: image.channels() });
-    }
-    if !(temperature.is_finite() && temperature > T::zero()) {
-        return Err(LossError::Temperature { temperature: temperature.as_f64() });
-    }
-    for (map, len, needed) in
-        [("view", grad_view.len(), view.data().len()), ("image", grad_image.len(), image.data().len())]
-    {
-        if len != needed {
-            return Err(LossError::Gradient { map, len, needed });
-        }
-    }
-    let finite = |p: &Positive<T>| p.view.is_finite() && p.image.is_finite();
-    match positives.iter().position(|p| !finite(p)) {
-        Some(index) => Err(LossError::Positive { index }),
-        None => Ok(()),
-    }
+    let loss = InfoNce { negatives, temperature, ignored: 0 };
+    loss.backward(view, image, positives, grad_view, grad_image, scratch)
 }
 
 /// The cells one positive is compared with: rows of `width` cells, each `pitch` after the other.
@@ -192,6 +331,22 @@ impl Area {
                 }
             }
         }
+    }
+
+    /// Takes the cells of `near`, all of which it holds, out of the sum, but for the true one.
+    fn ignore<T: Real>(&self, near: &Area, logits: &mut [T]) {
+        let pitch = near.pitch;
+        let place = |cell: usize| {
+            if self.pitch != pitch {
+                return cell;
+            }
+            (cell / pitch - self.start / pitch) * self.width + cell % pitch - self.start % pitch
+        };
+        let truth = logits[self.truth];
+        for row in 0..near.height {
+            logits[place(near.start + row * pitch)..][..near.width].fill(T::neg_infinity());
+        }
+        logits[self.truth] = truth;
     }
 
     /// Where row `row` of channel `channel` starts in the data of a map.

@@ -3,9 +3,9 @@
 
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    FeatureMap, Negatives, Plane, PlaneMut, Point, Positive, Warp, entropy_map, entropy_scratch_len,
-    info_nce as core_info_nce, info_nce_scratch_len, peak, sample_feature, similarity,
-    similarity_scratch_len,
+    Border, EntropyMap, FeatureMap, Negatives, Neighbourhood, Plane, PlaneMut, Point, Positive, Warp,
+    entropy_map, entropy_scratch_len, info_nce as core_info_nce, info_nce_scratch_len, peak, sample_feature,
+    similarity, similarity_scratch_len,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -50,7 +50,7 @@ pub fn entropy(data: &[u8]) {
     let k = usize::from(bytes.byte());
     let pixels: Vec<u8> = (0..stride * height).map(|_| bytes.byte()).collect();
     let mut out = vec![f64::NAN; width * height];
-    let mut scratch = vec![u32::MAX; entropy_scratch_len(k, width, height)];
+    let mut scratch = vec![u64::MAX; entropy_scratch_len(k, width, height)];
     let Ok(image) = Plane::with_stride(&pixels, width, height, stride) else {
         return;
     };
@@ -66,6 +66,43 @@ pub fn entropy(data: &[u8]) {
         let naive = core_oracle::entropy(image, k, i % width, i / width);
         assert!((h - naive).abs() <= tolerance::ENTROPY_F64, "{h} is not {naive}");
         assert!(h >= 0.0);
+    }
+}
+
+/// Entropy in any shape, with any border, step and mask, equals the definition.
+pub fn entropy_shapes(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height) = (bytes.size(20), bytes.size(20));
+    let kind = bytes.byte();
+    let reach = usize::from(bytes.byte() % 24);
+    let neighbourhood = match kind & 1 {
+        0 => Neighbourhood::Square { side: reach },
+        _ => Neighbourhood::Disk { radius: reach },
+    };
+    let border = [Border::Cut, Border::Reflect, Border::Clamp][usize::from(kind >> 1) % 3];
+    let step = usize::from(bytes.byte() % 8);
+    let map = EntropyMap::new(neighbourhood).border(border).step(step);
+    let levels = bytes.byte();
+    let pixels: Vec<u8> = (0..width * height).map(|_| bytes.byte() & levels).collect();
+    let kept: Vec<bool> = (0..width * height).map(|_| bytes.byte() & 3 != 1).collect();
+    let (Ok(image), Ok(mask)) = (Plane::new(&pixels, width, height), Plane::new(&kept, width, height)) else {
+        return;
+    };
+    let mask = (kind & 128 != 0).then_some(mask);
+    let (out_width, out_height) = map.output_size(width, height);
+    let mut out = vec![f64::NAN; out_width * out_height];
+    let mut scratch = vec![u64::MAX; map.scratch_len(width, height)];
+    let Ok(plane) = PlaneMut::new(&mut out, out_width, out_height) else { return };
+    let done = match mask {
+        None => map.compute(image, plane, &mut scratch),
+        Some(mask) => map.compute_masked(image, mask, plane, &mut scratch),
+    };
+    let good = step > 0 && neighbourhood != Neighbourhood::Square { side: 0 };
+    assert_eq!(done.is_ok(), good, "{done:?}");
+    for (i, &h) in out.iter().enumerate().filter(|_| good) {
+        let (x, y) = (i % out_width * step, i / out_width * step);
+        let naive = core_oracle::entropy_of(image, mask, neighbourhood, border, x, y);
+        assert!((h - naive).abs() <= tolerance::ENTROPY_F64, "{h} is not {naive}");
     }
 }
 

@@ -1,7 +1,10 @@
 //! Entropy maps against their definition.
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
-use infomark_core::{EntropyError, Plane, PlaneMut, Rng, entropy_map, entropy_scratch_len};
+use infomark_core::{
+    Binning, BinningError, Border, EntropyError, EntropyMap, Neighbourhood, Plane, PlaneMut, Rng,
+    entropy_map, entropy_scratch_len,
+};
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
 
@@ -37,10 +40,35 @@ fn map(image: Plane<'_, u8>, k: usize) -> Vec<f64> {
     let (width, height) = (image.width(), image.height());
     let mut out = vec![f64::NAN; width * height];
     // What the scratch holds before does not matter.
-    let mut scratch = vec![u32::MAX; entropy_scratch_len(k, width, height)];
+    let mut scratch = vec![u64::MAX; entropy_scratch_len(k, width, height)];
     let plane = PlaneMut::new(&mut out, width, height).expect("made to fit");
     entropy_map(image, k, plane, &mut scratch).expect("good arguments");
     out
+}
+
+/// Whatever a map computes, into a buffer of its own.
+fn compute(map: EntropyMap, image: Plane<'_, u8>, mask: Option<Plane<'_, bool>>) -> Vec<f64> {
+    let (width, height) = map.output_size(image.width(), image.height());
+    let mut out = vec![f64::NAN; width * height];
+    let mut scratch = vec![u64::MAX; map.scratch_len(image.width(), image.height())];
+    let plane = PlaneMut::new(&mut out, width, height).expect("made to fit");
+    match mask {
+        None => map.compute(image, plane, &mut scratch),
+        Some(mask) => map.compute_masked(image, mask, plane, &mut scratch),
+    }
+    .expect("good arguments");
+    out
+}
+
+fn neighbourhoods() -> impl Strategy<Value = Neighbourhood> {
+    prop_oneof![
+        (1usize..24).prop_map(|side| Neighbourhood::Square { side }),
+        (0usize..12).prop_map(|radius| Neighbourhood::Disk { radius }),
+    ]
+}
+
+fn borders() -> impl Strategy<Value = Border> {
+    prop_oneof![Just(Border::Cut), Just(Border::Reflect), Just(Border::Clamp)]
 }
 
 fn noise(width: usize, height: usize, levels: u64) -> Image {
@@ -108,6 +136,81 @@ proptest! {
     }
 
     #[test]
+    fn every_shape_border_step_and_mask_equals_the_definition(
+        image in images(13),
+        neighbourhood in neighbourhoods(),
+        border in borders(),
+        step in 1usize..9,
+        kept in prop::option::of(0u64..=4),
+        seed in any::<u64>(),
+    ) {
+        let mut rng = Rng::new(seed, 0);
+        let mask: Vec<bool> =
+            (0..image.width * image.height).map(|_| rng.below(4) < kept.unwrap_or(4)).collect();
+        let mask = kept.map(|_| Plane::new(&mask, image.width, image.height).expect("made to fit"));
+        let map = EntropyMap::new(neighbourhood).border(border).step(step);
+        let (width, _) = map.output_size(image.width, image.height);
+        for (i, h) in compute(map, image.plane(), mask).into_iter().enumerate() {
+            let (x, y) = (i % width * step, i / width * step);
+            let naive = core_oracle::entropy_of(image.plane(), mask, neighbourhood, border, x, y);
+            prop_assert!((h - naive).abs() <= tolerance::ENTROPY_F64, "({x}, {y}): {h} is not {naive}");
+        }
+    }
+
+    #[test]
+    fn a_mask_that_keeps_all_pixels_changes_no_bit(
+        image in images(20),
+        neighbourhood in neighbourhoods(),
+        border in borders(),
+    ) {
+        let mask = vec![true; image.width * image.height];
+        let mask = Plane::new(&mask, image.width, image.height).expect("made to fit");
+        let map = EntropyMap::new(neighbourhood).border(border);
+        prop_assert_eq!(compute(map, image.plane(), None), compute(map, image.plane(), Some(mask)));
+    }
+
+    #[test]
+    fn no_split_of_the_work_changes_a_bit(
+        image in images(24),
+        neighbourhood in neighbourhoods(),
+        border in borders(),
+        step in 1usize..4,
+        at in (0.0..1.0, 0.0..1.0),
+    ) {
+        let map = EntropyMap::new(neighbourhood).border(border).step(step);
+        let whole = compute(map, image.plane(), None);
+        let (width, height) = map.output_size(image.width, image.height);
+        let (left, top) = ((width as f64 * at.0) as usize, (height as f64 * at.1) as usize);
+        let mut scratch = vec![7; map.scratch_len(image.width, image.height)];
+        let mut pieces = vec![f64::NAN; width * height];
+        for (x, y, w, h) in [
+            (0, 0, left, top),
+            (left, 0, width - left, top),
+            (0, top, left, height - top),
+            (left, top, width - left, height - top),
+        ] {
+            let out = PlaneMut::new(&mut pieces, width, height).and_then(|p| p.crop(x, y, w, h));
+            let done = map.compute_region(image.plane(), x, y, out.expect("inside"), &mut scratch);
+            prop_assert_eq!(done, Ok(()));
+        }
+        prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn bins_have_the_width_they_should(
+        low in any::<u16>(),
+        more in 0u16..,
+        grey in any::<u16>(),
+    ) {
+        let high = low.saturating_add(more);
+        let above = usize::from(grey.clamp(low, high) - low);
+        let few = Binning::<16>::new(low, high).expect("in order").bin(grey);
+        prop_assert_eq!(few, above * 16 / (usize::from(high - low) + 1));
+        let many = Binning::<256>::new(low, high).expect("in order").bin(grey);
+        prop_assert_eq!(many, above * 256 / (usize::from(high - low) + 1));
+    }
+
+    #[test]
     fn a_crop_has_the_same_map_where_its_windows_are_whole(image in images(24), k in 1usize..8) {
         let (before, after) = (k / 2, (k - 1) / 2);
         let (x, y) = (image.width / 3, image.height / 3);
@@ -153,6 +256,49 @@ fn no_count_overflows() {
     }
 }
 
+/// Smooth, with a border of one level: counts of some levels grow past a byte and shrink again.
+fn half_smooth(width: usize, height: usize) -> Image {
+    let mut image = noise(width, height, 256);
+    for (i, pixel) in image.pixels.iter_mut().enumerate() {
+        let (x, y) = (i % width, i / width);
+        if x < width / 3 || (60..90).contains(&y) {
+            *pixel = 0;
+        } else if y > 90 {
+            *pixel = (*pixel / 64) + (y / 7) as u8;
+        }
+    }
+    image
+}
+
+#[test]
+fn counts_that_outgrow_a_byte_and_shrink_again_equal_the_definition() {
+    let (width, height) = (230, 240);
+    let image = half_smooth(width, height);
+    for k in [3, 8, 11, 12, 16, 31, 64, 127, 128, 129] {
+        for border in [Border::Cut, Border::Reflect] {
+            let map = compute(EntropyMap::square(k).border(border), image.plane(), None);
+            for i in (0..map.len()).step_by(97) {
+                let (x, y, shape) = (i % width, i / width, Neighbourhood::Square { side: k });
+                let naive = core_oracle::entropy_of(image.plane(), None, shape, border, x, y);
+                assert!((map[i] - naive).abs() <= tolerance::ENTROPY_F64, "k {k}: {} is not {naive}", map[i]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_tables_are_chosen_by_changes_no_bit() {
+    // A strip of the image is too small for the table of pairs.
+    let (width, height) = (230, 240);
+    let image = half_smooth(width, height);
+    for k in [8, 20, 33] {
+        let whole = map(image.plane(), k);
+        let strip = image.plane().crop(0, 0, width, 120).expect("inside");
+        let rows = 120 - k;
+        assert_eq!(map(strip, k)[..rows * width], whole[..rows * width]);
+    }
+}
+
 #[test]
 fn a_flat_image_has_no_entropy_at_all() {
     for k in [1, 2, 9, 10, 33] {
@@ -187,7 +333,7 @@ fn the_map_is_the_same_to_the_bit_as_when_it_was_first_computed() {
     assert_eq!(bits, FIRST);
 }
 
-const FIRST: u64 = 5_901_978_130_546_468_704;
+const FIRST: u64 = 11_617_834_163_231_816_780;
 
 #[test]
 fn bad_arguments_are_errors() {
@@ -203,6 +349,39 @@ fn bad_arguments_are_errors() {
     scratch.pop();
     assert!(matches!(entropy_map(image, 3, plane, &mut scratch), Err(EntropyError::Scratch { .. })));
     assert_eq!(out, [0.0; 12], "the output is left alone");
+}
+
+#[test]
+fn bad_arguments_of_a_general_map_are_errors() {
+    let pixels = [0; 12];
+    let image = Plane::new(&pixels, 4, 3).expect("made to fit");
+    let mut out = [0f32; 12];
+    let mut scratch = vec![0; 4096];
+    let mut run = |map: EntropyMap, width, height| {
+        let out = PlaneMut::new(&mut out[..width * height], width, height).expect("made to fit");
+        map.compute(image, out, &mut scratch)
+    };
+    assert_eq!(run(EntropyMap::disk(1).step(0), 4, 3), Err(EntropyError::Step));
+    assert_eq!(run(EntropyMap::square(0), 4, 3), Err(EntropyError::Window));
+    assert!(matches!(run(EntropyMap::disk(1).step(2), 4, 3), Err(EntropyError::Size { width: 2, .. })));
+    let endless = EntropyMap::square(usize::MAX);
+    assert_eq!(run(endless, 4, 3), Ok(()));
+    let endless = endless.border(Border::Clamp);
+    assert!(matches!(run(endless, 4, 3), Err(EntropyError::TooLarge { .. })));
+    assert_eq!(run(EntropyMap::disk(usize::MAX), 4, 3), Ok(()));
+    let endless = EntropyMap::disk(usize::MAX).border(Border::Reflect);
+    assert!(matches!(run(endless, 4, 3), Err(EntropyError::TooLarge { .. })));
+    let map = EntropyMap::square(3);
+    let part = PlaneMut::new(&mut out[..6], 3, 2).expect("made to fit");
+    let outside = map.compute_region(image, 2, 0, part, &mut scratch);
+    assert!(matches!(outside, Err(EntropyError::Size { width: 2, height: 3, .. })));
+    let mask = Plane::new(&[true; 6], 3, 2).expect("made to fit");
+    let whole = PlaneMut::new(&mut out, 4, 3).expect("made to fit");
+    let masked = map.compute_masked(image, mask, whole, &mut scratch);
+    assert!(matches!(masked, Err(EntropyError::Mask { mask_width: 3, .. })));
+    assert_eq!(Binning::<1>::new(0, 9), Err(BinningError::Bins { bins: 1 }));
+    assert_eq!(Binning::<257>::new(0, 9), Err(BinningError::Bins { bins: 257 }));
+    assert_eq!(Binning::<16>::new(9, 8), Err(BinningError::Window { low: 9, high: 8 }));
 }
 
 #[test]

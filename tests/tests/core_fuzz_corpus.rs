@@ -26,6 +26,11 @@ fn entropy_keeps_its_promises() {
 }
 
 #[test]
+fn entropy_of_any_shape_keeps_its_promises() {
+    replay("entropy_shapes", core_fuzz::entropy_shapes);
+}
+
+#[test]
 fn warps_keep_their_promises() {
     replay("warp", core_fuzz::warp);
 }

@@ -2,7 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
-    FeatureError, FeatureMap, LossError, Negatives, Point, Positive, Rng, info_nce, info_nce_scratch_len,
+    FeatureError, FeatureMap, InfoNce, LossError, LossLevel, Negatives, Point, Positive, Rng, info_nce,
+    info_nce_levels, info_nce_scratch_len,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ struct Problem {
     image: (Vec<f64>, usize, usize, usize),
     positives: Vec<Positive<f64>>,
     negatives: Negatives,
+    ignored: usize,
 }
 
 impl Problem {
@@ -31,6 +33,7 @@ impl Problem {
             1 => Negatives::WholeMap,
             _ => Negatives::Window { radius: size(10) - 1 },
         };
+        let ignored = size(4) - 1;
         let view = features(&mut rng, channels, vw * vh);
         let image = features(&mut rng, channels, iw * ih);
         let mut point = |w: usize, h: usize, s: usize| {
@@ -40,7 +43,7 @@ impl Problem {
         };
         let positives =
             (0..3).map(|_| Positive { view: point(vw, vh, vs), image: point(iw, ih, is) }).collect();
-        Self { channels, view: (view, vw, vh, vs), image: (image, iw, ih, is), positives, negatives }
+        Self { channels, view: (view, vw, vh, vs), image: (image, iw, ih, is), positives, negatives, ignored }
     }
 
     fn maps(&self) -> [FeatureMap<'_, f64>; 2] {
@@ -50,7 +53,7 @@ impl Problem {
 
     fn naive(&self) -> f64 {
         let [view, image] = self.maps();
-        let of = |&p| core_oracle::info_nce(view, image, p, self.negatives, TEMPERATURE);
+        let of = |&p| core_oracle::info_nce(view, image, p, self.negatives, self.ignored, TEMPERATURE);
         self.positives.iter().map(of).sum()
     }
 
@@ -59,9 +62,14 @@ impl Problem {
         let [view, image] = self.maps();
         let (mut a, mut b) = (vec![0.0; view.data().len()], vec![0.0; image.data().len()]);
         let mut scratch = vec![f64::NAN; info_nce_scratch_len(image, self.negatives)];
-        let loss =
-            info_nce(view, image, &self.positives, self.negatives, TEMPERATURE, &mut a, &mut b, &mut scratch);
+        let loss = self.loss().backward(view, image, &self.positives, &mut a, &mut b, &mut scratch);
+        let forward = self.loss().forward(view, image, &self.positives, &mut scratch);
+        assert_eq!(forward, loss, "with and without a gradient");
         (loss.expect("good arguments"), a, b)
+    }
+
+    fn loss(&self) -> InfoNce<f64> {
+        InfoNce { negatives: self.negatives, temperature: TEMPERATURE, ignored: self.ignored }
     }
 }
 
@@ -128,13 +136,47 @@ proptest! {
         let mut scratch = vec![0.0; info_nce_scratch_len(image, problem.negatives)];
         let mut sum = 0.0;
         for positive in &problem.positives {
-            sum += info_nce(
-                view, image, &[*positive], problem.negatives, TEMPERATURE, &mut a, &mut b, &mut scratch,
-            ).expect("good arguments");
+            let loss = problem.loss().backward(view, image, &[*positive], &mut a, &mut b, &mut scratch);
+            sum += loss.expect("good arguments");
         }
         prop_assert!((sum - loss).abs() < 1e-9);
         prop_assert!(a.iter().zip(&da).all(|(a, d)| (a - 1.0 - d).abs() < 1e-9));
         prop_assert!(b.iter().zip(&db).all(|(b, d)| (b - 2.0 - d).abs() < 1e-9));
+    }
+
+    #[test]
+    fn levels_add_up_and_a_bad_one_leaves_all_gradients_alone(seed: u64) {
+        let (mut fine, coarse) = (Problem::draw(seed), Problem::draw(seed.wrapping_add(1)));
+        fine.positives.clone_from(&coarse.positives);
+        let expected = [fine.fast(), coarse.fast()];
+        let mut grads = expected.clone().map(|(_, a, b)| (vec![0.0; a.len()], vec![0.0; b.len()]));
+        let mut scratch = vec![0.0; 21 * 9];
+        for cut in [1, 0] {
+            let [(a, b), (c, d)] = &mut grads;
+            let ([view, image], [other_view, other_image]) = (fine.maps(), coarse.maps());
+            let keep = d.len() - cut;
+            let mut levels = [
+                LossLevel { view, image, loss: fine.loss(), grad_view: a, grad_image: b },
+                LossLevel {
+                    view: other_view,
+                    image: other_image,
+                    loss: coarse.loss(),
+                    grad_view: c,
+                    grad_image: &mut d[..keep],
+                },
+            ];
+            let total = info_nce_levels(&mut levels, &fine.positives, &mut scratch);
+            if cut == 1 {
+                let refused = matches!(total, Err(LossError::Gradient { map: "image", .. }));
+                prop_assert!(refused, "{total:?}");
+                prop_assert!(grads.iter().all(|(a, b)| a.iter().chain(b).all(|&g| g == 0.0)));
+            } else {
+                prop_assert_eq!(total, Ok(expected[0].0 + expected[1].0));
+            }
+        }
+        for ((a, b), (_, da, db)) in grads.iter().zip(&expected) {
+            prop_assert!(a == da && b == db);
+        }
     }
 
     #[test]
@@ -158,9 +200,10 @@ proptest! {
         }));
         let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; b.len()]);
         let mut scratch = vec![0.0; info_nce_scratch_len(image, problem.negatives)];
-        let loss = info_nce(
-            view, image, &positives, problem.negatives, TEMPERATURE as f32, &mut da, &mut db, &mut scratch,
-        ).expect("good arguments");
+        let (negatives, ignored) = (problem.negatives, problem.ignored);
+        let loss = InfoNce { negatives, temperature: TEMPERATURE as f32, ignored }
+            .backward(view, image, &positives, &mut da, &mut db, &mut scratch)
+            .expect("good arguments");
         prop_assert!((f64::from(loss) - problem.naive()).abs() <= 3.0 * tolerance::LOSS_F32);
     }
 }
@@ -184,6 +227,24 @@ fn a_window_as_large_as_the_map_is_the_whole_map() {
         let window = problem.fast();
         assert!((whole.0 - window.0).abs() < 1e-12);
     }
+}
+
+#[test]
+fn cells_near_the_truth_can_be_left_out() {
+    let data = vec![1.0f64; 20];
+    let map = FeatureMap::new(&data, 1, 5, 4, 8).expect("made to fit");
+    // The cell of column 2 and row 2: of 20 cells, or of the 12 in reach, 8 surround it.
+    let at = Point::new(16.0, 16.0);
+    let positives = [Positive { view: at, image: at }];
+    let mut scratch = vec![0.0; 20];
+    let mut loss = |negatives, ignored| {
+        let loss = InfoNce { negatives, temperature: 0.1, ignored };
+        loss.forward(map, map, &positives, &mut scratch).expect("good")
+    };
+    assert!((loss(Negatives::WholeMap, 1) - 12f64.ln()).abs() < 1e-12);
+    assert!((loss(Negatives::Window { radius: 2 }, 1) - 12f64.ln()).abs() < 1e-12);
+    assert_eq!(loss(Negatives::Window { radius: 1 }, 1), 0.0);
+    assert_eq!(loss(Negatives::WholeMap, usize::MAX), 0.0);
 }
 
 #[test]

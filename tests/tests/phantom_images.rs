@@ -1,5 +1,7 @@
 //! The phantom: reproducible, exact, inside the image.
 
+#![cfg(feature = "files")]
+
 use infomark_phantom::{LANDMARKS, Phantom, PhantomError};
 
 /// FNV-1a: a checksum that needs no dependency.

@@ -1,235 +1,470 @@
-//! Windows that slide down the image side by side, their histograms kept up to date.
+//! Square windows that slide down the image eight side by side, their histograms kept up to date.
 //!
-//! With `f(c) = c * log2(c)` over the counts `c` of the grey levels in a window of `n` pixels, the
-//! entropy is `(f(n) - sum of f(c)) * ln(2) / n`. When a pixel enters or leaves, the sum changes by
-//! one step of `f`, which comes from a table in fixed point. The counts that neighbouring windows
-//! have of one grey level share a word, so that a pixel is counted in all of them at once.
+//! The counts that the eight windows have of one grey level share a word or a few, so that a pixel
+//! is counted in all of them at once. What it adds to their sums comes from a table; as long as all
+//! counts fit into bytes, one that is indexed by the counts of two windows together.
 
+use super::Border;
+use super::fixed::Fixed;
 use crate::{Plane, PlaneMut, Real};
 
 /// Grey levels.
 pub(super) const LEVELS: usize = 256;
+/// Windows side by side.
+const N: usize = 8;
+/// Counts are below this before each row where a byte holds them.
+const NARROW: usize = 128;
+/// The widest window: a row of it can't make such a count overflow.
+pub(super) const NARROW_SIDE: usize = 256 - NARROW;
+/// Elements of the table of pairs: one for every two bytes.
+pub(super) const PAIRS: usize = 1 << 16;
+/// Rows after which wide counts are checked for having become small.
+const CHECK_ROWS: usize = 16;
 
-/// 1 in the fixed point of `f`.
-const ONE: f64 = (1u64 << 24) as f64;
-
-/// `steps[c] = f(c + 1) - f(c)`.
-pub(super) fn fill_steps(steps: &mut [u32]) {
-    let mut below = 0;
-    for (step, c) in steps.iter_mut().zip(1u64..) {
-        let above = fixed(c);
-        // The slope of f is log2(c) + 1.44, below 34 for counts of 32 bits: it fits.
-        *step = (above - below) as u32;
-        below = above;
-    }
-}
-
-/// `f(c)`, rounded; for `c` of at least 1.
-fn fixed(c: u64) -> u64 {
-    let c = c as f64;
-    (c * libm::log2(c) * ONE + 0.5) as u64
-}
-
-/// What is computed: windows of side `k` around all pixels of `image`, into `out` of the same size.
-pub(super) struct Map<'a, T> {
+/// What is computed: windows of side `k` around the pixels of `image` from `(left, top)` on, each
+/// `step`-th of them into `out`.
+pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
     pub(super) k: usize,
-    pub(super) out: PlaneMut<'a, T>,
+    pub(super) border: Border,
+    pub(super) fixed: Fixed,
+    /// What a pixel adds to a sum, by the count it meets; one more than a window has pixels.
+    pub(super) steps: &'a [u64],
+    /// The same for two counts of a byte: the first one's in the low half.
+    pub(super) pairs: Option<&'a [u64; PAIRS]>,
+    pub(super) left: usize,
+    pub(super) top: usize,
+    pub(super) step: usize,
+    pub(super) out: PlaneMut<'o, T>,
 }
 
-impl<T: Real> Map<'_, T> {
-    /// Fills the map, `N` columns at a time, with counts of `BITS` bits. `step` looks up the step
-    /// of the count in the low bits of a word; the bits above mean nothing.
-    pub(super) fn fill<const N: usize, const BITS: u32>(mut self, step: impl Fn(u64) -> u32 + Copy) {
-        let width = self.image.width();
+/// The table of pairs.
+pub(super) fn fill_pairs(pairs: &mut [u64; PAIRS], steps: &[u64]) {
+    let (pairs, _) = pairs.as_chunks_mut::<256>();
+    for (second, pairs) in pairs.iter_mut().enumerate() {
+        let second = steps.get(second).copied().unwrap_or(0) << 32;
+        for (first, pair) in pairs.iter_mut().enumerate() {
+            *pair = steps.get(first).copied().unwrap_or(0) | second;
+        }
+    }
+}
+
+impl<T: Real> Map<'_, '_, T> {
+    /// Fills the output.
+    pub(super) fn fill(mut self) {
+        let width = (self.out.width() - 1) * self.step + 1;
         for x in (0..width).step_by(N) {
-            let columns = Columns::<N, BITS>::around(x, self.k, width);
-            self.fill_columns(x, columns, step);
+            if self.k < 1 << 8 {
+                self.strip::<2>(x, (width - x).min(N));
+            } else {
+                self.strip::<4>(x, (width - x).min(N));
+            }
         }
     }
 
-    fn fill_columns<const N: usize, const BITS: u32>(
-        &mut self,
-        x: usize,
-        mut columns: Columns<N, BITS>,
-        step: impl Fn(u64) -> u32 + Copy,
-    ) {
-        let height = self.image.height();
-        let (before, after) = reach(self.k);
-        for y in 0..after.min(height) {
-            columns.count::<true>(self.image.row(y), step);
+    /// `used` windows from the column `x` of the output's part of the image on.
+    fn strip<const WORDS: usize>(&mut self, x: usize, used: usize) {
+        let (image, k) = (self.image, self.k);
+        let height = (self.out.height() - 1) * self.step + 1;
+        let columns = Columns::new(self.left + x, k, image.width(), self.border);
+        let rows = Axis::new(self.top, k, image.height(), self.border);
+        let mut windows = Windows::<WORDS>::new(self.steps, self.pairs, columns);
+        for row in 0..k - 1 {
+            if let Some(y) = rows.source(row) {
+                windows.enter(image.row(y));
+            }
         }
-        let mut rows = 0;
+        let mut scales = [(0, 0.0); N];
+        let mut covered = 0;
         for y in 0..height {
-            if let Some(leaving) = y.checked_sub(before + 1) {
-                columns.count::<false>(self.image.row(leaving), step);
+            if y > 0
+                && let Some(leaving) = rows.source(y - 1)
+            {
+                windows.leave(image.row(leaving));
             }
-            if let Some(entering) = y.checked_add(after).filter(|&row| row < height) {
-                columns.count::<true>(self.image.row(entering), step);
+            if let Some(entering) = rows.source(y + k - 1) {
+                windows.enter(image.row(entering));
             }
-            let now = cut(y, self.k, height).len();
-            if now != rows {
-                rows = now;
-                columns.set_rows(rows);
+            if y % CHECK_ROWS == 0 {
+                windows.narrow_if_small();
             }
-            let row = &mut self.out.row_mut(y)[x..x + columns.used];
-            for ((value, scale), sum) in row.iter_mut().zip(&columns.scales).zip(&columns.sums) {
-                *value = T::from_f64(scale.top.saturating_sub(*sum) as f64 * scale.factor);
-            }
-        }
-    }
-}
-
-/// Pixels before and after the middle one.
-fn reach(k: usize) -> (usize, usize) {
-    (k / 2, (k - 1) / 2)
-}
-
-/// The window around `at`, cut off at the border.
-fn cut(at: usize, k: usize, size: usize) -> core::ops::Range<usize> {
-    let (before, after) = reach(k);
-    at.saturating_sub(before)..at.saturating_add(after).min(size - 1) + 1
-}
-
-/// What turns the sum of a window into its entropy.
-#[derive(Clone, Copy, Default)]
-struct Scale {
-    /// `f(n)`, the sum of a window of one grey level.
-    top: u64,
-    /// `ln(2) / n` over the unit of the fixed point.
-    factor: f64,
-}
-
-/// The windows around up to `N` neighbouring pixels of a row.
-struct Columns<const N: usize, const BITS: u32> {
-    /// For each grey level, the counts of all windows, the first one in the lowest bits.
-    counts: [u64; LEVELS],
-    /// The sum of `f` over the counts of each window.
-    sums: [u64; N],
-    scales: [Scale; N],
-    /// The columns of each window: `left[i]..right[i]`.
-    left: [usize; N],
-    right: [usize; N],
-    /// How many of the windows lie in the image.
-    used: usize,
-    /// No window is cut off, and they have a column in common.
-    whole: bool,
-}
-
-impl<const N: usize, const BITS: u32> Columns<N, BITS> {
-    fn around(x: usize, k: usize, width: usize) -> Self {
-        let (before, after) = reach(k);
-        let mut columns = Self {
-            counts: [0; LEVELS],
-            sums: [0; N],
-            scales: [Scale::default(); N],
-            left: [0; N],
-            right: [0; N],
-            used: N.min(width - x),
-            whole: k >= N && x >= before && after < width && x + N <= width - after,
-        };
-        for i in 0..columns.used {
-            let window = cut(x + i, k, width);
-            (columns.left[i], columns.right[i]) = (window.start, window.end);
-        }
-        columns
-    }
-
-    /// Prepares for windows of so many rows.
-    fn set_rows(&mut self, rows: usize) {
-        for i in 0..self.used {
-            let pixels = (rows * (self.right[i] - self.left[i])) as u64;
-            let factor = core::f64::consts::LN_2 / (pixels as f64 * ONE);
-            self.scales[i] = Scale { top: fixed(pixels), factor };
-        }
-    }
-
-    /// A row of the image enters all windows, or leaves them.
-    #[allow(clippy::needless_range_loop)] // Iterators keep these loops from being unrolled.
-    #[inline(always)]
-    fn count<const ENTERS: bool>(&mut self, row: &[u8], step: impl Fn(u64) -> u32 + Copy) {
-        if !self.whole {
-            self.count_cut::<ENTERS>(row, step);
-            return;
-        }
-        let (left, right) = (self.left[N - 1], self.right[0]);
-        // Summed up in registers.
-        let mut sums = self.sums;
-        let start = &row[self.left[0]..][..N - 1];
-        for i in 0..N - 1 {
-            self.count_pixel::<ENTERS>(&mut sums, 0, i + 1, start[i], step);
-        }
-        for &level in &row[left..right] {
-            self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
-        }
-        let end = &row[right..][..N - 1];
-        for i in 0..N - 1 {
-            self.count_pixel::<ENTERS>(&mut sums, i + 1, N, end[i], step);
-        }
-        self.sums = sums;
-    }
-
-    /// The same for windows that are cut off at the side of the image.
-    #[inline(never)]
-    fn count_cut<const ENTERS: bool>(&mut self, row: &[u8], step: impl Fn(u64) -> u32 + Copy) {
-        // Where all windows overlap, and then what is left of each.
-        let (left, right) = (self.left[self.used - 1], self.right[0]);
-        let shared = if self.used == N && left < right { left..right } else { row.len()..row.len() };
-        let mut sums = self.sums;
-        for &level in &row[shared.clone()] {
-            self.count_pixel::<ENTERS>(&mut sums, 0, N, level, step);
-        }
-        self.sums = sums;
-        for i in 0..self.used {
-            let before = &row[self.left[i].min(shared.start)..self.right[i].min(shared.start)];
-            let after = &row[self.left[i].max(shared.end)..self.right[i].max(shared.end)];
-            let (shift, one) = (i as u32 * BITS, 1 << (i as u32 * BITS));
-            let mut sum = self.sums[i];
-            for &level in before.iter().chain(after) {
-                let place = &mut self.counts[usize::from(level)];
-                if ENTERS {
-                    sum += u64::from(step(*place >> shift));
-                    *place += one;
-                } else {
-                    *place -= one;
-                    sum -= u64::from(step(*place >> shift));
+            let now = rows.covered(y, k);
+            if now != covered {
+                covered = now;
+                for (scale, columns) in scales.iter_mut().zip(&windows.columns.covered) {
+                    *scale = self.fixed.scale(now * columns);
                 }
             }
-            self.sums[i] = sum;
+            if y % self.step == 0 {
+                self.write(x, used, y, &windows.sums(), &scales);
+            }
         }
     }
 
-    /// One pixel enters the windows `first..end`, or leaves them.
-    #[allow(clippy::needless_range_loop)] // Iterators keep these loops from being unrolled.
-    #[inline(always)]
-    fn count_pixel<const ENTERS: bool>(
-        &mut self,
-        sums: &mut [u64; N],
-        first: usize,
-        end: usize,
-        level: u8,
-        step: impl Fn(u64) -> u32,
-    ) {
-        let one_each = one_each::<BITS>(first, end);
-        let place = &mut self.counts[usize::from(level)];
-        // The step between c and c + 1 belongs to the lower of the two.
-        let lower = if ENTERS { *place } else { *place - one_each };
-        *place = if ENTERS { lower + one_each } else { lower };
-        for i in first..end {
-            let step = u64::from(step(lower >> (i as u32 * BITS)));
-            sums[i] = if ENTERS { sums[i] + step } else { sums[i] - step };
+    fn write(&mut self, x: usize, used: usize, y: usize, sums: &[u32; N], scales: &[(u32, f64); N]) {
+        let entropies: [f64; N] = core::array::from_fn(|i| {
+            let (top, factor) = scales[i];
+            f64::from(top.saturating_sub(sums[i])) * factor
+        });
+        let row = self.out.row_mut(y / self.step);
+        if self.step == 1 {
+            for (value, &entropy) in row[x..x + used].iter_mut().zip(&entropies) {
+                *value = T::from_f64(entropy);
+            }
+            return;
+        }
+        for (i, &entropy) in entropies[..used].iter().enumerate() {
+            if (x + i).is_multiple_of(self.step) {
+                row[(x + i) / self.step] = T::from_f64(entropy);
+            }
         }
     }
 }
 
-/// A word with a 1 in each of the counts `first..end`.
+/// Places along one side of the image as the windows meet them: place 0 is the first pixel of the
+/// first window, and may lie outside.
+#[derive(Clone, Copy)]
+struct Axis {
+    /// Where place 0 is.
+    start: isize,
+    size: usize,
+    border: Border,
+}
+
+impl Axis {
+    fn new(first: usize, k: usize, size: usize, border: Border) -> Self {
+        Self { start: first as isize - (k / 2) as isize, size, border }
+    }
+
+    /// The pixel that is counted at a place.
+    fn source(&self, place: usize) -> Option<usize> {
+        self.border.source(self.start.saturating_add_unsigned(place), self.size)
+    }
+
+    /// Which of so many places lie inside the image.
+    fn inside(&self, places: usize) -> core::ops::Range<usize> {
+        let place = |at: usize| (at as isize - self.start).clamp(0, places as isize) as usize;
+        place(0)..place(self.size)
+    }
+
+    /// How many places from `first` on, of `k`, have a pixel.
+    fn covered(&self, first: usize, k: usize) -> usize {
+        if self.border != Border::Cut {
+            return k;
+        }
+        let from = self.start.saturating_add_unsigned(first);
+        let to = from.saturating_add_unsigned(k).clamp(0, self.size as isize);
+        (to - from.clamp(0, self.size as isize)) as usize
+    }
+}
+
+/// The columns of the windows.
+#[derive(Clone, Copy)]
+struct Columns {
+    axis: Axis,
+    k: usize,
+    /// Columns of each window that have a pixel.
+    covered: [usize; N],
+    /// The first column, where all windows lie inside the image and have a column in common.
+    whole: Option<usize>,
+}
+
+impl Columns {
+    fn new(x: usize, k: usize, width: usize, border: Border) -> Self {
+        let axis = Axis::new(x, k, width, border);
+        let first = usize::try_from(axis.start).ok();
+        let whole = first.filter(|first| k >= N && first + k + N - 1 <= width);
+        Self { axis, k, covered: core::array::from_fn(|i| axis.covered(i, k)), whole }
+    }
+
+    /// A row's pixels in the columns that only some windows have to the left, those that all have,
+    /// and the rest.
+    #[inline(always)]
+    fn whole_row<'a>(&self, row: &'a [u8]) -> Option<(&'a [u8; N - 1], &'a [u8], &'a [u8; N - 1])> {
+        let (start, row) = row.get(self.whole?..)?.split_first_chunk()?;
+        let (shared, row) = row.split_at_checked(self.k + 1 - N)?;
+        Some((start, shared, row.first_chunk()?))
+    }
+}
+
+/// The windows and their histograms, of which one is in use.
+struct Windows<'a, const WORDS: usize> {
+    /// Only with a table of pairs.
+    narrow: Option<Narrow<'a>>,
+    wide: Wide<'a, WORDS>,
+    is_narrow: bool,
+    columns: Columns,
+}
+
+impl<'a, const WORDS: usize> Windows<'a, WORDS> {
+    fn new(steps: &'a [u64], pairs: Option<&'a [u64; PAIRS]>, columns: Columns) -> Self {
+        let narrow = pairs.map(|pairs| Narrow { counts: [0; LEVELS], sums: [0; N / 2], pairs });
+        let wide = Wide { counts: [[0; WORDS]; LEVELS], sums: [0; N], steps };
+        Self { is_narrow: narrow.is_some(), narrow, wide, columns }
+    }
+
+    fn enter(&mut self, row: &[u8]) {
+        let Some(narrow) = self.narrow.as_mut().filter(|_| self.is_narrow) else {
+            count_row::<_, true>(&mut self.wide, &self.columns, row);
+            return;
+        };
+        if count_row::<_, true>(narrow, &self.columns, row) & (NARROW as u64 * BYTES) != 0 {
+            self.wide.sums = narrow.sums();
+            for (wide, &narrow) in self.wide.counts.iter_mut().zip(&narrow.counts) {
+                *wide = from_lanes(|i| lane(&[narrow], i));
+            }
+            self.is_narrow = false;
+        }
+    }
+
+    fn leave(&mut self, row: &[u8]) {
+        match &mut self.narrow {
+            Some(narrow) if self.is_narrow => count_row::<_, false>(narrow, &self.columns, row),
+            _ => count_row::<_, false>(&mut self.wide, &self.columns, row),
+        };
+    }
+
+    /// Wide counts become narrow where they have room to grow again.
+    fn narrow_if_small(&mut self) {
+        let Some(narrow) = self.narrow.as_mut().filter(|_| !self.is_narrow) else { return };
+        let mut seen = [0; WORDS];
+        for words in &self.wide.counts {
+            for (seen, word) in seen.iter_mut().zip(words) {
+                *seen |= word;
+            }
+        }
+        if (0..N).all(|i| lane(&seen, i) < NARROW as u64 / 2) {
+            for (narrow, wide) in narrow.counts.iter_mut().zip(&self.wide.counts) {
+                [*narrow] = from_lanes(|i| lane(wide, i));
+            }
+            let sums = &self.wide.sums;
+            narrow.sums = core::array::from_fn(|p| u64::from(sums[2 * p]) | u64::from(sums[2 * p + 1]) << 32);
+            self.is_narrow = true;
+        }
+    }
+
+    fn sums(&self) -> [u32; N] {
+        match &self.narrow {
+            Some(narrow) if self.is_narrow => narrow.sums(),
+            _ => self.wide.sums,
+        }
+    }
+}
+
+/// Histograms of all windows with the sums over them.
+trait Histograms {
+    /// The sums, for the time of a row held in registers.
+    type Sums: Copy;
+    /// Which of the windows a pixel meets.
+    type Met: Copy;
+
+    fn held(&mut self) -> &mut Self::Sums;
+
+    fn met(first: usize, last: usize) -> Self::Met;
+
+    /// A pixel enters some windows, or leaves them; all bits that its counts have then.
+    fn pixel<const ENTERS: bool>(&mut self, sums: &mut Self::Sums, met: Self::Met, level: u8) -> u64;
+}
+
+/// Counts of a byte, sums of two windows in a word: as they are below 2^32, they never touch.
+struct Narrow<'a> {
+    counts: [u64; LEVELS],
+    sums: [u64; N / 2],
+    pairs: &'a [u64; PAIRS],
+}
+
+impl Narrow<'_> {
+    fn sums(&self) -> [u32; N] {
+        core::array::from_fn(|i| (self.sums[i / 2] >> (i % 2 * 32)) as u32)
+    }
+}
+
+impl Histograms for Narrow<'_> {
+    type Sums = [u64; N / 2];
+    type Met = (u64, [u64; N / 2]);
+
+    #[inline(always)]
+    fn held(&mut self) -> &mut Self::Sums {
+        &mut self.sums
+    }
+
+    #[inline(always)]
+    fn met(first: usize, last: usize) -> Self::Met {
+        let ones = BYTES_BELOW[last] & !BYTES_BELOW[first];
+        (ones, core::array::from_fn(|p| HALVES_BELOW[last][p] & !HALVES_BELOW[first][p]))
+    }
+
+    #[inline(always)]
+    fn pixel<const ENTERS: bool>(&mut self, sums: &mut Self::Sums, (ones, met): Self::Met, level: u8) -> u64 {
+        let word = &mut self.counts[usize::from(level)];
+        // The step between c and c + 1 belongs to the lower of the two.
+        let lower = if ENTERS { *word } else { *word - ones };
+        *word = if ENTERS { lower + ones } else { lower };
+        let seen = *word;
+        for p in 0..N / 2 {
+            let step = self.pairs[usize::from((lower >> (16 * p)) as u16)] & met[p];
+            sums[p] = if ENTERS { sums[p].wrapping_add(step) } else { sums[p].wrapping_sub(step) };
+        }
+        seen
+    }
+}
+
+/// Counts of `8 * WORDS` bits.
+struct Wide<'a, const WORDS: usize> {
+    counts: [[u64; WORDS]; LEVELS],
+    sums: [u32; N],
+    steps: &'a [u64],
+}
+
+impl<const WORDS: usize> Histograms for Wide<'_, WORDS> {
+    type Sums = [u32; N];
+    type Met = ([u64; WORDS], [u32; N]);
+
+    #[inline(always)]
+    fn held(&mut self) -> &mut Self::Sums {
+        &mut self.sums
+    }
+
+    #[inline(always)]
+    fn met(first: usize, last: usize) -> Self::Met {
+        let met = |i: usize| first <= i && i < last;
+        (from_lanes(|i| u64::from(met(i))), core::array::from_fn(|i| if met(i) { u32::MAX } else { 0 }))
+    }
+
+    #[inline(always)]
+    fn pixel<const ENTERS: bool>(&mut self, sums: &mut Self::Sums, (ones, met): Self::Met, level: u8) -> u64 {
+        let words = &mut self.counts[usize::from(level)];
+        let mut lower = *words;
+        for w in 0..WORDS {
+            if !ENTERS {
+                lower[w] -= ones[w];
+            }
+            words[w] = if ENTERS { lower[w] + ones[w] } else { lower[w] };
+        }
+        for i in 0..N {
+            // The table has a step for every count up to a whole window's, met or not.
+            let step = self.steps[lane(&lower, i) as usize] as u32 & met[i];
+            sums[i] = if ENTERS { sums[i].wrapping_add(step) } else { sums[i].wrapping_sub(step) };
+        }
+        0
+    }
+}
+
+/// A row of the image enters all windows, or leaves them; all bits that their counts have had.
 #[inline(always)]
-const fn one_each<const BITS: u32>(first: usize, end: usize) -> u64 {
-    let mut word = 0;
-    let mut i = first;
-    while i < end {
-        word |= 1 << (i as u32 * BITS);
+fn count_row<H: Histograms, const ENTERS: bool>(histograms: &mut H, columns: &Columns, row: &[u8]) -> u64 {
+    let Some((start, shared, end)) = columns.whole_row(row) else {
+        return count_cut_row::<H, ENTERS>(histograms, columns, row);
+    };
+    let (mut sums, mut seen) = (*histograms.held(), 0);
+    let mut pixel =
+        |first, last, level| seen |= histograms.pixel::<ENTERS>(&mut sums, H::met(first, last), level);
+    // Spelt out, so that each is compiled for the windows it meets.
+    pixel(0, 1, start[0]);
+    pixel(0, 2, start[1]);
+    pixel(0, 3, start[2]);
+    pixel(0, 4, start[3]);
+    pixel(0, 5, start[4]);
+    pixel(0, 6, start[5]);
+    pixel(0, 7, start[6]);
+    for &level in shared {
+        pixel(0, N, level);
+    }
+    pixel(1, N, end[0]);
+    pixel(2, N, end[1]);
+    pixel(3, N, end[2]);
+    pixel(4, N, end[3]);
+    pixel(5, N, end[4]);
+    pixel(6, N, end[5]);
+    pixel(7, N, end[6]);
+    *histograms.held() = sums;
+    seen
+}
+
+/// The same where windows reach outside the image, or have no column in common.
+#[inline(never)]
+fn count_cut_row<H: Histograms, const ENTERS: bool>(
+    histograms: &mut H,
+    columns: &Columns,
+    row: &[u8],
+) -> u64 {
+    let (mut sums, mut seen) = (*histograms.held(), 0);
+    let (k, axis) = (columns.k, columns.axis);
+    let places = k + N - 1;
+    // The places inside the image, of which all windows have `shared`.
+    let inside = axis.inside(places);
+    let shared = (N - 1).clamp(inside.start, inside.end)..k.clamp(inside.start, inside.end);
+    let mut some = |place: usize, level: u8| {
+        let met = H::met((place + 1).saturating_sub(k), (place + 1).min(N));
+        seen |= histograms.pixel::<ENTERS>(&mut sums, met, level);
+    };
+    let pixels = &row[axis.start.saturating_add_unsigned(inside.start) as usize..][..inside.len()];
+    if shared.is_empty() {
+        for (place, &level) in inside.clone().zip(pixels) {
+            some(place, level);
+        }
+    } else {
+        let (start, rest) = pixels.split_at(shared.start - inside.start);
+        let (middle, end) = rest.split_at(shared.len());
+        for (place, &level) in (inside.start..).zip(start).chain((shared.end..).zip(end)) {
+            some(place, level);
+        }
+        for &level in middle {
+            seen |= histograms.pixel::<ENTERS>(&mut sums, H::met(0, N), level);
+        }
+    }
+    if axis.border != Border::Cut {
+        for place in (0..inside.start).chain(inside.end..places) {
+            if let Some(&level) = axis.source(place).and_then(|x| row.get(x)) {
+                let met = H::met((place + 1).saturating_sub(k), (place + 1).min(N));
+                seen |= histograms.pixel::<ENTERS>(&mut sums, met, level);
+            }
+        }
+    }
+    *histograms.held() = sums;
+    seen
+}
+
+/// A 1 in every byte.
+const BYTES: u64 = 0x0101_0101_0101_0101;
+
+/// A 1 in each byte below the index.
+const BYTES_BELOW: [u64; N + 1] = {
+    let mut below = [BYTES; N + 1];
+    let mut i = 0;
+    while i < N {
+        below[i] = BYTES & ((1 << (8 * i)) - 1);
         i += 1;
     }
-    word
+    below
+};
+
+/// All bits of each half of a word below the index.
+const HALVES_BELOW: [[u64; N / 2]; N + 1] = {
+    let mut below = [[0; N / 2]; N + 1];
+    let mut i = 0;
+    while i < N {
+        below[i + 1] = below[i];
+        below[i + 1][i / 2] |= 0xFFFF_FFFF << (i % 2 * 32);
+        i += 1;
+    }
+    below
+};
+
+/// The count of window `i`.
+#[inline(always)]
+fn lane<const WORDS: usize>(words: &[u64; WORDS], i: usize) -> u64 {
+    let (bits, lanes) = (8 * WORDS, N / WORDS);
+    words[i / lanes] >> (i % lanes * bits) & (u64::MAX >> (64 - bits))
+}
+
+/// Words of the counts of all windows, which fit.
+#[inline(always)]
+fn from_lanes<const WORDS: usize>(count: impl Fn(usize) -> u64) -> [u64; WORDS] {
+    let (bits, lanes) = (8 * WORDS, N / WORDS);
+    let mut words = [0; WORDS];
+    for i in 0..N {
+        words[i / lanes] |= count(i) << (i % lanes * bits);
+    }
+    words
 }

@@ -2,10 +2,11 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    FeatureMap, IntensityRange, Negatives, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing,
-    Statistic, Thresholds, Tier, TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map,
-    entropy_scratch_len, info_nce, info_nce_scratch_len, mean, peak, philox4x32, radial_error_mm,
-    sample_feature, sdr, similarity, similarity_scratch_len, tier_map, weight_map,
+    Binning, Border, EntropyMap, FeatureMap, Grey, InfoNce, IntensityRange, LossLevel, Negatives,
+    Neighbourhood, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds,
+    Tier, TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map, entropy_scratch_len, info_nce,
+    info_nce_levels, info_nce_scratch_len, mean, peak, philox4x32, radial_error_mm, sample_feature, sdr,
+    similarity, similarity_scratch_len, tier_map, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -20,6 +21,7 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     for pixel in &mut image {
         *pixel = rng.below(200) as u8;
     }
+    entropies::<T>(&image)?;
     sampling::<T>(&image, &mut rng)?;
     views::<T>(&image, &mut rng)?;
     features::<T>(&mut rng)?;
@@ -66,6 +68,36 @@ fn numbers<T: Real>() -> Option<()> {
         && rng.normal::<T>().is_finite()
         && philox4x32([0; 4], [0; 2])[0] == 0x6627_e8d5
         && Point::new(one, one).cast::<f64>().resized(2.0, 2.0).is_finite();
+    right.then_some(())
+}
+
+fn entropies<T: Real>(image: &[u8]) -> Option<()> {
+    let binning = Binning::<16>::new(10, 180).ok()?;
+    let mut bins = [0; PIXELS];
+    let image = Plane::new(image, SIDE, SIDE).ok()?;
+    binning.apply(image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
+    let bins = Plane::new(&bins, SIDE, SIDE).ok()?;
+    let maps = [
+        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(Border::Reflect),
+        EntropyMap::square(4).step(3),
+        EntropyMap::disk(2).border(Border::Clamp),
+    ];
+    let mask = [true; PIXELS];
+    let mask = Plane::new(&mask, SIDE, SIDE).ok()?;
+    let mut out = [T::zero(); PIXELS];
+    let mut scratch = [0; PIXELS];
+    for map in maps {
+        let scratch = scratch.get_mut(..map.scratch_len(SIDE, SIDE))?;
+        let (width, height) = map.output_size(SIDE, SIDE);
+        let out = out.get_mut(..width * height)?;
+        map.compute(bins, PlaneMut::new(out, width, height).ok()?, scratch).ok()?;
+        map.compute_masked(bins, mask, PlaneMut::new(out, width, height).ok()?, scratch).ok()?;
+        map.compute_region(bins, 1, 1, PlaneMut::new(out.get_mut(..6)?, 3, 2).ok()?, scratch).ok()?;
+    }
+    let right = binning.bin(180u16) == 15
+        && (binning.low(), binning.high()) == (10, 180)
+        && 7u8.value() == 7
+        && out.iter().all(|h| h.is_finite());
     right.then_some(())
 }
 
@@ -135,6 +167,14 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
         let scratch = scratch.get_mut(..info_nce_scratch_len(coarse, negatives))?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
         info_nce(fine, coarse, &positives, negatives, T::one(), da, db, scratch).ok()?;
+        let loss = InfoNce { negatives, temperature: T::one(), ignored: 1 };
+        let value =
+            loss.forward(fine, coarse, &positives, scratch.get_mut(..loss.scratch_len(coarse))?).ok()?;
+        let (da, db) = (&mut grad_fine, &mut grad_coarse);
+        (loss.backward(fine, coarse, &positives, da, db, scratch).ok()? == value).then_some(())?;
+        let (view, image) = (fine, coarse);
+        let level = LossLevel { view, image, loss, grad_view: &mut grad_fine, grad_image: &mut grad_coarse };
+        info_nce_levels(&mut [level], &positives, scratch).ok()?;
     }
 
     let (mut a, mut b) = ([T::zero(); CHANNELS], [T::zero(); CHANNELS]);
