@@ -81,7 +81,8 @@
 //!
 //! # Features
 //!
-//! There are none: nothing is left out, and nothing is added by a dependent.
+//! * `ndarray` (off): planes and feature maps from and to `ndarray` views. It brings an allocator
+//!   into the program, though not into this crate's functions.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -91,6 +92,8 @@ mod entropy;
 mod feature;
 mod geom;
 mod histogram;
+#[cfg(feature = "ndarray")]
+mod interop;
 mod locate;
 mod loss;
 mod plane;

@@ -45,6 +45,7 @@ fn planes() -> Option<()> {
         && out.as_plane().row(1) == [8, 9]
         && (out.width(), out.height(), out.is_empty()) == (2, 2, false)
         && (plane.width(), plane.height(), plane.is_empty()) == (2, 2, false)
+        && (plane.stride(), plane.data().len()) == (3, 6)
         && part.get(0, 0) == Some(5)
         && sum == 12;
     right.then_some(())
