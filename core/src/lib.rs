@@ -104,7 +104,7 @@ mod score;
 mod tier;
 
 pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
-pub use entropy::{Border, EntropyError, EntropyMap, Neighbourhood, entropy_map, entropy_scratch_len};
+pub use entropy::{EntropyError, EntropyMap, Neighbourhood, PatchBorder, entropy_map, entropy_scratch_len};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};

@@ -3,7 +3,7 @@
 
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Border, EntropyMap, FeatureMap, Negatives, Neighbourhood, Plane, PlaneMut, Point, Positive, Warp,
+    EntropyMap, FeatureMap, Negatives, Neighbourhood, PatchBorder, Plane, PlaneMut, Point, Positive, Warp,
     entropy_map, entropy_scratch_len, info_nce as core_info_nce, info_nce_scratch_len, peak, sample_feature,
     similarity, similarity_scratch_len,
 };
@@ -79,7 +79,7 @@ pub fn entropy_shapes(data: &[u8]) {
         0 => Neighbourhood::Square { side: reach },
         _ => Neighbourhood::Disk { radius: reach },
     };
-    let border = [Border::Cut, Border::Reflect, Border::Clamp][usize::from(kind >> 1) % 3];
+    let border = [PatchBorder::Cut, PatchBorder::Reflect, PatchBorder::Clamp][usize::from(kind >> 1) % 3];
     let step = usize::from(bytes.byte() % 8);
     let map = EntropyMap::new(neighbourhood).border(border).step(step);
     let levels = bytes.byte();

@@ -1,6 +1,6 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
-use infomark_core::{Border, FeatureMap, Negatives, Neighbourhood, Plane, Point, Positive, Real};
+use infomark_core::{FeatureMap, Negatives, Neighbourhood, PatchBorder, Plane, Point, Positive, Real};
 
 /// Allowed absolute differences between a routine and its naive twin.
 pub mod tolerance {
@@ -44,16 +44,16 @@ pub fn entropy_of(
     image: Plane<'_, u8>,
     mask: Option<Plane<'_, bool>>,
     neighbourhood: Neighbourhood,
-    border: Border,
+    border: PatchBorder,
     x: usize,
     y: usize,
 ) -> f64 {
     let source = |at: isize, size: usize| -> Option<usize> {
         let size = size as isize;
         let inside = match border {
-            Border::Cut => at,
-            Border::Clamp => at.clamp(0, size - 1),
-            Border::Reflect => {
+            PatchBorder::Cut => at,
+            PatchBorder::Clamp => at.clamp(0, size - 1),
+            PatchBorder::Reflect => {
                 // Mirror by mirror, as one would do it by hand.
                 let mut at = at;
                 while !(0..size).contains(&at) {

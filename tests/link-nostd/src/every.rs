@@ -2,9 +2,9 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Binning, Border, EntropyMap, FeatureMap, Grey, InfoNce, IntensityRange, LossLevel, Negatives,
-    Neighbourhood, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds,
-    Tier, TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map, entropy_scratch_len, info_nce,
+    Binning, EntropyMap, FeatureMap, Grey, InfoNce, IntensityRange, LossLevel, Negatives, Neighbourhood,
+    PatchBorder, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds, Tier,
+    TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map, entropy_scratch_len, info_nce,
     info_nce_levels, info_nce_scratch_len, mean, peak, philox4x32, radial_error_mm, sample_feature, sdr,
     similarity, similarity_scratch_len, tier_map, weight_map,
 };
@@ -79,9 +79,9 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
     binning.apply(image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
     let bins = Plane::new(&bins, SIDE, SIDE).ok()?;
     let maps = [
-        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(Border::Reflect),
+        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(PatchBorder::Reflect),
         EntropyMap::square(4).step(3),
-        EntropyMap::disk(2).border(Border::Clamp),
+        EntropyMap::disk(2).border(PatchBorder::Clamp),
     ];
     let mask = [true; PIXELS];
     let mask = Plane::new(&mask, SIDE, SIDE).ok()?;
