@@ -81,8 +81,8 @@ pub enum PatchBorder {
     /// Nothing: it is cut off. What the method's authors do.
     #[default]
     Cut,
-    /// The image mirrored at its outermost pixels' outer edges: `b a | a b c | c b`.
-    Reflect,
+    /// The image mirrored at the outer edges of its border pixels, which count twice: `b a | a b c | c b`.
+    Mirror,
     /// The nearest pixel of the image: `a a | a b c | c c`.
     Clamp,
 }
@@ -99,7 +99,7 @@ impl PatchBorder {
         match self {
             Self::Cut => None,
             Self::Clamp => Some(if at < 0 { 0 } else { size - 1 }),
-            Self::Reflect => {
+            Self::Mirror => {
                 let period = 2 * size as i128;
                 let at = (at as i128).rem_euclid(period) as usize;
                 Some(if at < size { at } else { 2 * size - 1 - at })
@@ -128,7 +128,7 @@ impl PatchBorder {
 /// ```
 /// use infomark_core::{PatchBorder, EntropyMap, Plane, PlaneMut};
 /// let image = [0, 0, 255, 255, 0, 0];
-/// let map = EntropyMap::disk(1).border(PatchBorder::Reflect).step(2);
+/// let map = EntropyMap::disk(1).border(PatchBorder::Mirror).step(2);
 /// assert_eq!(map.output_size(3, 2), (2, 1));
 /// let mut entropy = [0.0f64; 2];
 /// let mut scratch = vec![0; map.scratch_len(3, 2)];
@@ -212,7 +212,7 @@ impl EntropyMap {
         let side = self.side(width, height);
         let (columns, rows) = match self.border {
             PatchBorder::Cut => (min(side, width), min(side, height)),
-            PatchBorder::Reflect | PatchBorder::Clamp => (side, side),
+            PatchBorder::Mirror | PatchBorder::Clamp => (side, side),
         };
         let pixels = columns.saturating_mul(rows);
         if pixels == 0 { 1 } else { pixels }

@@ -79,7 +79,7 @@ pub fn entropy_shapes(data: &[u8]) {
         0 => Neighbourhood::Square { side: reach },
         _ => Neighbourhood::Disk { radius: reach },
     };
-    let border = [PatchBorder::Cut, PatchBorder::Reflect, PatchBorder::Clamp][usize::from(kind >> 1) % 3];
+    let border = [PatchBorder::Cut, PatchBorder::Mirror, PatchBorder::Clamp][usize::from(kind >> 1) % 3];
     let step = usize::from(bytes.byte() % 8);
     let map = EntropyMap::new(neighbourhood).border(border).step(step);
     let levels = bytes.byte();

@@ -53,7 +53,7 @@ pub fn entropy_of(
         let inside = match border {
             PatchBorder::Cut => at,
             PatchBorder::Clamp => at.clamp(0, size - 1),
-            PatchBorder::Reflect => {
+            PatchBorder::Mirror => {
                 // Mirror by mirror, as one would do it by hand.
                 let mut at = at;
                 while !(0..size).contains(&at) {

@@ -79,7 +79,7 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
     binning.apply(image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
     let bins = Plane::new(&bins, SIDE, SIDE).ok()?;
     let maps = [
-        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(PatchBorder::Reflect),
+        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(PatchBorder::Mirror),
         EntropyMap::square(4).step(3),
         EntropyMap::disk(2).border(PatchBorder::Clamp),
     ];
