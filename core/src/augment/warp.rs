@@ -1,6 +1,6 @@
 //! Rotated, scaled and shifted views.
 
-use super::AugmentError;
+use super::{Affine, AugmentError, View, check_size};
 use crate::{Plane, PlaneMut, Point, Real};
 
 /// A view of an image: where each of its pixels lies in the source.
@@ -65,6 +65,17 @@ impl<T: Real> Warp<T> {
         self.height
     }
 
+    /// The same map as a [`View`], which can be composed with others and takes all kinds of pixels.
+    /// The two differ by rounding.
+    ///
+    /// # Errors
+    /// When the view reaches more than 2^29 pixels from the source's origin.
+    pub fn view(&self) -> Result<View<T>, AugmentError> {
+        let zero = T::zero();
+        let turn = [[self.turn.x, -self.turn.y, zero], [self.turn.y, self.turn.x, zero]];
+        View::around(self.centre, &Affine::new(turn)?, self.width, self.height)
+    }
+
     /// Where a point of the view lies in the source; also for points outside the view.
     #[inline]
     pub fn pull(&self, view: Point<T>) -> Point<T> {
@@ -101,14 +112,7 @@ impl<T: Real> Warp<T> {
         mut dst: PlaneMut<'_, T>,
         border: T,
     ) -> Result<(), AugmentError> {
-        if (dst.width(), dst.height()) != (self.width, self.height) {
-            return Err(AugmentError::Size {
-                width: self.width,
-                height: self.height,
-                out_width: dst.width(),
-                out_height: dst.height(),
-            });
-        }
+        check_size((self.width, self.height), &dst.as_plane())?;
         if src.is_empty() {
             return Err(AugmentError::Empty);
         }
