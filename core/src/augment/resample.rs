@@ -207,13 +207,17 @@ impl<'a, P: Pixel> Source<'a, P> {
     #[inline(always)]
     fn inside<K: Kernel<P, N>, const N: usize>(&self, u: i64, v: i64) -> P {
         let first = ((v >> BITS) - K::BEFORE) as usize * self.stride + ((u >> BITS) - K::BEFORE) as usize;
+        // All neighbours exist; `get` so that no panic stands in the way.
+        let Some(block) = self.data.get(first..first + (N - 1) * self.stride + N) else {
+            return P::WHITE;
+        };
         let mut taps = [[P::WHITE; N]; N];
-        let mut at = first;
+        let mut rows = block.chunks(self.stride);
         for row in &mut taps {
-            if let Some(found) = self.data.get(at..at + N) {
-                row.copy_from_slice(found);
-            }
-            at += self.stride;
+            let Some(found) = rows.next().and_then(|found| found.first_chunk::<N>()) else {
+                return P::WHITE;
+            };
+            *row = *found;
         }
         K::mix(taps, u as u32, v as u32)
     }
