@@ -25,7 +25,7 @@ pub const fn blur_scratch_len(width: usize, height: usize, sigma_px: f64) -> usi
 ///
 /// Weights are `exp(-k^2 / (2 sigma^2))` up to three deviations (rounded up) on each side and add up to
 /// 1; rows first, then columns. The image is mirrored at the outer edges of its border pixels,
-/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, to the bit. Integers are
+/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, exactly. Integers are
 /// rounded to nearest, once, at the end.
 ///
 /// `scratch` holds at least [`blur_scratch_len`] elements.

@@ -8,6 +8,8 @@ use crate::{Plane, PlaneMut, Point, Real, Rng};
 
 /// The most that two places, one unit apart, may differ in displacement.
 const STEEPEST: f64 = 0.8;
+/// What rounding may add to limits: a fifth of the spacing in `f32` may be a little more.
+const ROUNDING: f64 = 1.0 + 1e-6;
 /// Distance, in pixels, that [`Elastic::push`] stops at.
 const TOLERANCE: f64 = 1e-10;
 /// Enough for the steepest field: `0.8^150` is below `1e-14`.
@@ -96,7 +98,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         }
         let columns = view.width() / spacing + 4;
         let steepness = steepness(controls, columns) / spacing as f64;
-        if steepness <= STEEPEST && controls.iter().all(|control| control.is_finite()) {
+        if steepness <= STEEPEST * ROUNDING && controls.iter().all(|control| control.is_finite()) {
             Ok(Self { view, controls, columns, spacing })
         } else {
             Err(AugmentError::Steep { steepness, most: STEEPEST })
@@ -116,7 +118,7 @@ impl<'a, T: Real> Elastic<'a, T> {
         rng: &mut Rng,
         controls: &'a mut [Point<T>],
     ) -> Result<Self, AugmentError> {
-        if !(amplitude >= T::zero() && amplitude.as_f64() <= spacing as f64 / 5.0) {
+        if !(amplitude >= T::zero() && amplitude.as_f64() <= spacing as f64 / 5.0 * ROUNDING) {
             return Err(AugmentError::Amplitude { amplitude: amplitude.as_f64(), spacing });
         }
         for control in controls.iter_mut() {
