@@ -114,7 +114,7 @@ pub enum AugmentError {
     },
     /// Random displacements could fold the image.
     #[error(
-        "displacements of up to {amplitude} pixels: at least 0 and at most a fifth of the spacing of {spacing}"
+        "displacements of up to {amplitude} pixels: 0 to a fifth of the spacing of {spacing} are possible"
     )]
     Amplitude {
         /// The refused amplitude.

@@ -65,7 +65,8 @@ proptest! {
         (w, h, spacing, share, seed) in fields(), angle in -4.0f64..4.0, u in -0.3f64..1.3, v in -0.3f64..1.3,
         worst: bool,
     ) {
-        let turn = Affine::rotation(angle).expect("finite").then(&Affine::scaling(1.1, -0.8).expect("invertible"));
+        let scale = Affine::scaling(1.1, -0.8).expect("invertible");
+        let turn = Affine::rotation(angle).expect("finite").then(&scale);
         let view = View::around(Point::new(20.0, 30.0), &turn.expect("finite"), w, h).expect("near");
         let mut controls = zeros(w, h, spacing);
         let steepest = steepest(w, h, spacing);
@@ -87,7 +88,9 @@ proptest! {
     }
 
     #[test]
-    fn the_jacobian_is_positive((w, h, spacing, share, seed) in fields(), u in 0.0f64..1.0, v in 0.0f64..1.0) {
+    fn the_jacobian_is_positive(
+        (w, h, spacing, share, seed) in fields(), u in 0.0f64..1.0, v in 0.0f64..1.0,
+    ) {
         let at = Point::new(u * w as f64, v * h as f64);
         let mut controls = zeros(w, h, spacing);
         let amplitude = share * spacing as f64 / 5.0;
@@ -103,7 +106,9 @@ proptest! {
     }
 
     #[test]
-    fn views_equal_the_definition((w, h, spacing, share, seed) in fields(), angle in -4.0f64..4.0, kind in 0usize..3) {
+    fn views_equal_the_definition(
+        (w, h, spacing, share, seed) in fields(), angle in -4.0f64..4.0, kind in 0usize..3,
+    ) {
         const SIDE: usize = 16;
         let mut rng = Rng::new(seed, 1);
         let pixels: Vec<f64> = (0..SIDE * SIDE).map(|_| rng.uniform()).collect();
@@ -123,9 +128,8 @@ proptest! {
                 .resample(src, PlaneMut::new(&mut out, w, h).expect("fits"), interpolation, border)
                 .expect("good sizes");
             let byte_src = Plane::new(&bytes, SIDE, SIDE).expect("fits");
-            elastic
-                .resample(byte_src, PlaneMut::new(&mut levels, w, h).expect("fits"), interpolation, byte_border)
-                .expect("good sizes");
+            let byte_dst = PlaneMut::new(&mut levels, w, h).expect("fits");
+            elastic.resample(byte_src, byte_dst, interpolation, byte_border).expect("good sizes");
             for i in 0..w * h {
                 let at = elastic.pull(Point::new((i % w) as f64, (i / w) as f64));
                 if [at.x, at.y].iter().any(|v| ((v + 0.5) - (v + 0.5).round()).abs() < 1e-6) {
@@ -162,7 +166,9 @@ proptest! {
     }
 
     #[test]
-    fn single_precision_follows_double((w, h, spacing, share, seed) in fields(), u in 0.0f32..1.0, v in 0.0f32..1.0) {
+    fn single_precision_follows_double(
+        (w, h, spacing, share, seed) in fields(), u in 0.0f32..1.0, v in 0.0f32..1.0,
+    ) {
         let mut controls = vec![Point::new(0f32, 0.0); elastic_controls_len(w, h, spacing)];
         let view = View::new(Affine::<f32>::identity(), w, h).expect("near");
         let amplitude = share as f32 * spacing as f32 * 0.2;

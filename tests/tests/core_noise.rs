@@ -60,7 +60,9 @@ proptest! {
     }
 
     #[test]
-    fn noise_leaves_pixels_in_range(pixels in prop::collection::vec(any::<f32>(), 12), sigma in 0.0f64..1e300) {
+    fn noise_leaves_pixels_in_range(
+        pixels in prop::collection::vec(any::<f32>(), 12), sigma in 0.0f64..1e300,
+    ) {
         let mut out = pixels;
         let noise = Noise::new(sigma, 1, 0).expect("finite");
         noise.add(PlaneMut::new(&mut out, 4, 3).expect("made to fit"), 0, 0);
@@ -92,7 +94,9 @@ proptest! {
     }
 
     #[test]
-    fn blur_leaves_a_constant_as_it_is(value in any::<f32>(), width in 1usize..9, height in 1usize..9, sigma in sigmas()) {
+    fn blur_leaves_a_constant_as_it_is(
+        value in any::<f32>(), width in 1usize..9, height in 1usize..9, sigma in sigmas(),
+    ) {
         prop_assume!(value.is_finite());
         let out = blurred(&vec![value; width * height], width, sigma);
         prop_assert!(out.iter().all(|v| *v == value));
@@ -102,7 +106,8 @@ proptest! {
     fn cutout_hides_whole_rectangles_inside(
         seed: u64, width in 1usize..20, height in 1usize..20, low in 0usize..9, more in 0usize..30,
     ) {
-        let cutout = Cutout::new(1, (low, low + more), (low, low + more), Fill::Value(2.0)).expect("in order");
+        let side = (low, low + more);
+        let cutout = Cutout::new(1, side, side, Fill::Value(2.0)).expect("in order");
         let mut image = vec![1.0; width * height];
         cutout.apply(PlaneMut::new(&mut image, width, height).expect("fits"), &mut Rng::new(seed, 0));
         let hidden: Vec<_> = (0..image.len()).filter(|&i| image[i] == 2.0).collect();

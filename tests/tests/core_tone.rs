@@ -34,19 +34,23 @@ proptest! {
     ) {
         let tone = Tone { brightness: b, contrast: c, gamma: g };
         let (out, expected) = (toned(tone, &pixels, width), core_oracle::tone(tone, &pixels));
-        prop_assert!(out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?} {:?}", out, expected);
+        let close = out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9);
+        prop_assert!(close, "{:?} {:?}", out, expected);
     }
 
     #[test]
     fn tones_stay_between_0_and_1_whatever_the_pixels(
-        pixels in prop::collection::vec(any::<f64>(), 12), b in 0.0f64..9.0, c in 0.0f64..9.0, g in 0.1f64..9.0,
+        pixels in prop::collection::vec(any::<f64>(), 12),
+        b in 0.0f64..9.0, c in 0.0f64..9.0, g in 0.1f64..9.0,
     ) {
         let out = toned(Tone { brightness: b, contrast: c, gamma: g }, &pixels, 4);
         prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{:?}", out);
     }
 
     #[test]
-    fn in_place_gives_the_same_and_leaves_the_gaps_alone((pixels, width, height) in images(), b in 0.5f64..2.0) {
+    fn in_place_gives_the_same_and_leaves_the_gaps_alone(
+        (pixels, width, height) in images(), b in 0.5f64..2.0,
+    ) {
         let tone = Tone { brightness: b, contrast: 0.8, gamma: 1.1 };
         let expected = toned(tone, &pixels, width);
         let mut gapped: Vec<f64> = pixels.chunks(width).flat_map(|row| [row, &[9.0, 9.0]].concat()).collect();
@@ -63,7 +67,8 @@ proptest! {
         let range = |k: f64| (low * k, (low + size) * k);
         let ranges = IntensityRange::new(range(1.0), range(2.0), range(3.0)).expect("in order");
         let tone = TierPolicy::uniform(ranges).range(Tier::Medium).draw(&mut Rng::new(seed, 0));
-        for (value, (low, high)) in [(tone.brightness, range(1.0)), (tone.contrast, range(2.0)), (tone.gamma, range(3.0))] {
+        let drawn = [(tone.brightness, 1.0), (tone.contrast, 2.0), (tone.gamma, 3.0)];
+        for (value, (low, high)) in drawn.map(|(value, k)| (value, range(k))) {
             prop_assert!((low..=high + 1e-12).contains(&value));
         }
     }
@@ -139,7 +144,8 @@ proptest! {
 
     #[test]
     fn disturbances_are_drawn_from_their_ranges(seed: u64, low in 0.0f64..1.0, size in 0.0f64..2.0) {
-        let range = DisturbanceRange::new((low, low + size), (2.0 * low, 2.0 * low + size)).expect("in order");
+        let (noise, blur) = ((low, low + size), (2.0 * low, 2.0 * low + size));
+        let range = DisturbanceRange::new(noise, blur).expect("in order");
         let drawn = range.draw(&mut Rng::new(seed, 0));
         prop_assert!((low..=low + size + 1e-12).contains(&drawn.noise));
         prop_assert!((2.0 * low..=2.0 * low + size + 1e-12).contains(&drawn.blur_px));

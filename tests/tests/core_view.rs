@@ -213,7 +213,9 @@ proptest! {
     }
 
     #[test]
-    fn the_mask_says_which_places_lie_on_the_source(map in maps(), width in 1usize..12, height in 1usize..12) {
+    fn the_mask_says_which_places_lie_on_the_source(
+        map in maps(), width in 1usize..12, height in 1usize..12,
+    ) {
         let view = View::new(map, 9, 7).expect("near");
         let mut mask = [false; 63];
         view.mask(width, height, PlaneMut::new(&mut mask, 9, 7).expect("fits")).expect("good size");
@@ -245,7 +247,9 @@ proptest! {
     }
 
     #[test]
-    fn brightness_and_geometry_can_change_places((pixels, width, height) in images(), map in maps(), b in 0.2f64..3.0) {
+    fn brightness_and_geometry_can_change_places(
+        (pixels, width, height) in images(), map in maps(), b in 0.2f64..3.0,
+    ) {
         // Without contrast, whose mean the choice of pixels changes.
         let tone = Tone { brightness: b, contrast: 1.0, gamma: 1.3 };
         let view = View::new(map, 9, 7).expect("near");

@@ -64,8 +64,15 @@ pub fn blur<P: Pixel>(
     let (padded, rest) = rest.split_at_mut(width + 2 * radius);
     fill_weights(weights, sigma_px);
     for (y, row) in rest.chunks_exact_mut(width).take(height).enumerate() {
-        for (i, value) in padded.iter_mut().enumerate() {
-            *value = src.row(y)[mirrored(i, radius, width)].to_work();
+        let pixels = src.row(y);
+        for (i, value) in padded[..radius].iter_mut().enumerate() {
+            *value = pixels[mirrored(i, radius, width)].to_work();
+        }
+        for (value, pixel) in padded[radius..].iter_mut().zip(pixels) {
+            *value = pixel.to_work();
+        }
+        for (i, value) in padded[radius + width..].iter_mut().enumerate() {
+            *value = pixels[mirrored(width + radius + i, radius, width)].to_work();
         }
         row.copy_from_slice(&padded[radius..][..width]);
         for (k, &weight) in (1..).zip(&*weights) {

@@ -115,10 +115,10 @@ impl<T: Real> View<T> {
     /// Fills the view from a source of any size.
     ///
     /// Coordinates are rounded to multiples of 2^-32 pixels at each row's start and in the step to
-    /// the right, weights cut to 24 bits (32 for `f64`, 11 for bilinear `u8`): a place is less than 1e-6
-    /// pixels off in views of up to 4000 pixels a side, a bilinear `u8` less than one grey level.
-    /// Integers are rounded to nearest. A view that moves pixels onto pixels copies them exactly. Nothing is smoothed
-    /// before a view that is scaled down.
+    /// the right: less than 1e-6 pixels off in views up to 4000 pixels wide. Weights are cut to 24 bits,
+    /// 32 for `f64`; to 11 for bilinear `u8`, whose values are less than one grey level off. Integers
+    /// are rounded to nearest. A view that moves pixels onto pixels copies them exactly. Nothing is
+    /// smoothed before a view that is scaled down.
     ///
     /// # Errors
     /// When `dst` has another size than the view, or the source is empty.
