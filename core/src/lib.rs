@@ -14,7 +14,9 @@
 //! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
 //! | information of each pixel | [`entropy_map`], [`Thresholds`], [`tier_map`] |
 //! | which pixels are sampled | [`weight_map`], [`Sampler`], [`Rng`] |
-//! | how views are changed | [`Tone`], [`Warp`], [`TierPolicy`] |
+//! | how strongly views are changed | [`TierPolicy`], [`IntensityCurve`], [`DisturbanceRange`] |
+//! | grey levels of views | [`Tone`], [`Noise`], [`blur()`], [`Cutout`] |
+//! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
 //! | what an encoder is trained by | [`FeatureMap`], [`info_nce`] |
 //! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
@@ -103,7 +105,11 @@ mod sample;
 mod score;
 mod tier;
 
-pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
+pub use augment::{
+    Affine, AugmentError, Border, Cutout, Disturbance, DisturbanceRange, Elastic, Fill, IntensityCurve,
+    IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,
+    elastic_controls_len,
+};
 pub use entropy::{EntropyError, EntropyMap, Neighbourhood, PatchBorder, entropy_map, entropy_scratch_len};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};

@@ -172,6 +172,11 @@ impl<'a, T> Plane<'a, T> {
         &self.data[y * self.stride..][..self.width]
     }
 
+    /// The elements and how many lead from a row to the next.
+    pub(crate) fn raw(&self) -> (&'a [T], usize) {
+        (self.data, self.stride)
+    }
+
     /// The rows from top to bottom.
     pub fn rows(self) -> impl ExactSizeIterator<Item = &'a [T]> {
         (0..self.height).map(move |y| self.row(y))

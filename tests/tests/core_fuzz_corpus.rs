@@ -44,3 +44,23 @@ fn the_loss_keeps_its_promises() {
 fn matching_keeps_its_promises() {
     replay("locate", core_fuzz::locate);
 }
+
+#[test]
+fn tones_keep_their_promises() {
+    replay("tone", core_fuzz::tone);
+}
+
+#[test]
+fn affine_views_keep_their_promises() {
+    replay("affine", core_fuzz::affine);
+}
+
+#[test]
+fn elastic_views_keep_their_promises() {
+    replay("elastic", core_fuzz::elastic);
+}
+
+#[test]
+fn blur_and_noise_keep_their_promises() {
+    replay("blur_noise", core_fuzz::blur_noise);
+}

@@ -2,11 +2,13 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Binning, EntropyMap, FeatureMap, Grey, InfoNce, IntensityRange, LossLevel, Negatives, Neighbourhood,
-    PatchBorder, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds, Tier,
-    TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map, entropy_scratch_len, info_nce,
-    info_nce_levels, info_nce_scratch_len, mean, peak, philox4x32, radial_error_mm, sample_feature, sdr,
-    similarity, similarity_scratch_len, tier_map, weight_map,
+    Affine, Binning, Border, Cutout, DisturbanceRange, Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce,
+    IntensityCurve, IntensityRange, Interpolation, LossLevel, Negatives, Neighbourhood, Noise, PatchBorder,
+    Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds, Tier,
+    TierPolicy, Tone, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
+    elastic_controls_len, entropy_map, entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len,
+    mean, peak, philox4x32, radial_error_mm, sample_feature, sdr, similarity, similarity_scratch_len,
+    tier_map, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -24,6 +26,8 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     entropies::<T>(&image)?;
     sampling::<T>(&image, &mut rng)?;
     views::<T>(&image, &mut rng)?;
+    maps::<T>(&image)?;
+    disturbances::<T>(&mut image, &mut rng)?;
     features::<T>(&mut rng)?;
     scores(&mut rng)
 }
@@ -146,6 +150,69 @@ fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     let out = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
     range.draw(rng).apply(image, out).ok()?;
     (IntensityRange::<T>::identity().draw(rng) == Tone::identity()).then_some(())
+}
+
+fn maps<T: Real>(image: &[u8]) -> Option<()> {
+    let n = T::from_f64;
+    let image = Plane::new(image, SIDE, SIDE).ok()?;
+    let map = Affine::rotation(n(0.3)).ok()?.then(&Affine::scaling(n(0.9), n(1.1)).ok()?).ok()?;
+    let map =
+        map.then(&Affine::shear(n(0.1), T::zero()).ok()?).ok()?.around(Point::new(n(5.0), n(6.0))).ok()?;
+    let map = map.then(&Affine::flip_horizontal(SIDE)).ok()?.then(&Affine::flip_vertical(SIDE)).ok()?;
+    let map = Affine::new(map.matrix()).ok()?.then(&Affine::translation(T::one(), T::one()).ok()?).ok()?;
+    let back = map.inverse().pull(map.pull(Point::new(T::one(), T::one())));
+    let view = View::around(map.push(back), &Affine::identity(), 8, 6).ok()?;
+    let warp = Warp::new(Point::new(n(5.0), n(6.0)), n(0.3), T::one(), 8, 6).ok()?;
+    let crop = View::crop(1, 2, 8, 6).ok()?;
+    let (mut out, mut mask) = ([0u8; 48], [false; 48]);
+    for view in [View::new(map, 8, 6).ok()?, view, warp.view().ok()?, crop] {
+        let mut dst = PlaneMut::new(&mut out, view.width(), view.height()).ok()?;
+        for kind in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+            view.resample(image, dst.reborrow(), kind, Border::Mirror).ok()?;
+        }
+        view.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+        view.push(view.pull(Point::new(n(3.0), n(3.0))))?;
+    }
+
+    let mut controls = [Point::new(T::zero(), T::zero()); elastic_controls_len(8, 6, 4)];
+    Elastic::draw(crop, 4, n(0.5), &mut Rng::new(1, 0), &mut controls).ok()?;
+    let elastic = Elastic::new(crop, 4, &controls).ok()?;
+    let dst = PlaneMut::new(&mut out, 8, 6).ok()?;
+    elastic.resample(image, dst, Interpolation::Bilinear, Border::Value(0)).ok()?;
+    elastic.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+    let at = Point::new(n(3.0), n(2.0));
+    elastic.push(elastic.pull(at))?;
+    let right = elastic.displacement(at).is_finite()
+        && elastic.view().affine() == crop.affine()
+        && mask.contains(&true)
+        && u8::from_work(9u8.to_work()) == 9;
+    right.then_some(())
+}
+
+fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
+    let n = T::from_f64;
+    let policy = TierPolicy::<T>::published();
+    let policy = TierPolicy::new(policy.low, policy.medium, policy.high).ok()?;
+    let range = IntensityCurve::new(policy, [n(2.0), n(3.0), n(4.0)]).ok()?.range(n(2.5));
+    range.check().ok()?;
+    let tone = range.draw(rng);
+    let mut copy = [0; PIXELS];
+    tone.apply_u8(Plane::new(image, SIDE, SIDE).ok()?, PlaneMut::new(&mut copy, SIDE, SIDE).ok()?).ok()?;
+    tone.apply_u8_in_place(PlaneMut::new(image, SIDE, SIDE).ok()?).ok()?;
+    let (wide, mut out) = ([300u16, 9000], [0; 2]);
+    tone.apply_u16(Plane::new(&wide, 2, 1).ok()?, PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
+    tone.apply_u16_in_place(PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
+
+    const SIGMA: f64 = 0.7;
+    let strengths = DisturbanceRange::new((n(0.1), n(0.2)), (n(SIGMA), n(SIGMA))).ok()?.draw(rng);
+    let noise = Noise::new(strengths.noise.as_f64(), 1, 2).ok()?;
+    noise.add(PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
+    let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
+    let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
+    blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
+    let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
+    cutout.apply(PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
+    noise.normal(1, 2).is_finite().then_some(())
 }
 
 fn features<T: Real>(rng: &mut Rng) -> Option<()> {
