@@ -93,6 +93,7 @@ mod geom;
 mod histogram;
 mod locate;
 mod loss;
+mod mutual;
 mod plane;
 mod real;
 mod rng;
@@ -107,6 +108,10 @@ pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
 pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
 pub use loss::{LossError, Negatives, Positive, info_nce, info_nce_scratch_len};
+pub use mutual::{
+    JointEntropy, MutualError, joint_entropy, joint_entropy_scratch_len, mutual_information,
+    mutual_information_scratch_len,
+};
 pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};
