@@ -91,8 +91,10 @@ mod entropy;
 mod feature;
 mod geom;
 mod histogram;
+mod intensity;
 mod locate;
 mod loss;
+mod margin;
 mod mutual;
 mod plane;
 mod real;
@@ -100,14 +102,20 @@ mod rng;
 mod sample;
 mod score;
 mod tier;
+mod tree;
 
 pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
 pub use entropy::{EntropyError, entropy_map, entropy_scratch_len};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
+pub use intensity::{
+    IntensityError, Reached, SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range,
+    search_strength, search_tone, tone_path, tone_search_scratch_len,
+};
 pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
 pub use loss::{LossError, Negatives, Positive, info_nce, info_nce_scratch_len};
+pub use margin::Margin;
 pub use mutual::{
     JointEntropy, MutualError, joint_entropy, joint_entropy_scratch_len, mutual_information,
     mutual_information_scratch_len,
@@ -115,6 +123,9 @@ pub use mutual::{
 pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};
-pub use sample::{SampleError, Sampler, Weighting, weight_map};
+pub use sample::{
+    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, draw_apart,
+    draw_apart_scratch_len, keep_tier, tier_weight_map, weight_map,
+};
 pub use score::{Interval, ScoreError, Statistic, bootstrap_interval, mean, radial_error_mm, sdr};
 pub use tier::{Thresholds, Tier, TierError, tier_map};
