@@ -87,6 +87,7 @@
 #![forbid(unsafe_code)]
 
 mod augment;
+mod curve;
 mod entropy;
 mod feature;
 mod geom;
@@ -105,6 +106,10 @@ mod tier;
 mod tree;
 
 pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
+pub use curve::{
+    CurveCut, CurveError, DipRule, SimilarityBin, SimilarityCurve, cosine_similarity, positive_similarities,
+    positive_similarity,
+};
 pub use entropy::{EntropyError, entropy_map, entropy_scratch_len};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
