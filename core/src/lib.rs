@@ -13,9 +13,12 @@
 //! | --- | --- |
 //! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
 //! | information of each pixel | [`entropy_map`], [`Thresholds`], [`tier_map`] |
-//! | which pixels are sampled | [`weight_map`], [`Sampler`], [`Rng`] |
+//! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
+//! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`draw_apart`], [`Rng`] |
 //! | how views are changed | [`Tone`], [`Warp`], [`TierPolicy`] |
+//! | how strongly they are changed | [`key_points`], [`search_tone`], [`intensity_range`] |
 //! | what an encoder is trained by | [`FeatureMap`], [`info_nce`] |
+//! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
 //! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
 //!
@@ -93,6 +96,7 @@ mod feature;
 mod geom;
 mod histogram;
 mod intensity;
+mod keypoint;
 mod locate;
 mod loss;
 mod margin;
@@ -118,6 +122,7 @@ pub use intensity::{
     IntensityError, Reached, SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range,
     search_strength, search_tone, tone_path, tone_search_scratch_len,
 };
+pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
 pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
 pub use loss::{LossError, Negatives, Positive, info_nce, info_nce_scratch_len};
 pub use margin::Margin;
