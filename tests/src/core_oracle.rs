@@ -1,6 +1,7 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
-use infomark_core::{FeatureMap, Negatives, Plane, Point, Positive, Real};
+use infomark_core::{FeatureMap, Grey, Negatives, Plane, Point, Positive, Real};
+use std::collections::BTreeMap;
 
 /// Allowed absolute differences between a routine and its naive twin.
 pub mod tolerance {
@@ -37,6 +38,25 @@ pub fn entropy(image: Plane<'_, u8>, k: usize, x: usize, y: usize) -> f64 {
     }
     let share = |count: &u32| f64::from(*count) / f64::from(pixels);
     -counts.iter().filter(|&&count| count > 0).map(share).map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// Entropies, in nats, of two patches and of their pairs of bins, by their definition.
+pub fn joint_entropy<G: Grey>(
+    first: Plane<'_, G>,
+    second: Plane<'_, G>,
+    bin_first: impl Fn(G) -> usize,
+    bin_second: impl Fn(G) -> usize,
+) -> [f64; 3] {
+    let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+    let mut pixels = 0.0;
+    for (&a, &b) in first.rows().flatten().zip(second.rows().flatten()) {
+        let (a, b) = (bin_first(a), bin_second(b));
+        for (counts, key) in counts.iter_mut().zip([(a, 0), (b, 0), (a, b)]) {
+            *counts.entry(key).or_insert(0.0) += 1.0;
+        }
+        pixels += 1.0;
+    }
+    counts.map(|counts| -counts.values().map(|count| count / pixels).map(|p: f64| p * p.ln()).sum::<f64>())
 }
 
 /// The loss of one positive, by its definition; without the shift that keeps exponentials finite.

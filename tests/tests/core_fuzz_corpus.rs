@@ -39,3 +39,28 @@ fn the_loss_keeps_its_promises() {
 fn matching_keeps_its_promises() {
     replay("locate", core_fuzz::locate);
 }
+
+#[test]
+fn shared_information_keeps_its_promises() {
+    replay("mutual", core_fuzz::mutual);
+}
+
+#[test]
+fn curves_and_their_cuts_keep_their_promises() {
+    replay("psi_cut", core_fuzz::psi_cut);
+}
+
+#[test]
+fn samplers_keep_their_promises() {
+    replay("samplers", core_fuzz::samplers);
+}
+
+#[test]
+fn searches_of_intensity_keep_their_promises() {
+    replay("intensity", core_fuzz::intensity);
+}
+
+#[test]
+fn key_points_keep_their_promises() {
+    replay("keypoints", core_fuzz::keypoints);
+}
