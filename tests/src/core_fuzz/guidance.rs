@@ -271,7 +271,8 @@ pub fn keypoints(data: &[u8]) {
     let mut scratch = vec![f32::NAN; key_points_scratch_len(width, height)];
     let Ok(count) = key_points(image, rule, &mut out, &mut scratch) else {
         let sizes = rule.per_octave > 0 && rule.levels > 0 && rule.edge_ratio >= 1.0;
-        assert!(wild || !sizes || rule.sigma > 1.0, "{rule:?}");
+        let widest = rule.sigma * ((rule.levels + 2) as f32 / rule.per_octave as f32).exp2();
+        assert!(wild || !sizes || widest > 32.0, "{rule:?}");
         return;
     };
     let (Some(columns), Some(rows)) = (rule.margin.pixels(width), rule.margin.pixels(height)) else {
