@@ -139,12 +139,12 @@ proptest! {
         // Each end falls into a bin, which belongs to either side.
         prop_assert!((thresholds.medium - start).abs() <= width, "{thresholds:?} for {start}");
         prop_assert!((thresholds.high - end).abs() <= width, "{thresholds:?} for {end}");
-        prop_assert!((levels[1] - (0.9 - depth)).abs() < 0.2 * depth);
-        prop_assert!((found_depth - depth).abs() < 0.25 * depth);
+        prop_assert!((levels[1] - (0.9 - depth)).abs() < 0.35 * depth);
+        prop_assert!((found_depth - depth).abs() < 0.5 * depth);
     }
 
     #[test]
-    fn a_smooth_valley_is_cut_on_both_slopes(seed: u64, middle in 2.2f64..3.4, bins in 12usize..40) {
+    fn a_smooth_valley_is_cut_on_both_slopes(seed: u64, middle in 2.5f64..3.1, bins in 14usize..40) {
         let found = cut(&pairs(seed, 6000, 0.1, |h| 0.4 + 0.08 * (h - middle).powi(2)), bins, DipRule::default());
         let Some(t) = found.thresholds() else {
             panic!("{found:?}");
