@@ -171,7 +171,7 @@ fn check<T: Real>(target: T, rule: SearchRule<T>) -> Result<(), IntensityError> 
     if rule.steps == 0 {
         return refused("number of steps", 0.0, "at least 1");
     }
-    if !(rule.tolerance >= T::zero()) {
+    if rule.tolerance.is_nan() || rule.tolerance < T::zero() {
         return refused("tolerance", rule.tolerance.as_f64(), "at least 0");
     }
     if target.is_nan() {

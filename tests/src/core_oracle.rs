@@ -1,6 +1,6 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
-use infomark_core::{FeatureMap, Grey, Negatives, Plane, Point, Positive, Real};
+use infomark_core::{FeatureMap, Grey, KeyPoint, KeyPointRule, Negatives, Plane, Point, Positive, Real};
 use std::collections::BTreeMap;
 
 /// Allowed absolute differences between a routine and its naive twin.
@@ -17,6 +17,8 @@ pub mod tolerance {
     pub const GRADIENT: f64 = 1e-6;
     /// Similarity map, `f64`.
     pub const SIMILARITY: f64 = 1e-10;
+    /// Key points: position and sigma in pixels, response, `f64`. The parabolas divide by what is small.
+    pub const KEY_POINT: f64 = 1e-6;
     /// Positions that go through a rotation and back, in pixels, `f64`.
     pub const POSITION: f64 = 1e-9;
 }
@@ -110,4 +112,74 @@ pub fn bilinear<T: Real>(map: Plane<'_, T>, x: f64, y: f64) -> f64 {
     let (u, v) = (x - left, y - top);
     (1.0 - v) * ((1.0 - u) * value(left, top) + u * value(left + 1.0, top))
         + v * ((1.0 - u) * value(left, top + 1.0) + u * value(left + 1.0, top + 1.0))
+}
+
+/// Gaussian blur by its definition: the image mirrored at its border, the kernel cut off at four
+/// standard deviations.
+fn blur(image: &[f64], width: usize, sigma: f64) -> Vec<f64> {
+    let height = image.len() / width;
+    let radius = (4.0 * sigma).ceil() as i64;
+    let weight = |d: i64| (-0.5 * (d as f64 / sigma).powi(2)).exp();
+    let norm = (-radius..=radius).map(weight).sum::<f64>().powi(2);
+    let mirror = |i: i64, size: usize| {
+        let i = i.rem_euclid(2 * size as i64) as usize;
+        i.min(2 * size - 1 - i)
+    };
+    let value = |x: i64, y: i64| image[mirror(y, height) * width + mirror(x, width)];
+    let at = |i: usize| {
+        let (x, y) = ((i % width) as i64, (i / width) as i64);
+        let mut sum = 0.0;
+        for dy in -radius..=radius {
+            for dx in -radius..=radius {
+                sum += weight(dx) * weight(dy) * value(x + dx, y + dy);
+            }
+        }
+        sum / norm
+    };
+    (0..image.len()).map(at).collect()
+}
+
+/// All key points of an image by their definition, best first; margin and least distance are not
+/// looked at.
+pub fn key_points(image: &[f64], width: usize, rule: KeyPointRule<f64>) -> Vec<KeyPoint<f64>> {
+    let sigma = |i: f64| rule.sigma * (i / rule.per_octave as f64).exp2();
+    let mut blurred = vec![blur(image, width, rule.sigma)];
+    for i in 1..rule.levels + 3 {
+        let added = (sigma(i as f64).powi(2) - sigma(i as f64 - 1.0).powi(2)).sqrt();
+        blurred.push(blur(&blurred[i - 1], width, added));
+    }
+    let height = image.len() / width;
+    let d =
+        |level: usize, x: usize, y: usize| blurred[level + 1][y * width + x] - blurred[level][y * width + x];
+    let mut found: Vec<KeyPoint<f64>> = Vec::new();
+    for (x, y) in (1..height - 1).flat_map(|y| (1..width - 1).map(move |x| (x, y))) {
+        let mut best: Option<KeyPoint<f64>> = None;
+        for level in 1..=rule.levels {
+            let at = d(level, x, y);
+            let others =
+                (0..27).filter(|&i| i != 13).map(|i| d(level + i / 9 - 1, x + i % 3 - 1, y + i / 3 % 3 - 1));
+            let extreme =
+                others.clone().all(|v| v < at) && at > 0.0 || others.clone().all(|v| v > at) && at < 0.0;
+            let [left, right] = [d(level, x - 1, y), d(level, x + 1, y)];
+            let [up, down] = [d(level, x, y - 1), d(level, x, y + 1)];
+            let cross = d(level, x - 1, y - 1) + d(level, x + 1, y + 1);
+            let cross = (cross - d(level, x + 1, y - 1) - d(level, x - 1, y + 1)) / 4.0;
+            let (xx, yy) = (left + right - 2.0 * at, up + down - 2.0 * at);
+            let (trace, det, r) = (xx + yy, xx * yy - cross * cross, rule.edge_ratio);
+            let round = det > 0.0 && trace * trace / det < (r + 1.0) * (r + 1.0) / r;
+            if extreme && round && at.abs() > rule.contrast && best.is_none_or(|b| at.abs() > b.response) {
+                let vertex = |a: f64, b: f64| ((a - b) / (2.0 * (a + b - 2.0 * at))).clamp(-0.5, 0.5);
+                let point = Point::new(x as f64 + vertex(left, right), y as f64 + vertex(up, down));
+                let offset = vertex(d(level - 1, x, y), d(level + 1, x, y));
+                best = Some(KeyPoint {
+                    at: point,
+                    sigma: sigma(level as f64 + 0.5 + offset),
+                    response: at.abs(),
+                });
+            }
+        }
+        found.extend(best);
+    }
+    found.sort_by(|a, b| b.response.total_cmp(&a.response));
+    found
 }
