@@ -1,6 +1,10 @@
 //! What the fuzz targets of the core do with their bytes. Ordinary functions, so that a test can
 //! replay the corpus; each panics when the core breaks a promise.
 
+mod guidance;
+
+pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
+
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
     Affine, Border, Cutout, Elastic, EntropyMap, FeatureMap, Fill, Interpolation, Negatives, Neighbourhood,

@@ -1,9 +1,10 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
 use infomark_core::{
-    Border, FeatureMap, Interpolation, Negatives, Neighbourhood, PatchBorder, Pixel, Plane, Point, Positive,
-    Real, Tone,
+    Border, FeatureMap, Grey, Interpolation, KeyPoint, KeyPointRule, Negatives, Neighbourhood, PatchBorder,
+    Pixel, Plane, Point, Positive, Real, Tone,
 };
+use std::collections::BTreeMap;
 
 /// Allowed absolute differences between a routine and its naive twin.
 pub mod tolerance {
@@ -29,6 +30,8 @@ pub mod tolerance {
     pub const BLUR: (f64, f64) = (1e-12, 1e-5);
     /// Positions that go through an elastic field and back, in pixels, `f64`.
     pub const ELASTIC: f64 = 1e-9;
+    /// Key points: position and sigma in pixels, response, `f64`. The parabolas divide by what is small.
+    pub const KEY_POINT: f64 = 1e-6;
     /// Positions that go through a rotation and back, in pixels, `f64`.
     pub const POSITION: f64 = 1e-9;
 }
@@ -101,6 +104,25 @@ pub fn entropy_of(
     let pixels = f64::from(counts.iter().sum::<u32>());
     let share = |count: &u32| f64::from(*count) / pixels;
     -counts.iter().filter(|&&count| count > 0).map(share).map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// Entropies, in nats, of two patches and of their pairs of bins, by their definition.
+pub fn joint_entropy<G: Grey>(
+    first: Plane<'_, G>,
+    second: Plane<'_, G>,
+    bin_first: impl Fn(G) -> usize,
+    bin_second: impl Fn(G) -> usize,
+) -> [f64; 3] {
+    let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+    let mut pixels = 0.0;
+    for (&a, &b) in first.rows().flatten().zip(second.rows().flatten()) {
+        let (a, b) = (bin_first(a), bin_second(b));
+        for (counts, key) in counts.iter_mut().zip([(a, 0), (b, 0), (a, b)]) {
+            *counts.entry(key).or_insert(0.0) += 1.0;
+        }
+        pixels += 1.0;
+    }
+    counts.map(|counts| -counts.values().map(|count| count / pixels).map(|p: f64| p * p.ln()).sum::<f64>())
 }
 
 /// The loss of one positive, by its definition; without the shift that keeps exponentials finite.
@@ -260,4 +282,74 @@ pub fn displacement(
         sum.y += weight * control.y;
     }
     sum
+}
+
+/// Gaussian blur by its definition: the image mirrored at its border, the kernel cut off at four
+/// standard deviations.
+fn blur_all(image: &[f64], width: usize, sigma: f64) -> Vec<f64> {
+    let height = image.len() / width;
+    let radius = (4.0 * sigma).ceil() as i64;
+    let weight = |d: i64| (-0.5 * (d as f64 / sigma).powi(2)).exp();
+    let norm = (-radius..=radius).map(weight).sum::<f64>().powi(2);
+    let mirror = |i: i64, size: usize| {
+        let i = i.rem_euclid(2 * size as i64) as usize;
+        i.min(2 * size - 1 - i)
+    };
+    let value = |x: i64, y: i64| image[mirror(y, height) * width + mirror(x, width)];
+    let at = |i: usize| {
+        let (x, y) = ((i % width) as i64, (i / width) as i64);
+        let mut sum = 0.0;
+        for dy in -radius..=radius {
+            for dx in -radius..=radius {
+                sum += weight(dx) * weight(dy) * value(x + dx, y + dy);
+            }
+        }
+        sum / norm
+    };
+    (0..image.len()).map(at).collect()
+}
+
+/// All key points of an image by their definition, best first; margin and least distance are not
+/// looked at.
+pub fn key_points(image: &[f64], width: usize, rule: KeyPointRule<f64>) -> Vec<KeyPoint<f64>> {
+    let sigma = |i: f64| rule.sigma * (i / rule.per_octave as f64).exp2();
+    let mut blurred = vec![blur_all(image, width, rule.sigma)];
+    for i in 1..rule.levels + 3 {
+        let added = (sigma(i as f64).powi(2) - sigma(i as f64 - 1.0).powi(2)).sqrt();
+        blurred.push(blur_all(&blurred[i - 1], width, added));
+    }
+    let height = image.len() / width;
+    let d =
+        |level: usize, x: usize, y: usize| blurred[level + 1][y * width + x] - blurred[level][y * width + x];
+    let mut found: Vec<KeyPoint<f64>> = Vec::new();
+    for (x, y) in (1..height - 1).flat_map(|y| (1..width - 1).map(move |x| (x, y))) {
+        let mut best: Option<KeyPoint<f64>> = None;
+        for level in 1..=rule.levels {
+            let at = d(level, x, y);
+            let others =
+                (0..27).filter(|&i| i != 13).map(|i| d(level + i / 9 - 1, x + i % 3 - 1, y + i / 3 % 3 - 1));
+            let extreme =
+                others.clone().all(|v| v < at) && at > 0.0 || others.clone().all(|v| v > at) && at < 0.0;
+            let [left, right] = [d(level, x - 1, y), d(level, x + 1, y)];
+            let [up, down] = [d(level, x, y - 1), d(level, x, y + 1)];
+            let cross = d(level, x - 1, y - 1) + d(level, x + 1, y + 1);
+            let cross = (cross - d(level, x + 1, y - 1) - d(level, x - 1, y + 1)) / 4.0;
+            let (xx, yy) = (left + right - 2.0 * at, up + down - 2.0 * at);
+            let (trace, det, r) = (xx + yy, xx * yy - cross * cross, rule.edge_ratio);
+            let round = det > 0.0 && trace * trace / det < (r + 1.0) * (r + 1.0) / r;
+            if extreme && round && at.abs() > rule.contrast && best.is_none_or(|b| at.abs() > b.response) {
+                let vertex = |a: f64, b: f64| ((a - b) / (2.0 * (a + b - 2.0 * at))).clamp(-0.5, 0.5);
+                let point = Point::new(x as f64 + vertex(left, right), y as f64 + vertex(up, down));
+                let offset = vertex(d(level - 1, x, y), d(level + 1, x, y));
+                best = Some(KeyPoint {
+                    at: point,
+                    sigma: sigma(level as f64 + 0.5 + offset),
+                    response: at.abs(),
+                });
+            }
+        }
+        found.extend(best);
+    }
+    found.sort_by(|a, b| b.response.total_cmp(&a.response));
+    found
 }

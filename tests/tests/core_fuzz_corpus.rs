@@ -64,3 +64,28 @@ fn elastic_views_keep_their_promises() {
 fn blur_and_noise_keep_their_promises() {
     replay("blur_noise", core_fuzz::blur_noise);
 }
+
+#[test]
+fn shared_information_keeps_its_promises() {
+    replay("mutual", core_fuzz::mutual);
+}
+
+#[test]
+fn curves_and_their_cuts_keep_their_promises() {
+    replay("psi_cut", core_fuzz::psi_cut);
+}
+
+#[test]
+fn samplers_keep_their_promises() {
+    replay("samplers", core_fuzz::samplers);
+}
+
+#[test]
+fn searches_of_intensity_keep_their_promises() {
+    replay("intensity", core_fuzz::intensity);
+}
+
+#[test]
+fn key_points_keep_their_promises() {
+    replay("keypoints", core_fuzz::keypoints);
+}

@@ -2,13 +2,18 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, Binning, Border, Cutout, DisturbanceRange, Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce,
-    IntensityCurve, IntensityRange, Interpolation, LossLevel, Negatives, Neighbourhood, Noise, PatchBorder,
-    Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds, Tier,
-    TierPolicy, Tone, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
-    elastic_controls_len, entropy_map, entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len,
-    mean, peak, philox4x32, radial_error_mm, sample_feature, sdr, similarity, similarity_scratch_len,
-    tier_map, weight_map,
+    Affine, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic, EntropyMap, FeatureMap,
+    Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange, Interpolation, JointEntropy,
+    KeyPoint, KeyPointRule, LossLevel, Margin, Negatives, Neighbourhood, Noise, PatchBorder, Pixel, Plane,
+    PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing,
+    Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone, ToneSearchScratch, Tournament, View, Warp,
+    Weighting, blur, blur_scratch_len, bootstrap_interval, clear_margin, cosine_similarity, draw_apart,
+    draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce,
+    info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
+    keep_tier, key_points, key_points_scratch_len, mean, mutual_information, mutual_information_scratch_len,
+    peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm, sample_feature, sdr,
+    search_strength, search_tone, similarity, similarity_scratch_len, tier_map, tier_weight_map, tone_path,
+    tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -25,6 +30,11 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     }
     entropies::<T>(&image)?;
     sampling::<T>(&image, &mut rng)?;
+    shares::<T>(&mut rng)?;
+    information::<T>(&image)?;
+    intensities::<T>(&image)?;
+    outstanding::<T>(&image)?;
+    curves::<T>()?;
     views::<T>(&image, &mut rng)?;
     maps::<T>(&image)?;
     disturbances::<T>(&mut image, &mut rng)?;
@@ -126,6 +136,117 @@ fn sampling<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     let (x, y) = sampler.draw(rng);
     let tier = thresholds.tier(entropy.get(x, y)?);
     (sampler.total() > 0.0 && tiers[y * SIDE + x] == tier).then_some(())
+}
+
+fn shares<T: Real>(rng: &mut Rng) -> Option<()> {
+    let tiers: [Tier; PIXELS] = core::array::from_fn(|i| Tier::ALL[i % 3]);
+    let tiers = Plane::new(&tiers, SIDE, SIDE).ok()?;
+    let ratios = TierRatios::new(T::one(), T::one(), T::from_f64(2.0)).ok()?;
+    let mut weights = [T::zero(); PIXELS];
+    let mut map = PlaneMut::new(&mut weights, SIDE, SIDE).ok()?;
+    tier_weight_map(tiers, ratios, map.reborrow()).ok()?;
+    keep_tier(tiers, Tier::High, map.reborrow()).ok()?;
+    clear_margin(map.reborrow(), Margin::Pixels(2)).ok()?;
+    let (x, y) = Tournament::new(map.as_plane()).ok()?.draw(rng);
+    let mut pixels = [(0, 0); 3];
+    let mut scratch = [0.0; draw_apart_scratch_len(SIDE, SIDE)];
+    let count = draw_apart(map.as_plane(), T::from_f64(3.0), rng, &mut pixels, &mut scratch).ok()?;
+    let right = x < SIDE
+        && y < SIDE
+        && count == 3
+        && pixels.iter().all(|&(x, y)| (2..SIDE - 2).contains(&x) && (y * SIDE + x) % 3 == 2)
+        && TierRatios::<T>::only(Tier::Low).share(Tier::High) == T::zero()
+        && Margin::Share(T::from_f64(0.25)).pixels(SIDE) == Some(3);
+    right.then_some(())
+}
+
+fn information<T: Real>(image: &[u8]) -> Option<()> {
+    const BINS: usize = 16;
+    let image = Plane::new(image, SIDE, SIDE).ok()?;
+    let (first, second) = (image.crop(0, 0, 8, 8).ok()?, image.crop(4, 3, 8, 8).ok()?);
+    let binning = Binning::<BINS>::new(0, 255).ok()?;
+    let mut scratch = [0; mutual_information_scratch_len(8, 8)];
+    let own: T = mutual_information(first, first, &mut scratch).ok()?;
+    let scratch = scratch.get_mut(..joint_entropy_scratch_len(BINS, 8, 8))?;
+    let both: JointEntropy<T> = joint_entropy(first, second, [binning; 2], scratch).ok()?;
+    let (one, two) = (T::one(), T::from_f64(2.0));
+    let right = both.mutual_information() <= both.first().min(both.second())
+        && both.conditional_first_given_second() <= both.first()
+        && both.conditional_second_given_first() <= both.second()
+        && both.variation_of_information() <= both.joint()
+        && (T::zero()..=one).contains(&both.normalized_mutual_information())
+        && (one..=two).contains(&both.studholme())
+        && binning.bin(200u8) == 12
+        && binning.bin(200u16) == 12
+        && 7u8.value() == 7
+        && (binning.low(), binning.high()) == (0, 255);
+    (right && own > T::zero()).then_some(())
+}
+
+fn intensities<T: Real>(image: &[u8]) -> Option<()> {
+    let patch = Plane::new(image, SIDE, SIDE).ok()?;
+    let rule = SearchRule::default();
+    let falls = |t: T| Ok::<_, IntensityError>(T::one() - t);
+    let found = search_strength(T::from_f64(0.5), rule, falls).ok()?;
+
+    const NEEDED: (usize, usize, usize) = tone_search_scratch_len(SIDE, SIDE);
+    let (mut pixels, mut levels, mut counts) = ([T::zero(); NEEDED.0], [0; NEEDED.1], [0; NEEDED.2]);
+    let mut scratch = ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
+    let limit = Tone { brightness: T::from_f64(0.1), ..Tone::identity() };
+    let target = T::from_f64(3.5);
+    let darker = search_tone(patch, limit, target, rule, &mut scratch).ok()?;
+    let one = T::one();
+    let limits = IntensityRange::new((limit.brightness, one), (one, one), (one, one)).ok()?;
+    let mut strengths = [T::zero(); 1];
+    let (range, met) =
+        intensity_range(&[patch], limits, target, 0.5, rule, &mut strengths, &mut scratch).ok()?;
+    let right = (found.strength - T::from_f64(0.5)).abs() < T::from_f64(0.01)
+        && tone_path(limit, darker.found.strength) == darker.tone
+        && range.brightness == (darker.tone.brightness, one)
+        && met == 1;
+    right.then_some(())
+}
+
+fn outstanding<T: Real>(image: &[u8]) -> Option<()> {
+    let mut pixels = [T::zero(); PIXELS];
+    for (to, &from) in pixels.iter_mut().zip(image) {
+        *to = T::from_f64(f64::from(from) / 255.0);
+    }
+    let mut found = [KeyPoint::default(); 4];
+    let mut scratch = [T::zero(); key_points_scratch_len(SIDE, SIDE)];
+    let rule = KeyPointRule { levels: 2, ..KeyPointRule::default() };
+    let image = Plane::new(&pixels, SIDE, SIDE).ok()?;
+    let count = key_points(image, rule, &mut found, &mut scratch).ok()?;
+    found.iter().take(count).all(|point| point.at.is_finite()).then_some(())
+}
+
+fn curves<T: Real>() -> Option<()> {
+    let (mut bins, mut others) = ([SimilarityBin::default(); 6], [SimilarityBin::default(); 6]);
+    let mut curve = SimilarityCurve::new(&mut bins, 0.0, 6.0).ok()?;
+    let mut other = SimilarityCurve::new(&mut others, 0.0, 6.0).ok()?;
+    for i in 0..60 {
+        let dips = (20..40).contains(&i);
+        let similarity = T::from_f64(if dips { 0.5 } else { 1.0 });
+        other.add(T::from_f64(f64::from(i) / 10.0), similarity).ok()?;
+    }
+    curve.merge(&other).ok()?;
+    let bin = curve.bins().first()?;
+    let cut: CurveCut<T> = Thresholds::from_similarity_curve(&curve, DipRule::default()).ok()?;
+    let right = bin.count() == 10
+        && bin.mean() == Some(1.0)
+        && bin.variance() == Some(0.0)
+        && curve.edge(1) == 1.0
+        && cut.thresholds().is_some_and(|t| t.medium == T::from_f64(2.0) && t.high == T::from_f64(4.0));
+
+    let features = [T::one(), T::zero(), T::zero(), T::one()];
+    let map = FeatureMap::new(&features, 2, 2, 1, 1).ok()?;
+    let at = Point::new(T::zero(), T::zero());
+    let positives = [Positive { view: at, image: at }];
+    let mut each = [T::zero(); 1];
+    positive_similarities(map, map, &positives, &mut each).ok()?;
+    let psi = positive_similarity(map, map, &positives).ok()?;
+    let across = cosine_similarity(&features[..2], &features[2..]).ok()?;
+    (right && psi == each[0] && across == T::zero()).then_some(())
 }
 
 fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
