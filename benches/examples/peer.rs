@@ -5,8 +5,9 @@
 //! starts, as an embedder keeps them from image to image.
 
 use infomark_core::{
-    Affine, ElasticField, EntropyMap, FeatureMap, InfoNce, LossLevel, Negatives, Plane, PlaneMut, Point,
-    Positive, Rng, Tone, Warp, info_nce_levels, mutual_information, mutual_information_scratch_len,
+    Affine, Border, Elastic, EntropyMap, FeatureMap, InfoNce, Interpolation, LossLevel, Negatives, Pixel,
+    Plane, PlaneMut, Point, Positive, Rng, Tone, View, elastic_controls_len, info_nce_levels,
+    mutual_information, mutual_information_scratch_len,
 };
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -68,9 +69,10 @@ fn write_floats<T: Into<f64> + Copy>(dir: &Path, values: &[T]) -> Outcome<()> {
 fn entropy(bytes: &[u8], width: usize, height: usize, k: usize, threads: usize, dir: &Path) -> Outcome<u128> {
     let image = Plane::new(bytes, width, height)?;
     let map = EntropyMap::square(k);
-    let mut out = vec![0f64; width * height];
+    // Written to once, so that the clock does not pay for fresh pages.
+    let mut out = vec![f64::NAN; width * height];
     let rows = height.div_ceil(threads);
-    let mut scratch = vec![vec![0; map.scratch_len(width, height)]; threads];
+    let mut scratch = vec![vec![u64::MAX; map.scratch_len(width, height)]; threads];
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let start = Instant::now();
     pool.install(|| {
@@ -120,7 +122,7 @@ fn elastic(pixels: &[u8], width: usize, seed: u64) -> Outcome<u128> {
 fn mutual(pixels: &[u8], side: usize, dir: &Path) -> Outcome<u128> {
     let (first, second) = pixels.split_at(pixels.len() / 2);
     let (first, second) = (Plane::new(first, side, side)?, Plane::new(second, side, side)?);
-    let mut scratch = vec![0; mutual_information_scratch_len(side, side)];
+    let mut scratch = vec![u32::MAX; mutual_information_scratch_len(side, side)];
     let start = Instant::now();
     let information: f64 = mutual_information(first, second, &mut scratch)?;
     let took = start.elapsed();
@@ -156,6 +158,10 @@ fn loss(numbers: &[f32], shape: [usize; 5], dir: &Path) -> Outcome<u128> {
         points(view).into_iter().zip(points(image)).map(|(view, image)| Positive { view, image }).collect();
     let mut grads: Vec<_> =
         maps.iter().map(|(i, v)| (vec![0f32; i.data().len()], vec![0f32; v.data().len()])).collect();
+    for (a, b) in &mut grads {
+        a.fill(std::hint::black_box(0.0));
+        b.fill(std::hint::black_box(0.0));
+    }
     let mut levels: Vec<_> = maps
         .iter()
         .zip(&mut grads)
