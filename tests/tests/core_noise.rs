@@ -3,7 +3,7 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Cutout, Elastic, Fill, Interpolation, Noise, Pixel, Plane, PlaneMut, Point,
-    Real, Rng, Tone, View, blur, blur_scratch_len, elastic_controls_len,
+    Real, Rng, Tone, View, blur, blur_scratch_len, elastic_controls_len, philox4x32,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -122,6 +122,20 @@ proptest! {
             let possible = |size: usize| low.min(size)..=(low + more).min(size);
             prop_assert!(possible(width).contains(&w) && possible(height).contains(&h));
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn noise_is_the_quantile_of_a_random_word(seed: u64, stream: u64, x: u32, y: u32) {
+        let halves = |v: u64| [v as u32, (v >> 32) as u32];
+        let [low, high] = halves(stream);
+        let word = philox4x32([x / 4, y, low, high], halves(seed))[(x % 4) as usize];
+        let share = (f64::from(word) + 0.5) / 2f64.powi(32);
+        let z = Noise::new(1.0, seed, stream).expect("finite").normal(x, y);
+        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+        let off = (core_oracle::normal_share(z) - share).abs();
+        prop_assert!(off <= density * z.abs() * tolerance::QUANTILE + 1e-14, "{} off at {}", off, z);
     }
 }
 
