@@ -3,8 +3,8 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use infomark_core::{
-    Affine, Border, Elastic, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, Tone, View, Warp, blur,
-    blur_scratch_len, elastic_controls_len,
+    Affine, Border, Elastic, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, Tone, View, Warp,
+    blur, blur_scratch_len, elastic_controls_len,
 };
 use std::hint::black_box;
 
