@@ -57,7 +57,8 @@ pub enum AugmentError {
     },
     /// The parameters of a warp are unusable.
     #[error(
-        "a view of {width} x {height} pixels at scale {scale}: neither may be 0, and centre, angle and scale have to be finite"
+        "a view of {width} x {height} pixels at scale {scale}: neither may be 0, and \
+         centre, angle and scale have to be finite"
     )]
     Warp {
         /// Width of the view.

@@ -28,6 +28,8 @@ pub mod tolerance {
     pub const GREY_U8: f64 = 1.0;
     /// Blur with pixels in `[0, 1]`, `f64` and `f32`.
     pub const BLUR: (f64, f64) = (1e-12, 1e-5);
+    /// Quantiles of the normal distribution, relative to their size.
+    pub const QUANTILE: f64 = 2e-7;
     /// Positions that go through an elastic field and back, in pixels, `f64`.
     pub const ELASTIC: f64 = 1e-9;
     /// Key points: position and sigma in pixels, response, `f64`. The parabolas divide by what is small.
@@ -352,4 +354,15 @@ pub fn key_points(image: &[f64], width: usize, rule: KeyPointRule<f64>) -> Vec<K
     }
     found.sort_by(|a, b| b.response.total_cmp(&a.response));
     found
+}
+
+/// The share of a standard normal distribution below `z`, by Marsaglia's series.
+pub fn normal_share(z: f64) -> f64 {
+    let (mut term, mut sum, mut k) = (z, z, 1.0);
+    while sum + term != sum {
+        k += 2.0;
+        term *= z * z / k;
+        sum += term;
+    }
+    0.5 + sum * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
 }

@@ -1,8 +1,9 @@
-//! Noise, blur and cutout.
+//! Noise, blur and cutout; the bits of all kinds of views.
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
-    AugmentError, Cutout, Fill, Noise, Pixel, Plane, PlaneMut, Real, Rng, blur, blur_scratch_len,
+    Affine, AugmentError, Border, Cutout, Elastic, Fill, Interpolation, Noise, Pixel, Plane, PlaneMut, Point,
+    Real, Rng, Tone, View, blur, blur_scratch_len, elastic_controls_len, philox4x32,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -124,6 +125,20 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn noise_is_the_quantile_of_a_random_word(seed: u64, stream: u64, x: u32, y: u32) {
+        let halves = |v: u64| [v as u32, (v >> 32) as u32];
+        let [low, high] = halves(stream);
+        let word = philox4x32([x / 4, y, low, high], halves(seed))[(x % 4) as usize];
+        let share = (f64::from(word) + 0.5) / 2f64.powi(32);
+        let z = Noise::new(1.0, seed, stream).expect("finite").normal(x, y);
+        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+        let off = (core_oracle::normal_share(z) - share).abs();
+        prop_assert!(off <= density * z.abs() * tolerance::QUANTILE + 1e-14, "{} off at {}", off, z);
+    }
+}
+
 #[test]
 fn noise_is_normal() {
     // One million numbers: a mean is off by 0.001, a variance by 0.0014, a fourth moment by 0.01, deviations.
@@ -199,4 +214,50 @@ fn bad_arguments_are_errors() {
     assert_eq!(done, Err(AugmentError::Scratch { needed, len: needed - 1 }));
     let empty = Plane::new(&[], 0, 2).expect("empty");
     assert_eq!(blur::<u8>(empty, PlaneMut::new(&mut [], 0, 2).expect("empty"), 1.0, &mut scratch), Ok(()));
+}
+
+/// FNV-1a over the bits of all pixels.
+fn hash(pixels: &[f32]) -> u64 {
+    let bytes = pixels.iter().flat_map(|v| v.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[test]
+fn a_seed_gives_the_same_bits_on_every_machine() {
+    const SIDE: usize = 40;
+    let mut rng = Rng::new(11, 0);
+    let pixels: Vec<f32> = (0..SIDE * SIDE).map(|_| rng.uniform()).collect();
+    let src = Plane::new(&pixels, SIDE, SIDE).expect("fits");
+    let turn = Affine::rotation(0.4f32).expect("finite");
+    let view = View::around(Point::new(18.0, 22.0), &turn, SIDE, SIDE).expect("near");
+    let mut controls = vec![Point::new(0.0, 0.0); elastic_controls_len(SIDE, SIDE, 12)];
+    let elastic = Elastic::draw(view, 12, 2.0, &mut rng, &mut controls).expect("smooth");
+    let mut hashes = Vec::new();
+    let mut out = vec![0.0; SIDE * SIDE];
+    for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+        let dst = PlaneMut::new(&mut out, SIDE, SIDE).expect("fits");
+        view.resample(src, dst, interpolation, Border::Mirror).expect("good sizes");
+        hashes.push(hash(&out));
+        let dst = PlaneMut::new(&mut out, SIDE, SIDE).expect("fits");
+        elastic.resample(src, dst, interpolation, Border::Value(0.5)).expect("good sizes");
+        hashes.push(hash(&out));
+    }
+    let mut noisy = pixels.clone();
+    let noise = Noise::new(0.1, 3, 4).expect("finite");
+    noise.add(PlaneMut::new(&mut noisy, SIDE, SIDE).expect("fits"), 0, 0);
+    let tone = Tone { brightness: 1.3, contrast: 0.7, gamma: 1.1 };
+    tone.apply_in_place(PlaneMut::new(&mut out, SIDE, SIDE).expect("fits")).expect("good factors");
+    hashes.extend([hash(&noisy), hash(&blurred(&pixels, SIDE, 1.3)), hash(&out)]);
+    let expected: [u64; 9] = [
+        0x042c_12be_3978_685f,
+        0x3c4f_178b_2b40_9fe6,
+        0xba81_9fe8_62df_6e0a,
+        0x597c_6ae8_2db7_3ae8,
+        0x4515_9dd0_244d_3c35,
+        0x0e27_04ec_4bae_4497,
+        0x5d95_39dc_686c_e42e,
+        0xef46_f1e0_5c4b_47c9,
+        0xd4e2_8942_763a_03e6,
+    ];
+    assert_eq!(hashes, expected);
 }
