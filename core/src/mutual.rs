@@ -286,7 +286,6 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
         }
     }
     // What rounding could break is mended: max(H(A), H(B)) <= H(A, B) <= H(A) + H(B).
-    // What rounding could break is mended: max(H(A), H(B)) <= H(A, B) <= H(A) + H(B).
     Ok(found(top.saturating_sub(sum).max(h_first).max(h_second).min(h_first + h_second)))
 }
 
