@@ -245,6 +245,13 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
     let top = fixed(pixels as u32);
     let entropy = |counts: &[u32; BINS]| top.saturating_sub(counts.iter().map(|&c| fixed(c)).sum());
     let (h_first, h_second) = (entropy(ends), entropy(columns));
+    let nats = core::f64::consts::LN_2 / (pixels as f64 * ONE);
+    let found =
+        |joint| JointEntropy { first: h_first, second: h_second, joint, nats, precision: PhantomData };
+    if h_first == 0 || h_second == 0 {
+        // A flat patch adds nothing to the pairs.
+        return Ok(found(h_first.max(h_second)));
+    }
 
     // The second bins of the pixels, those of the same first bin next to each other.
     let mut start = 0;
@@ -279,9 +286,7 @@ fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
         }
     }
     // What rounding could break is mended: max(H(A), H(B)) <= H(A, B) <= H(A) + H(B).
-    let joint = top.saturating_sub(sum).max(h_first).max(h_second).min(h_first + h_second);
-    let nats = core::f64::consts::LN_2 / (pixels as f64 * ONE);
-    Ok(JointEntropy { first: h_first, second: h_second, joint, nats, precision: PhantomData })
+    Ok(found(top.saturating_sub(sum).max(h_first).max(h_second).min(h_first + h_second)))
 }
 
 /// Three histograms and the sorted pixels; `None` when there is too little scratch.

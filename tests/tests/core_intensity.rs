@@ -166,7 +166,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn the_range_of_a_set_is_made_of_the_quantiles_of_its_patches(seeds in prop::collection::vec(any::<u64>(), 1..5)) {
+    fn the_range_of_a_set_is_made_of_the_quantiles_of_its_patches(
+        seeds in prop::collection::vec(any::<u64>(), 1..5),
+    ) {
         let patches: Vec<Vec<u8>> = seeds.iter().map(|&seed| texture(seed)).collect();
         let planes: Vec<Plane<'_, u8>> =
             patches.iter().map(|p| Plane::new(p, SIDE, SIDE).expect("made to fit")).collect();
@@ -188,8 +190,10 @@ proptest! {
                 factor(tone_path(limit, low + place.fract() * (high - low)))
             };
             let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-            let brightness = |limit| quantile(Tone { brightness: limit, ..Tone::identity() }, |t| t.brightness);
-            prop_assert!(close(range.brightness.0, brightness(0.2)) && close(range.brightness.1, brightness(5.0)));
+            let brightness =
+                |limit| quantile(Tone { brightness: limit, ..Tone::identity() }, |t| t.brightness);
+            prop_assert!(close(range.brightness.0, brightness(0.2)));
+            prop_assert!(close(range.brightness.1, brightness(5.0)));
             let contrast = quantile(Tone { contrast: 0.1, ..Tone::identity() }, |t| t.contrast);
             prop_assert!(close(range.contrast.0, contrast));
         }

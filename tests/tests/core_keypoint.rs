@@ -99,7 +99,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn key_points_equal_the_definition(seed: u64, width in 3usize..26, height in 3usize..26, levels in 1usize..4) {
+    fn key_points_equal_the_definition(
+        seed: u64, width in 3usize..26, height in 3usize..26, levels in 1usize..4,
+    ) {
         let image = noise(seed, width, height);
         let rule = KeyPointRule { levels, min_distance: 0.0, ..busy() };
         let naive = core_oracle::key_points(&image, width, rule);
@@ -196,7 +198,8 @@ proptest! {
         prop_assert!(kept.iter().all(|p| all.contains(p)));
         for p in &all {
             let near = |k: &&KeyPoint<f64>| {
-                (k.at.x - p.at.x).hypot(k.at.y - p.at.y) <= min_distance + 2f64.sqrt() && k.response >= p.response
+                let distance = (k.at.x - p.at.x).hypot(k.at.y - p.at.y);
+                distance <= min_distance + 2f64.sqrt() && k.response >= p.response
             };
             prop_assert!(kept.contains(p) || kept.iter().any(|k| near(&k)), "{p:?} was dropped for nothing");
         }

@@ -118,7 +118,9 @@ proptest! {
     }
 
     #[test]
-    fn entropies_equal_the_definition_for_words(pair in wide_pairs(20), low in 0u16..30_000, span in 0u16..30_000) {
+    fn entropies_equal_the_definition_for_words(
+        pair in wide_pairs(20), low in 0u16..30_000, span in 0u16..30_000,
+    ) {
         let cut = Binning::<37>::new(low, low + span).expect("good bins");
         check_definition(&pair, [cut, Binning::new(0, u16::MAX).expect("good bins")])?;
     }

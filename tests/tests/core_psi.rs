@@ -76,7 +76,8 @@ proptest! {
         positive_similarities(view, image, &positives, &mut each).expect("good arguments");
         let feature = |map: FeatureMap<'_, f64>, at| {
             let (column, row) = map.cell(at);
-            (0..channels).map(|c| map.data()[(c * map.height() + row) * map.width() + column]).collect::<Vec<_>>()
+            let value = |c| map.data()[(c * map.height() + row) * map.width() + column];
+            (0..channels).map(value).collect::<Vec<_>>()
         };
         for (s, p) in each.iter().zip(&positives) {
             prop_assert_eq!(Ok(*s), cosine_similarity(&feature(view, p.view), &feature(image, p.image)));
@@ -145,7 +146,8 @@ proptest! {
 
     #[test]
     fn a_smooth_valley_is_cut_on_both_slopes(seed: u64, middle in 2.5f64..3.1, bins in 14usize..40) {
-        let found = cut(&pairs(seed, 6000, 0.1, |h| 0.4 + 0.08 * (h - middle).powi(2)), bins, DipRule::default());
+        let valley = |h: f64| 0.4 + 0.08 * (h - middle).powi(2);
+        let found = cut(&pairs(seed, 6000, 0.1, valley), bins, DipRule::default());
         let Some(t) = found.thresholds() else {
             panic!("{found:?}");
         };
@@ -162,7 +164,8 @@ proptest! {
 
     #[test]
     fn a_hill_has_no_dip(seed: u64, bins in 12usize..40) {
-        let found = cut(&pairs(seed, 4000, 0.1, |h| 0.9 - 0.08 * (h - 2.8).powi(2)), bins, DipRule::default());
+        let hill = |h: f64| 0.9 - 0.08 * (h - 2.8).powi(2);
+        let found = cut(&pairs(seed, 4000, 0.1, hill), bins, DipRule::default());
         prop_assert!(matches!(found, CurveCut::NoDip { .. }), "{found:?}");
     }
 }

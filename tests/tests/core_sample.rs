@@ -101,7 +101,8 @@ proptest! {
 
     #[test]
     fn without_a_distance_all_pixels_of_weight_are_drawn_once((values, width) in some_weights(), seed: u64) {
-        let mut drawn = apart(&values, width, 0.0, &mut Rng::new(seed, 0), values.len()).expect("good arguments");
+        let mut rng = Rng::new(seed, 0);
+        let mut drawn = apart(&values, width, 0.0, &mut rng, values.len()).expect("good arguments");
         drawn.sort_unstable_by_key(|&(x, y)| (y, x));
         let all: Vec<_> =
             (0..values.len()).filter(|&i| values[i] > 0.0).map(|i| (i % width, i / width)).collect();
@@ -113,10 +114,12 @@ proptest! {
         (values, width) in maps(), low in 0.0f64..2.0, medium in 0.0f64..2.0, high in 0.1f64..2.0,
     ) {
         let tiers: Vec<Tier> = values.iter().map(|&h| Tier::ALL[(h * 0.54) as usize]).collect();
-        let (tiers_map, height) = (Plane::new(&tiers, width, tiers.len() / width).expect("fits"), tiers.len() / width);
+        let height = tiers.len() / width;
+        let tiers_map = Plane::new(&tiers, width, height).expect("fits");
         let ratios = TierRatios::new(low, medium, high).expect("good shares");
         let mut out = vec![f64::NAN; tiers.len()];
-        let pixels = tier_weight_map(tiers_map, ratios, PlaneMut::new(&mut out, width, height).expect("fits"));
+        let to = PlaneMut::new(&mut out, width, height).expect("fits");
+        let pixels = tier_weight_map(tiers_map, ratios, to);
         let of = |tier| tiers.iter().zip(&out).filter(move |(t, _)| **t == tier).map(|(_, w)| *w);
         let sum: f64 = Tier::ALL.iter().filter(|&&t| of(t).count() > 0).map(|&t| ratios.share(t)).sum();
         if sum == 0.0 {
@@ -142,7 +145,8 @@ proptest! {
             (Margin::Share(share), by_share(width), by_share(height)),
         ] {
             let mut cleared = values.clone();
-            clear_margin(PlaneMut::new(&mut cleared, width, height).expect("fits"), margin).expect("good margin");
+            let map = PlaneMut::new(&mut cleared, width, height).expect("fits");
+            clear_margin(map, margin).expect("good margin");
             for (i, (&new, &old)) in cleared.iter().zip(&values).enumerate() {
                 let (x, y) = (i % width, i / width);
                 let inside = x >= columns && width - 1 - x >= columns && y >= rows && height - 1 - y >= rows;
