@@ -14,6 +14,7 @@ mod view;
 mod warp;
 
 pub use affine::Affine;
+pub(crate) use blur::gaussian;
 pub use blur::{blur, blur_scratch_len};
 pub use cutout::{Cutout, Fill};
 pub use elastic::{Elastic, elastic_controls_len};

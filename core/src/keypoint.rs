@@ -1,10 +1,8 @@
 //! Key points: blobs and corners that stand out in difference-of-Gaussian images.
 
-mod blur;
-
+use crate::augment::{blur_scratch_len, gaussian};
 use crate::tree::{Tree, tree_len};
 use crate::{Margin, Plane, Point, Real};
-use blur::{Blur, LINE_PADDING, most_sigma};
 use thiserror::Error;
 
 /// Why key points could not be found.
@@ -52,6 +50,9 @@ pub struct KeyPoint<T> {
     /// Absolute difference of the Gaussians at the pixel, in units of the image.
     pub response: T,
 }
+
+/// The widest Gaussian, in pixels.
+const WIDEST: f64 = 32.0;
 
 /// Which key points are looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,7 +108,7 @@ impl<T: Real> KeyPointRule<T> {
     fn check(&self) -> Result<(), KeyPointError> {
         let refused = |name, value, needed| Err(KeyPointError::Setting { name, value, needed });
         let least = |value: T, least: T| value.is_finite() && value >= least;
-        if !(self.sigma > T::zero() && self.sigma <= most_sigma()) {
+        if !(self.sigma > T::zero() && self.sigma.as_f64() <= WIDEST) {
             return refused("sigma", self.sigma.as_f64(), "above 0 and at most 32 pixels");
         }
         for (name, number) in
@@ -118,7 +119,7 @@ impl<T: Real> KeyPointRule<T> {
             }
         }
         let widest = self.added(self.levels + 2);
-        if widest.is_nan() || widest > most_sigma() {
+        if widest.is_nan() || widest.as_f64() > WIDEST {
             return refused("blur between the last levels", widest.as_f64(), "at most 32 pixels");
         }
         if !least(self.contrast, T::zero()) {
@@ -140,18 +141,18 @@ impl<T: Real> KeyPointRule<T> {
 /// Elements of scratch that [`key_points`] needs for an image of `width` by `height` pixels;
 /// saturates where that overflows.
 pub const fn key_points_scratch_len(width: usize, height: usize) -> usize {
-    let padded = width.saturating_add(LINE_PADDING);
-    width.saturating_mul(height).saturating_mul(PLANES).saturating_add(padded)
+    let planes = width.saturating_mul(height).saturating_mul(WORK + BEST);
+    planes.saturating_add(blur_scratch_len(width, height, WIDEST))
 }
 
-/// Blurred image, half-blurred image and three differences, whose place the tree takes in the end;
-/// response, refinement of column and row, and sigma of the best candidate at each pixel.
-const PLANES: usize = 9;
+/// Blurred image and three differences, whose place the tree takes in the end.
+const WORK: usize = 4;
+/// Response, refinement of column and row, and sigma of the best candidate at each pixel.
+const BEST: usize = 4;
 
 /// The key points of an image, best first, into `out`; returns how many there are.
 ///
-/// With Gaussians `G_i` of standard deviation `sigma_i = sigma_0 * 2^(i / s)` (separable, cut off at
-/// four standard deviations, the image reflected at its border) and `D_i = (G_(i+1) - G_i) * image`, a
+/// With Gaussians `G_i` of standard deviation `sigma_i = sigma_0 * 2^(i / s)` (see [`blur()`](crate::blur())) and `D_i = (G_(i+1) - G_i) * image`, a
 /// key point is a pixel where some `D_i`, `i = 1 ..= levels`, is larger than at its 26 neighbours in
 /// column, row and level and positive, or smaller and negative (of neighbours with one value, the
 /// first counts), where `|D_i|` is above the contrast, and where the Hessian `H` of `D_i` passes
@@ -210,7 +211,7 @@ pub fn key_points<T: Real>(
         return Ok(0);
     }
     let pixels = width * height;
-    let (work, best) = scratch.split_at_mut(5 * pixels);
+    let (work, best) = scratch.split_at_mut(WORK * pixels);
     let mut best = Best::new(best, pixels);
     collect(image, rule, work, &mut best);
 
@@ -241,7 +242,7 @@ struct Best<'a, T> {
     dy: &'a mut [T],
     sigma: &'a mut [T],
     /// For the blur.
-    line: &'a mut [T],
+    blur: &'a mut [T],
 }
 
 impl<'a, T: Real> Best<'a, T> {
@@ -249,9 +250,9 @@ impl<'a, T: Real> Best<'a, T> {
         let (response, rest) = scratch.split_at_mut(pixels);
         let (dx, rest) = rest.split_at_mut(pixels);
         let (dy, rest) = rest.split_at_mut(pixels);
-        let (sigma, line) = rest.split_at_mut(pixels);
+        let (sigma, blur) = rest.split_at_mut(pixels);
         response.fill(T::zero());
-        Self { response, dx, dy, sigma, line }
+        Self { response, dx, dy, sigma, blur }
     }
 
     fn key_point(&self, x: usize, y: usize, i: usize) -> KeyPoint<T> {
@@ -260,12 +261,11 @@ impl<'a, T: Real> Best<'a, T> {
     }
 }
 
-/// Goes through the levels; `work` holds five planes.
+/// Goes through the levels; `work` holds [`WORK`] planes.
 fn collect<T: Real>(image: Plane<'_, T>, rule: KeyPointRule<T>, work: &mut [T], best: &mut Best<'_, T>) {
     let (width, height) = (image.width(), image.height());
     let pixels = width * height;
     let (blurred, work) = work.split_at_mut(pixels);
-    let (half, work) = work.split_at_mut(pixels);
     let (below, work) = work.split_at_mut(pixels);
     let (at, above) = work.split_at_mut(pixels);
     let mut differences = [below, at, above];
@@ -274,8 +274,16 @@ fn collect<T: Real>(image: Plane<'_, T>, rule: KeyPointRule<T>, work: &mut [T], 
     }
     for i in 0..rule.levels + 3 {
         differences.rotate_left(1);
-        let blur = Blur::new(rule.added(i));
-        blur.apply(blurred, half, best.line, width, differences[2]);
+        let change = &mut *differences[2];
+        let load = |y: usize, row: &mut [T]| row.copy_from_slice(&blurred[y * width..][..width]);
+        gaussian((width, height), rule.added(i).as_f64(), best.blur, load, |y, row| {
+            change[y * width..][..width].copy_from_slice(row);
+        });
+        for (old, change) in blurred.iter_mut().zip(&mut *change) {
+            let new = *change;
+            *change = new - *old;
+            *old = new;
+        }
         // The differences are D_(i-3), D_(i-2) and D_(i-1).
         if i >= 3 {
             let [below, at, above] = &differences;

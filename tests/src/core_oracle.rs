@@ -286,11 +286,11 @@ pub fn displacement(
     sum
 }
 
-/// Gaussian blur by its definition: the image mirrored at its border, the kernel cut off at four
+/// Gaussian blur by its definition: the image mirrored at its border, the kernel cut off at three
 /// standard deviations.
 fn blur_all(image: &[f64], width: usize, sigma: f64) -> Vec<f64> {
     let height = image.len() / width;
-    let radius = (4.0 * sigma).ceil() as i64;
+    let radius = (3.0 * sigma).ceil() as i64;
     let weight = |d: i64| (-0.5 * (d as f64 / sigma).powi(2)).exp();
     let norm = (-radius..=radius).map(weight).sum::<f64>().powi(2);
     let mirror = |i: i64, size: usize| {

@@ -59,20 +59,36 @@ pub fn blur<P: Pixel>(
     if src.is_empty() {
         return Ok(());
     }
+    let load = |y: usize, row: &mut [P::Work]| {
+        for (value, pixel) in row.iter_mut().zip(src.row(y)) {
+            *value = pixel.to_work();
+        }
+    };
+    gaussian((width, height), sigma_px, scratch, load, |y, row| {
+        for (to, &from) in dst.row_mut(y).iter_mut().zip(row) {
+            *to = P::from_work(from);
+        }
+    });
+    Ok(())
+}
+
+/// The blur of an image whose rows are read by `load` and, blurred, given to `store`; the deviation and
+/// the scratch are good.
+pub(crate) fn gaussian<T: Real>(
+    (width, height): (usize, usize),
+    sigma_px: f64,
+    scratch: &mut [T],
+    load: impl Fn(usize, &mut [T]),
+    mut store: impl FnMut(usize, &[T]),
+) {
     let radius = radius(sigma_px);
     let (weights, rest) = scratch.split_at_mut(radius);
     let (padded, rest) = rest.split_at_mut(width + 2 * radius);
     fill_weights(weights, sigma_px);
     for (y, row) in rest.chunks_exact_mut(width).take(height).enumerate() {
-        let pixels = src.row(y);
-        for (i, value) in padded[..radius].iter_mut().enumerate() {
-            *value = pixels[mirrored(i, radius, width)].to_work();
-        }
-        for (value, pixel) in padded[radius..].iter_mut().zip(pixels) {
-            *value = pixel.to_work();
-        }
-        for (i, value) in padded[radius + width..].iter_mut().enumerate() {
-            *value = pixels[mirrored(width + radius + i, radius, width)].to_work();
+        load(y, &mut padded[radius..][..width]);
+        for i in (0..radius).chain(radius + width..padded.len()) {
+            padded[i] = padded[radius + mirrored(i, radius, width)];
         }
         row.copy_from_slice(&padded[radius..][..width]);
         for (k, &weight) in (1..).zip(&*weights) {
@@ -87,11 +103,8 @@ pub fn blur<P: Pixel>(
             let above = row(mirrored(y + radius - k, radius, height));
             add(sums, row(y), above, row(mirrored(y + radius + k, radius, height)), weight);
         }
-        for (to, &from) in dst.row_mut(y).iter_mut().zip(&*sums) {
-            *to = P::from_work(from);
-        }
+        store(y, sums);
     }
-    Ok(())
 }
 
 /// Adds `weight * ((before - middle) + (after - middle))`: nothing where all are equal.
