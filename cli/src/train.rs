@@ -12,11 +12,14 @@ use crate::progress::{Progress, duration};
 
 /// Train an encoder on a folder of unlabelled radiographs of one kind.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   infomark train radiographs/ --out encoder.onnx
   infomark train radiographs/ --out encoder.onnx --minutes 10 --seed 1
-  infomark train radiographs/ --out encoder.onnx --resume encoder.run")]
+  infomark train radiographs/ --out encoder.onnx --resume encoder.run"
+)]
 pub(crate) struct Options {
     /// Folder of the images
     images: PathBuf,
@@ -51,7 +54,7 @@ struct Trained {
     run: String,
     steps: u64,
     seconds: f64,
-    loss: f32,
+    loss: Option<f32>,
     images: usize,
     input: [usize; 2],
 }
@@ -70,12 +73,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         with_progress(|told| train(&config, &paths, told))?
     };
     report.text(&format!(
-        "{}: {} steps on {} images in {}, loss {:.2}\ncheckpoints and log: {}",
+        "{}: {} steps on {} images in {}{}\ncheckpoints and log: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
         duration(summary.seconds),
-        summary.loss,
+        summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -109,6 +112,10 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         (None, Some(minutes)) => Budget::Minutes(minutes),
         (None, None) => config.budget,
     };
+    match &options.config {
+        None => config.check()?,
+        Some(path) => config.check().with_context(|| shown(path))?,
+    }
     Ok(config)
 }
 

@@ -123,7 +123,10 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// Refuses what can't be trained with, naming the option.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError::Option`].
+    pub fn check(&self) -> Result<(), TrainError> {
         let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
         match self.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
@@ -139,17 +142,26 @@ impl TrainConfig {
         if self.input_area < 4 * 32 * 32 || self.input_area > 1 << 24 {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
         }
-        let positive = [
-            ("embedding", self.embedding),
-            ("batch", self.batch),
-            ("views", self.views),
-            ("pixels", self.pixels),
-            ("patch", self.patch),
-            ("window", self.window),
-            ("checkpoint_every", self.checkpoint_every as usize),
-        ];
-        if let Some((option, _)) = positive.into_iter().find(|(_, v)| *v == 0) {
-            return wrong(option, "at least 1");
+        // Limits far beyond what helps, below what would exhaust the memory of any machine at once.
+        for (option, value, most, needs) in [
+            ("widths", self.widths.iter().copied().max().unwrap_or(0), 1024, "channels of at most 1,024"),
+            ("view_size", self.view_size, 2048, "at most 2,048"),
+            ("embedding", self.embedding, 1024, "1 to 1,024"),
+            ("batch", self.batch, 256, "1 to 256"),
+            ("views", self.views, 64, "1 to 64"),
+            ("pixels", self.pixels, 1 << 16, "1 to 65,536"),
+            ("patch", self.patch, 128, "1 to 128"),
+            ("window", self.window, 1 << 12, "1 to 4,096"),
+        ] {
+            if !(1..=most).contains(&value) {
+                return wrong(option, needs);
+            }
+        }
+        if self.ignored >= self.window {
+            return wrong("ignored", "less than the window");
+        }
+        if self.checkpoint_every == 0 {
+            return wrong("checkpoint_every", "at least 1");
         }
         let [low, high] = self.tier_quantiles;
         if !(0.0..=high).contains(&low) || high > 1.0 {
@@ -183,10 +195,10 @@ impl TrainConfig {
             return wrong("rotation_deg", "from 0 to 180");
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return wrong("temperature", "above 0");
+            return wrong("temperature", "a finite number above 0");
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return wrong("learning_rate", "above 0");
+            return wrong("learning_rate", "a finite number above 0");
         }
         if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
             return wrong("average and weight_decay", "from 0 to below 1");

@@ -52,6 +52,14 @@ pub enum TrainError {
         /// What went wrong.
         error: io::Error,
     },
+    /// A place where the encoder can't go.
+    #[error("{}: {reason}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A checkpoint that can't be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
