@@ -9,6 +9,7 @@ mod matching;
 mod output;
 mod progress;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ const MOST_THREADS: usize = 512;
 #[derive(Subcommand)]
 enum Command {
     Train(train::Options),
+    Tune(tune::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
     Map(map::Options),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
+        Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct TrainConfig {
     pub tier_quantiles: [f64; 2],
     /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy.
     pub intensity: [f32; 3],
+    /// Ranges of brightness and contrast for each tier, as [`tune`](crate::tune) finds them; they replace
+    /// [`intensity`](Self::intensity).
+    pub policy: Option<Policy>,
     /// Largest exponent of gamma, as the logarithm of it.
     pub gamma: f32,
     /// The same change of brightness and contrast for the whole image that views are compared with.
@@ -101,6 +104,7 @@ impl Default for TrainConfig {
             discard: 0.1,
             tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
             intensity: [0.5, 0.5, 0.5],
+            policy: None,
             gamma: 0.3,
             image_intensity: 0.1,
             rotation_deg: 20.0,
@@ -172,6 +176,12 @@ impl TrainConfig {
         }
         if self.intensity.iter().chain([&self.image_intensity]).any(|a| !(0.0..1.0).contains(a)) {
             return wrong("intensity", "from 0 to below 1");
+        }
+        if let Some(policy) = &self.policy {
+            policy.tiers(self.gamma).map_err(|_| TrainError::Option {
+                option: "policy",
+                needs: "ranges of brightness and contrast that are finite, at least 0 and in order",
+            })?;
         }
         if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
             return wrong("alpha", "at least 0");

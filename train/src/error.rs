@@ -28,6 +28,12 @@ pub enum TrainError {
         /// Fewest that make sense.
         needed: usize,
     },
+    /// Nothing stands out.
+    #[error("{}: its images have too few key points to tune on; are they radiographs?", dir.display())]
+    TooFewKeyPoints {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The images do not fit the encoder's input.
     #[error("{file}: {error}")]
     Fit {
