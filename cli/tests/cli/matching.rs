@@ -82,7 +82,7 @@ fn an_earlier_result_leaves_no_overlay_behind() {
     place.run_match("data/images/1.png data/images/2.png --out found").success();
     assert_eq!(place.tree("found/overlays").len(), 2);
     place.write("bad.png", "nothing");
-    place.run_match("bad.png --out found").reason();
+    assert_eq!(place.run_match("bad.png --out found").code, Some(1));
     assert_eq!(place.tree("found/overlays").len(), 0);
     assert!(!place.file("found/landmarks.partial.csv").exists());
 }
