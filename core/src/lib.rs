@@ -101,7 +101,9 @@ mod score;
 mod tier;
 
 pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
-pub use entropy::{Border, EntropyError, EntropyMap, Neighbourhood, entropy_map, entropy_scratch_len};
+pub use entropy::{
+    Border, EntropyError, EntropyMap, FixedPoint, Neighbourhood, entropy_map, entropy_scratch_len,
+};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};

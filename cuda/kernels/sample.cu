@@ -22,16 +22,18 @@ extern "C" __global__ void weight_map(const float *__restrict__ entropy, float *
 // thread 0 the parts, then each thread its part again from where it starts.
 // Bytes: 16 a pixel (weights twice, 8 written). Limit: the latency of blockDim.x chains of additions an image.
 extern "C" __global__ void cumulative_weights(const float *__restrict__ weights, double *__restrict__ sums,
-                                              u64 *__restrict__ refused, u32 pixels) {
-    __shared__ double starts[1024];
+                                              double *__restrict__ totals, u64 *__restrict__ refused, u32 pixels) {
+    __shared__ double starts[1024 + 1];
     weights += (u64)blockIdx.x * pixels;
     sums += (u64)blockIdx.x * pixels;
     u32 part = (pixels + blockDim.x - 1) / blockDim.x;
-    u32 first = min(threadIdx.x * part, pixels), last = min(first + part, pixels);
+    u32 first = min(threadIdx.x * part, pixels), last = min(first + part, pixels), heavy = last;
     double sum = 0.0;
     for (u32 i = first; i < last; ++i) {
-        check(weights[i], (u64)blockIdx.x * pixels + i, refused);
-        sum += (double)weights[i];
+        float weight = weights[i];
+        check(weight, (u64)blockIdx.x * pixels + i, refused);
+        sum += (double)weight;
+        if (weight > 0.0f) heavy = i;
     }
     starts[threadIdx.x] = sum;
     __syncthreads();
@@ -42,12 +44,16 @@ extern "C" __global__ void cumulative_weights(const float *__restrict__ weights,
             starts[i] = start;
             start += of_part;
         }
+        starts[blockDim.x] = start;
+        totals[blockIdx.x] = start;
     }
     __syncthreads();
     sum = starts[threadIdx.x];
+    // However the additions are rounded, the sums never fall, and a pixel without weight has its predecessor's.
+    double end = starts[threadIdx.x + 1];
     for (u32 i = first; i < last; ++i) {
         sum += (double)weights[i];
-        sums[i] = sum;
+        sums[i] = i >= heavy ? end : fmin(sum, end);
     }
 }
 

@@ -94,7 +94,12 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
         map.compute_masked(bins, mask, PlaneMut::new(out, width, height).ok()?, scratch).ok()?;
         map.compute_region(bins, 1, 1, PlaneMut::new(out.get_mut(..6)?, 3, 2).ok()?, scratch).ok()?;
     }
+    let fixed = maps[0].fixed_point(SIDE, SIDE).ok()?;
+    let steps = scratch.get_mut(..fixed.largest_window())?;
+    fixed.fill_steps(steps);
+    let whole = steps.iter().sum::<u64>() == u64::from(fixed.scale(25).0);
     let right = binning.bin(180u16) == 15
+        && whole
         && (binning.low(), binning.high()) == (10, 180)
         && 7u8.value() == 7
         && out.iter().all(|h| h.is_finite());
