@@ -122,7 +122,14 @@ fn unit_text(stem: &str, source: &Path) -> io::Result<String> {
 
 fn compile(compiler: &Path, variant: &Variant, source: &Path, object: Option<&PathBuf>) -> Command {
     let mut command = Command::new(compiler);
-    command.args(["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing", "-Icpp"]);
+    command.args([
+        "-std=c++17",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-ffp-contract=off",
+        "-fno-strict-aliasing",
+        "-Icpp",
+    ]);
     if variant.checked {
         command.args(["-O1", "-DSIMT_CHECKED"]);
     } else {

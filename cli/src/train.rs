@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use infomark_train::{Budget, Paths, Progress as Step, Summary, TrainConfig, resume, train};
 use serde::Serialize;
 
@@ -23,15 +23,19 @@ pub(crate) struct Options {
     /// File of the encoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Minutes to train
-    #[arg(long, value_name = "M", default_value_t = 30.0, conflicts_with = "steps")]
-    minutes: f64,
+    /// Minutes to train [default: 45]
+    #[arg(long, value_name = "M", conflicts_with = "steps")]
+    minutes: Option<f64>,
     /// Steps to train instead: the same encoder every time, to the bit
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Seed of everything random
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    seed: u64,
+    /// Seed of everything random [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Options of the training by name, as TOML: the fields of `TrainConfig` in the documentation of infomark-train,
+    /// such as `elastic = 8.0`; --minutes, --steps and --seed go first
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
     /// Folder of checkpoints and log [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
@@ -62,8 +66,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let summary = if options.resume.is_some() {
         with_progress(|told| resume(&paths, threads, told))?
     } else {
-        let budget = options.steps.map_or(Budget::Minutes(options.minutes), Budget::Steps);
-        let config = TrainConfig { budget, seed: options.seed, threads, ..TrainConfig::default() };
+        let config = config(options, threads)?;
         with_progress(|told| train(&config, &paths, told))?
     };
     report.text(&format!(
@@ -85,6 +88,28 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
     })
+}
+
+/// The defaults, changed by the file, changed by the command line.
+fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
+    let mut config = match &options.config {
+        None => TrainConfig::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("{}: can't read the options of the training", shown(path)))?;
+            toml::from_str(&text).map_err(|error| {
+                anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " "))
+            })?
+        }
+    };
+    config.threads = threads;
+    config.seed = options.seed.unwrap_or(config.seed);
+    config.budget = match (options.steps, options.minutes) {
+        (Some(steps), _) => Budget::Steps(steps),
+        (None, Some(minutes)) => Budget::Minutes(minutes),
+        (None, None) => config.budget,
+    };
+    Ok(config)
 }
 
 /// Trains with a bar on the terminal.

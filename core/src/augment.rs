@@ -1,14 +1,33 @@
-//! Views of an image: changes of tone, and rotated, scaled and shifted parts.
+//! Views of an image: changes of tone, and turned, scaled, shifted and deformed parts.
 
+mod affine;
+mod blur;
+mod cutout;
+mod elastic;
+mod noise;
+mod pixel;
 mod policy;
+mod resample;
 mod tone;
+mod tone_grey;
+mod view;
 mod warp;
 
-pub use policy::{IntensityRange, TierPolicy};
+pub use affine::Affine;
+pub(crate) use blur::gaussian;
+pub use blur::{blur, blur_scratch_len};
+pub use cutout::{Cutout, Fill};
+pub use elastic::{Elastic, elastic_controls_len};
+pub use noise::Noise;
+pub use pixel::Pixel;
+pub use policy::{Disturbance, DisturbanceRange, IntensityCurve, IntensityRange, TierPolicy};
+pub use resample::{Border, Interpolation};
 pub use tone::Tone;
+pub use view::View;
 pub use warp::Warp;
 pub(crate) use warp::{clamped_neighbours, mix};
 
+use crate::Plane;
 use thiserror::Error;
 
 /// Why a view could not be made.
@@ -39,7 +58,8 @@ pub enum AugmentError {
     },
     /// The parameters of a warp are unusable.
     #[error(
-        "a view of {width} x {height} pixels at scale {scale}: neither may be 0, and centre, angle and scale have to be finite"
+        "a view of {width} x {height} pixels at scale {scale}: neither may be 0, and \
+         centre, angle and scale have to be finite"
     )]
     Warp {
         /// Width of the view.
@@ -64,4 +84,75 @@ pub enum AugmentError {
         /// Height of the destination.
         out_height: usize,
     },
+    /// A map cannot be undone.
+    #[error("a map with the determinant {determinant}: it and its inverse have to be finite")]
+    Singular {
+        /// Determinant of the refused matrix, without its translation.
+        determinant: f64,
+    },
+    /// A view has no pixels.
+    #[error("a view of {width} x {height} pixels: neither side may be 0")]
+    Side {
+        /// Width of the view.
+        width: usize,
+        /// Height of the view.
+        height: usize,
+    },
+    /// A view reaches too far.
+    #[error("a corner of the view lies {reach} pixels from the origin of the source; 2^29 are possible")]
+    Far {
+        /// Greatest coordinate of a corner.
+        reach: f64,
+    },
+    /// The control points of a field are too few or too many.
+    #[error("{len} control points every {spacing} pixels: {needed} are needed, and a spacing above 0")]
+    Controls {
+        /// Pixels from one control point to the next.
+        spacing: usize,
+        /// Control points needed.
+        needed: usize,
+        /// Control points given.
+        len: usize,
+    },
+    /// Random displacements could fold the image.
+    #[error(
+        "displacements of up to {amplitude} pixels: 0 to a fifth of the spacing of {spacing} are possible"
+    )]
+    Amplitude {
+        /// The refused amplitude.
+        amplitude: f64,
+        /// Pixels from one control point to the next.
+        spacing: usize,
+    },
+    /// Displacements are not finite or may fold the image.
+    #[error("control points may change the displacement by {steepness} pixels a pixel; {most} are possible")]
+    Steep {
+        /// Bound of the field's slope.
+        steepness: f64,
+        /// Most slope possible.
+        most: f64,
+    },
+    /// Too little scratch.
+    #[error("the scratch has {len} elements and needs {needed}")]
+    Scratch {
+        /// Elements needed.
+        needed: usize,
+        /// Elements given.
+        len: usize,
+    },
+    /// The centres of the tiers are unusable.
+    #[error("tiers with the entropies {centres:?}: they have to be finite and ascending")]
+    Centres {
+        /// The refused entropies.
+        centres: [f64; 3],
+    },
+}
+
+/// Checks that a destination has the size needed.
+fn check_size<T>((width, height): (usize, usize), dst: &Plane<'_, T>) -> Result<(), AugmentError> {
+    let (out_width, out_height) = (dst.width(), dst.height());
+    if (out_width, out_height) == (width, height) {
+        return Ok(());
+    }
+    Err(AugmentError::Size { width, height, out_width, out_height })
 }

@@ -78,17 +78,17 @@ pub enum Neighbourhood {
 
 /// What a neighbourhood holds where it reaches outside the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Border {
+pub enum PatchBorder {
     /// Nothing: it is cut off. What the method's authors do.
     #[default]
     Cut,
-    /// The image mirrored at its outermost pixels' outer edges: `b a | a b c | c b`.
-    Reflect,
+    /// The image mirrored at the outer edges of its border pixels, which count twice: `b a | a b c | c b`.
+    Mirror,
     /// The nearest pixel of the image: `a a | a b c | c c`.
     Clamp,
 }
 
-impl Border {
+impl PatchBorder {
     /// The index along a side of `size` pixels (at least 1) whose pixel stands at `at`.
     #[inline]
     pub(crate) fn source(self, at: isize, size: usize) -> Option<usize> {
@@ -100,7 +100,7 @@ impl Border {
         match self {
             Self::Cut => None,
             Self::Clamp => Some(if at < 0 { 0 } else { size - 1 }),
-            Self::Reflect => {
+            Self::Mirror => {
                 let period = 2 * size as i128;
                 let at = (at as i128).rem_euclid(period) as usize;
                 Some(if at < size { at } else { 2 * size - 1 - at })
@@ -127,9 +127,9 @@ impl Border {
 /// border.
 ///
 /// ```
-/// use infomark_core::{Border, EntropyMap, Plane, PlaneMut};
+/// use infomark_core::{PatchBorder, EntropyMap, Plane, PlaneMut};
 /// let image = [0, 0, 255, 255, 0, 0];
-/// let map = EntropyMap::disk(1).border(Border::Reflect).step(2);
+/// let map = EntropyMap::disk(1).border(PatchBorder::Mirror).step(2);
 /// assert_eq!(map.output_size(3, 2), (2, 1));
 /// let mut entropy = [0.0f64; 2];
 /// let mut scratch = vec![0; map.scratch_len(3, 2)];
@@ -141,7 +141,7 @@ impl Border {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntropyMap {
     neighbourhood: Neighbourhood,
-    border: Border,
+    border: PatchBorder,
     step: usize,
 }
 
@@ -151,7 +151,7 @@ const MANY: usize = 1 << 15;
 impl EntropyMap {
     /// Entropy in neighbourhoods of a shape, cut off at the border, around every pixel.
     pub const fn new(neighbourhood: Neighbourhood) -> Self {
-        Self { neighbourhood, border: Border::Cut, step: 1 }
+        Self { neighbourhood, border: PatchBorder::Cut, step: 1 }
     }
 
     /// Entropy in squares of side `k`.
@@ -165,7 +165,7 @@ impl EntropyMap {
     }
 
     /// The same with another treatment of the border.
-    pub const fn border(self, border: Border) -> Self {
+    pub const fn border(self, border: PatchBorder) -> Self {
         Self { border, ..self }
     }
 
@@ -191,10 +191,12 @@ impl EntropyMap {
         let sum = width.saturating_add(height);
         match (self.border, self.neighbourhood) {
             // From every pixel these reach all others.
-            (Border::Cut, Neighbourhood::Square { side }) => {
+            (PatchBorder::Cut, Neighbourhood::Square { side }) => {
                 Neighbourhood::Square { side: min(side, sum.saturating_mul(2).saturating_add(1)) }
             }
-            (Border::Cut, Neighbourhood::Disk { radius }) => Neighbourhood::Disk { radius: min(radius, sum) },
+            (PatchBorder::Cut, Neighbourhood::Disk { radius }) => {
+                Neighbourhood::Disk { radius: min(radius, sum) }
+            }
             (_, neighbourhood) => neighbourhood,
         }
     }
@@ -210,8 +212,8 @@ impl EntropyMap {
     const fn largest(&self, width: usize, height: usize) -> usize {
         let side = self.side(width, height);
         let (columns, rows) = match self.border {
-            Border::Cut => (min(side, width), min(side, height)),
-            Border::Reflect | Border::Clamp => (side, side),
+            PatchBorder::Cut => (min(side, width), min(side, height)),
+            PatchBorder::Mirror | PatchBorder::Clamp => (side, side),
         };
         let pixels = columns.saturating_mul(rows);
         if pixels == 0 { 1 } else { pixels }

@@ -12,10 +12,15 @@
 //! | step | items |
 //! | --- | --- |
 //! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
-//! | information of each pixel | [`entropy_map`], [`Thresholds`], [`tier_map`] |
-//! | which pixels are sampled | [`weight_map`], [`Sampler`], [`Rng`] |
-//! | how views are changed | [`Tone`], [`Warp`], [`TierPolicy`] |
-//! | what an encoder is trained by | [`FeatureMap`], [`info_nce`] |
+//! | information of each pixel | [`entropy_map`], [`EntropyMap`], [`Binning`], [`Thresholds`], [`tier_map`] |
+//! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
+//! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`draw_apart`], [`Rng`] |
+//! | how strongly views are changed | [`TierPolicy`], [`IntensityCurve`], [`DisturbanceRange`] |
+//! | which strength fits the images | [`key_points`], [`search_tone`], [`intensity_range`] |
+//! | grey levels of views | [`Tone`], [`Noise`], [`blur()`], [`Cutout`] |
+//! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
+//! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
+//! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
 //! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
 //!
@@ -81,39 +86,69 @@
 //!
 //! # Features
 //!
-//! There are none: nothing is left out, and nothing is added by a dependent.
+//! * `ndarray` (off): planes and feature maps from and to `ndarray` views. It brings an allocator
+//!   into the program, though not into this crate's functions.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod augment;
+mod curve;
 mod entropy;
 mod feature;
 mod geom;
 mod histogram;
+mod intensity;
+#[cfg(feature = "ndarray")]
+mod interop;
+mod keypoint;
 mod locate;
 mod loss;
+mod margin;
+mod mutual;
 mod plane;
 mod real;
 mod rng;
 mod sample;
 mod score;
 mod tier;
+mod tree;
 
-pub use augment::{AugmentError, IntensityRange, TierPolicy, Tone, Warp};
+pub use augment::{
+    Affine, AugmentError, Border, Cutout, Disturbance, DisturbanceRange, Elastic, Fill, IntensityCurve,
+    IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,
+    elastic_controls_len,
+};
+pub use curve::{
+    CurveCut, CurveError, DipRule, SimilarityBin, SimilarityCurve, cosine_similarity, positive_similarities,
+    positive_similarity,
+};
 pub use entropy::{
-    Border, EntropyError, EntropyMap, FixedPoint, Neighbourhood, entropy_map, entropy_scratch_len,
+    EntropyError, EntropyMap, FixedPoint, Neighbourhood, PatchBorder, entropy_map, entropy_scratch_len,
 };
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
+pub use intensity::{
+    IntensityError, Reached, SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range,
+    search_strength, search_tone, tone_path, tone_search_scratch_len,
+};
+pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
 pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
 pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,
 };
+pub use margin::Margin;
+pub use mutual::{
+    JointEntropy, MutualError, joint_entropy, joint_entropy_scratch_len, mutual_information,
+    mutual_information_scratch_len, mutual_information_terms,
+};
 pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};
-pub use sample::{SampleError, Sampler, Weighting, weight_map};
+pub use sample::{
+    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, draw_apart,
+    draw_apart_scratch_len, keep_tier, tier_weight_map, weight_map,
+};
 pub use score::{Interval, ScoreError, Statistic, bootstrap_interval, mean, radial_error_mm, sdr};
 pub use tier::{Thresholds, Tier, TierError, tier_map};

@@ -54,6 +54,14 @@ pub enum PlaneError {
         /// Height in pixels.
         height: usize,
     },
+    /// The pixels of an array do not follow each other row by row.
+    #[error("an array of {width} x {height} pixels is not in standard layout: copy it into one that is")]
+    Layout {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
     /// A crop reaches outside its plane.
     #[error("a crop of {width} x {height} pixels at ({x}, {y}) leaves a plane of {of_width} x {of_height}")]
     Crop {
@@ -136,6 +144,16 @@ impl<'a, T> Plane<'a, T> {
         self.height
     }
 
+    /// Elements from a row to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The elements from the first pixel on, gaps between rows and what follows the last one included.
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     /// Whether there is no pixel.
     pub fn is_empty(&self) -> bool {
         self.width == 0 || self.height == 0
@@ -152,6 +170,11 @@ impl<'a, T> Plane<'a, T> {
             return &[];
         }
         &self.data[y * self.stride..][..self.width]
+    }
+
+    /// The elements and how many lead from a row to the next.
+    pub(crate) fn raw(&self) -> (&'a [T], usize) {
+        (self.data, self.stride)
     }
 
     /// The rows from top to bottom.

@@ -1,5 +1,13 @@
 //! Sampling of pixels in proportion to their information.
 
+mod apart;
+mod ratio;
+mod tournament;
+
+pub use apart::{draw_apart, draw_apart_scratch_len};
+pub use ratio::{TierRatios, clear_margin, keep_tier, tier_weight_map};
+pub use tournament::Tournament;
+
 use crate::{Plane, PlaneMut, Real, Rng};
 use thiserror::Error;
 
@@ -38,12 +46,34 @@ pub enum SampleError {
         /// Row of the pixel.
         y: usize,
     },
-    /// The output has another size than the entropy map.
-    #[error("the output has {out_width} x {out_height} pixels, the entropy map {width} x {height}")]
+    /// The shares of the tiers are unusable.
+    #[error("shares {low}, {medium} and {high}: they have to be finite, at least 0, and one above 0")]
+    Ratios {
+        /// Share of the low tier.
+        low: f64,
+        /// Share of the medium tier.
+        medium: f64,
+        /// Share of the high tier.
+        high: f64,
+    },
+    /// A least distance that is not usable.
+    #[error("the least distance {value}: it has to be finite and at least 0")]
+    Distance {
+        /// The refused value.
+        value: f64,
+    },
+    /// A margin that is not usable.
+    #[error("the margin {value}: a share has to be from 0 to 1")]
+    Margin {
+        /// The refused value.
+        value: f64,
+    },
+    /// The output has another size than the map of entropies or tiers.
+    #[error("the output has {out_width} x {out_height} pixels, the map {width} x {height}")]
     Size {
-        /// Width of the entropy map.
+        /// Width of the map.
         width: usize,
-        /// Height of the entropy map.
+        /// Height of the map.
         height: usize,
         /// Width of the output.
         out_width: usize,
@@ -51,13 +81,13 @@ pub enum SampleError {
         out_height: usize,
     },
     /// There is nothing to draw.
-    #[error("no pixel has a weight above 0: lower the threshold")]
+    #[error("no pixel has a weight above 0: lower the threshold or the margin")]
     Empty,
     /// The sum of the weights is infinite.
     #[error("the sum of the weights is not finite: scale them down")]
     Overflow,
     /// Too little scratch.
-    #[error("the buffer of cumulative weights has {len} elements and needs {needed}, one for each pixel")]
+    #[error("the scratch or buffer of cumulative weights has {len} elements and needs {needed}")]
     Scratch {
         /// Elements given.
         len: usize,
@@ -83,14 +113,7 @@ pub fn weight_map<T: Real>(
     if !parameter.is_finite() || parameter < least {
         return Err(SampleError::Parameter { value: parameter.as_f64() });
     }
-    if (out.width(), out.height()) != (entropy.width(), entropy.height()) {
-        return Err(SampleError::Size {
-            width: entropy.width(),
-            height: entropy.height(),
-            out_width: out.width(),
-            out_height: out.height(),
-        });
-    }
+    check_size(entropy, &out)?;
     for (y, row) in entropy.rows().enumerate() {
         check_row(row, y)?;
         for (weight, &h) in out.row_mut(y).iter_mut().zip(row) {
@@ -102,6 +125,14 @@ pub fn weight_map<T: Real>(
         }
     }
     Ok(())
+}
+
+fn check_size<T, U>(map: Plane<'_, T>, out: &PlaneMut<'_, U>) -> Result<(), SampleError> {
+    let (width, height, out_width, out_height) = (map.width(), map.height(), out.width(), out.height());
+    if (width, height) == (out_width, out_height) {
+        return Ok(());
+    }
+    Err(SampleError::Size { width, height, out_width, out_height })
 }
 
 fn check_row<T: Real>(row: &[T], y: usize) -> Result<(), SampleError> {

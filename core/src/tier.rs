@@ -145,7 +145,7 @@ impl<T: Real> Thresholds<T> {
 }
 
 /// The quantile of finite values, linear between neighbours; reorders them.
-fn quantile<T: Real>(values: &mut [T], q: f64) -> T {
+pub(crate) fn quantile<T: Real>(values: &mut [T], q: f64) -> T {
     let order = |a: &T, b: &T| a.partial_cmp(b).unwrap_or(core::cmp::Ordering::Equal);
     let place = q * (values.len() - 1) as f64;
     let index = (place as usize).min(values.len() - 1);

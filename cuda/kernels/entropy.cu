@@ -10,7 +10,7 @@
 // Bytes: reads an image once from DRAM (2 k reads a pixel from L1), writes 4 a pixel. Limit: shared memory, 2 k updates
 // a pixel, each two loads and a store.
 
-enum Border { CUT, REFLECT, CLAMP };
+enum Border { CUT, MIRROR, CLAMP };
 
 // The index along a side whose pixel stands at `at`; -1 for none.
 __device__ __forceinline__ i32 source(i32 at, i32 size, i32 border) {

@@ -42,9 +42,7 @@ struct Inner {
 fn check_driver() -> Result<(), CudaError> {
     match driver::version() {
         None => Err(CudaError::NoDriver),
-        Some(found) if found < NEEDED_VERSION => {
-            Err(CudaError::OldDriver { found, needed: NEEDED_VERSION })
-        }
+        Some(found) if found < NEEDED_VERSION => Err(CudaError::OldDriver { found, needed: NEEDED_VERSION }),
         Some(_) => Ok(()),
     }
 }

@@ -4,8 +4,8 @@
 use crate::{CudaError, Device, Element};
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, DriverError,
-    LaunchArgs, LaunchConfig, PushKernelArg, SyncOnDrop,
+    CudaContext, CudaFunction, CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut, DeviceRepr,
+    DriverError, LaunchArgs, LaunchConfig, PushKernelArg, SyncOnDrop,
 };
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
@@ -23,7 +23,8 @@ pub(crate) fn version() -> Option<i32> {
     let mut version = 0;
     // SAFETY: the function has this type since the first version of the driver, and needs no initialisation.
     let code = unsafe {
-        let get = library.get::<unsafe extern "system" fn(*mut c_int) -> c_int>(b"cuDriverGetVersion").ok()?;
+        let get =
+            library.get::<unsafe extern "system" fn(*mut c_int) -> c_int>(b"cuDriverGetVersion").ok()?;
         get(&mut version)
     };
     (code == 0).then_some(version)
@@ -104,7 +105,10 @@ impl<T: Element> Memory<T> {
 ///
 /// # Safety
 /// As [`Device::on_raw_stream`].
-pub(crate) unsafe fn borrow_stream(context: &Arc<CudaContext>, stream: *mut std::ffi::c_void) -> Arc<CudaStream> {
+pub(crate) unsafe fn borrow_stream(
+    context: &Arc<CudaContext>,
+    stream: *mut std::ffi::c_void,
+) -> Arc<CudaStream> {
     // SAFETY: the caller keeps the terms.
     unsafe { context.wrap_borrowed_stream(stream.cast()) }
 }
@@ -233,12 +237,19 @@ impl<'a> Launch<'a> {
         }
         if self.sizes != self.kernel.sizes {
             let (given, declared) = (&self.sizes, &self.kernel.sizes);
-            return Err(CudaError::shape(operation, format!("parameters of {given:?} bytes for {declared:?}")));
+            return Err(CudaError::shape(
+                operation,
+                format!("parameters of {given:?} bytes for {declared:?}"),
+            ));
         }
-        let Ok(blocks) = u32::try_from(grid.blocks).map_err(|_| ()).and_then(|blocks| {
-            if i32::try_from(blocks).is_ok() { Ok(blocks) } else { Err(()) }
-        }) else {
-            return Err(CudaError::shape(operation, format!("{} blocks are too many for a launch", grid.blocks)));
+        let Ok(blocks) = u32::try_from(grid.blocks)
+            .map_err(|_| ())
+            .and_then(|blocks| if i32::try_from(blocks).is_ok() { Ok(blocks) } else { Err(()) })
+        else {
+            return Err(CudaError::shape(
+                operation,
+                format!("{} blocks are too many for a launch", grid.blocks),
+            ));
         };
         if blocks == 0 {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
-use infomark_core::{Border, EntropyMap};
+use infomark_core::{EntropyMap, PatchBorder};
 
 /// Threads of a block, each with a column.
 const THREADS: usize = 64;
@@ -26,7 +26,7 @@ impl Device {
         &self,
         images: Images<'_, u8>,
         side: usize,
-        border: Border,
+        border: PatchBorder,
     ) -> Result<Buffer<f32>, CudaError> {
         const OPERATION: &str = "entropy map";
         if side == 0 || side > MOST_SIDE {
@@ -52,9 +52,9 @@ impl Device {
         let rows = (height * blocks_x * count / (16 * self.multiprocessors())).clamp(side.max(16), 128);
         let strips = height.div_ceil(rows);
         let border = match border {
-            Border::Cut => 0,
-            Border::Reflect => 1,
-            Border::Clamp => 2,
+            PatchBorder::Cut => 0,
+            PatchBorder::Mirror => 1,
+            PatchBorder::Clamp => 2,
         };
         let numbers = [largest, side, border, rows, blocks_x, strips].map(|n| n as i32);
         let extent = images.extent();

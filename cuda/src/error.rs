@@ -77,7 +77,9 @@ pub enum CudaError {
         condition: &'static str,
     },
     /// A value on the device is negative, NaN or infinite where it may not be.
-    #[error("{operation}: the value at column {x}, row {y} of image {image} is not a finite number of at least 0")]
+    #[error(
+        "{operation}: the value at column {x}, row {y} of image {image} is not a finite number of at least 0"
+    )]
     Value {
         /// What was being done.
         operation: &'static str,

@@ -45,7 +45,8 @@ impl Device {
         const OPERATION: &str = "mutual information";
         let pixels = width.saturating_mul(height);
         if pixels == 0 || pixels > MOST_PIXELS {
-            let reason = format!("patches of {width} x {height} pixels: 1 to {MOST_PIXELS} pixels are possible");
+            let reason =
+                format!("patches of {width} x {height} pixels: 1 to {MOST_PIXELS} pixels are possible");
             return Err(CudaError::shape(OPERATION, reason));
         }
         let place = |index: usize, patch: &Patch, images: &Images<'_, u8>| {
@@ -60,9 +61,10 @@ impl Device {
             );
             Err(CudaError::shape(OPERATION, reason))
         };
-        let pairs = pairs.iter().enumerate().map(|(i, (a, b))| {
-            Ok(PatchPair { first: place(i, a, &first)?, second: place(i, b, &second)? })
-        });
+        let pairs = pairs
+            .iter()
+            .enumerate()
+            .map(|(i, (a, b))| Ok(PatchPair { first: place(i, a, &first)?, second: place(i, b, &second)? }));
         let pairs = pairs.collect::<Result<Vec<_>, CudaError>>()?;
         let mut out = self.allocate(pairs.len(), OPERATION)?;
         let mut terms = vec![0u64; pixels + 1];

@@ -187,7 +187,8 @@ impl<'a, T: Feature> Features<'a, T> {
         stride: usize,
     ) -> Result<Self, CudaError> {
         const OPERATION: &str = "features";
-        let shape = format!("{count} maps of {channels} channels of {width} x {height} cells at stride {stride}");
+        let shape =
+            format!("{count} maps of {channels} channels of {width} x {height} cells at stride {stride}");
         if channels == 0 || width == 0 || height == 0 || stride == 0 {
             return Err(CudaError::shape(OPERATION, format!("{shape}: only the number of maps may be 0")));
         }

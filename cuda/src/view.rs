@@ -245,7 +245,8 @@ impl Device {
         let count = plans.len();
         if count > 0 && (plans.images > images.count || images.pixels() == 0) {
             let (images, of) = (plans.images, (images.count, images.width, images.height));
-            let reason = format!("views of {images} images, the batch has {} of {} x {} pixels", of.0, of.1, of.2);
+            let reason =
+                format!("views of {images} images, the batch has {} of {} x {} pixels", of.0, of.1, of.2);
             return Err(CudaError::shape(OPERATION, reason));
         }
         let pixels = count.checked_mul(width * height);

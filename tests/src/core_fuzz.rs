@@ -1,11 +1,16 @@
 //! What the fuzz targets of the core do with their bytes. Ordinary functions, so that a test can
 //! replay the corpus; each panics when the core breaks a promise.
 
+mod guidance;
+
+pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
+
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Border, EntropyMap, FeatureMap, Negatives, Neighbourhood, Plane, PlaneMut, Point, Positive, Warp,
-    entropy_map, entropy_scratch_len, info_nce as core_info_nce, info_nce_scratch_len, peak, sample_feature,
-    similarity, similarity_scratch_len,
+    Affine, Border, Cutout, Elastic, EntropyMap, FeatureMap, Fill, Interpolation, Negatives, Neighbourhood,
+    Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp, blur as core_blur,
+    blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce as core_info_nce,
+    info_nce_scratch_len, peak, sample_feature, similarity, similarity_scratch_len,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -79,7 +84,7 @@ pub fn entropy_shapes(data: &[u8]) {
         0 => Neighbourhood::Square { side: reach },
         _ => Neighbourhood::Disk { radius: reach },
     };
-    let border = [Border::Cut, Border::Reflect, Border::Clamp][usize::from(kind >> 1) % 3];
+    let border = [PatchBorder::Cut, PatchBorder::Mirror, PatchBorder::Clamp][usize::from(kind >> 1) % 3];
     let step = usize::from(bytes.byte() % 8);
     let map = EntropyMap::new(neighbourhood).border(border).step(step);
     let levels = bytes.byte();
@@ -215,4 +220,190 @@ pub fn locate(data: &[u8]) {
     let found = peak(plane, stride);
     let inside = |p: f32, size: usize| p >= -0.5 && p <= (size * stride) as f32 - 0.5;
     assert!(found.is_some_and(|f| inside(f.at.x, width) && inside(f.at.y, height)), "{found:?}");
+}
+
+/// Any image of integers takes the tones that are accepted, as floats do.
+pub fn tone(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height) = (bytes.size(16), bytes.size(16));
+    let exotic = bytes.byte() % 4 == 0;
+    let mut factor = || if exotic { bytes.any() } else { bytes.small() + 1.0 };
+    let tone = Tone { brightness: factor(), contrast: factor(), gamma: factor() };
+    let levels: Vec<u8> = (0..width * height).map(|_| bytes.byte()).collect();
+    let wide: Vec<u16> = levels.iter().map(|&v| u16::from(v) * 257).collect();
+    let (mut out, mut out_wide) = (vec![0; levels.len()], wide.clone());
+    let (Ok(src), Ok(dst), Ok(wide)) = (
+        Plane::new(&levels, width, height),
+        PlaneMut::new(&mut out, width, height),
+        PlaneMut::new(&mut out_wide, width, height),
+    ) else {
+        return;
+    };
+    let factors = [tone.brightness, tone.contrast, tone.gamma];
+    let usable = factors.iter().all(|v| v.is_finite() && *v >= 0.0) && tone.gamma > 0.0;
+    assert_eq!(tone.apply_u8(src, dst).is_ok(), usable);
+    assert_eq!(tone.apply_u16_in_place(wide).is_ok(), usable);
+    if !usable {
+        return;
+    }
+    let mut floats: Vec<f32> = levels.iter().map(|&v| f32::from(v) / 255.0).collect();
+    if let Ok(image) = PlaneMut::new(&mut floats, width, height) {
+        assert!(tone.apply_in_place(image).is_ok());
+    }
+    for ((&level, &wide), &float) in out.iter().zip(&out_wide).zip(&floats) {
+        assert!((0.0..=1.0).contains(&float), "{float}");
+        // The steepest tones amplify rounding.
+        if factors.iter().all(|v| (0.25..=3.0).contains(v)) {
+            assert!((f32::from(level) - float * 255.0).abs() <= 1.0, "{level} is not {float}");
+            assert!((f32::from(wide) / 257.0 - float * 255.0).abs() <= 0.5, "{wide} is not {float}");
+        }
+    }
+}
+
+/// An affine view that is accepted equals the definition, with every kind of pixel and border.
+pub fn affine(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height) = (bytes.size(12), bytes.size(12));
+    let (view_width, view_height) = (bytes.size(12), bytes.size(12));
+    let exotic = bytes.byte() % 4 == 0;
+    let kind = bytes.byte();
+    let interpolation =
+        [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic][usize::from(kind % 3)];
+    let mut number = |scale: f32| f64::from(if exotic { bytes.any() } else { bytes.small() * scale });
+    let matrix = [(); 2].map(|()| [number(2.0), number(2.0), number(12.0)]);
+    let levels: Vec<u8> = (0..width * height).map(|_| bytes.byte()).collect();
+    let floats: Vec<f64> = levels.iter().map(|&v| f64::from(v)).collect();
+    let Ok(view) = Affine::new(matrix).and_then(|map| View::new(map, view_width, view_height)) else {
+        return;
+    };
+    let (border, float_border) = [
+        (Border::Value(9), Border::Value(9.0)),
+        (Border::Clamp, Border::Clamp),
+        (Border::Mirror, Border::Mirror),
+    ][usize::from(kind / 3 % 3)];
+    let pixels = view_width * view_height;
+    let (mut out, mut float_out, mut mask) = (vec![1; pixels], vec![f64::NAN; pixels], vec![true; pixels]);
+    let (Ok(src), Ok(float_src)) = (Plane::new(&levels, width, height), Plane::new(&floats, width, height))
+    else {
+        return;
+    };
+    if let (Ok(dst), Ok(float_dst), Ok(mask)) = (
+        PlaneMut::new(&mut out, view_width, view_height),
+        PlaneMut::new(&mut float_out, view_width, view_height),
+        PlaneMut::new(&mut mask, view_width, view_height),
+    ) {
+        assert!(view.resample(src, dst, interpolation, border).is_ok());
+        assert!(view.resample(float_src, float_dst, interpolation, float_border).is_ok());
+        assert!(view.mask(width, height, mask).is_ok());
+    }
+    for i in 0..pixels {
+        let level = f64::from(out[i]);
+        assert!((level - float_out[i].clamp(0.0, 255.0)).abs() <= 1.0, "{level} is not {}", float_out[i]);
+        if matches!(border, Border::Value(_)) && !mask[i] {
+            assert_eq!((out[i], float_out[i]), (9, 9.0));
+        }
+        let at = view.pull(Point::new((i % view_width) as f64, (i / view_width) as f64));
+        let edge = |v: f64| ((v + 0.5) - (v + 0.5).round()).abs() < 1e-6 || v.abs() > 1e3;
+        if !edge(at.x) && !edge(at.y) {
+            let naive = core_oracle::sample(float_src, at, interpolation, float_border);
+            assert!(
+                (float_out[i] - naive).abs() < 255.0 * tolerance::VIEW_F64,
+                "{} is not {naive}",
+                float_out[i]
+            );
+            let on = |v: f64, size: usize| v >= -0.5 && v < size as f64 - 0.5;
+            assert_eq!(mask[i], on(at.x, width) && on(at.y, height));
+        }
+    }
+}
+
+/// An elastic field that is accepted undoes itself and makes views of values of the source.
+pub fn elastic(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height, spacing) = (bytes.size(12), bytes.size(12), usize::from(bytes.byte() % 16));
+    let exotic = bytes.byte() % 4 == 0;
+    let (angle, zoom) = (f64::from(bytes.small() * 4.0), f64::from(bytes.small() * 3.0));
+    let centre = Point::new(f64::from(bytes.small() * 20.0), f64::from(bytes.small() * 20.0));
+    let amplitude = if exotic { bytes.any() } else { bytes.small().abs() * spacing as f32 / 5.0 };
+    let view = Affine::rotation(angle)
+        .and_then(|map| map.then(&Affine::scaling(zoom, 1.0)?))
+        .and_then(|map| View::around(centre, &map, width, height));
+    let Ok(view) = view else {
+        return;
+    };
+    let mut controls = vec![Point::new(0f64, 0.0); elastic_controls_len(width, height, spacing)];
+    let seed = u64::from(bytes.byte());
+    let amplitude = f64::from(amplitude);
+    let drawn = Elastic::draw(view, spacing, amplitude, &mut Rng::new(seed, 0), &mut controls).is_ok();
+    if !exotic {
+        assert_eq!(drawn, spacing > 0);
+    }
+    // A few controls of any size.
+    for _ in 0..bytes.byte() % 4 {
+        let index = usize::from(bytes.byte()) % controls.len().max(1);
+        let value = Point::new(f64::from(bytes.any()), f64::from(bytes.any()));
+        if let Some(control) = controls.get_mut(index) {
+            *control = value;
+        }
+    }
+    let Ok(elastic) = Elastic::new(view, spacing, &controls) else {
+        return;
+    };
+    let place = Point::new(bytes.small(), bytes.small());
+    let at = Point::new(f64::from(place.x + 1.0) / 2.0 * (width - 1) as f64, f64::from(place.y));
+    let at = Point::new(at.x, (at.y + 1.0) / 2.0 * (height - 1) as f64);
+    let moved = elastic.displacement(at);
+    if moved.x.abs().max(moved.y.abs()) < 1e3 && zoom.abs() > 1e-2 {
+        let back = elastic.push(elastic.pull(at));
+        let off = back.map(|back| (back.x - at.x).hypot(back.y - at.y));
+        assert!(off.is_some_and(|off| off < 1e-6), "{at:?} came back as {back:?}");
+    }
+    let levels: Vec<u8> = (0..49).map(|_| bytes.byte() % 100).collect();
+    let mut out = vec![255; width * height];
+    if let (Ok(src), Ok(dst)) = (Plane::new(&levels, 7, 7), PlaneMut::new(&mut out, width, height)) {
+        assert!(elastic.resample(src, dst, Interpolation::Bilinear, Border::Mirror).is_ok());
+    }
+    assert!(out.iter().all(|&v| v < 100), "{out:?}");
+}
+
+/// Blur equals its definition; noise and cutout leave pixels in range whatever they are.
+pub fn blur_noise(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height) = (bytes.size(12), bytes.size(12));
+    let exotic = bytes.byte() % 4 == 0;
+    let sigma = f64::from(if exotic { bytes.any() } else { (bytes.small() + 1.0) * 4.0 });
+    let seed = u64::from(bytes.byte());
+    let origin = (u32::from(bytes.byte()), u32::from(bytes.byte()).wrapping_sub(128));
+    let cutout = Cutout::new(
+        usize::from(bytes.byte() % 4),
+        (bytes.size(16), bytes.size(255)),
+        (bytes.size(16), bytes.size(255)),
+        Fill::Mean,
+    );
+    let mut pixels: Vec<f32> =
+        (0..width * height).map(|_| if exotic { bytes.any() } else { bytes.small() }).collect();
+    // A wide blur takes long.
+    if sigma.abs() <= 32.0 || sigma.is_nan() {
+        let mut scratch = vec![f32::NAN; blur_scratch_len(width, height, sigma)];
+        let mut out = vec![f32::NAN; pixels.len()];
+        if let (Ok(src), Ok(dst)) =
+            (Plane::new(&pixels, width, height), PlaneMut::new(&mut out, width, height))
+        {
+            assert_eq!(core_blur(src, dst, sigma, &mut scratch).is_ok(), sigma >= 0.0);
+            for (i, &value) in out.iter().enumerate().take(if exotic || sigma > 9.0 { 0 } else { 8 }) {
+                let naive = core_oracle::blur(src, sigma, i % width, i / width);
+                assert!((f64::from(value) - naive).abs() < tolerance::BLUR.1, "{value} is not {naive}");
+            }
+        }
+    }
+    let noise = Noise::new(sigma, seed, 1);
+    assert_eq!(noise.is_ok(), sigma.is_finite() && sigma >= 0.0);
+    let (Ok(noise), Ok(mut image)) = (noise, PlaneMut::new(&mut pixels, width, height)) else {
+        return;
+    };
+    noise.add(image.reborrow(), origin.0, origin.1);
+    if let Ok(cutout) = cutout {
+        cutout.apply(image, &mut Rng::new(seed, 2));
+    }
+    assert!(pixels.iter().all(|v| (0.0..=1.0).contains(v)), "{pixels:?}");
 }

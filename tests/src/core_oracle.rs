@@ -1,6 +1,10 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
-use infomark_core::{Border, FeatureMap, Negatives, Neighbourhood, Plane, Point, Positive, Real};
+use infomark_core::{
+    Border, FeatureMap, Grey, Interpolation, KeyPoint, KeyPointRule, Negatives, Neighbourhood, PatchBorder,
+    Pixel, Plane, Point, Positive, Real, Tone,
+};
+use std::collections::BTreeMap;
 
 /// Allowed absolute differences between a routine and its naive twin.
 pub mod tolerance {
@@ -16,6 +20,20 @@ pub mod tolerance {
     pub const GRADIENT: f64 = 1e-6;
     /// Similarity map, `f64`.
     pub const SIMILARITY: f64 = 1e-10;
+    /// Values of a view with pixels in `[0, 1]`, `f64`: coordinates have 32 fractional bits.
+    pub const VIEW_F64: f64 = 1e-7;
+    /// Values of a view with pixels in `[0, 1]`, `f32`: weights have 24 bits.
+    pub const VIEW_F32: f64 = 2e-6;
+    /// Grey levels of a view, a tone or a blur of `u8`, half of one being the rounding.
+    pub const GREY_U8: f64 = 1.0;
+    /// Blur with pixels in `[0, 1]`, `f64` and `f32`.
+    pub const BLUR: (f64, f64) = (1e-12, 1e-5);
+    /// Quantiles of the normal distribution, relative to their size.
+    pub const QUANTILE: f64 = 2e-7;
+    /// Positions that go through an elastic field and back, in pixels, `f64`.
+    pub const ELASTIC: f64 = 1e-9;
+    /// Key points: position and sigma in pixels, response, `f64`. The parabolas divide by what is small.
+    pub const KEY_POINT: f64 = 1e-6;
     /// Positions that go through a rotation and back, in pixels, `f64`.
     pub const POSITION: f64 = 1e-9;
 }
@@ -44,16 +62,16 @@ pub fn entropy_of(
     image: Plane<'_, u8>,
     mask: Option<Plane<'_, bool>>,
     neighbourhood: Neighbourhood,
-    border: Border,
+    border: PatchBorder,
     x: usize,
     y: usize,
 ) -> f64 {
     let source = |at: isize, size: usize| -> Option<usize> {
         let size = size as isize;
         let inside = match border {
-            Border::Cut => at,
-            Border::Clamp => at.clamp(0, size - 1),
-            Border::Reflect => {
+            PatchBorder::Cut => at,
+            PatchBorder::Clamp => at.clamp(0, size - 1),
+            PatchBorder::Mirror => {
                 // Mirror by mirror, as one would do it by hand.
                 let mut at = at;
                 while !(0..size).contains(&at) {
@@ -88,6 +106,25 @@ pub fn entropy_of(
     let pixels = f64::from(counts.iter().sum::<u32>());
     let share = |count: &u32| f64::from(*count) / pixels;
     -counts.iter().filter(|&&count| count > 0).map(share).map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// Entropies, in nats, of two patches and of their pairs of bins, by their definition.
+pub fn joint_entropy<G: Grey>(
+    first: Plane<'_, G>,
+    second: Plane<'_, G>,
+    bin_first: impl Fn(G) -> usize,
+    bin_second: impl Fn(G) -> usize,
+) -> [f64; 3] {
+    let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+    let mut pixels = 0.0;
+    for (&a, &b) in first.rows().flatten().zip(second.rows().flatten()) {
+        let (a, b) = (bin_first(a), bin_second(b));
+        for (counts, key) in counts.iter_mut().zip([(a, 0), (b, 0), (a, b)]) {
+            *counts.entry(key).or_insert(0.0) += 1.0;
+        }
+        pixels += 1.0;
+    }
+    counts.map(|counts| -counts.values().map(|count| count / pixels).map(|p: f64| p * p.ln()).sum::<f64>())
 }
 
 /// The loss of one positive, by its definition; without the shift that keeps exponentials finite.
@@ -144,4 +181,188 @@ pub fn bilinear<T: Real>(map: Plane<'_, T>, x: f64, y: f64) -> f64 {
     let (u, v) = (x - left, y - top);
     (1.0 - v) * ((1.0 - u) * value(left, top) + u * value(left + 1.0, top))
         + v * ((1.0 - u) * value(left, top + 1.0) + u * value(left + 1.0, top + 1.0))
+}
+
+/// The weight of a pixel at a distance from a place.
+fn weight(interpolation: Interpolation, distance: f64) -> f64 {
+    let d = distance.abs();
+    match interpolation {
+        Interpolation::Nearest => f64::from((-0.5..0.5).contains(&-distance)),
+        Interpolation::Bilinear => (1.0 - d).max(0.0),
+        Interpolation::Bicubic if d < 1.0 => 1.5 * d.powi(3) - 2.5 * d.powi(2) + 1.0,
+        Interpolation::Bicubic if d < 2.0 => -0.5 * d.powi(3) + 2.5 * d.powi(2) - 4.0 * d + 2.0,
+        Interpolation::Bicubic => 0.0,
+    }
+}
+
+/// The pixel shown at an index that may lie outside, by walking there.
+pub fn mirrored(index: i64, size: usize) -> usize {
+    let last = size as i64 - 1;
+    let mut at = index;
+    while !(0..=last).contains(&at) {
+        at = if at < 0 { -1 - at } else { 2 * last + 1 - at };
+    }
+    at as usize
+}
+
+/// The value at a place, by the definition of an interpolation and a border.
+pub fn sample<P: Pixel>(
+    src: Plane<'_, P>,
+    at: Point<f64>,
+    interpolation: Interpolation,
+    border: Border<P>,
+) -> f64 {
+    let on = |v: f64, size: usize| v >= -0.5 && v < size as f64 - 0.5;
+    if let Border::Value(value) = border
+        && !(on(at.x, src.width()) && on(at.y, src.height()))
+    {
+        return value.to_work().as_f64();
+    }
+    let index = |i: i64, size: usize| match border {
+        Border::Mirror => mirrored(i, size),
+        _ => i.clamp(0, size as i64 - 1) as usize,
+    };
+    let (left, top) = (at.x.floor() as i64, at.y.floor() as i64);
+    let mut sum = 0.0;
+    for y in top - 2..=top + 3 {
+        for x in left - 2..=left + 3 {
+            let weight = weight(interpolation, x as f64 - at.x) * weight(interpolation, y as f64 - at.y);
+            if weight != 0.0 {
+                let pixel = src.row(index(y, src.height()))[index(x, src.width())];
+                sum += weight * pixel.to_work().as_f64();
+            }
+        }
+    }
+    sum
+}
+
+/// A tone of pixels in `[0, 1]`, by its definition.
+pub fn tone(tone: Tone<f64>, pixels: &[f64]) -> Vec<f64> {
+    let bright: Vec<f64> = pixels.iter().map(|v| (v * tone.brightness).clamp(0.0, 1.0)).collect();
+    let mean = bright.iter().sum::<f64>() / bright.len() as f64;
+    let blend = |v: &f64| (tone.contrast * v + (1.0 - tone.contrast) * mean).clamp(0.0, 1.0);
+    bright.iter().map(|v| blend(v).powf(tone.gamma)).collect()
+}
+
+/// A pixel of a blurred image, by one sum over both directions.
+pub fn blur<P: Pixel>(src: Plane<'_, P>, sigma: f64, x: usize, y: usize) -> f64 {
+    let radius = (3.0 * sigma).ceil() as i64;
+    let weight = |k: i64| if k == 0 { 1.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() };
+    let total: f64 = (-radius..=radius).map(weight).sum();
+    let mut sum = 0.0;
+    for j in -radius..=radius {
+        for i in -radius..=radius {
+            let row = src.row(mirrored(y as i64 + j, src.height()));
+            let pixel = row[mirrored(x as i64 + i, src.width())].to_work().as_f64();
+            sum += weight(i) * weight(j) / (total * total) * pixel;
+        }
+    }
+    sum
+}
+
+/// The displacement of an elastic field, as a sum over all controls.
+pub fn displacement(
+    controls: &[Point<f64>],
+    (width, height): (usize, usize),
+    spacing: usize,
+    at: Point<f64>,
+) -> Point<f64> {
+    let basis = |d: f64| match d.abs() {
+        d if d < 1.0 => 2.0 / 3.0 - d * d + d.powi(3) / 2.0,
+        d if d < 2.0 => (2.0 - d).powi(3) / 6.0,
+        _ => 0.0,
+    };
+    let columns = width / spacing + 4;
+    let x = at.x.clamp(-0.5, width as f64 - 0.5);
+    let y = at.y.clamp(-0.5, height as f64 - 0.5);
+    let mut sum = Point::new(0.0, 0.0);
+    for (index, control) in controls.iter().enumerate() {
+        let place = |i: usize| (i as f64 - 1.0) * spacing as f64 - 0.5;
+        let (i, j) = (index % columns, index / columns);
+        let weight = basis((x - place(i)) / spacing as f64) * basis((y - place(j)) / spacing as f64);
+        sum.x += weight * control.x;
+        sum.y += weight * control.y;
+    }
+    sum
+}
+
+/// Gaussian blur by its definition: the image mirrored at its border, the kernel cut off at three
+/// standard deviations.
+fn blur_all(image: &[f64], width: usize, sigma: f64) -> Vec<f64> {
+    let height = image.len() / width;
+    let radius = (3.0 * sigma).ceil() as i64;
+    let weight = |d: i64| (-0.5 * (d as f64 / sigma).powi(2)).exp();
+    let norm = (-radius..=radius).map(weight).sum::<f64>().powi(2);
+    let mirror = |i: i64, size: usize| {
+        let i = i.rem_euclid(2 * size as i64) as usize;
+        i.min(2 * size - 1 - i)
+    };
+    let value = |x: i64, y: i64| image[mirror(y, height) * width + mirror(x, width)];
+    let at = |i: usize| {
+        let (x, y) = ((i % width) as i64, (i / width) as i64);
+        let mut sum = 0.0;
+        for dy in -radius..=radius {
+            for dx in -radius..=radius {
+                sum += weight(dx) * weight(dy) * value(x + dx, y + dy);
+            }
+        }
+        sum / norm
+    };
+    (0..image.len()).map(at).collect()
+}
+
+/// All key points of an image by their definition, best first; margin and least distance are not
+/// looked at.
+pub fn key_points(image: &[f64], width: usize, rule: KeyPointRule<f64>) -> Vec<KeyPoint<f64>> {
+    let sigma = |i: f64| rule.sigma * (i / rule.per_octave as f64).exp2();
+    let mut blurred = vec![blur_all(image, width, rule.sigma)];
+    for i in 1..rule.levels + 3 {
+        let added = (sigma(i as f64).powi(2) - sigma(i as f64 - 1.0).powi(2)).sqrt();
+        blurred.push(blur_all(&blurred[i - 1], width, added));
+    }
+    let height = image.len() / width;
+    let d =
+        |level: usize, x: usize, y: usize| blurred[level + 1][y * width + x] - blurred[level][y * width + x];
+    let mut found: Vec<KeyPoint<f64>> = Vec::new();
+    for (x, y) in (1..height - 1).flat_map(|y| (1..width - 1).map(move |x| (x, y))) {
+        let mut best: Option<KeyPoint<f64>> = None;
+        for level in 1..=rule.levels {
+            let at = d(level, x, y);
+            let others =
+                (0..27).filter(|&i| i != 13).map(|i| d(level + i / 9 - 1, x + i % 3 - 1, y + i / 3 % 3 - 1));
+            let extreme =
+                others.clone().all(|v| v < at) && at > 0.0 || others.clone().all(|v| v > at) && at < 0.0;
+            let [left, right] = [d(level, x - 1, y), d(level, x + 1, y)];
+            let [up, down] = [d(level, x, y - 1), d(level, x, y + 1)];
+            let cross = d(level, x - 1, y - 1) + d(level, x + 1, y + 1);
+            let cross = (cross - d(level, x + 1, y - 1) - d(level, x - 1, y + 1)) / 4.0;
+            let (xx, yy) = (left + right - 2.0 * at, up + down - 2.0 * at);
+            let (trace, det, r) = (xx + yy, xx * yy - cross * cross, rule.edge_ratio);
+            let round = det > 0.0 && trace * trace / det < (r + 1.0) * (r + 1.0) / r;
+            if extreme && round && at.abs() > rule.contrast && best.is_none_or(|b| at.abs() > b.response) {
+                let vertex = |a: f64, b: f64| ((a - b) / (2.0 * (a + b - 2.0 * at))).clamp(-0.5, 0.5);
+                let point = Point::new(x as f64 + vertex(left, right), y as f64 + vertex(up, down));
+                let offset = vertex(d(level - 1, x, y), d(level + 1, x, y));
+                best = Some(KeyPoint {
+                    at: point,
+                    sigma: sigma(level as f64 + 0.5 + offset),
+                    response: at.abs(),
+                });
+            }
+        }
+        found.extend(best);
+    }
+    found.sort_by(|a, b| b.response.total_cmp(&a.response));
+    found
+}
+
+/// The share of a standard normal distribution below `z`, by Marsaglia's series.
+pub fn normal_share(z: f64) -> f64 {
+    let (mut term, mut sum, mut k) = (z, z, 1.0);
+    while sum + term != sum {
+        k += 2.0;
+        term *= z * z / k;
+        sum += term;
+    }
+    0.5 + sum * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
-    Binning, BinningError, Border, EntropyError, EntropyMap, Neighbourhood, Plane, PlaneMut, Rng,
+    Binning, BinningError, EntropyError, EntropyMap, Neighbourhood, PatchBorder, Plane, PlaneMut, Rng,
     entropy_map, entropy_scratch_len,
 };
 use infomark_tests::core_oracle::{self, tolerance};
@@ -67,8 +67,8 @@ fn neighbourhoods() -> impl Strategy<Value = Neighbourhood> {
     ]
 }
 
-fn borders() -> impl Strategy<Value = Border> {
-    prop_oneof![Just(Border::Cut), Just(Border::Reflect), Just(Border::Clamp)]
+fn borders() -> impl Strategy<Value = PatchBorder> {
+    prop_oneof![Just(PatchBorder::Cut), Just(PatchBorder::Mirror), Just(PatchBorder::Clamp)]
 }
 
 fn noise(width: usize, height: usize, levels: u64) -> Image {
@@ -275,7 +275,7 @@ fn counts_that_outgrow_a_byte_and_shrink_again_equal_the_definition() {
     let (width, height) = (230, 240);
     let image = half_smooth(width, height);
     for k in [3, 8, 11, 12, 16, 31, 64, 127, 128, 129] {
-        for border in [Border::Cut, Border::Reflect] {
+        for border in [PatchBorder::Cut, PatchBorder::Mirror] {
             let map = compute(EntropyMap::square(k).border(border), image.plane(), None);
             for i in (0..map.len()).step_by(97) {
                 let (x, y, shape) = (i % width, i / width, Neighbourhood::Square { side: k });
@@ -366,10 +366,10 @@ fn bad_arguments_of_a_general_map_are_errors() {
     assert!(matches!(run(EntropyMap::disk(1).step(2), 4, 3), Err(EntropyError::Size { width: 2, .. })));
     let endless = EntropyMap::square(usize::MAX);
     assert_eq!(run(endless, 4, 3), Ok(()));
-    let endless = endless.border(Border::Clamp);
+    let endless = endless.border(PatchBorder::Clamp);
     assert!(matches!(run(endless, 4, 3), Err(EntropyError::TooLarge { .. })));
     assert_eq!(run(EntropyMap::disk(usize::MAX), 4, 3), Ok(()));
-    let endless = EntropyMap::disk(usize::MAX).border(Border::Reflect);
+    let endless = EntropyMap::disk(usize::MAX).border(PatchBorder::Mirror);
     assert!(matches!(run(endless, 4, 3), Err(EntropyError::TooLarge { .. })));
     let map = EntropyMap::square(3);
     let part = PlaneMut::new(&mut out[..6], 3, 2).expect("made to fit");

@@ -44,3 +44,48 @@ fn the_loss_keeps_its_promises() {
 fn matching_keeps_its_promises() {
     replay("locate", core_fuzz::locate);
 }
+
+#[test]
+fn tones_keep_their_promises() {
+    replay("tone", core_fuzz::tone);
+}
+
+#[test]
+fn affine_views_keep_their_promises() {
+    replay("affine", core_fuzz::affine);
+}
+
+#[test]
+fn elastic_views_keep_their_promises() {
+    replay("elastic", core_fuzz::elastic);
+}
+
+#[test]
+fn blur_and_noise_keep_their_promises() {
+    replay("blur_noise", core_fuzz::blur_noise);
+}
+
+#[test]
+fn shared_information_keeps_its_promises() {
+    replay("mutual", core_fuzz::mutual);
+}
+
+#[test]
+fn curves_and_their_cuts_keep_their_promises() {
+    replay("psi_cut", core_fuzz::psi_cut);
+}
+
+#[test]
+fn samplers_keep_their_promises() {
+    replay("samplers", core_fuzz::samplers);
+}
+
+#[test]
+fn searches_of_intensity_keep_their_promises() {
+    replay("intensity", core_fuzz::intensity);
+}
+
+#[test]
+fn key_points_keep_their_promises() {
+    replay("keypoints", core_fuzz::keypoints);
+}

@@ -23,6 +23,10 @@ fn the_proofs_call_every_public_function() -> std::io::Result<()> {
     sources(&here.join("../core/src"), &mut files)?;
     let mut functions = 0;
     for file in files {
+        // Behind a feature that the proofs, being without an allocator, can't have.
+        if file.ends_with("interop.rs") {
+            continue;
+        }
         let text = fs::read_to_string(&file)?;
         for line in text.lines() {
             let line = line.trim_start();

@@ -1,5 +1,6 @@
 //! Damaged files give errors, never panics: a few hundred seeded mutations of each kind of file.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::io::Cursor;

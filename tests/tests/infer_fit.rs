@@ -1,5 +1,6 @@
 //! The map between an image and the encoder's canvas, and the hashes of files.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use infomark_core::Point;

@@ -1,5 +1,6 @@
 //! Image files: what is read, and what is refused with the file's name and a fix.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Encoders, templates and matching, on an encoder whose features are known to tell places apart.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use infomark_core::Point;

@@ -1,5 +1,6 @@
 //! Encoder files that are refused with the file's name and a fix.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::panic, clippy::type_complexity, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Landmark files and data folders: what is read, and what is refused with the file, the line and a fix.
 
+#![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;

@@ -1,6 +1,9 @@
 //! What a step trains on: images, views of them, and the pixels that are the same in both.
 
-use infomark_core::{IntensityRange, Plane, PlaneMut, Point, Positive, Rng, Sampler, TierPolicy, Tone, Warp};
+use infomark_core::{
+    Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
+    Rng, Sampler, TierPolicy, Tone, View, elastic_controls_len,
+};
 use rayon::prelude::*;
 
 use crate::data::{Sample, TrainingSet};
@@ -76,21 +79,22 @@ fn draw_item(
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
     let mut view = vec![0.0; area];
+    let side = config.view_size;
+    let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
     for out in views.chunks_exact_mut(area) {
         let centre = centre(&sampler, width, height, rng);
         let entropy = sample.entropy[centre.1 * width + centre.0];
         let tone = policy.range(set.thresholds.tier(entropy)).draw(rng);
-        let rotation = rng.uniform_in(-config.rotation_deg, config.rotation_deg).to_radians();
-        let scale = rng.uniform_in(-config.scale.ln(), config.scale.ln()).exp();
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
-        let warp = Warp::new(at, rotation, scale, config.view_size, config.view_size)
-            .map_err(TrainError::internal("view"))?;
+        let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
         let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
             .map_err(TrainError::internal("view"))?;
-        warp.resample(plane, target.reborrow(), 0.0).map_err(TrainError::internal("view"))?;
+        field
+            .resample(plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
+            .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        positives.push(draw_positives(&sampler, &warp, config.pixels, rng));
+        positives.push(draw_positives(&sampler, &field, config.pixels, rng));
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let mut toned = pixels.clone();
@@ -99,6 +103,26 @@ fn draw_item(
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
     Ok(Item { image, views, positives })
+}
+
+/// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
+fn deform<'c>(
+    at: Point<f32>,
+    config: &TrainConfig,
+    rng: &mut Rng,
+    controls: &'c mut [Point<f32>],
+) -> Result<Elastic<'c, f32>, AugmentError> {
+    let mut up_to = |largest: f32| rng.uniform_in(-largest, largest);
+    let rotation = up_to(config.rotation_deg).to_radians();
+    let scale = up_to(config.scale.ln()).exp();
+    let stretch = (0.5 * up_to(config.stretch.ln())).exp();
+    let axis = up_to(std::f32::consts::PI);
+    // The axis is turned to x, stretched, and turned back.
+    let stretched = Affine::rotation(axis)?
+        .then(&Affine::scaling(scale * stretch, scale / stretch)?)?
+        .then(&Affine::rotation(rotation - axis)?)?;
+    let view = View::around(at, &stretched, config.view_size, config.view_size)?;
+    Elastic::draw(view, config.elastic_spacing, config.elastic, rng, controls)
 }
 
 /// A pixel by weight, away from the border where a few tries find one.
@@ -118,7 +142,7 @@ fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> 
 /// Pixels of the image by weight, kept where the view shows them.
 fn draw_positives(
     sampler: &Sampler<'_>,
-    warp: &Warp<f32>,
+    field: &Elastic<'_, f32>,
     count: usize,
     rng: &mut Rng,
 ) -> Vec<Positive<f32>> {
@@ -127,7 +151,7 @@ fn draw_positives(
     for _ in 0..count * 40 {
         let (x, y) = sampler.draw(rng);
         let image = Point { x: x as f32, y: y as f32 };
-        if let Some(view) = warp.push(image) {
+        if let Some(view) = field.push(image) {
             positives.push(Positive { view, image });
             if positives.len() == count {
                 break;

@@ -55,10 +55,20 @@ pub struct TrainConfig {
     pub rotation_deg: f32,
     /// Largest scale of a view; the smallest is its reciprocal.
     pub scale: f32,
+    /// Largest ratio of the scales along two perpendicular axes of a view; 1 keeps proportions.
+    pub stretch: f32,
+    /// Largest displacement of a control point of a view's elastic deformation, in pixels of the view, up to a fifth of
+    /// [`elastic_spacing`](Self::elastic_spacing); 0 deforms nothing.
+    pub elastic: f32,
+    /// Distance of the control points in pixels.
+    pub elastic_spacing: usize,
     /// Divisor of the cosines.
     pub temperature: f32,
     /// Cells around the truth that are negatives at strides 2, 4 and 8; coarser levels use the whole map.
     pub window: usize,
+    /// Cells around the truth, up to so many columns and rows from it, that are no negatives at strides 2, 4 and 8:
+    /// they show nearly the same.
+    pub ignored: usize,
     /// Largest learning rate, after the warm-up.
     pub learning_rate: f64,
     /// Decay of the weights.
@@ -77,7 +87,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            budget: Budget::Minutes(30.0),
+            budget: Budget::Minutes(45.0),
             seed: 0,
             input_area: 384 * 480,
             widths: [16, 32, 64, 96, 128],
@@ -95,8 +105,12 @@ impl Default for TrainConfig {
             image_intensity: 0.1,
             rotation_deg: 20.0,
             scale: 1.25,
+            stretch: 1.0,
+            elastic: 0.0,
+            elastic_spacing: 56,
             temperature: 0.1,
             window: 9,
+            ignored: 0,
             learning_rate: 1e-3,
             weight_decay: 1e-4,
             warm_up: 50,
@@ -152,6 +166,15 @@ impl TrainConfig {
         }
         if !(self.scale >= 1.0 && self.scale <= 4.0) {
             return wrong("scale", "from 1 to 4");
+        }
+        if !(self.stretch >= 1.0 && self.stretch <= 4.0) {
+            return wrong("stretch", "from 1 to 4");
+        }
+        if self.elastic_spacing == 0 {
+            return wrong("elastic_spacing", "at least 1");
+        }
+        if !(0.0..=self.elastic_spacing as f32 / 5.0).contains(&self.elastic) {
+            return wrong("elastic", "from 0 to a fifth of elastic_spacing");
         }
         if !(0.0..=2.0).contains(&self.gamma) {
             return wrong("gamma", "from 0 to 2");

@@ -1,7 +1,7 @@
 //! The loss over all levels and its gradient by the features.
 
 use burn::tensor::Tensor;
-use infomark_core::{FeatureMap, Negatives, Positive, info_nce, info_nce_scratch_len};
+use infomark_core::{FeatureMap, InfoNce, Negatives, Positive};
 use rayon::prelude::*;
 
 use crate::encoder::STRIDES;
@@ -57,11 +57,12 @@ pub(crate) fn objective(
         let (image, view) = (Level::new(&images[level])?, Level::new(&views[level])?);
         let mut image_grad = vec![0.0; image.data.len()];
         let mut view_grad = vec![0.0; view.data.len()];
-        let negatives = if stride >= WHOLE_MAP_FROM {
-            Negatives::WholeMap
+        let (negatives, ignored) = if stride >= WHOLE_MAP_FROM {
+            (Negatives::WholeMap, 0)
         } else {
-            Negatives::Window { radius: config.window }
+            (Negatives::Window { radius: config.window }, config.ignored)
         };
+        let info_nce = InfoNce { negatives, temperature: config.temperature, ignored };
         let losses: Vec<f32> = image_grad
             .par_chunks_mut(image.size())
             .zip(view_grad.par_chunks_mut(view.size() * config.views))
@@ -69,23 +70,15 @@ pub(crate) fn objective(
             .enumerate()
             .map(|(item, ((image_grad, view_grads), positives))| {
                 let map = image.map(item, stride)?;
-                let mut scratch = vec![0.0; info_nce_scratch_len(map, negatives)];
+                let mut scratch = vec![0.0; info_nce.scratch_len(map)];
                 let mut loss = 0.0;
                 for (k, (view_grad, positives)) in
                     view_grads.chunks_exact_mut(view.size()).zip(positives).enumerate()
                 {
                     let from = view.map(item * config.views + k, stride)?;
-                    loss += info_nce(
-                        from,
-                        map,
-                        positives,
-                        negatives,
-                        config.temperature,
-                        view_grad,
-                        image_grad,
-                        &mut scratch,
-                    )
-                    .map_err(TrainError::internal("loss"))?;
+                    loss += info_nce
+                        .backward(from, map, positives, view_grad, image_grad, &mut scratch)
+                        .map_err(TrainError::internal("loss"))?;
                 }
                 image_grad.iter_mut().chain(view_grads.iter_mut()).for_each(|g| *g /= count);
                 Ok(loss)

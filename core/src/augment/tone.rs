@@ -1,6 +1,6 @@
 //! Brightness, contrast and gamma.
 
-use super::AugmentError;
+use super::{AugmentError, check_size};
 use crate::{Plane, PlaneMut, Real};
 
 /// A change of brightness, contrast and gamma of an image with pixels in `[0, 1]`.
@@ -31,7 +31,7 @@ impl<T: Real> Tone<T> {
         Self { brightness: T::one(), contrast: T::one(), gamma: T::one() }
     }
 
-    fn check(&self) -> Result<(), AugmentError> {
+    pub(super) fn check(&self) -> Result<(), AugmentError> {
         let zero = T::zero();
         for (name, value, good, least) in [
             ("brightness", self.brightness, self.brightness >= zero, "at least 0"),
@@ -51,14 +51,7 @@ impl<T: Real> Tone<T> {
     /// When the sizes differ, or a factor is unusable (see the fields).
     pub fn apply(&self, src: Plane<'_, T>, mut dst: PlaneMut<'_, T>) -> Result<(), AugmentError> {
         self.check()?;
-        if (dst.width(), dst.height()) != (src.width(), src.height()) {
-            return Err(AugmentError::Size {
-                width: src.width(),
-                height: src.height(),
-                out_width: dst.width(),
-                out_height: dst.height(),
-            });
-        }
+        check_size((src.width(), src.height()), &dst.as_plane())?;
         for (y, row) in src.rows().enumerate() {
             dst.row_mut(y).copy_from_slice(row);
         }
@@ -81,13 +74,17 @@ impl<T: Real> Tone<T> {
         if image.is_empty() {
             return;
         }
-        let mut sum = 0.0;
+        // Eight sums: one would wait for each addition.
+        let mut sums = [0.0; 8];
         for y in 0..image.height() {
-            for v in image.row_mut(y) {
-                *v = (*v * self.brightness).max(zero).min(one);
-                sum += v.as_f64();
+            for pixels in image.row_mut(y).chunks_mut(8) {
+                for (v, sum) in pixels.iter_mut().zip(&mut sums) {
+                    *v = (*v * self.brightness).max(zero).min(one);
+                    *sum += v.as_f64();
+                }
             }
         }
+        let sum = sums.iter().sum::<f64>();
         let mean = T::from_f64(sum / (image.width() as f64 * image.height() as f64));
         let base = (one - self.contrast) * mean;
         for y in 0..image.height() {

@@ -1,7 +1,8 @@
 //! Rotated, scaled and shifted views.
 
-use super::AugmentError;
+use super::{Affine, AugmentError, View, check_size};
 use crate::{Plane, PlaneMut, Point, Real};
+use core::ops::Range;
 
 /// A view of an image: where each of its pixels lies in the source.
 ///
@@ -65,6 +66,17 @@ impl<T: Real> Warp<T> {
         self.height
     }
 
+    /// The same map as a [`View`], which can be composed with others and takes all kinds of pixels.
+    /// The two differ by rounding.
+    ///
+    /// # Errors
+    /// When the view reaches more than 2^29 pixels from the source's origin.
+    pub fn view(&self) -> Result<View<T>, AugmentError> {
+        let zero = T::zero();
+        let turn = [[self.turn.x, -self.turn.y, zero], [self.turn.y, self.turn.x, zero]];
+        View::around(self.centre, &Affine::new(turn)?, self.width, self.height)
+    }
+
     /// Where a point of the view lies in the source; also for points outside the view.
     #[inline]
     pub fn pull(&self, view: Point<T>) -> Point<T> {
@@ -101,25 +113,82 @@ impl<T: Real> Warp<T> {
         mut dst: PlaneMut<'_, T>,
         border: T,
     ) -> Result<(), AugmentError> {
-        if (dst.width(), dst.height()) != (self.width, self.height) {
-            return Err(AugmentError::Size {
-                width: self.width,
-                height: self.height,
-                out_width: dst.width(),
-                out_height: dst.height(),
-            });
-        }
+        check_size((self.width, self.height), &dst.as_plane())?;
         if src.is_empty() {
             return Err(AugmentError::Empty);
         }
         for y in 0..self.height {
-            for (x, value) in dst.row_mut(y).iter_mut().enumerate() {
-                let at = self.pull(Point::new(T::from_usize(x), T::from_usize(y)));
-                *value = bilinear(src, at).unwrap_or(border);
+            let inside = self.inside(y, src.width(), src.height());
+            let row = dst.row_mut(y);
+            for x in (0..inside.start).chain(inside.end..self.width) {
+                row[x] = bilinear(src, self.pixel(x, y)).unwrap_or(border);
+            }
+            for (x, value) in inside.clone().zip(&mut row[inside]) {
+                *value = inner_bilinear(src, self.pixel(x, y));
             }
         }
         Ok(())
     }
+
+    #[inline(always)]
+    fn pixel(&self, x: usize, y: usize) -> Point<T> {
+        self.pull(Point::new(number(x), number(y)))
+    }
+
+    /// The pixels of a row of the view that lie between four pixels of the source.
+    ///
+    /// Along a row a coordinate never turns back, not even by rounding: each condition holds from the
+    /// start on, or to the end.
+    fn inside(&self, y: usize, src_width: usize, src_height: usize) -> Range<usize> {
+        let (first, last) = (self.pixel(0, y), self.pixel(self.width - 1, y));
+        if !(first.is_finite() && last.is_finite()) {
+            return 0..0;
+        }
+        let (right, bottom) = (T::from_usize(src_width - 1), T::from_usize(src_height - 1));
+        let conditions: [&dyn Fn(Point<T>) -> bool; 4] =
+            [&|p| p.x >= T::zero(), &|p| p.x < right, &|p| p.y >= T::zero(), &|p| p.y < bottom];
+        let mut range = 0..self.width;
+        for holds in conditions {
+            let (start, end) = (holds(first), holds(last));
+            if start && end {
+                continue;
+            }
+            if !start && !end {
+                return 0..0;
+            }
+            let (mut low, mut high) = (0, self.width - 1);
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if holds(self.pixel(middle, y)) == start { low = middle } else { high = middle }
+            }
+            if start { range.end = range.end.min(high) } else { range.start = range.start.max(high) }
+        }
+        if range.start < range.end { range } else { 0..0 }
+    }
+}
+
+/// An index as a number: converting from signed integers is faster.
+#[inline(always)]
+fn number<T: Real>(index: usize) -> T {
+    T::from(index as i64).unwrap_or(T::infinity())
+}
+
+/// [`bilinear`] where four pixels surround the place.
+#[inline(always)]
+fn inner_bilinear<T: Real>(src: Plane<'_, T>, at: Point<T>) -> T {
+    let (data, stride) = src.raw();
+    let cut = |v: T| v.to_i64().unwrap_or(0) as usize;
+    let (left, top) = (cut(at.x), cut(at.y));
+    let (part_x, part_y) = (at.x - number(left), at.y - number(top));
+    let start = top * stride + left;
+    let Some(block) = data.get(start..start + stride + 2) else {
+        return T::zero();
+    };
+    let (above, below) = block.split_at(stride);
+    let (Some(&[a, b]), Some(&[c, d])) = (above.first_chunk(), below.first_chunk()) else {
+        return T::zero();
+    };
+    mix(mix(a, b, part_x), mix(c, d, part_x), part_y)
 }
 
 /// The value at a place, linear between pixels; `None` on no pixel.

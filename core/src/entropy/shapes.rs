@@ -2,7 +2,7 @@
 
 use super::fixed::FixedPoint;
 use super::windows::LEVELS;
-use super::{Border, Neighbourhood};
+use super::{Neighbourhood, PatchBorder};
 use crate::{Plane, PlaneMut, Real};
 
 /// What is computed: neighbourhoods around every `step`-th pixel of `image` from `(left, top)` on.
@@ -10,7 +10,7 @@ pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
     /// Pixels that are counted; all without.
     pub(super) mask: Option<Plane<'a, bool>>,
-    pub(super) border: Border,
+    pub(super) border: PatchBorder,
     pub(super) fixed: FixedPoint,
     pub(super) steps: &'a [u64],
     /// Rows above and below the middle, packed, for each column of the neighbourhood.

@@ -4,7 +4,7 @@
 //! is counted in all of them at once. What it adds to their sums comes from a table; as long as all
 //! counts fit into bytes, one that is indexed by the counts of two windows together.
 
-use super::Border;
+use super::PatchBorder;
 use super::fixed::FixedPoint;
 use crate::{Plane, PlaneMut, Real};
 
@@ -26,7 +26,7 @@ const CHECK_ROWS: usize = 16;
 pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
     pub(super) k: usize,
-    pub(super) border: Border,
+    pub(super) border: PatchBorder,
     pub(super) fixed: FixedPoint,
     /// What a pixel adds to a sum, by the count it meets; one more than a window has pixels.
     pub(super) steps: &'a [u64],
@@ -128,11 +128,11 @@ struct Axis {
     /// Where place 0 is.
     start: isize,
     size: usize,
-    border: Border,
+    border: PatchBorder,
 }
 
 impl Axis {
-    fn new(first: usize, k: usize, size: usize, border: Border) -> Self {
+    fn new(first: usize, k: usize, size: usize, border: PatchBorder) -> Self {
         Self { start: first as isize - (k / 2) as isize, size, border }
     }
 
@@ -149,7 +149,7 @@ impl Axis {
 
     /// How many places from `first` on, of `k`, have a pixel.
     fn covered(&self, first: usize, k: usize) -> usize {
-        if self.border != Border::Cut {
+        if self.border != PatchBorder::Cut {
             return k;
         }
         let from = self.start.saturating_add_unsigned(first);
@@ -170,7 +170,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(x: usize, k: usize, width: usize, border: Border) -> Self {
+    fn new(x: usize, k: usize, width: usize, border: PatchBorder) -> Self {
         let axis = Axis::new(x, k, width, border);
         let first = usize::try_from(axis.start).ok();
         let whole = first.filter(|first| k >= N && first + k + N - 1 <= width);
@@ -413,7 +413,7 @@ fn count_cut_row<H: Histograms, const ENTERS: bool>(
             seen |= histograms.pixel::<ENTERS>(&mut sums, H::met(0, N), level);
         }
     }
-    if axis.border != Border::Cut {
+    if axis.border != PatchBorder::Cut {
         for place in (0..inside.start).chain(inside.end..places) {
             if let Some(&level) = axis.source(place).and_then(|x| row.get(x)) {
                 let met = H::met((place + 1).saturating_sub(k), (place + 1).min(N));

@@ -2,11 +2,18 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Binning, Border, EntropyMap, FeatureMap, Grey, InfoNce, IntensityRange, LossLevel, Negatives,
-    Neighbourhood, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, Spacing, Statistic, Thresholds,
-    Tier, TierPolicy, Tone, Warp, Weighting, bootstrap_interval, entropy_map, entropy_scratch_len, info_nce,
-    info_nce_levels, info_nce_scratch_len, mean, peak, philox4x32, radial_error_mm, sample_feature, sdr,
-    similarity, similarity_scratch_len, tier_map, weight_map,
+    Affine, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic, EntropyMap, FeatureMap,
+    Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange, Interpolation, JointEntropy,
+    KeyPoint, KeyPointRule, LossLevel, Margin, Negatives, Neighbourhood, Noise, PatchBorder, Pixel, Plane,
+    PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing,
+    Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone, ToneSearchScratch, Tournament, View, Warp,
+    Weighting, blur, blur_scratch_len, bootstrap_interval, clear_margin, cosine_similarity, draw_apart,
+    draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce,
+    info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
+    keep_tier, key_points, key_points_scratch_len, mean, mutual_information, mutual_information_scratch_len, mutual_information_terms,
+    peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm, sample_feature, sdr,
+    search_strength, search_tone, similarity, similarity_scratch_len, tier_map, tier_weight_map, tone_path,
+    tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -23,7 +30,14 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     }
     entropies::<T>(&image)?;
     sampling::<T>(&image, &mut rng)?;
+    shares::<T>(&mut rng)?;
+    information::<T>(&image)?;
+    intensities::<T>(&image)?;
+    outstanding::<T>(&image)?;
+    curves::<T>()?;
     views::<T>(&image, &mut rng)?;
+    maps::<T>(&image)?;
+    disturbances::<T>(&mut image, &mut rng)?;
     features::<T>(&mut rng)?;
     scores(&mut rng)
 }
@@ -45,6 +59,7 @@ fn planes() -> Option<()> {
         && out.as_plane().row(1) == [8, 9]
         && (out.width(), out.height(), out.is_empty()) == (2, 2, false)
         && (plane.width(), plane.height(), plane.is_empty()) == (2, 2, false)
+        && (plane.stride(), plane.data().len()) == (3, 6)
         && part.get(0, 0) == Some(5)
         && sum == 12;
     right.then_some(())
@@ -78,9 +93,9 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
     binning.apply(image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
     let bins = Plane::new(&bins, SIDE, SIDE).ok()?;
     let maps = [
-        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(Border::Reflect),
+        EntropyMap::new(Neighbourhood::Square { side: 5 }).border(PatchBorder::Mirror),
         EntropyMap::square(4).step(3),
-        EntropyMap::disk(2).border(Border::Clamp),
+        EntropyMap::disk(2).border(PatchBorder::Clamp),
     ];
     let mask = [true; PIXELS];
     let mask = Plane::new(&mask, SIDE, SIDE).ok()?;
@@ -128,6 +143,120 @@ fn sampling<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     (sampler.total() > 0.0 && tiers[y * SIDE + x] == tier).then_some(())
 }
 
+fn shares<T: Real>(rng: &mut Rng) -> Option<()> {
+    let tiers: [Tier; PIXELS] = core::array::from_fn(|i| Tier::ALL[i % 3]);
+    let tiers = Plane::new(&tiers, SIDE, SIDE).ok()?;
+    let ratios = TierRatios::new(T::one(), T::one(), T::from_f64(2.0)).ok()?;
+    let mut weights = [T::zero(); PIXELS];
+    let mut map = PlaneMut::new(&mut weights, SIDE, SIDE).ok()?;
+    tier_weight_map(tiers, ratios, map.reborrow()).ok()?;
+    keep_tier(tiers, Tier::High, map.reborrow()).ok()?;
+    clear_margin(map.reborrow(), Margin::Pixels(2)).ok()?;
+    let (x, y) = Tournament::new(map.as_plane()).ok()?.draw(rng);
+    let mut pixels = [(0, 0); 3];
+    let mut scratch = [0.0; draw_apart_scratch_len(SIDE, SIDE)];
+    let count = draw_apart(map.as_plane(), T::from_f64(3.0), rng, &mut pixels, &mut scratch).ok()?;
+    let right = x < SIDE
+        && y < SIDE
+        && count == 3
+        && pixels.iter().all(|&(x, y)| (2..SIDE - 2).contains(&x) && (y * SIDE + x) % 3 == 2)
+        && TierRatios::<T>::only(Tier::Low).share(Tier::High) == T::zero()
+        && Margin::Share(T::from_f64(0.25)).pixels(SIDE) == Some(3);
+    right.then_some(())
+}
+
+fn information<T: Real>(image: &[u8]) -> Option<()> {
+    const BINS: usize = 16;
+    let image = Plane::new(image, SIDE, SIDE).ok()?;
+    let (first, second) = (image.crop(0, 0, 8, 8).ok()?, image.crop(4, 3, 8, 8).ok()?);
+    let binning = Binning::<BINS>::new(0, 255).ok()?;
+    let mut scratch = [0; mutual_information_scratch_len(8, 8)];
+    let own: T = mutual_information(first, first, &mut scratch).ok()?;
+    let scratch = scratch.get_mut(..joint_entropy_scratch_len(BINS, 8, 8))?;
+    let both: JointEntropy<T> = joint_entropy(first, second, [binning; 2], scratch).ok()?;
+    let (one, two) = (T::one(), T::from_f64(2.0));
+    let mut terms = [0; 3];
+    let unit = mutual_information_terms(&mut terms);
+    let right = both.mutual_information() <= both.first().min(both.second())
+        && (terms[2] as f64 * unit - 4f64.ln()).abs() < 1e-6
+        && both.conditional_first_given_second() <= both.first()
+        && both.conditional_second_given_first() <= both.second()
+        && both.variation_of_information() <= both.joint()
+        && (T::zero()..=one).contains(&both.normalized_mutual_information())
+        && (one..=two).contains(&both.studholme())
+        && binning.bin(200u8) == 12
+        && binning.bin(200u16) == 12
+        && 7u8.value() == 7
+        && (binning.low(), binning.high()) == (0, 255);
+    (right && own > T::zero()).then_some(())
+}
+
+fn intensities<T: Real>(image: &[u8]) -> Option<()> {
+    let patch = Plane::new(image, SIDE, SIDE).ok()?;
+    let rule = SearchRule::default();
+    let falls = |t: T| Ok::<_, IntensityError>(T::one() - t);
+    let found = search_strength(T::from_f64(0.5), rule, falls).ok()?;
+
+    const NEEDED: (usize, usize, usize) = tone_search_scratch_len(SIDE, SIDE);
+    let (mut pixels, mut levels, mut counts) = ([T::zero(); NEEDED.0], [0; NEEDED.1], [0; NEEDED.2]);
+    let mut scratch = ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
+    let limit = Tone { brightness: T::from_f64(0.1), ..Tone::identity() };
+    let target = T::from_f64(3.5);
+    let darker = search_tone(patch, limit, target, rule, &mut scratch).ok()?;
+    let one = T::one();
+    let limits = IntensityRange::new((limit.brightness, one), (one, one), (one, one)).ok()?;
+    let mut strengths = [T::zero(); 1];
+    let (range, met) =
+        intensity_range(&[patch], limits, target, 0.5, rule, &mut strengths, &mut scratch).ok()?;
+    let right = (found.strength - T::from_f64(0.5)).abs() < T::from_f64(0.01)
+        && tone_path(limit, darker.found.strength) == darker.tone
+        && range.brightness == (darker.tone.brightness, one)
+        && met == 1;
+    right.then_some(())
+}
+
+fn outstanding<T: Real>(image: &[u8]) -> Option<()> {
+    let mut pixels = [T::zero(); PIXELS];
+    for (to, &from) in pixels.iter_mut().zip(image) {
+        *to = T::from_f64(f64::from(from) / 255.0);
+    }
+    let mut found = [KeyPoint::default(); 4];
+    let mut scratch = [T::zero(); key_points_scratch_len(SIDE, SIDE)];
+    let rule = KeyPointRule { levels: 2, ..KeyPointRule::default() };
+    let image = Plane::new(&pixels, SIDE, SIDE).ok()?;
+    let count = key_points(image, rule, &mut found, &mut scratch).ok()?;
+    found.iter().take(count).all(|point| point.at.is_finite()).then_some(())
+}
+
+fn curves<T: Real>() -> Option<()> {
+    let (mut bins, mut others) = ([SimilarityBin::default(); 6], [SimilarityBin::default(); 6]);
+    let mut curve = SimilarityCurve::new(&mut bins, 0.0, 6.0).ok()?;
+    let mut other = SimilarityCurve::new(&mut others, 0.0, 6.0).ok()?;
+    for i in 0..60 {
+        let dips = (20..40).contains(&i);
+        let similarity = T::from_f64(if dips { 0.5 } else { 1.0 });
+        other.add(T::from_f64(f64::from(i) / 10.0), similarity).ok()?;
+    }
+    curve.merge(&other).ok()?;
+    let bin = curve.bins().first()?;
+    let cut: CurveCut<T> = Thresholds::from_similarity_curve(&curve, DipRule::default()).ok()?;
+    let right = bin.count() == 10
+        && bin.mean() == Some(1.0)
+        && bin.variance() == Some(0.0)
+        && curve.edge(1) == 1.0
+        && cut.thresholds().is_some_and(|t| t.medium == T::from_f64(2.0) && t.high == T::from_f64(4.0));
+
+    let features = [T::one(), T::zero(), T::zero(), T::one()];
+    let map = FeatureMap::new(&features, 2, 2, 1, 1).ok()?;
+    let at = Point::new(T::zero(), T::zero());
+    let positives = [Positive { view: at, image: at }];
+    let mut each = [T::zero(); 1];
+    positive_similarities(map, map, &positives, &mut each).ok()?;
+    let psi = positive_similarity(map, map, &positives).ok()?;
+    let across = cosine_similarity(&features[..2], &features[2..]).ok()?;
+    (right && psi == each[0] && across == T::zero()).then_some(())
+}
+
 fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     let mut pixels = [T::zero(); PIXELS];
     for (to, &from) in pixels.iter_mut().zip(image) {
@@ -150,6 +279,69 @@ fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     let out = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
     range.draw(rng).apply(image, out).ok()?;
     (IntensityRange::<T>::identity().draw(rng) == Tone::identity()).then_some(())
+}
+
+fn maps<T: Real>(image: &[u8]) -> Option<()> {
+    let n = T::from_f64;
+    let image = Plane::new(image, SIDE, SIDE).ok()?;
+    let map = Affine::rotation(n(0.3)).ok()?.then(&Affine::scaling(n(0.9), n(1.1)).ok()?).ok()?;
+    let map =
+        map.then(&Affine::shear(n(0.1), T::zero()).ok()?).ok()?.around(Point::new(n(5.0), n(6.0))).ok()?;
+    let map = map.then(&Affine::flip_horizontal(SIDE)).ok()?.then(&Affine::flip_vertical(SIDE)).ok()?;
+    let map = Affine::new(map.matrix()).ok()?.then(&Affine::translation(T::one(), T::one()).ok()?).ok()?;
+    let back = map.inverse().pull(map.pull(Point::new(T::one(), T::one())));
+    let view = View::around(map.push(back), &Affine::identity(), 8, 6).ok()?;
+    let warp = Warp::new(Point::new(n(5.0), n(6.0)), n(0.3), T::one(), 8, 6).ok()?;
+    let crop = View::crop(1, 2, 8, 6).ok()?;
+    let (mut out, mut mask) = ([0u8; 48], [false; 48]);
+    for view in [View::new(map, 8, 6).ok()?, view, warp.view().ok()?, crop] {
+        let mut dst = PlaneMut::new(&mut out, view.width(), view.height()).ok()?;
+        for kind in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+            view.resample(image, dst.reborrow(), kind, Border::Mirror).ok()?;
+        }
+        view.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+        view.push(view.pull(Point::new(n(3.0), n(3.0))))?;
+    }
+
+    let mut controls = [Point::new(T::zero(), T::zero()); elastic_controls_len(8, 6, 4)];
+    Elastic::draw(crop, 4, n(0.5), &mut Rng::new(1, 0), &mut controls).ok()?;
+    let elastic = Elastic::new(crop, 4, &controls).ok()?;
+    let dst = PlaneMut::new(&mut out, 8, 6).ok()?;
+    elastic.resample(image, dst, Interpolation::Bilinear, Border::Value(0)).ok()?;
+    elastic.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+    let at = Point::new(n(3.0), n(2.0));
+    elastic.push(elastic.pull(at))?;
+    let right = elastic.displacement(at).is_finite()
+        && elastic.view().affine() == crop.affine()
+        && mask.contains(&true)
+        && u8::from_work(9u8.to_work()) == 9;
+    right.then_some(())
+}
+
+fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
+    let n = T::from_f64;
+    let policy = TierPolicy::<T>::published();
+    let policy = TierPolicy::new(policy.low, policy.medium, policy.high).ok()?;
+    let range = IntensityCurve::new(policy, [n(2.0), n(3.0), n(4.0)]).ok()?.range(n(2.5));
+    range.check().ok()?;
+    let tone = range.draw(rng);
+    let mut copy = [0; PIXELS];
+    tone.apply_u8(Plane::new(image, SIDE, SIDE).ok()?, PlaneMut::new(&mut copy, SIDE, SIDE).ok()?).ok()?;
+    tone.apply_u8_in_place(PlaneMut::new(image, SIDE, SIDE).ok()?).ok()?;
+    let (wide, mut out) = ([300u16, 9000], [0; 2]);
+    tone.apply_u16(Plane::new(&wide, 2, 1).ok()?, PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
+    tone.apply_u16_in_place(PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
+
+    const SIGMA: f64 = 0.7;
+    let strengths = DisturbanceRange::new((n(0.1), n(0.2)), (n(SIGMA), n(SIGMA))).ok()?.draw(rng);
+    let noise = Noise::new(strengths.noise.as_f64(), 1, 2).ok()?;
+    noise.add(PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
+    let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
+    let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
+    blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
+    let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
+    cutout.apply(PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
+    noise.normal(1, 2).is_finite().then_some(())
 }
 
 fn features<T: Real>(rng: &mut Rng) -> Option<()> {

@@ -1,21 +1,10 @@
-//! Tones and warps.
+//! Warps.
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
-use infomark_core::{
-    AugmentError, IntensityRange, Plane, PlaneMut, Point, Rng, Tier, TierPolicy, Tone, Warp,
-};
+use infomark_core::{AugmentError, Plane, PlaneMut, Point, Warp};
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
 use std::f64::consts::{FRAC_PI_2, PI};
-
-fn toned(tone: Tone<f64>, pixels: &[f64], width: usize) -> Vec<f64> {
-    let mut out = vec![f64::NAN; pixels.len()];
-    let height = pixels.len() / width;
-    let src = Plane::new(pixels, width, height).expect("made to fit");
-    let dst = PlaneMut::new(&mut out, width, height).expect("made to fit");
-    tone.apply(src, dst).expect("good factors");
-    out
-}
 
 fn viewed(warp: &Warp<f64>, src: Plane<'_, f64>, border: f64) -> Vec<f64> {
     let mut out = vec![f64::NAN; warp.width() * warp.height()];
@@ -38,54 +27,6 @@ fn close(a: &[f64], b: &[f64]) -> bool {
 }
 
 proptest! {
-    #[test]
-    fn the_identity_changes_no_bit((pixels, width, _) in images()) {
-        prop_assert_eq!(toned(Tone::identity(), &pixels, width), pixels);
-    }
-
-    #[test]
-    fn tones_follow_their_definition(
-        (pixels, width, _) in images(), b in 0.0f64..3.0, c in 0.0f64..3.0, g in 0.2f64..4.0,
-    ) {
-        let bright: Vec<f64> = pixels.iter().map(|v| (v * b).clamp(0.0, 1.0)).collect();
-        let mean = bright.iter().sum::<f64>() / bright.len() as f64;
-        let expected: Vec<f64> =
-            bright.iter().map(|v| (c * v + (1.0 - c) * mean).clamp(0.0, 1.0).powf(g)).collect();
-        let out = toned(Tone { brightness: b, contrast: c, gamma: g }, &pixels, width);
-        prop_assert!(out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?} {:?}", out, expected);
-    }
-
-    #[test]
-    fn tones_stay_between_0_and_1_whatever_the_pixels(
-        pixels in prop::collection::vec(any::<f64>(), 12), b in 0.0f64..9.0, c in 0.0f64..9.0, g in 0.1f64..9.0,
-    ) {
-        let out = toned(Tone { brightness: b, contrast: c, gamma: g }, &pixels, 4);
-        prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{:?}", out);
-    }
-
-    #[test]
-    fn in_place_gives_the_same_and_leaves_the_gaps_alone((pixels, width, height) in images(), b in 0.5f64..2.0) {
-        let tone = Tone { brightness: b, contrast: 0.8, gamma: 1.1 };
-        let expected = toned(tone, &pixels, width);
-        let mut gapped: Vec<f64> = pixels.chunks(width).flat_map(|row| [row, &[9.0, 9.0]].concat()).collect();
-        let plane = PlaneMut::with_stride(&mut gapped, width, height, width + 2).expect("made to fit");
-        tone.apply_in_place(plane).expect("good factors");
-        for (row, expected) in gapped.chunks(width + 2).zip(expected.chunks(width)) {
-            prop_assert_eq!(&row[..width], expected);
-            prop_assert_eq!(&row[width..], [9.0, 9.0]);
-        }
-    }
-
-    #[test]
-    fn tones_are_drawn_from_their_ranges(seed: u64, low in 0.1f64..1.0, size in 0.0f64..2.0) {
-        let range = |k: f64| (low * k, (low + size) * k);
-        let ranges = IntensityRange::new(range(1.0), range(2.0), range(3.0)).expect("in order");
-        let tone = TierPolicy::uniform(ranges).range(Tier::Medium).draw(&mut Rng::new(seed, 0));
-        for (value, (low, high)) in [(tone.brightness, range(1.0)), (tone.contrast, range(2.0)), (tone.gamma, range(3.0))] {
-            prop_assert!((low..=high + 1e-12).contains(&value));
-        }
-    }
-
     #[test]
     fn push_undoes_pull_inside_the_view_and_is_none_outside(
         cx in -50.0f64..300.0, cy in -50.0f64..300.0, angle in -7.0f64..7.0, scale in 0.05f64..20.0,
@@ -161,6 +102,35 @@ proptest! {
             prop_assert!((value - expected).abs() < 1e-9, "{} is not {}", value, expected);
         }
     }
+
+    #[test]
+    fn resampling_has_the_bits_of_the_definition(
+        (pixels, width, height) in images(), angle in -4.0f32..4.0, scale in 0.01f32..3.0, dx in -2.0f32..2.0,
+    ) {
+        let pixels: Vec<f32> = pixels.into_iter().map(|v| v as f32).collect();
+        let src = Plane::new(&pixels, width, height).expect("made to fit");
+        let centre = Point::new(width as f32 / 2.0 + dx, height as f32 / 2.0);
+        let warp = Warp::new(centre, angle, scale, 9, 5).expect("finite");
+        let mut out = [0.0; 45];
+        warp.resample(src, PlaneMut::new(&mut out, 9, 5).expect("fits"), 7.0).expect("good sizes");
+        for (i, value) in out.into_iter().enumerate() {
+            let at = warp.pull(Point::new((i % 9) as f32, (i / 9) as f32));
+            let on = |v: f32, size: usize| v >= -0.5 && v < (size - 1) as f32 + 0.5;
+            if !(on(at.x, width) && on(at.y, height)) {
+                prop_assert_eq!(value, 7.0);
+                continue;
+            }
+            let place = |v: f32, size: usize| {
+                let v = v.clamp(0.0, (size - 1) as f32);
+                (v as usize, (v as usize + 1).min(size - 1), v - v.floor())
+            };
+            let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+            let (left, right, u) = place(at.x, width);
+            let (top, bottom, v) = place(at.y, height);
+            let row = |y: usize| mix(src.row(y)[left], src.row(y)[right], u);
+            prop_assert_eq!(value.to_bits(), mix(row(top), row(bottom), v).to_bits());
+        }
+    }
 }
 
 #[test]
@@ -204,40 +174,10 @@ fn a_blob_is_found_where_push_says() {
 }
 
 #[test]
-fn tiers_have_their_own_ranges_weakest_where_there_is_most_information() {
-    let policy = TierPolicy::<f64>::published();
-    let width = |tier| policy.range(tier).brightness.1 - policy.range(tier).brightness.0;
-    assert!(width(Tier::High) < width(Tier::Medium));
-    assert_eq!(policy.range(Tier::Low), policy.low);
-    assert_eq!(IntensityRange::<f64>::identity().draw(&mut Rng::new(0, 0)), Tone::default());
-}
-
-#[test]
-fn bad_arguments_are_errors() {
+fn bad_warps_are_errors() {
     let pixels = [0.5; 6];
     let src = Plane::new(&pixels, 3, 2).expect("made to fit");
     let mut out = [0.0; 6];
-    let good = Tone::identity();
-    for bad in [-0.1, f64::NAN, f64::INFINITY] {
-        for tone in [
-            Tone { brightness: bad, ..good },
-            Tone { contrast: bad, ..good },
-            Tone { gamma: bad, ..good },
-            Tone { gamma: 0.0, ..good },
-        ] {
-            let dst = PlaneMut::new(&mut out, 3, 2).expect("made to fit");
-            assert!(matches!(tone.apply_in_place(dst), Err(AugmentError::Factor { .. })), "{tone:?}");
-        }
-        assert!(matches!(
-            IntensityRange::new((bad, 1.0), (1.0, 1.0), (1.0, 1.0)),
-            Err(AugmentError::Range { name: "brightness", .. })
-        ));
-    }
-    assert!(IntensityRange::new((1.0, 0.9), (1.0, 1.0), (1.0, 1.0)).is_err());
-    assert!(IntensityRange::new((1.0, 1.0), (1.0, 1.0), (0.0, 1.0)).is_err());
-    let dst = PlaneMut::new(&mut out, 2, 3).expect("made to fit");
-    assert!(matches!(good.apply(src, dst), Err(AugmentError::Size { .. })));
-
     let centre = Point::new(1.0, 1.0);
     for (centre, angle, scale, w, h) in [
         (Point::new(f64::NAN, 1.0), 0.0, 1.0, 3, 2),

@@ -1,0 +1,132 @@
+//! Gaussian blur.
+
+use super::{AugmentError, Pixel, check_size};
+use crate::{Plane, PlaneMut, Real};
+
+/// Most standard deviation of a blur, in pixels.
+const WIDEST: f64 = 1024.0;
+
+/// Neighbours on each side: three standard deviations, rounded up; 0 for what is not a deviation.
+const fn radius(sigma_px: f64) -> usize {
+    if !(sigma_px > 0.0 && sigma_px <= WIDEST) {
+        return 0;
+    }
+    let cut = (3.0 * sigma_px) as usize;
+    if (cut as f64) < 3.0 * sigma_px { cut + 1 } else { cut }
+}
+
+/// Elements of scratch that [`blur`] needs: a copy of the image, a padded row and the weights.
+pub const fn blur_scratch_len(width: usize, height: usize, sigma_px: f64) -> usize {
+    let radius = radius(sigma_px);
+    width.saturating_mul(height).saturating_add(width).saturating_add(3 * radius + 1)
+}
+
+/// Blurs an image with a Gaussian of the standard deviation `sigma_px`, in pixels; 0 copies it.
+///
+/// Weights are `exp(-k^2 / (2 sigma^2))` up to three deviations (rounded up) on each side and add up to
+/// 1; rows first, then columns. The image is mirrored at the outer edges of its border pixels,
+/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, exactly. Integers are
+/// rounded to nearest, once, at the end.
+///
+/// `scratch` holds at least [`blur_scratch_len`] elements.
+///
+/// # Errors
+/// When the sizes differ, the deviation is not from 0 to 1024, or the scratch is too short.
+///
+/// ```
+/// use infomark_core::{Plane, PlaneMut, blur, blur_scratch_len};
+/// let (dot, mut out) = ([0u8, 0, 0, 240, 0, 0, 0], [0u8; 7]);
+/// let mut scratch = [0.0; blur_scratch_len(7, 1, 0.6)];
+/// blur(Plane::new(&dot, 7, 1)?, PlaneMut::new(&mut out, 7, 1)?, 0.6, &mut scratch)?;
+/// assert_eq!(out, [0, 1, 40, 159, 40, 1, 0]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub fn blur<P: Pixel>(
+    src: Plane<'_, P>,
+    mut dst: PlaneMut<'_, P>,
+    sigma_px: f64,
+    scratch: &mut [P::Work],
+) -> Result<(), AugmentError> {
+    let (width, height) = (src.width(), src.height());
+    check_size((width, height), &dst.as_plane())?;
+    if !(0.0..=WIDEST).contains(&sigma_px) {
+        return Err(AugmentError::Factor { name: "blur", value: sigma_px, least: "from 0 to 1024" });
+    }
+    let (needed, len) = (blur_scratch_len(width, height, sigma_px), scratch.len());
+    if len < needed {
+        return Err(AugmentError::Scratch { needed, len });
+    }
+    if src.is_empty() {
+        return Ok(());
+    }
+    let load = |y: usize, row: &mut [P::Work]| {
+        for (value, pixel) in row.iter_mut().zip(src.row(y)) {
+            *value = pixel.to_work();
+        }
+    };
+    gaussian((width, height), sigma_px, scratch, load, |y, row| {
+        for (to, &from) in dst.row_mut(y).iter_mut().zip(row) {
+            *to = P::from_work(from);
+        }
+    });
+    Ok(())
+}
+
+/// The blur of an image whose rows are read by `load` and, blurred, given to `store`; the deviation and
+/// the scratch are good.
+pub(crate) fn gaussian<T: Real>(
+    (width, height): (usize, usize),
+    sigma_px: f64,
+    scratch: &mut [T],
+    load: impl Fn(usize, &mut [T]),
+    mut store: impl FnMut(usize, &[T]),
+) {
+    let radius = radius(sigma_px);
+    let (weights, rest) = scratch.split_at_mut(radius);
+    let (padded, rest) = rest.split_at_mut(width + 2 * radius);
+    fill_weights(weights, sigma_px);
+    for (y, row) in rest.chunks_exact_mut(width).take(height).enumerate() {
+        load(y, &mut padded[radius..][..width]);
+        for i in (0..radius).chain(radius + width..padded.len()) {
+            padded[i] = padded[radius + mirrored(i, radius, width)];
+        }
+        row.copy_from_slice(&padded[radius..][..width]);
+        for (k, &weight) in (1..).zip(&*weights) {
+            add(row, &padded[radius..], &padded[radius - k..], &padded[radius + k..], weight);
+        }
+    }
+    let row = |y: usize| &rest[y * width..][..width];
+    let sums = &mut padded[..width];
+    for y in 0..height {
+        sums.copy_from_slice(row(y));
+        for (k, &weight) in (1..).zip(&*weights) {
+            let above = row(mirrored(y + radius - k, radius, height));
+            add(sums, row(y), above, row(mirrored(y + radius + k, radius, height)), weight);
+        }
+        store(y, sums);
+    }
+}
+
+/// Adds `weight * ((before - middle) + (after - middle))`: nothing where all are equal.
+#[inline]
+fn add<T: Real>(sums: &mut [T], middle: &[T], before: &[T], after: &[T], weight: T) {
+    for (((sum, &m), &b), &a) in sums.iter_mut().zip(middle).zip(before).zip(after) {
+        *sum += weight * ((b - m) + (a - m));
+    }
+}
+
+/// The weights of the neighbours 1, 2, ... pixels away.
+fn fill_weights<T: Real>(weights: &mut [T], sigma_px: f64) {
+    let weight = |k: usize| Real::exp(-0.5 * (k as f64 / sigma_px) * (k as f64 / sigma_px));
+    let total = 1.0 + 2.0 * (1..=weights.len()).map(weight).sum::<f64>();
+    for (k, value) in (1..).zip(weights) {
+        *value = T::from_f64(weight(k) / total);
+    }
+}
+
+/// The pixel that is shown `i` pixels after `before` pixels before the first.
+fn mirrored(i: usize, before: usize, size: usize) -> usize {
+    let period = 2 * size;
+    let at = (i % period + period - before % period) % period;
+    at.min(period - 1 - at)
+}

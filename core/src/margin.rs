@@ -1,0 +1,35 @@
+//! Margins along the border of an image.
+
+use crate::Real;
+
+/// How far from the border something begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Margin<T> {
+    /// So many pixels on each side.
+    Pixels(usize),
+    /// This share of the width on the left and on the right, and of the height above and below,
+    /// rounded down to whole pixels; 0 to 1.
+    Share(T),
+}
+
+impl<T: Real> Margin<T> {
+    /// The margin on either side of a row or column of `size` pixels; `None` when the share is not
+    /// from 0 to 1.
+    pub fn pixels(self, size: usize) -> Option<usize> {
+        match self {
+            Self::Pixels(pixels) => Some(pixels),
+            Self::Share(share) if share >= T::zero() && share <= T::one() => {
+                Some((share.as_f64() * size as f64) as usize)
+            }
+            Self::Share(_) => None,
+        }
+    }
+
+    /// The number that the margin was given as.
+    pub(crate) fn as_f64(self) -> f64 {
+        match self {
+            Self::Pixels(pixels) => pixels as f64,
+            Self::Share(share) => share.as_f64(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Several pixels at once, at a distance from each other.
+
+use super::{SampleError, check_row};
+use crate::tree::{Tree, tree_len};
+use crate::{Plane, Real, Rng};
+
+/// Elements of scratch that [`draw_apart`] needs for an image of `width` by `height` pixels;
+/// saturates where that overflows.
+pub const fn draw_apart_scratch_len(width: usize, height: usize) -> usize {
+    tree_len(width.saturating_mul(height))
+}
+
+/// Draws pixels without replacement, no two of them less than `min_distance` pixels apart, into
+/// `out` as `(column, row)`, and returns how many there are.
+///
+/// One after the other, each pixel is drawn exactly in proportion to its weight among all that are
+/// still possible: of weight above 0 and at least `min_distance` from each pixel drawn before
+/// (Euclidean distance of the centres). That is the law of drawing from the whole map and throwing
+/// away what is too near, without the loss of time. A distance of at most 1 only forbids drawing a
+/// pixel twice. Fewer pixels than `out` has room for are drawn only when no more are possible after
+/// these; the rest of `out` is left as it is. Each draw takes two words of the stream.
+///
+/// `scratch` holds at least [`draw_apart_scratch_len`]`(width, height)` elements of any content. The
+/// cost is that of a visit of each pixel, and a few steps for each that is drawn or comes too near.
+///
+/// # Errors
+/// When a weight is negative or not finite, none is above 0, their sum is infinite, the distance is
+/// negative or not finite, or the scratch is too short.
+///
+/// ```
+/// use infomark_core::{Plane, Rng, draw_apart, draw_apart_scratch_len};
+/// let weights = [1.0f32; 20];
+/// let mut scratch = [0.0; draw_apart_scratch_len(20, 1)];
+/// let mut pixels = [(0, 0); 9];
+/// let mut rng = Rng::new(1, 0);
+/// let count = draw_apart(Plane::new(&weights, 20, 1)?, 5.0, &mut rng, &mut pixels, &mut scratch)?;
+/// assert!((2..=4).contains(&count));
+/// assert!(pixels[0].0.abs_diff(pixels[1].0) >= 5);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub fn draw_apart<T: Real>(
+    weights: Plane<'_, T>,
+    min_distance: T,
+    rng: &mut Rng,
+    out: &mut [(usize, usize)],
+    scratch: &mut [f64],
+) -> Result<usize, SampleError> {
+    let distance = min_distance.as_f64();
+    if !(distance.is_finite() && distance >= 0.0) {
+        return Err(SampleError::Distance { value: distance });
+    }
+    if weights.is_empty() {
+        return Err(SampleError::Empty);
+    }
+    for (y, row) in weights.rows().enumerate() {
+        check_row(row, y)?;
+    }
+    let (width, height) = (weights.width(), weights.height());
+    let (len, needed) = (scratch.len(), draw_apart_scratch_len(width, height));
+    let Some(nodes) = scratch.get_mut(..needed) else {
+        return Err(SampleError::Scratch { len, needed });
+    };
+    let mut tree = Tree::new(
+        nodes,
+        width,
+        height,
+        |a, b| a + b,
+        |y, values| {
+            for (value, weight) in values.iter_mut().zip(weights.row(y)) {
+                *value = weight.as_f64();
+            }
+        },
+    );
+    if !tree.root().is_finite() {
+        return Err(SampleError::Overflow);
+    }
+    if tree.root() == 0.0 {
+        return Err(SampleError::Empty);
+    }
+    let mut count = 0;
+    for pixel in out {
+        if tree.root() == 0.0 {
+            break;
+        }
+        let mut target = rng.uniform::<f64>() * tree.root();
+        *pixel = tree.descend(|left, right| {
+            // Rounding must not lead to where there is nothing.
+            let go_right = right > 0.0 && (target >= left || left == 0.0);
+            if go_right {
+                target -= left;
+            }
+            go_right
+        });
+        tree.clear_around(*pixel, distance);
+        count += 1;
+    }
+    Ok(count)
+}
