@@ -191,7 +191,7 @@ impl Device {
         let backward = gradients.is_some();
         let mut scratch = Vec::with_capacity(levels.len());
         for (level, table) in levels.iter().zip(&plan.table.level) {
-            let of = |each: usize| plan.pairs.checked_mul(each).unwrap_or(usize::MAX);
+            let of = |each: usize| plan.pairs.saturating_mul(each);
             let channels = if backward { level.images.channels } else { 0 };
             scratch.push(Scratch {
                 logits: self.allocate(of(table.area as usize), OPERATION)?,
@@ -269,10 +269,10 @@ fn plan<T: Feature>(
         return refuse(format!("{} levels: 1 to {MOST_LEVELS} are possible", levels.len()));
     };
     let (views, images) = (first.views.count, first.images.count);
-    if views % images.max(1) != 0 || (images == 0 && views > 0) {
+    if !views.is_multiple_of(images.max(1)) || (images == 0 && views > 0) {
         return refuse(format!("{views} views of {images} images: each has to have as many"));
     }
-    if pairs % views.max(1) != 0 || (views == 0 && pairs > 0) || u32::try_from(pairs).is_err() {
+    if !pairs.is_multiple_of(views.max(1)) || (views == 0 && pairs > 0) || u32::try_from(pairs).is_err() {
         return refuse(format!("{pairs} positives in {views} views: each has to have as many"));
     }
     let positives = pairs / views.max(1);

@@ -10,7 +10,7 @@ const MOST_PIXELS: usize = 64 * 64;
 /// Two patches of one size by their top left pixels, in images of two batches.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PatchPair {
+pub(crate) struct PatchPair {
     first: [i32; 3],
     second: [i32; 3],
 }

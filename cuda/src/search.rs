@@ -46,7 +46,7 @@ pub(crate) struct Pyramid {
 /// One of the highest cells as the kernel gives it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub(crate) struct Found {
     at: [f32; 2],
     value: f32,
     cell: i32,
