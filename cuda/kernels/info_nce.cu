@@ -73,9 +73,10 @@ struct Softmax {
     float highest, sum;
 
     __device__ __forceinline__ void add(float other_highest, float other_sum) {
-        float now = fmaxf(highest, other_highest);
-        sum = sum * expf(highest - now) + other_sum * expf(other_highest - now);
-        highest = now;
+        float less = expf(-fabsf(other_highest - highest));
+        bool higher = other_highest > highest;
+        sum = higher ? sum * less + other_sum : sum + other_sum * less;
+        highest = higher ? other_highest : highest;
     }
 };
 
@@ -162,6 +163,7 @@ struct Forward {
         }
 #pragma unroll
         for (i32 t = 0; t < N; ++t) {
+#pragma unroll 1
             for (i32 distance = 16; distance > 0; distance >>= 1) {
                 float highest = __shfl_xor_sync(ALL_LANES, softmax[t].highest, distance);
                 float sum = __shfl_xor_sync(ALL_LANES, softmax[t].sum, distance);

@@ -15,25 +15,25 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use std::cell::Cell;
 
-pub type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Where the suite runs, and how much of it.
-pub struct Setting<'a> {
-    pub device: &'a Device,
+pub(crate) struct Setting<'a> {
+    pub(crate) device: &'a Device,
     /// Random cases of each property.
-    pub cases: u32,
+    pub(crate) cases: u32,
     /// Whether large examples run too.
-    pub large: bool,
+    pub(crate) large: bool,
     digest: Cell<u64>,
 }
 
 impl<'a> Setting<'a> {
-    pub fn new(device: &'a Device, cases: u32, large: bool) -> Self {
+    pub(crate) fn new(device: &'a Device, cases: u32, large: bool) -> Self {
         Self { device, cases, large, digest: Cell::new(0xcbf2_9ce4_8422_2325) }
     }
 
     /// Runs everything; a digest of all results, which does not depend on the order of threads.
-    pub fn run(&self) -> Result<u64, Box<dyn std::error::Error>> {
+    pub(crate) fn run(&self) -> Result<u64, Box<dyn std::error::Error>> {
         entropy::run(self)?;
         mutual::run(self)?;
         sample::run(self)?;

@@ -41,6 +41,9 @@ struct Shape {
     temperature: f32,
 }
 
+/// A loss, and its gradients by views and images.
+type LossAndGradients = (f64, Vec<f64>, Vec<f64>);
+
 /// A level's features, and what the core makes of them.
 struct Twin<P> {
     shape: Shape,
@@ -79,7 +82,7 @@ impl<P: Precision> Twin<P> {
         images: &[f64],
         positives: &[Vec<Positive<f64>>],
         per_image: usize,
-    ) -> Result<(f64, Vec<f64>, Vec<f64>), Box<dyn std::error::Error>> {
+    ) -> Result<LossAndGradients, Box<dyn std::error::Error>> {
         let Shape { view, image, channels, .. } = self.shape;
         let (view_len, image_len) = (channels * view.0 * view.1, channels * image.0 * image.1);
         let (mut grad_views, mut grad_images) = (vec![0.0; views.len()], vec![0.0; images.len()]);

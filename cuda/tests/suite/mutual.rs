@@ -16,7 +16,7 @@ fn agrees(
     let mut rng = Rng::new(seed, 1);
     let mut batch = || -> Vec<u8> { (0..2).flat_map(|_| image(&mut rng, width, height)).collect() };
     let (first, mut second) = (batch(), batch());
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         // The same with another tone: every level of one belongs to one of the other.
         second = first.iter().map(|v| 255 - v / 2).collect();
     }
