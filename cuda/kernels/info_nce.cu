@@ -187,9 +187,9 @@ struct Forward {
     }
 };
 
-// Bytes: the windows' features once for each positive, a whole map once for every 8 positives of a view (from L2), 4
-// written for each cell compared with. Limit: multiplications, 2 channels a cell and positive, from 4 positives a map on;
-// below that L2.
+// Bytes: a window's features once for each positive, a whole map once for every 8 positives of a view (all but the
+// first time from L2), 4 written for each cell compared with. Limit: L2 for windows, where a value that is read is
+// multiplied once; multiplications for whole maps, 2 channels a cell and positive.
 template <class T>
 __device__ __forceinline__ void forward(const Levels &levels, const float4 *positives, float *anchors, Softmax *warps,
                                         float *truths) {
@@ -282,7 +282,7 @@ __device__ __forceinline__ void backward_view_of(const Levels &levels, const flo
 }
 
 // The derivative by each positive's feature of the view. Bytes and limit: as the forward pass, the logits read instead
-// of written.
+// of written, and 4 a channel and positive.
 template <class T>
 __device__ __forceinline__ void backward_view(const Levels &levels, const float4 *positives, float *slopes,
                                               float *grads) {

@@ -124,8 +124,8 @@ impl Device {
     /// `i` are the `views / images` from `i * views / images` on. The same input gives the same bits.
     ///
     /// Cost: reads the features of each window once for each positive, a whole map once for every 8 of a view, mostly
-    /// from the L2 cache; keeps 4 bytes for each cell compared with. Limited by multiplications from 4 positives a map
-    /// on.
+    /// from the L2 cache; keeps 4 bytes for each cell compared with. Limited by that cache for windows, by multiplications
+    /// for whole maps.
     ///
     /// # Errors
     /// When there is no level or more than 8, shapes do not fit, a temperature is not finite and above 0, or the device
@@ -141,8 +141,9 @@ impl Device {
     /// The loss as [`info_nce`](Self::info_nce), and its gradient: **adds** `scale` times the derivatives of the sum by all
     /// features to the gradients. Nothing is added atomically: the same input gives the same bits.
     ///
-    /// Cost: reads the kept logits twice and the features once more, reads and writes the gradients. Limited by
-    /// multiplications, as [`info_nce`](Self::info_nce).
+    /// Cost: that of [`info_nce`](Self::info_nce), about as much again for the views' gradient, and for the images' the
+    /// kept logits once, the gradient read and written, and a multiplication a channel, positive and cell of the tiles of
+    /// 8 x 4 cells that its window meets.
     ///
     /// # Errors
     /// As [`info_nce`](Self::info_nce), and when a gradient has another length than its features or the scale is not
