@@ -52,7 +52,7 @@ pub(crate) struct Found {
     cell: i32,
 }
 
-/// How similar each cell of images is to templates: [image][template][row][column] on the finest level's grid.
+/// How similar each cell of images is to templates, in the order image, template, row, column, on the finest level's grid.
 #[derive(Debug)]
 pub struct Similarities {
     /// The values.
