@@ -62,6 +62,12 @@ fn build(compiler: &Path, out: &Path) -> io::Result<()> {
     let threads = env::var("NUM_JOBS").ok().and_then(|n| n.parse().ok()).unwrap_or(1usize).max(1);
     let mut commands = Vec::new();
     let mut links = Vec::new();
+    for checked in [false, true] {
+        for name in MACHINE {
+            let source = PathBuf::from(format!("cpp/{name}.cpp"));
+            commands.push(compile(compiler, checked, &source, &machine_object(out, name, checked)));
+        }
+    }
     for variant in &VARIANTS {
         let dir = out.join(variant.name);
         fs::create_dir_all(&dir)?;
@@ -70,19 +76,16 @@ fn build(compiler: &Path, out: &Path) -> io::Result<()> {
             let stem = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let unit = dir.join(format!("{stem}.cpp"));
             fs::write(&unit, unit_text(&stem, &source)?)?;
-            objects.push(dir.join(format!("{stem}.o")));
-            let mut command = compile(compiler, variant, &unit, objects.last());
+            let object = dir.join(format!("{stem}.o"));
+            let mut command = compile(compiler, variant.checked, &unit, &object);
             command.args(["-include", "cpp/simt.hpp", "-I../cuda/kernels", "-Wno-unknown-pragmas"]);
             if variant.checked {
                 command.arg("-fsanitize=thread");
             }
             commands.push(command);
+            objects.push(object);
         }
-        for name in MACHINE {
-            objects.push(dir.join(format!("{name}.o")));
-            let source = PathBuf::from(format!("cpp/{name}.cpp"));
-            commands.push(compile(compiler, variant, &source, objects.last()));
-        }
+        objects.extend(MACHINE.map(|name| machine_object(out, name, variant.checked)));
         let mut link = Command::new(compiler);
         link.args(["-shared", "-Wl,-soname,libcuda.so", "-Wl,--no-undefined", "-o"]);
         link.arg(dir.join("libcuda.so")).args(&objects);
@@ -90,6 +93,11 @@ fn build(compiler: &Path, out: &Path) -> io::Result<()> {
     }
     run_all(commands, threads)?;
     run_all(links, threads)
+}
+
+/// A part of the machine, compiled.
+fn machine_object(out: &Path, name: &str, checked: bool) -> PathBuf {
+    out.join(format!("{name}{}.o", if checked { "-checked" } else { "" }))
 }
 
 fn kernel_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -120,7 +128,7 @@ fn unit_text(stem: &str, source: &Path) -> io::Result<String> {
     Ok(unit + "}\n")
 }
 
-fn compile(compiler: &Path, variant: &Variant, source: &Path, object: Option<&PathBuf>) -> Command {
+fn compile(compiler: &Path, checked: bool, source: &Path, object: &Path) -> Command {
     let mut command = Command::new(compiler);
     command.args([
         "-std=c++17",
@@ -130,7 +138,7 @@ fn compile(compiler: &Path, variant: &Variant, source: &Path, object: Option<&Pa
         "-fno-strict-aliasing",
         "-Icpp",
     ]);
-    if variant.checked {
+    if checked {
         command.args(["-O1", "-DSIMT_CHECKED"]);
     } else {
         command.arg("-O2");
@@ -139,7 +147,7 @@ fn compile(compiler: &Path, variant: &Variant, source: &Path, object: Option<&Pa
         // Else a fused multiplication is a function.
         command.arg("-mfma");
     }
-    command.arg("-c").arg(source).arg("-o").args(object);
+    command.arg("-c").arg(source).arg("-o").arg(object);
     command
 }
 

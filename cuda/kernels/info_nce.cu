@@ -233,7 +233,7 @@ __device__ __forceinline__ float slope(const Level &level, float logit, float2 s
 
 template <class T, i32 N>
 __device__ __forceinline__ void backward_view_of(const Levels &levels, const float4 *positives, const Work &work,
-                                                 float *slopes, float *grads) {
+                                                 float *slopes, i32 *truths, float *grads) {
     const Level &level = *work.level;
     i32 channels = level.channels, pitch = level.image_width, cells = pitch * level.image_height;
     i32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
@@ -241,9 +241,15 @@ __device__ __forceinline__ void backward_view_of(const Levels &levels, const flo
     i64 place = (i64)work.view * levels.positives + work.first;
     positives += place;
     for (i32 i = threadIdx.x; i < channels * N; i += THREADS) grads[i] = 0.0f;
+    if (threadIdx.x < N) {
+        i32 t = threadIdx.x;
+        bool here = work.first + t < levels.positives && present(positives[t]);
+        truths[t] = here ? Area(level, positives[t]).truth() : -1;
+    }
+    __syncthreads();
     Area area(level, positives[0]);
     bool any = false;
-    for (i32 t = 0; t < N && work.first + t < levels.positives; ++t) any = any || present(positives[t]);
+    for (i32 t = 0; t < N; ++t) any = any || truths[t] >= 0;
     i32 compared = any ? area.cells() : 0;
     for (i32 start = 0; start < compared; start += CHUNK) {
         i32 count = min(CHUNK, compared - start);
@@ -251,9 +257,9 @@ __device__ __forceinline__ void backward_view_of(const Levels &levels, const flo
         for (i32 i = threadIdx.x; i < N * CHUNK; i += THREADS) {
             i32 t = i / CHUNK, j = start + i % CHUNK;
             float value = 0.0f;
-            if (j < compared && work.first + t < levels.positives && present(positives[t])) {
-                bool truth = j == Area(level, positives[t]).truth();
-                value = slope(level, level.logits[(place + t) * level.area + j], level.softmax[place + t], truth);
+            if (j < compared && truths[t] >= 0) {
+                float logit = level.logits[(place + t) * level.area + j];
+                value = slope(level, logit, level.softmax[place + t], j == truths[t]);
             }
             slopes[i] = value;
         }
@@ -285,24 +291,26 @@ __device__ __forceinline__ void backward_view_of(const Levels &levels, const flo
 // of written, and 4 a channel and positive.
 template <class T>
 __device__ __forceinline__ void backward_view(const Levels &levels, const float4 *positives, float *slopes,
-                                              float *grads) {
+                                              i32 *truths, float *grads) {
     Work work(levels);
-    if (work.whole) backward_view_of<T, TILE>(levels, positives, work, slopes, grads);
-    else backward_view_of<T, 1>(levels, positives, work, slopes, grads);
+    if (work.whole) backward_view_of<T, TILE>(levels, positives, work, slopes, truths, grads);
+    else backward_view_of<T, 1>(levels, positives, work, slopes, truths, grads);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
     info_nce_backward_view_f32(const float4 *__restrict__ positives, Levels levels) {
     DYNAMIC_SHARED(float, grads);
     __shared__ float slopes[TILE * CHUNK];
-    backward_view<float>(levels, positives, slopes, grads);
+    __shared__ i32 truths[TILE];
+    backward_view<float>(levels, positives, slopes, truths, grads);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
     info_nce_backward_view_bf16(const float4 *__restrict__ positives, Levels levels) {
     DYNAMIC_SHARED(float, grads);
     __shared__ float slopes[TILE * CHUNK];
-    backward_view<bf16>(levels, positives, slopes, grads);
+    __shared__ i32 truths[TILE];
+    backward_view<bf16>(levels, positives, slopes, truths, grads);
 }
 
 // Adds those derivatives to the view's gradient, the positives in their order: several may lie in a cell. Blocks: views,
@@ -322,12 +330,17 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
+// The positives, of 32, whose area meets a tile: how many, which, and their cells in the view.
+struct Chosen {
+    i32 count, which[32], anchor[32];
+};
+
 // The derivative by the image's features: a block gathers it for 8 x 4 cells, a lane a cell, a warp every fourth
 // channel, over all positives whose area meets them. Bytes: 8 a cell and channel (the gradient read and written), 4 for
 // each cell compared with. Limit: multiplications, 2 channels a cell and positive.
 template <class T>
 __device__ __forceinline__ void backward_image(const Levels &levels, const float4 *positives, float *slopes,
-                                               float *anchors, u32 *chosen) {
+                                               float *anchors, Chosen *chosen) {
     i32 index = levels.count - 1;
     while (index > 0 && blockIdx.x < levels.level[index].first_tile) --index;
     const Level &level = levels.level[index];
@@ -352,19 +365,25 @@ __device__ __forceinline__ void backward_image(const Levels &levels, const float
                 const float4 *these = positives + (i64)view * levels.positives + start;
                 if (warp == 0) {
                     bool meets = start + lane < levels.positives && present(these[lane]);
+                    i32 anchor = 0;
                     if (meets) {
                         Area area(level, these[lane]);
+                        anchor = area.anchor;
                         meets = area.left < left + 8 && left < area.left + area.width && area.top < top + 4 &&
                                 top < area.top + area.height;
                     }
                     u32 met = __ballot_sync(ALL_LANES, meets);
-                    if (meets) chosen[1 + __popc(met & ((1u << lane) - 1u))] = (u32)lane;
-                    if (lane == 0) chosen[0] = __popc(met);
+                    i32 place = __popc(met & ((1u << lane) - 1u));
+                    if (meets) {
+                        chosen->which[place] = lane;
+                        chosen->anchor[place] = anchor;
+                    }
+                    if (lane == 0) chosen->count = __popc(met);
                 }
                 __syncthreads();
-                i32 count = (i32)chosen[0];
+                i32 count = chosen->count;
                 for (i32 i = warp; i < count; i += WARPS) {
-                    u32 p = chosen[1 + i];
+                    i32 p = chosen->which[i];
                     Area area(level, these[p]);
                     i32 column = x - area.left, row = y - area.top;
                     float value = 0.0f;
@@ -377,8 +396,8 @@ __device__ __forceinline__ void backward_image(const Levels &levels, const float
                 }
                 for (i32 i = threadIdx.x; i < count * CHANNELS; i += THREADS) {
                     i32 c = first_channel + i % CHANNELS;
-                    i32 anchor = Area(level, these[chosen[1 + i / CHANNELS]]).anchor;
-                    anchors[i] = c < channels ? to_float(features[(i64)c * view_cells + anchor]) : 0.0f;
+                    i64 at = (i64)c * view_cells + chosen->anchor[i / CHANNELS];
+                    anchors[i] = c < channels ? to_float(features[at]) : 0.0f;
                 }
                 __syncthreads();
                 for (i32 i = 0; i < count; ++i) {
@@ -402,14 +421,14 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     info_nce_backward_image_f32(const float4 *__restrict__ positives, Levels levels) {
     __shared__ float slopes[32 * 32];
     __shared__ float anchors[32 * CHANNELS];
-    __shared__ u32 chosen[33];
-    backward_image<float>(levels, positives, slopes, anchors, chosen);
+    __shared__ Chosen chosen;
+    backward_image<float>(levels, positives, slopes, anchors, &chosen);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
     info_nce_backward_image_bf16(const float4 *__restrict__ positives, Levels levels) {
     __shared__ float slopes[32 * 32];
     __shared__ float anchors[32 * CHANNELS];
-    __shared__ u32 chosen[33];
-    backward_image<bf16>(levels, positives, slopes, anchors, chosen);
+    __shared__ Chosen chosen;
+    backward_image<bf16>(levels, positives, slopes, anchors, &chosen);
 }

@@ -23,7 +23,7 @@ fn kernels_give_the_cores_results_in_every_order() -> suite::Outcome {
     let mut first = None;
     for order in 0..ORDERS {
         stand_in.set_order(order)?;
-        let (cases, large) = if order == 0 { (96, true) } else { (12, order == 2) };
+        let (cases, large) = if order == 0 { (192, true) } else { (16, order == 2) };
         suite::Setting::new(&device, cases, large).run().map_err(|e| format!("order {order}: {e}"))?;
         // The same bits whatever the order.
         let digest = suite::Setting::new(&device, 4, false).run()?;
