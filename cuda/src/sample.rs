@@ -17,6 +17,14 @@ pub struct PixelSampler {
     pixels: usize,
 }
 
+impl PixelSampler {
+    /// Sums of the weights up to each pixel, image after image. They never fall, however they are rounded, and rise at no
+    /// pixel without weight.
+    pub fn sums(&self) -> &Buffer<f64> {
+        &self.sums
+    }
+}
+
 impl Device {
     /// Sampling weight of every pixel of a batch of entropy maps: the core's `weight_map`, without gaps. Powers are
     /// the device's.
