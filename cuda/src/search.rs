@@ -110,17 +110,21 @@ impl Device {
             let reason = format!("{most} matches of a template: up to {MOST_MATCHES} are possible");
             return Err(CudaError::shape(OPERATION, reason));
         }
-        let count = maps.images * maps.templates;
-        let needed = [count, maps.width, maps.height].into_iter().try_fold(1usize, usize::checked_mul);
-        if needed != Some(maps.values.len()) || i32::try_from(maps.width * maps.height).is_err() {
-            let (len, needed) = (maps.values.len(), needed.unwrap_or(usize::MAX));
+        let product = |numbers: &[usize]| numbers.iter().try_fold(1usize, |n, &m| n.checked_mul(m));
+        let (count, cells) = (product(&[maps.images, maps.templates]), product(&[maps.width, maps.height]));
+        let small = cells.is_some_and(|n| i32::try_from(n).is_ok()) && maps.stride < 1 << 24;
+        let (Some(count), Some(cells), true) = (count, cells, small) else {
+            return Err(CudaError::shape(OPERATION, "maps of that size are not possible"));
+        };
+        let (len, needed) = (maps.values.len(), count.saturating_mul(cells));
+        if len != needed {
             let shape = format!("{count} maps of {} x {} cells", maps.width, maps.height);
             return Err(CudaError::Length { operation: OPERATION, name: "the maps", len, needed, shape });
         }
         if most == 0 || count == 0 {
             return Ok(vec![Vec::new(); count]);
         }
-        let mut found = self.allocate::<Found>(count * most, OPERATION)?;
+        let mut found = self.allocate::<Found>(count.saturating_mul(most), OPERATION)?;
         let sizes = [maps.width, maps.height, maps.stride, most].map(|n| n as i32);
         let mut launch = Launch::new(self, OPERATION, "highest_cells")?.read(&maps.values).write(&mut found);
         for size in &sizes {

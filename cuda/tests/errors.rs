@@ -224,7 +224,11 @@ fn search(device: &Device) -> Outcome {
     let maps = device.similarities(&[level(3)?], 0.1)?;
     refused(device.highest(&maps, 1025), &["1025 matches"]);
     assert_eq!(device.highest(&maps, 0)?, vec![Vec::new(); 2]);
-    let wrong = Similarities { width: 3, ..maps };
+    let mut wrong = Similarities { width: 3, ..maps };
     refused(device.highest(&wrong, 1), &["search", "3 x 4"]);
+    for (images, width) in [(0, usize::MAX), (usize::MAX, 3)] {
+        (wrong.images, wrong.width) = (images, width);
+        refused(device.highest(&wrong, 1), &["search", "not possible"]);
+    }
     Ok(())
 }

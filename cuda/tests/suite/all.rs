@@ -4,6 +4,7 @@
 mod entropy;
 mod loss;
 mod mutual;
+mod pipeline;
 mod sample;
 mod search;
 mod tolerance;
@@ -40,6 +41,7 @@ impl<'a> Setting<'a> {
         view::run(self)?;
         loss::run(self)?;
         search::run(self)?;
+        pipeline::run(self)?;
         Ok(self.digest.get())
     }
 
