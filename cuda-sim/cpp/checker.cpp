@@ -71,7 +71,13 @@ SIMT_UNCHECKED void check_access(const volatile void *pointer, unsigned size, bo
                      : holds(dynamic_shared, address) ? &dynamic_shared
                                                       : find(address);
     std::string what = std::string(write ? "write" : "read") + " of " + std::to_string(size) + " bytes";
-    if (!memory || address + size > (uintptr_t)memory->base + memory->size) {
+    bool outside = !memory || address + size > (uintptr_t)memory->base + memory->size;
+    if (!outside && !memory->forbidden.empty()) {
+        // The first and the last byte: a guard is wider than an access.
+        size_t first = address - (uintptr_t)memory->base;
+        outside = memory->forbidden[first] || memory->forbidden[first + size - 1];
+    }
+    if (outside) {
         report("out of bounds: " + what + ": " + name_of(fiber));
         return;
     }

@@ -39,11 +39,12 @@ struct Byte {
     bool known, atomic_write, several_readers, other_blocks;
 };
 
-// A part of memory that kernels may use; `bytes` only in the checked variant.
+// A part of memory that kernels may use, but for what is forbidden; `bytes` only in the checked variant.
 struct Memory {
     unsigned char *base = nullptr;
     size_t size = 0;
     std::vector<Byte> bytes;
+    std::vector<bool> forbidden;
 };
 
 constexpr size_t STACK = 64 << 10;

@@ -12,6 +12,8 @@
 // The kernels' static shared variables, collected by the linker; absent when there are none.
 extern "C" unsigned char __start_simt_shared[] __attribute__((weak));
 extern "C" unsigned char __stop_simt_shared[] __attribute__((weak));
+extern "C" unsigned char *const __start_simt_guards[] __attribute__((weak));
+extern "C" unsigned char *const __stop_simt_guards[] __attribute__((weak));
 
 namespace simt {
 
@@ -272,6 +274,11 @@ static void prepare_memory(unsigned shared, std::vector<unsigned char> &buffer) 
     static_shared.size = __stop_simt_shared - __start_simt_shared;
     if (!checking) return;
     for (Memory *memory : {&dynamic_shared, &static_shared}) memory->bytes.assign(memory->size, Byte{});
+    static_shared.forbidden.assign(static_shared.size, false);
+    for (auto guard = __start_simt_guards; guard != __stop_simt_guards; ++guard) {
+        size_t at = *guard - static_shared.base;
+        std::fill_n(static_shared.forbidden.begin() + at, GUARD, true);
+    }
     for (auto &entry : global) {
         for (Byte &byte : entry.second->bytes) byte = Byte{{}, {}, byte.known, false, false, false};
     }

@@ -34,6 +34,8 @@ struct Block {
 };
 extern Block block;
 
+constexpr unsigned GUARD = 64;
+
 enum class Warp { SYNC, SHUFFLE, BALLOT };
 
 void barrier(int line);
@@ -82,7 +84,15 @@ inline unsigned all_or(unsigned mask = 0xffffffffu) { return mask; }
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static __attribute__((section("simt_shared"), used))
+// Before each variable lie bytes that nobody may touch; the linker collects both, and the guards' addresses.
+#define SIMT_JOINED(a, b) a##b
+#define SIMT_JOIN(a, b) SIMT_JOINED(a, b)
+#define SIMT_IN(name) static __attribute__((section(name), used))
+#define SIMT_GUARDED(guard)                                                      \
+    SIMT_IN("simt_shared") unsigned char guard[simt::GUARD];                     \
+    SIMT_IN("simt_guards") unsigned char *const SIMT_JOIN(guard, _at) = guard; \
+    SIMT_IN("simt_shared")
+#define __shared__ SIMT_GUARDED(SIMT_JOIN(simt_guard_, __COUNTER__))
 #define DYNAMIC_SHARED(T, name) T *name = reinterpret_cast<T *>(simt::block.shared)
 #define threadIdx (simt::block.thread->index)
 #define blockIdx (simt::block.index)

@@ -48,6 +48,26 @@ extern "C" __global__ void difference_off_by_one(const i32 *in, i32 *out) {
     out[threadIdx.x] = in[threadIdx.x + 1] - in[threadIdx.x];
 }
 
+// The same in shared memory, where another array lies next to it.
+template <bool BUG>
+__device__ __forceinline__ void shared_difference(const i32 *in, i32 *out, i32 *held, i32 *beside) {
+    held[threadIdx.x] = in[threadIdx.x];
+    beside[threadIdx.x] = 0;
+    __syncthreads();
+    u32 next = BUG ? threadIdx.x + 1 : min(threadIdx.x + 1, blockDim.x - 1);
+    out[threadIdx.x] = held[next] - held[threadIdx.x] + beside[threadIdx.x];
+}
+extern "C" __global__ void shared_inside(const i32 *in, i32 *out) {
+    __shared__ i32 held[64];
+    __shared__ i32 beside[64];
+    shared_difference<false>(in, out, held, beside);
+}
+extern "C" __global__ void shared_off_by_one(const i32 *in, i32 *out) {
+    __shared__ i32 held[64];
+    __shared__ i32 beside[64];
+    shared_difference<true>(in, out, held, beside);
+}
+
 // A warp's sum. BUG 4: half of the lanes have left before all are named.
 template <bool BUG>
 __device__ __forceinline__ void sum(const i32 *in, i32 *out) {

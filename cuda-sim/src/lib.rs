@@ -8,8 +8,8 @@
 //!
 //! The driver is one to a process, so a test binary holds one test.
 //!
-//! What the checker does not see: where one of a kernel's static shared arrays ends and the next begins, and the order of
-//! memory that a GPU's caches may change (kernels here need none: they use no fences).
+//! What the checker does not see: an access that is so far off that it meets other memory of the kernel's, and the order
+//! of memory that a GPU's caches may change (kernels here need none: they use no fences).
 //!
 //! [`tools`] compiles the kernels with NVIDIA's own compilers, which need no GPU either.
 

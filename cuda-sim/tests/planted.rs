@@ -6,10 +6,11 @@ const BLOCK: Launch = Launch { blocks: 1, threads: 64 };
 const ORDERS: u32 = 10;
 
 /// Kernels, the same with a bug, and what the report has to name.
-const PAIRS: [(&str, &str, &str); 5] = [
+const PAIRS: [(&str, &str, &str); 6] = [
     ("barrier_there", "barrier_missing", "race in shared memory"),
     ("addition_atomic", "addition_plain", "race in shared memory"),
     ("difference", "difference_off_by_one", "out of bounds: read of 4 bytes"),
+    ("shared_inside", "shared_off_by_one", "out of bounds: read of 4 bytes"),
     ("shuffle_of_all", "shuffle_of_some", "lane that has exited"),
     ("shared_set", "shared_unset", "uninitialised"),
 ];

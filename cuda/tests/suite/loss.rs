@@ -270,6 +270,10 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
     agrees::<f32>(setting, &[one], (0, 1, 3), 2)?;
     let small = Shape { view: (4, 3, 4), image: (5, 6, 4), channels: 3, ..one };
     let window = Shape { negatives: Negatives::Window { radius: 2 }, ignored: 1, temperature: 0.3, ..small };
+    // More cells than a block holds slopes of, and more positives than it gathers at a time.
+    let wide = Shape { view: (9, 8, 4), image: (20, 17, 4), channels: 3, ..one };
+    let wide_window = Shape { negatives: Negatives::Window { radius: 9 }, ..wide };
+    agrees::<f32>(setting, &[wide, wide_window], (1, 1, 37), 7)?;
     differences_agree::<f32>(setting, small, 3)?;
     differences_agree::<bf16>(setting, window, 4)?;
     if setting.large {

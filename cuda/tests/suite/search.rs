@@ -128,6 +128,8 @@ fn ties_are_in_reading_order(setting: &Setting<'_>) -> Outcome {
 pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
     ties_are_in_reading_order(setting)?;
     agrees::<f32>(setting, &vec![(1, 1, 8)], (1, 1, 1), 3, 1)?;
+    // More cells and templates than a block takes.
+    agrees::<f32>(setting, &vec![(30, 19, 4), (7, 5, 16)], (1, 9, 3), 4, 5)?;
     agrees::<bf16>(setting, &vec![(3, 2, 2)], (0, 2, 4), 3, 2)?;
     agrees::<bf16>(setting, &vec![(3, 2, 2)], (2, 0, 4), 3, 2)?;
     if setting.large {
