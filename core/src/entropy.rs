@@ -349,7 +349,7 @@ impl EntropyMap {
             if self.takes_pairs(width, height)
                 && let Some(table) = rest.first_chunk_mut::<PAIRS>()
             {
-                windows::fill_pairs(table, steps);
+                windows::fill_pairs(table, steps, side);
                 pairs = Some(&*table);
             }
             windows::Map { image, k: side, border, fixed, steps, pairs, left, top, step, out }.fill();

@@ -7,6 +7,7 @@
 use super::PatchBorder;
 use super::fixed::FixedPoint;
 use crate::{Plane, PlaneMut, Real};
+use core::ops::Range;
 
 /// Grey levels.
 pub(super) const LEVELS: usize = 256;
@@ -18,6 +19,13 @@ const NARROW: usize = 128;
 pub(super) const NARROW_SIDE: usize = 256 - NARROW;
 /// Elements of the table of pairs: one for every two bytes.
 pub(super) const PAIRS: usize = 1 << 16;
+/// Rows that are filled before the next column is begun: so many, and so many sides of a window. Down
+/// the whole of a large image, each row would cost a miss of the caches.
+const BAND_ROWS: usize = 256;
+const BAND_SIDES: usize = 16;
+/// Rows of results that are held back: as stores keep their order, one that misses the caches would hold
+/// up the counts behind it.
+const HELD_ROWS: usize = 64;
 /// Rows after which wide counts are checked for having become small.
 const CHECK_ROWS: usize = 16;
 
@@ -38,13 +46,13 @@ pub(super) struct Map<'a, 'o, T> {
     pub(super) out: PlaneMut<'o, T>,
 }
 
-/// The table of pairs.
-pub(super) fn fill_pairs(pairs: &mut [u64; PAIRS], steps: &[u64]) {
+/// The table of pairs, as far as counts of windows of side `k` reach.
+pub(super) fn fill_pairs(pairs: &mut [u64; PAIRS], steps: &[u64], k: usize) {
+    let steps = &steps[..steps.len().min(NARROW + k)];
     let (pairs, _) = pairs.as_chunks_mut::<256>();
-    for (second, pairs) in pairs.iter_mut().enumerate() {
-        let second = steps.get(second).copied().unwrap_or(0) << 32;
-        for (first, pair) in pairs.iter_mut().enumerate() {
-            *pair = steps.get(first).copied().unwrap_or(0) | second;
+    for (pairs, second) in pairs.iter_mut().zip(steps) {
+        for (pair, first) in pairs.iter_mut().zip(steps) {
+            *pair = first | second << 32;
         }
     }
 }
@@ -53,31 +61,36 @@ impl<T: Real> Map<'_, '_, T> {
     /// Fills the output.
     pub(super) fn fill(mut self) {
         let width = (self.out.width() - 1) * self.step + 1;
-        for x in (0..width).step_by(N) {
-            if self.k < 1 << 8 {
-                self.strip::<2>(x, (width - x).min(N));
-            } else {
-                self.strip::<4>(x, (width - x).min(N));
+        let height = (self.out.height() - 1) * self.step + 1;
+        let band = BAND_ROWS.max(BAND_SIDES * self.k);
+        for top in (0..height).step_by(band) {
+            let rows = top..height.min(top + band);
+            for x in (0..width).step_by(N) {
+                if self.k < 1 << 8 {
+                    self.strip::<2>(x, (width - x).min(N), rows.clone());
+                } else {
+                    self.strip::<4>(x, (width - x).min(N), rows.clone());
+                }
             }
         }
     }
 
-    /// `used` windows from the column `x` of the output's part of the image on.
-    fn strip<const WORDS: usize>(&mut self, x: usize, used: usize) {
+    /// `used` windows from the column `x` of the output's part of the image on, down some of its rows.
+    fn strip<const WORDS: usize>(&mut self, x: usize, used: usize, ys: Range<usize>) {
         let (image, k) = (self.image, self.k);
-        let height = (self.out.height() - 1) * self.step + 1;
         let columns = Columns::new(self.left + x, k, image.width(), self.border);
         let rows = Axis::new(self.top, k, image.height(), self.border);
         let mut windows = Windows::<WORDS>::new(self.steps, self.pairs, columns);
-        for row in 0..k - 1 {
+        for row in ys.start..ys.start + k - 1 {
             if let Some(y) = rows.source(row) {
                 windows.enter(image.row(y));
             }
         }
         let mut scales = [(0, 0.0); N];
         let mut covered = 0;
-        for y in 0..height {
-            if y > 0
+        let mut held = [[0.0; N]; HELD_ROWS];
+        for y in ys.clone() {
+            if y > ys.start
                 && let Some(leaving) = rows.source(y - 1)
             {
                 windows.leave(image.row(leaving));
@@ -95,27 +108,32 @@ impl<T: Real> Map<'_, '_, T> {
                     *scale = self.fixed.scale(now * columns);
                 }
             }
-            if y % self.step == 0 {
-                self.write(x, used, y, &windows.sums(), &scales);
+            let sums = windows.sums();
+            held[(y - ys.start) % HELD_ROWS] = core::array::from_fn(|i| {
+                let (top, factor) = scales[i];
+                f64::from(top.saturating_sub(sums[i])) * factor
+            });
+            if (y - ys.start) % HELD_ROWS == HELD_ROWS - 1 || y + 1 == ys.end {
+                let first = y - (y - ys.start) % HELD_ROWS;
+                self.write(x, used, first, &held[..=y - first]);
             }
         }
     }
 
-    fn write(&mut self, x: usize, used: usize, y: usize, sums: &[u32; N], scales: &[(u32, f64); N]) {
-        let entropies: [f64; N] = core::array::from_fn(|i| {
-            let (top, factor) = scales[i];
-            f64::from(top.saturating_sub(sums[i])) * factor
-        });
-        let row = self.out.row_mut(y / self.step);
-        if self.step == 1 {
-            for (value, &entropy) in row[x..x + used].iter_mut().zip(&entropies) {
-                *value = T::from_f64(entropy);
+    /// Writes the entropies of `used` columns from `x` on and of the rows from `y` on.
+    fn write(&mut self, x: usize, used: usize, y: usize, entropies: &[[f64; N]]) {
+        for (y, entropies) in (y..).zip(entropies).filter(|(y, _)| y.is_multiple_of(self.step)) {
+            let row = self.out.row_mut(y / self.step);
+            if self.step == 1 {
+                for (value, &entropy) in row[x..x + used].iter_mut().zip(entropies) {
+                    *value = T::from_f64(entropy);
+                }
+                continue;
             }
-            return;
-        }
-        for (i, &entropy) in entropies[..used].iter().enumerate() {
-            if (x + i).is_multiple_of(self.step) {
-                row[(x + i) / self.step] = T::from_f64(entropy);
+            for (i, &entropy) in entropies[..used].iter().enumerate() {
+                if (x + i).is_multiple_of(self.step) {
+                    row[(x + i) / self.step] = T::from_f64(entropy);
+                }
             }
         }
     }
@@ -142,7 +160,7 @@ impl Axis {
     }
 
     /// Which of so many places lie inside the image.
-    fn inside(&self, places: usize) -> core::ops::Range<usize> {
+    fn inside(&self, places: usize) -> Range<usize> {
         let place = |at: usize| (at as isize - self.start).clamp(0, places as isize) as usize;
         place(0)..place(self.size)
     }
