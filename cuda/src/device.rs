@@ -117,10 +117,17 @@ impl Device {
     /// # Safety
     /// `address` is that of `len` initialised elements in the device's context, aligned for them; they stay there, and
     /// nobody else uses them but in the stream's order, as long as the buffer.
+    ///
+    /// # Errors
+    /// When the driver has no more events, of which a buffer needs two.
     #[allow(unsafe_code)]
-    pub unsafe fn borrow_raw<T: crate::Element>(&self, address: u64, len: usize) -> Buffer<T> {
+    pub unsafe fn borrow_raw<T: crate::Element>(
+        &self,
+        address: u64,
+        len: usize,
+    ) -> Result<Buffer<T>, CudaError> {
         // SAFETY: the caller keeps the terms.
-        Buffer::with_memory(unsafe { Memory::borrow(self.stream(), address, len) }, len)
+        Ok(Buffer::with_memory(unsafe { Memory::borrow(self.stream(), address, len) }?, len))
     }
 
     /// The stream that everything is launched on.

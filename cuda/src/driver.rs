@@ -70,10 +70,18 @@ impl<T> Memory<T> {
 
     /// # Safety
     /// `address` is that of `len` elements in the stream's context, which stay there as long as this.
-    pub(crate) unsafe fn borrow(stream: &Arc<CudaStream>, address: u64, len: usize) -> Self {
+    pub(crate) unsafe fn borrow(
+        stream: &Arc<CudaStream>,
+        address: u64,
+        len: usize,
+    ) -> Result<Self, CudaError> {
+        // cudarc makes two events, and panics where it can't.
+        for _ in 0..2 {
+            stream.context().new_event(None).map_err(|e| error("borrow memory", 0, e))?;
+        }
         // SAFETY: as above; `leak` gives the memory back unfreed.
         let slice = unsafe { stream.upgrade_device_ptr(address, len) };
-        Self { slice: ManuallyDrop::new(slice), borrowed: true }
+        Ok(Self { slice: ManuallyDrop::new(slice), borrowed: true })
     }
 
     pub(crate) fn slice(&self) -> &CudaSlice<T> {

@@ -41,7 +41,7 @@ fn streams_and_memory_of_others_can_be_used() -> Result<(), Box<dyn std::error::
     drop(guard);
     for _ in 0..2 {
         // SAFETY: the memory is that of `theirs`, which lives longer.
-        let borrowed = unsafe { raw.borrow_raw::<u8>(address, image.len()) };
+        let borrowed = unsafe { raw.borrow_raw::<u8>(address, image.len())? };
         assert_eq!(entropy(&raw, &borrowed)?, expected);
     }
     assert_eq!(entropy(&own, &theirs)?, expected);
