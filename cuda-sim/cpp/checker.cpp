@@ -141,6 +141,21 @@ void __tsan_read_range(void *p, unsigned long size) {
 void __tsan_write_range(void *p, unsigned long size) {
     for (unsigned long i = 0; i < size; ++i) simt::check_access((char *)p + i, 1, true, false);
 }
+// clang's, for copies of structures.
+void *__tsan_memcpy(void *to, const void *from, unsigned long size) {
+    __tsan_read_range((void *)from, size);
+    __tsan_write_range(to, size);
+    return memcpy(to, from, size);
+}
+void *__tsan_memmove(void *to, const void *from, unsigned long size) {
+    __tsan_read_range((void *)from, size);
+    __tsan_write_range(to, size);
+    return memmove(to, from, size);
+}
+void *__tsan_memset(void *to, int value, unsigned long size) {
+    __tsan_write_range(to, size);
+    return memset(to, value, size);
+}
 }
 #pragma GCC visibility pop
 #endif

@@ -25,7 +25,7 @@ const NEEDED_VERSION: i32 = 12040;
 /// A device with the kernels loaded, and the stream they are launched on. Clones share both.
 ///
 /// Everything is launched and returns at once, but for what gives its result to the host. Work on one stream runs in
-/// order; buffers that are used on several streams are waited for (cudarc's events).
+/// order; buffers that are used on several of cudarc's streams are waited for (by its events).
 #[derive(Clone, Debug)]
 pub struct Device {
     inner: Arc<Inner>,
@@ -101,7 +101,9 @@ impl Device {
     /// The same for a stream of a framework that does not use cudarc: its `CUstream`, in the primary context of the device.
     ///
     /// # Safety
-    /// The stream belongs to that context and lives longer than the device, its clones and its buffers.
+    /// The stream belongs to that context and lives longer than the device, its clones and its buffers. Buffers of devices
+    /// on other streams are used here, and buffers of this one there, only after [`synchronize`](Self::synchronize): nobody
+    /// else waits for them.
     ///
     /// # Errors
     /// As [`open`](Self::open).

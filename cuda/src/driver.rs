@@ -250,10 +250,7 @@ impl<'a> Launch<'a> {
                 format!("parameters of {given:?} bytes for {declared:?}"),
             ));
         }
-        let Ok(blocks) = u32::try_from(grid.blocks)
-            .map_err(|_| ())
-            .and_then(|blocks| if i32::try_from(blocks).is_ok() { Ok(blocks) } else { Err(()) })
-        else {
+        let Ok(blocks @ 0..) = i32::try_from(grid.blocks) else {
             return Err(CudaError::shape(
                 operation,
                 format!("{} blocks are too many for a launch", grid.blocks),
@@ -263,7 +260,7 @@ impl<'a> Launch<'a> {
             return Ok(());
         }
         let config = LaunchConfig {
-            grid_dim: (blocks, 1, 1),
+            grid_dim: (blocks.unsigned_abs(), 1, 1),
             block_dim: (grid.threads, 1, 1),
             shared_mem_bytes: u32::try_from(grid.shared_bytes).unwrap_or(u32::MAX),
         };
