@@ -21,12 +21,15 @@ use data::{Phantoms, SPACING_MM, WIDTH};
 
 /// See it work: make radiograph-like images, train on them, find landmarks, and measure the errors.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Example:
   infomark demo --out infomark-demo
 
 It takes about two minutes on two cores. DIR gets the images, the encoder, an overlay for every
-test image and contact-sheet.png; what an earlier demo left there is replaced.")]
+test image and contact-sheet.png; what an earlier demo left there is replaced."
+)]
 pub(crate) struct Options {
     /// Folder for everything that is made
     #[arg(long, value_name = "DIR", default_value = "infomark-demo")]
@@ -84,6 +87,11 @@ struct LandmarkError {
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let begun = Instant::now();
     let out = &options.out;
+    if options.steps.is_none() && !(options.seconds > 0.0 && options.seconds.is_finite()) {
+        bail!("--seconds {}: training needs a number of seconds above 0", options.seconds);
+    }
+    let config = config(options, threads);
+    config.check()?;
     clear(out)?;
     let pool = inputs::pool(threads)?;
     let phantoms = Phantoms { seed: options.seed, train: options.images, test: options.images.div_ceil(4) };
@@ -93,7 +101,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         out: out.join(name::ENCODER),
         run: out.join(name::RUN),
     };
-    let config = config(options, threads);
     let summary = with_progress(|told| train(&config, &paths, told))?;
     let encoder = Encoder::load(&paths.out)?;
     let runs = pool.install(|| score_all(&encoder, &test, &template, &[0]))?;

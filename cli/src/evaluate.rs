@@ -23,14 +23,17 @@ pub(crate) use figures::median;
 
 /// Score an encoder: match one template at a time to annotated images, and measure the errors.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train
   infomark evaluate --model encoder.onnx --data ceph-dev --template 014.png --template-data ceph-train --json
   infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
 
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
-landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.")]
+landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image."
+)]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
@@ -110,6 +113,9 @@ pub(crate) struct Run {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     check_radii(&options.radii)?;
+    if let Some(out) = &options.out {
+        output::make_folder(out)?;
+    }
     let encoder = Encoder::load(&options.model)?;
     let data = DataSet::open(&options.data)?;
     let other = options.template_data.as_ref().map(DataSet::open).transpose()?;

@@ -9,6 +9,7 @@ mod matching;
 mod output;
 mod progress;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Example: see it work on made-up radiographs, in three minutes\n  infomark demo"
+    after_help = "Example: see it work on made-up radiographs, in two minutes\n  infomark demo"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,9 +48,13 @@ struct Global {
     json: bool,
 }
 
+/// More than any machine has cores; starting thousands takes longer than the work.
+const MOST_THREADS: usize = 512;
+
 #[derive(Subcommand)]
 enum Command {
     Train(train::Options),
+    Tune(tune::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
     Map(map::Options),
@@ -63,8 +68,13 @@ fn main() -> ExitCode {
     };
     let report = Report::new(cli.global.json);
     let threads = cli.global.threads;
+    if threads > MOST_THREADS {
+        eprintln!("error: --threads {threads}: at most {MOST_THREADS} are possible; 0 takes all cores");
+        return ExitCode::from(2);
+    }
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
+        Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),

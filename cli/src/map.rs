@@ -14,12 +14,15 @@ use crate::output::{self, Report, file_name, rounded, shown};
 
 /// Draw where an image carries information: its entropy, tiers and sampling weights.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   infomark map radiograph.png --out maps
   infomark map radiograph.png --patch 32 --medium 3.5 --high 4.5 --out maps
 
-DIR gets NAME.entropy.png, NAME.tiers.png, NAME.weights.png and all of them in NAME.maps.png.")]
+DIR gets NAME.entropy.png, NAME.tiers.png, NAME.weights.png and all of them in NAME.maps.png."
+)]
 pub(crate) struct Options {
     /// The image
     image: PathBuf,

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use infomark_infer::{Encoder, Found, Image, Template, match_image, read_image, read_landmarks, sha256};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -15,13 +16,17 @@ use crate::progress::Progress;
 
 /// Find the landmarks of one annotated image in others.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Example: find the points that points.csv gives for 001.png in all images of two folders
   infomark match --model encoder.onnx --template 001.png --landmarks points.csv ward-a/ ward-b/ --out found
 
 points.csv has the columns image,landmark,x,y; pixel (0, 0) is the centre of the first pixel. The
 results are in pixels of each image as it was given: DIR/landmarks.csv and DIR/landmarks.json with a
-score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png.")]
+score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. While it runs, and if it is
+stopped, DIR/landmarks.partial.csv holds what was found so far."
+)]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
@@ -105,7 +110,8 @@ struct Matched {
     image: String,
     width: usize,
     height: usize,
-    overlay: String,
+    /// None where it could not be written.
+    overlay: Option<String>,
     landmarks: Vec<Scored>,
 }
 
@@ -125,6 +131,8 @@ struct Failure {
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let matches = match_all(options, threads)?;
     let (done, failed) = (matches.images.len(), matches.failed.len());
+    let all = matches.images.iter().map(|image| &image.image).chain(matches.failed.iter().map(|f| &f.image));
+    let all = all.collect::<std::collections::HashSet<_>>().len();
     if done > 0 {
         report.text(&format!(
             "{done} images matched: {}, {}, {}",
@@ -138,7 +146,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         eprintln!("warning: {}", failure.error);
     }
     if failed > 0 {
-        let all = done + failed;
         bail!("{failed} of {all} images failed, the first is {}", matches.failed[0].image);
     }
     Ok(())
@@ -147,6 +154,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 const TABLE: &str = "landmarks.csv";
 const OBJECT: &str = "landmarks.json";
 const OVERLAYS: &str = "overlays";
+/// The points found so far, while a matching runs; what a stopped one leaves.
+const PARTIAL: &str = "landmarks.partial.csv";
 
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let encoder = Encoder::load(&options.model)?;
@@ -154,9 +163,11 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let name = file_name(&options.template);
     let table = read_landmarks(&options.landmarks)?;
     let landmarks = table.on_image(&name, image.width(), image.height())?;
-    let template = Template::new(&encoder, &image, landmarks)?;
     let inputs = inputs::expand(&options.images)?;
     output::make_folder(&options.out.join(OVERLAYS))?;
+    let template = Template::new(&encoder, &image, landmarks)?;
+    remove_earlier(&options.out);
+    let partial = Partial::create(&options.out.join(PARTIAL))?;
     let source = TemplateSource {
         image: name.clone(),
         sha256: hash(&options.template)?,
@@ -168,6 +179,9 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
         let done = match_one(&encoder, &template, input, &options.out);
+        if let Ok((matched, _)) = &done {
+            partial.add(matched);
+        }
         progress.advance();
         done
     };
@@ -176,7 +190,11 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let (mut images, mut failed) = (Vec::new(), Vec::new());
     for (input, result) in inputs.iter().zip(results) {
         match result {
-            Ok(matched) => images.push(matched),
+            Ok((matched, None)) => images.push(matched),
+            Ok((matched, Some(error))) => {
+                failed.push(Failure { image: matched.image.clone(), error: one_line(&error) });
+                images.push(matched);
+            }
             Err(error) => {
                 let image = input.label.clone();
                 failed.push(Failure { image, error: one_line(&error) });
@@ -192,23 +210,66 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     };
     write_table(&options.out.join(TABLE), &matches.images)?;
     output::write_json(&options.out.join(OBJECT), &matches)?;
+    // Of no more use.
+    let _ = fs::remove_file(options.out.join(PARTIAL));
     Ok(matches)
 }
 
-/// Searches one image and writes its overlay.
-fn match_one(encoder: &Encoder, template: &Template, input: &Input, out: &Path) -> Result<Matched> {
+/// Removes the overlays that an earlier result in the folder names, so that none is taken for a new one.
+fn remove_earlier(out: &Path) {
+    let earlier = fs::read(out.join(OBJECT)).ok();
+    let earlier: Option<serde_json::Value> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let images = earlier.as_ref().and_then(|object| object["images"].as_array());
+    for name in images.into_iter().flatten().filter_map(|image| image["overlay"].as_str()) {
+        let own = name.strip_prefix(OVERLAYS).and_then(|name| name.strip_prefix('/'));
+        if let Some(name) = own.filter(|name| !name.contains(['/', '\\'])) {
+            let _ = fs::remove_file(out.join(OVERLAYS).join(name));
+        }
+    }
+}
+
+/// Points of the images that are done, written as they come.
+struct Partial(Mutex<csv::Writer<fs::File>>);
+
+impl Partial {
+    fn create(path: &Path) -> Result<Self> {
+        let context = || format!("{}: can't write this file", shown(path));
+        let mut table = csv::Writer::from_writer(fs::File::create(path).with_context(context)?);
+        table.write_record(COLUMNS).and_then(|()| Ok(table.flush()?)).with_context(context)?;
+        Ok(Self(Mutex::new(table)))
+    }
+
+    /// Adds an image. The tables at the end hold the points as well, so that a failure here harms nothing.
+    fn add(&self, matched: &Matched) {
+        if let Ok(mut table) = self.0.lock() {
+            for row in rows(matched) {
+                let _ = table.write_record(row);
+            }
+            let _ = table.flush();
+        }
+    }
+}
+
+/// Searches one image and writes its overlay; that this failed is told beside the points.
+fn match_one(
+    encoder: &Encoder,
+    template: &Template,
+    input: &Input,
+    out: &Path,
+) -> Result<(Matched, Option<Error>)> {
     let image = read_image(&input.path)?;
     let found = match_image(encoder, template, &image)?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
     let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
-    write_overlay(&out.join(&file), &image, &found, &title)?;
-    Ok(Matched {
+    let unwritten = write_overlay(&out.join(&file), &image, &found, &title).err();
+    let matched = Matched {
         image: input.label.clone(),
         width: image.width(),
         height: image.height(),
-        overlay: file,
+        overlay: unwritten.is_none().then_some(file),
         landmarks: found.iter().map(scored).collect(),
-    })
+    };
+    Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
 }
 
 fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
@@ -225,20 +286,22 @@ fn scored(found: &Found) -> Scored {
     }
 }
 
+const COLUMNS: [&str; 5] = ["image", "landmark", "x", "y", "score"];
+
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 5]> {
+    image.landmarks.iter().map(|Scored { place, score }| {
+        [
+            image.image.clone(),
+            place.landmark.clone(),
+            place.x.to_string(),
+            place.y.to_string(),
+            score.to_string(),
+        ]
+    })
+}
+
 fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
-    let rows = images.iter().flat_map(|image| {
-        image.landmarks.iter().map(|found| {
-            let Scored { place, score } = found;
-            [
-                image.image.clone(),
-                place.landmark.clone(),
-                place.x.to_string(),
-                place.y.to_string(),
-                score.to_string(),
-            ]
-        })
-    });
-    output::write_csv(path, ["image", "landmark", "x", "y", "score"], rows)
+    output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
 }
 
 /// The SHA-256 of a file that was read as an image, so it is not too large.

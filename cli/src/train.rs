@@ -1,22 +1,26 @@
 //! `infomark train`.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use infomark_train::{Budget, Paths, Progress as Step, Summary, TrainConfig, resume, train};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::output::{Report, beside, shown};
 use crate::progress::{Progress, duration};
 
 /// Train an encoder on a folder of unlabelled radiographs of one kind.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   infomark train radiographs/ --out encoder.onnx
   infomark train radiographs/ --out encoder.onnx --minutes 10 --seed 1
-  infomark train radiographs/ --out encoder.onnx --resume encoder.run")]
+  infomark train radiographs/ --out encoder.onnx --resume encoder.run"
+)]
 pub(crate) struct Options {
     /// Folder of the images
     images: PathBuf,
@@ -36,6 +40,9 @@ pub(crate) struct Options {
     /// such as `elastic = 8.0`; --minutes, --steps and --seed go first
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
+    /// How strongly views may differ in each tier, as `infomark tune` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    policy: Option<PathBuf>,
     /// Folder of checkpoints and log [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
@@ -51,7 +58,7 @@ struct Trained {
     run: String,
     steps: u64,
     seconds: f64,
-    loss: f32,
+    loss: Option<f32>,
     images: usize,
     input: [usize; 2],
 }
@@ -70,12 +77,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         with_progress(|told| train(&config, &paths, told))?
     };
     report.text(&format!(
-        "{}: {} steps on {} images in {}, loss {:.2}\ncheckpoints and log: {}",
+        "{}: {} steps on {} images in {}{}\ncheckpoints and log: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
         duration(summary.seconds),
-        summary.loss,
+        summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -92,16 +99,11 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 
 /// The defaults, changed by the file, changed by the command line.
 fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
-    let mut config = match &options.config {
-        None => TrainConfig::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("{}: can't read the options of the training", shown(path)))?;
-            toml::from_str(&text).map_err(|error| {
-                anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " "))
-            })?
-        }
-    };
+    let mut config: TrainConfig = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_default();
+    if let Some(path) = &options.policy {
+        config.policy = Some(read_toml(path)?);
+        config.check().with_context(|| shown(path))?;
+    }
     config.threads = threads;
     config.seed = options.seed.unwrap_or(config.seed);
     config.budget = match (options.steps, options.minutes) {
@@ -109,7 +111,17 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         (None, Some(minutes)) => Budget::Minutes(minutes),
         (None, None) => config.budget,
     };
+    match &options.config {
+        None => config.check()?,
+        Some(path) => config.check().with_context(|| shown(path))?,
+    }
     Ok(config)
+}
+
+fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: can't be read", shown(path)))?;
+    let text = toml::from_str(&text);
+    text.map_err(|error| anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " ")))
 }
 
 /// Trains with a bar on the terminal.

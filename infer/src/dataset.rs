@@ -217,6 +217,10 @@ impl Manifest {
         let [x, y] =
             toml.spacing_mm.ok_or_else(|| wrong("it has no spacing_mm".to_owned(), WRITE_SPACING))?;
         let spacing = Spacing::new(x, y).map_err(|error| wrong(error.to_string(), WRITE_SPACING))?;
+        // From electron microscopes to whole bodies in a pixel.
+        if ![x, y].iter().all(|mm| (1e-6..=1e3).contains(mm)) {
+            return Err(wrong(format!("a pixel of {x} x {y} mm is no radiograph's"), WRITE_SPACING));
+        }
         let landmarks = toml.landmarks.unwrap_or_default();
         if landmarks.is_empty() {
             return Err(wrong("it names no landmarks".to_owned(), WRITE_LANDMARKS));

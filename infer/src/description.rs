@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::InputSize;
+use crate::{InputSize, sha256};
 
 /// Key of the ONNX metadata that tells the layout of the description.
 pub const FORMAT_KEY: &str = "infomark.format";
 /// Key of the ONNX metadata that holds the description.
 pub const DESCRIPTION_KEY: &str = "infomark.description";
+/// Key of the ONNX metadata that holds a hash of description and graph; files without it are read unchecked.
+pub const SEAL_KEY: &str = "infomark.seal";
 /// The layout that this version reads and writes.
 pub const FORMAT: &str = "1";
 
@@ -65,6 +67,22 @@ pub struct Description {
     pub version: String,
 }
 
+/// Whether the seal among a file's properties, if there is one, is that of its description and its graph.
+pub(crate) fn is_intact<'a>(
+    properties: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    graph: impl FnOnce() -> Vec<u8>,
+) -> bool {
+    let value = |wanted: &str| properties.clone().find(|(key, _)| *key == wanted).map(|(_, value)| value);
+    match value(SEAL_KEY) {
+        None => true,
+        Some(found) => found == seal(value(DESCRIPTION_KEY).unwrap_or(""), &graph()),
+    }
+}
+
+fn seal(json: &str, graph: &[u8]) -> String {
+    sha256(&[json.as_bytes(), &[0], graph].concat())
+}
+
 /// Why a description cannot be used; the messages end in the fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -110,6 +128,20 @@ impl Description {
         let json = serde_json::to_string(self)
             .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
         Ok(vec![(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (DESCRIPTION_KEY.to_owned(), json)])
+    }
+
+    /// [`to_properties`](Self::to_properties), and a hash of them and of the encoded graph by which a reader notices
+    /// damage.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_properties`](Self::to_properties).
+    pub fn to_sealed_properties(&self, graph: &[u8]) -> Result<Vec<(String, String)>, DescriptionError> {
+        let mut properties = self.to_properties()?;
+        let json = properties.iter().find(|(key, _)| key == DESCRIPTION_KEY).map_or("", |(_, json)| json);
+        let seal = seal(json, graph);
+        properties.push((SEAL_KEY.to_owned(), seal));
+        Ok(properties)
     }
 
     /// The description among the metadata properties of an ONNX file; other properties are ignored.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub use encoding::Encoding;
 pub use error::ModelError;
 
+use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
 use crate::{Description, Fit, Image, sha256};
@@ -81,6 +82,10 @@ impl Encoder {
             model.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())),
         )
         .map_err(|source| ModelError::Description { name: name.clone(), source })?;
+        let properties = model.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str()));
+        if !description::is_intact(properties, || graph::bytes(&model)) {
+            return Err(ModelError::Damaged { name });
+        }
         let outputs = graph::check(&model, &description, &name)?;
         let plan = Plan::new(&model, &description, outputs, &name)?;
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })

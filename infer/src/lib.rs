@@ -46,7 +46,7 @@ mod template;
 
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
-    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation,
+    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation, SEAL_KEY,
 };
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};

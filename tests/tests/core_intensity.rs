@@ -2,9 +2,9 @@
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
-    IntensityError, IntensityRange, Plane, PlaneMut, Reached, Rng, SearchRule, Strength, Tone, ToneSearch,
-    ToneSearchScratch, intensity_range, mutual_information, mutual_information_scratch_len, search_strength,
-    search_tone, tone_path, tone_search_scratch_len,
+    Binning, IntensityError, IntensityRange, Plane, PlaneMut, Reached, Rng, SearchRule, Strength, Tone,
+    ToneSearch, ToneSearchScratch, intensity_range, mutual_information, mutual_information_scratch_len,
+    search_strength, search_tone, tone_path, tone_search_scratch_len,
 };
 use proptest::prelude::*;
 
@@ -42,7 +42,13 @@ fn with_scratch<R>(run: impl FnOnce(&mut ToneSearchScratch<'_, f64>) -> R) -> R 
 
 fn tone(patch: &[u8], limit: Tone<f64>, target: f64, rule: SearchRule<f64>) -> ToneSearch<f64> {
     let patch = Plane::new(patch, SIDE, SIDE).expect("made to fit");
-    with_scratch(|scratch| search_tone(patch, limit, target, rule, scratch)).expect("good arguments")
+    with_scratch(|scratch| search_tone(patch, levels(), limit, target, rule, scratch))
+        .expect("good arguments")
+}
+
+/// Every grey level a bin of its own.
+fn levels() -> Binning<256> {
+    Binning::new(0, 255).expect("in order")
 }
 
 /// What a patch shares with its change, step by step.
@@ -177,7 +183,7 @@ proptest! {
         let (target, mut strengths) = (3.0, vec![f64::NAN; patches.len()]);
         for q in [0.0, 0.5, 1.0] {
             let (range, met) = with_scratch(|scratch| {
-                intensity_range(&planes, limits, target, q, rule, &mut strengths, scratch)
+                intensity_range(&planes, levels(), limits, target, q, rule, &mut strengths, scratch)
             }).expect("good arguments");
             prop_assert!(met <= 3 * patches.len());
             prop_assert_eq!((range.contrast.1, range.gamma), (1.0, (1.0, 1.0)));
@@ -221,7 +227,8 @@ fn single_precision_finds_nearly_the_same() {
     let mut scratch = ToneSearchScratch { pixels: &mut a, levels: &mut b, counts: &mut c };
     let plane = Plane::new(&patch, SIDE, SIDE).expect("made to fit");
     let limit = Tone { brightness: 0.1f32, ..Tone::identity() };
-    let single = search_tone(plane, limit, target as f32, SearchRule::default(), &mut scratch).expect("good");
+    let single = search_tone(plane, levels(), limit, target as f32, SearchRule::default(), &mut scratch)
+        .expect("good");
     assert!(
         (double.tone.brightness - f64::from(single.tone.brightness)).abs() < 0.01,
         "{double:?} {single:?}"
@@ -248,23 +255,25 @@ fn bad_arguments_are_errors() {
     let plane = Plane::new(&patch, SIDE, SIDE).expect("made to fit");
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let limit = Tone { gamma: bad, ..Tone::identity() };
-        let refused = with_scratch(|scratch| search_tone(plane, limit, 1.0, rule, scratch));
+        let refused = with_scratch(|scratch| search_tone(plane, levels(), limit, 1.0, rule, scratch));
         assert!(matches!(refused, Err(IntensityError::Setting { .. })), "{bad}");
     }
     let limit = Tone { gamma: 2.0, ..Tone::identity() };
     let short = with_scratch(|scratch| {
         let counts = &mut scratch.counts[1..];
         let mut scratch = ToneSearchScratch { pixels: scratch.pixels, levels: scratch.levels, counts };
-        search_tone(plane, limit, 1.0, rule, &mut scratch)
+        search_tone(plane, levels(), limit, 1.0, rule, &mut scratch)
     });
     assert!(matches!(short, Err(IntensityError::Scratch { name: "counts", .. })));
     let empty = Plane::new(&[], 0, 0).expect("empty");
-    let refused = with_scratch(|scratch| search_tone(empty, limit, 1.0, rule, scratch));
+    let refused = with_scratch(|scratch| search_tone(empty, levels(), limit, 1.0, rule, scratch));
     assert!(matches!(refused, Err(IntensityError::Mutual(_))), "{refused:?}");
 
     let one = (1.0, 1.0);
     let range = |patches: &[Plane<'_, u8>], limits, q| {
-        with_scratch(|scratch| intensity_range(patches, limits, 1.0, q, rule, &mut [0.0; 1], scratch))
+        with_scratch(|scratch| {
+            intensity_range(patches, levels(), limits, 1.0, q, rule, &mut [0.0; 1], scratch)
+        })
     };
     let limits = IntensityRange::identity();
     assert_eq!(range(&[], limits, 0.5), Err(IntensityError::Empty));

@@ -168,6 +168,9 @@ fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
 }
 
 fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
+    if let Some(policy) = &config.policy {
+        return policy.tiers(config.gamma).map_err(TrainError::internal("intensity"));
+    }
     let [low, medium, high] = config.intensity;
     Ok(TierPolicy {
         low: range(low, config.gamma)?,

@@ -101,8 +101,14 @@ pub(crate) fn exists(dir: &Path) -> bool {
 
 fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
-    let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
     let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => refuse(
+            "no checkpoint here; give the folder that the training wrote, ending in .run, or start it again"
+                .into(),
+        ),
+        _ => TrainError::file(&path, "can't read the checkpoint")(error),
+    })?;
     let index: Index = serde_json::from_slice(&bytes).map_err(|e| {
         refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder"))
     })?;
@@ -112,7 +118,7 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
             index.format
         )));
     }
-    index.position.config.check()?;
+    index.position.config.check().map_err(|error| refuse(error.to_string()))?;
     Ok(index)
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct TrainConfig {
     pub tier_quantiles: [f64; 2],
     /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy.
     pub intensity: [f32; 3],
+    /// Ranges of brightness and contrast for each tier, as [`tune`](crate::tune) finds them; they replace
+    /// [`intensity`](Self::intensity).
+    pub policy: Option<Policy>,
     /// Largest exponent of gamma, as the logarithm of it.
     pub gamma: f32,
     /// The same change of brightness and contrast for the whole image that views are compared with.
@@ -101,6 +104,7 @@ impl Default for TrainConfig {
             discard: 0.1,
             tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
             intensity: [0.5, 0.5, 0.5],
+            policy: None,
             gamma: 0.3,
             image_intensity: 0.1,
             rotation_deg: 20.0,
@@ -123,7 +127,10 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// Refuses what can't be trained with, naming the option.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError::Option`].
+    pub fn check(&self) -> Result<(), TrainError> {
         let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
         match self.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
@@ -139,17 +146,26 @@ impl TrainConfig {
         if self.input_area < 4 * 32 * 32 || self.input_area > 1 << 24 {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
         }
-        let positive = [
-            ("embedding", self.embedding),
-            ("batch", self.batch),
-            ("views", self.views),
-            ("pixels", self.pixels),
-            ("patch", self.patch),
-            ("window", self.window),
-            ("checkpoint_every", self.checkpoint_every as usize),
-        ];
-        if let Some((option, _)) = positive.into_iter().find(|(_, v)| *v == 0) {
-            return wrong(option, "at least 1");
+        // Limits far beyond what helps, below what would exhaust the memory of any machine at once.
+        for (option, value, most, needs) in [
+            ("widths", self.widths.iter().copied().max().unwrap_or(0), 1024, "channels of at most 1,024"),
+            ("view_size", self.view_size, 2048, "at most 2,048"),
+            ("embedding", self.embedding, 1024, "1 to 1,024"),
+            ("batch", self.batch, 256, "1 to 256"),
+            ("views", self.views, 64, "1 to 64"),
+            ("pixels", self.pixels, 1 << 16, "1 to 65,536"),
+            ("patch", self.patch, 128, "1 to 128"),
+            ("window", self.window, 1 << 12, "1 to 4,096"),
+        ] {
+            if !(1..=most).contains(&value) {
+                return wrong(option, needs);
+            }
+        }
+        if self.ignored >= self.window {
+            return wrong("ignored", "less than the window");
+        }
+        if self.checkpoint_every == 0 {
+            return wrong("checkpoint_every", "at least 1");
         }
         let [low, high] = self.tier_quantiles;
         if !(0.0..=high).contains(&low) || high > 1.0 {
@@ -160,6 +176,12 @@ impl TrainConfig {
         }
         if self.intensity.iter().chain([&self.image_intensity]).any(|a| !(0.0..1.0).contains(a)) {
             return wrong("intensity", "from 0 to below 1");
+        }
+        if let Some(policy) = &self.policy {
+            policy.tiers(self.gamma).map_err(|_| TrainError::Option {
+                option: "policy",
+                needs: "ranges of brightness and contrast that are finite, at least 0 and in order",
+            })?;
         }
         if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
             return wrong("alpha", "at least 0");
@@ -183,10 +205,10 @@ impl TrainConfig {
             return wrong("rotation_deg", "from 0 to 180");
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return wrong("temperature", "above 0");
+            return wrong("temperature", "a finite number above 0");
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return wrong("learning_rate", "above 0");
+            return wrong("learning_rate", "a finite number above 0");
         }
         if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
             return wrong("average and weight_decay", "from 0 to below 1");

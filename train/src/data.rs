@@ -36,12 +36,22 @@ impl TrainingSet {
         config: &TrainConfig,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
+        Self::open_on(dir, config, None, progress)
+    }
+
+    /// The same on a given canvas.
+    pub(crate) fn open_on(
+        dir: &Path,
+        config: &TrainConfig,
+        input: Option<InputSize>,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, TrainError> {
         let paths = list_images(dir)?;
         if paths.len() < FEWEST {
             return Err(TrainError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST });
         }
         let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
-        let input = input_size(&paths, config)?;
+        let input = input.map_or_else(|| input_size(&paths, config), Ok)?;
         let done = std::sync::atomic::AtomicUsize::new(0);
         let mut samples = paths
             .par_iter()

@@ -28,6 +28,12 @@ pub enum TrainError {
         /// Fewest that make sense.
         needed: usize,
     },
+    /// Nothing stands out.
+    #[error("{}: its images have too few key points to tune on; are they radiographs?", dir.display())]
+    TooFewKeyPoints {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The images do not fit the encoder's input.
     #[error("{file}: {error}")]
     Fit {
@@ -51,6 +57,14 @@ pub enum TrainError {
         action: &'static str,
         /// What went wrong.
         error: io::Error,
+    },
+    /// A place where the encoder can't go.
+    #[error("{}: {reason}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A checkpoint that can't be used.
     #[error("{}: {reason}", path.display())]

@@ -217,24 +217,25 @@ pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u
         .iter()
         .map(|s| value_info(&Description::output_name(*s), [1, description.channels, height / s, width / s]))
         .collect();
+    let graph = GraphProto {
+        name: "infomark encoder".into(),
+        node: graph.nodes,
+        initializer: graph.constants,
+        input: vec![value_info(Description::INPUT_NAME, [1, 1, height, width])],
+        output: outputs,
+        ..Default::default()
+    };
+    let properties = description.to_sealed_properties(&graph.encode_to_vec())?;
     let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "infomark".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        metadata_props: description
-            .to_properties()?
+        metadata_props: properties
             .into_iter()
             .map(|(key, value)| StringStringEntryProto { key, value })
             .collect(),
-        graph: Some(GraphProto {
-            name: "infomark encoder".into(),
-            node: graph.nodes,
-            initializer: graph.constants,
-            input: vec![value_info(Description::INPUT_NAME, [1, 1, height, width])],
-            output: outputs,
-            ..Default::default()
-        }),
+        graph: Some(graph),
         ..Default::default()
     };
     Ok(model.encode_to_vec())

@@ -9,12 +9,15 @@
 //! use std::ops::ControlFlow;
 //! use infomark_train::{Budget, Paths, TrainConfig, train};
 //!
-//! let config = TrainConfig { budget: Budget::Minutes(30.0), ..TrainConfig::default() };
+//! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
 //! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into() };
 //! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
 //! println!("{} steps, loss {:.2}", summary.steps, summary.loss);
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
+//!
+//! [`tune`] estimates from the images how strongly the views of each tier may differ, by mutual information; a training takes the
+//! result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
 //! interrupted and [resumed](resume).
@@ -29,11 +32,15 @@ mod export;
 mod kernels;
 mod objective;
 mod ops;
+mod policy;
 mod run;
+mod tune;
 
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
+pub use policy::{Policy, Ranges};
 pub use run::{Paths, Progress, Summary, resume, train};
+pub use tune::{TuneConfig, Tuned, TunedTier, tune};
 
 /// Streams of the random numbers: apart by more than a training can use.
 mod stream {
@@ -43,4 +50,6 @@ mod stream {
     pub(crate) const ORDER: u64 = 2 << 60;
     /// Views; plus the position in the sequence of images.
     pub(crate) const VIEWS: u64 = 3 << 60;
+    /// Choice of the images that intensities are estimated on.
+    pub(crate) const TUNING: u64 = 4 << 60;
 }

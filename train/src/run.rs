@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use infomark_infer::{Description, InputSize, sha256};
+use infomark_infer::{Description, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
 use crate::data::TrainingSet;
@@ -63,8 +63,8 @@ pub struct Summary {
     pub steps: u64,
     /// Seconds of training in all, resumed ones included.
     pub seconds: f64,
-    /// Mean loss of the last 50 steps of this process.
-    pub loss: f32,
+    /// Mean loss of the last 50 steps of this process; none where it made none.
+    pub loss: Option<f32>,
     /// Training images.
     pub images: usize,
     /// The encoder's input.
@@ -123,14 +123,7 @@ fn start(
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
-    let out_dir = paths.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if paths.out.is_dir() {
-        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-        return Err(TrainError::file(&paths.out, "give the name of a file to write")(error));
-    }
-    for dir in [out_dir, &paths.run] {
-        fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
-    }
+    let _lock = prepare(paths)?;
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
         TrainingSet::open(&paths.images, &config, &|done, total| {
@@ -150,7 +143,7 @@ fn start(
             return Err(TrainError::Checkpoint {
                 path: paths.run.join(checkpoint::INDEX),
                 reason: format!(
-                    "{} does not hold the images this run was started with",
+                    "{} does not hold the images this run was started with; give their folder, or start a new run",
                     paths.images.display()
                 ),
             });
@@ -219,13 +212,47 @@ fn start(
     Ok(Summary {
         steps: step,
         seconds: spent,
-        loss: recent.iter().sum::<f32>() / recent.len().max(1) as f32,
+        loss: (!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32),
         images: set.samples.len(),
         input: set.input,
         sha256: sha256(&bytes),
         stopped,
     })
 }
+
+/// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
+fn prepare(paths: &Paths) -> Result<fs::File, TrainError> {
+    let out = &paths.out;
+    if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
+        let reason = "this is a folder; give the name of a file to write".into();
+        return Err(TrainError::Output { path: out.clone(), reason });
+    }
+    let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for dir in [out_dir, &paths.run] {
+        fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
+    }
+    if let Ok(target) = fs::canonicalize(out)
+        && list_images(&paths.images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
+    {
+        let reason = "this is one of the training images; give another file".into();
+        return Err(TrainError::Output { path: out.clone(), reason });
+    }
+    // A file that is dropped at once: the encoder will be written the same way.
+    tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
+    let path = paths.run.join(LOCK);
+    let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
+    match lock.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Checkpoint {
+            path: paths.run.clone(),
+            reason: "another training is using this folder; wait for it, or give another folder".into(),
+        }),
+        // Some file systems know no locks.
+        _ => Ok(lock),
+    }
+}
+
+/// Name of the file that is locked while a training runs.
+const LOCK: &str = "lock";
 
 /// Part of the budget that is used.
 fn fraction(config: &TrainConfig, step: u64, seconds: f64) -> f64 {

@@ -123,6 +123,59 @@ fn training_lowers_the_loss() -> Outcome {
 }
 
 #[test]
+fn stretched_and_deformed_views_train_to_the_same_bits_on_any_number_of_threads() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let config = TrainConfig { elastic: 6.0, elastic_spacing: 32, stretch: 1.3, ignored: 1, ..small(3) };
+    let (one, three) = (paths(root.path(), "one"), paths(root.path(), "three"));
+    train(&TrainConfig { threads: 1, ..config.clone() }, &one, &mut go_on)?;
+    train(&TrainConfig { threads: 3, ..config }, &three, &mut go_on)?;
+    assert_eq!(bytes(&one.out)?, bytes(&three.out)?);
+    Ok(())
+}
+
+#[test]
+fn an_encoder_with_one_bit_changed_is_refused() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let paths = paths(root.path(), "run");
+    train(&small(1), &paths, &mut go_on)?;
+    let whole = bytes(&paths.out)?;
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 4;
+        refused += u32::from(infomark_infer::Encoder::from_bytes(&damaged, "damaged.onnx").is_err());
+    }
+    assert!(refused >= 40, "only {refused} of 41 were refused");
+    Ok(())
+}
+
+#[test]
+fn what_would_spoil_the_result_is_refused_before_the_training() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let good = paths(root.path(), "run");
+    let image = good.images.join("00.pgm");
+    let before = bytes(&image)?;
+    let refused = refusal(&small(1), &Paths { out: image.clone(), ..good.clone() });
+    assert!(refused.contains("00.pgm") && refused.contains("training images"), "{refused}");
+    assert_eq!(bytes(&image)?, before);
+    let refused = refusal(&small(1), &Paths { out: root.path().join("folder/"), ..good.clone() });
+    assert!(refused.contains("this is a folder"), "{refused}");
+    // A second training in the folder of one that is running.
+    let mut second = String::new();
+    train(&small(1), &good, &mut |progress| {
+        if matches!(progress, Progress::Step { .. }) {
+            second = refusal(&small(1), &good);
+        }
+        ControlFlow::Continue(())
+    })?;
+    assert!(second.contains("another training"), "{second}");
+    Ok(())
+}
+
+#[test]
 fn a_stopped_training_leaves_an_encoder_and_a_checkpoint() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
@@ -179,6 +232,11 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { temperature: 0.0, ..small(1) }, "temperature"),
         (TrainConfig { batch: 0, ..small(1) }, "batch"),
         (TrainConfig { alpha: f32::NAN, ..small(1) }, "alpha"),
+        (TrainConfig { elastic: 30.0, ..small(1) }, "elastic"),
+        (TrainConfig { stretch: 0.5, ..small(1) }, "stretch"),
+        (TrainConfig { ignored: 9, ..small(1) }, "ignored"),
+        (TrainConfig { embedding: 1 << 30, ..small(1) }, "embedding"),
+        (TrainConfig { view_size: 96_000, ..small(1) }, "view_size"),
     ] {
         let refused = refusal(&config, &paths);
         assert!(refused.contains(option), "{option}: {refused}");

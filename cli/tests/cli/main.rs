@@ -9,3 +9,4 @@ mod help;
 mod map;
 mod matching;
 mod support;
+mod tune;

@@ -75,3 +75,26 @@ fn one_bad_image_does_not_stop_the_others() {
     let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
     assert!(table.contains("\n1.png,") && table.contains("\n2.png,"), "{table}");
 }
+
+#[test]
+fn an_earlier_result_leaves_no_overlay_behind() {
+    let place = Workplace::new();
+    place.run_match("data/images/1.png data/images/2.png --out found").success();
+    assert_eq!(place.tree("found/overlays").len(), 2);
+    place.write("bad.png", "nothing");
+    place.run_match("bad.png --out found").reason();
+    assert_eq!(place.tree("found/overlays").len(), 0);
+    assert!(!place.file("found/landmarks.partial.csv").exists());
+}
+
+#[test]
+fn points_are_kept_where_the_overlay_cannot_be_written() {
+    let place = Workplace::new();
+    // A folder stands in the overlay's place.
+    std::fs::create_dir_all(place.file("found/overlays/2.png/x")).unwrap();
+    let outcome = place.run_match("data/images/1.png data/images/2.png --out found");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("1 of 2 images failed"), "{outcome:?}");
+    let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
+    assert!(table.contains("\n1.png,") && table.contains("\n2.png,"), "{table}");
+}

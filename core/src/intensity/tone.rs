@@ -1,9 +1,10 @@
 //! The search for changes of tone.
 
 use super::{IntensityError, Reached, SearchRule, Strength, check, search_strength};
-use crate::mutual::mutual_information;
 use crate::tier::quantile;
-use crate::{IntensityRange, Plane, PlaneMut, Real, Tone, mutual_information_scratch_len};
+use crate::{
+    Binning, IntensityRange, Plane, PlaneMut, Real, Tone, joint_entropy, mutual_information_scratch_len,
+};
 
 /// The tone at strength `t` on the way from the identity to `limit`: each factor is that of the
 /// limit to the power of `t`, so equal steps of strength multiply the factors by equal amounts.
@@ -66,7 +67,9 @@ pub struct ToneSearch<T> {
 /// with itself unchanged: [`search_strength`] along [`tone_path`].
 ///
 /// The patch's levels 0 to 255 are taken as 0 to 1, changed, and rounded to the nearest of 256
-/// levels again; the information is [`mutual_information`](crate::mutual_information) of both.
+/// levels again; the information is [`mutual_information`](crate::mutual_information) of both, their levels sorted into
+/// `BINS` bins. Of few pixels, many bins seem to share information that is chance: about
+/// `(BINS - 1)^2 / 2` nats divided by the pixels. The target has to be measured with the same bins.
 ///
 /// # Errors
 /// When a factor of the limit is not finite or not above 0, the target is NaN, the rule is
@@ -74,7 +77,7 @@ pub struct ToneSearch<T> {
 ///
 /// ```
 /// use infomark_core::{
-///     Plane, Reached, SearchRule, Tone, ToneSearchScratch, search_tone, tone_search_scratch_len,
+///     Binning, Plane, Reached, SearchRule, Tone, ToneSearchScratch, search_tone, tone_search_scratch_len,
 /// };
 /// let patch: Vec<u8> = (0..=255).collect();
 /// let (pixels, levels, counts) = tone_search_scratch_len(16, 16);
@@ -84,14 +87,15 @@ pub struct ToneSearch<T> {
 /// // Of 256 equally frequent levels, half the contrast leaves 128: ln 2 less.
 /// let limit = Tone { contrast: 0.1, ..Tone::identity() };
 /// let target = 128f32.ln();
-/// let found =
-///     search_tone(Plane::new(&patch, 16, 16)?, limit, target, SearchRule::default(), &mut scratch)?;
+/// let (patch, levels) = (Plane::new(&patch, 16, 16)?, Binning::<256>::new(0, 255)?);
+/// let found = search_tone(patch, levels, limit, target, SearchRule::default(), &mut scratch)?;
 /// assert_eq!(found.found.reached, Reached::Target);
 /// assert!((0.48..0.52).contains(&found.tone.contrast), "{found:?}");
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub fn search_tone<T: Real>(
+pub fn search_tone<T: Real, const BINS: usize>(
     patch: Plane<'_, u8>,
+    binning: Binning<BINS>,
     limit: Tone<T>,
     target: T,
     rule: SearchRule<T>,
@@ -116,8 +120,9 @@ pub fn search_tone<T: Real>(
     let pixels = part(scratch.pixels, "pixels", needed.0)?;
     let levels = part(scratch.levels, "levels", needed.1)?;
     let counts = part(scratch.counts, "counts", needed.2)?;
-    let shared =
-        |t: T| shared_information(patch, tone_path(limit, t), &mut *pixels, &mut *levels, &mut *counts);
+    let shared = |t: T| {
+        shared_information(patch, binning, tone_path(limit, t), &mut *pixels, &mut *levels, &mut *counts)
+    };
     let found = search_strength(target, rule, shared)?;
     Ok(ToneSearch { tone: tone_path(limit, found.strength), found })
 }
@@ -128,8 +133,9 @@ fn part<'s, V>(slice: &'s mut [V], name: &'static str, needed: usize) -> Result<
 }
 
 /// Mutual information of a patch and its change; all slices fit.
-fn shared_information<T: Real>(
+fn shared_information<T: Real, const BINS: usize>(
     patch: Plane<'_, u8>,
+    binning: Binning<BINS>,
     tone: Tone<T>,
     pixels: &mut [T],
     levels: &mut [u8],
@@ -150,7 +156,7 @@ fn shared_information<T: Real>(
         *to = (from * top + T::from_f64(0.5)).floor_to_i64().clamp(0, 255) as u8;
     }
     let changed = Plane::new(&*levels, width, height).map_err(misfit)?;
-    Ok(mutual_information(patch, changed, counts)?)
+    Ok(joint_entropy(patch, changed, [binning; 2], counts)?.mutual_information())
 }
 
 /// The range of intensities for the key patches of a tier: how far each operation may go, upward
@@ -171,8 +177,10 @@ fn shared_information<T: Real>(
 /// # Errors
 /// When there are no patches, `q` is not from 0 to 1, a range does not hold 1, or as
 /// [`search_tone`].
-pub fn intensity_range<T: Real>(
+#[allow(clippy::too_many_arguments)]
+pub fn intensity_range<T: Real, const BINS: usize>(
     patches: &[Plane<'_, u8>],
+    binning: Binning<BINS>,
     limits: IntensityRange<T>,
     target: T,
     q: f64,
@@ -202,7 +210,7 @@ pub fn intensity_range<T: Real>(
         let mut tone = Tone::identity();
         set(&mut tone, limit);
         for (strength, &patch) in strengths.iter_mut().zip(patches) {
-            let found = search_tone(patch, tone, target, rule, scratch)?.found;
+            let found = search_tone(patch, binning, tone, target, rule, scratch)?.found;
             met += usize::from(found.reached == Reached::Target);
             *strength = found.strength;
         }

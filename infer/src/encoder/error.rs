@@ -60,6 +60,12 @@ pub enum ModelError {
         /// What is wrong with the description, and the fix.
         source: DescriptionError,
     },
+    /// The file is not what was written.
+    #[error("{name}: damaged: its weights or its description are not those that were written; copy it again")]
+    Damaged {
+        /// The path as given.
+        name: String,
+    },
     /// A graph that is not what its description says, or not what encoders are made of.
     #[error("{name}: {reason}; export the encoder again, e.g. with `infomark train`")]
     Graph {

@@ -1,5 +1,6 @@
 //! An ONNX graph against its description, before anything is built from it.
 
+use prost::Message;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
@@ -83,6 +84,11 @@ pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> 
     Err(ModelError::NotOnnx { name: name.to_owned(), reason })
 }
 
+/// The graph as it is written into a file.
+pub(super) fn bytes(model: &ModelProto) -> Vec<u8> {
+    model.graph.as_ref().map(Message::encode_to_vec).unwrap_or_default()
+}
+
 /// Checks the graph and gives the place among its outputs of each stride's map.
 pub(super) fn check(
     model: &ModelProto,
@@ -124,13 +130,19 @@ fn check_nodes(graph: &GraphProto) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that a tensor is in the file; that it is as long as its shape says is checked when it is built.
+/// Checks that a tensor is in the file and finite; that it is as long as its shape says is checked when it is built.
 fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         return Err(format!(
             "its tensor {} lies in another file, and encoders are single files",
             tensor.name
         ));
+    }
+    let finite = tensor.data_type != DataType::Float as i32
+        || tensor.float_data.iter().all(|v| v.is_finite())
+            && tensor.raw_data.as_chunks().0.iter().all(|&b| f32::from_le_bytes(b).is_finite());
+    if !finite {
+        return Err(format!("its tensor {} holds numbers that are not finite", tensor.name));
     }
     Ok(())
 }

@@ -202,12 +202,13 @@ fn intensities<T: Real>(image: &[u8]) -> Option<()> {
     let mut scratch = ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
     let limit = Tone { brightness: T::from_f64(0.1), ..Tone::identity() };
     let target = T::from_f64(3.5);
-    let darker = search_tone(patch, limit, target, rule, &mut scratch).ok()?;
+    let levels = Binning::<256>::new(0, 255).ok()?;
+    let darker = search_tone(patch, levels, limit, target, rule, &mut scratch).ok()?;
     let one = T::one();
     let limits = IntensityRange::new((limit.brightness, one), (one, one), (one, one)).ok()?;
     let mut strengths = [T::zero(); 1];
     let (range, met) =
-        intensity_range(&[patch], limits, target, 0.5, rule, &mut strengths, &mut scratch).ok()?;
+        intensity_range(&[patch], levels, limits, target, 0.5, rule, &mut strengths, &mut scratch).ok()?;
     let right = (found.strength - T::from_f64(0.5)).abs() < T::from_f64(0.01)
         && tone_path(limit, darker.found.strength) == darker.tone
         && range.brightness == (darker.tone.brightness, one)

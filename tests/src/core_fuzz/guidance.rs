@@ -225,7 +225,8 @@ pub fn intensity(data: &[u8]) {
     let (mut a, mut b, mut c) = (vec![f32::NAN; needed.0], vec![1; needed.1], vec![9; needed.2]);
     let mut scratch = ToneSearchScratch { pixels: &mut a, levels: &mut b, counts: &mut c };
     let good = |v: f32| v.is_finite() && v > 0.0;
-    let found = search_tone(patch, limit, target, rule, &mut scratch);
+    let Ok(levels) = Binning::<256>::new(0, 255) else { return };
+    let found = search_tone(patch, levels, limit, target, rule, &mut scratch);
     let usable = rule.steps > 0 && rule.tolerance >= 0.0;
     assert!(found.is_err() || usable && good(limit.brightness) && good(limit.contrast) && good(limit.gamma));
     if let Ok(found) = found {

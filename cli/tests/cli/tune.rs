@@ -1,0 +1,44 @@
+//! `infomark tune`.
+
+use crate::support::Workplace;
+
+#[test]
+fn a_tuned_policy_is_the_same_on_any_number_of_threads_and_taken_by_a_training() {
+    let place = Workplace::new();
+    let tune = |out: &str, threads: usize| {
+        place
+            .run(&format!("tune data/images --model encoder.onnx --out {out} --threads {threads} --json"))
+            .json()
+    };
+    let object = tune("policy.toml", 1);
+    tune("again.toml", 3);
+    assert_eq!(place.read("policy.toml"), place.read("again.toml"));
+    for tier in ["low", "medium", "high"] {
+        let range = |factor: &str, end: usize| object[tier][factor][end].as_f64().unwrap();
+        for factor in ["brightness", "contrast"] {
+            assert!(range(factor, 0) <= 1.0 && 1.0 <= range(factor, 1), "{object}");
+        }
+        assert!(object[tier]["target_nats"].as_f64().unwrap() > 0.0, "{object}");
+    }
+    let line = "train data/images --out tuned.onnx --steps 1 --policy policy.toml --json";
+    let tuned = place.run(line).json();
+    let plain = place.run("train data/images --out plain.onnx --steps 1 --json").json();
+    assert_ne!(tuned["sha256"], plain["sha256"]);
+}
+
+#[test]
+fn bad_policies_and_options_are_named() {
+    let place = Workplace::new();
+    place.write("broken.toml", "low = 3\n");
+    let tier = "brightness = [2.0, 0.5]\ncontrast = [0.5, 1.5]\n";
+    place.write("turned.toml", format!("[low]\n{tier}[medium]\n{tier}[high]\n{tier}"));
+    for name in ["broken.toml", "turned.toml", "missing.toml"] {
+        let reason = place.run(&format!("train data/images --out x.onnx --steps 1 --policy {name}")).reason();
+        assert!(reason.contains(name), "{reason}");
+    }
+    let reason = place.run("tune data/images --model encoder.onnx --out p.toml --quantile 2").reason();
+    assert!(reason.contains("quantile"), "{reason}");
+    let reason = place.run("tune data/images --model data/images/0.png --out p.toml").reason();
+    assert!(reason.contains("0.png"), "{reason}");
+    assert!(!place.file("p.toml").exists());
+}

@@ -1,0 +1,369 @@
+//! How strongly views may differ in each tier: until an augmented patch shares no more information with its original than
+//! the same place of two people does (IGU-Aug, "augmentation intensity from InfoMin").
+
+use std::path::{Path, PathBuf};
+
+use infomark_core::{
+    Binning, FeatureMap, IntensityRange, KeyPoint, KeyPointRule, Plane, PlaneMut, Rng, SearchRule, Tier,
+    ToneSearchScratch, intensity_range, joint_entropy, key_points, key_points_scratch_len,
+    mutual_information_scratch_len, peak, sample_feature, similarity, similarity_scratch_len,
+    tone_search_scratch_len,
+};
+use infomark_infer::{Encoder, Encoding, list_images, read_image};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::data::TrainingSet;
+use crate::policy::{Policy, Ranges};
+use crate::{TrainConfig, TrainError, stream};
+
+/// What a tuning looks at. [`TuneConfig::default`] is what `infomark tune` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TuneConfig {
+    /// Seed of the choice of images.
+    pub seed: u64,
+    /// Images whose key points are looked for in others.
+    pub sources: usize,
+    /// Others that each is compared with.
+    pub others: usize,
+    /// Most key points of an image.
+    pub key_points: usize,
+    /// Side of the patches whose information is compared, in pixels of the encoder's input.
+    pub patch: usize,
+    /// Quantile of the patches' strengths that becomes the end of a range: 0.5 is the median.
+    pub quantile: f64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+impl Default for TuneConfig {
+    fn default() -> Self {
+        Self { seed: 0, sources: 8, others: 12, key_points: 64, patch: 64, quantile: 0.5, threads: 0 }
+    }
+}
+
+/// What was found for a tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TunedTier {
+    /// The ranges.
+    #[serde(flatten)]
+    pub ranges: Ranges,
+    /// Key points in this tier.
+    pub key_points: usize,
+    /// Mean mutual information of their patches with those found in other images, in nats.
+    pub target_nats: f64,
+    /// Share of the searches that met the target before their limit.
+    pub met: f64,
+    /// The tier whose ranges these are, where this one has too few key points of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<String>,
+}
+
+/// A policy, and what it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    /// Version of this program.
+    pub version: String,
+    /// Hash of the encoder that found the same places.
+    pub encoder_sha256: String,
+    /// Hash of the images.
+    pub images_sha256: String,
+    /// Entropies from which a pixel is of the medium and of the high tier, in nats.
+    pub thresholds: [f32; 2],
+    /// Options.
+    pub config: TuneConfig,
+    /// For pixels of low entropy.
+    pub low: TunedTier,
+    /// For pixels of medium entropy.
+    pub medium: TunedTier,
+    /// For pixels of high entropy.
+    pub high: TunedTier,
+}
+
+impl Tuned {
+    /// The ranges alone.
+    pub fn policy(&self) -> Policy {
+        Policy { low: self.low.ranges, medium: self.medium.ranges, high: self.high.ranges }
+    }
+}
+
+/// Fewest key points that a range is taken from.
+const FEWEST: usize = 8;
+/// How far searches go: beyond, hardly anything is left of a radiograph.
+const LIMITS: [(f32, f32); 2] = [(0.1, 4.0), (0.05, 4.0)];
+
+/// Bins of the joint histogram. With 256 of them, the 4,096 pixels of a patch hold more chance than information.
+const BINS: usize = 32;
+
+fn binning() -> Result<Binning<BINS>, TrainError> {
+    Binning::new(0, 255).map_err(TrainError::internal("bins"))
+}
+
+/// A source's key points.
+struct Source {
+    image: usize,
+    points: Vec<(KeyPoint<f32>, Tier)>,
+}
+
+/// The intensities of augmentation that fit the images of a folder, for each tier (method: `mu` is the mean of
+/// `I[l_k; l_k^i]` over key points `k` and images `i`, and `A = argmin |I[l; A(l)] - mu|`).
+///
+/// Key points are differences of Gaussians, none within a tenth of the border; `encoder` finds the same places in other
+/// images. `progress` is told how many comparisons of how many are done. A tier with few key points takes the ranges of
+/// the next higher one.
+///
+/// # Errors
+/// When an image or an option is not usable, or no tier has key points.
+pub fn tune(
+    images: &Path,
+    encoder: &Encoder,
+    config: &TuneConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Tuned, TrainError> {
+    check(config)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
+    let pool = pool.map_err(|e| TrainError::Threads { threads: config.threads, reason: e.to_string() })?;
+    pool.install(|| tune_here(images, encoder, config, progress))
+}
+
+fn check(config: &TuneConfig) -> Result<(), TrainError> {
+    let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+    for (option, value) in
+        [("sources", config.sources), ("others", config.others), ("key_points", config.key_points)]
+    {
+        if !(1..=10_000).contains(&value) {
+            return wrong(option, "1 to 10,000");
+        }
+    }
+    if !(8..=512).contains(&config.patch) {
+        return wrong("patch", "8 to 512");
+    }
+    if !(0.0..=1.0).contains(&config.quantile) {
+        return wrong("quantile", "from 0 to 1");
+    }
+    Ok(())
+}
+
+fn tune_here(
+    dir: &Path,
+    encoder: &Encoder,
+    config: &TuneConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Tuned, TrainError> {
+    let options = TrainConfig::default();
+    let set = TrainingSet::open_on(dir, &options, Some(encoder.description().input), &|_, _| {})?;
+    let paths = list_images(dir)?;
+    let order = shuffled(paths.len(), config.seed);
+    let sources = order.iter().take(config.sources).map(|&image| source(&set, image, config));
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    // One more, for sources that are among them.
+    let others: Vec<usize> = order.iter().rev().take(config.others + 1).copied().collect();
+    let mut needed: Vec<usize> =
+        sources.iter().map(|source| source.image).chain(others.iter().copied()).collect();
+    needed.sort_unstable();
+    needed.dedup();
+    let encodings: Vec<(usize, Encoding)> = needed
+        .into_par_iter()
+        .map(|image| Ok((image, encode(encoder, &paths[image])?)))
+        .collect::<Result<_, TrainError>>()?;
+    let pairs: Vec<(&Source, usize)> = sources
+        .iter()
+        .flat_map(|source| {
+            let others = others.iter().filter(|&&other| other != source.image).take(config.others);
+            others.map(move |&other| (source, other))
+        })
+        .collect();
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let shared = pairs
+        .par_iter()
+        .map(|&(source, other)| {
+            let shared = compare(&set, &encodings, source, other, config.patch);
+            progress(1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed), pairs.len());
+            shared
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let tiers = [Tier::Low, Tier::Medium, Tier::High];
+    let found: Vec<Option<TunedTier>> = tiers
+        .into_par_iter()
+        .map(|tier| range(&set, &sources, &shared, tier, config))
+        .collect::<Result<_, _>>()?;
+    let [low, medium, high] =
+        fill(found).ok_or_else(|| TrainError::TooFewKeyPoints { dir: dir.to_owned() })?;
+    Ok(Tuned {
+        version: env!("CARGO_PKG_VERSION").into(),
+        encoder_sha256: encoder.sha256().to_owned(),
+        images_sha256: set.sha256.clone(),
+        thresholds: [set.thresholds.medium, set.thresholds.high],
+        config: config.clone(),
+        low,
+        medium,
+        high,
+    })
+}
+
+/// The images in a random order.
+fn shuffled(images: usize, seed: u64) -> Vec<usize> {
+    let mut rng = Rng::new(seed, stream::TUNING);
+    let mut order: Vec<usize> = (0..images).collect();
+    for i in (1..images).rev() {
+        order.swap(i, rng.below(i as u64 + 1) as usize);
+    }
+    order
+}
+
+fn encode(encoder: &Encoder, path: &PathBuf) -> Result<Encoding, TrainError> {
+    encoder.encode(&read_image(path)?).map_err(TrainError::internal("encoder"))
+}
+
+/// The key points of an image whose patches lie inside, with their tiers.
+fn source(set: &TrainingSet, image: usize, config: &TuneConfig) -> Result<Source, TrainError> {
+    let (width, height) = (set.input.width(), set.input.height());
+    let sample = &set.samples[image];
+    let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
+    let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("key points"))?;
+    let mut found = vec![KeyPoint::default(); config.key_points];
+    let mut scratch = vec![0.0; key_points_scratch_len(width, height)];
+    let count = key_points(plane, KeyPointRule::default(), &mut found, &mut scratch)
+        .map_err(TrainError::internal("key points"))?;
+    let points = found[..count].iter().filter(|point| patch(set, image, point, config.patch).is_some()).map(
+        |&point| {
+            let (x, y) = pixel(&point);
+            (point, set.thresholds.tier(sample.entropy[y * width + x]))
+        },
+    );
+    Ok(Source { image, points: points.collect() })
+}
+
+fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {
+    (point.at.x.round().max(0.0) as usize, point.at.y.round().max(0.0) as usize)
+}
+
+/// The patch around a point; `None` where it leaves the image.
+fn patch<'s>(
+    set: &'s TrainingSet,
+    image: usize,
+    point: &KeyPoint<f32>,
+    side: usize,
+) -> Option<Plane<'s, u8>> {
+    let (x, y) = pixel(point);
+    let levels = Plane::new(&set.samples[image].levels, set.input.width(), set.input.height()).ok()?;
+    levels.crop(x.checked_sub(side / 2)?, y.checked_sub(side / 2)?, side, side).ok()
+}
+
+/// The information that the patches of a source share with those found in another image, in the points' order.
+fn compare(
+    set: &TrainingSet,
+    encodings: &[(usize, Encoding)],
+    source: &Source,
+    other: usize,
+    side: usize,
+) -> Result<Vec<Option<f32>>, TrainError> {
+    let of =
+        |image: usize| encodings.iter().find(|(i, _)| *i == image).map(|(_, encoding)| encoding.levels());
+    let (Some(from), Some(to)) = (of(source.image), of(other)) else {
+        return Err(TrainError::internal("tuning")("an image was not encoded"));
+    };
+    // The finest level costs most and decides about less than a pixel.
+    let (from, to) = (&from[from.len().min(2) - 1..], &to[to.len().min(2) - 1..]);
+    let finest = to.first().ok_or_else(|| TrainError::internal("tuning")("the encoder has no levels"))?;
+    let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+    let mut map = vec![0.0f32; width * height];
+    let mut scratch = vec![0.0f32; similarity_scratch_len(to)];
+    let mut counts = vec![0; mutual_information_scratch_len(side, side)];
+    let binning = binning()?;
+    let mut shared = Vec::with_capacity(source.points.len());
+    for (point, _) in &source.points {
+        let features = features(from, point)?;
+        let features: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
+        let out = PlaneMut::new(&mut map, width, height).map_err(TrainError::internal("tuning"))?;
+        similarity(to, &features, 1.0, out, &mut scratch).map_err(TrainError::internal("tuning"))?;
+        let map = Plane::new(&map, width, height).map_err(TrainError::internal("tuning"))?;
+        let found = peak(map, stride).map(|peak| KeyPoint { at: peak.at, ..*point });
+        let patches = patch(set, source.image, point, side)
+            .zip(found.and_then(|found| patch(set, other, &found, side)));
+        let information = patches
+            .map(|(a, b)| {
+                joint_entropy::<f32, u8, BINS>(a, b, [binning; 2], &mut counts)
+                    .map(|both| both.mutual_information())
+            })
+            .transpose();
+        shared.push(information.map_err(TrainError::internal("tuning"))?);
+    }
+    Ok(shared)
+}
+
+fn features(levels: &[FeatureMap<'_, f32>], point: &KeyPoint<f32>) -> Result<Vec<Vec<f32>>, TrainError> {
+    let feature = |map: &FeatureMap<'_, f32>| {
+        let mut feature = vec![0.0; map.channels()];
+        sample_feature(*map, point.at, &mut feature).map_err(TrainError::internal("tuning"))?;
+        Ok(feature)
+    };
+    levels.iter().map(feature).collect()
+}
+
+/// The ranges of a tier; `None` with too few key points. `shared` holds the comparisons of the sources in order.
+fn range(
+    set: &TrainingSet,
+    sources: &[Source],
+    shared: &[Vec<Option<f32>>],
+    tier: Tier,
+    config: &TuneConfig,
+) -> Result<Option<TunedTier>, TrainError> {
+    let per_source = shared.len() / sources.len().max(1);
+    let (mut sum, mut count, mut patches) = (0.0, 0usize, Vec::new());
+    for (source, shared) in sources.iter().zip(shared.chunks(per_source.max(1))) {
+        for (i, (point, _)) in source.points.iter().enumerate().filter(|(_, (_, own))| *own == tier) {
+            for information in shared.iter().filter_map(|one| one[i]) {
+                sum += f64::from(information);
+                count += 1;
+            }
+            patches.extend(patch(set, source.image, point, config.patch));
+        }
+    }
+    if patches.len() < FEWEST || count == 0 {
+        return Ok(None);
+    }
+    let target = sum / count as f64;
+    let side = config.patch;
+    let (pixels, levels, counts) = tone_search_scratch_len(side, side);
+    let (mut pixels, mut levels, mut counts) = (vec![0.0; pixels], vec![0; levels], vec![0; counts]);
+    let mut scratch = ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
+    let [brightness, contrast] = LIMITS;
+    let limits = IntensityRange { brightness, contrast, gamma: (1.0, 1.0) };
+    let mut strengths = vec![0.0; patches.len()];
+    let (found, met) = intensity_range(
+        &patches,
+        binning()?,
+        limits,
+        target as f32,
+        config.quantile,
+        SearchRule::default(),
+        &mut strengths,
+        &mut scratch,
+    )
+    .map_err(TrainError::internal("intensity"))?;
+    let round = |(low, high): (f32, f32)| [(low * 1e3).round() / 1e3, (high * 1e3).round() / 1e3];
+    Ok(Some(TunedTier {
+        ranges: Ranges { brightness: round(found.brightness), contrast: round(found.contrast) },
+        key_points: patches.len(),
+        target_nats: (target * 1e4).round() / 1e4,
+        met: met as f64 / (4 * patches.len()) as f64,
+        taken_from: None,
+    }))
+}
+
+/// Gives tiers without ranges those of the next higher tier, or else of the next lower one.
+fn fill(found: Vec<Option<TunedTier>>) -> Option<[TunedTier; 3]> {
+    const NAMES: [&str; 3] = ["low", "medium", "high"];
+    let tier = |i: usize| {
+        let nearest = (i..3).chain((0..i).rev()).find(|&j| found.get(j).is_some_and(Option::is_some))?;
+        let mut tier = found[nearest].clone()?;
+        if nearest != i {
+            tier.taken_from = Some(NAMES[nearest].into());
+        }
+        Some(tier)
+    };
+    Some([tier(0)?, tier(1)?, tier(2)?])
+}
