@@ -4,8 +4,9 @@ mod fixed;
 mod shapes;
 mod windows;
 
+pub use fixed::FixedPoint;
+
 use crate::{Plane, PlaneMut, Real};
-use fixed::Fixed;
 use thiserror::Error;
 use windows::{NARROW_SIDE, PAIRS};
 
@@ -218,6 +219,15 @@ impl EntropyMap {
         if pixels == 0 { 1 } else { pixels }
     }
 
+    /// The integers that the entropies of an image of `width` by `height` pixels are made of.
+    ///
+    /// # Errors
+    /// When a window holds more pixels than can be counted.
+    pub fn fixed_point(&self, width: usize, height: usize) -> Result<FixedPoint, EntropyError> {
+        let pixels = self.largest(width, height);
+        FixedPoint::new(pixels).ok_or(EntropyError::TooLarge { pixels })
+    }
+
     const fn takes_pairs(&self, width: usize, height: usize) -> bool {
         let square = matches!(self.neighbourhood, Neighbourhood::Square { .. });
         square && self.side(width, height) <= NARROW_SIDE && width.saturating_mul(height) >= MANY
@@ -318,7 +328,7 @@ impl EntropyMap {
         self.check_parameters()?;
         let (width, height) = (image.width(), image.height());
         let (pixels, side) = (self.largest(width, height), self.side(width, height));
-        let fixed = Fixed::new(pixels).ok_or(EntropyError::TooLarge { pixels })?;
+        let fixed = self.fixed_point(width, height)?;
         let (len, needed) = (scratch.len(), self.scratch_len(width, height));
         if len < needed {
             return Err(EntropyError::Scratch { len, needed });

@@ -123,7 +123,9 @@ pub use curve::{
     CurveCut, CurveError, DipRule, SimilarityBin, SimilarityCurve, cosine_similarity, positive_similarities,
     positive_similarity,
 };
-pub use entropy::{EntropyError, EntropyMap, Neighbourhood, PatchBorder, entropy_map, entropy_scratch_len};
+pub use entropy::{
+    EntropyError, EntropyMap, FixedPoint, Neighbourhood, PatchBorder, entropy_map, entropy_scratch_len,
+};
 pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
@@ -139,7 +141,7 @@ pub use loss::{
 pub use margin::Margin;
 pub use mutual::{
     JointEntropy, MutualError, joint_entropy, joint_entropy_scratch_len, mutual_information,
-    mutual_information_scratch_len,
+    mutual_information_scratch_len, mutual_information_terms,
 };
 pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;

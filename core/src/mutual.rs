@@ -209,6 +209,19 @@ pub fn mutual_information<T: Real>(
     Ok(both.mutual_information())
 }
 
+/// The integers that [`mutual_information`] adds up, for who computes the same elsewhere, on a graphics
+/// card say: fills in `f(c) = c * log2(c)` of the counts `c` from 0 on, in fixed point, and gives what one unit of it is in
+/// nats, before the division by the patch's pixels.
+///
+/// An entropy is `f(pixels)` less the sum of `f` over a histogram, at least 0, and so is the joint one of the pairs' histogram;
+/// that is then made no smaller than either and no larger than their sum.
+pub fn mutual_information_terms(terms: &mut [u64]) -> f64 {
+    for (term, count) in terms.iter_mut().zip(0..) {
+        *term = fixed(count);
+    }
+    core::f64::consts::LN_2 / ONE
+}
+
 fn joint_entropy_by<T: Real, G: Grey, const BINS: usize>(
     first: Plane<'_, G>,
     second: Plane<'_, G>,

@@ -3,34 +3,46 @@
 //! With `f` over the counts `c` of the grey levels in a window of `n` pixels, its entropy is
 //! `(f(n) - sum of f(c)) * ln(2) / n`. In integers the sum depends on nothing but the counts.
 
-/// The fixed point: as many fractional bits as leave the sums of the largest window below 2^32.
-#[derive(Clone, Copy)]
-pub(super) struct Fixed {
+/// The integers that an [`EntropyMap`](crate::EntropyMap) adds up, for who computes the same elsewhere,
+/// on a graphics card say.
+///
+/// With `f(c) = c * log2(c)` in fixed point over the counts `c` of the grey levels in a window of `n` pixels, its
+/// entropy in nats is the first of [`scale`](Self::scale)`(n)` less the sum of `f(c)`, at least 0, as an `f64`, times the second.
+/// There are as many fractional bits as leave the sums of the largest window below 2^32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FixedPoint {
     one: f64,
+    largest: usize,
 }
 
-impl Fixed {
+impl FixedPoint {
     /// For windows of up to so many pixels; `None` when their sums can't be held.
-    pub(super) fn new(pixels: usize) -> Option<Self> {
-        let largest = real(pixels);
-        (0..31).rev().map(|bits| Self { one: f64::from(1u32 << bits) }).find(|f| {
+    pub(super) fn new(largest: usize) -> Option<Self> {
+        let sum = real(largest);
+        (0..31).rev().map(|bits| Self { one: f64::from(1u32 << bits), largest }).find(|f| {
             // The rounding adds at most a half.
-            largest * f.one + 1.0 < 4_294_967_296.0
+            sum * f.one + 1.0 < 4_294_967_296.0
         })
     }
 
+    /// Pixels of the largest window, at least 1.
+    pub fn largest_window(self) -> usize {
+        self.largest
+    }
+
     /// `f(c)`, rounded.
-    pub(super) fn f(self, count: usize) -> u32 {
+    fn f(self, count: usize) -> u32 {
         (real(count) * self.one + 0.5) as u32
     }
 
     /// `f(n)` and what turns the difference to the sum into an entropy, for `n` pixels.
-    pub(super) fn scale(self, pixels: usize) -> (u32, f64) {
+    pub fn scale(self, pixels: usize) -> (u32, f64) {
         (self.f(pixels), core::f64::consts::LN_2 / (pixels.max(1) as f64 * self.one))
     }
 
-    /// `steps[c] = f(c + 1) - f(c)`.
-    pub(super) fn fill_steps(self, steps: &mut [u64]) {
+    /// `steps[c] = f(c + 1) - f(c)`: what a pixel adds to the sum, by the count that it meets; for `c` below
+    /// [`largest_window`](Self::largest_window).
+    pub fn fill_steps(self, steps: &mut [u64]) {
         let mut below = 0;
         for (step, count) in steps.iter_mut().zip(1..) {
             let above = self.f(count);

@@ -1,6 +1,6 @@
 //! Neighbourhoods of any shape, with masks: one window that slides down the image.
 
-use super::fixed::Fixed;
+use super::fixed::FixedPoint;
 use super::windows::LEVELS;
 use super::{Neighbourhood, PatchBorder};
 use crate::{Plane, PlaneMut, Real};
@@ -11,7 +11,7 @@ pub(super) struct Map<'a, 'o, T> {
     /// Pixels that are counted; all without.
     pub(super) mask: Option<Plane<'a, bool>>,
     pub(super) border: PatchBorder,
-    pub(super) fixed: Fixed,
+    pub(super) fixed: FixedPoint,
     pub(super) steps: &'a [u64],
     /// Rows above and below the middle, packed, for each column of the neighbourhood.
     pub(super) extents: &'a [u64],

@@ -5,7 +5,7 @@
 //! counts fit into bytes, one that is indexed by the counts of two windows together.
 
 use super::PatchBorder;
-use super::fixed::Fixed;
+use super::fixed::FixedPoint;
 use crate::{Plane, PlaneMut, Real};
 use core::ops::Range;
 
@@ -35,7 +35,7 @@ pub(super) struct Map<'a, 'o, T> {
     pub(super) image: Plane<'a, u8>,
     pub(super) k: usize,
     pub(super) border: PatchBorder,
-    pub(super) fixed: Fixed,
+    pub(super) fixed: FixedPoint,
     /// What a pixel adds to a sum, by the count it meets; one more than a window has pixels.
     pub(super) steps: &'a [u64],
     /// The same for two counts of a byte: the first one's in the low half.

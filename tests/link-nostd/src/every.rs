@@ -11,9 +11,9 @@ use infomark_core::{
     draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce,
     info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
     keep_tier, key_points, key_points_scratch_len, mean, mutual_information, mutual_information_scratch_len,
-    peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm, sample_feature, sdr,
-    search_strength, search_tone, similarity, similarity_scratch_len, tier_map, tier_weight_map, tone_path,
-    tone_search_scratch_len, weight_map,
+    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm,
+    sample_feature, sdr, search_strength, search_tone, similarity, similarity_scratch_len, tier_map,
+    tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -109,7 +109,12 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
         map.compute_masked(bins, mask, PlaneMut::new(out, width, height).ok()?, scratch).ok()?;
         map.compute_region(bins, 1, 1, PlaneMut::new(out.get_mut(..6)?, 3, 2).ok()?, scratch).ok()?;
     }
+    let fixed = maps[0].fixed_point(SIDE, SIDE).ok()?;
+    let steps = scratch.get_mut(..fixed.largest_window())?;
+    fixed.fill_steps(steps);
+    let whole = steps.iter().sum::<u64>() == u64::from(fixed.scale(25).0);
     let right = binning.bin(180u16) == 15
+        && whole
         && (binning.low(), binning.high()) == (10, 180)
         && 7u8.value() == 7
         && out.iter().all(|h| h.is_finite());
@@ -170,7 +175,10 @@ fn information<T: Real>(image: &[u8]) -> Option<()> {
     let scratch = scratch.get_mut(..joint_entropy_scratch_len(BINS, 8, 8))?;
     let both: JointEntropy<T> = joint_entropy(first, second, [binning; 2], scratch).ok()?;
     let (one, two) = (T::one(), T::from_f64(2.0));
+    let mut terms = [0; 3];
+    let unit = mutual_information_terms(&mut terms);
     let right = both.mutual_information() <= both.first().min(both.second())
+        && (terms[2] as f64 * unit - 4f64.ln()).abs() < 1e-6
         && both.conditional_first_given_second() <= both.first()
         && both.conditional_second_given_first() <= both.second()
         && both.variation_of_information() <= both.joint()

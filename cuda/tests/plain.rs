@@ -1,0 +1,33 @@
+//! On the stand-in for the driver, every kernel gives what it has to, in every order of threads.
+#![cfg(not(feature = "gpu"))]
+
+#[path = "suite/all.rs"]
+mod suite;
+
+use infomark_cuda::Device;
+use infomark_cuda_sim::{Kind, StandIn, StandInError};
+
+/// Forward, reverse, and random orders.
+const ORDERS: u32 = 10;
+
+#[test]
+fn kernels_give_the_cores_results_in_every_order() -> suite::Outcome {
+    let stand_in = match StandIn::load(Kind::Plain) {
+        Err(StandInError::Missing { reason }) => {
+            eprintln!("skipped: {reason}");
+            return Ok(());
+        }
+        other => other?,
+    };
+    let device = Device::open()?;
+    let mut first = None;
+    for order in 0..ORDERS {
+        stand_in.set_order(order)?;
+        let (cases, large) = if order == 0 { (192, true) } else { (16, order == 2) };
+        suite::Setting::new(&device, cases, large).run().map_err(|e| format!("order {order}: {e}"))?;
+        // The same bits whatever the order.
+        let digest = suite::Setting::new(&device, 4, false).run()?;
+        assert_eq!(digest, *first.get_or_insert(digest), "order {order}");
+    }
+    Ok(())
+}
