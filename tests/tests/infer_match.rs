@@ -172,12 +172,17 @@ fn a_template_of_another_encoder_is_refused() {
 
 #[test]
 fn an_encoder_with_damaged_weights_says_so() {
-    let mut broken = model(96, 96);
-    let tensors = &mut broken.graph.as_mut().unwrap().initializer;
-    let kernel = tensors.iter_mut().find(|t| t.name == "kernel_2").unwrap();
-    kernel.raw_data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
-    let encoder = Encoder::from_bytes(&broken.encode_to_vec(), "broken.onnx").unwrap();
+    let with = |value: f32| {
+        let mut broken = model(96, 96);
+        let tensors = &mut broken.graph.as_mut().unwrap().initializer;
+        let kernel = tensors.iter_mut().find(|t| t.name == "kernel_2").unwrap();
+        kernel.raw_data = kernel.raw_data.chunks(4).flat_map(|_| value.to_le_bytes()).collect();
+        Encoder::from_bytes(&broken.encode_to_vec(), "broken.onnx")
+    };
+    let text = with(f32::NAN).unwrap_err().to_string();
+    assert!(text.contains("broken.onnx") && text.contains("not finite"), "{text}");
+    // Finite, but what comes out is not.
     let image: Image = texture(1, 96, 96, 0, 0);
-    let text = encoder.encode(&image).unwrap_err().to_string();
+    let text = with(f32::MAX).unwrap().encode(&image).unwrap_err().to_string();
     assert!(text.contains("broken.onnx") && text.contains("train again"), "{text}");
 }
