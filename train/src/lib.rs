@@ -12,7 +12,7 @@
 //! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
 //! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into() };
 //! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
-//! println!("{} steps, loss {:.2}", summary.steps, summary.loss);
+//! println!("{} steps, loss {:?}", summary.steps, summary.loss);
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
 //!
