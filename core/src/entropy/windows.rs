@@ -19,13 +19,13 @@ const NARROW: usize = 128;
 pub(super) const NARROW_SIDE: usize = 256 - NARROW;
 /// Elements of the table of pairs: one for every two bytes.
 pub(super) const PAIRS: usize = 1 << 16;
-/// Rows that are filled before the next column is begun: so many, and so many sides of a window. Down
-/// the whole of a large image, each row would cost a miss of the caches.
-const BAND_ROWS: usize = 256;
-const BAND_SIDES: usize = 16;
+/// Pixels of the output that are filled before the rows below are begun, and the least number of rows in
+/// sides of a window. Down the whole of a large image, each row would cost a miss of the caches.
+const BAND_PIXELS: usize = 160_000;
+const BAND_SIDES: usize = 6;
 /// Rows of results that are held back: as stores keep their order, one that misses the caches would hold
 /// up the counts behind it.
-const HELD_ROWS: usize = 64;
+const HELD_ROWS: usize = 16;
 /// Rows after which wide counts are checked for having become small.
 const CHECK_ROWS: usize = 16;
 
@@ -62,7 +62,7 @@ impl<T: Real> Map<'_, '_, T> {
     pub(super) fn fill(mut self) {
         let width = (self.out.width() - 1) * self.step + 1;
         let height = (self.out.height() - 1) * self.step + 1;
-        let band = BAND_ROWS.max(BAND_SIDES * self.k);
+        let band = (BAND_PIXELS / width).max(BAND_SIDES * self.k);
         for top in (0..height).step_by(band) {
             let rows = top..height.min(top + band);
             for x in (0..width).step_by(N) {
