@@ -2,25 +2,14 @@
 #![allow(clippy::expect_used, missing_docs)] // A benchmark may stop; criterion's macros write functions.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use infomark_benches::{SIDE, image};
 use infomark_core::{
     FeatureMap, Negatives, Plane, PlaneMut, Point, Positive, Rng, Tone, Warp, entropy_map,
     entropy_scratch_len, info_nce, info_nce_scratch_len, similarity, similarity_scratch_len,
 };
 use std::hint::black_box;
 
-const SIDE: usize = 384;
 const CHANNELS: usize = 32;
-
-/// Waves and a little noise: about as rough as a radiograph.
-fn image() -> Vec<u8> {
-    let mut rng = Rng::new(1, 0);
-    let pixel = |i: usize| {
-        let (x, y) = ((i % SIDE) as f64, (i / SIDE) as f64);
-        let wave = 128.0 + 80.0 * (x / 31.0).sin() * (y / 23.0).cos();
-        (wave + 4.0 * rng.normal::<f64>()).clamp(0.0, 255.0) as u8
-    };
-    (0..SIDE * SIDE).map(pixel).collect()
-}
 
 fn features(seed: u64, cells: usize) -> Vec<f32> {
     let mut rng = Rng::new(seed, 1);

@@ -2,25 +2,14 @@
 #![allow(clippy::expect_used, missing_docs)] // A benchmark may stop; criterion's macros write functions.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use infomark_benches::{SIDE, image};
 use infomark_core::{
     Affine, Border, Elastic, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, Tone, View, Warp,
     blur, blur_scratch_len, elastic_controls_len,
 };
 use std::hint::black_box;
 
-const SIDE: usize = 384;
 const CROP: usize = 192;
-
-/// Waves and a little noise: about as rough as a radiograph.
-fn image() -> Vec<u8> {
-    let mut rng = Rng::new(1, 0);
-    let pixel = |i: usize| {
-        let (x, y) = ((i % SIDE) as f64, (i / SIDE) as f64);
-        let wave = 128.0 + 80.0 * (x / 31.0).sin() * (y / 23.0).cos();
-        (wave + 4.0 * rng.normal::<f64>()).clamp(0.0, 255.0) as u8
-    };
-    (0..SIDE * SIDE).map(pixel).collect()
-}
 
 fn turned(width: usize, height: usize) -> View<f32> {
     let turn = Affine::rotation(0.3).expect("finite");
