@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
-use infomark_infer::{DataSet, Encoder, Encoding, Found, Sample, Template, match_encoding, read_image};
+use infomark_infer::{DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_encoding, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs;
-use crate::matching::Model;
+use crate::matching::{How, Matching, Model};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use figures::{Figures, Summary};
@@ -59,6 +59,8 @@ pub(crate) struct Options {
     /// Seed of the random templates and of the confidence intervals
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    how: How,
     /// Folder for evaluation.json and errors.csv
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -73,6 +75,7 @@ struct Evaluation {
     data: Data,
     template_data: String,
     model: Model,
+    matching: Matching,
     version: &'static str,
     seed: u64,
     templates: Vec<Figures>,
@@ -131,7 +134,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         (None, None) => Choice::Random { count: 10, at_most: true },
     };
     let chosen = plan::choose(template_data, template_folder, choice, options.seed)?;
-    let runs = inputs::pool(threads)?.install(|| score_all(&encoder, &data, template_data, &chosen))?;
+    let runs = inputs::pool(threads)?.install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
@@ -170,6 +173,7 @@ fn evaluate(
         },
         template_data: shown(template_folder),
         model: Model::of(encoder, &options.model),
+        matching: options.how.matching(),
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
         templates,
@@ -202,6 +206,7 @@ pub(crate) fn score_all(
     data: &DataSet,
     template_data: &DataSet,
     chosen: &[usize],
+    matching: MatchOptions,
 ) -> Result<Vec<Run>> {
     let progress = Progress::new((chosen.len() + data.images.len()) as u64, "scoring");
     let known = plan::Known::of(data);
@@ -221,7 +226,7 @@ pub(crate) fn score_all(
         .par_iter()
         .enumerate()
         .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &templates);
+            let scores = score_image(encoder, data, (image, sample), &templates, matching);
             progress.advance();
             scores
         })
@@ -245,6 +250,7 @@ fn score_image(
     data: &DataSet,
     (image, sample): (usize, &Sample),
     templates: &[Prepared],
+    matching: MatchOptions,
 ) -> Result<Vec<Option<Vec<Score>>>> {
     let is_own = |prepared: &Prepared| prepared.own == Some(image);
     let kept = templates.iter().filter(|prepared| is_own(prepared)).find_map(|own| own.encoding.as_ref());
@@ -260,7 +266,7 @@ fn score_image(
         if is_own(prepared) {
             return Ok(None);
         }
-        let found = match_encoding(&prepared.template, encoding)?;
+        let found = match_encoding(&prepared.template, encoding, matching)?;
         Ok(Some(score(data, sample, &found)))
     };
     templates.iter().map(score_with).collect()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Error, Result, bail};
-use infomark_infer::{Encoder, Found, Image, Template, match_image, read_image, read_landmarks, sha256};
+use infomark_infer::{Encoder, Found, Image, MatchOptions, Template, match_image, read_image, read_landmarks, sha256};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -40,9 +40,41 @@ pub(crate) struct Options {
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
+    #[command(flatten)]
+    how: How,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+}
+
+/// How landmarks are looked for.
+#[derive(clap::Args)]
+pub(crate) struct How {
+    /// Look for each landmark by itself, without asking where the rest of the image puts it
+    #[arg(long)]
+    no_prior: bool,
+    /// Match a landmark's own feature alone, without those of the places around it
+    #[arg(long)]
+    no_neighbours: bool,
+}
+
+impl How {
+    pub(crate) fn options(&self) -> MatchOptions {
+        MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
+    }
+
+    pub(crate) fn matching(&self) -> Matching {
+        let MatchOptions { neighbours, prior, prior_sigma } = self.options();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma) }
+    }
+}
+
+/// [`MatchOptions`] as results tell them.
+#[derive(Clone, Serialize)]
+pub(crate) struct Matching {
+    neighbours: bool,
+    /// In pixels of the encoder's canvas; none without the prior.
+    prior_sigma: Option<f32>,
 }
 
 /// What was done with what: enough to do it again.
@@ -50,6 +82,7 @@ pub(crate) struct Options {
 struct Matches {
     version: &'static str,
     model: Model,
+    matching: Matching,
     template: TemplateSource,
     images: Vec<Matched>,
     failed: Vec<Failure>,
@@ -178,7 +211,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, input, &options.out);
+        let done = match_one(&encoder, &template, input, options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
@@ -204,6 +237,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let matches = Matches {
         version: env!("CARGO_PKG_VERSION"),
         model: Model::of(&encoder, &options.model),
+        matching: options.how.matching(),
         template: source,
         images,
         failed,
@@ -255,13 +289,13 @@ fn match_one(
     encoder: &Encoder,
     template: &Template,
     input: &Input,
-    out: &Path,
+    options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
     let image = read_image(&input.path)?;
-    let found = match_image(encoder, template, &image)?;
+    let found = match_image(encoder, template, &image, options.how.options())?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
     let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
-    let unwritten = write_overlay(&out.join(&file), &image, &found, &title).err();
+    let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
     let matched = Matched {
         image: input.label.clone(),
         width: image.width(),

@@ -22,6 +22,7 @@
 //! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
 //! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
 //! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
+//! | which matches agree | [`Alignment`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
 //!
 //! # Conventions
@@ -92,6 +93,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod align;
 mod augment;
 mod curve;
 mod entropy;
@@ -114,6 +116,7 @@ mod score;
 mod tier;
 mod tree;
 
+pub use align::{AlignError, AlignRule, Alignment, Expected, Match};
 pub use augment::{
     Affine, AugmentError, Border, Cutout, Disturbance, DisturbanceRange, Elastic, Fill, IntensityCurve,
     IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,

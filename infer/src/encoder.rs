@@ -117,7 +117,8 @@ impl Encoder {
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
         let levels = self.plan.run(&canvas, &self.name)?;
-        Encoding::new(image.name().to_owned(), Arc::clone(&self.sha256), fit, &self.description, levels)
+        let model = Arc::clone(&self.sha256);
+        Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
             .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }

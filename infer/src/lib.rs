@@ -4,7 +4,7 @@
 //! image. One annotated image, the template, is then enough to find its landmarks in others:
 //!
 //! ```no_run
-//! use infomark_infer::{Encoder, Template, match_image, read_image, read_landmarks};
+//! use infomark_infer::{Encoder, MatchOptions, Template, match_image, read_image, read_landmarks};
 //!
 //! let encoder = Encoder::load("encoder.onnx")?;
 //! let image = read_image("template.png")?;
@@ -12,7 +12,7 @@
 //! let points = points.on_image("template.png", image.width(), image.height())?;
 //! let template = Template::new(&encoder, &image, points)?;
 //!
-//! for found in match_image(&encoder, &template, &read_image("other.png")?)? {
+//! for found in match_image(&encoder, &template, &read_image("other.png")?, MatchOptions::default())? {
 //!     println!("{} at ({:.1}, {:.1}), score {:.2}", found.name, found.at.x, found.at.y, found.score);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,6 +42,8 @@ mod hash;
 mod image;
 mod landmark;
 mod matching;
+mod neighbours;
+mod prior;
 mod template;
 
 pub use dataset::{DataSet, DataSetError, Sample};
@@ -56,5 +58,5 @@ pub use image::{
     read_image_with,
 };
 pub use landmark::{Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks};
-pub use matching::{Found, MatchError, match_encoding, match_image};
+pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
 pub use template::{Template, TemplateError};

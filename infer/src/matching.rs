@@ -1,8 +1,8 @@
 //! A template's landmarks in other images.
 
-use infomark_core::{Plane, PlaneMut, Point, peak, similarity, similarity_scratch_len};
+use infomark_core::{Expected, Plane, PlaneMut, Point, peak, similarity, similarity_scratch_len};
 
-use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
+use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template, prior};
 
 /// Where a landmark was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,35 +44,65 @@ pub enum MatchError {
     },
 }
 
+/// How landmarks are looked for. [`MatchOptions::default`] is what `infomark match` uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MatchOptions {
+    /// Whether places around a landmark vote for it: eight places on a ring are looked for as well, and each adds its
+    /// similarities where the landmark would be.
+    pub neighbours: bool,
+    /// Whether the rest of the image has a say: 200 other places of the template are matched too, and the smooth map that
+    /// most of them agree on says where each landmark should be. Where too few agree, the landmarks stand alone.
+    pub prior: bool,
+    /// How far a landmark may be from where it is expected, as the standard deviation of a Gaussian, in pixels of the
+    /// encoder's canvas; at least 1.
+    pub prior_sigma: f32,
+}
+
+impl Default for MatchOptions {
+    fn default() -> Self {
+        Self { neighbours: true, prior: true, prior_sigma: 12.0 }
+    }
+}
+
 /// Finds the template's landmarks in an image, in the template's order.
 ///
 /// # Errors
 ///
 /// [`MatchError`].
-pub fn match_image(encoder: &Encoder, template: &Template, image: &Image) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode(image)?)
+pub fn match_image(
+    encoder: &Encoder,
+    template: &Template,
+    image: &Image,
+    options: MatchOptions,
+) -> Result<Vec<Found>, MatchError> {
+    match_encoding(template, &encoder.encode(image)?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
 ///
-/// For each landmark the cosines over the temperature are added over the strides, and the highest place that shows the
-/// image, not the repeated edge around it, is refined by a parabola.
+/// For each landmark the cosines over the temperature are added over the strides, those of what lies around it and the
+/// logarithm of the prior are added to that, and the highest place that shows the image, not the repeated edge around it,
+/// is refined by a parabola.
 ///
 /// # Errors
 ///
 /// [`MatchError`], but `Model`.
-pub fn match_encoding(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
+pub fn match_encoding(
+    template: &Template,
+    encoding: &Encoding,
+    options: MatchOptions,
+) -> Result<Vec<Found>, MatchError> {
     if template.model_sha256() != encoding.model_sha256() {
         return Err(MatchError::OtherModel {
             template: template.image().to_owned(),
             image: encoding.image().to_owned(),
         });
     }
-    search(template, encoding)
+    search(template, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
 
-fn search(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, String> {
+fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
@@ -82,15 +112,31 @@ fn search(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, String
     let mut map = vec![0.0_f32; width * height];
     let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
     let mut found = Vec::with_capacity(template.landmarks().len());
-    for (name, features) in template.features() {
+    let matches = if options.prior { template.anchors().matches(encoding)? } else { Vec::new() };
+    let alignment = prior::align(&matches);
+    for (i, ((name, features), place)) in template.features().zip(template.places()).enumerate() {
         let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
         let temperature = encoding.temperature();
         similarity(&levels, &features, temperature, out, &mut scratch).map_err(text)?;
+        let cosines = map.clone();
+        if options.neighbours {
+            let neighbours = template.neighbours();
+            neighbours.vote(i, *place, encoding, alignment.as_ref(), &mut map)?;
+        }
+        if let Some(alignment) = &alignment {
+            let sigma = options.prior_sigma.max(1.0);
+            favour(&mut map, width, stride, alignment.expect(*place), sigma);
+        }
         let peak = Plane::new(&map, width, height)
             .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
             .map(|shown| peak(shown, stride))
             .map_err(text)?
             .ok_or("all similarities are NaN")?;
+        // Of the landmark's own feature, whoever else had a say.
+        let cell = |at: f32, start: usize, size: usize| {
+            (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
+        };
+        let cosine = cosines[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
         let at = Point::new(
             f64::from(peak.at.x) + (shown.x * stride) as f64,
             f64::from(peak.at.y) + (shown.y * stride) as f64,
@@ -98,10 +144,23 @@ fn search(template: &Template, encoding: &Encoding) -> Result<Vec<Found>, String
         found.push(Found {
             name: name.to_owned(),
             at: onto(encoding.fit(), encoding.fit().pull(at)),
-            score: f64::from(peak.value * mean).clamp(-1.0, 1.0),
+            score: f64::from(cosine * mean).clamp(-1.0, 1.0),
         });
     }
     Ok(found)
+}
+
+/// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
+fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>, sigma: f32) {
+    let factor = -0.5 / (sigma * sigma);
+    let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
+    for (y, row) in map.chunks_exact_mut(width).enumerate() {
+        let dy = centre(y) - expected.at.y;
+        for (x, value) in row.iter_mut().enumerate() {
+            let dx = centre(x) - expected.at.x;
+            *value += factor * (dx * dx + dy * dy);
+        }
+    }
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use infomark_core::sample_feature;
+use infomark_core::{Point, sample_feature};
 
+use crate::neighbours::Neighbours;
+use crate::prior::Anchors;
 use crate::{Encoder, Encoding, Image, Landmark, ModelError};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
@@ -15,6 +17,10 @@ pub struct Template {
     names: Vec<String>,
     /// Landmark by landmark, within it level by level, the finest first.
     features: Vec<f32>,
+    /// Where the landmarks are, on the canvas.
+    places: Vec<Point<f32>>,
+    neighbours: Neighbours,
+    anchors: Anchors,
     levels: usize,
     channels: usize,
 }
@@ -31,6 +37,14 @@ pub enum TemplateError {
     NoLandmarks {
         /// Name of the image.
         image: String,
+    },
+    /// The rest of the image could not be read.
+    #[error("template {image}: what is around its landmarks could not be read ({problem}); use another image")]
+    Around {
+        /// Name of the image.
+        image: String,
+        /// What went wrong.
+        problem: String,
     },
     /// Two landmarks of one name.
     #[error("template {image} has landmark {landmark} twice; remove or rename one of them")]
@@ -85,6 +99,7 @@ impl Template {
         let mut names = BTreeSet::new();
         let mut features = vec![0.0; landmarks.len() * maps.len() * channels];
         let mut slots = features.chunks_exact_mut(channels);
+        let mut places = Vec::with_capacity(landmarks.len());
         for landmark in landmarks {
             if !names.insert(landmark.name.as_str()) {
                 return Err(TemplateError::Duplicate { image: image(), landmark: landmark.name.clone() });
@@ -104,10 +119,14 @@ impl Template {
                 return Err(outside());
             }
             let at = encoding.fit().push(landmark.at).cast();
+            places.push(at);
             for (&map, slot) in maps.iter().zip(&mut slots) {
                 sample_feature(map, at, slot).map_err(|_| outside())?;
             }
         }
+        let problem = |problem| TemplateError::Around { image: image(), problem };
+        let neighbours = Neighbours::around(&places, encoding).map_err(problem)?;
+        let anchors = Anchors::draw(encoding).map_err(problem)?;
         Ok(Template {
             image: image(),
             model: encoding.model(),
@@ -115,6 +134,9 @@ impl Template {
             levels: maps.len(),
             channels,
             features,
+            places,
+            neighbours,
+            anchors,
         })
     }
 
@@ -131,6 +153,21 @@ impl Template {
     /// SHA-256 of the file of the encoder that made it.
     pub fn model_sha256(&self) -> &str {
         &self.model
+    }
+
+    /// Where each landmark is on the canvas of the template.
+    pub(crate) fn places(&self) -> &[Point<f32>] {
+        &self.places
+    }
+
+    /// Places around the landmarks.
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// Places beside the landmarks.
+    pub(crate) fn anchors(&self) -> &Anchors {
+        &self.anchors
     }
 
     /// The name and the features, one a level, of each landmark.

@@ -5,7 +5,7 @@
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Image, Landmark, MatchError, Template, TemplateError, match_encoding, match_image,
+    Encoder, Image, Landmark, MatchError, MatchOptions, Template, TemplateError, match_encoding, match_image,
 };
 use infomark_tests::infer_fixture::{CHANNELS, encoder, model, texture};
 use prost::Message;
@@ -64,7 +64,7 @@ fn an_image_matched_to_itself_gives_its_landmarks_back_without_bias() {
         let points: Vec<Landmark> =
             (0..POINTS).map(|i| landmark(&i.to_string(), spread(i, 0.618, w), spread(i, 0.271, h))).collect();
         let template = Template::new(&encoder, &image, &points).unwrap();
-        let found = match_image(&encoder, &template, &image).unwrap();
+        let found = match_image(&encoder, &template, &image, MatchOptions::default()).unwrap();
         // Pixels of the image to one of the canvas, whose finest cells are two wide.
         let scale = (w / 128.0).max(h / 128.0);
         let mut errors = Vec::new();
@@ -89,7 +89,7 @@ fn a_landmark_at_the_centre_of_a_cell_is_found_in_that_cell() {
     // Cells at stride 2 have their centres at 2 i + 0.5.
     let points = [landmark("a", 48.5, 60.5), landmark("b", 82.5, 98.5)];
     let template = Template::new(&encoder, &image, &points).unwrap();
-    for (found, point) in match_image(&encoder, &template, &image).unwrap().iter().zip(&points) {
+    for (found, point) in match_image(&encoder, &template, &image, MatchOptions::default()).unwrap().iter().zip(&points) {
         let (x, y) = (found.at.x - point.at.x, found.at.y - point.at.y);
         assert!(x.abs() <= 1.0 && y.abs() <= 1.0, "{}: {x}, {y}", point.name);
     }
@@ -102,7 +102,7 @@ fn a_shifted_image_shifts_its_landmarks() {
     let template = Template::new(&encoder, &texture(3, 128, 128, 20, 20), &points).unwrap();
     for (x, y) in [(12, 20), (20, 8), (33, 29)] {
         let shifted = texture(3, 128, 128, x, y);
-        let found = match_image(&encoder, &template, &shifted).unwrap();
+        let found = match_image(&encoder, &template, &shifted, MatchOptions::default()).unwrap();
         for (found, point) in found.iter().zip(&points) {
             let expected = Point::new(point.at.x + 20.0 - x as f64, point.at.y + 20.0 - y as f64);
             let error = distance(found.at, expected);
@@ -119,12 +119,12 @@ fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread()
     let templates = [&a, &b].map(|image| Template::new(&encoder, image, &points).unwrap());
     let encoding = encoder.encode(&a).unwrap();
     let expected: Vec<_> =
-        templates.iter().map(|template| match_encoding(template, &encoding).unwrap()).collect();
+        templates.iter().map(|template| match_encoding(template, &encoding, MatchOptions::default()).unwrap()).collect();
     std::thread::scope(|scope| {
         for (template, expected) in templates.iter().zip(&expected) {
             let (encoder, a) = (&encoder, &a);
             scope.spawn(move || {
-                assert_eq!(&match_image(encoder, template, a).unwrap(), expected);
+                assert_eq!(&match_image(encoder, template, a, MatchOptions::default()).unwrap(), expected);
             });
         }
     });
@@ -138,7 +138,7 @@ fn landmarks_are_found_on_the_image_only_however_narrow_it_is() {
     let template = Template::new(&encoder, &template_image, &corners).unwrap();
     for (width, height) in [(32, 3000), (3000, 32), (128, 128), (33, 64)] {
         let image = texture(7, width, height, 0, 0);
-        for found in match_image(&encoder, &template, &image).unwrap() {
+        for found in match_image(&encoder, &template, &image, MatchOptions::default()).unwrap() {
             assert!((0.0..=(width - 1) as f64).contains(&found.at.x), "{found:?}");
             assert!((0.0..=(height - 1) as f64).contains(&found.at.y), "{found:?}");
             assert!((-1.0..=1.0).contains(&found.score));
@@ -166,7 +166,7 @@ fn a_template_without_usable_landmarks_is_refused() {
 fn a_template_of_another_encoder_is_refused() {
     let image = texture(9, 96, 96, 0, 0);
     let template = Template::new(&load(96, 96), &image, &[landmark("a", 40.0, 40.0)]).unwrap();
-    let error = match_image(&load(128, 128), &template, &image).unwrap_err();
+    let error = match_image(&load(128, 128), &template, &image, MatchOptions::default()).unwrap_err();
     assert!(matches!(error, MatchError::OtherModel { .. }));
 }
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
+use crate::partner::Partner;
 use crate::{TrainConfig, TrainError, stream};
 
 /// Part of each side that a view's centre keeps away from the border.
@@ -21,6 +22,8 @@ pub(crate) struct Batch {
     pub(crate) views: Vec<f32>,
     /// The pixels of each view.
     pub(crate) positives: Vec<Vec<Positive<f32>>>,
+    /// Finest stride at which each view's pixels are compared.
+    pub(crate) finest: Vec<usize>,
 }
 
 /// One image of a batch.
@@ -28,23 +31,32 @@ struct Item {
     image: Vec<f32>,
     views: Vec<f32>,
     positives: Vec<Vec<Positive<f32>>>,
+    finest: Vec<usize>,
 }
 
 /// The batch of a step: a function of the seed and the step alone.
-pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
+pub(crate) fn draw(
+    set: &TrainingSet,
+    partners: &[Option<Partner>],
+    config: &TrainConfig,
+    step: u64,
+) -> Result<Batch, TrainError> {
     let items: Vec<Item> = (0..config.batch)
         .into_par_iter()
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
-            let sample = &set.samples[nth_image(set.samples.len(), config.seed, position)];
-            draw_item(set, sample, config, &mut Rng::new(config.seed, stream::VIEWS + position))
+            let image = nth_image(set.samples.len(), config.seed, position);
+            let partner = partners.get(image).and_then(Option::as_ref);
+            draw_item(set, &set.samples[image], partner, config, &mut Rng::new(config.seed, stream::VIEWS + position))
         })
         .collect::<Result<_, _>>()?;
-    let mut batch = Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new() };
+    let mut batch =
+        Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new(), finest: Vec::new() };
     for item in items {
         batch.images.extend(item.image);
         batch.views.extend(item.views);
         batch.positives.extend(item.positives);
+        batch.finest.extend(item.finest);
     }
     Ok(batch)
 }
@@ -65,6 +77,7 @@ fn nth_image(images: usize, seed: u64, position: u64) -> usize {
 fn draw_item(
     set: &TrainingSet,
     sample: &Sample,
+    partner: Option<&Partner>,
     config: &TrainConfig,
     rng: &mut Rng,
 ) -> Result<Item, TrainError> {
@@ -78,23 +91,36 @@ fn draw_item(
     let area = config.view_size * config.view_size;
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
+    let mut finest = Vec::with_capacity(config.views);
     let mut view = vec![0.0; area];
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
-    for out in views.chunks_exact_mut(area) {
+    let other: Option<Vec<f32>> =
+        partner.map(|p| set.samples[p.image].levels.iter().map(|v| f32::from(*v) / 255.0).collect());
+    for (k, out) in views.chunks_exact_mut(area).enumerate() {
         let centre = centre(&sampler, width, height, rng);
+        let partner = partner.filter(|_| k + config.partner_views >= config.views);
         let entropy = sample.entropy[centre.1 * width + centre.0];
         let tone = policy.range(set.thresholds.tier(entropy)).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
+        let at = partner.and_then(|p| p.place(at, f32::INFINITY)).unwrap_or(at);
+        let source = match (partner, &other) {
+            (Some(_), Some(other)) => Plane::new(other, width, height).map_err(TrainError::internal("view"))?,
+            _ => plane,
+        };
         let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
         let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
             .map_err(TrainError::internal("view"))?;
         field
-            .resample(plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
+            .resample(source, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
             .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        positives.push(draw_positives(&sampler, &field, config.pixels, rng));
+        finest.push(if partner.is_some() { config.partner_stride } else { 0 });
+        positives.push(draw_positives(&sampler, &field, config.pixels, rng, |at| match partner {
+            Some(partner) => partner.place(at, config.partner_spread),
+            None => Some(at),
+        }));
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let mut toned = pixels.clone();
@@ -102,7 +128,7 @@ fn draw_item(
     tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
-    Ok(Item { image, views, positives })
+    Ok(Item { image, views, positives, finest })
 }
 
 /// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
@@ -145,13 +171,14 @@ fn draw_positives(
     field: &Elastic<'_, f32>,
     count: usize,
     rng: &mut Rng,
+    shown: impl Fn(Point<f32>) -> Option<Point<f32>>,
 ) -> Vec<Positive<f32>> {
     let mut positives = Vec::with_capacity(count);
     // A view shows a tenth of the image at the least, most often a quarter.
     for _ in 0..count * 40 {
         let (x, y) = sampler.draw(rng);
         let image = Point { x: x as f32, y: y as f32 };
-        if let Some(view) = field.push(image) {
+        if let Some(view) = shown(image).and_then(|at| field.push(at)) {
             positives.push(Positive { view, image });
             if positives.len() == count {
                 break;

@@ -27,12 +27,26 @@ pub struct TrainConfig {
     pub input_area: usize,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub widths: [usize; 5],
+    /// Further layers at stride 32, which widen what each place is told by.
+    pub context: usize,
     /// Length of the embeddings.
     pub embedding: usize,
     /// Images of a step.
     pub batch: usize,
     /// Views of each image.
     pub views: usize,
+    /// Views of each image that show another image in its place, once the encoder can tell where the same places are in
+    /// both; at most [`views`](Self::views).
+    pub partner_views: usize,
+    /// Part of the budget after which there are such views.
+    pub partner_from: f64,
+    /// Steps after which images get other partners.
+    pub partner_every: u64,
+    /// Disagreement of the matches around a pixel, in pixels of the input, up to which its place in the partner is trusted.
+    pub partner_spread: f32,
+    /// Finest stride at which views of a partner are compared: places in other people are known less exactly than in
+    /// views of the same.
+    pub partner_stride: usize,
     /// Side of a view in pixels of the input, a multiple of 32.
     pub view_size: usize,
     /// Pixels drawn from each view.
@@ -94,9 +108,15 @@ impl Default for TrainConfig {
             seed: 0,
             input_area: 384 * 480,
             widths: [16, 32, 64, 96, 128],
+            context: 0,
             embedding: 32,
             batch: 4,
             views: 2,
+            partner_views: 1,
+            partner_from: 0.3,
+            partner_every: 200,
+            partner_spread: 6.0,
+            partner_stride: 8,
             view_size: 224,
             pixels: 96,
             patch: 9,
@@ -160,6 +180,9 @@ impl TrainConfig {
             if !(1..=most).contains(&value) {
                 return wrong(option, needs);
             }
+        }
+        if self.context > 16 {
+            return wrong("context", "at most 16");
         }
         if self.ignored >= self.window {
             return wrong("ignored", "less than the window");

@@ -1,5 +1,6 @@
 //! The encoder as an ONNX file that tells what it is.
 
+use half::f16;
 use infomark_infer::Description;
 use prost::Message;
 use tract_onnx::pb::{
@@ -65,6 +66,19 @@ impl Graph {
         name
     }
 
+    /// Weights of half precision, which halves the file; they become single precision when the graph is loaded.
+    fn halves(&mut self, dims: &[usize], values: &[f32]) -> String {
+        let name = self.name("weights");
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            dims: dims.iter().map(|d| *d as i64).collect(),
+            data_type: DataType::Float16 as i32,
+            raw_data: values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+            ..Default::default()
+        });
+        self.node("Cast", &[&name], vec![int("to", DataType::Float as i64)])
+    }
+
     fn integers(&mut self, values: &[i64]) -> String {
         let name = self.name("sizes");
         self.constants.push(TensorProto {
@@ -114,7 +128,7 @@ impl Graph {
 
     fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
         let weight = layer.weight.val();
-        let weight = self.floats(&weight.dims(), &host(&weight));
+        let weight = self.halves(&weight.dims(), &host(&weight));
         let x = self.node(
             "Conv",
             &[x, &weight],
@@ -137,7 +151,7 @@ impl Graph {
                 wide[row * 6 + column] = value;
             }
         }
-        let weight = self.floats(&[outputs, 1, 6, 6], &wide);
+        let weight = self.halves(&[outputs, 1, 6, 6], &wide);
         let x = self.node(
             "Conv",
             &[x, &weight],
@@ -149,7 +163,7 @@ impl Graph {
     fn head(&mut self, x: &str, layer: &Head, output: &str) {
         let (weight, bias) = (layer.weight.val(), layer.bias.val());
         let [outputs, inputs] = weight.dims();
-        let weight = self.floats(&[outputs, inputs, 1, 1], &host(&weight));
+        let weight = self.halves(&[outputs, inputs, 1, 1], &host(&weight));
         let bias = self.floats(&[outputs], &host(&bias));
         let y = self.node("Conv", &[x, &weight, &bias], vec![ints("kernel_shape", &[1, 1])]);
         let squares = self.node("Mul", &[&y, &y], vec![]);
@@ -198,6 +212,9 @@ pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u
         fine.push(x.clone());
     }
     fine.pop();
+    for layer in &encoder.context {
+        x = graph.layer(&x, layer, height / STRIDES[4], width / STRIDES[4]);
+    }
     graph.head(&x, &encoder.heads[4], &Description::output_name(STRIDES[4]));
     let scales = graph.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
     for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().rev() {
@@ -244,7 +261,8 @@ pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::unshuffle;
+    use crate::TrainConfig;
+    use crate::encoder::{unshuffle, values, with_values};
     use crate::kernels::tests_support::noise;
     use burn::tensor::{Device, Tensor, TensorData};
     use infomark_infer::{Image, InputSize};
@@ -254,7 +272,20 @@ mod tests {
     {
         let (width, height) = (96, 64);
         let device = Device::flex().autodiff();
-        let encoder = Encoder::new([8, 16, 16, 24, 32], 12, 3, &device);
+        let config = TrainConfig {
+            widths: [8, 16, 16, 24, 32],
+            context: 2,
+            embedding: 12,
+            seed: 3,
+            ..TrainConfig::default()
+        };
+        let encoder = Encoder::new(&config, &device);
+        // The file keeps half of each weight's bits.
+        let kept: Vec<Vec<f32>> = values(&encoder)
+            .into_iter()
+            .map(|tensor| tensor.into_iter().map(|v| f16::from_f32(v).to_f32()).collect())
+            .collect();
+        let encoder = with_values(encoder, &kept);
         let description = Description {
             input: InputSize::new(width, height)?,
             input_policy: Default::default(),

@@ -32,6 +32,7 @@ mod export;
 mod kernels;
 mod objective;
 mod ops;
+mod partner;
 mod policy;
 mod run;
 mod tune;
@@ -52,4 +53,8 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
+    /// Choice of partners; plus the round.
+    pub(crate) const PARTNERS: u64 = 5 << 60;
+    /// Places looked for in partners; plus the round and the image.
+    pub(crate) const ANCHORS: u64 = 6 << 60;
 }

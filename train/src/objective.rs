@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use infomark_core::{FeatureMap, InfoNce, Negatives, Positive};
 use rayon::prelude::*;
 
+use crate::batch::Batch;
 use crate::encoder::STRIDES;
 use crate::{TrainConfig, TrainError};
 
@@ -48,12 +49,18 @@ impl Level {
 pub(crate) fn objective(
     images: &[Tensor<4>],
     views: &[Tensor<4>],
-    positives: &[Vec<Positive<f32>>],
+    batch: &Batch,
     config: &TrainConfig,
 ) -> Result<Objective, TrainError> {
-    let count = positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
     let mut result = Objective { levels: [0.0; 5], images: Vec::new(), views: Vec::new() };
     for (level, stride) in STRIDES.into_iter().enumerate() {
+        let positives: Vec<&[Positive<f32>]> = batch
+            .positives
+            .iter()
+            .zip(&batch.finest)
+            .map(|(positives, finest)| if stride < *finest { &[] } else { positives.as_slice() })
+            .collect();
+        let count = positives.iter().map(|p| p.len()).sum::<usize>().max(1) as f32;
         let (image, view) = (Level::new(&images[level])?, Level::new(&views[level])?);
         let mut image_grad = vec![0.0; image.data.len()];
         let mut view_grad = vec![0.0; view.data.len()];

@@ -14,7 +14,8 @@ use crate::checkpoint::{self, Position, State};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
-use crate::{Budget, TrainConfig, TrainError, batch, export, ops};
+use crate::{Budget, TrainConfig, TrainError, batch, export, ops, partner};
+use crate::partner::Partner;
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -134,7 +135,7 @@ fn start(
         })?
     };
     let device = Device::flex().autodiff();
-    let encoder = Encoder::new(config.widths, config.embedding, config.seed, &device);
+    let encoder = Encoder::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
     let mut state = State { average: values(&encoder), encoder, optimizer };
     let (mut step, mut spent) = (0, 0.0);
@@ -156,6 +157,7 @@ fn start(
     let (first, before) = (step, spent);
     let mut recent = Vec::new();
     let mut stopped = false;
+    let mut partners: Vec<Option<Partner>> = Vec::new();
     let position = |step, seconds| Position {
         config: config.clone(),
         step,
@@ -164,7 +166,14 @@ fn start(
     };
     while fraction(&config, step, spent) < 1.0 && !stopped {
         let rate = learning_rate(&config, step, fraction(&config, step, spent));
-        let losses = make_step(&mut state, &set, &config, step, rate, &device)?;
+        if config.partner_views > 0 && fraction(&config, step, spent) >= config.partner_from
+            && (partners.is_empty() || step % config.partner_every == 0)
+        {
+            let t = Instant::now();
+            partners = partner::find(&set, &config, &state.average, step)?;
+            eprintln!("partners {} of {} in {:?}", partners.iter().flatten().count(), partners.len(), t.elapsed());
+        }
+        let losses = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -273,18 +282,20 @@ fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
 fn make_step(
     state: &mut State,
     set: &TrainingSet,
+    partners: &[Option<Partner>],
     config: &TrainConfig,
     step: u64,
     rate: f64,
     device: &Device,
 ) -> Result<[f32; 5], TrainError> {
-    let batch = batch::draw(set, config, step)?;
+    let mut batch = batch::draw(set, partners, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
-    let images = state.encoder.forward(tensor(batch.images, [config.batch, 4, height, width]));
-    let views = state.encoder.forward(tensor(batch.views, [config.batch * config.views, 4, side, side]));
+    let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
+    let images = state.encoder.forward(tensor(images, [config.batch, 4, height, width]));
+    let views = state.encoder.forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&images, &views, &batch.positives, config)?;
+        objective(&images, &views, &batch, config)?;
     let mut total: Option<Tensor<1>> = None;
     for (features, grad) in images.into_iter().zip(image_grads).chain(views.into_iter().zip(view_grads)) {
         let factors = tensor(grad, features.dims());

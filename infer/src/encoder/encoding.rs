@@ -19,6 +19,7 @@ pub struct Encoding {
     fit: Fit,
     temperature: f32,
     channels: usize,
+    canvas: Vec<u8>,
     levels: Vec<Level>,
 }
 
@@ -37,6 +38,7 @@ impl Encoding {
         model: Arc<str>,
         fit: Fit,
         description: &Description,
+        canvas: &[f32],
         maps: Vec<Vec<f32>>,
     ) -> Result<Encoding, String> {
         let mut levels = Vec::with_capacity(maps.len());
@@ -53,6 +55,7 @@ impl Encoding {
             fit,
             temperature: description.temperature,
             channels: description.channels,
+            canvas: canvas.iter().map(|v| (v * 255.0).round() as u8).collect(),
             levels,
         })
     }
@@ -84,6 +87,11 @@ impl Encoding {
     /// Length of a feature.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// The image on the canvas, as grey levels.
+    pub(crate) fn canvas(&self) -> &[u8] {
+        &self.canvas
     }
 
     /// The maps of unit features over the canvas, finest first.

@@ -138,9 +138,17 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
             tensor.name
         ));
     }
-    let finite = tensor.data_type != DataType::Float as i32
+    let halves = tensor.data_type == DataType::Float16 as i32;
+    let finite = if halves {
+        // The exponent's bits are all set in infinities and NaN.
+        let finite = |bits: u16| bits & 0x7c00 != 0x7c00;
+        tensor.int32_data.iter().all(|&v| finite(v as u16))
+            && tensor.raw_data.as_chunks().0.iter().all(|&b| finite(u16::from_le_bytes(b)))
+    } else {
+        tensor.data_type != DataType::Float as i32
         || tensor.float_data.iter().all(|v| v.is_finite())
-            && tensor.raw_data.as_chunks().0.iter().all(|&b| f32::from_le_bytes(b).is_finite());
+                && tensor.raw_data.as_chunks().0.iter().all(|&b| f32::from_le_bytes(b).is_finite())
+    };
     if !finite {
         return Err(format!("its tensor {} holds numbers that are not finite", tensor.name));
     }

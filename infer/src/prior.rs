@@ -1,0 +1,104 @@
+//! Where landmarks are expected from the rest of the image, without any label: places of the template that carry
+//! information are looked for in the image as well, and those that agree say how the one lies on the other.
+
+use infomark_core::{
+    AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
+    entropy_map, entropy_scratch_len, peak, sample_feature, similarity, similarity_scratch_len, weight_map,
+};
+
+use crate::Encoding;
+
+/// Places looked for.
+const ANCHORS: usize = 200;
+/// Least distance of two of them, in pixels of the canvas.
+const APART: f32 = 10.0;
+/// Side of the patches whose entropy says how likely a place is drawn.
+const PATCH: usize = 9;
+/// Finest stride at which they are compared: a finer one costs most and decides about less than a pixel.
+const FINEST: usize = 4;
+
+/// Places of a template beside its landmarks, and their features.
+#[derive(Clone, Debug)]
+pub(crate) struct Anchors {
+    places: Vec<Point<f32>>,
+    /// Place by place, within it level by level.
+    features: Vec<f32>,
+    levels: usize,
+}
+
+impl Anchors {
+    /// Places of an image in proportion to their entropy, always the same ones. None where the image has no information.
+    pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, String> {
+        let places = places(encoding).map_err(|e| e.to_string())?;
+        let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
+        let channels = encoding.channels();
+        let mut features = vec![0.0; places.len() * maps.len() * channels];
+        let mut slots = features.chunks_exact_mut(channels);
+        for &place in &places {
+            for (&map, slot) in maps.iter().zip(&mut slots) {
+                sample_feature(map, place, slot).map_err(|e| e.to_string())?;
+            }
+        }
+        Ok(Anchors { places, features, levels: maps.len() })
+    }
+
+    /// Where each of them seems to be in an image.
+    pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, String> {
+        let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
+        let Some(finest) = maps.first() else { return Ok(Vec::new()) };
+        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+        let mut map = vec![0.0f32; finest.cells()];
+        let mut scratch = vec![0.0f32; similarity_scratch_len(&maps)];
+        let mut matches = Vec::with_capacity(self.places.len());
+        let each = self.features.chunks_exact(self.levels * encoding.channels());
+        for (&from, features) in self.places.iter().zip(each) {
+            let features: Vec<&[f32]> = features.chunks_exact(encoding.channels()).collect();
+            let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
+            similarity(&maps, &features, encoding.temperature(), out, &mut scratch)
+                .map_err(|e| e.to_string())?;
+            let found = peak(Plane::new(&map, width, height).map_err(|e| e.to_string())?, stride);
+            matches.extend(found.map(|found| Match { from, to: found.at }));
+        }
+        Ok(matches)
+    }
+}
+
+/// The map that most matches agree on; none where too few do.
+pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
+    let rule = AlignRule { fewest: (matches.len() / 5).max(8), ..AlignRule::default() };
+    Alignment::new(matches, rule, &mut Rng::new(0, 1)).ok()
+}
+
+fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, Box<dyn std::error::Error>> {
+    let input = encoding.fit().input();
+    let (width, height) = (input.width(), input.height());
+    let mut entropy = vec![0.0f32; input.area()];
+    let mut scratch = vec![0; entropy_scratch_len(PATCH, width, height)];
+    let canvas = Plane::new(encoding.canvas(), width, height)?;
+    entropy_map(canvas, PATCH, PlaneMut::new(&mut entropy, width, height)?, &mut scratch)?;
+    let mut weights = vec![0.0f32; input.area()];
+    let weighting = Weighting::Exponential { alpha: 1.0 };
+    weight_map(
+        Plane::new(&entropy, width, height)?,
+        weighting,
+        PlaneMut::new(&mut weights, width, height)?,
+    )?;
+    // What the canvas repeats beyond the image's border is no place of it.
+    let content = encoding.fit().content();
+    for (i, weight) in weights.iter_mut().enumerate() {
+        let (x, y) = (i % width, i / width);
+        let inside = (content.x..content.x + content.width).contains(&x)
+            && (content.y..content.y + content.height).contains(&y);
+        if !inside {
+            *weight = 0.0;
+        }
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Ok(Vec::new());
+    }
+    let mut drawn = vec![(0, 0); ANCHORS];
+    let mut scratch = vec![0.0; draw_apart_scratch_len(width, height)];
+    let weights = Plane::new(&weights, width, height)?;
+    let count = draw_apart(weights, APART, &mut Rng::new(0, 0), &mut drawn, &mut scratch)?;
+    Ok(drawn[..count].iter().map(|&(x, y)| Point::new(x as f32, y as f32)).collect())
+}
