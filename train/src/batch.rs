@@ -36,8 +36,8 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
         .into_par_iter()
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
-            let sample = &set.samples[nth_image(set.samples.len(), config.seed, position)];
-            draw_item(set, sample, config, &mut Rng::new(config.seed, stream::VIEWS + position))
+            let sample = set.sample(nth_image(set.len(), config.seed, position))?;
+            draw_item(set, &sample, config, &mut Rng::new(config.seed, stream::VIEWS + position))
         })
         .collect::<Result<_, _>>()?;
     let mut batch = Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new() };

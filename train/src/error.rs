@@ -48,6 +48,17 @@ pub enum TrainError {
         /// The image.
         file: String,
     },
+    /// An image is not what it was when the training began.
+    #[error(
+        "{}: this image has changed since the training began ({reason}); put it back as it was and resume, or start a new run",
+        file.display()
+    )]
+    Changed {
+        /// The image.
+        file: PathBuf,
+        /// In what way.
+        reason: String,
+    },
     /// A file can't be read or written.
     #[error("{}: {action}: {error}", path.display())]
     File {
