@@ -2,7 +2,7 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Sampler, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Sampler, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
@@ -21,6 +21,19 @@ pub(crate) struct Batch {
     pub(crate) views: Vec<f32>,
     /// The pixels of each view.
     pub(crate) positives: Vec<Vec<Positive<f32>>>,
+    /// Entropy of each of these pixels in nats.
+    pub(crate) entropies: Vec<Vec<f32>>,
+    /// Where each view comes from.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a view comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Of the pixel in its centre, which decides how strongly it differs.
+    pub(crate) tier: Tier,
+    /// Its corners in the image, in turn.
+    pub(crate) corners: [Point<f32>; 4],
 }
 
 /// One image of a batch.
@@ -28,6 +41,8 @@ struct Item {
     image: Vec<f32>,
     views: Vec<f32>,
     positives: Vec<Vec<Positive<f32>>>,
+    entropies: Vec<Vec<f32>>,
+    places: Vec<Place>,
 }
 
 /// The batch of a step: a function of the seed and the step alone.
@@ -40,11 +55,19 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
             draw_item(set, &sample, config, &mut Rng::new(config.seed, stream::VIEWS + position))
         })
         .collect::<Result<_, _>>()?;
-    let mut batch = Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new() };
+    let mut batch = Batch {
+        images: Vec::new(),
+        views: Vec::new(),
+        positives: Vec::new(),
+        entropies: Vec::new(),
+        places: Vec::new(),
+    };
     for item in items {
         batch.images.extend(item.image);
         batch.views.extend(item.views);
         batch.positives.extend(item.positives);
+        batch.entropies.extend(item.entropies);
+        batch.places.extend(item.places);
     }
     Ok(batch)
 }
@@ -78,13 +101,15 @@ fn draw_item(
     let area = config.view_size * config.view_size;
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
+    let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
     for out in views.chunks_exact_mut(area) {
         let centre = centre(&sampler, width, height, rng);
         let entropy = sample.entropy[centre.1 * width + centre.0];
-        let tone = policy.range(set.thresholds.tier(entropy)).draw(rng);
+        let tier = set.thresholds.tier(entropy);
+        let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
         let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
         let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
@@ -94,7 +119,14 @@ fn draw_item(
             .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        positives.push(draw_positives(&sampler, &field, config.pixels, rng));
+        let drawn = draw_positives(&sampler, &field, config.pixels, rng);
+        // Positives are whole pixels of the image.
+        let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
+        entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
+        positives.push(drawn);
+        let far = (side - 1) as f32;
+        let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
+        places.push(Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) });
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let mut toned = pixels.clone();
@@ -102,7 +134,7 @@ fn draw_item(
     tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
-    Ok(Item { image, views, positives })
+    Ok(Item { image, views, positives, entropies, places })
 }
 
 /// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.

@@ -12,6 +12,7 @@ use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{self, Encoder};
+use crate::stall::Stall;
 use crate::{TrainConfig, TrainError};
 
 /// Name of the file that points to the others.
@@ -28,6 +29,8 @@ pub(crate) struct Position {
     /// Seconds spent on them.
     pub(crate) seconds: f64,
     pub(crate) training_data_sha256: String,
+    #[serde(default)]
+    pub(crate) stall: Stall,
 }
 
 #[derive(Serialize, Deserialize)]

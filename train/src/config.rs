@@ -82,6 +82,8 @@ pub struct TrainConfig {
     pub average: f32,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
+    pub patience: u64,
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
@@ -120,6 +122,7 @@ impl Default for TrainConfig {
             warm_up: 50,
             average: 0.998,
             checkpoint_every: 100,
+            patience: 0,
             threads: 0,
         }
     }

@@ -69,6 +69,14 @@ pub enum TrainError {
         /// What went wrong.
         error: io::Error,
     },
+    /// The annotated images to score on are not usable.
+    #[error("{}: can't score on these images: {reason}", dir.display())]
+    Score {
+        /// Their folder.
+        dir: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A place where the encoder can't go.
     #[error("{}: {reason}", path.display())]
     Output {

@@ -88,6 +88,27 @@ impl Tuned {
     pub fn policy(&self) -> Policy {
         Policy { low: self.low.ranges, medium: self.medium.ranges, high: self.high.ranges }
     }
+
+    /// One range for all tiers: the mean of those that were found, however many key points each has. It tells what it is worth
+    /// that tiers have ranges of their own.
+    pub fn shared_policy(&self) -> Policy {
+        let own: Vec<&Ranges> = [&self.low, &self.medium, &self.high]
+            .into_iter()
+            .filter(|tier| tier.taken_from.is_none())
+            .map(|tier| &tier.ranges)
+            .collect();
+        let mean =
+            |end: fn(&Ranges) -> f32| own.iter().map(|r| end(r)).sum::<f32>() / own.len().max(1) as f32;
+        let ranges = if own.is_empty() {
+            self.high.ranges
+        } else {
+            Ranges {
+                brightness: [mean(|r| r.brightness[0]), mean(|r| r.brightness[1])],
+                contrast: [mean(|r| r.contrast[0]), mean(|r| r.contrast[1])],
+            }
+        };
+        Policy { low: ranges, medium: ranges, high: ranges }
+    }
 }
 
 /// Fewest key points that a range is taken from.

@@ -17,8 +17,7 @@ fn peak_mib() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
-/// Adds the images `from` to `to` of a series; hard links of a few hundred would not be decoded differently, but a
-/// folder of different images is what people have.
+/// Adds the images `from` to `to` of a series.
 fn add(dir: &Path, from: u64, to: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     fs::create_dir_all(dir)?;
     let phantom = Phantom::new(96, 128)?;
@@ -61,6 +60,7 @@ fn ten_thousand_images_take_no_more_memory_than_five_hundred() -> Result<(), Box
             images: images.clone(),
             out: root.path().join("encoder.onnx"),
             run: root.path().join(format!("{more}.run")),
+            score: None,
         };
         train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
         let Some(peak) = peak_mib() else {
