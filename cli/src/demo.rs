@@ -101,8 +101,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: out.join(name::TRAIN).join("images"),
         out: out.join(name::ENCODER),
         run: out.join(name::RUN),
+        score: None,
     };
-    let summary = with_progress(|told| train(&config, &paths, told))?;
+    let summary = with_progress(&paths.run, |told| train(&config, &paths, told))?;
     let encoder = Encoder::load(&paths.out)?;
     let runs = pool.install(|| score_all(&encoder, &test, &template, &[0], MatchOptions::default()))?;
     let run = runs.first().context("no template was scored")?;

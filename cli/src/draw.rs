@@ -5,7 +5,7 @@ mod colour;
 mod overlay;
 mod panel;
 
-pub(crate) use canvas::{Canvas, Colour, grey_png};
+pub(crate) use canvas::{Canvas, Colour, Font, grey_png, rgb_png};
 pub(crate) use colour::{Scale, qualitative};
 pub(crate) use overlay::{Mark, overlay};
 pub(crate) use panel::{Legend, panel, sheet};

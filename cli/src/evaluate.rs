@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
-use infomark_infer::{DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_encoding, read_image};
+use infomark_infer::{
+    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_encoding, read_image,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -19,7 +21,7 @@ use crate::progress::Progress;
 use figures::{Figures, Summary};
 use plan::Choice;
 
-pub(crate) use figures::median;
+pub(crate) use figures::{Radius, median, quantile};
 
 /// Score an encoder: match one template at a time to annotated images, and measure the errors.
 #[derive(clap::Args)]
@@ -66,9 +68,33 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
+impl Options {
+    /// So many random templates, with a folder for the results.
+    pub(crate) fn of_random(
+        model: &Path,
+        (data, template_data): (&Path, &Path),
+        (templates, seed): (usize, u64),
+        radii: Vec<f64>,
+        out: &Path,
+    ) -> Self {
+        Self {
+            model: model.to_owned(),
+            data: data.to_owned(),
+            template_data: (data != template_data).then(|| template_data.to_owned()),
+            template: None,
+            random_templates: Some(templates),
+            all_templates: false,
+            radii,
+            seed,
+            how: How::default(),
+            out: Some(out.to_owned()),
+        }
+    }
+}
+
 /// The result, its main figure first.
 #[derive(Serialize)]
-struct Evaluation {
+pub(crate) struct Evaluation {
     #[serde(flatten)]
     summary: Summary,
     intervals: &'static str,
@@ -89,6 +115,12 @@ struct Data {
     landmarks: usize,
     spacing_mm: [f64; 2],
     spacing_from: String,
+}
+
+impl Evaluation {
+    pub(crate) fn mre_mm(&self) -> f64 {
+        self.summary.mre_mm
+    }
 }
 
 const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
@@ -115,6 +147,13 @@ pub(crate) struct Run {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let evaluation = evaluate_folder(options, threads)?;
+    report.text(&table::text(&evaluation.summary, &evaluation.templates))?;
+    report.json(&evaluation)
+}
+
+/// Scores an encoder and writes the files that were asked for.
+pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evaluation> {
     check_radii(&options.radii)?;
     if let Some(out) = &options.out {
         output::make_folder(out)?;
@@ -134,7 +173,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         (None, None) => Choice::Random { count: 10, at_most: true },
     };
     let chosen = plan::choose(template_data, template_folder, choice, options.seed)?;
-    let runs = inputs::pool(threads)?.install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
+    let runs = inputs::pool(threads)?
+        .install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
@@ -145,8 +185,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if let Some(out) = &options.out {
         write(out, &evaluation, &data, &runs)?;
     }
-    report.text(&table::text(&evaluation.summary, &evaluation.templates))?;
-    report.json(&evaluation)
+    Ok(evaluation)
 }
 
 fn evaluate(
@@ -180,7 +219,7 @@ fn evaluate(
     })
 }
 
-fn check_radii(radii: &[f64]) -> Result<()> {
+pub(crate) fn check_radii(radii: &[f64]) -> Result<()> {
     match radii.iter().find(|radius| !(radius.is_finite() && **radius > 0.0)) {
         Some(radius) => bail!("--radii {radius}: a radius has to be a number of mm above 0"),
         None => Ok(()),

@@ -3,11 +3,14 @@
 mod demo;
 mod draw;
 mod evaluate;
+mod experiment;
 mod inputs;
 mod map;
 mod matching;
 mod output;
+mod plot;
 mod progress;
+mod psi;
 mod train;
 mod tune;
 
@@ -66,6 +69,8 @@ enum Command {
     Tune(tune::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
+    Experiment(experiment::Options),
+    Psi(psi::Options),
     Map(map::Options),
     Demo(demo::Options),
 }
@@ -86,6 +91,8 @@ fn main() -> ExitCode {
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
+        Command::Experiment(options) => experiment::run(&options, threads, &report),
+        Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };

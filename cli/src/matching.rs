@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Error, Result, bail};
-use infomark_infer::{Encoder, Found, Image, MatchOptions, Template, match_image, read_image, read_landmarks, sha256};
+use infomark_infer::{
+    Encoder, Found, Image, MatchOptions, Template, match_image, read_image, read_landmarks, sha256,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -48,7 +50,7 @@ pub(crate) struct Options {
 }
 
 /// How landmarks are looked for.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct How {
     /// Look for each landmark by itself, without asking where the rest of the image puts it
     #[arg(long)]

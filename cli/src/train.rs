@@ -1,10 +1,14 @@
 //! `infomark train`.
 
+mod pictures;
+
+pub(crate) use pictures::smooth;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use infomark_train::{Budget, Paths, Progress as Step, Summary, TrainConfig, resume, train};
+use infomark_train::{Budget, Paths, Progress as Step, Scoring, Summary, TrainConfig, resume, train};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -43,7 +47,16 @@ pub(crate) struct Options {
     /// How strongly views may differ in each tier, as `infomark tune` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     policy: Option<PathBuf>,
-    /// Folder of checkpoints and log [default: beside the encoder, ending in .run]
+    /// Stop when the loss, averaged over 50 steps, has not fallen for N steps [default: never]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    patience: Option<u64>,
+    /// Data folder with landmarks to score the encoder on at every checkpoint; it does not learn from them
+    #[arg(long, value_name = "DIR")]
+    score_data: Option<PathBuf>,
+    /// Templates of these scores, drawn at random
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "score_data")]
+    score_templates: usize,
+    /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
     /// Go on with the training in this folder, with the options it was started with
@@ -61,6 +74,10 @@ struct Trained {
     loss: Option<f32>,
     images: usize,
     input: [usize; 2],
+    /// Whether the loss no longer fell.
+    stalled: bool,
+    /// Steps and MRE in mm.
+    scores: Vec<(u64, f64)>,
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
@@ -70,20 +87,27 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: options.images.clone(),
         out: options.out.clone(),
         run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+        score: options
+            .score_data
+            .as_ref()
+            .map(|data| Scoring { data: data.clone(), templates: options.score_templates }),
     };
     let summary = if options.resume.is_some() {
-        with_progress(|told| resume(&paths, threads, told))?
+        with_progress(&paths.run, |told| resume(&paths, threads, told))?
     } else {
         let config = config(options, threads)?;
-        with_progress(|told| train(&config, &paths, told))?
+        with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
+    pictures::write_curves(&paths.run)?;
     report.text(&format!(
-        "{}: {} steps on {} images in {}{}\ncheckpoints and log: {}",
+        "{}: {} steps on {} images in {}{}{}{}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
         duration(summary.seconds),
         summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
+        summary.scores.last().map_or_else(String::new, |(_, mre)| format!(", MRE {mre:.2} mm")),
+        if summary.stalled { "\nstopped early: the loss no longer fell" } else { "" },
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -95,6 +119,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         loss: summary.loss,
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
+        stalled: summary.stalled,
+        scores: summary.scores,
     })
 }
 
@@ -107,6 +133,7 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     }
     config.threads = threads;
     config.seed = options.seed.unwrap_or(config.seed);
+    config.patience = options.patience.unwrap_or(config.patience);
     config.budget = match (options.steps, options.minutes) {
         (Some(steps), _) => Budget::Steps(steps),
         (None, Some(minutes)) => Budget::Minutes(minutes),
@@ -119,27 +146,70 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     Ok(config)
 }
 
-fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+/// A row of `log.csv`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Logged {
+    pub(crate) step: u64,
+    pub(crate) loss: f64,
+    /// At strides 2, 4, 8, 16, 32.
+    pub(crate) levels: [f64; 5],
+    /// Of the low, medium and high tier; not a number where it was not measured.
+    pub(crate) psi: [f64; 3],
+}
+
+/// The log in the folder of a run.
+pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
+    let path = run.join("log.csv");
+    let reader = csv::ReaderBuilder::new().flexible(true).from_path(&path);
+    let mut reader = reader.with_context(|| format!("{}: can't be read", shown(&path)))?;
+    let head = reader.headers().with_context(|| format!("{}: can't be read", shown(&path)))?.clone();
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let row = row.with_context(|| format!("{}: can't be read", shown(&path)))?;
+        let value = |name: &str| {
+            let text = head.iter().position(|column| column == name).and_then(|column| row.get(column));
+            text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+        };
+        let level = |stride: u32| value(&format!("stride_{stride}"));
+        rows.push(Logged {
+            step: value("step") as u64,
+            loss: value("loss"),
+            levels: [2, 4, 8, 16, 32].map(level),
+            psi: ["psi_low", "psi_medium", "psi_high"].map(value),
+        });
+    }
+    Ok(rows)
+}
+
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: can't be read", shown(path)))?;
     let text = toml::from_str(&text);
     text.map_err(|error| anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " ")))
 }
 
-/// Trains with a bar on the terminal.
+/// Trains with a bar on the terminal, and shows the first views in the folder of the run.
 pub(crate) fn with_progress<E: Into<anyhow::Error>>(
+    run: &Path,
     work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<Summary, E>,
 ) -> Result<Summary> {
     // One bar at a time: the second replaces the first.
     let mut bar: Option<(Stage, Progress)> = None;
+    let (mut drawn, mut mre, mut partners) = (Ok(()), String::new(), String::new());
     let summary = work(&mut |step| {
         match step {
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }
-            Step::Step { step, fraction, loss, images_per_second, seconds_left, .. } => {
+            Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
+            Step::Partners { found, .. } => partners = format!(", {found} with partners"),
+            Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
+            Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
+                let levels = levels.map(|level| format!("{level:.2}")).join(" ");
+                let psi = psi.map(|psi| psi.map_or_else(|| "-".into(), |psi| format!("{psi:.2}"))).join(" ");
                 let left = duration(seconds_left);
-                let message =
-                    format!("step {step}, loss {loss:.2}, {images_per_second:.1} images/s, {left} left");
+                let message = format!(
+                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{partners}{mre}, {images_per_second:.1} images/s, {left} left"
+                );
                 in_stage(&mut bar, Stage::Training, || Progress::of_share("training"))
                     .share(fraction, message);
             }
@@ -150,7 +220,10 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     if let Some((_, bar)) = bar {
         bar.finish();
     }
-    summary.map_err(Into::into)
+    let summary = summary.map_err(Into::into)?;
+    // A picture that can't be written is no reason to lose a training.
+    drawn?;
+    Ok(summary)
 }
 
 #[derive(PartialEq)]

@@ -136,7 +136,8 @@ fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Re
         let cell = |at: f32, start: usize, size: usize| {
             (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
         };
-        let cosine = cosines[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
+        let cosine =
+            cosines[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
         let at = Point::new(
             f64::from(peak.at.x) + (shown.x * stride) as f64,
             f64::from(peak.at.y) + (shown.y * stride) as f64,

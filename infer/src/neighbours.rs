@@ -46,9 +46,8 @@ impl Neighbours {
         let (maps, channels) = (maps(encoding), encoding.channels());
         let content = encoding.fit().content();
         let shown = |at: Point<f32>| {
-            let inside = |v: f32, start: usize, length: usize| {
-                (start as f32..(start + length) as f32).contains(&v)
-            };
+            let inside =
+                |v: f32, start: usize, length: usize| (start as f32..(start + length) as f32).contains(&v);
             inside(at.x, content.x, content.width) && inside(at.y, content.y, content.height)
         };
         let of = |&place: &Point<f32>| {

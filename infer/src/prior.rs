@@ -78,11 +78,7 @@ fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, Box<dyn std::error::Er
     entropy_map(canvas, PATCH, PlaneMut::new(&mut entropy, width, height)?, &mut scratch)?;
     let mut weights = vec![0.0f32; input.area()];
     let weighting = Weighting::Exponential { alpha: 1.0 };
-    weight_map(
-        Plane::new(&entropy, width, height)?,
-        weighting,
-        PlaneMut::new(&mut weights, width, height)?,
-    )?;
+    weight_map(Plane::new(&entropy, width, height)?, weighting, PlaneMut::new(&mut weights, width, height)?)?;
     // What the canvas repeats beyond the image's border is no place of it.
     let content = encoding.fit().content();
     for (i, weight) in weights.iter_mut().enumerate() {

@@ -39,7 +39,9 @@ pub enum TemplateError {
         image: String,
     },
     /// The rest of the image could not be read.
-    #[error("template {image}: what is around its landmarks could not be read ({problem}); use another image")]
+    #[error(
+        "template {image}: what is around its landmarks could not be read ({problem}); use another image"
+    )]
     Around {
         /// Name of the image.
         image: String,

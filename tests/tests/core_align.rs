@@ -97,7 +97,8 @@ fn single_precision_gives_nearly_the_same() -> Result<(), AlignError> {
         places(50, 3).into_iter().map(|from| Match { from, to: truth(from) }).collect();
     let single: Vec<Match<f32>> =
         matches.iter().map(|m| Match { from: m.from.cast(), to: m.to.cast() }).collect();
-    let double = Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?.expect(point(200.0, 90.0));
+    let double =
+        Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?.expect(point(200.0, 90.0));
     let single = Alignment::new(&single, AlignRule::default(), &mut Rng::new(1, 0))?
         .expect(Point { x: 200.0, y: 90.0 });
     assert!(distance(double.at, single.at.cast()) < 1e-3);

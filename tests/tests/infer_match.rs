@@ -89,7 +89,9 @@ fn a_landmark_at_the_centre_of_a_cell_is_found_in_that_cell() {
     // Cells at stride 2 have their centres at 2 i + 0.5.
     let points = [landmark("a", 48.5, 60.5), landmark("b", 82.5, 98.5)];
     let template = Template::new(&encoder, &image, &points).unwrap();
-    for (found, point) in match_image(&encoder, &template, &image, MatchOptions::default()).unwrap().iter().zip(&points) {
+    for (found, point) in
+        match_image(&encoder, &template, &image, MatchOptions::default()).unwrap().iter().zip(&points)
+    {
         let (x, y) = (found.at.x - point.at.x, found.at.y - point.at.y);
         assert!(x.abs() <= 1.0 && y.abs() <= 1.0, "{}: {x}, {y}", point.name);
     }
@@ -118,8 +120,10 @@ fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread()
     let points = [landmark("p", 44.0, 81.0)];
     let templates = [&a, &b].map(|image| Template::new(&encoder, image, &points).unwrap());
     let encoding = encoder.encode(&a).unwrap();
-    let expected: Vec<_> =
-        templates.iter().map(|template| match_encoding(template, &encoding, MatchOptions::default()).unwrap()).collect();
+    let expected: Vec<_> = templates
+        .iter()
+        .map(|template| match_encoding(template, &encoding, MatchOptions::default()).unwrap())
+        .collect();
     std::thread::scope(|scope| {
         for (template, expected) in templates.iter().zip(&expected) {
             let (encoder, a) = (&encoder, &a);

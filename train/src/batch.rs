@@ -2,7 +2,7 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Sampler, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Sampler, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
@@ -24,6 +24,19 @@ pub(crate) struct Batch {
     pub(crate) positives: Vec<Vec<Positive<f32>>>,
     /// Finest stride at which each view's pixels are compared.
     pub(crate) finest: Vec<usize>,
+    /// Entropy of each of these pixels in nats.
+    pub(crate) entropies: Vec<Vec<f32>>,
+    /// Where each view comes from.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a view comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Of the pixel in its centre, which decides how strongly it differs.
+    pub(crate) tier: Tier,
+    /// Its corners in the image, in turn.
+    pub(crate) corners: [Point<f32>; 4],
 }
 
 /// One image of a batch.
@@ -32,6 +45,8 @@ struct Item {
     views: Vec<f32>,
     positives: Vec<Vec<Positive<f32>>>,
     finest: Vec<usize>,
+    entropies: Vec<Vec<f32>>,
+    places: Vec<Place>,
 }
 
 /// The batch of a step: a function of the seed and the step alone.
@@ -45,18 +60,27 @@ pub(crate) fn draw(
         .into_par_iter()
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
-            let image = nth_image(set.samples.len(), config.seed, position);
+            let image = nth_image(set.len(), config.seed, position);
             let partner = partners.get(image).and_then(Option::as_ref);
-            draw_item(set, &set.samples[image], partner, config, &mut Rng::new(config.seed, stream::VIEWS + position))
+            let rng = &mut Rng::new(config.seed, stream::VIEWS + position);
+            draw_item(set, &set.sample(image)?, partner, config, rng)
         })
         .collect::<Result<_, _>>()?;
-    let mut batch =
-        Batch { images: Vec::new(), views: Vec::new(), positives: Vec::new(), finest: Vec::new() };
+    let mut batch = Batch {
+        images: Vec::new(),
+        views: Vec::new(),
+        positives: Vec::new(),
+        finest: Vec::new(),
+        entropies: Vec::new(),
+        places: Vec::new(),
+    };
     for item in items {
         batch.images.extend(item.image);
         batch.views.extend(item.views);
         batch.positives.extend(item.positives);
         batch.finest.extend(item.finest);
+        batch.entropies.extend(item.entropies);
+        batch.places.extend(item.places);
     }
     Ok(batch)
 }
@@ -92,20 +116,23 @@ fn draw_item(
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
     let mut finest = Vec::with_capacity(config.views);
+    let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
-    let other: Option<Vec<f32>> =
-        partner.map(|p| set.samples[p.image].levels.iter().map(|v| f32::from(*v) / 255.0).collect());
+    let other = partner.map(|p| set.pixels(p.image)).transpose()?;
     for (k, out) in views.chunks_exact_mut(area).enumerate() {
         let centre = centre(&sampler, width, height, rng);
         let partner = partner.filter(|_| k + config.partner_views >= config.views);
         let entropy = sample.entropy[centre.1 * width + centre.0];
-        let tone = policy.range(set.thresholds.tier(entropy)).draw(rng);
+        let tier = set.thresholds.tier(entropy);
+        let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
         let at = partner.and_then(|p| p.place(at, f32::INFINITY)).unwrap_or(at);
         let source = match (partner, &other) {
-            (Some(_), Some(other)) => Plane::new(other, width, height).map_err(TrainError::internal("view"))?,
+            (Some(_), Some(other)) => {
+                Plane::new(other, width, height).map_err(TrainError::internal("view"))?
+            }
             _ => plane,
         };
         let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
@@ -117,10 +144,17 @@ fn draw_item(
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
         finest.push(if partner.is_some() { config.partner_stride } else { 0 });
-        positives.push(draw_positives(&sampler, &field, config.pixels, rng, |at| match partner {
+        let drawn = draw_positives(&sampler, &field, config.pixels, rng, |at| match partner {
             Some(partner) => partner.place(at, config.partner_spread),
             None => Some(at),
-        }));
+        });
+        // Positives are whole pixels of the image.
+        let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
+        entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
+        positives.push(drawn);
+        let far = (side - 1) as f32;
+        let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
+        places.push(Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) });
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let mut toned = pixels.clone();
@@ -128,7 +162,7 @@ fn draw_item(
     tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
-    Ok(Item { image, views, positives, finest })
+    Ok(Item { image, views, positives, finest, entropies, places })
 }
 
 /// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.

@@ -12,12 +12,14 @@ use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{self, Encoder};
+use crate::partner::Round;
+use crate::stall::Stall;
 use crate::{TrainConfig, TrainError};
 
 /// Name of the file that points to the others.
 pub(crate) const INDEX: &str = "checkpoint.json";
 /// Layout of [`INDEX`].
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Where a training stands, beside the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub(crate) struct Position {
     /// Seconds spent on them.
     pub(crate) seconds: f64,
     pub(crate) training_data_sha256: String,
+    #[serde(default)]
+    pub(crate) stall: Stall,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +42,14 @@ struct Index {
     position: Position,
     /// Name and hash of the encoder's, the average's and the optimiser's file.
     files: [(String, String); 3],
+    /// Where partners were looked for: the step, and name and hash of the weights' file.
+    round: Option<(u64, String, String)>,
+}
+
+impl Index {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.files.iter().map(|(name, _)| name).chain(self.round.iter().map(|(_, name, _)| name))
+    }
 }
 
 /// The tensors of a training.
@@ -45,6 +57,8 @@ pub(crate) struct State {
     pub(crate) encoder: Encoder,
     pub(crate) average: Vec<Vec<f32>>,
     pub(crate) optimizer: ModuleOptimizer,
+    /// When partners were last looked for.
+    pub(crate) round: Option<Round>,
 }
 
 /// Writes a file whole or not at all.
@@ -68,25 +82,37 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
         ("average", record(encoder::with_values(state.encoder.clone(), &state.average))),
         ("optimizer", state.optimizer.into_bytes()),
     ];
+    let keep = |name: &str, step: u64, bytes: Result<_, _>| {
+        let bytes: Bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
+        let file = format!("{name}-{step:08}.bpk");
+        write_atomically(&dir.join(&file), &bytes)?;
+        Ok::<_, TrainError>((file, sha256(&bytes)))
+    };
     let mut files = Vec::with_capacity(parts.len());
     for (name, bytes) in parts {
-        let bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
-        let file = format!("{name}-{:08}.bpk", position.step);
-        write_atomically(&dir.join(&file), &bytes)?;
-        files.push((file, sha256(&bytes)));
+        files.push(keep(name, position.step, bytes)?);
     }
     let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
+    let round = match &state.round {
+        Some(Round { step, weights }) => {
+            let weights = record(encoder::with_values(state.encoder.clone(), weights));
+            let (file, hash) = keep("partners", *step, weights)?;
+            Some((*step, file, hash))
+        }
+        None => None,
+    };
     let previous = read_index(dir).ok();
     let index = Index {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         position: position.clone(),
         files,
+        round,
     };
     let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
     write_atomically(&dir.join(INDEX), &json)?;
-    for (old, _) in previous.iter().flat_map(|p| &p.files) {
-        if index.files.iter().all(|(new, _)| new != old) && !old.contains(['/', '\\']) {
+    for old in previous.iter().flat_map(Index::names) {
+        if index.names().all(|new| new != old) && !old.contains(['/', '\\']) {
             // A file that stays behind costs a few MiB and harms nothing.
             let _ = fs::remove_file(dir.join(old));
         }
@@ -130,8 +156,7 @@ pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
 /// The tensors of the run in a folder; `fresh` has the shapes they must have.
 pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let index = read_index(dir)?;
-    let mut parts = Vec::with_capacity(3);
-    for (name, hash) in &index.files {
+    let read = |(name, hash): &(String, String)| {
         let path = dir.join(name);
         let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
         if sha256(&bytes) != *hash {
@@ -140,8 +165,9 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
                     .into();
             return Err(TrainError::Checkpoint { path, reason });
         }
-        parts.push((path, Bytes::from_bytes_vec(bytes)));
-    }
+        Ok((path, Bytes::from_bytes_vec(bytes)))
+    };
+    let parts = index.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let [encoder, average, optimizer] =
         <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
     let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
@@ -153,5 +179,11 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let (path, bytes) = optimizer;
     let loaded = fresh.optimizer.from_bytes(bytes);
     let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
-    Ok(State { encoder: module(encoder)?, average, optimizer })
+    let round = match index.round {
+        Some((step, name, hash)) => {
+            Some(Round { step, weights: encoder::values(&module(read(&(name, hash))?)?) })
+        }
+        None => None,
+    };
+    Ok(State { encoder: module(encoder)?, average, optimizer, round })
 }

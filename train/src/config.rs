@@ -96,6 +96,8 @@ pub struct TrainConfig {
     pub average: f32,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
+    pub patience: u64,
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
@@ -140,6 +142,7 @@ impl Default for TrainConfig {
             warm_up: 50,
             average: 0.998,
             checkpoint_every: 100,
+            patience: 0,
             threads: 0,
         }
     }
@@ -180,6 +183,18 @@ impl TrainConfig {
             if !(1..=most).contains(&value) {
                 return wrong(option, needs);
             }
+        }
+        if self.partner_views > self.views {
+            return wrong("partner_views", "at most views");
+        }
+        if !(0.0..=1.0).contains(&self.partner_from) {
+            return wrong("partner_from", "from 0 to 1");
+        }
+        if self.partner_every == 0 {
+            return wrong("partner_every", "at least 1");
+        }
+        if !(self.partner_spread > 0.0 && self.partner_spread.is_finite()) {
+            return wrong("partner_spread", "a finite number above 0");
         }
         if self.context > 16 {
             return wrong("context", "at most 16");

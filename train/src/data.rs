@@ -1,15 +1,23 @@
-//! The training images: read once, laid on the encoder's canvas, their entropy maps computed once.
+//! The training images: looked through once, laid on the encoder's canvas again whenever a step draws one.
 
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::{Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map};
-use infomark_infer::{Fit, InputSize, list_images, read_image, read_image_size, sha256_files};
+use infomark_infer::{Fit, InputSize, Rect, list_images, read_image, read_image_size, sha256_files};
 use rayon::prelude::*;
 
 use crate::{TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
 const FEWEST: usize = 2;
+/// Bytes of grey levels that are kept between steps, so that a folder of ordinary size is decoded once. Images beyond
+/// are read again for each step that draws them.
+const KEPT_BYTES: usize = 64 << 20;
+/// Entropies that quantiles are taken of, about.
+const QUANTILE_PIXELS: usize = 2_000_000;
 
 /// One image on the canvas.
 pub(crate) struct Sample {
@@ -21,12 +29,29 @@ pub(crate) struct Sample {
     pub(crate) weights: Vec<f32>,
 }
 
-/// All images of a folder, ready for drawing views.
+/// What is known of an image between the steps that draw it.
+struct Source {
+    path: PathBuf,
+    /// Of its levels, to notice when the file is no longer what it was.
+    fingerprint: u64,
+    /// Largest entropy of the pixels that may be drawn; none may where it is absent.
+    most: Option<f32>,
+    /// Its content on the canvas, beyond which the border is repeated.
+    content: Rect,
+    /// Its levels, as long as there is room.
+    levels: Option<Vec<u8>>,
+}
+
+/// All images of a folder, ready for drawing views. What it holds does not grow with their pixels.
 pub(crate) struct TrainingSet {
     pub(crate) input: InputSize,
-    pub(crate) samples: Vec<Sample>,
     pub(crate) thresholds: Thresholds<f32>,
     pub(crate) sha256: String,
+    sources: Vec<Source>,
+    /// Entropy below which pixels are not drawn.
+    least: f32,
+    patch: usize,
+    alpha: f32,
 }
 
 impl TrainingSet {
@@ -52,24 +77,97 @@ impl TrainingSet {
         }
         let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
         let input = input.map_or_else(|| input_size(&paths, config), Ok)?;
-        let done = std::sync::atomic::AtomicUsize::new(0);
-        let mut samples = paths
+        let area = input.width() * input.height();
+        // A quantile needs no more than every some-th pixel.
+        let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
+        let done = AtomicUsize::new(0);
+        let looked = paths
             .par_iter()
-            .map(|path| {
-                let sample = read(path, input, config)?;
-                progress(1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed), paths.len());
-                Ok(sample)
+            .enumerate()
+            .map(|(place, path)| {
+                let (levels, content) = read(path, input)?;
+                let fingerprint = fingerprint(&levels);
+                let sample = measure(levels, content, input, config.patch, config.alpha)?;
+                let drawn = || sample.entropy.iter().zip(&sample.weights);
+                let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
+                let most = drawn().filter_map(may).reduce(f32::max);
+                let some: Vec<f32> = drawn().step_by(step).filter_map(may).collect();
+                // By place, so that which are kept does not depend on which thread was first.
+                let levels = ((place + 1) * area <= KEPT_BYTES).then_some(sample.levels);
+                progress(1 + done.fetch_add(1, Ordering::Relaxed), paths.len());
+                Ok((Source { path: path.clone(), fingerprint, most, content, levels }, some))
             })
             .collect::<Result<Vec<_>, TrainError>>()?;
-        let (thresholds, least) = thresholds(&samples, config)?;
-        for (sample, path) in samples.iter_mut().zip(&paths) {
-            weigh(sample, least);
-            if sample.weights.iter().all(|w| *w == 0.0) {
-                return Err(TrainError::Blank { file: path.display().to_string() });
+        let (sources, entropies): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+        let (thresholds, least) = thresholds(&entropies.concat(), config)?;
+        if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
+            return Err(TrainError::Blank { file: blank.path.display().to_string() });
+        }
+        Ok(Self { input, thresholds, sha256, sources, least, patch: config.patch, alpha: config.alpha })
+    }
+
+    /// Number of images.
+    pub(crate) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// The file of an image.
+    pub(crate) fn path(&self, image: usize) -> &Path {
+        &self.sources[image].path
+    }
+
+    /// The pixels of an image on the canvas, 0 to 1, row by row.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub(crate) fn pixels(&self, image: usize) -> Result<Vec<f32>, TrainError> {
+        let levels = self.levels(image)?;
+        Ok(levels.iter().map(|v| f32::from(*v) / 255.0).collect())
+    }
+
+    fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
+        let source = &self.sources[image];
+        Ok(match &source.levels {
+            Some(levels) => levels.into(),
+            None => source.read_again(self.input)?.into(),
+        })
+    }
+
+    /// An image on the canvas, read again unless its levels are kept.
+    ///
+    /// # Errors
+    /// [`TrainError::Changed`] when its file can't be read any more or shows something else than when the folder was opened.
+    pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
+        let source = &self.sources[image];
+        let levels = self.levels(image)?.into_owned();
+        let mut sample = measure(levels, source.content, self.input, self.patch, self.alpha)?;
+        // Drops the pixels of least entropy, unless that would leave none.
+        if source.most.is_some_and(|most| most >= self.least) {
+            for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
+                if *entropy < self.least {
+                    *weight = 0.0;
+                }
             }
         }
-        Ok(Self { input, samples, thresholds, sha256 })
+        Ok(sample)
     }
+}
+
+impl Source {
+    fn read_again(&self, input: InputSize) -> Result<Vec<u8>, TrainError> {
+        let changed = |reason: String| TrainError::Changed { file: self.path.clone(), reason };
+        let (levels, _) = read(&self.path, input).map_err(|error| changed(error.to_string()))?;
+        if fingerprint(&levels) != self.fingerprint {
+            return Err(changed("it shows something else".into()));
+        }
+        Ok(levels)
+    }
+}
+
+fn fingerprint(levels: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    levels.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Sides in multiples of 32, of about the wanted area, shaped like the median image.
@@ -87,26 +185,35 @@ fn input_size(paths: &[PathBuf], config: &TrainConfig) -> Result<InputSize, Trai
         .map_err(|error| TrainError::Fit { file: "the encoder's input".into(), error })
 }
 
-fn read(path: &Path, input: InputSize, config: &TrainConfig) -> Result<Sample, TrainError> {
+/// The grey levels of an image on the canvas, and where on it the image lies.
+fn read(path: &Path, input: InputSize) -> Result<(Vec<u8>, Rect), TrainError> {
     let image = read_image(path)?;
     let fit = |error| TrainError::Fit { file: path.display().to_string(), error };
     let place = Fit::new(image.width(), image.height(), input).map_err(fit)?;
     let canvas = place.apply(&image).map_err(fit)?;
-    let levels: Vec<u8> = canvas.iter().map(|v| (v * 255.0).round() as u8).collect();
+    Ok((canvas.iter().map(|v| (v * 255.0).round() as u8).collect(), place.content()))
+}
+
+/// Entropy and weight of every pixel.
+fn measure(
+    levels: Vec<u8>,
+    content: Rect,
+    input: InputSize,
+    patch: usize,
+    alpha: f32,
+) -> Result<Sample, TrainError> {
     let (width, height) = (input.width(), input.height());
     let mut entropy = vec![0.0_f32; levels.len()];
-    let mut scratch = vec![0; entropy_scratch_len(config.patch, width, height)];
+    let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
     let internal = || TrainError::internal("entropy");
     let plane = Plane::new(&levels, width, height).map_err(|e| internal()(e.to_string()))?;
     let out = PlaneMut::new(&mut entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    entropy_map(plane, config.patch, out, &mut scratch).map_err(|e| internal()(e.to_string()))?;
+    entropy_map(plane, patch, out, &mut scratch).map_err(|e| internal()(e.to_string()))?;
     let mut weights = vec![0.0; levels.len()];
     let plane = Plane::new(&entropy, width, height).map_err(|e| internal()(e.to_string()))?;
     let out = PlaneMut::new(&mut weights, width, height).map_err(|e| internal()(e.to_string()))?;
-    weight_map(plane, Weighting::Exponential { alpha: config.alpha }, out)
-        .map_err(|e| internal()(e.to_string()))?;
+    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(|e| internal()(e.to_string()))?;
     // What the canvas repeats beyond the image's border is never drawn.
-    let content = place.content();
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
         for (x, weight) in row.iter_mut().enumerate() {
             let inside = (content.x..content.x + content.width).contains(&x)
@@ -119,23 +226,14 @@ fn read(path: &Path, input: InputSize, config: &TrainConfig) -> Result<Sample, T
     Ok(Sample { levels, entropy, weights })
 }
 
-/// Tier thresholds, and the entropy below which pixels are discarded, from the entropies of all images.
-fn thresholds(samples: &[Sample], config: &TrainConfig) -> Result<(Thresholds<f32>, f32), TrainError> {
-    // A quantile needs no more than every some-th pixel.
-    let total: usize = samples.iter().map(|s| s.entropy.len()).sum();
-    let step = (total / 2_000_000).max(1) | 1;
-    let values: Vec<f32> = samples
-        .iter()
-        .flat_map(|s| s.entropy.iter().zip(&s.weights).step_by(step))
-        .filter(|(_, weight)| **weight > 0.0)
-        .map(|(entropy, _)| *entropy)
-        .collect();
+/// Tier thresholds, and the entropy below which pixels are discarded.
+fn thresholds(values: &[f32], config: &TrainConfig) -> Result<(Thresholds<f32>, f32), TrainError> {
     if values.is_empty() {
         return Err(TrainError::Blank { file: "all images".into() });
     }
     let mut scratch = vec![0.0; values.len()];
     let plane =
-        Plane::new(&values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
+        Plane::new(values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
     let [medium, high] = config.tier_quantiles;
     let internal = |e: infomark_core::TierError| TrainError::internal("tiers")(e.to_string());
     let tiers = Thresholds::from_quantiles(plane, medium, high, &mut scratch).map_err(internal)?;
@@ -143,14 +241,57 @@ fn thresholds(samples: &[Sample], config: &TrainConfig) -> Result<(Thresholds<f3
     Ok((tiers, least.medium))
 }
 
-/// Drops the pixels below `least`, unless that would leave none.
-fn weigh(sample: &mut Sample, least: f32) {
-    let kept = |s: &Sample| s.entropy.iter().zip(&s.weights).any(|(h, w)| *h >= least && *w > 0.0);
-    if kept(sample) {
-        for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
-            if *entropy < least {
-                *weight = 0.0;
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infomark_phantom::Phantom;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn open(dir: &Path) -> Result<TrainingSet, Box<dyn std::error::Error>> {
+        let phantom = Phantom::new(96, 128)?;
+        for i in 0..3 {
+            let image = phantom.image(1, i);
+            let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
+            file.extend(&image.pixels);
+            std::fs::write(dir.join(format!("{i}.pgm")), file)?;
         }
+        let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
+        Ok(TrainingSet::open(dir, &config, &|_, _| {})?)
+    }
+
+    #[test]
+    fn an_image_that_is_read_again_is_the_one_that_was_kept() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let mut set = open(dir.path())?;
+        for image in 0..set.len() {
+            assert!(set.sources[image].levels.is_some(), "few images are kept");
+            let kept = set.sample(image)?;
+            set.sources[image].levels = None;
+            let again = set.sample(image)?;
+            assert_eq!(kept.levels, again.levels);
+            assert_eq!(kept.entropy, again.entropy);
+            assert_eq!(kept.weights, again.weights);
+            let drawn = kept.weights.iter().filter(|w| **w > 0.0).count();
+            assert!(drawn > 0 && drawn < kept.weights.len(), "{drawn} pixels are drawn");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_that_changes_or_vanishes_is_named() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let mut set = open(dir.path())?;
+        set.sources.iter_mut().for_each(|source| source.levels = None);
+        let refusal = |image| set.sample(image).map_or_else(|e| e.to_string(), |_| String::new());
+        let path = dir.path().join("1.pgm");
+        std::fs::copy(dir.path().join("0.pgm"), &path)?;
+        let refused = refusal(1);
+        assert!(refused.contains("1.pgm") && refused.contains("changed"), "{refused}");
+        std::fs::remove_file(&path)?;
+        let refused = refusal(1);
+        assert!(refused.contains("1.pgm") && refused.contains("put it back"), "{refused}");
+        assert_eq!(refusal(0), "");
+        Ok(())
     }
 }

@@ -125,6 +125,16 @@ pub(crate) fn unshuffle(pixels: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
+/// The image that [`unshuffle`] made `blocks` of.
+pub(crate) fn shuffle(blocks: &[f32], width: usize, out: &mut [f32]) {
+    let quarter = blocks.len() / 4;
+    for (y, row) in out.chunks_exact_mut(width).enumerate() {
+        for (x, value) in row.iter_mut().enumerate() {
+            *value = blocks[((y % 2) * 2 + x % 2) * quarter + (y / 2) * (width / 2) + x / 2];
+        }
+    }
+}
+
 fn random<const D: usize>(
     shape: [usize; D],
     deviation: f32,

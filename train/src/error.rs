@@ -48,6 +48,17 @@ pub enum TrainError {
         /// The image.
         file: String,
     },
+    /// An image is not what it was when the training began.
+    #[error(
+        "{}: this image has changed since the training began ({reason}); put it back as it was and resume, or start a new run",
+        file.display()
+    )]
+    Changed {
+        /// The image.
+        file: PathBuf,
+        /// In what way.
+        reason: String,
+    },
     /// A file can't be read or written.
     #[error("{}: {action}: {error}", path.display())]
     File {
@@ -57,6 +68,14 @@ pub enum TrainError {
         action: &'static str,
         /// What went wrong.
         error: io::Error,
+    },
+    /// The annotated images to score on are not usable.
+    #[error("{}: can't score on these images: {reason}", dir.display())]
+    Score {
+        /// Their folder.
+        dir: PathBuf,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A place where the encoder can't go.
     #[error("{}: {reason}", path.display())]

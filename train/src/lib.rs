@@ -10,13 +10,15 @@
 //! use infomark_train::{Budget, Paths, TrainConfig, train};
 //!
 //! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
-//! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into() };
+//! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into(), score: None };
 //! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
 //! println!("{} steps, loss {:?}", summary.steps, summary.loss);
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
 //!
-//! [`tune`] estimates from the images how strongly the views of each tier may differ, by mutual information; a training takes the
+//! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
+//!
+//! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates from the images how strongly the views of each tier may differ, by mutual information; a training takes the
 //! result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
@@ -34,14 +36,22 @@ mod objective;
 mod ops;
 mod partner;
 mod policy;
+mod psi;
 mod run;
+mod score;
+mod stall;
+mod tensorboard;
 mod tune;
+mod views;
 
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use policy::{Policy, Ranges};
+pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
 pub use run::{Paths, Progress, Summary, resume, train};
+pub use score::Scoring;
 pub use tune::{TuneConfig, Tuned, TunedTier, tune};
+pub use views::ViewExample;
 
 /// Streams of the random numbers: apart by more than a training can use.
 mod stream {
@@ -57,4 +67,6 @@ mod stream {
     pub(crate) const PARTNERS: u64 = 5 << 60;
     /// Places looked for in partners; plus the round and the image.
     pub(crate) const ANCHORS: u64 = 6 << 60;
+    /// Choice of the templates that a training is scored with.
+    pub(crate) const SCORING: u64 = 7 << 60;
 }

@@ -70,23 +70,37 @@ impl Features {
     }
 }
 
-/// A partner for each image, where enough places of it are found there. `average` are the encoder's weights.
+/// What partners follow from.
+pub(crate) struct Round {
+    /// Steps done when they were looked for.
+    pub(crate) step: u64,
+    /// The encoder's weights then.
+    pub(crate) weights: Vec<Vec<f32>>,
+}
+
+/// Whether partners are to be looked for before a step.
+pub(crate) fn is_due(config: &TrainConfig, fraction: f64, step: u64, last: Option<&Round>) -> bool {
+    let every = config.partner_every;
+    let due = last.is_none_or(|last| step.is_multiple_of(every) && last.step != step);
+    config.partner_views > 0 && fraction >= config.partner_from && due
+}
+
+/// A partner for each image, where enough places of it are found there.
 pub(crate) fn find(
     set: &TrainingSet,
     config: &TrainConfig,
-    average: &[Vec<f32>],
-    round: u64,
+    round: &Round,
 ) -> Result<Vec<Option<Partner>>, TrainError> {
     let device = Device::flex().autodiff();
     let encoder = Encoder::new(config, &device);
-    let encoder = with_values(encoder, average);
-    let mut rng = Rng::new(config.seed, stream::PARTNERS + round);
-    let mut order: Vec<usize> = (0..set.samples.len()).collect();
+    let encoder = with_values(encoder, &round.weights);
+    let mut rng = Rng::new(config.seed, stream::PARTNERS + round.step);
+    let mut order: Vec<usize> = (0..set.len()).collect();
     for i in (1..order.len()).rev() {
         order.swap(i, rng.below(i as u64 + 1) as usize);
     }
     order.truncate(MOST);
-    let mut partners = vec![None; set.samples.len()];
+    let mut partners = vec![None; set.len()];
     // Each image's partner is the next one, the last one's the first.
     let first = order.first().copied();
     order.extend(first);
@@ -100,7 +114,7 @@ pub(crate) fn find(
             .par_windows(2)
             .map(|pair| {
                 let [(image, from), (other, to)] = pair else { return Ok(None) };
-                let mut rng = Rng::new(config.seed, stream::ANCHORS + (round << 32) + *image as u64);
+                let mut rng = Rng::new(config.seed, stream::ANCHORS + (round.step << 32) + *image as u64);
                 Ok(compare(set, *image, from, to, &mut rng)?
                     .map(|(columns, grid)| (*image, Partner { image: *other, columns, grid })))
             })
@@ -122,12 +136,12 @@ fn encode(
     let (width, height) = (set.input.width(), set.input.height());
     let mut data = vec![0.0; images.len() * width * height];
     for (&image, out) in images.iter().zip(data.chunks_exact_mut(width * height)) {
-        let pixels: Vec<f32> = set.samples[image].levels.iter().map(|v| f32::from(*v) / 255.0).collect();
-        unshuffle(&pixels, width, out);
+        unshuffle(&set.pixels(image)?, width, out);
     }
     let shape = [images.len(), 4, height / 2, width / 2];
     let maps = encoder.forward(Tensor::<4>::from_data(TensorData::new(data, shape), device));
-    let mut features: Vec<Features> = images.iter().map(|_| Features { levels: Vec::new(), channels: 0 }).collect();
+    let mut features: Vec<Features> =
+        images.iter().map(|_| Features { levels: Vec::new(), channels: 0 }).collect();
     // The finest level costs most and decides about less than a pixel.
     for (map, stride) in maps.iter().zip(STRIDES).skip(1) {
         let [_, channels, height, width] = map.dims();
@@ -149,7 +163,7 @@ fn compare(
     rng: &mut Rng,
 ) -> Result<Option<(usize, Vec<[f32; 3]>)>, TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
-    let matches = matches(&set.samples[image], (width, height), &from.maps()?, &to.maps()?, rng)?;
+    let matches = matches(&set.sample(image)?, (width, height), &from.maps()?, &to.maps()?, rng)?;
     let rule = AlignRule { fewest: (matches.len() / 4).max(8), ..AlignRule::default() };
     let alignment = match Alignment::new(&matches, rule, rng) {
         Ok(alignment) => alignment,
@@ -191,7 +205,8 @@ fn matches(
         let out = PlaneMut::new(&mut map, finest.width(), finest.height())
             .map_err(TrainError::internal("partners"))?;
         similarity(to, &features, 1.0, out, &mut scratch).map_err(TrainError::internal("partners"))?;
-        let map = Plane::new(&map, finest.width(), finest.height()).map_err(TrainError::internal("partners"))?;
+        let map =
+            Plane::new(&map, finest.width(), finest.height()).map_err(TrainError::internal("partners"))?;
         if let Some(found) = peak(map, finest.stride()) {
             matches.push(Match { from: at, to: found.at });
         }

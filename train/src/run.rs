@@ -8,14 +8,18 @@ use std::time::Instant;
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use infomark_infer::{Description, InputSize, list_images, sha256};
+use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
-use crate::{Budget, TrainConfig, TrainError, batch, export, ops, partner};
-use crate::partner::Partner;
+use crate::partner::{self, Partner, Round};
+use crate::score::{Scorer, Scoring};
+use crate::stall::Stall;
+use crate::tensorboard::Events;
+use crate::views::{self, ViewExample};
+use crate::{Budget, TrainConfig, TrainError, batch, export, ops, psi};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Paths {
     pub out: PathBuf,
     /// Folder of the checkpoints and the log; made when missing.
     pub run: PathBuf,
+    /// Annotated images to score the encoder on at every checkpoint, if there are some.
+    pub score: Option<Scoring>,
 }
 
 /// What a training tells while it runs.
@@ -39,6 +45,22 @@ pub enum Progress {
         /// Images in all.
         total: usize,
     },
+    /// Examples of the views that will be compared, up to four of each tier; told once, before the first step.
+    Views(Vec<ViewExample>),
+    /// The encoder of a checkpoint was scored, if [`Paths::score`] asks for it.
+    Scored {
+        /// Steps done.
+        step: u64,
+        /// Median over the templates of the mean radial error in mm.
+        mre_mm: f64,
+    },
+    /// Images were given partners: others in which the same places were found.
+    Partners {
+        /// Steps done.
+        step: u64,
+        /// Images that have one now.
+        found: usize,
+    },
     /// A step was made.
     Step {
         /// Steps done.
@@ -49,6 +71,9 @@ pub enum Progress {
         loss: f32,
         /// Losses at strides 2, 4, 8, 16, 32.
         levels: [f32; 5],
+        /// Mean cosine of the positives of the low, medium and high tier at stride 8, of the latest step that it was
+        /// measured at; none for a tier that had none.
+        psi: [Option<f32>; 3],
         /// Images a second, since the start or resumption.
         images_per_second: f64,
         /// Seconds left, about.
@@ -74,6 +99,10 @@ pub struct Summary {
     pub sha256: String,
     /// Whether the caller stopped it before the budget was used; the encoder is written all the same.
     pub stopped: bool,
+    /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
+    pub stalled: bool,
+    /// The scores at checkpoints of this process: step and mean radial error in mm.
+    pub scores: Vec<(u64, f64)>,
 }
 
 /// Trains an encoder from random weights.
@@ -137,8 +166,10 @@ fn start(
     let device = Device::flex().autodiff();
     let encoder = Encoder::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
-    let mut state = State { average: values(&encoder), encoder, optimizer };
-    let (mut step, mut spent) = (0, 0.0);
+    let mut state = State { average: values(&encoder), encoder, optimizer, round: None };
+    let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
+    let mut partners: Vec<Option<Partner>> = Vec::new();
+    let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
         if position.training_data_sha256 != set.sha256 {
             return Err(TrainError::Checkpoint {
@@ -150,37 +181,64 @@ fn start(
             });
         }
         state = checkpoint::load(&paths.run, state)?;
-        (step, spent) = (position.step, position.seconds);
+        if let Some(round) = &state.round {
+            partners = partner::find(&set, &config, round)?;
+        }
+        (step, spent, stall) = (position.step, position.seconds, position.stall);
+    } else {
+        // Stopping is honoured at the first step.
+        let _ = progress(Progress::Views(views::examples(&set, &config, EXAMPLES)?));
     }
     let mut log = Log::open(&paths.run, step)?;
-    let begun = Instant::now();
+    let mut begun = Instant::now();
+    let mut indicator = [None; 3];
+    let mut scores = Vec::new();
     let (first, before) = (step, spent);
     let mut recent = Vec::new();
     let mut stopped = false;
-    let mut partners: Vec<Option<Partner>> = Vec::new();
-    let position = |step, seconds| Position {
+    let position = |step, seconds, stall: &Stall| Position {
         config: config.clone(),
         step,
         seconds,
         training_data_sha256: set.sha256.clone(),
+        stall: stall.clone(),
     };
-    while fraction(&config, step, spent) < 1.0 && !stopped {
+    let description = |step| Description {
+        input: set.input,
+        input_policy: Default::default(),
+        normalisation: Default::default(),
+        strides: STRIDES.to_vec(),
+        channels: config.embedding,
+        temperature: config.temperature,
+        training_data_sha256: set.sha256.clone(),
+        training_images: set.len(),
+        steps: step,
+        seed: config.seed,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let stalled = |step, stall: &Stall| stall.is_over(step, config.patience);
+    while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let rate = learning_rate(&config, step, fraction(&config, step, spent));
-        if config.partner_views > 0 && fraction(&config, step, spent) >= config.partner_from
-            && (partners.is_empty() || step % config.partner_every == 0)
-        {
-            let t = Instant::now();
-            partners = partner::find(&set, &config, &state.average, step)?;
-            eprintln!("partners {} of {} in {:?}", partners.iter().flatten().count(), partners.len(), t.elapsed());
+        if partner::is_due(&config, fraction(&config, step, spent), step, state.round.as_ref()) {
+            let round = Round { step, weights: state.average.clone() };
+            partners = partner::find(&set, &config, &round)?;
+            state.round = Some(round);
+            let found = partners.iter().flatten().count();
+            // Stopping is honoured after the step.
+            let _ = progress(Progress::Partners { step, found });
         }
-        let losses = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
+        let (losses, measured) = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
         }
         step += 1;
-        spent = before + begun.elapsed().as_secs_f64();
-        log.row(step, spent, rate, loss, losses)?;
+        let took = before + begun.elapsed().as_secs_f64() - spent;
+        spent += took;
+        let speed = config.batch as f64 / took.max(1e-9);
+        log.row(Row { step, seconds: spent, rate, loss, levels: losses, speed, psi: measured })?;
+        indicator = measured.unwrap_or(indicator);
+        stall.add(step, loss, config.patience);
         recent.push(loss);
         let done = fraction(&config, step, spent);
         let took = (spent - before) / (step - first) as f64;
@@ -189,6 +247,7 @@ fn start(
             fraction: done,
             loss,
             levels: losses,
+            psi: indicator,
             images_per_second: config.batch as f64 / took,
             seconds_left: match config.budget {
                 Budget::Steps(all) => all.saturating_sub(step) as f64 * took,
@@ -196,37 +255,47 @@ fn start(
             },
         });
         stopped = told.is_break() && done < 1.0;
-        if stopped || done >= 1.0 || step % config.checkpoint_every == 0 {
-            checkpoint::save(&paths.run, &position(step, spent), &state)?;
+        let ends = stopped || done >= 1.0 || stalled(step, &stall);
+        if ends || step % config.checkpoint_every == 0 {
+            checkpoint::save(&paths.run, &position(step, spent, &stall), &state)?;
+            if let Some(scorer) = &scorer {
+                let paused = Instant::now();
+                let bytes = export::onnx(&exported(&state, &config), &description(step))?;
+                let encoder = Trained::from_bytes(&bytes, "the encoder in training");
+                let mre_mm = scorer.mre_mm(&encoder.map_err(TrainError::internal("scoring"))?)?;
+                log.score(step, mre_mm)?;
+                scores.push((step, mre_mm));
+                stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;
+                // Scoring is no training, and takes nothing of its minutes.
+                begun += paused.elapsed();
+            }
         }
     }
-    let average =
-        if config.average > 0.0 { with_values(state.encoder.clone(), &state.average) } else { state.encoder };
-    let description = Description {
-        input: set.input,
-        input_policy: Default::default(),
-        normalisation: Default::default(),
-        strides: STRIDES.to_vec(),
-        channels: config.embedding,
-        temperature: config.temperature,
-        training_data_sha256: set.sha256.clone(),
-        training_images: set.samples.len(),
-        steps: step,
-        seed: config.seed,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    let bytes = export::onnx(&average, &description)?;
+    let bytes = export::onnx(&exported(&state, &config), &description(step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
         steps: step,
         seconds: spent,
         loss: (!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32),
-        images: set.samples.len(),
+        images: set.len(),
         input: set.input,
         sha256: sha256(&bytes),
         stopped,
+        stalled: stalled(step, &stall) && fraction(&config, step, spent) < 1.0,
+        scores,
     })
+}
+
+/// Views of each tier that are shown.
+const EXAMPLES: usize = 4;
+/// Steps between measurements of the positives' similarity.
+const PSI_EVERY: u64 = 10;
+
+/// The weights that are worth keeping: their average, if there is one.
+fn exported(state: &State, config: &TrainConfig) -> Encoder {
+    let last = state.encoder.clone();
+    if config.average > 0.0 { with_values(last, &state.average) } else { last }
 }
 
 /// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
@@ -278,7 +347,7 @@ fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
     config.learning_rate * warm * (0.98 * cosine + 0.02)
 }
 
-/// One step of the optimiser; the losses of the levels.
+/// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
 fn make_step(
     state: &mut State,
     set: &TrainingSet,
@@ -287,7 +356,7 @@ fn make_step(
     step: u64,
     rate: f64,
     device: &Device,
-) -> Result<[f32; 5], TrainError> {
+) -> Result<([f32; 5], Option<[Option<f32>; 3]>), TrainError> {
     let mut batch = batch::draw(set, partners, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
@@ -296,6 +365,10 @@ fn make_step(
     let views = state.encoder.forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
         objective(&images, &views, &batch, config)?;
+    let measured = step
+        .is_multiple_of(PSI_EVERY)
+        .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));
+    let measured = measured.transpose()?;
     let mut total: Option<Tensor<1>> = None;
     for (features, grad) in images.into_iter().zip(image_grads).chain(views.into_iter().zip(view_grads)) {
         let factors = tensor(grad, features.dims());
@@ -316,17 +389,30 @@ fn make_step(
             *a = decay * *a + (1.0 - decay) * n;
         }
     }
-    Ok(levels)
+    Ok((levels, measured))
 }
 
-/// `log.csv`: a row a step.
+/// `log.csv` with a row a step, `scores.csv` with a row a score, and both as TensorBoard reads them.
 struct Log {
     file: fs::File,
     path: PathBuf,
+    events: Events,
+}
+
+/// What is told of a step.
+struct Row {
+    step: u64,
+    seconds: f64,
+    rate: f64,
+    loss: f32,
+    levels: [f32; 5],
+    speed: f64,
+    psi: Option<[Option<f32>; 3]>,
 }
 
 impl Log {
-    const HEAD: &str = "step,seconds,learning_rate,loss,stride_2,stride_4,stride_8,stride_16,stride_32\n";
+    const HEAD: &str = "step,seconds,learning_rate,loss,stride_2,stride_4,stride_8,stride_16,stride_32,\
+        images_per_second,psi_low,psi_medium,psi_high\n";
 
     /// Keeps the rows of the steps before `step` of an earlier log.
     fn open(run: &Path, step: u64) -> Result<Self, TrainError> {
@@ -347,19 +433,35 @@ impl Log {
             .append(true)
             .open(&path)
             .map_err(TrainError::file(&path, "can't write"))?;
-        Ok(Self { file, path })
+        Ok(Self { file, path, events: Events::create(run)? })
     }
 
-    fn row(
-        &mut self,
-        step: u64,
-        seconds: f64,
-        rate: f64,
-        loss: f32,
-        levels: [f32; 5],
-    ) -> Result<(), TrainError> {
-        let levels = levels.map(|l| format!("{l:.4}")).join(",");
-        writeln!(self.file, "{step},{seconds:.2},{rate:.3e},{loss:.4},{levels}")
-            .map_err(TrainError::file(&self.path, "can't write"))
+    fn row(&mut self, row: Row) -> Result<(), TrainError> {
+        let Row { step, seconds, rate, loss, levels, speed, psi } = row;
+        let columns = levels.map(|l| format!("{l:.4}")).join(",");
+        let tiers = psi.unwrap_or_default();
+        let indicator = tiers.map(|psi| psi.map_or_else(String::new, |psi| format!("{psi:.4}"))).join(",");
+        writeln!(self.file, "{step},{seconds:.2},{rate:.3e},{loss:.4},{columns},{speed:.2},{indicator}")
+            .map_err(TrainError::file(&self.path, "can't write"))?;
+        let named = |name: &str, value| (name.to_owned(), value);
+        let mut scalars = vec![
+            named("loss/all", loss),
+            named("learning_rate", rate as f32),
+            named("images_per_second", speed as f32),
+        ];
+        scalars.extend(STRIDES.iter().zip(levels).map(|(stride, l)| (format!("loss/stride_{stride}"), l)));
+        let tiers = ["psi/low", "psi/medium", "psi/high"].iter().zip(tiers);
+        scalars.extend(tiers.filter_map(|(name, psi)| psi.map(|psi| named(name, psi))));
+        self.events.scalars(step, scalars)
+    }
+
+    fn score(&mut self, step: u64, mre_mm: f64) -> Result<(), TrainError> {
+        let path = self.path.with_file_name("scores.csv");
+        let row = if path.exists() { String::new() } else { "step,mre_mm\n".to_owned() };
+        let row = format!("{row}{step},{mre_mm:.4}\n");
+        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(row.as_bytes()))
+            .map_err(TrainError::file(&path, "can't write"))?;
+        self.events.scalars(step, [("mre_mm".to_owned(), mre_mm as f32)])
     }
 }

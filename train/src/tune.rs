@@ -1,7 +1,8 @@
 //! How strongly views may differ in each tier: until an augmented patch shares no more information with its original than
 //! the same place of two people does (IGU-Aug, "augmentation intensity from InfoMin").
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use infomark_core::{
     Binning, FeatureMap, IntensityRange, KeyPoint, KeyPointRule, Plane, PlaneMut, Rng, SearchRule, Tier,
@@ -9,11 +10,11 @@ use infomark_core::{
     mutual_information_scratch_len, peak, sample_feature, similarity, similarity_scratch_len,
     tone_search_scratch_len,
 };
-use infomark_infer::{Encoder, Encoding, list_images, read_image};
+use infomark_infer::{Encoder, Encoding, read_image};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::data::TrainingSet;
+use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
 use crate::{TrainConfig, TrainError, stream};
 
@@ -87,6 +88,27 @@ impl Tuned {
     pub fn policy(&self) -> Policy {
         Policy { low: self.low.ranges, medium: self.medium.ranges, high: self.high.ranges }
     }
+
+    /// One range for all tiers: the mean of those that were found, however many key points each has. It tells what it is worth
+    /// that tiers have ranges of their own.
+    pub fn shared_policy(&self) -> Policy {
+        let own: Vec<&Ranges> = [&self.low, &self.medium, &self.high]
+            .into_iter()
+            .filter(|tier| tier.taken_from.is_none())
+            .map(|tier| &tier.ranges)
+            .collect();
+        let mean =
+            |end: fn(&Ranges) -> f32| own.iter().map(|r| end(r)).sum::<f32>() / own.len().max(1) as f32;
+        let ranges = if own.is_empty() {
+            self.high.ranges
+        } else {
+            Ranges {
+                brightness: [mean(|r| r.brightness[0]), mean(|r| r.brightness[1])],
+                contrast: [mean(|r| r.contrast[0]), mean(|r| r.contrast[1])],
+            }
+        };
+        Policy { low: ranges, medium: ranges, high: ranges }
+    }
 }
 
 /// Fewest key points that a range is taken from.
@@ -99,6 +121,29 @@ const BINS: usize = 32;
 
 fn binning() -> Result<Binning<BINS>, TrainError> {
     Binning::new(0, 255).map_err(TrainError::internal("bins"))
+}
+
+/// An image that is compared.
+struct Used {
+    sample: Sample,
+    encoding: Encoding,
+}
+
+/// The folder, and the images of it that are compared.
+struct Looked<'s> {
+    set: &'s TrainingSet,
+    used: BTreeMap<usize, Used>,
+}
+
+impl Looked<'_> {
+    fn image(&self, image: usize) -> Result<&Used, TrainError> {
+        self.used.get(&image).ok_or_else(|| TrainError::internal("tuning")("an image was not read"))
+    }
+
+    /// Columns and rows of every image.
+    fn size(&self) -> (usize, usize) {
+        (self.set.input.width(), self.set.input.height())
+    }
 }
 
 /// A source's key points.
@@ -154,20 +199,20 @@ fn tune_here(
 ) -> Result<Tuned, TrainError> {
     let options = TrainConfig::default();
     let set = TrainingSet::open_on(dir, &options, Some(encoder.description().input), &|_, _| {})?;
-    let paths = list_images(dir)?;
-    let order = shuffled(paths.len(), config.seed);
-    let sources = order.iter().take(config.sources).map(|&image| source(&set, image, config));
-    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let order = shuffled(set.len(), config.seed);
+    let chosen = &order[..config.sources.min(order.len())];
     // One more, for sources that are among them.
     let others: Vec<usize> = order.iter().rev().take(config.others + 1).copied().collect();
-    let mut needed: Vec<usize> =
-        sources.iter().map(|source| source.image).chain(others.iter().copied()).collect();
-    needed.sort_unstable();
-    needed.dedup();
-    let encodings: Vec<(usize, Encoding)> = needed
+    let needed: BTreeSet<usize> = chosen.iter().chain(&others).copied().collect();
+    let used = needed
         .into_par_iter()
-        .map(|image| Ok((image, encode(encoder, &paths[image])?)))
-        .collect::<Result<_, TrainError>>()?;
+        .map(|image| {
+            let encoding = encode(encoder, set.path(image))?;
+            Ok((image, Used { sample: set.sample(image)?, encoding }))
+        })
+        .collect::<Result<BTreeMap<_, _>, TrainError>>()?;
+    let set = Looked { set: &set, used };
+    let sources = chosen.iter().map(|&image| source(&set, image, config)).collect::<Result<Vec<_>, _>>()?;
     let pairs: Vec<(&Source, usize)> = sources
         .iter()
         .flat_map(|source| {
@@ -179,7 +224,7 @@ fn tune_here(
     let shared = pairs
         .par_iter()
         .map(|&(source, other)| {
-            let shared = compare(&set, &encodings, source, other, config.patch);
+            let shared = compare(&set, source, other, config.patch);
             progress(1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed), pairs.len());
             shared
         })
@@ -194,8 +239,8 @@ fn tune_here(
     Ok(Tuned {
         version: env!("CARGO_PKG_VERSION").into(),
         encoder_sha256: encoder.sha256().to_owned(),
-        images_sha256: set.sha256.clone(),
-        thresholds: [set.thresholds.medium, set.thresholds.high],
+        images_sha256: set.set.sha256.clone(),
+        thresholds: [set.set.thresholds.medium, set.set.thresholds.high],
         config: config.clone(),
         low,
         medium,
@@ -213,14 +258,14 @@ fn shuffled(images: usize, seed: u64) -> Vec<usize> {
     order
 }
 
-fn encode(encoder: &Encoder, path: &PathBuf) -> Result<Encoding, TrainError> {
+fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
     encoder.encode(&read_image(path)?).map_err(TrainError::internal("encoder"))
 }
 
 /// The key points of an image whose patches lie inside, with their tiers.
-fn source(set: &TrainingSet, image: usize, config: &TuneConfig) -> Result<Source, TrainError> {
-    let (width, height) = (set.input.width(), set.input.height());
-    let sample = &set.samples[image];
+fn source(set: &Looked<'_>, image: usize, config: &TuneConfig) -> Result<Source, TrainError> {
+    let (width, height) = set.size();
+    let sample = &set.image(image)?.sample;
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("key points"))?;
     let mut found = vec![KeyPoint::default(); config.key_points];
@@ -230,7 +275,7 @@ fn source(set: &TrainingSet, image: usize, config: &TuneConfig) -> Result<Source
     let points = found[..count].iter().filter(|point| patch(set, image, point, config.patch).is_some()).map(
         |&point| {
             let (x, y) = pixel(&point);
-            (point, set.thresholds.tier(sample.entropy[y * width + x]))
+            (point, set.set.thresholds.tier(sample.entropy[y * width + x]))
         },
     );
     Ok(Source { image, points: points.collect() })
@@ -241,30 +286,21 @@ fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {
 }
 
 /// The patch around a point; `None` where it leaves the image.
-fn patch<'s>(
-    set: &'s TrainingSet,
-    image: usize,
-    point: &KeyPoint<f32>,
-    side: usize,
-) -> Option<Plane<'s, u8>> {
+fn patch<'s>(set: &'s Looked<'_>, image: usize, point: &KeyPoint<f32>, side: usize) -> Option<Plane<'s, u8>> {
     let (x, y) = pixel(point);
-    let levels = Plane::new(&set.samples[image].levels, set.input.width(), set.input.height()).ok()?;
+    let (width, height) = set.size();
+    let levels = Plane::new(&set.used.get(&image)?.sample.levels, width, height).ok()?;
     levels.crop(x.checked_sub(side / 2)?, y.checked_sub(side / 2)?, side, side).ok()
 }
 
 /// The information that the patches of a source share with those found in another image, in the points' order.
 fn compare(
-    set: &TrainingSet,
-    encodings: &[(usize, Encoding)],
+    set: &Looked<'_>,
     source: &Source,
     other: usize,
     side: usize,
 ) -> Result<Vec<Option<f32>>, TrainError> {
-    let of =
-        |image: usize| encodings.iter().find(|(i, _)| *i == image).map(|(_, encoding)| encoding.levels());
-    let (Some(from), Some(to)) = (of(source.image), of(other)) else {
-        return Err(TrainError::internal("tuning")("an image was not encoded"));
-    };
+    let (from, to) = (set.image(source.image)?.encoding.levels(), set.image(other)?.encoding.levels());
     // The finest level costs most and decides about less than a pixel.
     let (from, to) = (&from[from.len().min(2) - 1..], &to[to.len().min(2) - 1..]);
     let finest = to.first().ok_or_else(|| TrainError::internal("tuning")("the encoder has no levels"))?;
@@ -305,7 +341,7 @@ fn features(levels: &[FeatureMap<'_, f32>], point: &KeyPoint<f32>) -> Result<Vec
 
 /// The ranges of a tier; `None` with too few key points. `shared` holds the comparisons of the sources in order.
 fn range(
-    set: &TrainingSet,
+    set: &Looked<'_>,
     sources: &[Source],
     shared: &[Vec<Option<f32>>],
     tier: Tier,

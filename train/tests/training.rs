@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use infomark_phantom::Phantom;
-use infomark_train::{Budget, Paths, Progress, TrainConfig, resume, train};
+use infomark_train::{Budget, Paths, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -37,7 +37,12 @@ fn phantoms(dir: &Path, count: u64) -> Outcome {
 }
 
 fn paths(root: &Path, name: &str) -> Paths {
-    Paths { images: root.join("images"), out: root.join(format!("{name}.onnx")), run: root.join(name) }
+    Paths {
+        images: root.join("images"),
+        out: root.join(format!("{name}.onnx")),
+        run: root.join(name),
+        score: None,
+    }
 }
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -272,5 +277,136 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
     fs::write(paths.run.join("checkpoint.json"), b"{}")?;
     let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("not a checkpoint"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_training_tells_its_views_once_and_logs_the_similarity_of_each_tier() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 4)?;
+    let paths = paths(root.path(), "run");
+    let (mut told, mut last) = (Vec::new(), [None; 3]);
+    train(&small(12), &paths, &mut |progress| {
+        match progress {
+            Progress::Views(examples) => told.push(examples),
+            Progress::Step { psi, .. } => last = psi,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    assert_eq!(told.len(), 1);
+    let corner = |v: f32, size: usize| v > -64.0 && v < size as f32 + 64.0;
+    for example in &told[0] {
+        assert_eq!(example.view.len(), example.side * example.side);
+        assert_eq!(example.image.len(), example.image_size[0] * example.image_size[1]);
+        assert!(example.corners.iter().all(|at| corner(at.x, 96) && corner(at.y, 128)));
+        assert!(!example.positives.is_empty());
+    }
+    assert!(last.iter().flatten().all(|psi| (-1.0..=1.0).contains(psi)), "{last:?}");
+    assert!(last.iter().flatten().count() > 0, "{last:?}");
+    let log = fs::read_to_string(paths.run.join("log.csv"))?;
+    let measured = log.lines().skip(1).filter(|row| !row.ends_with(",,,")).count();
+    assert_eq!(measured, 2, "steps 1 and 11: {log}");
+    let events = fs::read_dir(&paths.run)?.filter_map(Result::ok).map(|entry| entry.file_name());
+    let events = events.filter(|name| name.to_string_lossy().starts_with("events.out.tfevents."));
+    assert_eq!(events.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_step() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let config = TrainConfig { patience: 8, learning_rate: 1e-12, average: 0.0, ..small(400) };
+    let whole = paths(root.path(), "whole");
+    let summary = train(&config, &whole, &mut go_on)?;
+    assert!(summary.stalled && !summary.stopped && (58..400).contains(&summary.steps), "{summary:?}");
+    let cut = paths(root.path(), "cut");
+    train(&config, &cut, &mut |progress| match progress {
+        Progress::Step { step: 55, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    let resumed = resume(&cut, 0, &mut go_on)?;
+    assert_eq!((resumed.steps, resumed.stalled), (summary.steps, true));
+    assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
+    // There is nothing left to do.
+    assert_eq!(resume(&cut, 0, &mut go_on)?.steps, summary.steps);
+    Ok(())
+}
+
+/// A data folder with the landmarks of its phantoms.
+fn annotated(dir: &Path, count: u64) -> Outcome {
+    phantoms(&dir.join("images"), count)?;
+    let phantom = Phantom::new(96, 128)?;
+    let mut table = String::from("image,landmark,x,y\n");
+    for i in 0..count {
+        for (name, at) in phantom.image(1, i).landmarks {
+            table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);
+        }
+    }
+    fs::write(dir.join("landmarks.csv"), table)?;
+    let names = infomark_phantom::LANDMARKS.join("\", \"");
+    fs::write(
+        dir.join("dataset.toml"),
+        format!("name = \"phantoms\"\nspacing_mm = [0.5, 0.5]\nlandmarks = [\"{names}\"]\n"),
+    )?;
+    Ok(())
+}
+
+#[test]
+fn scoring_at_checkpoints_changes_nothing_but_what_is_told() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 4)?;
+    annotated(&root.path().join("labels"), 4)?;
+    let plain = paths(root.path(), "plain");
+    train(&small(4), &plain, &mut go_on)?;
+    let score = |data: &str, templates| Some(Scoring { data: root.path().join(data), templates });
+    let scored = Paths { score: score("labels", 2), ..paths(root.path(), "scored") };
+    let mut told = Vec::new();
+    let summary = train(&small(4), &scored, &mut |progress| {
+        if let Progress::Scored { step, mre_mm } = progress {
+            told.push((step, mre_mm));
+        }
+        ControlFlow::Continue(())
+    })?;
+    assert_eq!(bytes(&scored.out)?, bytes(&plain.out)?);
+    let steps: Vec<u64> = told.iter().map(|(step, _)| *step).collect();
+    assert_eq!((steps, &told), (vec![2, 4], &summary.scores));
+    // An image is 80 mm in its diagonal.
+    assert!(told.iter().all(|(_, mre_mm)| (0.1..80.0).contains(mre_mm)), "{told:?}");
+    assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?.lines().count(), 3);
+    let wrong = Paths { score: score("nowhere", 2), ..paths(root.path(), "wrong") };
+    assert!(refusal(&small(1), &wrong).contains("nowhere"));
+    Ok(())
+}
+
+#[test]
+fn the_curve_of_similarity_counts_every_pixel_and_is_the_same_on_any_number_of_threads() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 4)?;
+    let paths = paths(root.path(), "run");
+    train(&small(3), &paths, &mut go_on)?;
+    let encoder = infomark_infer::Encoder::load(&paths.out)?;
+    let config = PsiConfig {
+        views: 5,
+        bins: 12,
+        training: TrainConfig { pixels: 40, batch: 2, ..TrainConfig::default() },
+        threads: 1,
+    };
+    let measured = psi(&paths.images, &encoder, &config, &|_, _| {})?;
+    let mut again = psi(&paths.images, &encoder, &PsiConfig { threads: 3, ..config.clone() }, &|_, _| {})?;
+    again.config.threads = measured.config.threads;
+    assert_eq!(measured, again);
+    let pixels: u64 = measured.bins.iter().map(|bin| bin.pixels).sum();
+    assert!((50..=200).contains(&pixels), "{pixels} of 5 views with 40 pixels each");
+    let weighted: f64 = measured.bins.iter().filter_map(|bin| Some(bin.psi? * bin.pixels as f64)).sum();
+    assert!((weighted / pixels as f64 - measured.psi).abs() < 1e-6, "{measured:?}");
+    for bin in measured.bins.iter().filter(|bin| bin.pixels > 0) {
+        let mean = bin.strides.iter().flatten().sum::<f64>() / 5.0;
+        assert!(bin.psi.is_some_and(|psi| (psi - mean).abs() < 1e-6), "{bin:?}");
+    }
+    assert!(measured.dip.is_some() != measured.no_dip.is_some());
+    let refused = psi(&paths.images, &encoder, &PsiConfig { views: 0, ..config }, &|_, _| {});
+    assert!(refused.is_err_and(|error| error.to_string().contains("views")));
     Ok(())
 }

@@ -192,6 +192,12 @@ pub(crate) fn grey_png(width: usize, height: usize, levels: &[u8]) -> Result<Vec
     Ok(bytes)
 }
 
+/// Red, green and blue of each pixel, row by row, shrunk, as the bytes of a PNG file.
+pub(crate) fn rgb_png(pixels: Vec<u8>, (width, height): (u32, u32), to: (u32, u32)) -> Result<Vec<u8>> {
+    let pixels = RgbImage::from_raw(width, height, pixels).context("a picture has another size than said")?;
+    Canvas { pixels: imageops::resize(&pixels, to.0, to.1, FilterType::Triangle) }.to_png()
+}
+
 fn rgb([red, green, blue]: Colour) -> Rgb888 {
     Rgb888::new(red, green, blue)
 }

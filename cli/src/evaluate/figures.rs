@@ -211,7 +211,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// A quantile of sorted values, linear between neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };

@@ -5,8 +5,11 @@
 mod bad_input;
 mod demo;
 mod evaluate;
+mod experiment;
 mod help;
 mod map;
 mod matching;
+mod psi;
 mod support;
+mod train;
 mod tune;

@@ -146,7 +146,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
             && tensor.raw_data.as_chunks().0.iter().all(|&b| finite(u16::from_le_bytes(b)))
     } else {
         tensor.data_type != DataType::Float as i32
-        || tensor.float_data.iter().all(|v| v.is_finite())
+            || tensor.float_data.iter().all(|v| v.is_finite())
                 && tensor.raw_data.as_chunks().0.iter().all(|&b| f32::from_le_bytes(b).is_finite())
     };
     if !finite {

@@ -1,0 +1,121 @@
+//! Plots: errors, loss and detection rates of the arms.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::figures::ArmFigures;
+use super::work::{Bench, Finished, Place};
+use crate::plot::{self, Chart, Dot, Series, Style, colour};
+use crate::train::{read_log, smooth};
+
+/// Steps that losses are averaged over.
+const SMOOTH: usize = 25;
+
+/// Writes the plots and gives their paths.
+pub(super) fn write(
+    out: &Path,
+    bench: &Bench<'_>,
+    figures: &[ArmFigures],
+    finished: &[(Place, Finished)],
+    note: &str,
+) -> Result<Vec<PathBuf>> {
+    let sets = 0..bench.experiment.data.len();
+    let with_figures: Vec<usize> =
+        sets.filter(|data| figures.iter().any(|one| one.place.0 == *data)).collect();
+    let each =
+        |chart: &dyn Fn(usize) -> Chart| with_figures.iter().map(|data| chart(*data)).collect::<Vec<_>>();
+    let mut files = Vec::new();
+    if with_figures.is_empty() {
+        return Ok(files);
+    }
+    files.extend(plot::write(&out.join("mre"), &each(&|data| errors(bench, figures, data)), note)?);
+    files.extend(plot::write(&out.join("sdr"), &each(&|data| rates(bench, figures, data)), note)?);
+    let mut charts = Vec::new();
+    for &data in &with_figures {
+        charts.push(losses(bench, finished, data)?);
+    }
+    files.extend(plot::write(&out.join("loss"), &charts, note)?);
+    Ok(files)
+}
+
+fn of_data(figures: &[ArmFigures], data: usize) -> impl Iterator<Item = &ArmFigures> {
+    figures.iter().filter(move |one| one.place.0 == data)
+}
+
+fn errors(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
+    let mut series = Vec::new();
+    let mut rows = Vec::new();
+    for one in of_data(figures, data) {
+        let arm = one.place.1;
+        let y = rows.len() as f64;
+        let seeds = one.mre_mm_of_seeds.iter().map(|&x| Dot { x, y: y + 0.22, interval: None });
+        if one.seeds.len() > 1 {
+            series.push(Series {
+                name: String::new(),
+                colour: plot::FAINT,
+                style: Style::Dots,
+                points: seeds.collect(),
+            });
+        }
+        let point = Dot { x: one.mre_mm, y, interval: Some(one.mre_mm_interval) };
+        series.push(Series {
+            name: String::new(),
+            colour: colour(arm),
+            style: Style::Dots,
+            points: vec![point],
+        });
+        rows.push(bench.experiment.arm[arm].name.clone());
+    }
+    let several = of_data(figures, data).any(|one| one.seeds.len() > 1);
+    Chart {
+        title: format!("Mean radial error, {}", bench.experiment.data[data].name),
+        x_label: format!(
+            "MRE in mm, with 95 % intervals over images{}",
+            if several { "; grey: each seed" } else { "" }
+        ),
+        height: 110 + 44 * rows.len() as u32,
+        series,
+        rows,
+        ..Chart::default()
+    }
+}
+
+fn rates(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
+    let series = of_data(figures, data).map(|one| {
+        let points = one.curve.iter().map(|(radius, share)| (*radius, 100.0 * share));
+        Series::line(&bench.experiment.arm[one.place.1].name, one.place.1, points)
+    });
+    let largest =
+        of_data(figures, data).filter_map(|one| one.curve.last()).map(|end| end.0).fold(0.0, f64::max);
+    Chart {
+        title: format!("Successful detection rate, {}", bench.experiment.data[data].name),
+        x_label: "radius in mm".into(),
+        y_label: "landmarks closer than it, in %".into(),
+        series: series.collect(),
+        x_range: Some([0.0, largest]),
+        y_range: Some([0.0, 100.0]),
+        height: 420,
+        ..Chart::default()
+    }
+}
+
+fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Result<Chart> {
+    let mut series: Vec<Series> = Vec::new();
+    for (place, done) in finished.iter().filter(|(place, _)| place.data == data) {
+        let log = read_log(&Bench::run_folder(done))?;
+        let name = &bench.experiment.arm[place.arm].name;
+        // Seeds of an arm share its entry of the legend.
+        let shown = series.iter().any(|other| other.name == *name);
+        let points = smooth(&log, SMOOTH, |row| row.loss);
+        series.push(Series::line(if shown { "" } else { name }, place.arm, points));
+    }
+    Ok(Chart {
+        title: format!("Loss, {}", bench.experiment.data[data].name),
+        x_label: "step".into(),
+        y_label: format!("nats, mean of {SMOOTH} steps"),
+        series,
+        height: 420,
+        ..Chart::default()
+    })
+}

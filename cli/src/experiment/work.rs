@@ -1,0 +1,427 @@
+//! One training of an experiment and its scores, from whatever is there of it already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{DataSet, Encoder, list_images, sha256, sha256_files};
+use infomark_train::{Paths, Policy, TrainConfig, TuneConfig, Tuned, resume, train, tune};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::file::{Data, Experiment, PolicySource};
+use super::{DataRecord, merged};
+use crate::evaluate;
+use crate::output::{self, rounded, shown};
+use crate::progress::Progress;
+use crate::train::with_progress;
+
+/// A training among those of an experiment: places of its data set and arm, and its seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) data: usize,
+    pub(super) arm: usize,
+    pub(super) seed: u64,
+}
+
+/// How far a training is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    New,
+    Interrupted,
+    Trained,
+    Finished,
+}
+
+/// What a training came to; `trained.json` and the main figure of `evaluation.json`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Finished {
+    #[serde(flatten)]
+    pub(super) trained: Trained,
+    pub(super) mre_mm: f64,
+    pub(super) folder: String,
+    /// Whether nothing was left to do.
+    #[serde(skip)]
+    pub(super) reused: bool,
+    #[serde(skip)]
+    pub(super) steps: u64,
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+}
+
+/// `trained.json`: what was trained, and what came out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Trained {
+    seed: u64,
+    /// Hash of version, options and images.
+    key: String,
+    version: String,
+    encoder_sha256: String,
+    pub(super) steps: u64,
+    seconds: f64,
+    loss: Option<f32>,
+    config: TrainConfig,
+}
+
+/// What the training in a folder was begun with.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    key: String,
+}
+
+/// What an evaluation was made of.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Evaluated {
+    version: String,
+    encoder_sha256: String,
+    scored_sha256: String,
+    templates_sha256: String,
+    templates: usize,
+    radii: Vec<f64>,
+    seed: u64,
+}
+
+/// A data set, looked at once.
+struct Set {
+    images: PathBuf,
+    images_sha256: String,
+    training_images: usize,
+    dev: PathBuf,
+    dev_sha256: String,
+    scored_images: usize,
+    landmarks: usize,
+    templates: PathBuf,
+    templates_sha256: String,
+}
+
+/// All that trainings need.
+pub(super) struct Bench<'e> {
+    pub(super) experiment: &'e Experiment,
+    sets: Vec<Set>,
+    out: PathBuf,
+    threads: usize,
+}
+
+impl Set {
+    fn open(data: &Data, root: &Path) -> Result<Self> {
+        let train = root.join(&data.train);
+        let within = train.join("images");
+        let images = if within.is_dir() { within } else { train.clone() };
+        let dev = root.join(&data.dev);
+        let scored = DataSet::open(&dev)?;
+        let templates = data.templates.as_ref().map(|folder| root.join(folder)).unwrap_or(train);
+        DataSet::open(&templates).context("templates")?;
+        let paths = list_images(&images)?;
+        Ok(Self {
+            training_images: paths.len(),
+            images_sha256: hash(&images, &[])?,
+            images,
+            scored_images: scored.images.len(),
+            landmarks: scored.landmarks.len(),
+            dev_sha256: hash(&dev.join("images"), &[dev.join("landmarks.csv"), dev.join("dataset.toml")])?,
+            dev,
+            templates_sha256: hash(&templates.join("images"), &[templates.join("landmarks.csv")])?,
+            templates,
+        })
+    }
+}
+
+/// One hash of the images of a folder and some more files.
+fn hash(images: &Path, more: &[PathBuf]) -> Result<String> {
+    let mut paths = list_images(images)?;
+    paths.extend_from_slice(more);
+    sha256_files(&paths).with_context(|| format!("{}: can't be read", shown(images)))
+}
+
+mod name {
+    pub(super) const BEGUN: &str = "begun.json";
+    pub(super) const TRAINED: &str = "trained.json";
+    pub(super) const POLICY: &str = "policy.toml";
+    pub(super) const ENCODER: &str = "encoder.onnx";
+    pub(super) const RUN: &str = "encoder.run";
+    pub(super) const SCORES: &str = "scores";
+    pub(super) const EVALUATED: &str = "made-of.json";
+}
+
+impl<'e> Bench<'e> {
+    pub(super) fn open(experiment: &'e Experiment, root: &Path, out: &Path, threads: usize) -> Result<Self> {
+        let open = |data: &Data| {
+            Set::open(data, root).with_context(|| {
+                format!(
+                    "data {}: not found in {}; set INFOMARK_DATA or give --data",
+                    data.name,
+                    if root.as_os_str().is_empty() { ".".into() } else { shown(root) }
+                )
+            })
+        };
+        let sets = experiment.data.iter().map(open).collect::<Result<_>>()?;
+        Ok(Self { experiment, sets, out: out.to_owned(), threads })
+    }
+
+    pub(super) fn name(&self, place: &Place) -> String {
+        let arm = &self.experiment.arm[place.arm].name;
+        format!("{} / {arm} / seed {}", self.experiment.data[place.data].name, place.seed)
+    }
+
+    pub(super) fn folder(&self, place: &Place) -> PathBuf {
+        let (data, arm) = (&self.experiment.data[place.data].name, &self.experiment.arm[place.arm].name);
+        self.out.join("runs").join(data).join(arm).join(format!("seed-{}", place.seed))
+    }
+
+    /// The options of a training but its policy.
+    pub(super) fn options(&self, place: &Place) -> Result<TrainConfig> {
+        let config = merged(&self.experiment.base, &self.experiment.arm[place.arm].options)?;
+        Ok(TrainConfig { seed: place.seed, threads: self.threads, ..config })
+    }
+
+    /// The folder of the log.
+    pub(super) fn run_folder(done: &Finished) -> PathBuf {
+        done.path.join(name::RUN)
+    }
+
+    /// The table of all errors.
+    pub(super) fn errors(done: &Finished) -> PathBuf {
+        done.path.join(name::SCORES).join("errors.csv")
+    }
+
+    pub(super) fn records(&self) -> Vec<DataRecord> {
+        let sets = self.sets.iter().zip(&self.experiment.data);
+        sets.map(|(set, data)| DataRecord {
+            name: data.name.clone(),
+            training_images: set.training_images,
+            training_images_sha256: set.images_sha256.clone(),
+            scored_images: set.scored_images,
+            scored_images_sha256: set.dev_sha256.clone(),
+            landmarks: set.landmarks,
+            templates_from: shown(data.templates.as_ref().unwrap_or(&data.train)),
+        })
+        .collect()
+    }
+
+    pub(super) fn state(&self, place: &Place) -> Result<State> {
+        let Some(config) = self.known_config(place)? else {
+            return Ok(State::New);
+        };
+        let folder = self.folder(place);
+        let key = self.key(place, &config)?;
+        if let Some(trained) = self.trained(place, &key)? {
+            let scored = self.scored(place, &trained)?.is_some();
+            return Ok(if scored { State::Finished } else { State::Trained });
+        }
+        let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
+        let goes_on = begun.is_some_and(|begun| begun.key == key) && checkpoint(&folder).is_file();
+        Ok(if goes_on { State::Interrupted } else { State::New })
+    }
+
+    /// What is finished already; none where something is left to do.
+    pub(super) fn done(&self, place: &Place) -> Result<Option<Finished>> {
+        let Some(config) = self.known_config(place)? else {
+            return Ok(None);
+        };
+        let Some(trained) = self.trained(place, &self.key(place, &config)?)? else {
+            return Ok(None);
+        };
+        let scored = self.scored(place, &trained)?;
+        Ok(scored.map(|mre_mm| self.finished(place, trained, mre_mm, true)))
+    }
+
+    /// Does what is left to do.
+    pub(super) fn work(&self, place: &Place) -> Result<Finished> {
+        if let Some(done) = self.done(place)? {
+            return Ok(done);
+        }
+        let folder = self.folder(place);
+        output::make_folder(&folder)?;
+        let config = self.config(place)?;
+        let key = self.key(place, &config)?;
+        let trained = match self.trained(place, &key)? {
+            Some(trained) => trained,
+            None => self.train(place, config, key)?,
+        };
+        let mre_mm = match self.scored(place, &trained)? {
+            Some(mre_mm) => mre_mm,
+            None => self.score(place, &trained)?,
+        };
+        Ok(self.finished(place, trained, mre_mm, false))
+    }
+
+    fn finished(&self, place: &Place, trained: Trained, mre_mm: f64, reused: bool) -> Finished {
+        let path = self.folder(place);
+        Finished { steps: trained.steps, mre_mm, folder: shown(&path), reused, path, trained }
+    }
+
+    fn train(&self, place: &Place, config: TrainConfig, key: String) -> Result<Trained> {
+        let folder = self.folder(place);
+        let paths = Paths {
+            images: self.sets[place.data].images.clone(),
+            out: folder.join(name::ENCODER),
+            run: folder.join(name::RUN),
+            score: None,
+        };
+        let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
+        let same = begun.as_ref().is_some_and(|begun| begun.key == key);
+        let summary = if same && checkpoint(&folder).is_file() {
+            with_progress(&paths.run, |told| resume(&paths, self.threads, told))?
+        } else {
+            if paths.run.exists() {
+                if begun.is_none() {
+                    bail!("{}: this folder is not an experiment's; give another --out", shown(&paths.run));
+                }
+                // Of other options: they are not what the experiment says any more.
+                fs::remove_dir_all(&paths.run)
+                    .with_context(|| format!("{}: can't be removed", shown(&paths.run)))?;
+            }
+            output::write_json(&folder.join(name::BEGUN), &Begun { key: key.clone() })?;
+            with_progress(&paths.run, |told| train(&config, &paths, told))?
+        };
+        let trained = Trained {
+            seed: place.seed,
+            key,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            encoder_sha256: summary.sha256,
+            steps: summary.steps,
+            seconds: rounded(summary.seconds, 2),
+            loss: summary.loss,
+            config,
+        };
+        output::write_json(&folder.join(name::TRAINED), &trained)?;
+        Ok(trained)
+    }
+
+    fn score(&self, place: &Place, trained: &Trained) -> Result<f64> {
+        let folder = self.folder(place);
+        let set = &self.sets[place.data];
+        let rules = &self.experiment.evaluate;
+        let scores = folder.join(name::SCORES);
+        let made_of = scores.join(name::EVALUATED);
+        if made_of.exists() {
+            fs::remove_file(&made_of).with_context(|| format!("{}: can't be removed", shown(&made_of)))?;
+        }
+        let options = evaluate::Options::of_random(
+            &folder.join(name::ENCODER),
+            (&set.dev, &set.templates),
+            (rules.templates, rules.seed),
+            rules.radii.clone(),
+            &scores,
+        );
+        let mre_mm = evaluate::evaluate_folder(&options, self.threads)?.mre_mm();
+        // Last, as it vouches for the rest.
+        output::write_json(&made_of, &self.made_of(place, trained))?;
+        Ok(mre_mm)
+    }
+
+    fn made_of(&self, place: &Place, trained: &Trained) -> Evaluated {
+        let (set, rules) = (&self.sets[place.data], &self.experiment.evaluate);
+        Evaluated {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            encoder_sha256: trained.encoder_sha256.clone(),
+            scored_sha256: set.dev_sha256.clone(),
+            templates_sha256: set.templates_sha256.clone(),
+            templates: rules.templates,
+            radii: rules.radii.clone(),
+            seed: rules.seed,
+        }
+    }
+
+    /// The main figure, where this encoder was scored as the experiment says.
+    fn scored(&self, place: &Place, trained: &Trained) -> Result<Option<f64>> {
+        #[derive(Deserialize)]
+        struct Figure {
+            mre_mm: f64,
+        }
+        let scores = self.folder(place).join(name::SCORES);
+        let made_of: Option<Evaluated> = read_json(&scores.join(name::EVALUATED))?;
+        if made_of != Some(self.made_of(place, trained)) {
+            return Ok(None);
+        }
+        let figure: Option<Figure> = read_json(&scores.join("evaluation.json"))?;
+        Ok(figure.map(|figure| figure.mre_mm))
+    }
+
+    /// The finished training with this key.
+    fn trained(&self, place: &Place, key: &str) -> Result<Option<Trained>> {
+        let folder = self.folder(place);
+        let trained: Option<Trained> = read_json(&folder.join(name::TRAINED))?;
+        let Some(trained) = trained.filter(|trained| trained.key == *key) else {
+            return Ok(None);
+        };
+        let same =
+            fs::read(folder.join(name::ENCODER)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
+        Ok(same.then_some(trained))
+    }
+
+    fn key(&self, place: &Place, config: &TrainConfig) -> Result<String> {
+        let options = serde_json::to_string(config).context("the options can't be written as JSON")?;
+        let images = &self.sets[place.data].images_sha256;
+        Ok(sha256(format!("{}\n{images}\n{options}", env!("CARGO_PKG_VERSION")).as_bytes()))
+    }
+
+    /// The options of a training, its policy tuned if the arm says so.
+    fn config(&self, place: &Place) -> Result<TrainConfig> {
+        if let Some(config) = self.known_config(place)? {
+            return Ok(config);
+        }
+        let teacher = self.teacher(place)?;
+        self.work(&teacher).with_context(|| self.name(&teacher))?;
+        let encoder = Encoder::load(self.folder(&teacher).join(name::ENCODER))?;
+        let bar = Progress::new(0, "tuning");
+        let images = &self.sets[place.data].images;
+        let tuned = tune(images, &encoder, &self.tune_config(place), &|done, total| bar.at(done, total))?;
+        bar.finish();
+        let text = toml::to_string(&tuned).context("can't write TOML")?;
+        output::write(&self.folder(place).join(name::POLICY), text.as_bytes())?;
+        self.known_config(place)?.context("the tuned policy is not what was written")
+    }
+
+    fn tune_config(&self, place: &Place) -> TuneConfig {
+        TuneConfig { seed: place.seed, threads: self.threads, ..TuneConfig::default() }
+    }
+
+    fn teacher(&self, place: &Place) -> Result<Place> {
+        let with = self.experiment.arm[place.arm].tuned_with.as_deref().unwrap_or_default();
+        let arm = self.experiment.place_of(with).context("an arm is missing")?;
+        Ok(Place { arm, ..*place })
+    }
+
+    /// The options of a training; none where its policy is still to be tuned.
+    fn known_config(&self, place: &Place) -> Result<Option<TrainConfig>> {
+        let config = self.options(place)?;
+        let Some(source) = self.experiment.arm[place.arm].policy else {
+            return Ok(Some(config));
+        };
+        let Some(teacher) = self.done(&self.teacher(place)?)? else {
+            return Ok(None);
+        };
+        let path = self.folder(place).join(name::POLICY);
+        let Ok(text) = fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        // One that can't be read is of another version: tuned again.
+        let Ok(tuned) = toml::from_str::<Tuned>(&text) else {
+            return Ok(None);
+        };
+        let fits = tuned.encoder_sha256 == teacher.trained.encoder_sha256
+            && tuned.images_sha256 == self.sets[place.data].images_sha256
+            && tuned.version == env!("CARGO_PKG_VERSION")
+            && tuned.config == TuneConfig { threads: 0, ..self.tune_config(place) };
+        let policy: Policy = match source {
+            PolicySource::Tuned => tuned.policy(),
+            PolicySource::TunedShared => tuned.shared_policy(),
+        };
+        Ok(fits.then_some(TrainConfig { policy: Some(policy), ..config }))
+    }
+}
+
+fn checkpoint(folder: &Path) -> PathBuf {
+    folder.join(name::RUN).join("checkpoint.json")
+}
+
+/// What a file of an experiment says; none where it is missing or of another version.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{}: can't be read", shown(path))),
+    }
+}

@@ -1,0 +1,33 @@
+//! `infomark train`: what it leaves in the folder of the run.
+
+use crate::support::{Workplace, png_size};
+
+/// A training that takes seconds.
+const SMALL: &str = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+
+#[test]
+fn a_run_leaves_views_curves_and_scores() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    let line = "train data/images --config small.toml --out a.onnx --steps 12";
+    let text = place.run(&format!("{line} --score-data data --score-templates 2")).success();
+    assert!(text.contains(", MRE ") && text.contains("checkpoints, log and plots: a.run"), "{text}");
+    let (width, height) = png_size(&place.read("a.run/views.png"));
+    assert!(width > 500 && height > 900, "three rows of views, {width} x {height}");
+    assert_eq!(png_size(&place.read("a.run/loss.png")).0, 1800);
+    let svg = String::from_utf8(place.read("a.run/loss.svg")).unwrap();
+    assert!(svg.contains("stride 32") && svg.contains("mean cosine"), "both charts");
+    let scores = String::from_utf8(place.read("a.run/scores.csv")).unwrap();
+    assert!(scores.starts_with("step,mre_mm\n12,"), "{scores}");
+}
+
+#[test]
+fn options_of_scores_are_explained() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    let line = "train data/images --config small.toml --out a.onnx --steps 2";
+    let reason = place.run(&format!("{line} --score-data nowhere")).reason();
+    assert!(reason.contains("nowhere"), "{reason}");
+    let reason = place.run(&format!("{line} --score-data data --score-templates 0")).reason();
+    assert!(reason.contains("template"), "{reason}");
+}

@@ -1,0 +1,311 @@
+//! How well an encoder keeps the features of a pixel in its views, against the information around it: the indicator PSI
+//! against IIE, and where the curve cuts the tiers (IGU-Aug, sections on indicators and tiers).
+
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use infomark_core::{
+    CurveCut, DipRule, FeatureMap, Point, Positive, SimilarityBin, SimilarityCurve, Thresholds, Tier,
+    positive_similarities,
+};
+use infomark_infer::{Encoder, Encoding, Image};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::batch::{self, Batch};
+use crate::data::TrainingSet;
+use crate::encoder::{STRIDES, host, shuffle};
+use crate::{TrainConfig, TrainError};
+
+/// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PsiConfig {
+    /// Views in all; each is compared with its image.
+    pub views: usize,
+    /// Bins of the curve, from 0 to the largest entropy that a patch can have.
+    pub bins: usize,
+    /// How views differ from their images, as in a training. Its budget, encoder and learning are not used, nor are its
+    /// `alpha` and `discard`: pixels are drawn uniformly, so that the curve covers all entropies alike. Views are as large as the
+    /// encoder's input, so its `view_size` is not used either.
+    pub training: TrainConfig,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+impl Default for PsiConfig {
+    fn default() -> Self {
+        Self {
+            views: 120,
+            bins: 44,
+            training: TrainConfig { pixels: 512, ..TrainConfig::default() },
+            threads: 0,
+        }
+    }
+}
+
+/// A bin of the curve.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PsiBin {
+    /// Its least entropy in nats.
+    pub low: f64,
+    /// The least of the next.
+    pub high: f64,
+    /// Pixels whose entropy lies in it.
+    pub pixels: u64,
+    /// Their mean similarity, -1 to 1, over all strides; none where there are no pixels.
+    pub psi: Option<f64>,
+    /// Standard error of that mean, as if pixels were independent.
+    pub error: Option<f64>,
+    /// Mean similarity at each of the encoder's strides.
+    pub strides: Vec<Option<f64>>,
+}
+
+/// The curve, and the tiers it says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Psi {
+    /// Version of this program.
+    pub version: String,
+    /// Hash of the encoder.
+    pub encoder_sha256: String,
+    /// Hash of the images.
+    pub images_sha256: String,
+    /// Number of images.
+    pub images: usize,
+    /// Options.
+    pub config: PsiConfig,
+    /// Strides of the encoder, finest first.
+    pub strides: Vec<usize>,
+    /// The curve.
+    pub bins: Vec<PsiBin>,
+    /// Mean similarity over all pixels.
+    pub psi: f64,
+    /// Where similarity falls and rises again.
+    pub dip: Option<Dip>,
+    /// Why there is no dip, in words.
+    pub no_dip: Option<String>,
+    /// Entropies from which a pixel is of the medium and of the high tier, by the quantiles of the options: what a training
+    /// uses, and what to take without a dip.
+    pub quantile_thresholds: [f32; 2],
+}
+
+/// A fall and rise of the curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Dip {
+    /// Entropies from which a pixel is of the medium and of the high tier, in nats.
+    pub thresholds: [f64; 2],
+    /// Mean similarity of the low, medium and high tier.
+    pub levels: [f64; 3],
+    /// How far the dip lies below the side from which it stands out less.
+    pub depth: f64,
+    /// Standard error of the depth.
+    pub error: f64,
+}
+
+/// Similarities of a view's positives: their entropies, and the similarities at each stride.
+struct Compared {
+    entropies: Vec<f32>,
+    strides: Vec<Vec<f32>>,
+}
+
+/// Measures PSI over the views of the images in a folder.
+///
+/// Views are drawn as a training draws them, and encoded on the encoder's whole canvas, as images are. `progress` is told how
+/// many batches of how many are done.
+///
+/// # Errors
+/// When an option, an image or the encoder is not usable.
+pub fn psi(
+    images: &Path,
+    encoder: &Encoder,
+    config: &PsiConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Psi, TrainError> {
+    if !(1..=1_000_000).contains(&config.views) {
+        return Err(TrainError::Option { option: "views", needs: "1 to 1,000,000" });
+    }
+    if !(1..=1000).contains(&config.bins) {
+        return Err(TrainError::Option { option: "bins", needs: "1 to 1,000" });
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
+    let pool = pool.map_err(|e| TrainError::Threads { threads: config.threads, reason: e.to_string() })?;
+    pool.install(|| measure(images, encoder, config, progress))
+}
+
+fn measure(
+    dir: &Path,
+    encoder: &Encoder,
+    config: &PsiConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Psi, TrainError> {
+    let (input, levels) = (encoder.description().input, encoder.description().strides.len());
+    let side = input.width().max(input.height()).max(64);
+    let training = TrainConfig {
+        alpha: 0.0,
+        discard: 0.0,
+        view_size: side.next_multiple_of(32),
+        input_area: input.width() * input.height(),
+        views: 1,
+        ..config.training.clone()
+    };
+    training.check()?;
+    let set = TrainingSet::open_on(dir, &training, Some(input), &|_, _| {})?;
+    let batches = config.views.div_ceil(training.batch);
+    let most = ((training.patch * training.patch).min(256) as f64).ln();
+    let internal = TrainError::internal::<infomark_core::CurveError>;
+    let mut stores = vec![vec![SimilarityBin::default(); config.bins]; levels + 1];
+    let mut curves = Vec::with_capacity(stores.len());
+    for bins in &mut stores {
+        curves.push(SimilarityCurve::new(bins, 0.0, most.max(0.1)).map_err(internal("psi"))?);
+    }
+    let (mut sum, mut count) = (0.0, 0usize);
+    for step in 0..batches {
+        let batch = batch::draw(&set, &[], &training, step as u64)?;
+        let last = config.views - step * training.batch;
+        for compared in compare(&batch, encoder, &training, last)? {
+            for (i, &entropy) in compared.entropies.iter().enumerate() {
+                let mut all = 0.0;
+                for (curve, similarities) in curves.iter_mut().zip(&compared.strides) {
+                    curve.add(entropy, similarities[i]).map_err(internal("psi"))?;
+                    all += similarities[i] / levels as f32;
+                }
+                curves[levels].add(entropy, all).map_err(internal("psi"))?;
+                sum += f64::from(all);
+                count += 1;
+            }
+        }
+        progress(step + 1, batches);
+    }
+    let all = &curves[levels];
+    let cut = Thresholds::<f64>::from_similarity_curve(all, DipRule::default()).map_err(internal("psi"))?;
+    let (dip, no_dip) = match cut {
+        CurveCut::Dip { thresholds, levels, depth, error } => {
+            (Some(Dip { thresholds: [thresholds.medium, thresholds.high], levels, depth, error }), None)
+        }
+        CurveCut::NoDip { depth, needed } => (
+            None,
+            Some(format!("the middle lies {depth:.3} below the sides, and {needed:.3} would be a dip")),
+        ),
+        CurveCut::TooFew { bins, needed } => {
+            (None, Some(format!("{bins} bins have enough pixels, and {needed} are needed; draw more views")))
+        }
+    };
+    let bins = all.bins().iter().enumerate().map(|(i, bin)| PsiBin {
+        low: all.edge(i),
+        high: all.edge(i + 1),
+        pixels: bin.count(),
+        psi: bin.mean(),
+        error: bin.variance().map(|variance| (variance / bin.count() as f64).sqrt()),
+        strides: curves[..levels].iter().map(|curve| curve.bins()[i].mean()).collect(),
+    });
+    Ok(Psi {
+        version: env!("CARGO_PKG_VERSION").into(),
+        encoder_sha256: encoder.sha256().to_owned(),
+        images_sha256: set.sha256.clone(),
+        images: set.len(),
+        strides: encoder.description().strides.clone(),
+        config: PsiConfig { training: training.clone(), ..config.clone() },
+        bins: bins.collect(),
+        psi: sum / count.max(1) as f64,
+        dip,
+        no_dip,
+        quantile_thresholds: [set.thresholds.medium, set.thresholds.high],
+    })
+}
+
+/// Encodes the first `most` images of a batch and their views, and compares them.
+fn compare(
+    batch: &Batch,
+    encoder: &Encoder,
+    config: &TrainConfig,
+    most: usize,
+) -> Result<Vec<Compared>, TrainError> {
+    let input = encoder.description().input;
+    let (width, height, side) = (input.width(), input.height(), config.view_size);
+    let image = |blocks: &[f32]| {
+        let mut pixels = vec![0.0; blocks.len()];
+        shuffle(blocks, width, &mut pixels);
+        encode(encoder, pixels)
+    };
+    // The view is square, the canvas need not be: its middle is taken.
+    let (left, top) = ((side - width) / 2, (side - height) / 2);
+    let view = |blocks: &[f32]| {
+        let mut pixels = vec![0.0; blocks.len()];
+        shuffle(blocks, side, &mut pixels);
+        let rows = pixels.chunks_exact(side).skip(top).take(height);
+        encode(encoder, rows.flat_map(|row| &row[left..left + width]).copied().collect())
+    };
+    let items = batch.images.par_chunks(width * height).zip(batch.views.par_chunks(side * side));
+    let items = items.zip(batch.positives.par_iter().zip(&batch.entropies)).take(most);
+    let compared = items.map(|((image_blocks, view_blocks), (positives, entropies))| {
+        // A view that shows nothing has no features.
+        let Some(view) = view(view_blocks)? else { return Ok(None) };
+        let Some(image) = image(image_blocks)? else { return Ok(None) };
+        let moved = positives.iter().zip(entropies).filter_map(|(positive, entropy)| {
+            let at = Point { x: positive.view.x - left as f32, y: positive.view.y - top as f32 };
+            let inside =
+                (0.0..width as f32 - 0.5).contains(&at.x) && (0.0..height as f32 - 0.5).contains(&at.y);
+            inside.then_some((Positive { view: at, image: positive.image }, *entropy))
+        });
+        let (positives, entropies): (Vec<_>, Vec<_>) = moved.unzip();
+        let mut strides = Vec::with_capacity(view.levels().len());
+        for (from, to) in view.levels().iter().zip(image.levels()) {
+            let mut out = vec![0.0; positives.len()];
+            positive_similarities(*from, to, &positives, &mut out).map_err(TrainError::internal("psi"))?;
+            strides.push(out);
+        }
+        Ok(Some(Compared { entropies, strides }))
+    });
+    Ok(compared.collect::<Result<Vec<_>, TrainError>>()?.into_iter().flatten().collect())
+}
+
+/// The features of a canvas; none where all its pixels are equal.
+fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, TrainError> {
+    let input = encoder.description().input;
+    pixels.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
+    let Ok(image) = Image::new("view", input.width(), input.height(), pixels) else {
+        return Ok(None);
+    };
+    encoder.encode(&image).map(Some).map_err(TrainError::internal("encoder"))
+}
+
+/// Level that [`by_tier`] looks at: stride 8.
+const MIDDLE: usize = 2;
+
+/// PSI of the low, medium and high tier over the positives of a batch, at stride 8; none for a tier without positives.
+pub(crate) fn by_tier(
+    images: &[Tensor<4>],
+    views: &[Tensor<4>],
+    batch: &Batch,
+    thresholds: Thresholds<f32>,
+    views_of_image: usize,
+) -> Result<[Option<f32>; 3], TrainError> {
+    let [_, channels, height, width] = images[MIDDLE].dims();
+    let [_, _, view_height, view_width] = views[MIDDLE].dims();
+    let (images, views) = (host(&images[MIDDLE].clone().inner()), host(&views[MIDDLE].clone().inner()));
+    let map = |data, width, height| {
+        FeatureMap::new(data, channels, width, height, STRIDES[MIDDLE]).map_err(TrainError::internal("psi"))
+    };
+    let mut sums = [(0.0, 0usize); 3];
+    let (image_size, view_size) = (channels * height * width, channels * view_height * view_width);
+    for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
+        // Places in other people are not known exactly.
+        if batch.finest[k] > 0 {
+            continue;
+        }
+        let image =
+            map(images.chunks_exact(image_size).nth(k / views_of_image).unwrap_or_default(), width, height)?;
+        let view = map(views.chunks_exact(view_size).nth(k).unwrap_or_default(), view_width, view_height)?;
+        let mut similarities = vec![0.0; positives.len()];
+        positive_similarities(view, image, positives, &mut similarities)
+            .map_err(TrainError::internal("psi"))?;
+        for (similarity, entropy) in similarities.iter().zip(entropies) {
+            let tier = thresholds.tier(*entropy);
+            let place = Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0);
+            sums[place].0 += f64::from(*similarity);
+            sums[place].1 += 1;
+        }
+    }
+    Ok(sums.map(|(sum, count)| (count > 0).then(|| (sum / count as f64) as f32)))
+}

@@ -1,0 +1,75 @@
+//! How much memory a training takes. Generates 10,000 images, which takes minutes:
+//! `cargo test --release -p infomark-train --test memory -- --ignored --nocapture`.
+
+use std::error::Error;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use infomark_phantom::Phantom;
+use infomark_train::{Budget, Paths, TrainConfig, train};
+use rayon::prelude::*;
+
+/// The largest resident set that this process has had so far, in MiB, where the system tells.
+fn peak_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
+}
+
+/// Adds the images `from` to `to` of a series.
+fn add(dir: &Path, from: u64, to: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fs::create_dir_all(dir)?;
+    let phantom = Phantom::new(96, 128)?;
+    (from..to).into_par_iter().try_for_each(|i| {
+        let image = phantom.image(1, i);
+        let file = fs::File::create(dir.join(format!("{i:05}.png")))?;
+        let encoder = image::codecs::png::PngEncoder::new(std::io::BufWriter::new(file));
+        let (width, height) = (image.width as u32, image.height as u32);
+        image::ImageEncoder::write_image(
+            encoder,
+            &image.pixels,
+            width,
+            height,
+            image::ExtendedColorType::L8,
+        )?;
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn ten_thousand_images_take_no_more_memory_than_five_hundred() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let root = tempfile::tempdir()?;
+    // The canvas has its usual size, whatever that of the images.
+    let config = TrainConfig {
+        budget: Budget::Steps(2),
+        widths: [8; 5],
+        embedding: 8,
+        views: 1,
+        view_size: 64,
+        ..TrainConfig::default()
+    };
+    let images = root.path().join("images");
+    let mut peaks = Vec::new();
+    let mut count = 0;
+    for more in [500, 2_000, 10_000] {
+        add(&images, count, more)?;
+        count = more;
+        let paths = Paths {
+            images: images.clone(),
+            out: root.path().join("encoder.onnx"),
+            run: root.path().join(format!("{more}.run")),
+            score: None,
+        };
+        train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
+        let Some(peak) = peak_mib() else {
+            println!("skipped: this system does not tell the peak");
+            return Ok(());
+        };
+        println!("{more} images: peak {peak} MiB");
+        peaks.push(peak);
+    }
+    assert!(peaks[2] < peaks[0] + 100, "{peaks:?} MiB");
+    Ok(())
+}
