@@ -42,6 +42,7 @@ mod hash;
 mod image;
 mod landmark;
 mod matching;
+mod spacing;
 mod template;
 
 pub use dataset::{DataSet, DataSetError, Sample};
@@ -51,10 +52,17 @@ pub use description::{
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
+#[cfg(feature = "nifti")]
+pub use image::read_nifti_slice;
 pub use image::{
-    Image, ImageError, MIN_SIDE, ReadLimits, decode_image, list_images, read_image, read_image_size,
-    read_image_with,
+    Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits, decode_image, list_images, read_image,
+    read_image_header, read_image_size, read_image_with,
 };
-pub use landmark::{Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks};
+pub use landmark::{
+    Annotated, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, encode_landmarks,
+    parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
+    write_landmarks_as,
+};
 pub use matching::{Found, MatchError, match_encoding, match_image};
+pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError};
