@@ -1,5 +1,6 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+mod convert;
 mod demo;
 mod draw;
 mod evaluate;
@@ -8,6 +9,7 @@ mod map;
 mod matching;
 mod output;
 mod progress;
+mod spacing;
 mod train;
 mod tune;
 
@@ -58,6 +60,7 @@ enum Command {
     Match(matching::Options),
     Evaluate(evaluate::Options),
     Map(map::Options),
+    Convert(convert::Options),
     Demo(demo::Options),
 }
 
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
+        Command::Convert(options) => convert::run(&options, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod evaluate;
+mod formats;
 mod help;
 mod map;
 mod matching;
