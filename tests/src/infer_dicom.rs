@@ -18,6 +18,9 @@ pub mod syntax {
     pub const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
 }
 
+/// Elements by tag, each with its value representation.
+pub type Elements = BTreeMap<(u16, u16), (&'static str, Value)>;
+
 /// What an element holds.
 #[derive(Clone, Debug)]
 pub enum Value {
@@ -28,7 +31,7 @@ pub enum Value {
     /// Bytes, as they are.
     Bytes(Vec<u8>),
     /// A sequence of data sets.
-    Items(Vec<BTreeMap<(u16, u16), (&'static str, Value)>>),
+    Items(Vec<Elements>),
 }
 
 /// A data set to be written.
@@ -36,8 +39,8 @@ pub enum Value {
 pub struct Dicom {
     /// UID of the transfer syntax.
     pub syntax: &'static str,
-    /// The elements but the pixel data, by tag, each with its value representation.
-    pub elements: BTreeMap<(u16, u16), (&'static str, Value)>,
+    /// The elements but the pixel data.
+    pub elements: Elements,
     /// Uncompressed samples, or none where `fragments` has compressed ones.
     pub samples: Vec<u16>,
     /// Compressed pixel data after the table of offsets.

@@ -301,7 +301,8 @@ impl<'a> Walk<'a> {
                 }
             }
             LazyDataToken::SequenceEnd => {
-                if self.path.pop().is_some_and(|(tag, _)| tag == tag::PIXEL_DATA) && self.path.is_empty() {
+                let closed = self.path.pop();
+                if self.path.is_empty() && closed.is_some_and(|(tag, _)| tag == tag::PIXEL_DATA) {
                     return Ok(Some(Pixels::Fragments(std::mem::take(&mut self.fragments))));
                 }
             }
