@@ -67,20 +67,20 @@ fn rewired_encoders_never_panic() {
     assert!(loaded > 0, "no change left a model that loads");
 }
 
+fn replay(target: &str, body: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 4, "{} holds {} files", folder.display(), files.len());
+    for path in files {
+        body(&fs::read(path).unwrap());
+    }
+    body(&[]);
+}
+
 #[test]
 fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
-    let image = |bytes: &[u8]| {
+    replay("image_file", |bytes| {
         infer_mutate::image(bytes);
-    };
-    let targets: [(&str, &dyn Fn(&[u8])); 2] =
-        [("image_file", &image), ("landmark_file", &infer_mutate::any_landmarks)];
-    for (target, body) in targets {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-        let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(files.len() >= 4, "{} holds {} files", folder.display(), files.len());
-        for path in files {
-            body(&fs::read(path).unwrap());
-        }
-        body(&[]);
-    }
+    });
+    replay("landmark_file", infer_mutate::any_landmarks);
 }
