@@ -53,7 +53,7 @@ pub(crate) fn identity(path: &Path) -> PathBuf {
 }
 
 /// The file's stem, with a number where another has it already, in whatever case.
-fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
+pub(crate) fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let numbered = (2..).map(|number| format!("{stem}-{number}"));
     std::iter::once(stem.to_string())

@@ -1,5 +1,6 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+mod convert;
 mod demo;
 mod draw;
 mod evaluate;
@@ -11,6 +12,7 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod spacing;
 mod train;
 mod tune;
 
@@ -72,6 +74,7 @@ enum Command {
     Experiment(experiment::Options),
     Psi(psi::Options),
     Map(map::Options),
+    Convert(convert::Options),
     Demo(demo::Options),
 }
 
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
+        Command::Convert(options) => convert::run(&options, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Error, Result, bail};
+use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Found, Image, MatchOptions, Template, match_image, read_image, read_landmarks, sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject, Template,
+    encode_landmarks, match_image, read_landmarks_of, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::convert::Format;
 use crate::draw::{Mark, overlay};
 use crate::inputs::{self, Input};
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
+use crate::spacing;
 
 /// Find the landmarks of one annotated image in others.
 #[derive(clap::Args)]
@@ -26,8 +30,13 @@ Example: find the points that points.csv gives for 001.png in all images of two 
 
 points.csv has the columns image,landmark,x,y; pixel (0, 0) is the centre of the first pixel. The
 results are in pixels of each image as it was given: DIR/landmarks.csv and DIR/landmarks.json with a
-score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. While it runs, and if it is
-stopped, DIR/landmarks.partial.csv holds what was found so far."
+score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the size of the pixels is
+known they are in mm as well, from the centre of the first pixel. While it runs, and if it is stopped,
+DIR/landmarks.partial.csv holds what was found so far.
+
+Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
+  infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
+    --format slicer"
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
@@ -36,8 +45,8 @@ pub(crate) struct Options {
     /// The annotated image
     #[arg(long, value_name = "IMAGE")]
     template: PathBuf,
-    /// Its landmarks: the rows whose image is the template's file name
-    #[arg(long, value_name = "CSV")]
+    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text
+    #[arg(long, value_name = "FILE")]
     landmarks: PathBuf,
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
@@ -47,6 +56,12 @@ pub(crate) struct Options {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Landmark files of other formats to write beside landmarks.csv
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    format: Vec<Format>,
+    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    #[arg(long, num_args = 2, value_names = ["X", "Y"])]
+    spacing: Option<Vec<f64>>,
 }
 
 /// How landmarks are looked for.
@@ -129,6 +144,7 @@ impl Model {
 struct TemplateSource {
     image: String,
     sha256: String,
+    landmarks_from: &'static str,
     landmarks: Vec<Place>,
 }
 
@@ -139,12 +155,38 @@ struct Place {
     y: f64,
 }
 
+/// The size of an image's pixels, and where it is from.
+#[derive(Clone, Serialize)]
+struct SpacingUsed {
+    x_mm: f64,
+    y_mm: f64,
+    source: String,
+    calibration: String,
+}
+
+impl SpacingUsed {
+    fn of(spacing: &PixelSpacing) -> Self {
+        Self {
+            x_mm: spacing.mm.x,
+            y_mm: spacing.mm.y,
+            source: spacing.source.to_string(),
+            calibration: spacing.calibration.to_string(),
+        }
+    }
+}
+
 /// An image and what was found in it.
 #[derive(Clone, Serialize)]
 struct Matched {
     image: String,
     width: usize,
     height: usize,
+    /// None where nothing states it.
+    spacing: Option<SpacingUsed>,
+    #[serde(skip)]
+    known: Option<PixelSpacing>,
+    #[serde(skip)]
+    stem: String,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -154,6 +196,10 @@ struct Matched {
 struct Scored {
     #[serde(flatten)]
     place: Place,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x_mm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y_mm: Option<f64>,
     score: f64,
 }
 
@@ -194,9 +240,15 @@ const PARTIAL: &str = "landmarks.partial.csv";
 
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let encoder = Encoder::load(&options.model)?;
-    let image = read_image(&options.template)?;
+    let given = options.spacing.as_deref().map(spacing::given).transpose()?;
+    let image = spacing::read(&options.template, given.as_ref())?;
     let name = file_name(&options.template);
-    let table = read_landmarks(&options.landmarks)?;
+    let subject = Subject {
+        image: Some(&name),
+        spacing: image.spacing().map(|spacing| spacing.mm),
+        ..Subject::default()
+    };
+    let table = read_landmarks_of(&options.landmarks, &subject)?;
     let landmarks = table.on_image(&name, image.width(), image.height())?;
     let inputs = inputs::expand(&options.images)?;
     output::make_folder(&options.out.join(OVERLAYS))?;
@@ -206,6 +258,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let source = TemplateSource {
         image: name.clone(),
         sha256: hash(&options.template)?,
+        landmarks_from: Format::of(table.format()).name(),
         landmarks: landmarks
             .iter()
             .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
@@ -213,7 +266,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, input, options);
+        let done = match_one(&encoder, &template, input, given.as_ref(), options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
@@ -245,6 +298,9 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         failed,
     };
     write_table(&options.out.join(TABLE), &matches.images)?;
+    for &format in &options.format {
+        write_others(&options.out, format.format(), &matches.images)?;
+    }
     output::write_json(&options.out.join(OBJECT), &matches)?;
     // Of no more use.
     let _ = fs::remove_file(options.out.join(PARTIAL));
@@ -291,9 +347,10 @@ fn match_one(
     encoder: &Encoder,
     template: &Template,
     input: &Input,
+    given: Option<&PixelSpacing>,
     options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
-    let image = read_image(&input.path)?;
+    let image = spacing::read(&input.path, given)?;
     let found = match_image(encoder, template, &image, options.how.options())?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
     let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
@@ -302,8 +359,11 @@ fn match_one(
         image: input.label.clone(),
         width: image.width(),
         height: image.height(),
+        spacing: image.spacing().map(SpacingUsed::of),
+        known: image.spacing().cloned(),
+        stem: input.stem.clone(),
         overlay: unwritten.is_none().then_some(file),
-        landmarks: found.iter().map(scored).collect(),
+        landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
     };
     Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
 }
@@ -314,30 +374,71 @@ fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Re
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
-/// A thousandth of a pixel is more than any matching can tell.
-fn scored(found: &Found) -> Scored {
+/// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
+fn scored(found: &Found, spacing: Option<&PixelSpacing>) -> Scored {
     Scored {
         place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
+        x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
+        y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
         score: rounded(found.score, 4),
     }
 }
 
-const COLUMNS: [&str; 5] = ["image", "landmark", "x", "y", "score"];
+const COLUMNS: [&str; 7] = ["image", "landmark", "x", "y", "score", "x_mm", "y_mm"];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 5]> {
-    image.landmarks.iter().map(|Scored { place, score }| {
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 7]> {
+    let mm = |value: Option<f64>| value.map(|mm| mm.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score }| {
         [
             image.image.clone(),
             place.landmark.clone(),
             place.x.to_string(),
             place.y.to_string(),
             score.to_string(),
+            mm(*x_mm),
+            mm(*y_mm),
         ]
     })
 }
 
 fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
     output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
+}
+
+/// Writes the landmarks in another format: into one file, or into a folder with a file for each image.
+fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched]) -> Result<()> {
+    let points: Vec<Vec<Landmark>> = images
+        .iter()
+        .map(|image| {
+            let places = image.landmarks.iter().map(|scored| &scored.place);
+            places.map(|place| Landmark::new(&place.landmark, Point::new(place.x, place.y))).collect()
+        })
+        .collect();
+    let annotated: Vec<Annotated<'_>> = images
+        .iter()
+        .zip(&points)
+        .map(|(image, landmarks)| Annotated {
+            image: &image.image,
+            size: (image.width, image.height),
+            spacing: image.known.as_ref(),
+            landmarks,
+        })
+        .collect();
+    let name = Format::of(format).name();
+    if !format.is_of_one_image() {
+        if format != LandmarkFormat::Csv {
+            let path = out.join(format!("landmarks.{name}.{}", format.ending()));
+            output::write(&path, &encode_landmarks(format, &annotated, &shown(&path))?)?;
+        }
+        return Ok(());
+    }
+    let folder = out.join(name);
+    output::make_folder(&folder)?;
+    for (image, annotated) in images.iter().zip(&annotated) {
+        let path = folder.join(format!("{}.{}", image.stem, format.ending()));
+        output::write(&path, &encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path))?)?;
+    }
+    Ok(())
 }
 
 /// The SHA-256 of a file that was read as an image, so it is not too large.

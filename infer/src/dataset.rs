@@ -170,7 +170,7 @@ impl DataSet {
     /// The landmarks of one of the samples, with their names.
     pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
         let named = self.landmarks.iter().zip(&sample.landmarks);
-        named.map(|(name, &at)| Landmark { name: name.clone(), at }).collect()
+        named.map(|(name, &at)| Landmark::new(name.clone(), at)).collect()
     }
 }
 

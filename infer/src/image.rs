@@ -1,15 +1,33 @@
 //! A grey image in memory.
 
 mod decode;
+#[cfg(feature = "dicom")]
+mod dicom;
 mod error;
 mod grey;
 mod list;
+#[cfg(feature = "nifti")]
+mod nifti;
 
-pub use decode::{ReadLimits, decode_image, read_image, read_image_size, read_image_with};
+pub use decode::{
+    ImageHeader, ReadLimits, decode_image, read_image, read_image_header, read_image_size, read_image_with,
+};
 pub use error::ImageError;
 pub use list::list_images;
+#[cfg(feature = "nifti")]
+pub use nifti::read_nifti_slice;
 
 use infomark_core::Plane;
+
+use crate::PixelSpacing;
+
+/// What can be read, for messages.
+const KINDS: &str = match (cfg!(feature = "dicom"), cfg!(feature = "nifti")) {
+    (true, true) => "a PNG, TIFF, JPEG, BMP, PGM, DICOM or NIfTI image",
+    (true, false) => "a PNG, TIFF, JPEG, BMP, PGM or DICOM image",
+    (false, true) => "a PNG, TIFF, JPEG, BMP, PGM or NIfTI image",
+    (false, false) => "a PNG, TIFF, JPEG, BMP or PGM image",
+};
 
 /// The smallest side, in pixels, of an image that is accepted: the width of one cell of the coarsest feature map.
 pub const MIN_SIDE: usize = 32;
@@ -24,6 +42,7 @@ pub struct Image {
     width: usize,
     height: usize,
     pixels: Vec<f32>,
+    spacing: Option<PixelSpacing>,
 }
 
 impl Image {
@@ -61,7 +80,17 @@ impl Image {
         if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
             return Err(ImageError::Constant { name });
         }
-        Ok(Image { name, width, height, pixels })
+        Ok(Image { name, width, height, pixels, spacing: None })
+    }
+
+    /// The image with the size of its pixels.
+    pub fn with_spacing(self, spacing: PixelSpacing) -> Image {
+        Image { spacing: Some(spacing), ..self }
+    }
+
+    /// The size of its pixels, if its file states it or somebody gave it.
+    pub fn spacing(&self) -> Option<&PixelSpacing> {
+        self.spacing.as_ref()
     }
 
     /// What messages call this image: its path, where it was read from a file.

@@ -1,17 +1,22 @@
-//! Landmark files: CSV with the columns `image,landmark,x,y`.
+//! Landmark files of several formats: CSV, 3D Slicer markups, COCO key points, LabelMe, ISBI text.
 
+mod coco;
 mod error;
-mod parse;
+mod format;
+mod isbi;
+mod labelme;
+mod slicer;
+mod table;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
 
 use infomark_core::Point;
 
-pub use error::LandmarkError;
-pub use parse::{parse_landmarks, read_landmarks};
-
-use crate::file;
+pub use error::{LandmarkError, Place};
+pub use format::{
+    Annotated, LandmarkFormat, Subject, encode_landmarks, parse_landmarks, parse_landmarks_of,
+    read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
+};
 
 /// A named point of an image, in pixels.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,26 +25,94 @@ pub struct Landmark {
     pub name: String,
     /// Where it is; the centre of the first pixel is `(0, 0)`.
     pub at: Point<f64>,
+    /// Something hides it: it is marked where it has to be, not where it is seen. Of the files, only COCO's tell.
+    pub hidden: bool,
 }
 
-/// The rows of a landmark file, by image.
+impl Landmark {
+    /// A point that can be seen.
+    pub fn new(name: impl Into<String>, at: Point<f64>) -> Landmark {
+        Landmark { name: name.into(), at, hidden: false }
+    }
+}
+
+/// The points of a landmark file, by image.
 #[derive(Clone, Debug)]
 pub struct LandmarkFile {
     name: String,
+    format: LandmarkFormat,
     images: BTreeMap<String, Rows>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
     landmarks: Vec<Landmark>,
-    /// The line of each.
-    lines: Vec<u64>,
+    /// Where each is in the file.
+    places: Vec<Place>,
+}
+
+/// A file as it is read: takes points, refuses what comes twice.
+struct Builder<'a> {
+    name: &'a str,
+    format: LandmarkFormat,
+    images: BTreeMap<String, Rows>,
+    seen: HashMap<(String, String), Place>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(name: &'a str, format: LandmarkFormat) -> Builder<'a> {
+        Builder { name, format, images: BTreeMap::new(), seen: HashMap::new() }
+    }
+
+    fn add(&mut self, image: &str, mut landmark: Landmark, place: Place) -> Result<(), LandmarkError> {
+        let name = || self.name.to_owned();
+        landmark.name = landmark.name.trim().to_owned();
+        for (text, column) in [(image, "image"), (&landmark.name, "landmark")] {
+            if text.is_empty() {
+                return Err(LandmarkError::EmptyField { name: name(), place, column });
+            }
+        }
+        for (value, column) in [(landmark.at.x, "x"), (landmark.at.y, "y")] {
+            if !value.is_finite() {
+                return Err(LandmarkError::Number { name: name(), place, column, value: value.to_string() });
+            }
+        }
+        if let Some(first) = self.seen.insert((image.to_owned(), landmark.name.clone()), place) {
+            return Err(LandmarkError::Duplicate {
+                name: name(),
+                place,
+                first,
+                image: cut(image),
+                landmark: cut(&landmark.name),
+            });
+        }
+        let rows = self.images.entry(image.to_owned()).or_default();
+        rows.landmarks.push(landmark);
+        rows.places.push(place);
+        Ok(())
+    }
+
+    /// The file, unless it has no point.
+    fn finish(self) -> Result<LandmarkFile, LandmarkError> {
+        let Builder { name, format, images, .. } = self;
+        let name = name.to_owned();
+        match (images.is_empty(), format) {
+            (false, _) => Ok(LandmarkFile { name, format, images }),
+            (true, LandmarkFormat::Csv) => Err(LandmarkError::Empty { name }),
+            (true, _) => Err(LandmarkError::NoPoints { name, format }),
+        }
+    }
 }
 
 impl LandmarkFile {
     /// What messages call this file: its path, where it was read from one.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the file was read as.
+    pub fn format(&self) -> LandmarkFormat {
+        self.format
     }
 
     /// The images by name, each with its landmarks in the order of the file.
@@ -56,7 +129,7 @@ impl LandmarkFile {
     ///
     /// # Errors
     ///
-    /// [`LandmarkError::NoRows`] without rows for the image, [`LandmarkError::Outside`] with the line of the first point
+    /// [`LandmarkError::NoRows`] without rows for the image, [`LandmarkError::Outside`] with the place of the first point
     /// beyond the outermost pixels' area.
     pub fn on_image(&self, image: &str, width: usize, height: usize) -> Result<&[Landmark], LandmarkError> {
         let Some(rows) = self.images.get(image) else {
@@ -66,11 +139,11 @@ impl LandmarkFile {
                 known: first_of(self.images.keys()),
             });
         };
-        for (landmark, &line) in rows.landmarks.iter().zip(&rows.lines) {
+        for (landmark, &place) in rows.landmarks.iter().zip(&rows.places) {
             if !on_pixels(landmark.at, width, height) {
                 return Err(LandmarkError::Outside {
                     name: self.name.clone(),
-                    line,
+                    place,
                     landmark: landmark.name.clone(),
                     x: landmark.at.x,
                     y: landmark.at.y,
@@ -87,14 +160,14 @@ impl LandmarkFile {
     ///
     /// # Errors
     ///
-    /// [`LandmarkError::UnknownImage`] with the line of the first other one, in the order of the file.
+    /// [`LandmarkError::UnknownImage`] with the place of the first other one, in the order of the file.
     pub fn check_images(&self, known: impl Fn(&str) -> bool) -> Result<(), LandmarkError> {
         let unknown = self.images.iter().filter(|(image, _)| !known(image));
-        let first = unknown.min_by_key(|(_, rows)| rows.lines.first().copied());
+        let first = unknown.min_by_key(|(_, rows)| rows.places.first().copied());
         first.map_or(Ok(()), |(image, rows)| {
             Err(LandmarkError::UnknownImage {
                 name: self.name.clone(),
-                line: rows.lines.first().copied().unwrap_or(0),
+                place: rows.places.first().copied().unwrap_or(Place::Line(1)),
                 image: image.clone(),
             })
         })
@@ -117,48 +190,18 @@ pub(crate) fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> 
     list.join(", ")
 }
 
-/// Writes a landmark file: the given images in order, each with its landmarks in order.
-///
-/// The file appears whole or not at all. Coordinates are written so that reading gives the same numbers.
-///
-/// # Errors
-///
-/// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::Unwritable`].
-///
-/// ```
-/// use infomark_core::Point;
-/// use infomark_infer::{Landmark, read_landmarks, write_landmarks};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("points.csv");
-/// let points = [Landmark { name: "sella".into(), at: Point::new(274.5, 330.25) }];
-/// write_landmarks(&path, [("001.png", &points[..])])?;
-/// assert_eq!(read_landmarks(&path)?.get("001.png"), &points);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn write_landmarks<'a>(
-    path: impl AsRef<Path>,
-    images: impl IntoIterator<Item = (&'a str, &'a [Landmark])>,
-) -> Result<(), LandmarkError> {
-    let path = path.as_ref();
-    let name = || path.display().to_string();
-    let unwritable = |source| LandmarkError::Unwritable { name: name(), source };
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let in_memory = |error: csv::Error| unwritable(error.into());
-    csv.write_record(parse::COLUMNS).map_err(in_memory)?;
-    for (image, landmarks) in images {
-        for landmark in landmarks {
-            if !landmark.at.is_finite() {
-                return Err(LandmarkError::NotFinite {
-                    name: name(),
-                    image: image.to_owned(),
-                    landmark: landmark.name.clone(),
-                });
-            }
-            let (x, y) = (landmark.at.x.to_string(), landmark.at.y.to_string());
-            csv.write_record([image, &landmark.name, &x, &y]).map_err(in_memory)?;
-        }
+/// Longest piece of a file that a message repeats, in characters.
+const SHOWN: usize = 60;
+
+/// The first part of a text from a file, for messages.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
-    let bytes = csv.into_inner().map_err(|error| unwritable(error.into_error()))?;
-    file::write(path, &bytes).map_err(unwritable)
+}
+
+/// The last part of a path with either kind of slash: what landmark files call an image.
+fn without_folder(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }

@@ -21,8 +21,10 @@
 //! Points are pixels of the image as it was given, whatever the size of the encoder's canvas: x right, y down, the
 //! **centre** of the first pixel at `(0, 0)`. [`Fit`] is the map between image and canvas.
 //!
-//! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, within [`ReadLimits`].
-//! * Points: [`read_landmarks`], [`write_landmarks`]; CSV with the columns `image,landmark,x,y`.
+//! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, DICOM, NIfTI slices, within
+//!   [`ReadLimits`]. [`Image::spacing`] is the size of the pixels, with where it is from.
+//! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
+//!   [`write_landmarks_as`] for every [`LandmarkFormat`].
 //! * Annotated folders: [`DataSet::open`].
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], [`match_image`], and [`match_encoding`] where one
 //!   [`Encoding`] serves several templates.
@@ -31,6 +33,13 @@
 //! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder
 //! panics inside, that becomes an error too: the panic hook still runs and prints its line, and a program built with
 //! `panic = "abort"` gives this up.
+//!
+//! # Features
+//!
+//! Both are on by default; without them their dependencies are not built and their files are refused.
+//!
+//! * `dicom`: DICOM files.
+//! * `nifti`: NIfTI files.
 
 mod contain;
 mod dataset;
@@ -44,6 +53,7 @@ mod landmark;
 mod matching;
 mod neighbours;
 mod prior;
+mod spacing;
 mod template;
 
 pub use dataset::{DataSet, DataSetError, Sample};
@@ -53,10 +63,17 @@ pub use description::{
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
+#[cfg(feature = "nifti")]
+pub use image::read_nifti_slice;
 pub use image::{
-    Image, ImageError, MIN_SIDE, ReadLimits, decode_image, list_images, read_image, read_image_size,
-    read_image_with,
+    Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits, decode_image, list_images, read_image,
+    read_image_header, read_image_size, read_image_with,
 };
-pub use landmark::{Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks, write_landmarks};
+pub use landmark::{
+    Annotated, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, encode_landmarks,
+    parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
+    write_landmarks_as,
+};
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
+pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError};

@@ -1,9 +1,17 @@
 //! Files damaged in many ways, and what reading one has to hold.
 
 use infomark_core::Rng;
-use infomark_infer::{Encoder, ReadLimits, decode_image, parse_landmarks};
+use infomark_infer::{
+    Encoder, LandmarkFile, ReadLimits, Subject, decode_image, parse_landmarks, parse_landmarks_of,
+};
 use prost::Message;
+use serde_json::{Value as Json, json};
 use tract_onnx::pb::{GraphProto, ModelProto};
+
+use crate::infer_dicom::{Dicom, SECRET, Value};
+
+/// What reading an image may cost in these tests, in bytes.
+pub const MAX_BYTES: u64 = 64 << 20;
 
 /// A copy of `whole` with bytes changed, cut off, left out, doubled or put in; the same for the same seed and index.
 pub fn damaged(whole: &[u8], seed: u64, index: u64) -> Vec<u8> {
@@ -30,21 +38,36 @@ pub fn damaged(whole: &[u8], seed: u64, index: u64) -> Vec<u8> {
     bytes
 }
 
-/// Reads bytes as an image: an image whose promises hold, or an error in one line.
-pub fn image(bytes: &[u8]) {
-    let limits = ReadLimits { max_side: 4096, max_bytes: 64 << 20 };
+/// Reads bytes as an image: an image whose promises hold, or an error in one line. Whether there was an image.
+pub fn image(bytes: &[u8]) -> bool {
+    let limits = ReadLimits { max_side: 4096, max_bytes: MAX_BYTES };
     match decode_image(bytes, "image", &limits) {
         Ok(image) => {
             assert_eq!(image.pixels().len(), image.width() * image.height());
             assert!(image.pixels().iter().all(|v| (0.0..=1.0).contains(v)));
+            assert!(image.spacing().is_none_or(|spacing| spacing.mm.x > 0.0 && spacing.mm.y > 0.0));
+            true
         }
-        Err(error) => check_message(&error.to_string()),
+        Err(error) => {
+            check_message(&error.to_string());
+            false
+        }
     }
 }
 
-/// Reads bytes as a landmark file: finite points, or an error in one line.
+/// Reads bytes as a landmark table: finite points, or an error in one line.
 pub fn landmarks(bytes: &[u8]) {
-    match parse_landmarks(bytes, "points") {
+    check_landmarks(parse_landmarks(bytes, "points"));
+}
+
+/// Reads bytes as a landmark file of any format: finite points, or an error in one line.
+pub fn any_landmarks(bytes: &[u8]) {
+    let subject = Subject { image: Some("a.png"), ..Subject::default() };
+    check_landmarks(parse_landmarks_of(bytes, "points", &subject));
+}
+
+fn check_landmarks(read: Result<LandmarkFile, impl std::fmt::Display>) {
+    match read {
         Ok(file) => {
             for (_, landmarks) in file.images() {
                 assert!(!landmarks.is_empty());
@@ -71,7 +94,90 @@ pub fn model(bytes: &[u8]) -> Option<Encoder> {
 
 fn check_message(text: &str) {
     assert!(text.contains(';'), "no fix in: {text}");
+    assert!(!text.contains(SECRET), "a patient's name in: {text}");
     assert!(text.len() < 1000, "a message of {} bytes", text.len());
+}
+
+/// A data set whose elements, not its bytes, are changed: numbers, texts, kinds, what is there; the same for the same seed and
+/// index.
+pub fn rewritten(dicom: &Dicom, seed: u64, index: u64) -> Dicom {
+    const WORDS: [u16; 10] = [0, 1, 2, 8, 15, 16, 33, 4096, 0x7FFF, 0xFFFF];
+    const TEXTS: [&str; 12] = [
+        "",
+        "0",
+        "-1",
+        "1e308",
+        "1e-308",
+        "nan",
+        "inf\\inf",
+        "1\\2\\3",
+        "\\",
+        "LINEAR",
+        "MONOCHROME1",
+        SECRET,
+    ];
+    const KINDS: [&str; 8] = ["US", "SS", "DS", "SQ", "OB", "UN", "PN", "zz"];
+    let mut rng = Rng::new(seed, index);
+    let mut dicom = dicom.clone();
+    for _ in 0..=rng.below(3) {
+        let mut pick = |length: usize| rng.below(length.max(1) as u64) as usize;
+        let tags: Vec<_> = dicom.elements.keys().copied().collect();
+        let tag = tags[pick(tags.len())];
+        let (word, text, kind) =
+            (WORDS[pick(WORDS.len())], TEXTS[pick(TEXTS.len())], KINDS[pick(KINDS.len())]);
+        match pick(6) {
+            0 => drop(dicom.elements.remove(&tag)),
+            1 => dicom = dicom.text(tag, "DS", text),
+            2 => drop(dicom.elements.entry(tag).and_modify(|(vr, _)| *vr = kind)),
+            3 => dicom.fragments.iter_mut().for_each(|fragment| *fragment = damaged(fragment, seed, index)),
+            _ => match dicom.elements.get_mut(&tag) {
+                Some((_, Value::Words(words))) => words.fill(word),
+                Some((_, Value::Text(old))) => *old = text.to_owned(),
+                _ => dicom = dicom.words(tag, "US", &[word; 3]),
+            },
+        }
+    }
+    dicom
+}
+
+/// JSON of which a few values, wherever they are, are others; none if the bytes are no JSON.
+pub fn retold(whole: &[u8], seed: u64, index: u64) -> Option<Vec<u8>> {
+    let mut json: Json = serde_json::from_slice(whole).ok()?;
+    let mut rng = Rng::new(seed, index);
+    for _ in 0..=rng.below(3) {
+        replace(&mut json, &mut rng);
+    }
+    serde_json::to_vec(&json).ok()
+}
+
+/// Puts another value in the place of some leaf, or not quite a leaf.
+fn replace(json: &mut Json, rng: &mut Rng) {
+    let inner = match json {
+        _ if rng.below(8) == 0 => None,
+        Json::Array(items) => {
+            let place = rng.below(items.len().max(1) as u64) as usize;
+            items.get_mut(place)
+        }
+        Json::Object(fields) => {
+            let place = rng.below(fields.len().max(1) as u64) as usize;
+            fields.values_mut().nth(place)
+        }
+        _ => None,
+    };
+    if let Some(inner) = inner {
+        return replace(inner, rng);
+    }
+    *json = match rng.below(9) {
+        0 => Json::Null,
+        1 => json!(-1),
+        2 => json!(1e308),
+        3 => json!(u64::MAX),
+        4 => json!(""),
+        5 => json!([]),
+        6 => json!({}),
+        7 => json!([[1.0, 2.0], [3.0]]),
+        _ => json!("RAS"),
+    };
 }
 
 /// An encoder whose graph, not its bytes, is changed: numbers, names, operators, shapes; the same for the same seed and index.

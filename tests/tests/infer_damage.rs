@@ -3,7 +3,9 @@
 #![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+use std::fs;
 use std::io::Cursor;
+use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_tests::infer_fixture::{encoder, model, texture};
@@ -63,4 +65,22 @@ fn rewired_encoders_never_panic() {
         }
     }
     assert!(loaded > 0, "no change left a model that loads");
+}
+
+fn replay(target: &str, body: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 4, "{} holds {} files", folder.display(), files.len());
+    for path in files {
+        body(&fs::read(path).unwrap());
+    }
+    body(&[]);
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
+    replay("image_file", |bytes| {
+        infer_mutate::image(bytes);
+    });
+    replay("landmark_file", infer_mutate::any_landmarks);
 }

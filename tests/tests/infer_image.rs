@@ -237,6 +237,22 @@ fn an_orientation_tag_is_refused() {
 }
 
 #[test]
+fn a_tiff_of_several_pages_is_refused() {
+    let mut bytes = encode(grey(), ImageFormat::Tiff);
+    let first: [u8; 4] = bytes[4..8].try_into().unwrap();
+    let page = u32::from_le_bytes(first) as usize;
+    let next = page + 2 + 12 * usize::from(u16::from_le_bytes([bytes[page], bytes[page + 1]]));
+    assert_eq!(bytes[next..next + 4], [0; 4]);
+    // The same page again.
+    let second = bytes.len().next_multiple_of(2);
+    bytes.resize(second, 0);
+    bytes.extend_from_within(page..next + 4);
+    bytes[next..next + 4].copy_from_slice(&(second as u32).to_le_bytes());
+    let error = refused(&bytes, "write the page to use to a file of its own");
+    assert!(matches!(error, ImageError::Pages { .. }));
+}
+
+#[test]
 fn floating_point_pixels_are_refused() {
     let float = ImageBuffer::<image::Rgb<f32>, Vec<f32>>::from_fn(WIDTH, HEIGHT, |x, y| {
         image::Rgb([level(x, y) as f32; 3])

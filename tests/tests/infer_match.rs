@@ -15,7 +15,7 @@ fn load(width: usize, height: usize) -> Encoder {
 }
 
 fn landmark(name: &str, x: f64, y: f64) -> Landmark {
-    Landmark { name: name.to_owned(), at: Point::new(x, y) }
+    Landmark::new(name, Point::new(x, y))
 }
 
 fn distance(a: Point<f64>, b: Point<f64>) -> f64 {

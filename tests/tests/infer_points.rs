@@ -9,7 +9,7 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use infomark_core::Point;
 use infomark_infer::{
-    DataSet, DataSetError, Landmark, LandmarkError, LandmarkFile, parse_landmarks, read_landmarks,
+    DataSet, DataSetError, Landmark, LandmarkError, LandmarkFile, Place, parse_landmarks, read_landmarks,
     write_landmarks,
 };
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ fn refused(text: &str, place: &str, fix: &str) -> LandmarkError {
 }
 
 fn landmark(name: &str, x: f64, y: f64) -> Landmark {
-    Landmark { name: name.to_owned(), at: Point::new(x, y) }
+    Landmark::new(name, Point::new(x, y))
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn coordinates_that_are_no_finite_numbers_are_refused_with_their_line() {
     for value in ["NaN", "nan", "inf", "-infinity", "1e999", "twelve", "", "1 2", "0x10"] {
         let text = format!("image,landmark,x,y\na.png,p,1,2\na.png,q,3,{value}\n");
         let error = refused(&text, ", line 3", "such as 274.5");
-        assert!(matches!(error, LandmarkError::Number { column: "y", line: 3, .. }));
+        assert!(matches!(error, LandmarkError::Number { column: "y", place: Place::Line(3), .. }));
     }
     // A decimal comma makes a field too many.
     refused("image,landmark,x,y\na.png,p,1,5,2\n", ", line 2", "5 fields where the header has 4");
@@ -83,8 +83,8 @@ fn rows_that_say_nothing_or_twice_are_refused() {
     refused("image,landmark,x,y\n,p,1,2\n", ", line 2", "`image` is empty");
     refused("image,landmark,x,y\na.png,,1,2\n", ", line 2", "`landmark` is empty");
     let twice = "image,landmark,x,y\na.png,p,1,2\nb.png,p,1,2\na.png,p,1,2\n";
-    let error = refused(twice, ", line 4", "remove one of the rows");
-    assert!(matches!(error, LandmarkError::Duplicate { first: 2, .. }));
+    let error = refused(twice, ", line 4", "remove one of them");
+    assert!(matches!(error, LandmarkError::Duplicate { first: Place::Line(2), .. }));
     for text in ["image,landmark,x,y\n", "image,landmark,x,y"] {
         assert!(matches!(refused(text, "", "a row per point"), LandmarkError::Empty { .. }));
     }
@@ -111,14 +111,14 @@ fn points_outside_their_image_and_images_without_rows_are_refused() {
     assert_eq!(file.on_image("a.png", 51, 40).unwrap().len(), 2);
     let error = file.on_image("a.png", 50, 40).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, LandmarkError::Outside { line: 3, .. }), "{text}");
+    assert!(matches!(error, LandmarkError::Outside { place: Place::Line(3), .. }), "{text}");
     assert!(text.contains("points.csv, line 3") && text.contains("50 x 40 pixels; give"), "{text}");
     let error = file.on_image("c.png", 50, 40).unwrap_err();
     assert!(matches!(error, LandmarkError::NoRows { .. }));
     assert!(error.to_string().contains("c.png (it has a.png, b.png); add them"), "{error}");
     file.check_images(|_| true).unwrap();
     let error = file.check_images(|image| image == "a.png").unwrap_err();
-    assert!(matches!(error, LandmarkError::UnknownImage { line: 4, .. }));
+    assert!(matches!(error, LandmarkError::UnknownImage { place: Place::Line(4), .. }));
     assert!(error.to_string().contains("no image b.png; correct the name"), "{error}");
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod demo;
 mod evaluate;
 mod experiment;
+mod formats;
 mod help;
 mod map;
 mod matching;

@@ -6,8 +6,13 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
+#[cfg(feature = "dicom")]
+use super::dicom;
 use super::grey::{Layout, grey};
+#[cfg(feature = "nifti")]
+use super::nifti;
 use super::{Image, ImageError, MIN_SIDE};
+use crate::PixelSpacing;
 use crate::contain::contain;
 use crate::file::{self, FileProblem};
 
@@ -27,12 +32,14 @@ impl Default for ReadLimits {
     }
 }
 
-/// Reads a grey PNG, TIFF, JPEG, BMP or PGM file within the default [`ReadLimits`].
+/// Reads a grey PNG, TIFF, JPEG, BMP or PGM file, a DICOM file (feature `dicom`) or a NIfTI slice (feature `nifti`) within
+/// the default [`ReadLimits`].
 ///
-/// The format is told by the content, whatever the file's ending. 8-bit values are divided by 255. 16-bit values, of which
+/// The format is told by the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
+/// transformation applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are stretched like other 16-bit files. 8-bit values are divided by 255. 16-bit values, of which
 /// radiographs use any part, are stretched between their 0.1 and 99.9 percentiles and clipped. Colour images whose channels
-/// are equal (within 2/255, the rounding of JPEG) and opaque alpha are taken for the grey that they show. Of a TIFF with
-/// several pages the first is read.
+/// are equal (within 2/255, the rounding of JPEG) and opaque alpha are taken for the grey that they show. A TIFF with
+/// several pages is refused.
 ///
 /// # Errors
 ///
@@ -58,23 +65,51 @@ pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Im
     decode_image(&bytes, path.display().to_string(), limits)
 }
 
+/// What an image file says of its image before the pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageHeader {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// The size of its pixels, where the file states it.
+    pub spacing: Option<PixelSpacing>,
+}
+
 /// Width and height of an image file, from its header alone, checked against the default limits as [`read_image`] would.
 ///
 /// # Errors
 ///
 /// As [`read_image`], but for what only the pixels can tell.
 pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageError> {
+    read_image_header(path).map(|header| (header.width, header.height))
+}
+
+/// [`read_image_size`] with the size of the pixels.
+///
+/// # Errors
+///
+/// As [`read_image_size`].
+pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageError> {
     let path = path.as_ref();
     let limits = ReadLimits::default();
     let bytes = read_bytes(path, &limits)?;
     let name = path.display().to_string();
+    #[cfg(feature = "dicom")]
+    if dicom::is_dicom(&bytes) {
+        return dicom::header(&bytes, &name, &limits);
+    }
+    #[cfg(feature = "nifti")]
+    if let Some(bytes) = nifti_bytes(&bytes, &name, &limits)? {
+        return nifti::header(&bytes, &name, &limits);
+    }
     let size = contain(|| {
         let (mut decoder, _) = open(&bytes, &name, &limits)?;
         check_header(&mut decoder, &name, bytes.len(), &limits)
     });
     let header =
         size.unwrap_or_else(|reason| Err(ImageError::Damaged { name: path.display().to_string(), reason }))?;
-    Ok((header.width, header.height))
+    Ok(ImageHeader { width: header.width, height: header.height, spacing: None })
 }
 
 /// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages.
@@ -87,6 +122,14 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
     if bytes.is_empty() {
         return Err(ImageError::Empty { name });
     }
+    #[cfg(feature = "dicom")]
+    if dicom::is_dicom(bytes) {
+        return dicom::decode(bytes, &name, limits);
+    }
+    #[cfg(feature = "nifti")]
+    if let Some(bytes) = nifti_bytes(bytes, &name, limits)? {
+        return nifti::decode(&bytes, &name, limits, None);
+    }
     let decoded = contain(|| decode(bytes, &name, limits));
     let (header, samples) =
         decoded.unwrap_or_else(|reason| Err(ImageError::Damaged { name: name.clone(), reason }))?;
@@ -95,7 +138,20 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
     Image::new(name, header.width, header.height, pixels)
 }
 
-fn read_bytes(path: &Path, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
+/// The bytes of a NIfTI file, unpacked; none if it is no such file.
+#[cfg(feature = "nifti")]
+fn nifti_bytes<'a>(
+    bytes: &'a [u8],
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<Option<std::borrow::Cow<'a, [u8]>>, ImageError> {
+    if nifti::is_compressed(bytes) {
+        return nifti::unpack(bytes, name, limits).map(|bytes| Some(bytes.into()));
+    }
+    Ok(nifti::is_nifti(bytes).then(|| bytes.into()))
+}
+
+pub(super) fn read_bytes(path: &Path, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
     let name = path.display().to_string();
     file::read(path, limits.max_bytes).map_err(|problem| match problem {
         FileProblem::Missing => ImageError::Missing { name },
@@ -117,6 +173,9 @@ struct Header {
 fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<(Header, Vec<u8>), ImageError> {
     let (mut decoder, format) = open(bytes, name, limits)?;
     let header = check_header(&mut decoder, name, bytes.len(), limits)?;
+    if format == ImageFormat::Tiff && has_second_page(bytes) {
+        return Err(ImageError::Pages { name: name.to_owned() });
+    }
     let mut samples = Vec::new();
     samples
         .try_reserve_exact(header.bytes)
@@ -201,17 +260,33 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
     }
 }
 
-fn too_large(name: String, needed: u64, limits: &ReadLimits) -> ImageError {
+pub(super) fn too_large(name: String, needed: u64, limits: &ReadLimits) -> ImageError {
     ImageError::TooLarge { name, needed_mib: needed.div_ceil(1 << 20), max_mib: limits.max_bytes >> 20 }
 }
 
 /// Whether the end-of-image marker follows the last scan: the decoder fills what is missing with grey and says nothing.
 ///
 /// Within a scan `FF` is followed by `00` or a restart marker, so neither pair below can be image data.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
+pub(super) fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
     match (last([0xFF, 0xDA]), last([0xFF, 0xD9])) {
         (Some(scan), Some(end)) => end > scan,
         _ => false,
     }
+}
+
+/// Whether a TIFF file goes on after its first page. Files of more than 4 GiB (BigTIFF) are beyond the limits.
+fn has_second_page(bytes: &[u8]) -> bool {
+    let big = bytes.starts_with(b"MM");
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..)?.get(..length)?;
+        let digit = |sum: usize, &byte: &u8| (sum << 8) | usize::from(byte);
+        Some(if big { bytes.iter().fold(0, digit) } else { bytes.iter().rev().fold(0, digit) })
+    };
+    // The first page's entries of 12 bytes follow their number; then comes where the second page is.
+    let second = || {
+        let first = number(4, 4)?;
+        number(first.checked_add(2 + 12 * number(first, 2)?)?, 4)
+    };
+    number(2, 2) == Some(42) && second().is_some_and(|second| second != 0)
 }

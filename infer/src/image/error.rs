@@ -38,11 +38,62 @@ pub enum ImageError {
     },
     /// No known image format, by content.
     #[error(
-        "{name}: not a PNG, TIFF, JPEG, BMP or PGM image; convert it to one, or delete it from the folder if it is no image"
+        "{name}: not {}; convert it to one, or delete it from the folder if it is no image",
+        super::KINDS
     )]
     UnknownFormat {
         /// The path as given.
         name: String,
+    },
+    /// DICOM pixels that are compressed in a way that is not read.
+    #[error(
+        "{name}: its pixels are stored as {syntax}, which is not read; decompress it, e.g. with `gdcmconv --raw IN OUT`"
+    )]
+    TransferSyntax {
+        /// The path as given.
+        name: String,
+        /// The name of the transfer syntax with its UID.
+        syntax: String,
+    },
+    /// A DICOM file of several frames.
+    #[error(
+        "{name}: {frames} frames; write the frame to use to a file of its own, e.g. with `dcm2img --frame N IN OUT.png`"
+    )]
+    Frames {
+        /// The path as given.
+        name: String,
+        /// How many.
+        frames: u64,
+    },
+    /// A TIFF file of several pages.
+    #[error(
+        "{name}: several pages; write the page to use to a file of its own, e.g. with `magick IN[0] OUT.png`"
+    )]
+    Pages {
+        /// The path as given.
+        name: String,
+    },
+    /// A NIfTI volume where an image is wanted.
+    #[error(
+        "{name}: a volume of {sizes} voxels; write the slice to use to a file of its own, or read it with `read_nifti_slice`"
+    )]
+    Slices {
+        /// The path as given.
+        name: String,
+        /// Its sizes.
+        sizes: String,
+    },
+    /// A slice that a NIfTI volume does not have.
+    #[error("{name}: no slice {index} across axis {axis} in {sizes} voxels; count axes and slices from 0")]
+    NoSlice {
+        /// The path as given.
+        name: String,
+        /// The axis, from 0.
+        axis: usize,
+        /// The slice, from 0.
+        index: usize,
+        /// The volume's sizes.
+        sizes: String,
     },
     /// The decoder gave up.
     #[error("{name}: truncated or damaged ({reason}); copy or export it again from its source")]
@@ -164,7 +215,7 @@ pub enum ImageError {
     },
     /// A folder without any image.
     #[error(
-        "{name}: no image in this folder (files ending in png, tif, tiff, jpg, jpeg, bmp or pgm); name the folder that holds the images themselves"
+        "{name}: no image in this folder (files ending in png, tif, tiff, jpg, jpeg, bmp or pgm, DICOM and NIfTI); name the folder that holds the images themselves"
     )]
     NoImages {
         /// The folder as given.

@@ -30,8 +30,8 @@ impl Layout {
     }
 }
 
-/// Share of the pixels of a 16-bit image that the stretch clips at each end.
-const CLIPPED: f64 = 0.001;
+/// Share of the pixels that the stretch of images of more than 8 bits clips at each end.
+pub(super) const CLIPPED: f64 = 0.001;
 
 /// The grey pixels in `[0, 1]`.
 pub(super) fn grey(

@@ -1,5 +1,28 @@
 //! What can be wrong with a landmark file.
 
+use std::fmt;
+
+use super::LandmarkFormat;
+
+/// Where in a landmark file something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Place {
+    /// A line, from 1.
+    Line(u64),
+    /// A point of a JSON file, counted from 1 over the whole file.
+    Point(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(line) => write!(f, "line {line}"),
+            Place::Point(point) => write!(f, "point {point}"),
+        }
+    }
+}
+
 /// Why a landmark file could not be read, used or written; every message names the file and the fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,7 +34,7 @@ pub enum LandmarkError {
         name: String,
     },
     /// A folder, a device or a pipe where a file is wanted.
-    #[error("{name}: not a file; name a CSV file with the columns image,landmark,x,y")]
+    #[error("{name}: not a file; name a landmark file, such as a CSV with the columns image,landmark,x,y")]
     NotAFile {
         /// The path as given.
         name: String,
@@ -39,6 +62,14 @@ pub enum LandmarkError {
     Empty {
         /// The path as given.
         name: String,
+    },
+    /// A file of another format than CSV that has no point.
+    #[error("{name}: no landmarks in this {format} file; mark some and save it again")]
+    NoPoints {
+        /// The path as given.
+        name: String,
+        /// Its format.
+        format: LandmarkFormat,
     },
     /// Beyond what a landmark file may hold.
     #[error("{name}: {bytes} bytes are more than a landmark file may have (64 MiB); split it")]
@@ -83,24 +114,24 @@ pub enum LandmarkError {
         header: String,
     },
     /// A name left empty.
-    #[error("{name}, line {line}: the field `{column}` is empty; fill it or remove the row")]
+    #[error("{name}, {place}: the field `{column}` is empty; fill it or remove the row")]
     EmptyField {
         /// The path as given.
         name: String,
-        /// Line, from 1.
-        line: u64,
+        /// Where in the file.
+        place: Place,
         /// The column.
         column: &'static str,
     },
     /// A coordinate that is no finite number.
     #[error(
-        "{name}, line {line}: {column} is `{value}`, no finite number; write pixels with a decimal point, such as 274.5"
+        "{name}, {place}: {column} is `{value}`, no finite number; write pixels with a decimal point, such as 274.5"
     )]
     Number {
         /// The path as given.
         name: String,
-        /// Line, from 1.
-        line: u64,
+        /// Where in the file.
+        place: Place,
         /// The column.
         column: &'static str,
         /// The field, cut to its first part.
@@ -108,15 +139,15 @@ pub enum LandmarkError {
     },
     /// The same landmark of the same image twice.
     #[error(
-        "{name}, line {line}: landmark {landmark} of {image} is given a second time (first in line {first}); remove one of the rows"
+        "{name}, {place}: landmark {landmark} of {image} is given a second time (first in {first}); remove one of them"
     )]
     Duplicate {
         /// The path as given.
         name: String,
-        /// Line of the second row, from 1.
-        line: u64,
-        /// Line of the first row.
-        first: u64,
+        /// Where in the file.
+        place: Place,
+        /// Where it is given first.
+        first: Place,
         /// The image.
         image: String,
         /// The landmark.
@@ -124,13 +155,13 @@ pub enum LandmarkError {
     },
     /// Rows for an image that is not there.
     #[error(
-        "{name}, line {line}: there is no image {image}; correct the name (file name with its ending, no folder), add the image or remove its rows"
+        "{name}, {place}: there is no image {image}; correct the name (file name with its ending, no folder), add the image or remove its points"
     )]
     UnknownImage {
         /// The path as given.
         name: String,
-        /// Line of its first row, from 1.
-        line: u64,
+        /// Where in the file.
+        place: Place,
         /// The image.
         image: String,
     },
@@ -146,13 +177,13 @@ pub enum LandmarkError {
     },
     /// A point beyond its image.
     #[error(
-        "{name}, line {line}: landmark {landmark} at ({x}, {y}) lies outside {image}, which has {width} x {height} pixels; give pixels of this image, the centre of the first at (0, 0)"
+        "{name}, {place}: landmark {landmark} at ({x}, {y}) lies outside {image}, which has {width} x {height} pixels; give pixels of this image, the centre of the first at (0, 0)"
     )]
     Outside {
         /// The path as given.
         name: String,
-        /// Line, from 1.
-        line: u64,
+        /// Where in the file.
+        place: Place,
         /// The landmark.
         landmark: String,
         /// Column.
@@ -177,5 +208,77 @@ pub enum LandmarkError {
         image: String,
         /// The landmark.
         landmark: String,
+    },
+    /// JSON that is damaged or not what the format asks for.
+    #[error("{name}: not a {format} file that can be read ({reason}); save it again from its program")]
+    Malformed {
+        /// The path as given.
+        name: String,
+        /// The format it was read as.
+        format: LandmarkFormat,
+        /// What does not fit, cut to its first part.
+        reason: String,
+    },
+    /// JSON of no known kind, or a name to write to that does not tell the format.
+    #[error("{name}: {problem}; known are {}", LandmarkFormat::LIST)]
+    UnknownFormat {
+        /// The path as given.
+        name: String,
+        /// Why the format cannot be told.
+        problem: &'static str,
+    },
+    /// A format that names no image, read without one.
+    #[error("{name}: {format} files do not say which image they belong to; name the image")]
+    WhichImage {
+        /// The path as given.
+        name: String,
+        /// Its format.
+        format: LandmarkFormat,
+    },
+    /// Several images for a file that holds the landmarks of one.
+    #[error(
+        "{name}: a {format} file holds the landmarks of one image, not of {count}; write a file for each"
+    )]
+    OneImage {
+        /// The path as given.
+        name: String,
+        /// Its format.
+        format: LandmarkFormat,
+        /// The images to write.
+        count: usize,
+    },
+    /// Markups without a coordinate system, or in one that is not known.
+    #[error("{name}: {problem}; save the markups from 3D Slicer in LPS or RAS, in mm")]
+    Coordinates {
+        /// The path as given.
+        name: String,
+        /// What is missing or unknown, cut to its first part.
+        problem: String,
+    },
+    /// A point that does not lie in the image's plane.
+    #[error(
+        "{name}, {place}: landmark {landmark} lies {z_mm} mm off the image's plane z = 0; mark points on the image itself"
+    )]
+    OffPlane {
+        /// The path as given.
+        name: String,
+        /// Where in the file.
+        place: Place,
+        /// The landmark.
+        landmark: String,
+        /// Its distance.
+        z_mm: f64,
+    },
+    /// Fewer points than names.
+    #[error(
+        "{name}: {found} points for {expected} names; give as many names as the file has points, or fewer"
+    )]
+    TooFewPoints {
+        /// The path as given.
+        name: String,
+        /// Points in the file.
+        found: usize,
+        /// Names given.
+        expected: usize,
     },
 }

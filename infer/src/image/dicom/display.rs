@@ -1,0 +1,182 @@
+//! Stored values to grey: modality transformation, then values of interest, then the photometric interpretation
+//! (PS3.3, C.11.1, C.11.2; PS3.4, N.2).
+
+use dicom_core::VR;
+
+use super::elements::{Elements, Syntax, Value, tag};
+use super::header::Header;
+use crate::image::grey::CLIPPED;
+
+/// The pixels in `[0, 1]`.
+pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Vec<f32> {
+    let implicit = elements.syntax() == Syntax::ImplicitLittle;
+    let modality = Modality::of(elements, header, implicit);
+    // One entry for each pattern of bits.
+    let patterns = 1_usize << header.stored;
+    let values: Vec<f64> = (0..patterns).map(|bits| modality.apply(signed(bits, header))).collect();
+    let voi = Voi::of(elements, header, implicit, &modality).unwrap_or_else(|| {
+        if plain_bytes(header, &modality) { Voi::BYTES } else { whole_range(stored, &values) }
+    });
+    let grey: Vec<f32> = values
+        .iter()
+        .map(|&value| {
+            let shown = voi.apply(value);
+            (if header.inverted { 1.0 - shown } else { shown }) as f32
+        })
+        .collect();
+    stored.iter().map(|&bits| grey[usize::from(bits)]).collect()
+}
+
+fn signed(bits: usize, header: &Header) -> f64 {
+    let negative = header.signed && bits >> (header.stored - 1) == 1;
+    bits as f64 - if negative { (1_usize << header.stored) as f64 } else { 0.0 }
+}
+
+/// 8-bit values that mean nothing else: shown as those of any other file.
+fn plain_bytes(header: &Header, modality: &Modality) -> bool {
+    let same =
+        matches!(modality, Modality::Linear { slope, intercept } if *slope == 1.0 && *intercept == 0.0);
+    header.stored == 8 && !header.signed && same
+}
+
+/// From stored values to those of the modality, such as Hounsfield units.
+enum Modality {
+    Linear { slope: f64, intercept: f64 },
+    Table(Lut),
+}
+
+impl Modality {
+    fn of(elements: &Elements<'_>, header: &Header, implicit: bool) -> Modality {
+        if let Some(lut) = Lut::of(elements.lut(tag::MODALITY_LUT), implicit && header.signed) {
+            return Modality::Table(lut);
+        }
+        let decimal = |tag| elements.get(tag).and_then(|value| value.decimals().next().flatten());
+        Modality::Linear {
+            slope: decimal(tag::RESCALE_SLOPE).filter(|&slope| slope != 0.0).unwrap_or(1.0),
+            intercept: decimal(tag::RESCALE_INTERCEPT).unwrap_or(0.0),
+        }
+    }
+
+    fn apply(&self, stored: f64) -> f64 {
+        match self {
+            Modality::Linear { slope, intercept } => stored * slope + intercept,
+            Modality::Table(lut) => lut.apply(stored),
+        }
+    }
+}
+
+/// From values of the modality to the light that is shown, 0 to 1.
+enum Voi {
+    Table {
+        lut: Lut,
+        most: f64,
+    },
+    /// From 0 at `low` to 1 at `low + range`; a range of 0 is a step.
+    Ramp {
+        low: f64,
+        range: f64,
+    },
+    Sigmoid {
+        center: f64,
+        width: f64,
+    },
+}
+
+impl Voi {
+    const BYTES: Voi = Voi::Ramp { low: 0.0, range: 255.0 };
+
+    /// The first table, else the first window; none where the file has neither.
+    fn of(elements: &Elements<'_>, header: &Header, implicit: bool, modality: &Modality) -> Option<Voi> {
+        let below_zero = header.signed && matches!(modality, Modality::Linear { .. });
+        if let Some(lut) = Lut::of(elements.lut(tag::VOI_LUT), implicit && below_zero) {
+            let most = f64::from((1_u32 << lut.bits) - 1);
+            return Some(Voi::Table { lut, most });
+        }
+        let decimal = |tag| elements.get(tag)?.decimals().next()?;
+        let (center, width) = (decimal(tag::WINDOW_CENTER)?, decimal(tag::WINDOW_WIDTH)?);
+        match elements.get(tag::VOI_LUT_FUNCTION).map_or("", |value| value.text()) {
+            "SIGMOID" if width > 0.0 => Some(Voi::Sigmoid { center, width }),
+            "LINEAR_EXACT" if width > 0.0 => Some(Voi::Ramp { low: center - width / 2.0, range: width }),
+            "LINEAR" | "" if width >= 1.0 => {
+                // C.11.2.1.2.1: the window counts whole values.
+                Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 })
+            }
+            _ => None,
+        }
+    }
+
+    fn apply(&self, value: f64) -> f64 {
+        match self {
+            Voi::Table { lut, most } => (lut.apply(value) / most).clamp(0.0, 1.0),
+            Voi::Ramp { low, range } if value <= *low || *range <= 0.0 => f64::from(u8::from(value > *low)),
+            Voi::Ramp { low, range } => ((value - low) / range).clamp(0.0, 1.0),
+            Voi::Sigmoid { center, width } => 1.0 / (1.0 + (-4.0 * (value - center) / width).exp()),
+        }
+    }
+}
+
+/// A look-up table.
+struct Lut {
+    first: f64,
+    bits: u32,
+    entries: Vec<u16>,
+}
+
+impl Lut {
+    /// The table that a descriptor and its data give; `signed` is what the first value mapped is where the file leaves it open.
+    fn of(item: Option<(Value<'_>, Value<'_>)>, signed: bool) -> Option<Lut> {
+        let (descriptor, data) = item?;
+        let mut words = descriptor.words();
+        let (count, first, bits) = (words.next()?, words.next()?, u32::from(words.next()?));
+        // 0 stands for 2^16.
+        let count = if count == 0 { 1 << 16 } else { usize::from(count) };
+        if !(1..=16).contains(&bits) {
+            return None;
+        }
+        let first =
+            if signed || descriptor.vr == VR::SS { f64::from(first as i16) } else { f64::from(first) };
+        let mut entries: Vec<u16> = data.words().take(count).collect();
+        if entries.len() < count && bits <= 8 {
+            // 8-bit entries, two to a word.
+            entries = data.bytes().iter().take(count).map(|&byte| u16::from(byte)).collect();
+        }
+        (entries.len() == count).then_some(Lut { first, bits, entries })
+    }
+
+    fn apply(&self, value: f64) -> f64 {
+        // Below and above, the outermost entries hold; the conversion saturates.
+        let index = ((value - self.first).round().max(0.0) as usize).min(self.entries.len() - 1);
+        f64::from(self.entries[index])
+    }
+}
+
+/// The ramp between the `CLIPPED` quantiles, as for 16-bit files of other formats; where they coincide, between the extremes.
+fn whole_range(stored: &[u16], values: &[f64]) -> Voi {
+    let mut counts = vec![0_u64; values.len()];
+    for &bits in stored {
+        counts[usize::from(bits)] += 1;
+    }
+    let mut present: Vec<(f64, u64)> =
+        values.iter().copied().zip(counts).filter(|&(_, count)| count > 0).collect();
+    present.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let clipped = (stored.len() as f64 * CLIPPED) as u64;
+    let ends = |clipped| {
+        let low = beyond(present.iter(), clipped).unwrap_or(0.0);
+        (low, beyond(present.iter().rev(), clipped).unwrap_or(low))
+    };
+    let (low, high) = match ends(clipped) {
+        (low, high) if low < high => (low, high),
+        _ => ends(0),
+    };
+    Voi::Ramp { low, range: high - low }
+}
+
+/// The first value with more than `clipped` pixels up to it.
+fn beyond<'a>(mut values: impl Iterator<Item = &'a (f64, u64)>, clipped: u64) -> Option<f64> {
+    let mut seen = 0;
+    let found = values.find(|(_, count)| {
+        seen += count;
+        seen > clipped
+    });
+    found.map(|&(value, _)| value)
+}

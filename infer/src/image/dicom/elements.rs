@@ -1,0 +1,351 @@
+//! The few elements of a data set that tell how to show its image, as they lie in the file.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use dicom_core::{Length, Tag, VR};
+use dicom_parser::StatefulDecode;
+use dicom_parser::dataset::LazyDataToken;
+use dicom_parser::dataset::lazy_read::LazyDataSetReader;
+use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry, entries};
+
+use super::Problem;
+
+/// The elements that are read, by the names of the standard (PS3.6).
+pub(super) mod tag {
+    use dicom_core::Tag;
+
+    pub(in super::super) const TRANSFER_SYNTAX: Tag = Tag(0x0002, 0x0010);
+    pub(in super::super) const MODALITY: Tag = Tag(0x0008, 0x0060);
+    pub(in super::super) const IMAGER_PIXEL_SPACING: Tag = Tag(0x0018, 0x1164);
+    pub(in super::super) const NOMINAL_SCANNED_PIXEL_SPACING: Tag = Tag(0x0018, 0x2010);
+    pub(in super::super) const SAMPLES_PER_PIXEL: Tag = Tag(0x0028, 0x0002);
+    pub(in super::super) const PHOTOMETRIC_INTERPRETATION: Tag = Tag(0x0028, 0x0004);
+    pub(in super::super) const NUMBER_OF_FRAMES: Tag = Tag(0x0028, 0x0008);
+    pub(in super::super) const ROWS: Tag = Tag(0x0028, 0x0010);
+    pub(in super::super) const COLUMNS: Tag = Tag(0x0028, 0x0011);
+    pub(in super::super) const PIXEL_SPACING: Tag = Tag(0x0028, 0x0030);
+    pub(in super::super) const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
+    pub(in super::super) const BITS_STORED: Tag = Tag(0x0028, 0x0101);
+    pub(in super::super) const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
+    pub(in super::super) const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
+    pub(in super::super) const CALIBRATION_TYPE: Tag = Tag(0x0028, 0x0A02);
+    pub(in super::super) const CALIBRATION_DESCRIPTION: Tag = Tag(0x0028, 0x0A04);
+    pub(in super::super) const WINDOW_CENTER: Tag = Tag(0x0028, 0x1050);
+    pub(in super::super) const WINDOW_WIDTH: Tag = Tag(0x0028, 0x1051);
+    pub(in super::super) const RESCALE_INTERCEPT: Tag = Tag(0x0028, 0x1052);
+    pub(in super::super) const RESCALE_SLOPE: Tag = Tag(0x0028, 0x1053);
+    pub(in super::super) const VOI_LUT_FUNCTION: Tag = Tag(0x0028, 0x1056);
+    pub(in super::super) const MODALITY_LUT: Tag = Tag(0x0028, 0x3000);
+    pub(in super::super) const VOI_LUT: Tag = Tag(0x0028, 0x3010);
+    pub(in super::super) const LUT_DESCRIPTOR: Tag = Tag(0x0028, 0x3002);
+    pub(in super::super) const LUT_DATA: Tag = Tag(0x0028, 0x3006);
+    pub(super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+
+    pub(super) const OF_IMAGE: [Tag; 20] = [
+        MODALITY,
+        IMAGER_PIXEL_SPACING,
+        NOMINAL_SCANNED_PIXEL_SPACING,
+        SAMPLES_PER_PIXEL,
+        PHOTOMETRIC_INTERPRETATION,
+        NUMBER_OF_FRAMES,
+        ROWS,
+        COLUMNS,
+        PIXEL_SPACING,
+        BITS_ALLOCATED,
+        BITS_STORED,
+        HIGH_BIT,
+        PIXEL_REPRESENTATION,
+        CALIBRATION_TYPE,
+        CALIBRATION_DESCRIPTION,
+        WINDOW_CENTER,
+        WINDOW_WIDTH,
+        RESCALE_INTERCEPT,
+        RESCALE_SLOPE,
+        VOI_LUT_FUNCTION,
+    ];
+    pub(super) const OF_LUT: [Tag; 2] = [LUT_DESCRIPTOR, LUT_DATA];
+}
+
+/// Deepest nesting of sequences that is followed.
+const MAX_DEPTH: usize = 100;
+
+/// How the pixels are coded.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Syntax {
+    ImplicitLittle,
+    ExplicitLittle,
+    ExplicitBig,
+    /// Uncompressed, but in fragments.
+    Fragments,
+    Rle,
+    Jpeg,
+    Jpeg2000,
+}
+
+impl Syntax {
+    fn of(uid: &str) -> Result<Syntax, Problem> {
+        Ok(match uid {
+            "1.2.840.10008.1.2" => Syntax::ImplicitLittle,
+            "1.2.840.10008.1.2.1" => Syntax::ExplicitLittle,
+            "1.2.840.10008.1.2.2" => Syntax::ExplicitBig,
+            "1.2.840.10008.1.2.1.98" => Syntax::Fragments,
+            "1.2.840.10008.1.2.5" => Syntax::Rle,
+            "1.2.840.10008.1.2.4.50"
+            | "1.2.840.10008.1.2.4.51"
+            | "1.2.840.10008.1.2.4.57"
+            | "1.2.840.10008.1.2.4.70" => Syntax::Jpeg,
+            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Syntax::Jpeg2000,
+            _ => return Err(Problem::Syntax(named(uid))),
+        })
+    }
+
+    /// Memory that decoding takes beside its result, in bytes a pixel.
+    pub(super) fn working_bytes(self) -> usize {
+        match self {
+            Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::ExplicitBig => 0,
+            Syntax::Fragments | Syntax::Rle => 3,
+            Syntax::Jpeg => 8,
+            Syntax::Jpeg2000 => 20,
+        }
+    }
+
+    pub(super) fn is_big_endian(self) -> bool {
+        self == Syntax::ExplicitBig
+    }
+}
+
+/// A transfer syntax for messages: its name and UID, if it is one.
+fn named(uid: &str) -> String {
+    let is_uid = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    match TransferSyntaxRegistry.get(uid) {
+        Some(syntax) => format!("{} ({uid})", syntax.name()),
+        None if is_uid => format!("a transfer syntax that is not known ({uid})"),
+        None => "a transfer syntax that is not known".to_owned(),
+    }
+}
+
+/// An element's value: its bytes in the file.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    pub(super) vr: VR,
+    bytes: &'a [u8],
+    big: bool,
+}
+
+impl<'a> Value<'a> {
+    /// Whole numbers of 16 bits.
+    pub(super) fn words(&self) -> impl Iterator<Item = u16> + use<'a> {
+        let big = self.big;
+        self.bytes.chunks_exact(2).map(move |pair| {
+            let pair = [pair[0], pair[1]];
+            if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
+        })
+    }
+
+    pub(super) fn is_big_endian(&self) -> bool {
+        self.big
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The values of a text; one that is empty where it is not UTF-8.
+    fn texts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let text = std::str::from_utf8(self.bytes).unwrap_or_default();
+        text.split('\\').map(|part| part.trim_matches([' ', '\0']))
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.texts().next().unwrap_or_default()
+    }
+
+    /// The decimal numbers of a text, each finite or none.
+    pub(super) fn decimals(&self) -> impl Iterator<Item = Option<f64>> + use<'a> {
+        self.texts().map(|part| part.parse().ok().filter(|value: &f64| value.is_finite()))
+    }
+}
+
+/// The pixel data.
+pub(super) enum Pixels<'a> {
+    Plain(Value<'a>),
+    Fragments(Vec<&'a [u8]>),
+}
+
+/// What of a data set is looked at.
+pub(super) struct Elements<'a> {
+    syntax: Syntax,
+    image: BTreeMap<Tag, Value<'a>>,
+    modality_lut: BTreeMap<Tag, Value<'a>>,
+    voi_lut: BTreeMap<Tag, Value<'a>>,
+    pixels: Pixels<'a>,
+}
+
+const ENDS_EARLY: Problem = Problem::Damaged("its data set ends early");
+const MALFORMED: Problem = Problem::Damaged("its data set cannot be parsed");
+
+impl<'a> Elements<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
+        let (uid, start) = meta(bytes)?;
+        let syntax = Syntax::of(uid)?;
+        let coding = match syntax {
+            Syntax::ImplicitLittle => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
+            Syntax::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
+            _ => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
+        };
+        let mut source = Cursor::new(bytes);
+        source.set_position(start as u64);
+        let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
+        let mut walk = Walk { bytes, big: syntax.is_big_endian(), ..Walk::default() };
+        let pixels = loop {
+            match reader.advance() {
+                Some(Ok(token)) => {
+                    if let Some(pixels) = walk.token(token)? {
+                        break pixels;
+                    }
+                }
+                // Some files lack the delimiter after the last fragment; whether that is whole, its decoder says.
+                None | Some(Err(_)) if !walk.fragments.is_empty() => {
+                    break Pixels::Fragments(std::mem::take(&mut walk.fragments));
+                }
+                Some(Err(_)) => return Err(MALFORMED),
+                None if walk.path.is_empty() => {
+                    return Err(Problem::Unsupported("a DICOM file without an image"));
+                }
+                None => return Err(ENDS_EARLY),
+            }
+        };
+        let Walk { image, modality_lut, voi_lut, .. } = walk;
+        Ok(Elements { syntax, image, modality_lut, voi_lut, pixels })
+    }
+
+    pub(super) fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
+    pub(super) fn get(&self, tag: Tag) -> Option<Value<'a>> {
+        self.image.get(&tag).copied()
+    }
+
+    /// The descriptor and the data of the first item of a sequence of look-up tables.
+    pub(super) fn lut(&self, sequence: Tag) -> Option<(Value<'a>, Value<'a>)> {
+        let item = if sequence == tag::MODALITY_LUT { &self.modality_lut } else { &self.voi_lut };
+        Some((*item.get(&tag::LUT_DESCRIPTOR)?, *item.get(&tag::LUT_DATA)?))
+    }
+
+    pub(super) fn pixels(&self) -> &Pixels<'a> {
+        &self.pixels
+    }
+}
+
+/// The transfer syntax that the meta group names, and where the data set starts.
+fn meta(bytes: &[u8]) -> Result<(&str, usize), Problem> {
+    let mut position = 132;
+    let mut source = Cursor::new(bytes);
+    source.set_position(position as u64);
+    let coding = entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
+    let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
+    let mut syntax = None;
+    // The group's length is wrong in some files; what counts is where the group ends.
+    while bytes.get(position..position + 2) == Some(&[2, 0]) {
+        let Some(token) = reader.advance() else {
+            break;
+        };
+        match token.map_err(|_| MALFORMED)? {
+            LazyDataToken::ElementHeader(_) => {}
+            LazyDataToken::LazyValue { header, decoder } => {
+                let value = slice(bytes, decoder.position(), header.len)?;
+                decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
+                position = decoder.position() as usize;
+                if header.tag == tag::TRANSFER_SYNTAX {
+                    syntax = std::str::from_utf8(value).ok();
+                }
+            }
+            _ => return Err(MALFORMED),
+        }
+    }
+    let syntax = syntax.ok_or(Problem::Damaged("it names no transfer syntax"))?;
+    Ok((syntax.trim_matches([' ', '\0']), position))
+}
+
+/// The bytes of a value, which have to be there.
+fn slice(bytes: &[u8], position: u64, length: Length) -> Result<&[u8], Problem> {
+    let start = usize::try_from(position).map_err(|_| ENDS_EARLY)?;
+    let length = length.get().ok_or(MALFORMED)? as usize;
+    bytes.get(start..).and_then(|rest| rest.get(..length)).ok_or(ENDS_EARLY)
+}
+
+/// A data set as it is gone through.
+#[derive(Default)]
+struct Walk<'a> {
+    bytes: &'a [u8],
+    big: bool,
+    image: BTreeMap<Tag, Value<'a>>,
+    modality_lut: BTreeMap<Tag, Value<'a>>,
+    voi_lut: BTreeMap<Tag, Value<'a>>,
+    /// The sequences that are open, each with the number of its items so far.
+    path: Vec<(Tag, usize)>,
+    fragments: Vec<&'a [u8]>,
+}
+
+impl<'a> Walk<'a> {
+    /// Takes a token in; the image's pixels, when they are complete.
+    fn token<D: StatefulDecode>(&mut self, token: LazyDataToken<D>) -> Result<Option<Pixels<'a>>, Problem> {
+        match token {
+            LazyDataToken::SequenceStart { tag, .. } => self.enter(tag)?,
+            LazyDataToken::PixelSequenceStart => self.enter(tag::PIXEL_DATA)?,
+            LazyDataToken::ItemStart { .. } => {
+                if let Some((_, items)) = self.path.last_mut() {
+                    *items += 1;
+                }
+            }
+            LazyDataToken::SequenceEnd => {
+                let closed = self.path.pop();
+                if self.path.is_empty() && closed.is_some_and(|(tag, _)| tag == tag::PIXEL_DATA) {
+                    return Ok(Some(Pixels::Fragments(std::mem::take(&mut self.fragments))));
+                }
+            }
+            LazyDataToken::LazyValue { header, mut decoder } => {
+                let bytes = slice(self.bytes, decoder.position(), header.len)?;
+                decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
+                let value = Value { vr: header.vr, bytes, big: self.big };
+                if self.path.is_empty() && header.tag == tag::PIXEL_DATA {
+                    return Ok(Some(Pixels::Plain(value)));
+                }
+                self.keep(header.tag, value);
+            }
+            LazyDataToken::LazyItemValue { len, mut decoder } => {
+                let bytes = slice(self.bytes, decoder.position(), Length(len))?;
+                decoder.skip_bytes(len).map_err(|_| MALFORMED)?;
+                // The first item is the table of offsets.
+                if matches!(self.path.as_slice(), [(tag, 2..)] if *tag == tag::PIXEL_DATA) {
+                    self.fragments.push(bytes);
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, tag: Tag) -> Result<(), Problem> {
+        if self.path.len() >= MAX_DEPTH {
+            return Err(Problem::Damaged("its sequences are nested too deeply"));
+        }
+        self.path.push((tag, 0));
+        Ok(())
+    }
+
+    /// Keeps a value that is looked for: of the image, or of the first item of its look-up tables.
+    fn keep(&mut self, tag: Tag, value: Value<'a>) {
+        let (wanted, into): (&[Tag], _) = match self.path.as_slice() {
+            [] => (&tag::OF_IMAGE, &mut self.image),
+            [(tag::MODALITY_LUT, 1)] => (&tag::OF_LUT, &mut self.modality_lut),
+            [(tag::VOI_LUT, 1)] => (&tag::OF_LUT, &mut self.voi_lut),
+            _ => return,
+        };
+        if wanted.contains(&tag) {
+            into.insert(tag, value);
+        }
+    }
+}

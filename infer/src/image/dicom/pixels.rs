@@ -1,0 +1,159 @@
+//! Pixel data to stored values: 16 bits each, only the bits that count.
+
+use dicom_core::VR;
+use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
+use jpeg_decoder::PixelFormat;
+
+use super::elements::{Elements, Pixels, Syntax, Value};
+use super::header::Header;
+use super::{Problem, undecodable};
+use crate::image::decode::jpeg_is_whole;
+
+const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
+const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
+
+/// The stored values, row by row, as bit patterns of `header.stored` bits.
+pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
+    let mut values = match elements.pixels() {
+        Pixels::Plain(value) => plain(value, header)?,
+        Pixels::Fragments(fragments) => {
+            let joined = fragments.concat();
+            match elements.syntax() {
+                Syntax::Rle => rle(&joined, header)?,
+                Syntax::Jpeg => jpeg(&joined, header)?,
+                Syntax::Jpeg2000 => jpeg_2000(&joined, header)?,
+                _ => samples(&joined, header)?,
+            }
+        }
+    };
+    let mask = (1_u32 << header.stored) - 1;
+    for value in &mut values {
+        *value = ((u32::from(*value) >> header.shift) & mask) as u16;
+    }
+    Ok(values)
+}
+
+fn plain(value: &Value<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
+    // Words of the other byte order hold the first of two bytes last.
+    let turned = value.is_big_endian() && value.vr == VR::OW;
+    if !turned {
+        return samples(value.bytes(), header);
+    }
+    let bytes: Vec<u8> = value.words().flat_map(u16::to_le_bytes).collect();
+    samples(&bytes, header)
+}
+
+/// Samples of whole bytes, little end first.
+fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    let count = header.width * header.height;
+    let wide = header.allocated == 16;
+    let bytes = bytes.get(..count * (1 + usize::from(wide))).ok_or(ENDS_EARLY)?;
+    Ok(if wide {
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+    } else {
+        bytes.iter().map(|&byte| u16::from(byte)).collect()
+    })
+}
+
+/// PS3.5, annex G: a header of 64 bytes with the number of segments and where each starts; a segment holds one byte of
+/// every sample, the high one first, packed as PackBits does.
+fn rle(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    let long = |index: usize| {
+        let four = bytes.get(4 * index..4 * index + 4)?;
+        Some(u32::from_le_bytes(four.try_into().ok()?) as usize)
+    };
+    let segments = header.allocated as usize / 8;
+    if long(0).ok_or(ENDS_EARLY)? != segments {
+        return Err(Problem::Damaged("its RLE segments do not fit the bits allocated"));
+    }
+    let mut values = vec![0_u16; header.width * header.height];
+    for segment in 1..=segments {
+        let start = long(segment).ok_or(ENDS_EARLY)?;
+        let end = if segment < segments { long(segment + 1).ok_or(ENDS_EARLY)? } else { bytes.len() };
+        let packed = bytes.get(start..end).ok_or(ENDS_EARLY)?;
+        unpack(packed, &mut values).ok_or(ENDS_EARLY)?;
+    }
+    Ok(values)
+}
+
+/// Shifts the next byte of every value in; none where the segment ends early. What follows the last value is padding.
+fn unpack(mut packed: &[u8], values: &mut [u16]) -> Option<()> {
+    let mut filled = 0;
+    while filled < values.len() {
+        let (&control, rest) = packed.split_first()?;
+        let mut take = |byte: u8| {
+            if let Some(value) = values.get_mut(filled) {
+                *value = (*value << 8) | u16::from(byte);
+                filled += 1;
+            }
+        };
+        packed = match control as i8 {
+            -128 => rest,
+            repeats @ ..0 => {
+                let (&byte, rest) = rest.split_first()?;
+                (0..1 - i32::from(repeats)).for_each(|_| take(byte));
+                rest
+            }
+            literals => {
+                let (bytes, rest) = rest.split_at_checked(literals as usize + 1)?;
+                bytes.iter().for_each(|&byte| take(byte));
+                rest
+            }
+        };
+    }
+    Some(())
+}
+
+fn jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    if !jpeg_is_whole(bytes) {
+        return Err(ENDS_EARLY);
+    }
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_max_decoding_buffer_size(header.width * header.height * 2);
+    decoder.read_info().map_err(not_jpeg)?;
+    let info = decoder.info().ok_or(OTHER_SIZE)?;
+    if (usize::from(info.width), usize::from(info.height)) != (header.width, header.height) {
+        return Err(OTHER_SIZE);
+    }
+    let bytes = match info.pixel_format {
+        PixelFormat::L8 | PixelFormat::L16 => decoder.decode().map_err(not_jpeg)?,
+        PixelFormat::RGB24 | PixelFormat::CMYK32 => {
+            return Err(Problem::Unsupported("JPEG of several colours"));
+        }
+    };
+    Ok(if info.pixel_format == PixelFormat::L16 {
+        bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect()
+    } else {
+        bytes.into_iter().map(u16::from).collect()
+    })
+}
+
+fn not_jpeg(error: jpeg_decoder::Error) -> Problem {
+    match error {
+        jpeg_decoder::Error::Unsupported(feature) => Problem::Syntax(format!("JPEG with {feature:?}")),
+        error => undecodable(error),
+    }
+}
+
+fn jpeg_2000(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
+    let image = Jpeg2000::new(bytes, &settings).map_err(undecodable)?;
+    if (image.width() as usize, image.height() as usize) != (header.width, header.height) {
+        return Err(OTHER_SIZE);
+    }
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(undecodable)?;
+    let [component] = decoded.components() else {
+        return Err(Problem::Unsupported("JPEG 2000 of several colours"));
+    };
+    if component.bit_depth() > 16 {
+        return Err(Problem::Unsupported("JPEG 2000 of more than 16 bits"));
+    }
+    // Byte 42 of a code stream holds the depth, and in its top bit that samples are signed; the decoder adds half the range
+    // to those as well.
+    let signed = bytes.get(42).is_some_and(|depth| depth & 0x80 != 0);
+    let half = if signed { 1_i32 << (component.bit_depth() - 1) } else { 0 };
+    let (least, most) = (-half, (1_i32 << component.bit_depth()) - 1 - half);
+    let samples = component.samples().get(..header.width * header.height).ok_or(ENDS_EARLY)?;
+    Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
+}

@@ -1,0 +1,303 @@
+//! Slices of NIfTI-1 files, as they are stored.
+
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use infomark_core::Spacing;
+use nifti::{NiftiHeader, NiftiType, Unit};
+
+use super::decode::{read_bytes, too_large};
+use super::grey::CLIPPED;
+use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
+use crate::contain::contain;
+use crate::{Calibration, PixelSpacing, SpacingSource};
+
+/// Length of the header with the flags of its extensions.
+const HEADER: usize = 352;
+
+/// Whether a file is compressed by gzip, as `.nii.gz` is.
+pub(super) fn is_compressed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1F, 0x8B])
+}
+
+/// Whether a file is a NIfTI-1 or NIfTI-2 file with its voxels.
+pub(super) fn is_nifti(bytes: &[u8]) -> bool {
+    bytes.get(344..348) == Some(b"n+1\0") || is_second_version(bytes)
+}
+
+fn is_second_version(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(b"n+2\0")
+}
+
+/// What is compressed, if it is NIfTI.
+pub(super) fn unpack(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
+    let unknown = |_| ImageError::UnknownFormat { name: name.to_owned() };
+    let mut packed = MultiGzDecoder::new(bytes);
+    let mut unpacked = vec![0; HEADER];
+    packed.read_exact(&mut unpacked).map_err(unknown)?;
+    if !is_nifti(&unpacked) {
+        return Err(ImageError::UnknownFormat { name: name.to_owned() });
+    }
+    let allowed = limits.max_bytes.saturating_sub((bytes.len() + HEADER) as u64);
+    let read = packed.take(allowed).read_to_end(&mut unpacked);
+    let read =
+        read.map_err(|error| ImageError::Damaged { name: name.to_owned(), reason: error.to_string() })?;
+    if read as u64 == allowed {
+        return Err(too_large(name.to_owned(), limits.max_bytes.saturating_add(1), limits));
+    }
+    Ok(unpacked)
+}
+
+/// Reads one slice of a NIfTI file, across `axis` (0, 1 or 2) at `index`.
+///
+/// Of the two axes left, the first runs right and the second down, as the voxels are stored: nothing is turned or mirrored to
+/// some view of the body.
+///
+/// # Errors
+///
+/// As [`read_image`](crate::read_image), and [`ImageError::NoSlice`] for a slice that is not there.
+///
+/// ```no_run
+/// let middle = infomark_infer::read_nifti_slice("head.nii.gz", 2, 80)?;
+/// # Ok::<(), infomark_infer::ImageError>(())
+/// ```
+pub fn read_nifti_slice(path: impl AsRef<Path>, axis: usize, index: usize) -> Result<Image, ImageError> {
+    let limits = ReadLimits::default();
+    let mut bytes = read_bytes(path.as_ref(), &limits)?;
+    let name = path.as_ref().display().to_string();
+    if is_compressed(&bytes) {
+        bytes = unpack(&bytes, &name, &limits)?;
+    }
+    if !is_nifti(&bytes) {
+        return Err(ImageError::UnknownFormat { name });
+    }
+    decode(&bytes, &name, &limits, Some((axis, index)))
+}
+
+/// The only slice, or the one that is asked for: across which axis, and which.
+pub(super) fn decode(
+    bytes: &[u8],
+    name: &str,
+    limits: &ReadLimits,
+    slice: Option<(usize, usize)>,
+) -> Result<Image, ImageError> {
+    let slice = Slice::open(bytes, name, limits, slice)?;
+    let pixels = slice.pixels(bytes).map_err(|problem| problem.of(name))?;
+    let image = Image::new(name, slice.width, slice.height, pixels)?;
+    Ok(match slice.spacing {
+        Some(spacing) => image.with_spacing(spacing),
+        None => image,
+    })
+}
+
+/// What the file says of its only slice.
+pub(super) fn header(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
+    let Slice { width, height, spacing, .. } = Slice::open(bytes, name, limits, None)?;
+    Ok(ImageHeader { width, height, spacing })
+}
+
+enum Problem {
+    Damaged(&'static str),
+    Unsupported(&'static str),
+}
+
+impl Problem {
+    fn of(self, name: &str) -> ImageError {
+        let name = name.to_owned();
+        match self {
+            Problem::Damaged(reason) => ImageError::Damaged { name, reason: reason.to_owned() },
+            Problem::Unsupported(reason) => ImageError::Unsupported { name, reason: reason.to_owned() },
+        }
+    }
+}
+
+/// Where the pixels of a slice lie.
+struct Slice {
+    width: usize,
+    height: usize,
+    spacing: Option<PixelSpacing>,
+    voxel: Voxel,
+    /// Voxels before the first pixel, between neighbours, between rows.
+    first: usize,
+    across: usize,
+    down: usize,
+    /// Where the voxels begin in the file.
+    start: usize,
+    slope: f64,
+    intercept: f64,
+}
+
+impl Slice {
+    fn open(
+        bytes: &[u8],
+        name: &str,
+        limits: &ReadLimits,
+        slice: Option<(usize, usize)>,
+    ) -> Result<Slice, ImageError> {
+        let wrong = |problem: Problem| problem.of(name);
+        if is_second_version(bytes) {
+            return Err(wrong(Problem::Unsupported("NIfTI-2")));
+        }
+        let header = contain(|| NiftiHeader::from_reader(bytes));
+        let header =
+            header.ok().and_then(Result::ok).ok_or(wrong(Problem::Damaged("its header ends early")))?;
+        let dim = header.dim().map_err(|_| wrong(Problem::Damaged("its dimensions cannot be")))?;
+        let dim: Vec<usize> = dim.iter().map(|&size| usize::from(size)).collect();
+        let (axes, first) = axes(&dim, name, slice)?;
+        let [width, height] = axes.map(|axis| dim[axis]);
+        if width.max(height) > limits.max_side {
+            return Err(ImageError::TooWide {
+                name: name.to_owned(),
+                width,
+                height,
+                max_side: limits.max_side,
+            });
+        }
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
+        }
+        let needed = (width as u64 * height as u64).saturating_mul(2 * size_of::<f32>() as u64);
+        let needed = needed.saturating_add(bytes.len() as u64);
+        if needed > limits.max_bytes {
+            return Err(too_large(name.to_owned(), needed, limits));
+        }
+        let data = header.data_type().ok().and_then(|data| Voxel::of(data, bytes));
+        let voxel = data.ok_or(wrong(Problem::Unsupported("voxels that are no plain numbers")))?;
+        let step = |axis: usize| dim.iter().take(axis).product::<usize>();
+        let (slope, intercept) = match (f64::from(header.scl_slope), f64::from(header.scl_inter)) {
+            (slope, intercept) if slope.is_finite() && intercept.is_finite() && slope != 0.0 => {
+                (slope, intercept)
+            }
+            _ => (1.0, 0.0),
+        };
+        Ok(Slice {
+            width,
+            height,
+            spacing: spacing(&header, axes),
+            voxel,
+            first,
+            across: step(axes[0]),
+            down: step(axes[1]),
+            // A negative or missing offset becomes the end of the header.
+            start: (header.vox_offset as usize).max(HEADER),
+            slope,
+            intercept,
+        })
+    }
+
+    fn pixels(&self, bytes: &[u8]) -> Result<Vec<f32>, Problem> {
+        let bytes = bytes.get(self.start..).unwrap_or_default();
+        let size = self.voxel.bytes;
+        let mut pixels = Vec::with_capacity(self.width * self.height);
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let at = (self.first + y * self.down + x * self.across).checked_mul(size);
+                let voxel = at.and_then(|at| bytes.get(at..)?.get(..size));
+                let voxel = voxel.ok_or(Problem::Damaged("its voxels end early"))?;
+                let value = (self.voxel.read(voxel) * self.slope + self.intercept) as f32;
+                if !value.is_finite() {
+                    return Err(Problem::Unsupported("voxels that are not finite"));
+                }
+                pixels.push(value);
+            }
+        }
+        if self.voxel.kind == NiftiType::Uint8 && self.slope == 1.0 && self.intercept == 0.0 {
+            for value in &mut pixels {
+                *value /= f32::from(u8::MAX);
+            }
+        } else {
+            stretch(&mut pixels);
+        }
+        Ok(pixels)
+    }
+}
+
+/// The axes that run right and down, and the number of voxels before the slice.
+fn axes(dim: &[usize], name: &str, slice: Option<(usize, usize)>) -> Result<([usize; 2], usize), ImageError> {
+    let sizes = || dim.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+    let long: Vec<usize> = (0..dim.len()).filter(|&axis| dim[axis] > 1).collect();
+    let Some((across, index)) = slice else {
+        return match long.as_slice() {
+            &[x, y] => Ok(([x, y], 0)),
+            _ => Err(ImageError::Slices { name: name.to_owned(), sizes: sizes() }),
+        };
+    };
+    let rest: Vec<usize> = (0..3).filter(|&axis| axis != across).collect();
+    match (dim.get(across), rest.as_slice()) {
+        (Some(&size), &[x, y]) if index < size && dim.len() >= 3 && long.iter().all(|&axis| axis < 3) => {
+            Ok(([x, y], index * dim.iter().take(across).product::<usize>()))
+        }
+        _ => Err(ImageError::NoSlice { name: name.to_owned(), axis: across, index, sizes: sizes() }),
+    }
+}
+
+/// The size of the pixels, if the header states its unit.
+fn spacing(header: &NiftiHeader, axes: [usize; 2]) -> Option<PixelSpacing> {
+    let unit_mm = match header.xyzt_to_space().ok()? {
+        Unit::Meter => 1e3,
+        Unit::Mm => 1.0,
+        Unit::Micron => 1e-3,
+        _ => return None,
+    };
+    // The decimal that was meant: 0.3, not the nearest number of 32 bits.
+    let side = |axis: usize| Some(header.pixdim.get(axis + 1)?.to_string().parse::<f64>().ok()? * unit_mm);
+    let [x, y] = axes.map(side);
+    let mm = Spacing::new(x?, y?).ok()?;
+    Some(PixelSpacing { mm, source: SpacingSource::Nifti, calibration: Calibration::NotStated })
+}
+
+/// How a voxel is stored.
+struct Voxel {
+    kind: NiftiType,
+    bytes: usize,
+    big: bool,
+}
+
+impl Voxel {
+    fn of(kind: NiftiType, header: &[u8]) -> Option<Voxel> {
+        let bytes = match kind {
+            NiftiType::Uint8 | NiftiType::Int8 => 1,
+            NiftiType::Uint16 | NiftiType::Int16 => 2,
+            NiftiType::Uint32 | NiftiType::Int32 | NiftiType::Float32 => 4,
+            NiftiType::Float64 => 8,
+            _ => return None,
+        };
+        // The number of dimensions, 1 to 7, tells the order of the bytes.
+        Some(Voxel { kind, bytes, big: header.get(40) == Some(&0) })
+    }
+
+    fn read(&self, bytes: &[u8]) -> f64 {
+        let mut little = [0; 8];
+        for (index, &byte) in bytes.iter().take(8).enumerate() {
+            little[if self.big { self.bytes - 1 - index } else { index }] = byte;
+        }
+        let [a, b, c, d, ..] = little;
+        match self.kind {
+            NiftiType::Uint8 => f64::from(a),
+            NiftiType::Int8 => f64::from(a as i8),
+            NiftiType::Uint16 => f64::from(u16::from_le_bytes([a, b])),
+            NiftiType::Int16 => f64::from(i16::from_le_bytes([a, b])),
+            NiftiType::Uint32 => f64::from(u32::from_le_bytes([a, b, c, d])),
+            NiftiType::Int32 => f64::from(i32::from_le_bytes([a, b, c, d])),
+            NiftiType::Float32 => f64::from(f32::from_le_bytes([a, b, c, d])),
+            _ => f64::from_le_bytes(little),
+        }
+    }
+}
+
+/// Maps values as those of other files of more than 8 bits: the `CLIPPED` quantiles become 0 and 1; where they coincide, the
+/// least and the greatest.
+fn stretch(pixels: &mut [f32]) {
+    let mut sorted = pixels.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
+    let ends =
+        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
+    let (low, high) = ends(clipped).filter(|(low, high)| low < high).or(ends(0)).unwrap_or((0.0, 1.0));
+    let range = f64::from(high) - f64::from(low);
+    for value in pixels {
+        let share = (f64::from(*value) - f64::from(low)) / if range > 0.0 { range } else { 1.0 };
+        *value = share.clamp(0.0, 1.0) as f32;
+    }
+}

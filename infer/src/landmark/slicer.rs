@@ -1,0 +1,157 @@
+//! 3D Slicer markups: millimetres in the patient's coordinates.
+//!
+//! Slicer gives a picture no place in the patient: its first pixel has its centre at the origin, its columns run along the
+//! first axis of LPS (to the left), its rows along the second (to the back), and it lies at z = 0. RAS is LPS with the first
+//! two axes turned round.
+
+use infomark_core::{Point, Spacing};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::format::{from_json, to_json};
+use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut};
+
+const FORMAT: LandmarkFormat = LandmarkFormat::Slicer;
+
+/// What Slicer takes a pixel for whose size its file does not state.
+const ASSUMED: Spacing = Spacing { x: 1.0, y: 1.0 };
+
+/// A point may be so far off the plane: half the thickness that Slicer gives a picture.
+const OFF_PLANE_MM: f64 = 0.5;
+
+#[derive(Deserialize)]
+struct File {
+    markups: Vec<Markup>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Markup {
+    /// A name, or in old files a number.
+    coordinate_system: Option<Value>,
+    coordinate_units: Option<Value>,
+    #[serde(default)]
+    control_points: Vec<ControlPoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ControlPoint {
+    label: String,
+    position: Option<[f64; 3]>,
+    position_status: Option<String>,
+}
+
+pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+    let file: File = from_json(text, name, FORMAT)?;
+    let image =
+        subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
+    let spacing = subject.spacing.unwrap_or(ASSUMED);
+    let mut builder = Builder::new(name, FORMAT);
+    let mut number = 0;
+    for markup in &file.markups {
+        let sign =
+            sign(markup).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
+        for point in &markup.control_points {
+            number += 1;
+            let place = Place::Point(number);
+            let defined = point.position_status.as_deref().is_none_or(|status| status == "defined");
+            let Some([x, y, z]) = point.position.filter(|_| defined) else {
+                continue;
+            };
+            if z.abs() > OFF_PLANE_MM {
+                let landmark = cut(&point.label);
+                return Err(LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm: z });
+            }
+            let at = Point::new(sign * x / spacing.x, sign * y / spacing.y);
+            builder.add(image, Landmark::new(&point.label, at), place)?;
+        }
+    }
+    builder.finish()
+}
+
+/// What the first two coordinates are multiplied by to be LPS.
+fn sign(markup: &Markup) -> Result<f64, String> {
+    let units = markup.coordinate_units.as_ref();
+    if let Some(units) = units.filter(|units| !units.is_null() && units.as_str() != Some("mm")) {
+        return Err(format!("coordinates in {}", cut(&units.to_string())));
+    }
+    match &markup.coordinate_system {
+        Some(Value::String(system)) if system == "LPS" => Ok(1.0),
+        Some(Value::String(system)) if system == "RAS" => Ok(-1.0),
+        // As the versions before 4.11 numbered them.
+        Some(Value::Number(system)) if system.as_u64() == Some(1) => Ok(1.0),
+        Some(Value::Number(system)) if system.as_u64() == Some(0) => Ok(-1.0),
+        Some(other) => Err(format!("the coordinate system {} is not known", cut(&other.to_string()))),
+        None => Err("no coordinate system is given".to_owned()),
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "@schema")]
+    schema: &'static str,
+    markups: [WrittenMarkup<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenMarkup<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    coordinate_system: &'static str,
+    coordinate_units: &'static str,
+    locked: bool,
+    fixed_number_of_control_points: bool,
+    label_format: &'static str,
+    last_used_control_point_number: usize,
+    control_points: Vec<WrittenPoint<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenPoint<'a> {
+    id: String,
+    label: &'a str,
+    description: String,
+    position: [f64; 3],
+    orientation: [f64; 9],
+    selected: bool,
+    locked: bool,
+    visibility: bool,
+    position_status: &'static str,
+}
+
+pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
+    let mm = image.spacing.map_or(ASSUMED, |spacing| spacing.mm);
+    let description = match image.spacing {
+        Some(spacing) => format!("pixel size {spacing}"),
+        None => {
+            "pixel size not known: 1 mm a pixel, as 3D Slicer takes it; no lengths can be measured".to_owned()
+        }
+    };
+    let points = image.landmarks.iter().enumerate().map(|(index, landmark)| WrittenPoint {
+        id: (index + 1).to_string(),
+        label: &landmark.name,
+        description: description.clone(),
+        position: [landmark.at.x * mm.x, landmark.at.y * mm.y, 0.0],
+        orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        selected: true,
+        locked: false,
+        visibility: true,
+        position_status: "defined",
+    });
+    to_json(&Written {
+        schema: "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#",
+        markups: [WrittenMarkup {
+            kind: "Fiducial",
+            coordinate_system: "LPS",
+            coordinate_units: "mm",
+            locked: false,
+            fixed_number_of_control_points: false,
+            label_format: "%N-%d",
+            last_used_control_point_number: image.landmarks.len(),
+            control_points: points.collect(),
+        }],
+    })
+}
