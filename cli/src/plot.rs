@@ -121,9 +121,12 @@ fn draw<B: DrawingBackend>(backend: B, charts: &[Chart], note: &str, zoom: u32) 
     let root = backend.into_drawing_area();
     root.fill(&WHITE).map_err(failed)?;
     let mut rest = root.clone();
+    // Axes below each other end at the same place.
+    let names = charts.iter().flat_map(legend).map(|series| text_width(&series.name)).max();
+    let right = names.map_or(24, |widest| (44 + widest).min(WIDTH as i32 / 3));
     for chart in charts {
         let (area, below) = rest.split_vertically(chart.height * zoom);
-        draw_chart(&area, chart, zoom as i32)?;
+        draw_chart(&area, chart, right, zoom as i32)?;
         rest = below;
     }
     let (width, height) = root.dim_in_pixel();
@@ -141,14 +144,16 @@ fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) ->
     anyhow!("a chart can't be drawn ({error})")
 }
 
-fn draw_chart<B: DrawingBackend>(area: &DrawingArea<B, Shift>, chart: &Chart, zoom: i32) -> Result<()> {
+fn draw_chart<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    chart: &Chart,
+    right: i32,
+    zoom: i32,
+) -> Result<()> {
     let (x, y) = ranges(chart);
     let named = !chart.rows.is_empty();
-    let third = WIDTH as i32 / 3;
     let widest = chart.rows.iter().map(|row| text_width(row)).max().unwrap_or(0);
-    let left = if named { (20 + widest).min(third) } else { 64 };
-    let widest = legend(chart).map(|series| text_width(&series.name)).max();
-    let right = widest.map_or(24, |widest| (44 + widest).min(third));
+    let left = if named { (20 + widest).min(WIDTH as i32 / 3) } else { 64 };
     let mut context = ChartBuilder::on(area)
         .caption(&chart.title, (FONT, 16 * zoom).into_font().style(FontStyle::Bold).color(&INK))
         .margin(10 * zoom)
@@ -256,15 +261,21 @@ fn draw_series<B: DrawingBackend>(
     let shown = |dot: &&Dot| dot.x.is_finite() && dot.y.is_finite();
     let points = || series.points.iter().filter(shown).map(|dot| (dot.x, dot.y));
     let radius = 4 * zoom;
-    match series.style {
-        Style::Line(width) => {
-            let line = colour.stroke_width(width * zoom as u32);
-            context.draw_series(LineSeries::new(points(), line)).map_err(failed)?;
+    // A line is broken where a point is missing.
+    let parts = series.points.split(|dot| !(dot.x.is_finite() && dot.y.is_finite()));
+    let lines = |context: &mut Axes<'_, B>, style: ShapeStyle| -> Result<()> {
+        for part in parts.clone() {
+            let points = part.iter().map(|dot| (dot.x, dot.y));
+            context.draw_series(LineSeries::new(points, style)).map_err(failed)?;
         }
+        Ok(())
+    };
+    match series.style {
+        Style::Line(width) => lines(context, colour.stroke_width(width * zoom as u32))?,
         Style::Dotted => {
             let dots = points().map(|at| Circle::new(at, radius - zoom, colour.filled()));
             context.draw_series(dots).map_err(failed)?;
-            context.draw_series(LineSeries::new(points(), solid)).map_err(failed)?;
+            lines(context, solid)?;
         }
         Style::Dots => {
             let dots = points().map(|at| Circle::new(at, radius, colour.filled()));

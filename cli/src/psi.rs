@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use infomark_infer::Encoder;
-use infomark_train::{Psi, PsiConfig, TrainConfig, psi};
+use infomark_train::{Psi, PsiBin, PsiConfig, TrainConfig, psi};
 use serde::Serialize;
 
 use crate::output::{self, Report, shown};
@@ -134,22 +134,22 @@ fn write_table(path: &Path, psi: &Psi) -> Result<()> {
 fn charts(psi: &Psi) -> [Chart; 2] {
     /// Fewer pixels say nothing that could be drawn.
     const LEAST: u64 = 30;
-    let filled = || psi.bins.iter().filter(|bin| bin.pixels >= LEAST);
+    let or_gap = |bin: &PsiBin, value: Option<f64>| value.filter(|_| bin.pixels >= LEAST).unwrap_or(f64::NAN);
     let middle = |low: f64, high: f64| 0.5 * (low + high);
     let mut series: Vec<Series> = psi
         .strides
         .iter()
         .enumerate()
         .map(|(level, stride)| {
-            let points =
-                filled().filter_map(|bin| Some((middle(bin.low, bin.high), (*bin.strides.get(level)?)?)));
+            let value = |bin: &PsiBin| or_gap(bin, bin.strides.get(level).copied().flatten());
+            let points = psi.bins.iter().map(|bin| (middle(bin.low, bin.high), value(bin)));
             let line = Series::line(&format!("stride {stride}"), level + 1, points);
             Series { style: Style::Line(1), ..line }
         })
         .collect();
-    let points = filled().filter_map(|bin| {
-        let (y, error) = bin.psi.zip(bin.error)?;
-        Some(Dot { x: middle(bin.low, bin.high), y, interval: Some([y - 2.0 * error, y + 2.0 * error]) })
+    let points = psi.bins.iter().map(|bin| {
+        let (y, error) = (or_gap(bin, bin.psi), bin.error.unwrap_or(f64::NAN));
+        Dot { x: middle(bin.low, bin.high), y, interval: Some([y - 2.0 * error, y + 2.0 * error]) }
     });
     series.push(Series {
         name: "all strides".into(),

@@ -270,17 +270,20 @@ fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, T
     encoder.encode(&image).map(Some).map_err(TrainError::internal("encoder"))
 }
 
+/// PSI of the low, medium and high tier; none for a tier without positives.
+pub(crate) type ByTier = [Option<f32>; 3];
+
 /// Level that [`by_tier`] looks at: stride 8.
 const MIDDLE: usize = 2;
 
-/// PSI of the low, medium and high tier over the positives of a batch, at stride 8; none for a tier without positives.
+/// PSI over the positives of a batch, at stride 8.
 pub(crate) fn by_tier(
     images: &[Tensor<4>],
     views: &[Tensor<4>],
     batch: &Batch,
     thresholds: Thresholds<f32>,
     views_of_image: usize,
-) -> Result<[Option<f32>; 3], TrainError> {
+) -> Result<ByTier, TrainError> {
     let [_, channels, height, width] = images[MIDDLE].dims();
     let [_, _, view_height, view_width] = views[MIDDLE].dims();
     let (images, views) = (host(&images[MIDDLE].clone().inner()), host(&views[MIDDLE].clone().inner()));

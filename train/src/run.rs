@@ -356,7 +356,7 @@ fn make_step(
     step: u64,
     rate: f64,
     device: &Device,
-) -> Result<([f32; 5], Option<[Option<f32>; 3]>), TrainError> {
+) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
     let mut batch = batch::draw(set, partners, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
@@ -407,7 +407,7 @@ struct Row {
     loss: f32,
     levels: [f32; 5],
     speed: f64,
-    psi: Option<[Option<f32>; 3]>,
+    psi: Option<psi::ByTier>,
 }
 
 impl Log {

@@ -113,7 +113,7 @@ fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Res
     Ok(Chart {
         title: format!("Loss, {}", bench.experiment.data[data].name),
         x_label: "step".into(),
-        y_label: format!("nats, mean of {SMOOTH} steps"),
+        y_label: format!("nats, running mean of up to {SMOOTH} steps"),
         series,
         height: 420,
         ..Chart::default()
