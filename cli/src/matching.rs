@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject, Template,
-    encode_landmarks, match_image, read_landmarks_of, sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject,
+    Template, encode_landmarks, match_image, read_landmarks_of, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;

@@ -114,6 +114,37 @@ fn a_shifted_image_shifts_its_landmarks() {
 }
 
 #[test]
+fn what_lies_around_a_landmark_tells_it_from_its_double() {
+    let encoder = load(128, 128);
+    let alone = MatchOptions { neighbours: false, prior: false, ..MatchOptions::default() };
+    let mut fooled = 0;
+    for seed in 0..6 {
+        let image = texture(20 + seed, 128, 128, 0, 0);
+        let point = landmark("p", 40.0, 44.0);
+        let template = Template::new(&encoder, &image, &[point]).unwrap();
+        // What the landmark's own feature sees, copied to where the rest differs; the original a little noisy.
+        let mut pixels = image.pixels().to_vec();
+        for y in 0..21 {
+            for x in 0..21 {
+                pixels[(78 + y) * 128 + 74 + x] = pixels[(34 + y) * 128 + 30 + x];
+            }
+        }
+        for (i, pixel) in pixels[44 * 128 + 30..44 * 128 + 50].iter_mut().enumerate() {
+            *pixel = (*pixel + 0.15 * (i % 3) as f32).min(1.0);
+        }
+        let doubled = Image::new("doubled", 128, 128, pixels).unwrap();
+        let found = |options| match_image(&encoder, &template, &doubled, options).unwrap()[0].at;
+        let truth = Point::new(40.0, 44.0);
+        fooled += usize::from(distance(found(alone), truth) > 30.0);
+        let with = MatchOptions { neighbours: true, prior: false, ..MatchOptions::default() };
+        assert!(distance(found(with), truth) < 3.0, "neighbours: {:?}", found(with));
+        let with = MatchOptions { neighbours: false, ..MatchOptions::default() };
+        assert!(distance(found(with), truth) < 3.0, "prior: {:?}", found(with));
+    }
+    assert!(fooled > 0, "alone, {fooled} of 6 landmarks are taken for their double");
+}
+
+#[test]
 fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread() {
     let encoder = load(128, 128);
     let (a, b) = (texture(4, 150, 128, 0, 0), texture(5, 128, 180, 0, 0));

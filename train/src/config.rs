@@ -106,7 +106,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            budget: Budget::Minutes(45.0),
+            budget: Budget::Minutes(60.0),
             seed: 0,
             input_area: 384 * 480,
             widths: [16, 32, 64, 96, 128],
