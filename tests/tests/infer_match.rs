@@ -104,11 +104,15 @@ fn a_shifted_image_shifts_its_landmarks() {
     let template = Template::new(&encoder, &texture(3, 128, 128, 20, 20), &points).unwrap();
     for (x, y) in [(12, 20), (20, 8), (33, 29)] {
         let shifted = texture(3, 128, 128, x, y);
-        let found = match_image(&encoder, &template, &shifted, MatchOptions::default()).unwrap();
-        for (found, point) in found.iter().zip(&points) {
-            let expected = Point::new(point.at.x + 20.0 - x as f64, point.at.y + 20.0 - y as f64);
-            let error = distance(found.at, expected);
-            assert!(error < 1.0, "{}: {error} pixels after a shift to {x}, {y}", point.name);
+        let alone = MatchOptions { neighbours: false, prior: false, ..MatchOptions::default() };
+        // What else has a say is matched at strides of 4, and in part lies beyond the border.
+        for (options, most) in [(alone, 1.0), (MatchOptions::default(), 2.0)] {
+            let found = match_image(&encoder, &template, &shifted, options).unwrap();
+            for (found, point) in found.iter().zip(&points) {
+                let expected = Point::new(point.at.x + 20.0 - x as f64, point.at.y + 20.0 - y as f64);
+                let error = distance(found.at, expected);
+                assert!(error < most, "{}: {error} pixels after a shift to {x}, {y}", point.name);
+            }
         }
     }
 }
@@ -129,17 +133,20 @@ fn what_lies_around_a_landmark_tells_it_from_its_double() {
                 pixels[(78 + y) * 128 + 74 + x] = pixels[(34 + y) * 128 + 30 + x];
             }
         }
-        for (i, pixel) in pixels[44 * 128 + 30..44 * 128 + 50].iter_mut().enumerate() {
-            *pixel = (*pixel + 0.15 * (i % 3) as f32).min(1.0);
+        for y in 38..51 {
+            for x in 34..47 {
+                pixels[y * 128 + x] += 0.04 * ((x * 7 + y * 5) % 6) as f32;
+            }
         }
+        pixels.iter_mut().for_each(|pixel| *pixel = pixel.min(1.0));
         let doubled = Image::new("doubled", 128, 128, pixels).unwrap();
         let found = |options| match_image(&encoder, &template, &doubled, options).unwrap()[0].at;
         let truth = Point::new(40.0, 44.0);
         fooled += usize::from(distance(found(alone), truth) > 30.0);
         let with = MatchOptions { neighbours: true, prior: false, ..MatchOptions::default() };
-        assert!(distance(found(with), truth) < 3.0, "neighbours: {:?}", found(with));
+        assert!(distance(found(with), truth) < 8.0, "neighbours: {:?}", found(with));
         let with = MatchOptions { neighbours: false, ..MatchOptions::default() };
-        assert!(distance(found(with), truth) < 3.0, "prior: {:?}", found(with));
+        assert!(distance(found(with), truth) < 8.0, "prior: {:?}", found(with));
     }
     assert!(fooled > 0, "alone, {fooled} of 6 landmarks are taken for their double");
 }
