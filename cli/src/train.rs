@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// File of the encoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Minutes to train [default: 60]
+    /// Minutes to train [default: 45]
     #[arg(long, value_name = "M", conflicts_with = "steps")]
     minutes: Option<f64>,
     /// Steps to train instead: the same encoder every time, to the bit

@@ -36,7 +36,8 @@ pub struct TrainConfig {
     /// Views of each image.
     pub views: usize,
     /// Views of each image that show another image in its place, once the encoder can tell where the same places are in
-    /// both; at most [`views`](Self::views).
+    /// both; at most [`views`](Self::views). Off: on cephalograms, what a half-trained encoder takes for the same place taught
+    /// it its own errors.
     pub partner_views: usize,
     /// Part of the budget after which there are such views.
     pub partner_from: f64,
@@ -106,7 +107,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            budget: Budget::Minutes(60.0),
+            budget: Budget::Minutes(45.0),
             seed: 0,
             input_area: 384 * 480,
             widths: [16, 32, 64, 96, 128],
@@ -114,7 +115,7 @@ impl Default for TrainConfig {
             embedding: 32,
             batch: 4,
             views: 2,
-            partner_views: 1,
+            partner_views: 0,
             partner_from: 0.3,
             partner_every: 200,
             partner_spread: 6.0,

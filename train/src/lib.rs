@@ -9,7 +9,7 @@
 //! use std::ops::ControlFlow;
 //! use infomark_train::{Budget, Paths, TrainConfig, train};
 //!
-//! let config = TrainConfig { budget: Budget::Minutes(60.0), ..TrainConfig::default() };
+//! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
 //! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into(), score: None };
 //! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
 //! println!("{} steps, loss {:?}", summary.steps, summary.loss);

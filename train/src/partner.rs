@@ -54,6 +54,9 @@ impl Partner {
     }
 }
 
+/// Columns, and position and spread at each place.
+type Grid = (usize, Vec<[f32; 3]>);
+
 /// The features of an image at the strides that are compared.
 struct Features {
     levels: Vec<(Vec<f32>, usize, usize, usize)>,
@@ -161,7 +164,7 @@ fn compare(
     from: &Features,
     to: &Features,
     rng: &mut Rng,
-) -> Result<Option<(usize, Vec<[f32; 3]>)>, TrainError> {
+) -> Result<Option<Grid>, TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
     let matches = matches(&set.sample(image)?, (width, height), &from.maps()?, &to.maps()?, rng)?;
     let rule = AlignRule { fewest: (matches.len() / 4).max(8), ..AlignRule::default() };

@@ -20,6 +20,7 @@ fn small(steps: u64) -> TrainConfig {
         view_size: 64,
         pixels: 16,
         checkpoint_every: 2,
+        partner_views: 1,
         partner_every: 3,
         ..TrainConfig::default()
     }
