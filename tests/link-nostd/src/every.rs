@@ -2,18 +2,18 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic, EntropyMap, FeatureMap,
-    Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange, Interpolation, JointEntropy,
-    KeyPoint, KeyPointRule, LossLevel, Margin, Negatives, Neighbourhood, Noise, PatchBorder, Pixel, Plane,
-    PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing,
-    Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone, ToneSearchScratch, Tournament, View, Warp,
-    Weighting, blur, blur_scratch_len, bootstrap_interval, clear_margin, cosine_similarity, draw_apart,
-    draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce,
-    info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
-    keep_tier, key_points, key_points_scratch_len, mean, mutual_information, mutual_information_scratch_len,
-    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm,
-    sample_feature, sdr, search_strength, search_tone, similarity, similarity_scratch_len, tier_map,
-    tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    Affine, AlignRule, Alignment, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic,
+    EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
+    Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
+    Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
+    SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
+    ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
+    clear_margin, cosine_similarity, draw_apart, draw_apart_scratch_len, elastic_controls_len, entropy_map,
+    entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy,
+    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, mean, mutual_information,
+    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
+    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
+    similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -39,6 +39,7 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     maps::<T>(&image)?;
     disturbances::<T>(&mut image, &mut rng)?;
     features::<T>(&mut rng)?;
+    alignments::<T>(&mut rng)?;
     scores(&mut rng)
 }
 
@@ -385,6 +386,21 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     similarity(&levels, &[&a, &b], T::one(), plane, scratch).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
     (right && found.at.is_finite()).then_some(())
+}
+
+fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
+    let mut matches = [Match::<T>::default(); 12];
+    for m in &mut matches {
+        m.from = Point::new(
+            rng.uniform_in(T::zero(), T::from_usize(99)),
+            rng.uniform_in(T::zero(), T::from_usize(99)),
+        );
+        m.to = Point::new(m.from.x + T::one(), m.from.y);
+    }
+    let alignment = Alignment::new(&matches, AlignRule::default(), rng).ok()?;
+    let at = alignment.expect(Point::new(T::one(), T::one())).at;
+    let pulled = alignment.affine().ok()?.pull(Point::new(T::one(), T::one()));
+    (alignment.agreeing() == 12 && at.is_finite() && pulled.is_finite()).then_some(())
 }
 
 fn scores(rng: &mut Rng) -> Option<()> {
