@@ -109,7 +109,7 @@ const FAR: f64 = 1e-4;
 /// let alignment = Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?;
 /// assert_eq!(alignment.agreeing(), 10);
 /// let found = alignment.expect(Point::new(50.0, 50.0));
-/// assert!((found.at.x - 53.0).abs() < 1e-3 && (found.at.y - 49.0).abs() < 1e-3);
+/// assert!((found.at.x - 53.0).abs() < 0.1 && (found.at.y - 49.0).abs() < 0.1);
 /// # Ok::<(), infomark_core::AlignError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
