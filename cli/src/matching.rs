@@ -251,6 +251,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let table = read_landmarks_of(&options.landmarks, &subject)?;
     let landmarks = table.on_image(&name, image.width(), image.height())?;
     let inputs = inputs::expand(&options.images)?;
+    keep_inputs(options)?;
     output::make_folder(&options.out.join(OVERLAYS))?;
     let template = Template::new(&encoder, &image, landmarks)?;
     remove_earlier(&options.out);
@@ -305,6 +306,17 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     // Of no more use.
     let _ = fs::remove_file(options.out.join(PARTIAL));
     Ok(matches)
+}
+
+/// Refuses results that would take the place of what they are made from.
+fn keep_inputs(options: &Options) -> Result<()> {
+    for given in [&options.landmarks, &options.template, &options.model] {
+        let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
+        if outputs.contains(&inputs::identity(given)) {
+            bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the overlays that an earlier result in the folder names, so that none is taken for a new one.

@@ -67,8 +67,16 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("{}: can't make this folder", path.display()))
 }
 
-/// Replaces `path` by `bytes`, all or nothing.
+/// Replaces `path` by `bytes`, all or nothing; a link stays, and its target is replaced. What is no ordinary file, a pipe or
+/// a device, is written to.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let special = |path: &Path| fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
+    if special(path) {
+        let into = || fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+        return into().with_context(|| format!("{}: can't write to this", path.display()));
+    }
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

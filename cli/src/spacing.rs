@@ -11,6 +11,10 @@ pub(crate) fn given(values: &[f64]) -> Result<PixelSpacing> {
     let &[x, y] = values else {
         bail!("--spacing: give two numbers, the millimetres per pixel across and down");
     };
+    // From microscopes to far more than any detector: beyond, a unit was mixed up.
+    if let Some(wrong) = values.iter().find(|mm| !(1e-4..=100.0).contains(*mm)) {
+        bail!("--spacing: a pixel of {wrong:e} mm is none of a radiograph; give millimetres, 0.0001 to 100");
+    }
     match Spacing::new(x, y) {
         Ok(mm) => Ok(PixelSpacing::given(mm)),
         Err(error) => bail!("--spacing: {error}"),

@@ -43,8 +43,14 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
     Ok(bytes)
 }
 
-/// Replaces `path` by `bytes`: whoever reads it sees the old content or the new, never a part.
+/// Replaces `path` by `bytes`: whoever reads it sees the old content or the new, never a part. A link stays, and its target
+/// is replaced; what is no ordinary file, a pipe or a device, is written to.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

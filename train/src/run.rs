@@ -305,6 +305,10 @@ fn prepare(paths: &Paths) -> Result<fs::File, TrainError> {
         let reason = "this is a folder; give the name of a file to write".into();
         return Err(TrainError::Output { path: out.clone(), reason });
     }
+    if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
+        let reason = "this is no ordinary file; give the name of a file to write".into();
+        return Err(TrainError::Output { path: out.clone(), reason });
+    }
     let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for dir in [out_dir, &paths.run] {
         fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;

@@ -59,8 +59,10 @@ fn dicom_images_are_matched_in_pixels_and_in_mm() {
     }
     let given = place.run_match("data/images/0.png --out given --spacing 0.5 0.25 --json").json();
     assert_eq!(given["images"][0]["spacing"]["source"], "given by the user");
-    let reason = place.run_match("data/images/0.png --out given --spacing 0.5 0").reason();
-    assert!(reason.contains("--spacing"), "{reason}");
+    for wrong in ["0.5 0", "1e308 1", "1 1e-300", "nan 1"] {
+        let reason = place.run_match(&format!("data/images/0.png --out given --spacing {wrong}")).reason();
+        assert!(reason.contains("--spacing"), "{wrong}: {reason}");
+    }
 }
 
 #[test]

@@ -24,6 +24,15 @@ fn a_template_is_found_in_itself() {
 }
 
 #[test]
+fn the_landmarks_it_was_given_are_not_overwritten() {
+    let place = Workplace::new();
+    let before = place.read("data/landmarks.csv");
+    let reason = place.run_match("data/images/0.png --out data").reason();
+    assert!(reason.contains("landmarks.csv") && reason.contains("--out"), "{reason}");
+    assert_eq!(place.read("data/landmarks.csv"), before);
+}
+
+#[test]
 fn results_do_not_depend_on_threads() {
     let place = Workplace::new();
     place.run_match("data/images --out one --threads 1").success();
