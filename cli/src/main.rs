@@ -28,7 +28,7 @@ use output::Report;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Keeps freed memory for the next step of a training: giving it back and asking for it again costs a seventh of a step.
+/// Keeps freed memory for the next step of a training: giving it back and asking for it again costs an eighth of a step.
 #[allow(unsafe_code)]
 pub(crate) fn keep_freed_memory() {
     /// `mi_option_purge_delay` of mimalloc.h; the binding lacks its name. -1 is never.
