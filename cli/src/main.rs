@@ -6,6 +6,7 @@ mod draw;
 mod evaluate;
 mod experiment;
 mod inputs;
+mod interrupt;
 mod map;
 mod matching;
 mod output;

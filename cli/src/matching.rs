@@ -1,24 +1,29 @@
 //! `infomark match`.
 
+mod journal;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
     Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject,
-    Template, encode_landmarks, match_image, read_landmarks_of, sha256,
+    Template, encode_landmarks, match_encoding, read_image_header, read_landmarks_of, sha256,
 };
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::convert::Format;
 use crate::draw::{Mark, overlay};
 use crate::inputs::{self, Input};
+use crate::interrupt;
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
+use journal::Journal;
 
 /// Find the landmarks of one annotated image in others.
 #[derive(clap::Args)]
@@ -31,8 +36,11 @@ Example: find the points that points.csv gives for 001.png in all images of two 
 points.csv has the columns image,landmark,x,y; pixel (0, 0) is the centre of the first pixel. The
 results are in pixels of each image as it was given: DIR/landmarks.csv and DIR/landmarks.json with a
 score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the size of the pixels is
-known they are in mm as well, from the centre of the first pixel. While it runs, and if it is stopped,
-DIR/landmarks.partial.csv holds what was found so far.
+known they are in mm as well, from the centre of the first pixel.
+
+Stopped with Ctrl-C, it writes what was found so far. The same command then goes on, as it does after
+a crash: an image is done again only if it, the encoder, the template or an option is another. What
+was found is in DIR/landmarks.partial.jsonl until all is done.
 
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
@@ -62,6 +70,9 @@ pub(crate) struct Options {
     /// Millimetres per pixel across and down, for all images, instead of what their files state
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
+    /// Give up on an image after so many seconds and go on with the next
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<f64>,
 }
 
 /// How landmarks are looked for.
@@ -103,6 +114,8 @@ struct Matches {
     template: TemplateSource,
     images: Vec<Matched>,
     failed: Vec<Failure>,
+    /// Images that were not looked at, as it was stopped.
+    left: usize,
 }
 
 /// An encoder, told apart by its hash.
@@ -148,7 +161,7 @@ struct TemplateSource {
     landmarks: Vec<Place>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 struct Place {
     landmark: String,
     x: f64,
@@ -156,7 +169,7 @@ struct Place {
 }
 
 /// The size of an image's pixels, and where it is from.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 struct SpacingUsed {
     x_mm: f64,
     y_mm: f64,
@@ -176,7 +189,7 @@ impl SpacingUsed {
 }
 
 /// An image and what was found in it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 struct Matched {
     image: String,
     width: usize,
@@ -192,7 +205,7 @@ struct Matched {
     landmarks: Vec<Scored>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 struct Scored {
     #[serde(flatten)]
     place: Place,
@@ -216,7 +229,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let all = all.collect::<std::collections::HashSet<_>>().len();
     if done > 0 {
         report.text(&format!(
-            "{done} images matched: {}, {}, {}",
+            "{done} image{} matched: {}, {}, {}",
+            if done == 1 { "" } else { "s" },
             shown(&options.out.join(TABLE)),
             shown(&options.out.join(OBJECT)),
             shown(&options.out.join(OVERLAYS)),
@@ -225,6 +239,14 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     report.json(&matches)?;
     for failure in &matches.failed {
         eprintln!("warning: {}", failure.error);
+    }
+    if matches.left > 0 {
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        bail!(
+            "stopped with {} of {} images to do{failed}; the same command goes on",
+            matches.left,
+            all + matches.left
+        );
     }
     if failed > 0 {
         bail!("{failed} of {all} images failed, the first is {}", matches.failed[0].image);
@@ -236,9 +258,10 @@ const TABLE: &str = "landmarks.csv";
 const OBJECT: &str = "landmarks.json";
 const OVERLAYS: &str = "overlays";
 /// The points found so far, while a matching runs; what a stopped one leaves.
-const PARTIAL: &str = "landmarks.partial.csv";
+const PARTIAL: &str = "landmarks.partial.jsonl";
 
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
+    let limit = options.time_limit.map(time_limit).transpose()?;
     let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let image = spacing::read(&options.template, given.as_ref())?;
@@ -254,8 +277,6 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     keep_inputs(options)?;
     output::make_folder(&options.out.join(OVERLAYS))?;
     let template = Template::new(&encoder, &image, landmarks)?;
-    remove_earlier(&options.out);
-    let partial = Partial::create(&options.out.join(PARTIAL))?;
     let source = TemplateSource {
         image: name.clone(),
         sha256: hash(&options.template)?,
@@ -265,19 +286,33 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
             .collect(),
     };
+    let model = Model::of(&encoder, &options.model);
+    let matching = options.how.matching();
+    // All that a result depends on but the image and its name.
+    let made_of =
+        serde_json::to_vec(&(env!("CARGO_PKG_VERSION"), &model, &matching, &source, &options.spacing))?;
+    let partial = options.out.join(PARTIAL);
+    let journal = Journal::open(&partial, &sha256(&made_of))?;
+    if journal.len() == 0 {
+        remove_earlier(&options.out);
+    }
+    let pool = inputs::pool(threads)?;
+    let search = Search { encoder: &encoder, template: &template, given: given.as_ref(), limit, options };
     let progress = Progress::new(inputs.len() as u64, "matching");
+    let stop = interrupt::flag();
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, input, given.as_ref(), options);
-        if let Ok((matched, _)) = &done {
-            partial.add(matched);
-        }
+        let done = search.one_or_earlier(input, &journal, &stop)?;
         progress.advance();
-        done
+        Some(done)
     };
-    let results: Vec<_> = inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    let results: Vec<_> = pool.install(|| inputs.par_iter().map(one).collect());
     progress.finish();
-    let (mut images, mut failed) = (Vec::new(), Vec::new());
+    let (mut images, mut failed, mut left) = (Vec::new(), Vec::new(), 0);
     for (input, result) in inputs.iter().zip(results) {
+        let Some(result) = result else {
+            left += 1;
+            continue;
+        };
         match result {
             Ok((matched, None)) => images.push(matched),
             Ok((matched, Some(error))) => {
@@ -292,19 +327,22 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     }
     let matches = Matches {
         version: env!("CARGO_PKG_VERSION"),
-        model: Model::of(&encoder, &options.model),
-        matching: options.how.matching(),
+        model,
+        matching,
         template: source,
         images,
         failed,
+        left,
     };
     write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
         write_others(&options.out, format.format(), &matches.images)?;
     }
     output::write_json(&options.out.join(OBJECT), &matches)?;
-    // Of no more use.
-    let _ = fs::remove_file(options.out.join(PARTIAL));
+    // Of no more use once all is done; else what failed or is left is tried again.
+    if left == 0 && (matches.failed.is_empty() || matches.images.is_empty()) {
+        let _ = fs::remove_file(partial);
+    }
     Ok(matches)
 }
 
@@ -332,52 +370,70 @@ fn remove_earlier(out: &Path) {
     }
 }
 
-/// Points of the images that are done, written as they come.
-struct Partial(Mutex<csv::Writer<fs::File>>);
-
-impl Partial {
-    fn create(path: &Path) -> Result<Self> {
-        let context = || format!("{}: can't write this file", shown(path));
-        let mut table = csv::Writer::from_writer(fs::File::create(path).with_context(context)?);
-        table.write_record(COLUMNS).and_then(|()| Ok(table.flush()?)).with_context(context)?;
-        Ok(Self(Mutex::new(table)))
-    }
-
-    /// Adds an image. The tables at the end hold the points as well, so that a failure here harms nothing.
-    fn add(&self, matched: &Matched) {
-        if let Ok(mut table) = self.0.lock() {
-            for row in rows(matched) {
-                let _ = table.write_record(row);
-            }
-            let _ = table.flush();
-        }
+/// What `--time-limit` gives.
+fn time_limit(seconds: f64) -> Result<Duration> {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(limit) if !limit.is_zero() => Ok(limit),
+        _ => bail!("--time-limit {seconds}: give a number of seconds above 0"),
     }
 }
 
-/// Searches one image and writes its overlay; that this failed is told beside the points.
-fn match_one(
-    encoder: &Encoder,
-    template: &Template,
-    input: &Input,
-    given: Option<&PixelSpacing>,
-    options: &Options,
-) -> Result<(Matched, Option<Error>)> {
-    let image = spacing::read(&input.path, given)?;
-    let found = match_image(encoder, template, &image, options.how.options())?;
-    let file = format!("{OVERLAYS}/{}.png", input.stem);
-    let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
-    let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
-    let matched = Matched {
-        image: input.label.clone(),
-        width: image.width(),
-        height: image.height(),
-        spacing: image.spacing().map(SpacingUsed::of),
-        known: image.spacing().cloned(),
-        stem: input.stem.clone(),
-        overlay: unwritten.is_none().then_some(file),
-        landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
-    };
-    Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
+/// What images are searched with.
+struct Search<'a> {
+    encoder: &'a Encoder,
+    template: &'a Template,
+    given: Option<&'a PixelSpacing>,
+    limit: Option<Duration>,
+    options: &'a Options,
+}
+
+type Done = Result<(Matched, Option<Error>)>;
+
+impl Search<'_> {
+    /// What an earlier run found in an image, or what is found now; nothing when the user wants it to end.
+    fn one_or_earlier(&self, input: &Input, journal: &Journal, stop: &AtomicBool) -> Option<Done> {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let overlay = format!("{OVERLAYS}/{}.png", input.stem);
+        if let Some(matched) = journal.done(input, &overlay, &self.options.out) {
+            let known = self.given.cloned();
+            let known =
+                known.or_else(|| read_image_header(&input.path).ok().and_then(|header| header.spacing));
+            return Some(Ok((Matched { known, stem: input.stem.clone(), ..matched }, None)));
+        }
+        let done = self.one(input, overlay);
+        if let Ok((matched, None)) = &done {
+            journal.add(input, matched);
+        }
+        Some(done)
+    }
+
+    /// Searches one image and writes its overlay; that this failed is told beside the points.
+    fn one(&self, input: &Input, file: String) -> Done {
+        let begun = Instant::now();
+        let image = spacing::read(&input.path, self.given)?;
+        let encoding = match self.limit {
+            Some(limit) => self.encoder.encode_until(&image, begun + limit)?,
+            None => self.encoder.encode(&image)?,
+        };
+        let found = match_encoding(self.template, &encoding, self.options.how.options())?;
+        let title = format!("{}, template {}", input.label, file_name(Path::new(self.template.image())));
+        let unwritten = write_overlay(&self.options.out.join(&file), &image, &found, &title).err();
+        let matched = Matched {
+            image: input.label.clone(),
+            width: image.width(),
+            height: image.height(),
+            spacing: image.spacing().map(SpacingUsed::of),
+            known: image.spacing().cloned(),
+            stem: input.stem.clone(),
+            overlay: unwritten.is_none().then_some(file),
+            landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
+        };
+        let unwritten =
+            unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));
+        Ok((matched, unwritten))
+    }
 }
 
 fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {

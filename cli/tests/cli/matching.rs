@@ -93,7 +93,7 @@ fn an_earlier_result_leaves_no_overlay_behind() {
     place.write("bad.png", "nothing");
     assert_eq!(place.run_match("bad.png --out found").code, Some(1));
     assert_eq!(place.tree("found/overlays").len(), 0);
-    assert!(!place.file("found/landmarks.partial.csv").exists());
+    assert!(!place.file("found/landmarks.partial.jsonl").exists());
 }
 
 #[test]
@@ -106,4 +106,53 @@ fn points_are_kept_where_the_overlay_cannot_be_written() {
     assert!(outcome.stderr.contains("1 of 2 images failed"), "{outcome:?}");
     let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
     assert!(table.contains("\n1.png,") && table.contains("\n2.png,"), "{table}");
+}
+
+#[test]
+fn what_was_done_is_not_done_again_unless_something_changed() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.file("new")).unwrap();
+    let copy = |from: &str, to: &str| place.write(to, place.read(from));
+    copy("data/images/1.png", "new/1.png");
+    copy("data/images/2.png", "new/2.png");
+    place.write("new/3.png", "not yet copied");
+    assert_eq!(place.run_match("new --out found").code, Some(1));
+    assert!(place.file("found/landmarks.partial.jsonl").exists());
+    // Whoever makes an overlay again would replace these.
+    place.write("found/overlays/1.png", "kept");
+    place.write("found/overlays/2.png", "kept");
+    copy("data/images/3.png", "new/3.png");
+    copy("data/images/4.png", "new/2.png");
+    // A kill cuts the last line off.
+    let mut lines = place.read("found/landmarks.partial.jsonl");
+    lines.extend(b"{\"file_sha256\":\"12");
+    place.write("found/landmarks.partial.jsonl", lines);
+    place.run_match("new --out found").success();
+    assert!(!place.file("found/landmarks.partial.jsonl").exists());
+    assert_eq!(place.read("found/overlays/1.png"), b"kept");
+    assert_ne!(place.read("found/overlays/2.png"), b"kept");
+    place.run_match("new --out fresh").success();
+    for name in ["landmarks.csv", "landmarks.json", "overlays/2.png", "overlays/3.png"] {
+        assert_eq!(place.read(&format!("found/{name}")), place.read(&format!("fresh/{name}")), "{name}");
+    }
+    // Other options, other results: nothing is taken over.
+    place.write("new/5.png", "bad");
+    assert_eq!(place.run_match("new --out found").code, Some(1));
+    place.write("found/overlays/1.png", "kept");
+    assert_eq!(place.run_match("new --out found --no-prior").code, Some(1));
+    assert_ne!(place.read("found/overlays/1.png"), b"kept");
+}
+
+#[test]
+fn an_image_beyond_the_time_limit_fails_and_a_limit_has_to_be_one() {
+    let place = Workplace::new();
+    let outcome = place.run_match("data/images/1.png --out found --time-limit 0.000001");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("1.png: not done within the time limit"), "{outcome:?}");
+    assert!(outcome.stderr.contains("1 of 1 images failed"), "{outcome:?}");
+    place.run_match("data/images/1.png --out found --time-limit 600").success();
+    for limit in ["0", "-1", "nan", "1e300"] {
+        let reason = place.run_match(&format!("data/images/1.png --out found --time-limit {limit}")).reason();
+        assert!(reason.contains("--time-limit"), "{reason}");
+    }
 }
