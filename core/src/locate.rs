@@ -103,9 +103,11 @@ pub fn sample_feature<T: Real>(
     Ok(())
 }
 
-/// Elements of scratch that [`similarity`] needs: the cells of the largest level.
+/// Elements of scratch that [`similarity`] needs: the cells of the largest level and two rows of the finest.
 pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
-    levels.iter().map(FeatureMap::cells).max().unwrap_or(0)
+    let cells = levels.iter().map(FeatureMap::cells).max().unwrap_or(0);
+    let width = levels.iter().min_by_key(|level| level.stride()).map_or(0, FeatureMap::width);
+    cells + 2 * width
 }
 
 /// How similar each place of an image is to a template's feature, on the grid of the finest level.
@@ -125,6 +127,7 @@ pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
 /// # Errors
 /// When levels, channels or sizes do not fit, there is no level, or the temperature is not finite
 /// and above 0.
+#[inline(always)]
 pub fn similarity<T: Real>(
     levels: &[FeatureMap<'_, T>],
     template: &[&[T]],
@@ -135,18 +138,47 @@ pub fn similarity<T: Real>(
     let finest = check(levels, template, temperature, &out, scratch.len())?;
     let inverse = T::one() / temperature;
     out.fill(T::zero());
+    let (rows, scratch) = scratch.split_at_mut(2 * out.width());
     for (level, feature) in levels.iter().zip(template) {
-        let cosines = &mut scratch[..level.cells()];
-        cosines.fill(T::zero());
-        for (&a, plane) in feature.iter().zip(level.data().chunks_exact(level.cells())) {
-            let a = a * inverse;
-            for (sum, &f) in cosines.iter_mut().zip(plane) {
+        let products = &mut scratch[..level.cells()];
+        multiply(level, feature, inverse, products);
+        add_resized(level, products, finest, &mut out, rows);
+    }
+    Ok(())
+}
+
+/// Cells whose products are summed together, so that they stay in the first-level cache.
+const CELLS: usize = 1024;
+
+/// The product of a feature, times `factor`, with that of every cell. Channels are added in their order.
+#[inline(always)]
+fn multiply<T: Real>(level: &FeatureMap<'_, T>, feature: &[T], factor: T, out: &mut [T]) {
+    let planes = |first: usize| level.data().chunks_exact(level.cells()).skip(first);
+    for (part, out) in out.chunks_mut(CELLS).enumerate() {
+        out.fill(T::zero());
+        let cells = part * CELLS..part * CELLS + out.len();
+        let mut at = 0;
+        while at + 4 <= feature.len() {
+            let mut four = planes(at);
+            let (Some(p), Some(q), Some(r), Some(s)) = (four.next(), four.next(), four.next(), four.next())
+            else {
+                break;
+            };
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| feature[at + i] * factor);
+            let (p, q) = (&p[cells.clone()], &q[cells.clone()]);
+            let (r, s) = (&r[cells.clone()], &s[cells.clone()]);
+            for ((((sum, &p), &q), &r), &s) in out.iter_mut().zip(p).zip(q).zip(r).zip(s) {
+                *sum = (((*sum + a * p) + b * q) + c * r) + d * s;
+            }
+            at += 4;
+        }
+        for (&a, plane) in feature[at..].iter().zip(planes(at)) {
+            let a = a * factor;
+            for (sum, &f) in out.iter_mut().zip(&plane[cells.clone()]) {
                 *sum += a * f;
             }
         }
-        add_resized(level, cosines, finest, &mut out);
     }
-    Ok(())
 }
 
 /// Checks everything; gives the smallest stride.
@@ -186,29 +218,50 @@ fn check<T: Real>(
     Ok(finest.stride())
 }
 
-/// Adds a level's values to the grid of stride `finest`.
-fn add_resized<T: Real>(level: &FeatureMap<'_, T>, values: &[T], finest: usize, out: &mut PlaneMut<'_, T>) {
-    let width = level.width();
-    let same = level.stride() == finest && (width, level.height()) == (out.width(), out.height());
-    let scale = T::from_usize(finest) / T::from_usize(level.stride());
-    for y in 0..out.height() {
-        if same {
-            let row = &values[y * width..][..width];
+/// Adds a level's values to the grid of stride `finest`. `rows` holds two rows of `out`.
+#[inline(always)]
+fn add_resized<T: Real>(
+    level: &FeatureMap<'_, T>,
+    values: &[T],
+    finest: usize,
+    out: &mut PlaneMut<'_, T>,
+    rows: &mut [T],
+) {
+    let (width, out_width) = (level.width(), out.width());
+    if level.stride() == finest && (width, level.height()) == (out_width, out.height()) {
+        for (y, row) in values.chunks_exact(width).enumerate() {
             for (sum, &value) in out.row_mut(y).iter_mut().zip(row) {
                 *sum += value;
             }
-            continue;
         }
-        let at = Point::new(T::zero(), T::from_usize(y)).resized(scale, scale);
-        let (top, bottom, part_y) = clamped_neighbours(at.y, level.height());
-        let top = &values[top * width..][..width];
-        let bottom = &values[bottom * width..][..width];
-        for (x, sum) in out.row_mut(y).iter_mut().enumerate() {
+        return;
+    }
+    let scale = T::from_usize(finest) / T::from_usize(level.stride());
+    let widen = |y: usize, wide: &mut [T]| {
+        let row = &values[y * width..][..width];
+        for (x, wide) in wide.iter_mut().enumerate() {
             let at = Point::new(T::from_usize(x), T::zero()).resized(scale, scale);
-            let (left, right, part_x) = clamped_neighbours(at.x, width);
-            let above = mix(top[left], top[right], part_x);
-            let below = mix(bottom[left], bottom[right], part_x);
-            *sum += mix(above, below, part_y);
+            let (left, right, part) = clamped_neighbours(at.x, width);
+            *wide = mix(row[left], row[right], part);
+        }
+    };
+    // The level's rows above and below, in the width of `out`: most serve several rows of it.
+    let (mut above, mut below) = rows.split_at_mut(out_width);
+    let mut held = None;
+    for y in 0..out.height() {
+        let at = Point::new(T::zero(), T::from_usize(y)).resized(scale, scale);
+        let (top, bottom, part) = clamped_neighbours(at.y, level.height());
+        if held != Some((top, bottom)) {
+            if held.is_some_and(|(_, bottom)| bottom == top) {
+                core::mem::swap(&mut above, &mut below);
+            } else {
+                widen(top, above);
+            }
+            widen(bottom, below);
+            held = Some((top, bottom));
+        }
+        for ((sum, &above), &below) in out.row_mut(y).iter_mut().zip(above.iter()).zip(below.iter()) {
+            *sum += mix(above, below, part);
         }
     }
 }

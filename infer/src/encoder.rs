@@ -7,6 +7,7 @@ mod plan;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use encoding::Encoding;
 pub use error::ModelError;
@@ -14,6 +15,7 @@ pub use error::ModelError;
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
+use crate::threads::Threads;
 use crate::{Description, Fit, Image, sha256};
 
 /// Largest encoder file that is read, in bytes.
@@ -21,13 +23,15 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// An encoder: images in, feature maps out.
 ///
-/// It can be shared between threads. A run uses the thread that it is called on and no other, and gives the same bits for
-/// the same image whatever else runs beside; on another kind of processor the last bits may differ.
+/// It can be shared between threads. A run uses the thread that it is called on and no other, unless
+/// `with_threads` (feature `threads`) gave it some, and gives the same bits for the same image on any number of threads and
+/// whatever else runs beside; on another kind of processor the last bits may differ.
 pub struct Encoder {
     name: String,
     sha256: Arc<str>,
     description: Description,
     plan: Plan,
+    threads: Threads,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -88,7 +92,20 @@ impl Encoder {
         }
         let outputs = graph::check(&model, &description, &name)?;
         let plan = Plan::new(&model, &description, outputs, &name)?;
-        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, threads: Threads::default() })
+    }
+
+    /// Gives the encoder threads of its own, which share the work on one image and the search in it; the results stay the
+    /// same to the bit. Who has many images spreads the images over threads instead, which costs less.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Threads`] when the system starts no more threads.
+    #[cfg(feature = "threads")]
+    pub fn with_threads(mut self, threads: usize) -> Result<Encoder, ModelError> {
+        self.threads =
+            Threads::new(threads).map_err(|reason| ModelError::Threads { count: threads, reason })?;
+        Ok(self)
     }
 
     /// What messages call this encoder: its path, where it was read from a file.
@@ -112,13 +129,32 @@ impl Encoder {
     ///
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
+        self.run(image, None)
+    }
+
+    /// [`encode`](Self::encode), given up when `deadline` has passed. The clock is looked at between the operations of the
+    /// graph, each of which takes milliseconds in encoders of infomark.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
+    pub fn encode_until(&self, image: &Image, deadline: Instant) -> Result<Encoding, ModelError> {
+        self.run(image, Some(deadline))
+    }
+
+    fn run(&self, image: &Image, deadline: Option<Instant>) -> Result<Encoding, ModelError> {
         let resized = Fit::new(image.width(), image.height(), self.description.input)
             .and_then(|fit| Ok((fit, fit.apply(image)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        let levels = self.plan.run(&canvas, &self.name)?;
+        let levels = self.plan.run(&canvas, &self.name, &self.threads, deadline);
+        let levels = levels.map_err(|error| match error {
+            ModelError::TimeLimit { .. } => ModelError::TimeLimit { name: image.name().to_owned() },
+            error => error,
+        })?;
         let model = Arc::clone(&self.sha256);
-        Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
-            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
+        let encoding = Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })?;
+        Ok(encoding.with_threads(self.threads.clone()))
     }
 }

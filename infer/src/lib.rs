@@ -36,11 +36,13 @@
 //!
 //! # Features
 //!
-//! Both are on by default; without them their dependencies are not built and their files are refused.
+//! Without them their dependencies are not built.
 //!
-//! * `dicom`: DICOM files.
-//! * `nifti`: NIfTI files.
+//! * `dicom` (default): DICOM files; without it they are refused.
+//! * `nifti` (default): NIfTI files; without it they are refused.
+//! * `threads`: `Encoder::with_threads`, several threads for one image.
 
+mod compare;
 mod contain;
 mod dataset;
 mod description;
@@ -55,6 +57,7 @@ mod neighbours;
 mod prior;
 mod spacing;
 mod template;
+mod threads;
 
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{

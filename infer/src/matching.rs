@@ -1,7 +1,8 @@
 //! A template's landmarks in other images.
 
-use infomark_core::{Expected, Plane, PlaneMut, Point, peak, similarity, similarity_scratch_len};
+use infomark_core::{Expected, Plane, PlaneMut, Point, peak, similarity_scratch_len};
 
+use crate::compare::similarity;
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template, prior};
 
 /// Where a landmark was found.

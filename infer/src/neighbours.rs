@@ -4,11 +4,10 @@
 //! part independent, so that together they are nearer: a generalised Hough transform (Ballard, 1981) with a similarity
 //! map for each vote.
 
-use infomark_core::{
-    Alignment, FeatureMap, PlaneMut, Point, sample_feature, similarity, similarity_scratch_len,
-};
+use infomark_core::{Alignment, FeatureMap, PlaneMut, Point, sample_feature, similarity_scratch_len};
 
 use crate::Encoding;
+use crate::compare::similarity;
 
 /// Radius of the ring in pixels of the canvas.
 const RADIUS: f32 = 16.0;
@@ -87,14 +86,19 @@ impl Neighbours {
         let (Some(coarse), Some(fine)) = (maps.first(), levels.first()) else { return Ok(()) };
         let Some(neighbours) = self.places.get(landmark) else { return Ok(()) };
         let (width, height, stride) = (coarse.width(), coarse.height(), coarse.stride() as f32);
-        let mut map = vec![0.0; coarse.cells()];
-        let mut votes = vec![0.0; coarse.cells()];
-        let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
-        for Neighbour { offset, features } in neighbours {
-            let features: Vec<&[f32]> = features.chunks_exact(self.channels).take(self.levels).collect();
+        let compare = |neighbour: &Neighbour| -> Result<Vec<f32>, String> {
+            let features = neighbour.features.chunks_exact(self.channels).take(self.levels);
+            let mut map = vec![0.0; coarse.cells()];
+            let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
             let plane = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(&maps, &features, encoding.temperature(), plane, &mut scratch)
+            similarity(&maps, &features.collect::<Vec<_>>(), encoding.temperature(), plane, &mut scratch)
                 .map_err(|e| e.to_string())?;
+            Ok(map)
+        };
+        let similarities = encoding.threads().map(neighbours, compare);
+        let mut votes = vec![0.0; coarse.cells()];
+        for (Neighbour { offset, .. }, map) in neighbours.iter().zip(similarities) {
+            let map = map?;
             let offset = alignment.map_or(*offset, |alignment| {
                 let from = alignment.expect(place).at;
                 let to = alignment.expect(Point::new(place.x + offset.x, place.y + offset.y)).at;
@@ -110,15 +114,19 @@ impl Neighbours {
 /// Adds [`WEIGHT`] times what lies `by` cells further in `map`, linear between cells, the border continued.
 fn add_moved(map: &[f32], out: &mut [f32], (width, height): (usize, usize), by: (f32, f32)) {
     let last = |size: usize| size as f32 - 1.0;
+    let columns: Vec<_> = (0..width)
+        .map(|x| {
+            let at = (x as f32 + by.0).clamp(0.0, last(width));
+            let left = at.floor() as usize;
+            (left, (left + 1).min(width - 1), at - at.floor())
+        })
+        .collect();
     for (y, row) in out.chunks_exact_mut(width).enumerate() {
         let at = (y as f32 + by.1).clamp(0.0, last(height));
         let (top, v) = (at.floor() as usize, at - at.floor());
         let bottom = (top + 1).min(height - 1);
         let (above, below) = (&map[top * width..][..width], &map[bottom * width..][..width]);
-        for (x, out) in row.iter_mut().enumerate() {
-            let at = (x as f32 + by.0).clamp(0.0, last(width));
-            let (left, u) = (at.floor() as usize, at - at.floor());
-            let right = (left + 1).min(width - 1);
+        for (out, &(left, right, u)) in row.iter_mut().zip(&columns) {
             let first = above[left] + u * (above[right] - above[left]);
             let second = below[left] + u * (below[right] - below[left]);
             *out += WEIGHT * (first + v * (second - first));

@@ -3,10 +3,11 @@
 
 use infomark_core::{
     AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
-    entropy_map, entropy_scratch_len, peak, sample_feature, similarity, similarity_scratch_len, weight_map,
+    entropy_map, entropy_scratch_len, peak, sample_feature, similarity_scratch_len, weight_map,
 };
 
 use crate::Encoding;
+use crate::compare::similarity;
 
 /// Places looked for.
 const ANCHORS: usize = 200;
@@ -16,6 +17,8 @@ const APART: f32 = 10.0;
 const PATCH: usize = 9;
 /// Finest stride at which they are compared: a finer one costs most and decides about less than a pixel.
 const FINEST: usize = 4;
+/// Places that a thread looks for at a time.
+const PART: usize = 25;
 
 /// Places of a template beside its landmarks, and their features.
 #[derive(Clone, Debug)]
@@ -47,19 +50,24 @@ impl Anchors {
         let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let mut map = vec![0.0f32; finest.cells()];
-        let mut scratch = vec![0.0f32; similarity_scratch_len(&maps)];
-        let mut matches = Vec::with_capacity(self.places.len());
-        let each = self.features.chunks_exact(self.levels * encoding.channels());
-        for (&from, features) in self.places.iter().zip(each) {
-            let features: Vec<&[f32]> = features.chunks_exact(encoding.channels()).collect();
-            let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(&maps, &features, encoding.temperature(), out, &mut scratch)
-                .map_err(|e| e.to_string())?;
-            let found = peak(Plane::new(&map, width, height).map_err(|e| e.to_string())?, stride);
-            matches.extend(found.map(|found| Match { from, to: found.at }));
-        }
-        Ok(matches)
+        let length = self.levels * encoding.channels();
+        let parts: Vec<_> = self.places.chunks(PART).zip(self.features.chunks(PART * length)).collect();
+        let find = |&(places, features): &(&[Point<f32>], &[f32])| -> Result<Vec<Match<f32>>, String> {
+            let mut map = vec![0.0f32; finest.cells()];
+            let mut scratch = vec![0.0f32; similarity_scratch_len(&maps)];
+            let mut matches = Vec::with_capacity(places.len());
+            for (&from, features) in places.iter().zip(features.chunks_exact(length)) {
+                let features: Vec<&[f32]> = features.chunks_exact(encoding.channels()).collect();
+                let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
+                similarity(&maps, &features, encoding.temperature(), out, &mut scratch)
+                    .map_err(|e| e.to_string())?;
+                let found = peak(Plane::new(&map, width, height).map_err(|e| e.to_string())?, stride);
+                matches.extend(found.map(|found| Match { from, to: found.at }));
+            }
+            Ok(matches)
+        };
+        let parts = encoding.threads().map(&parts, find).into_iter().collect::<Result<Vec<_>, String>>()?;
+        Ok(parts.concat())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use infomark_core::Rng;
 use infomark_infer::{
-    Encoder, LandmarkFile, ReadLimits, Subject, decode_image, parse_landmarks, parse_landmarks_of,
+    DESCRIPTION_KEY, Description, Encoder, FORMAT, FORMAT_KEY, LandmarkFile, ReadLimits, Subject,
+    decode_image, parse_landmarks, parse_landmarks_of,
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -90,6 +91,16 @@ pub fn model(bytes: &[u8]) -> Option<Encoder> {
             None
         }
     }
+}
+
+/// Reads bytes as the description in an encoder's metadata, and as a whole encoder file.
+pub fn any_model(bytes: &[u8]) {
+    let json = String::from_utf8_lossy(bytes);
+    match Description::from_properties([(FORMAT_KEY, FORMAT), (DESCRIPTION_KEY, &json)]) {
+        Ok(description) => assert!(description.check().is_ok() && description.to_properties().is_ok()),
+        Err(error) => check_message(&error.to_string()),
+    }
+    model(bytes);
 }
 
 fn check_message(text: &str) {

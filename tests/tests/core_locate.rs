@@ -226,22 +226,25 @@ fn bad_arguments_are_errors() {
     assert!(matches!(bad, Err(LocateError::Channels { .. })));
 
     let mut out = vec![0.0; 16 * 12];
-    let mut scratch = vec![0.0; similarity_scratch_len(&levels)];
+    // The largest level and two rows of it.
+    let needed = similarity_scratch_len(&levels);
+    assert_eq!(needed, 16 * 12 + 2 * 16);
+    let mut scratch = vec![0.0; needed];
     let full = [feature.as_slice(); 3];
     let mut call = |levels: &[_], template: &[&[f64]], temperature, (w, h), len: usize| {
         let plane = PlaneMut::new(&mut out[..w * h], w, h).expect("made to fit");
         similarity(levels, template, temperature, plane, &mut scratch[..len])
     };
-    assert_eq!(call(&levels, &full, 0.1, (16, 12), 192), Ok(()));
-    assert_eq!(call(&[], &[], 0.1, (16, 12), 192), Err(LocateError::NoLevels));
-    assert!(matches!(call(&levels, &full[1..], 0.1, (16, 12), 192), Err(LocateError::Levels { .. })));
+    assert_eq!(call(&levels, &full, 0.1, (16, 12), needed), Ok(()));
+    assert_eq!(call(&[], &[], 0.1, (16, 12), needed), Err(LocateError::NoLevels));
+    assert!(matches!(call(&levels, &full[1..], 0.1, (16, 12), needed), Err(LocateError::Levels { .. })));
     let short = [&feature[1..], &feature, &feature];
-    assert!(matches!(call(&levels, &short, 0.1, (16, 12), 192), Err(LocateError::Channels { .. })));
+    assert!(matches!(call(&levels, &short, 0.1, (16, 12), needed), Err(LocateError::Channels { .. })));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let refused = call(&levels, &full, bad, (16, 12), 192);
+        let refused = call(&levels, &full, bad, (16, 12), needed);
         assert!(matches!(refused, Err(LocateError::Temperature { .. })), "{bad}");
     }
-    assert!(matches!(call(&levels, &full, 0.1, (12, 16), 192), Err(LocateError::Size { .. })));
-    let refused = call(&levels, &full, 0.1, (16, 12), 191);
-    assert_eq!(refused, Err(LocateError::Scratch { len: 191, needed: 192 }));
+    assert!(matches!(call(&levels, &full, 0.1, (12, 16), needed), Err(LocateError::Size { .. })));
+    let refused = call(&levels, &full, 0.1, (16, 12), 223);
+    assert_eq!(refused, Err(LocateError::Scratch { len: 223, needed }));
 }

@@ -83,4 +83,5 @@ fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
         infer_mutate::image(bytes);
     });
     replay("landmark_file", infer_mutate::any_landmarks);
+    replay("model_file", infer_mutate::any_model);
 }

@@ -4,11 +4,12 @@
 #![allow(missing_docs, clippy::panic, clippy::type_complexity, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use infomark_infer::{
     DESCRIPTION_KEY, Description, DescriptionError, Encoder, FORMAT_KEY, InputSize, ModelError,
 };
-use infomark_tests::infer_fixture::{description, encoder, integer, model, node, value};
+use infomark_tests::infer_fixture::{description, encoder, integer, model, node, texture, value};
 use prost::Message;
 use tempfile::TempDir;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -207,10 +208,23 @@ fn graphs_that_ask_for_absurd_memory_are_refused() {
         pads.ints = vec![1 << 40; 4];
     });
     refused(&padded, "again");
-    let claimed = changed(|model| {
-        model.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 20];
+    for dims in [vec![1 << 40, 1 << 20], vec![i64::MAX; 3], vec![-1], vec![1; 9], vec![2]] {
+        let claimed = changed(|model| model.graph.as_mut().unwrap().initializer[0].dims = dims.clone());
+        let error = refused(&claimed, "export the encoder again");
+        assert!(error.to_string().contains("holds 32 numbers"), "{error}");
+    }
+}
+
+#[test]
+fn graphs_of_absurdly_many_nodes_are_refused() {
+    let long = changed(|model| {
+        let graph = model.graph.as_mut().unwrap();
+        for i in 0..5000 {
+            graph.node.push(node("Relu", &["image"], &format!("more_{i}"), vec![]));
+        }
     });
-    refused(&claimed, "again");
+    let error = refused(&long, "export the encoder again");
+    assert!(matches!(error, ModelError::Graph { .. }) && error.to_string().contains("nodes"), "{error}");
 }
 
 #[test]
@@ -222,4 +236,19 @@ fn a_description_survives_its_file() {
     let properties = description.to_properties().unwrap();
     let pairs = properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     assert_eq!(Description::from_properties(pairs).unwrap(), description);
+}
+
+#[test]
+fn an_encoder_gives_up_when_the_time_is_up() {
+    let encoder = Encoder::from_bytes(&encoder(96, 128), "encoder.onnx").unwrap();
+    let image = texture(1, 96, 128, 0, 0);
+    let now = Instant::now();
+    let error = encoder.encode_until(&image, now).unwrap_err();
+    assert!(matches!(error, ModelError::TimeLimit { .. }), "{error}");
+    assert!(error.to_string().starts_with(image.name()) && error.to_string().contains(';'), "{error}");
+    let later = now + Duration::from_secs(3600);
+    let (with, without) = (encoder.encode_until(&image, later).unwrap(), encoder.encode(&image).unwrap());
+    for (a, b) in with.levels().iter().zip(without.levels()) {
+        assert_eq!(a.data(), b.data());
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use infomark_core::FeatureMap;
 
+use crate::threads::Threads;
 use crate::{Description, Fit};
 
 /// By how much a feature may be longer than 1: rounding.
@@ -21,6 +22,7 @@ pub struct Encoding {
     channels: usize,
     canvas: Vec<u8>,
     levels: Vec<Level>,
+    threads: Threads,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +59,17 @@ impl Encoding {
             channels: description.channels,
             canvas: canvas.iter().map(|v| (v * 255.0).round() as u8).collect(),
             levels,
+            threads: Threads::default(),
         })
+    }
+
+    /// The threads that it is searched with.
+    pub(super) fn with_threads(self, threads: Threads) -> Encoding {
+        Encoding { threads, ..self }
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     /// Name of the image.

@@ -98,6 +98,20 @@ pub enum ModelError {
         /// What is wrong with them.
         problem: String,
     },
+    /// The time for an image was up.
+    #[error("{name}: not done within the time limit; allow more time, or look at what else the machine does")]
+    TimeLimit {
+        /// The image's name.
+        name: String,
+    },
+    /// No threads for the work on one image.
+    #[error("{count} threads cannot be started ({reason}); ask for fewer")]
+    Threads {
+        /// Threads asked for.
+        count: usize,
+        /// What the system said.
+        reason: String,
+    },
     /// An image that cannot be laid on the canvas.
     #[error("{name}: {source}; scale the image down first")]
     Fit {

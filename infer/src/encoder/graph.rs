@@ -72,6 +72,11 @@ const OPERATORS: &[&str] = &[
     "Unsqueeze",
 ];
 
+/// Most nodes of a graph, and most tensors that it holds.
+const MAX_NODES: usize = 4096;
+/// Most dimensions of a tensor.
+const MAX_DIMS: usize = 8;
+
 /// The ONNX model in `bytes`.
 pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> {
     let parsed = contain(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
@@ -109,6 +114,12 @@ fn check_nodes(graph: &GraphProto) -> Result<(), String> {
     if !graph.sparse_initializer.is_empty() {
         return Err("it holds sparse tensors, which encoders do not".to_owned());
     }
+    let (nodes, tensors) = (graph.node.len(), graph.initializer.len());
+    if nodes.max(tensors) > MAX_NODES {
+        return Err(format!(
+            "it has {nodes} nodes and {tensors} tensors, and {MAX_NODES} of each are allowed"
+        ));
+    }
     for node in &graph.node {
         let operator = node.op_type.as_str();
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
@@ -130,12 +141,23 @@ fn check_nodes(graph: &GraphProto) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that a tensor is in the file and finite; that it is as long as its shape says is checked when it is built.
+/// Checks that a tensor is in the file, as long as its shape says, and finite.
 fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         return Err(format!(
             "its tensor {} lies in another file, and encoders are single files",
             tensor.name
+        ));
+    }
+    let elements = tensor.dims.iter().try_fold(1_usize, |product, &size| {
+        usize::try_from(size).ok().and_then(|size| product.checked_mul(size))
+    });
+    let held = held(tensor);
+    if tensor.dims.len() > MAX_DIMS || elements != Some(held) {
+        return Err(format!(
+            "its tensor {} of the shape {:?} holds {held} numbers",
+            tensor.name,
+            &tensor.dims[..tensor.dims.len().min(MAX_DIMS)]
         ));
     }
     let halves = tensor.data_type == DataType::Float16 as i32;
@@ -153,6 +175,36 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
         return Err(format!("its tensor {} holds numbers that are not finite", tensor.name));
     }
     Ok(())
+}
+
+/// The numbers that a tensor holds, of the types that encoders use.
+fn held(tensor: &TensorProto) -> usize {
+    const SIZES: [(DataType, usize); 10] = [
+        (DataType::Float, 4),
+        (DataType::Float16, 2),
+        (DataType::Bfloat16, 2),
+        (DataType::Double, 8),
+        (DataType::Int64, 8),
+        (DataType::Int32, 4),
+        (DataType::Uint64, 8),
+        (DataType::Int8, 1),
+        (DataType::Uint8, 1),
+        (DataType::Bool, 1),
+    ];
+    let size = SIZES.iter().find(|(kind, _)| *kind as i32 == tensor.data_type);
+    let size = size.map_or(1, |(_, size)| *size);
+    [
+        tensor.raw_data.len() / size,
+        tensor.float_data.len(),
+        tensor.double_data.len(),
+        tensor.int64_data.len(),
+        tensor.int32_data.len(),
+        tensor.uint64_data.len(),
+        tensor.string_data.len(),
+    ]
+    .into_iter()
+    .max()
+    .unwrap_or(0)
 }
 
 fn check_input(graph: &GraphProto, description: &Description) -> Result<(), String> {

@@ -1,23 +1,24 @@
 //! An encoder's graph, prepared and run by tract.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     Datum, DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedModel,
     TypedSimplePlan, tvec,
 };
-use tract_onnx::tract_core::tract_data::knobs::KnobScope;
+use tract_onnx::tract_core::plan;
 
 use super::ModelError;
 use crate::Description;
 use crate::contain::contain;
+use crate::threads::Threads;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
 const MAX_ELEMENTS: usize = 1 << 28;
-
-/// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
-const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
+/// Most elements of all of them together: 4 GiB, were they all kept.
+const MAX_TOTAL: usize = 1 << 30;
 
 pub(super) struct Plan {
     runnable: Arc<TypedSimplePlan>,
@@ -54,8 +55,16 @@ impl Plan {
     }
 
     /// The maps of each stride, channel-major, for a canvas of the input's size.
-    pub(super) fn run(&self, canvas: &[f32], name: &str) -> Result<Vec<Vec<f32>>, ModelError> {
-        let reason = match contain(|| self.try_run(canvas)) {
+    pub(super) fn run(
+        &self,
+        canvas: &[f32],
+        name: &str,
+        threads: &Threads,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let reason = match threads.enter(|| contain(|| self.try_run(canvas, &late))) {
+            Ok(Err(_)) if late() => return Err(ModelError::TimeLimit { name: name.to_owned() }),
             Ok(Ok(levels)) => return Ok(levels),
             Ok(Err(error)) => one_line(&error),
             Err(panic) => panic,
@@ -63,14 +72,24 @@ impl Plan {
         Err(ModelError::Run { name: name.to_owned(), reason })
     }
 
-    fn try_run(&self, canvas: &[f32]) -> TractResult<Vec<Vec<f32>>> {
+    /// `late` is asked before each operation and ends the run.
+    fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> TractResult<Vec<Vec<f32>>> {
         let [height, width] = self.input;
         let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
-        let maps = self.runnable.run(tvec!(canvas.into()))?;
+        let maps = self.runnable.spawn()?.run_plan_with_eval(
+            tvec!(canvas.into()),
+            |session, state, node, inputs| {
+                if late() {
+                    return Err(problem("the time is up".to_owned()));
+                }
+                plan::eval(session, state, node, inputs)
+            },
+        )?;
         let mut levels = Vec::with_capacity(self.outputs.len());
         for &(place, length) in &self.outputs {
             let map = maps.get(place).ok_or_else(|| problem(format!("output {place} is missing")))?;
-            let map: Vec<f32> = map.to_plain_array_view::<f32>()?.iter().copied().collect();
+            let map = map.to_plain_array_view::<f32>()?;
+            let map = map.as_slice().map_or_else(|| map.iter().copied().collect(), <[f32]>::to_vec);
             if map.len() != length {
                 return Err(problem(format!(
                     "output {place} has {} elements where {length} are expected",
@@ -95,7 +114,7 @@ fn prepare(
     check_sizes(&typed)?;
     let typed = typed.into_decluttered()?;
     check_sizes(&typed)?;
-    let optimized = KnobScope::new(KNOBS)?.enter(|| typed.into_optimized())?;
+    let optimized = typed.into_optimized()?;
     check_sizes(&optimized)?;
     for (&place, expected) in outputs.iter().zip(shapes) {
         let fact = optimized.output_fact(place)?;
@@ -109,18 +128,20 @@ fn prepare(
     optimized.into_runnable()
 }
 
-/// Refuses results whose size is open or beyond `MAX_ELEMENTS`, before memory is asked for.
+/// Refuses results whose size is open or beyond the limits, before memory is asked for.
 fn check_sizes(model: &TypedModel) -> TractResult<()> {
+    let mut total = 0_usize;
     for node in model.nodes() {
         for output in &node.outputs {
             let elements =
                 output.fact.shape.as_concrete().and_then(|shape| {
                     shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
                 });
-            if elements.is_none_or(|elements| elements > MAX_ELEMENTS) {
+            total = total.saturating_add(elements.unwrap_or(MAX_TOTAL));
+            if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || total > MAX_TOTAL {
                 return Err(problem(format!(
-                    "node {} makes a tensor of {:?}, beyond what an encoder needs",
-                    node.name, output.fact.shape
+                    "with the tensor of {:?} that node {} makes, it asks for more memory than an encoder needs",
+                    output.fact.shape, node.name
                 )));
             }
         }

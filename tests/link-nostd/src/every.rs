@@ -361,7 +361,7 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
 
     let (mut grad_fine, mut grad_coarse) = ([T::zero(); CHANNELS * 36], [T::zero(); CHANNELS * 9]);
     let positives = [Positive { view: at, image: at }];
-    let mut scratch = [T::zero(); 36];
+    let mut scratch = [T::zero(); 48];
     for negatives in [Negatives::WholeMap, Negatives::Window { radius: 1 }] {
         let scratch = scratch.get_mut(..info_nce_scratch_len(coarse, negatives))?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
