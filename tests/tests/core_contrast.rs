@@ -1,5 +1,7 @@
 //! Local contrast against its definition and its promises.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use infomark_core::{
     ContrastError, ContrastRule, Plane, PlaneMut, Real, local_contrast, local_contrast_scratch_len,
 };
