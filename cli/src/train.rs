@@ -194,21 +194,20 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
 ) -> Result<Summary> {
     // One bar at a time: the second replaces the first.
     let mut bar: Option<(Stage, Progress)> = None;
-    let (mut drawn, mut mre, mut partners) = (Ok(()), String::new(), String::new());
+    let (mut drawn, mut mre) = (Ok(()), String::new());
     let summary = work(&mut |step| {
         match step {
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }
             Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
-            Step::Partners { found, .. } => partners = format!(", {found} with partners"),
             Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
             Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
                 let levels = levels.map(|level| format!("{level:.2}")).join(" ");
                 let psi = psi.map(|psi| psi.map_or_else(|| "-".into(), |psi| format!("{psi:.2}"))).join(" ");
                 let left = duration(seconds_left);
                 let message = format!(
-                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{partners}{mre}, {images_per_second:.1} images/s, {left} left"
+                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{mre}, {images_per_second:.1} images/s, {left} left"
                 );
                 in_stage(&mut bar, Stage::Training, || Progress::of_share("training"))
                     .share(fraction, message);

@@ -116,15 +116,6 @@ impl TrainingSet {
         &self.sources[image].path
     }
 
-    /// The pixels of an image on the canvas, 0 to 1, row by row.
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample).
-    pub(crate) fn pixels(&self, image: usize) -> Result<Vec<f32>, TrainError> {
-        let levels = self.levels(image)?;
-        Ok(levels.iter().map(|v| f32::from(*v) / 255.0).collect())
-    }
-
     fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
         let source = &self.sources[image];
         Ok(match &source.levels {

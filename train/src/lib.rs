@@ -34,7 +34,6 @@ mod export;
 mod kernels;
 mod objective;
 mod ops;
-mod partner;
 mod policy;
 mod psi;
 mod run;
@@ -63,10 +62,6 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
-    /// Choice of partners; plus the round.
-    pub(crate) const PARTNERS: u64 = 5 << 60;
-    /// Places looked for in partners; plus the round and the image.
-    pub(crate) const ANCHORS: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.
-    pub(crate) const SCORING: u64 = 7 << 60;
+    pub(crate) const SCORING: u64 = 5 << 60;
 }

@@ -1,7 +1,7 @@
 //! The loss over all levels and its gradient by the features.
 
 use burn::tensor::Tensor;
-use infomark_core::{FeatureMap, InfoNce, Negatives, Positive};
+use infomark_core::{FeatureMap, InfoNce, Negatives};
 use rayon::prelude::*;
 
 use crate::batch::Batch;
@@ -53,14 +53,8 @@ pub(crate) fn objective(
     config: &TrainConfig,
 ) -> Result<Objective, TrainError> {
     let mut result = Objective { levels: [0.0; 5], images: Vec::new(), views: Vec::new() };
+    let count = batch.positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
     for (level, stride) in STRIDES.into_iter().enumerate() {
-        let positives: Vec<&[Positive<f32>]> = batch
-            .positives
-            .iter()
-            .zip(&batch.finest)
-            .map(|(positives, finest)| if stride < *finest { &[] } else { positives.as_slice() })
-            .collect();
-        let count = positives.iter().map(|p| p.len()).sum::<usize>().max(1) as f32;
         let (image, view) = (Level::new(&images[level])?, Level::new(&views[level])?);
         let mut image_grad = vec![0.0; image.data.len()];
         let mut view_grad = vec![0.0; view.data.len()];
@@ -73,7 +67,7 @@ pub(crate) fn objective(
         let losses: Vec<f32> = image_grad
             .par_chunks_mut(image.size())
             .zip(view_grad.par_chunks_mut(view.size() * config.views))
-            .zip(positives.par_chunks(config.views))
+            .zip(batch.positives.par_chunks(config.views))
             .enumerate()
             .map(|(item, ((image_grad, view_grads), positives))| {
                 let map = image.map(item, stride)?;

@@ -161,7 +161,7 @@ fn measure(
     }
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
-        let batch = batch::draw(&set, &[], &training, step as u64)?;
+        let batch = batch::draw(&set, &training, step as u64)?;
         let last = config.views - step * training.batch;
         for compared in compare(&batch, encoder, &training, last)? {
             for (i, &entropy) in compared.entropies.iter().enumerate() {
@@ -293,10 +293,6 @@ pub(crate) fn by_tier(
     let mut sums = [(0.0, 0usize); 3];
     let (image_size, view_size) = (channels * height * width, channels * view_height * view_width);
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
-        // Places in other people are not known exactly.
-        if batch.finest[k] > 0 {
-            continue;
-        }
         let image =
             map(images.chunks_exact(image_size).nth(k / views_of_image).unwrap_or_default(), width, height)?;
         let view = map(views.chunks_exact(view_size).nth(k).unwrap_or_default(), view_width, view_height)?;

@@ -14,7 +14,6 @@ use crate::checkpoint::{self, Position, State};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
-use crate::partner::{self, Partner, Round};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
 use crate::tensorboard::Events;
@@ -53,13 +52,6 @@ pub enum Progress {
         step: u64,
         /// Median over the templates of the mean radial error in mm.
         mre_mm: f64,
-    },
-    /// Images were given partners: others in which the same places were found.
-    Partners {
-        /// Steps done.
-        step: u64,
-        /// Images that have one now.
-        found: usize,
     },
     /// A step was made.
     Step {
@@ -166,9 +158,8 @@ fn start(
     let device = Device::flex().autodiff();
     let encoder = Encoder::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
-    let mut state = State { average: values(&encoder), encoder, optimizer, round: None };
+    let mut state = State { average: values(&encoder), encoder, optimizer };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
-    let mut partners: Vec<Option<Partner>> = Vec::new();
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
         if position.training_data_sha256 != set.sha256 {
@@ -181,9 +172,6 @@ fn start(
             });
         }
         state = checkpoint::load(&paths.run, state)?;
-        if let Some(round) = &state.round {
-            partners = partner::find(&set, &config, round)?;
-        }
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
         // Stopping is honoured at the first step.
@@ -219,15 +207,7 @@ fn start(
     let stalled = |step, stall: &Stall| stall.is_over(step, config.patience);
     while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let rate = learning_rate(&config, step, fraction(&config, step, spent));
-        if partner::is_due(&config, fraction(&config, step, spent), step, state.round.as_ref()) {
-            let round = Round { step, weights: state.average.clone() };
-            partners = partner::find(&set, &config, &round)?;
-            state.round = Some(round);
-            let found = partners.iter().flatten().count();
-            // Stopping is honoured after the step.
-            let _ = progress(Progress::Partners { step, found });
-        }
-        let (losses, measured) = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
+        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -355,13 +335,12 @@ fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
 fn make_step(
     state: &mut State,
     set: &TrainingSet,
-    partners: &[Option<Partner>],
     config: &TrainConfig,
     step: u64,
     rate: f64,
     device: &Device,
 ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
-    let mut batch = batch::draw(set, partners, config, step)?;
+    let mut batch = batch::draw(set, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
     let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
