@@ -2,10 +2,11 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Sampler, Tier, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
+use crate::compute::Pixels;
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
 use crate::{TrainConfig, TrainError, stream};
@@ -52,8 +53,7 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
             let image = nth_image(set.len(), config.seed, position);
-            let rng = &mut Rng::new(config.seed, stream::VIEWS + position);
-            draw_item(set, &set.sample(image)?, config, rng)
+            draw_item(set, &set.sample(image)?, config, stream::VIEWS + position)
         })
         .collect::<Result<_, _>>()?;
     let mut batch = Batch {
@@ -90,14 +90,14 @@ fn draw_item(
     set: &TrainingSet,
     sample: &Sample,
     config: &TrainConfig,
-    rng: &mut Rng,
+    stream: u64,
 ) -> Result<Item, TrainError> {
+    let rng = &mut Rng::new(config.seed, stream);
     let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
-    let mut sums = vec![0.0; pixels.len()];
-    let weights = Plane::new(&sample.weights, width, height).map_err(TrainError::internal("view"))?;
-    let sampler = Sampler::new(weights, &mut sums).map_err(TrainError::internal("sampler"))?;
+    let mut sums = Vec::new();
+    let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = policy(config)?;
     let area = config.view_size * config.view_size;
     let mut views = vec![0.0; config.views * area];
@@ -107,7 +107,7 @@ fn draw_item(
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
     for out in views.chunks_exact_mut(area) {
-        let centre = centre(&sampler, width, height, rng);
+        let centre = centre(&sampler, width, height, rng)?;
         let entropy = sample.entropy[centre.1 * width + centre.0];
         let tier = set.thresholds.tier(entropy);
         let tone = policy.range(tier).draw(rng);
@@ -120,7 +120,7 @@ fn draw_item(
             .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        let drawn = draw_positives(&sampler, &field, config.pixels, rng);
+        let drawn = draw_positives(&sampler, &field, config.pixels, rng)?;
         // Positives are whole pixels of the image.
         let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
         entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
@@ -159,30 +159,35 @@ fn deform<'c>(
 }
 
 /// A pixel by weight, away from the border where a few tries find one.
-fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> (usize, usize) {
+fn centre(
+    sampler: &Pixels<'_>,
+    width: usize,
+    height: usize,
+    rng: &mut Rng,
+) -> Result<(usize, usize), TrainError> {
     let inside =
         |v: usize, size: usize| (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64));
-    let mut at = sampler.draw(rng);
+    let mut at = sampler.draw(rng)?;
     for _ in 0..32 {
         if inside(at.0, width) && inside(at.1, height) {
             break;
         }
-        at = sampler.draw(rng);
+        at = sampler.draw(rng)?;
     }
-    at
+    Ok(at)
 }
 
 /// Pixels of the image by weight, kept where the view shows them.
 fn draw_positives(
-    sampler: &Sampler<'_>,
+    sampler: &Pixels<'_>,
     field: &Elastic<'_, f32>,
     count: usize,
     rng: &mut Rng,
-) -> Vec<Positive<f32>> {
+) -> Result<Vec<Positive<f32>>, TrainError> {
     let mut positives = Vec::with_capacity(count);
     // A view shows a tenth of the image at the least, most often a quarter.
     for _ in 0..count * 40 {
-        let (x, y) = sampler.draw(rng);
+        let (x, y) = sampler.draw(rng)?;
         let image = Point { x: x as f32, y: y as f32 };
         if let Some(view) = field.push(image) {
             positives.push(Positive { view, image });
@@ -191,7 +196,7 @@ fn draw_positives(
             }
         }
     }
-    positives
+    Ok(positives)
 }
 
 fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {

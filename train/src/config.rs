@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, TrainError};
+use crate::{ComputeOn, Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,9 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
+    /// Where entropies, weights, drawn pixels and the loss are computed.
+    #[serde(skip)]
+    pub compute: ComputeOn,
 }
 
 impl Default for TrainConfig {
@@ -124,6 +127,7 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             patience: 0,
             threads: 0,
+            compute: ComputeOn::Auto,
         }
     }
 }
