@@ -81,7 +81,7 @@ pub(crate) fn objective(
     }
 }
 
-fn on_cpu(
+pub(crate) fn on_cpu(
     images: &[Level],
     views: &[Level],
     positives: &[Vec<Positive<f32>>],
