@@ -226,12 +226,10 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     let (mut drawn, mut mre) = (Ok(()), String::new());
     let summary = work(&mut |step| {
         match step {
-            Step::Computing { scoring_and_loss, reason } => {
-                // What runs without a choice is not worth a line.
-                if scoring_and_loss != "CPU" || reason.is_some() {
-                    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                    eprintln!("scoring and loss: {scoring_and_loss}{reason}");
-                }
+            // Where there was no choice, the line at the end will do.
+            Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                eprintln!("scoring and loss: {scoring_and_loss}{reason}");
             }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);

@@ -152,7 +152,7 @@ fn main() -> Outcome {
     let small = env::args().nth(2).is_some_and(|size| size == "small");
     let peer = Peer { device: Device::open()?, folder, sizes: if small { SMALL } else { LARGE } };
     let Sizes { images, side, patch, maps, channels, positives, coarse, fine, radius, .. } = peer.sizes;
-    println!("device {}", peer.device.name()?.replace(' ', "_"));
+    println!("device {}", peer.device.name()?);
     println!("sizes {images} {side} {patch} {maps} {channels} {positives} {coarse} {fine} {radius}");
     let mut rng = Rng::new(1, 0);
     peer.entropy(&mut rng)?;

@@ -115,6 +115,7 @@ impl Compute {
                 let plane = Plane::new(weights, width, weights.len() / width.max(1));
                 let plane = plane.map_err(TrainError::internal("sampler"))?;
                 let sampler = Sampler::new(plane, sums).map_err(TrainError::internal("sampler"))?;
+                // Only a device draws ahead, and has to know the stream.
                 let _ = (seed, stream);
                 Ok(Pixels::Sums(sampler))
             }
