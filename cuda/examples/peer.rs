@@ -133,14 +133,14 @@ impl Peer {
         };
         let levels = [level];
         // Fresh gradients each time, as autograd makes them.
-        let run = || -> Result<(Buffer<f32>, Buffer<f32>, Buffer<f32>), CudaError> {
+        let run = || -> Result<[Buffer<f32>; 3], CudaError> {
             let (mut by_views, mut by_images) = (device.zeros(views.len())?, device.zeros(images.len())?);
             let mut gradients = [Gradients { views: &mut by_views, images: &mut by_images }];
             let loss = device.info_nce_backward(&levels, &pairs, &mut gradients, 1.0)?;
-            Ok((loss, by_views, by_images))
+            Ok([loss, by_views, by_images])
         };
         self.time(&format!("{name}-forward"), || device.info_nce(&levels, &pairs))?;
-        let (loss, by_views, by_images) = self.time(name, run)?;
+        let [loss, by_views, by_images] = self.time(name, run)?;
         self.write_floats(&format!("{name}-loss"), &device.download(&loss)?)?;
         self.write_floats(&format!("{name}-by-views"), &device.download(&by_views)?)?;
         Ok(self.write_floats(&format!("{name}-by-images"), &device.download(&by_images)?)?)
