@@ -3,7 +3,7 @@
 use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, TrainError};
+use crate::{ComputeOn, Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,27 +30,12 @@ pub struct TrainConfig {
     pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub widths: [usize; 5],
-    /// Further layers at stride 32, which widen what each place is told by.
-    pub context: usize,
     /// Length of the embeddings.
     pub embedding: usize,
     /// Images of a step.
     pub batch: usize,
     /// Views of each image.
     pub views: usize,
-    /// Views of each image that show another image in its place, once the encoder can tell where the same places are in
-    /// both; at most [`views`](Self::views). Off: on cephalograms, what a half-trained encoder takes for the same place taught
-    /// it its own errors.
-    pub partner_views: usize,
-    /// Part of the budget after which there are such views.
-    pub partner_from: f64,
-    /// Steps after which images get other partners.
-    pub partner_every: u64,
-    /// Disagreement of the matches around a pixel, in pixels of the input, up to which its place in the partner is trusted.
-    pub partner_spread: f32,
-    /// Finest stride at which views of a partner are compared: places in other people are known less exactly than in
-    /// views of the same.
-    pub partner_stride: usize,
     /// Side of a view in pixels of the input, a multiple of 32.
     pub view_size: usize,
     /// Pixels drawn from each view.
@@ -105,6 +90,9 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
+    /// Where entropies, weights, drawn pixels and the loss are computed.
+    #[serde(skip)]
+    pub compute: ComputeOn,
 }
 
 impl Default for TrainConfig {
@@ -115,15 +103,9 @@ impl Default for TrainConfig {
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
-            context: 0,
             embedding: 32,
             batch: 4,
             views: 2,
-            partner_views: 0,
-            partner_from: 0.3,
-            partner_every: 200,
-            partner_spread: 6.0,
-            partner_stride: 8,
             view_size: 224,
             pixels: 96,
             patch: 9,
@@ -149,6 +131,7 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             patience: 0,
             threads: 0,
+            compute: ComputeOn::Auto,
         }
     }
 }
@@ -191,21 +174,6 @@ impl TrainConfig {
         }
         if self.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
-        }
-        if self.partner_views > self.views {
-            return wrong("partner_views", "at most views");
-        }
-        if !(0.0..=1.0).contains(&self.partner_from) {
-            return wrong("partner_from", "from 0 to 1");
-        }
-        if self.partner_every == 0 {
-            return wrong("partner_every", "at least 1");
-        }
-        if !(self.partner_spread > 0.0 && self.partner_spread.is_finite()) {
-            return wrong("partner_spread", "a finite number above 0");
-        }
-        if self.context > 16 {
-            return wrong("context", "at most 16");
         }
         if self.ignored >= self.window {
             return wrong("ignored", "less than the window");

@@ -5,12 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use infomark_core::{Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map};
+use infomark_core::{Plane, Thresholds};
 use infomark_infer::{
     Fit, InputSize, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
 };
 use rayon::prelude::*;
 
+use crate::compute::Compute;
 use crate::{TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
@@ -55,23 +56,17 @@ pub(crate) struct TrainingSet {
     normalisation: Normalisation,
     patch: usize,
     alpha: f32,
+    /// What entropies, weights and drawn pixels are computed by.
+    pub(crate) compute: Compute,
 }
 
 impl TrainingSet {
-    /// Reads the folder. `progress` is told how many images of how many are done.
+    /// Reads the folder, on a given canvas if there is one. `progress` is told how many images of how many are done.
     pub(crate) fn open(
         dir: &Path,
         config: &TrainConfig,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Self, TrainError> {
-        Self::open_on(dir, config, None, progress)
-    }
-
-    /// The same on a given canvas.
-    pub(crate) fn open_on(
-        dir: &Path,
-        config: &TrainConfig,
         input: Option<InputSize>,
+        compute: Compute,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
         let paths = list_images(dir)?;
@@ -90,7 +85,7 @@ impl TrainingSet {
             .map(|(place, path)| {
                 let (levels, content) = read(path, input, config.normalisation)?;
                 let fingerprint = fingerprint(&levels);
-                let sample = measure(levels, content, input, config.patch, config.alpha)?;
+                let sample = measure(&compute, levels, content, input, config.patch, config.alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
@@ -107,7 +102,7 @@ impl TrainingSet {
             return Err(TrainError::Blank { file: blank.path.display().to_string() });
         }
         let TrainConfig { normalisation, patch, alpha, .. } = *config;
-        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha })
+        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, compute })
     }
 
     /// Number of images.
@@ -118,15 +113,6 @@ impl TrainingSet {
     /// The file of an image.
     pub(crate) fn path(&self, image: usize) -> &Path {
         &self.sources[image].path
-    }
-
-    /// The pixels of an image on the canvas, 0 to 1, row by row.
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample).
-    pub(crate) fn pixels(&self, image: usize) -> Result<Vec<f32>, TrainError> {
-        let levels = self.levels(image)?;
-        Ok(levels.iter().map(|v| f32::from(*v) / 255.0).collect())
     }
 
     fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
@@ -144,7 +130,7 @@ impl TrainingSet {
     pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
         let source = &self.sources[image];
         let levels = self.levels(image)?.into_owned();
-        let mut sample = measure(levels, source.content, self.input, self.patch, self.alpha)?;
+        let mut sample = measure(&self.compute, levels, source.content, self.input, self.patch, self.alpha)?;
         // Drops the pixels of least entropy, unless that would leave none.
         if source.most.is_some_and(|most| most >= self.least) {
             for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
@@ -201,23 +187,15 @@ fn read(path: &Path, input: InputSize, normalisation: Normalisation) -> Result<(
 
 /// Entropy and weight of every pixel.
 fn measure(
+    compute: &Compute,
     levels: Vec<u8>,
     content: Rect,
     input: InputSize,
     patch: usize,
     alpha: f32,
 ) -> Result<Sample, TrainError> {
-    let (width, height) = (input.width(), input.height());
-    let mut entropy = vec![0.0_f32; levels.len()];
-    let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
-    let internal = || TrainError::internal("entropy");
-    let plane = Plane::new(&levels, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    entropy_map(plane, patch, out, &mut scratch).map_err(|e| internal()(e.to_string()))?;
-    let mut weights = vec![0.0; levels.len()];
-    let plane = Plane::new(&entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut weights, width, height).map_err(|e| internal()(e.to_string()))?;
-    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(|e| internal()(e.to_string()))?;
+    let width = input.width();
+    let (entropy, mut weights) = compute.guidance(&levels, width, patch, alpha)?;
     // What the canvas repeats beyond the image's border is never drawn.
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
         for (x, weight) in row.iter_mut().enumerate() {
@@ -262,7 +240,7 @@ mod tests {
             std::fs::write(dir.join(format!("{i}.pgm")), file)?;
         }
         let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
-        Ok(TrainingSet::open(dir, &config, &|_, _| {})?)
+        Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)
     }
 
     #[test]

@@ -56,14 +56,12 @@ pub(crate) struct Encoder {
     pub(crate) down: Vec<[Layer; 2]>,
     pub(crate) up: Vec<[Layer; 2]>,
     pub(crate) heads: Vec<Head>,
-    /// Further layers at the coarsest stride, before the way up: each lets a cell see two more around it.
-    pub(crate) context: Vec<Layer>,
 }
 
 impl Encoder {
     /// Random weights of the encoder that a configuration describes.
     pub(crate) fn new(config: &TrainConfig, device: &Device) -> Self {
-        let TrainConfig { widths, embedding, context, seed, .. } = *config;
+        let TrainConfig { widths, embedding, seed, .. } = *config;
         let rng = &mut Rng::new(seed, crate::stream::WEIGHTS);
         let mut inputs = 4;
         let mut down = Vec::new();
@@ -78,9 +76,7 @@ impl Encoder {
             })
             .collect();
         let heads = widths.iter().map(|&width| Head::new(width, embedding, rng, device)).collect();
-        let coarsest = widths[4];
-        let context = (0..context).map(|_| Layer::new(coarsest, coarsest, rng, device)).collect();
-        Self { down, up, heads, context }
+        Self { down, up, heads }
     }
 
     /// Embeddings of length one at [`STRIDES`], `[batch, embedding, height / stride, width / stride]` each.
@@ -98,9 +94,6 @@ impl Encoder {
             fine.push(x.clone());
         }
         fine.pop();
-        for layer in &self.context {
-            x = layer.forward(x);
-        }
         let head = |level: usize, x: Tensor<4>| {
             let head = &self.heads[level];
             ops::embed(x, head.weight.val(), head.bias.val())

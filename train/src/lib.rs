@@ -22,10 +22,18 @@
 //! result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
-//! interrupted and [resumed](resume).
+//! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
+//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]).
+//!
+//! # Features
+//!
+//! * `cuda`: entropies, weights, drawn pixels and the loss with its gradient are computed on a CUDA device, where there is one;
+//!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
+//!   the checkpoint say which path ran.
 
 mod batch;
 mod checkpoint;
+mod compute;
 mod config;
 mod data;
 mod encoder;
@@ -34,7 +42,6 @@ mod export;
 mod kernels;
 mod objective;
 mod ops;
-mod partner;
 mod policy;
 mod psi;
 mod run;
@@ -44,6 +51,7 @@ mod tensorboard;
 mod tune;
 mod views;
 
+pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use policy::{Policy, Ranges};
@@ -63,10 +71,6 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
-    /// Choice of partners; plus the round.
-    pub(crate) const PARTNERS: u64 = 5 << 60;
-    /// Places looked for in partners; plus the round and the image.
-    pub(crate) const ANCHORS: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.
-    pub(crate) const SCORING: u64 = 7 << 60;
+    pub(crate) const SCORING: u64 = 5 << 60;
 }

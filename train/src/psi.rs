@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::batch::{self, Batch};
+use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::{STRIDES, host, shuffle};
 use crate::{TrainConfig, TrainError};
@@ -150,7 +151,7 @@ fn measure(
         ..config.training.clone()
     };
     training.check()?;
-    let set = TrainingSet::open_on(dir, &training, Some(input), &|_, _| {})?;
+    let set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
     let batches = config.views.div_ceil(training.batch);
     let most = ((training.patch * training.patch).min(256) as f64).ln();
     let internal = TrainError::internal::<infomark_core::CurveError>;
@@ -161,7 +162,7 @@ fn measure(
     }
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
-        let batch = batch::draw(&set, &[], &training, step as u64)?;
+        let batch = batch::draw(&set, &training, step as u64)?;
         let last = config.views - step * training.batch;
         for compared in compare(&batch, encoder, &training, last)? {
             for (i, &entropy) in compared.entropies.iter().enumerate() {
@@ -293,10 +294,6 @@ pub(crate) fn by_tier(
     let mut sums = [(0.0, 0usize); 3];
     let (image_size, view_size) = (channels * height * width, channels * view_height * view_width);
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
-        // Places in other people are not known exactly.
-        if batch.finest[k] > 0 {
-            continue;
-        }
         let image =
             map(images.chunks_exact(image_size).nth(k / views_of_image).unwrap_or_default(), width, height)?;
         let view = map(views.chunks_exact(view_size).nth(k).unwrap_or_default(), view_width, view_height)?;

@@ -11,15 +11,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
+use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
-use crate::partner::{self, Partner, Round};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
 use crate::tensorboard::Events;
 use crate::views::{self, ViewExample};
-use crate::{Budget, TrainConfig, TrainError, batch, export, ops, psi};
+use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -38,6 +38,13 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
+    /// Where entropies, weights, drawn pixels and the loss are computed; told once, first of all.
+    Computing {
+        /// "CPU" or "CUDA device NAME".
+        scoring_and_loss: String,
+        /// Why it is the CPU, where a device was looked for.
+        reason: Option<String>,
+    },
     /// Images read.
     Reading {
         /// Images done.
@@ -53,13 +60,6 @@ pub enum Progress {
         step: u64,
         /// Median over the templates of the mean radial error in mm.
         mre_mm: f64,
-    },
-    /// Images were given partners: others in which the same places were found.
-    Partners {
-        /// Steps done.
-        step: u64,
-        /// Images that have one now.
-        found: usize,
     },
     /// A step was made.
     Step {
@@ -101,6 +101,8 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
     pub stalled: bool,
+    /// What computed entropies, weights, drawn pixels and the loss: "CPU" or "CUDA device NAME".
+    pub scoring_and_loss: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
@@ -126,17 +128,21 @@ pub fn train(
     in_threads(config.threads, || start(config.clone(), None, paths, progress))
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with.
+/// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
 ///
 /// # Errors
 /// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
 pub fn resume(
     paths: &Paths,
     threads: usize,
+    compute: ComputeOn,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let position = checkpoint::position(&paths.run)?;
-    in_threads(threads, || start(position.config.clone(), Some(position), paths, progress))
+    let begun_on_cpu = position.scoring_and_loss == compute::CPU;
+    let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
+    let config = TrainConfig { compute, ..position.config.clone() };
+    in_threads(threads, || start(config, Some(position), paths, progress))
 }
 
 fn in_threads<T: Send>(
@@ -154,9 +160,13 @@ fn start(
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let _lock = prepare(paths)?;
+    let compute = Compute::open(config.compute, &config)?;
+    let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
+    // Stopping is honoured at the first step.
+    let _ = progress(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
-        TrainingSet::open(&paths.images, &config, &|done, total| {
+        TrainingSet::open(&paths.images, &config, None, compute, &|done, total| {
             if let Ok(mut told) = told.lock() {
                 // Stopping is honoured at the first step.
                 let _ = told(Progress::Reading { done, total });
@@ -166,9 +176,8 @@ fn start(
     let device = Device::flex().autodiff();
     let encoder = Encoder::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
-    let mut state = State { average: values(&encoder), encoder, optimizer, round: None };
+    let mut state = State { average: values(&encoder), encoder, optimizer };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
-    let mut partners: Vec<Option<Partner>> = Vec::new();
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
         if position.training_data_sha256 != set.sha256 {
@@ -181,9 +190,6 @@ fn start(
             });
         }
         state = checkpoint::load(&paths.run, state)?;
-        if let Some(round) = &state.round {
-            partners = partner::find(&set, &config, round)?;
-        }
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
         // Stopping is honoured at the first step.
@@ -202,6 +208,7 @@ fn start(
         seconds,
         training_data_sha256: set.sha256.clone(),
         stall: stall.clone(),
+        scoring_and_loss: scoring_and_loss.clone(),
     };
     let description = |step| Description {
         input: set.input,
@@ -219,15 +226,7 @@ fn start(
     let stalled = |step, stall: &Stall| stall.is_over(step, config.patience);
     while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let rate = learning_rate(&config, step, fraction(&config, step, spent));
-        if partner::is_due(&config, fraction(&config, step, spent), step, state.round.as_ref()) {
-            let round = Round { step, weights: state.average.clone() };
-            partners = partner::find(&set, &config, &round)?;
-            state.round = Some(round);
-            let found = partners.iter().flatten().count();
-            // Stopping is honoured after the step.
-            let _ = progress(Progress::Partners { step, found });
-        }
-        let (losses, measured) = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
+        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -283,6 +282,7 @@ fn start(
         sha256: sha256(&bytes),
         stopped,
         stalled: stalled(step, &stall) && fraction(&config, step, spent) < 1.0,
+        scoring_and_loss: scoring_and_loss.clone(),
         scores,
     })
 }
@@ -355,20 +355,19 @@ fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
 fn make_step(
     state: &mut State,
     set: &TrainingSet,
-    partners: &[Option<Partner>],
     config: &TrainConfig,
     step: u64,
     rate: f64,
     device: &Device,
 ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
-    let mut batch = batch::draw(set, partners, config, step)?;
+    let mut batch = batch::draw(set, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
     let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
     let images = state.encoder.forward(tensor(images, [config.batch, 4, height, width]));
     let views = state.encoder.forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&images, &views, &batch, config)?;
+        objective(&set.compute, &images, &views, &batch, config)?;
     let measured = step
         .is_multiple_of(PSI_EVERY)
         .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));

@@ -14,6 +14,7 @@ use infomark_infer::{Encoder, Encoding, read_image};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
 use crate::{TrainConfig, TrainError, stream};
@@ -198,7 +199,8 @@ fn tune_here(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
     let options = TrainConfig::default();
-    let set = TrainingSet::open_on(dir, &options, Some(encoder.description().input), &|_, _| {})?;
+    let set =
+        TrainingSet::open(dir, &options, Some(encoder.description().input), Compute::Cpu(None), &|_, _| {})?;
     let order = shuffled(set.len(), config.seed);
     let chosen = &order[..config.sources.min(order.len())];
     // One more, for sources that are among them.
