@@ -1,6 +1,5 @@
 //! Local contrast against its definition and its promises.
-
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used)] // A test may stop.
 
 use infomark_core::{
     ContrastError, ContrastRule, Plane, PlaneMut, Real, local_contrast, local_contrast_scratch_len,
