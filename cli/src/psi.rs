@@ -157,7 +157,9 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         style: Style::Dotted,
         points: points.collect(),
     });
-    let most = psi.bins.last().map_or(1.0, |bin| bin.high);
+    // From the first bin that is drawn to the last.
+    let drawn = || psi.bins.iter().filter(|bin| bin.pixels >= LEAST);
+    let ends = [drawn().next().map_or(0.0, |bin| bin.low), drawn().next_back().map_or(1.0, |bin| bin.high)];
     let marks = match &psi.dip {
         Some(dip) => vec![
             (dip.thresholds[0], format!("medium from {:.2}", dip.thresholds[0])),
@@ -174,12 +176,12 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         y_label: "mean cosine of positives".into(),
         series,
         marks: marks.clone(),
-        x_range: Some([0.0, most]),
+        x_range: Some(ends),
         height: 430,
         ..Chart::default()
     };
     let all: u64 = psi.bins.iter().map(|bin| bin.pixels).sum();
-    let bars = psi.bins.iter().map(|bin| Dot {
+    let bars = drawn().map(|bin| Dot {
         x: middle(bin.low, bin.high),
         y: 100.0 * bin.pixels as f64 / all.max(1) as f64,
         interval: None,
@@ -197,7 +199,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
             points: bars,
         }],
         marks: marks.into_iter().map(|(at, _)| (at, String::new())).collect(),
-        x_range: Some([0.0, most]),
+        x_range: Some(ends),
         y_range: Some([0.0, 1.08 * top]),
         height: 210,
         ..Chart::default()

@@ -23,6 +23,7 @@ use crate::progress::{Progress, duration};
 Examples:
   infomark train radiographs/ --out encoder.onnx
   infomark train radiographs/ --out encoder.onnx --minutes 10 --seed 1
+  infomark train radiographs/ --out encoder.onnx --estimate-intensity
   infomark train radiographs/ --out encoder.onnx --resume encoder.run"
 )]
 pub(crate) struct Options {
@@ -47,6 +48,10 @@ pub(crate) struct Options {
     /// How strongly views may differ in each tier, as `infomark tune` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     policy: Option<PathBuf>,
+    /// Estimate that from the images by mutual information after 0.3 of the budget, with the encoder as it is then, and go on with it;
+    /// the folder of the run gets policy.toml and its plots. `estimate_after` of --config changes the 0.3
+    #[arg(long, conflicts_with_all = ["resume", "policy"])]
+    estimate_intensity: bool,
     /// Stop when the loss, averaged over 50 steps, has not fallen for N steps [default: never]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     patience: Option<u64>,
@@ -131,6 +136,9 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         config.policy = Some(read_toml(path)?);
         config.check().with_context(|| shown(path))?;
     }
+    if options.estimate_intensity && config.estimate_after == 0.0 {
+        config.estimate_after = 0.3;
+    }
     config.threads = threads;
     config.seed = options.seed.unwrap_or(config.seed);
     config.patience = options.patience.unwrap_or(config.patience);
@@ -194,13 +202,16 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
 ) -> Result<Summary> {
     // One bar at a time: the second replaces the first.
     let mut bar: Option<(Stage, Progress)> = None;
-    let (mut drawn, mut mre) = (Ok(()), String::new());
+    let (mut drawn, mut mre, mut estimated) = (Ok(()), String::new(), Ok(()));
     let summary = work(&mut |step| {
         match step {
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }
             Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
+            Step::Estimated { tuned, .. } => {
+                estimated = crate::tune::write(&run.join("policy.toml"), &tuned).map(drop);
+            }
             Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
             Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
                 let levels = levels.map(|level| format!("{level:.2}")).join(" ");
@@ -221,7 +232,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     }
     let summary = summary.map_err(Into::into)?;
     // A picture that can't be written is no reason to lose a training.
-    drawn?;
+    drawn.and(estimated)?;
     Ok(summary)
 }
 

@@ -48,6 +48,19 @@ pub enum TrainError {
         /// The image.
         file: String,
     },
+    /// No pixel of an image reaches the threshold of the sampling.
+    #[error(
+        "{}: the entropy is at most {most:.2} nats, below least_entropy = {least}; lower it, or remove the image",
+        file.display()
+    )]
+    BelowThreshold {
+        /// The image.
+        file: PathBuf,
+        /// Its largest entropy in nats.
+        most: f32,
+        /// The threshold.
+        least: f32,
+    },
     /// An image is not what it was when the training began.
     #[error(
         "{}: this image has changed since the training began ({reason}); put it back as it was and resume, or start a new run",
