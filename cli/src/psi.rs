@@ -63,20 +63,30 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     training.check().with_context(|| options.config.as_deref().map_or_else(String::new, shown))?;
     let config = PsiConfig { views: options.views, training, threads, ..defaults };
     output::make_folder(&options.out)?;
+    let (psi, files) = draw(&options.images, &encoder, &config, &options.out)?;
+    let drawn = Drawn { psi: &psi, files };
+    report.text(&text(&drawn))?;
+    report.json(&drawn)
+}
+
+/// Measures the curve; writes `psi.csv`, `psi.png`, `psi.svg` and `psi.json` in a folder and gives their paths.
+pub(crate) fn draw(
+    images: &Path,
+    encoder: &Encoder,
+    config: &PsiConfig,
+    out: &Path,
+) -> Result<(Psi, Vec<String>)> {
     let bar = Progress::new(0, "comparing");
-    let measured = psi(&options.images, &encoder, &config, &|done, total| bar.at(done, total))?;
+    let measured = psi(images, encoder, config, &|done, total| bar.at(done, total))?;
     bar.finish();
-    let out = &options.out;
     write_table(&out.join("psi.csv"), &measured)?;
     let hash: String = measured.encoder_sha256.chars().take(12).collect();
     let note = format!("infomark {}, encoder {hash}, {} images", measured.version, measured.images);
     let pictures = plot::write(&out.join("psi"), &charts(&measured), &note)?;
     let mut files = vec![shown(&out.join("psi.json")), shown(&out.join("psi.csv"))];
     files.extend(pictures.iter().map(|path| shown(path)));
-    let drawn = Drawn { psi: &measured, files };
-    output::write_json(&out.join("psi.json"), &drawn)?;
-    report.text(&text(&drawn))?;
-    report.json(&drawn)
+    output::write_json(&out.join("psi.json"), &Drawn { psi: &measured, files: files.clone() })?;
+    Ok((measured, files))
 }
 
 fn text(drawn: &Drawn<'_>) -> String {

@@ -8,7 +8,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use infomark_train::{Budget, Paths, Progress as Step, Scoring, Summary, TrainConfig, resume, train};
+use infomark_infer::Encoder;
+use infomark_train::{
+    Budget, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -104,6 +107,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
     pictures::write_curves(&paths.run)?;
+    draw_psi(&paths, threads)?;
     report.text(&format!(
         "{}: {} steps on {} images in {}{}{}{}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
@@ -127,6 +131,24 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         stalled: summary.stalled,
         scores: summary.scores,
     })
+}
+
+/// The curve of positive similarity over entropy of what was trained, in the folder of the run.
+fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
+    /// Enough to see its shape; `infomark psi` draws more.
+    const VIEWS: usize = 40;
+    #[derive(serde::Deserialize)]
+    struct Begun {
+        config: TrainConfig,
+    }
+    let path = paths.run.join("checkpoint.json");
+    let text = std::fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+    let Begun { config } = serde_json::from_slice(&text).with_context(|| shown(&path))?;
+    let encoder = Encoder::load(&paths.out)?;
+    let defaults = PsiConfig::default();
+    let training = TrainConfig { pixels: defaults.training.pixels, ..config };
+    let config = PsiConfig { views: VIEWS, training, threads, ..defaults };
+    crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
 
 /// The defaults, changed by the file, changed by the command line.

@@ -17,6 +17,7 @@ fn a_run_leaves_views_curves_and_scores() {
     assert_eq!(png_size(&place.read("a.run/loss.png")).0, 1800);
     let svg = String::from_utf8(place.read("a.run/loss.svg")).unwrap();
     assert!(svg.contains("stride 32") && svg.contains("mean cosine"), "both charts");
+    assert_eq!(png_size(&place.read("a.run/psi.png")).0, 1800);
     let scores = String::from_utf8(place.read("a.run/scores.csv")).unwrap();
     assert!(scores.starts_with("step,mre_mm\n12,"), "{scores}");
 }
