@@ -29,7 +29,7 @@ pub enum TrainError {
         needed: usize,
     },
     /// Nothing stands out.
-    #[error("{}: its images have too few key points to tune on; are they radiographs?", dir.display())]
+    #[error("{}: its images have too few key points with room for a patch around them to tune on; are they radiographs?", dir.display())]
     TooFewKeyPoints {
         /// The folder.
         dir: PathBuf,

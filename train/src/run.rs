@@ -164,6 +164,11 @@ fn start(
             }
         })?
     };
+    let tuning = TuneConfig { seed: config.seed, ..TuneConfig::default() };
+    let estimates = config.policy.is_none() && config.estimate_after > 0.0;
+    if estimates {
+        tune::check_images(&set, &paths.images, &tuning)?;
+    }
     let device = Device::flex().autodiff();
     let encoders = Encoders::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
@@ -217,9 +222,8 @@ fn start(
     let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let share = fraction(&config, step, spent);
-        if config.policy.is_none() && config.estimate_after > 0.0 && share >= config.estimate_after {
+        if estimates && config.policy.is_none() && share >= config.estimate_after {
             let encoder = readable(&state, &config, &description(&config, step))?;
-            let tuning = TuneConfig { seed: config.seed, ..TuneConfig::default() };
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
             config.policy = Some(tuned.policy());
             // Stopping is honoured after the step.

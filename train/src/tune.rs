@@ -228,7 +228,11 @@ pub(crate) fn tune_on(
         })
         .collect::<Result<BTreeMap<_, _>, TrainError>>()?;
     let set = Looked { set, used };
-    let sources = chosen.iter().map(|&image| source(&set, image, config)).collect::<Result<Vec<_>, _>>()?;
+    let source = |&image: &usize| {
+        let points = key_points_of(set.set, &set.image(image)?.sample, config)?;
+        Ok(Source { image, points })
+    };
+    let sources = chosen.iter().map(source).collect::<Result<Vec<_>, TrainError>>()?;
     let pairs: Vec<(&Source, usize)> = sources
         .iter()
         .flat_map(|source| {
@@ -279,22 +283,39 @@ fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
 }
 
 /// The key points of an image whose patches lie inside, with their tiers.
-fn source(set: &Looked<'_>, image: usize, config: &TuneConfig) -> Result<Source, TrainError> {
-    let (width, height) = set.size();
-    let sample = &set.image(image)?.sample;
+fn key_points_of(
+    set: &TrainingSet,
+    sample: &Sample,
+    config: &TuneConfig,
+) -> Result<Vec<(KeyPoint<f32>, Tier)>, TrainError> {
+    let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("key points"))?;
     let mut found = vec![KeyPoint::default(); config.key_points];
     let mut scratch = vec![0.0; key_points_scratch_len(width, height)];
     let count = key_points(plane, KeyPointRule::default(), &mut found, &mut scratch)
         .map_err(TrainError::internal("key points"))?;
-    let points = found[..count].iter().filter(|point| patch(set, image, point, config.patch).is_some()).map(
-        |&point| {
-            let (x, y) = pixel(&point);
-            (point, set.set.thresholds.tier(sample.entropy[y * width + x]))
-        },
-    );
-    Ok(Source { image, points: points.collect() })
+    let half = config.patch / 2;
+    let inside =
+        |at: usize, size: usize| at.checked_sub(half).is_some_and(|from| from + config.patch <= size);
+    let points = found[..count].iter().filter_map(|&point| {
+        let (x, y) = pixel(&point);
+        (inside(x, width) && inside(y, height))
+            .then(|| (point, set.thresholds.tier(sample.entropy[y * width + x])))
+    });
+    Ok(points.collect())
+}
+
+/// Finds out before a training whether its images will do for an estimation in the middle of it; `dir` is their folder.
+pub(crate) fn check_images(set: &TrainingSet, dir: &Path, config: &TuneConfig) -> Result<(), TrainError> {
+    let mut counts = [0; 3];
+    for &image in shuffled(set.len(), config.seed).iter().take(config.sources) {
+        for (_, tier) in key_points_of(set, &set.sample(image)?, config)? {
+            counts[Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0)] += 1;
+        }
+    }
+    let enough = counts.iter().any(|count| *count >= FEWEST);
+    if enough { Ok(()) } else { Err(TrainError::TooFewKeyPoints { dir: dir.to_owned() }) }
 }
 
 fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {

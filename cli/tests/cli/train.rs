@@ -40,6 +40,11 @@ fn one_command_samples_estimates_and_goes_on_with_what_it_found() {
     assert!(!place.file("c.run/policy.toml").exists());
     let reason = place.run(&format!("{line} d.onnx --policy a.run/policy.toml"));
     assert_eq!(reason.code, Some(2), "two policies: {reason:?}");
+    // Too small for patches of 64 pixels: said before anything is trained.
+    place.write("tiny.toml", SMALL.replace("12288", "6144"));
+    let line = "train data/images --config tiny.toml --steps 9 --estimate-intensity --out e.onnx";
+    let reason = place.run(line).reason();
+    assert!(reason.contains("key points") && !place.file("e.run/log.csv").exists(), "{reason}");
 }
 
 #[test]
