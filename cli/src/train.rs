@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use infomark_infer::Encoder;
 use infomark_train::{
-    Budget, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
+    Budget, ComputeOn, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,9 +67,31 @@ pub(crate) struct Options {
     /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
+    /// Where entropies, sampling and the loss are computed; the network stays on the CPU. auto: on a CUDA device where there is
+    /// one and this program was built for it (feature cuda)
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
     /// Go on with the training in this folder, with the options it was started with
     #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
     resume: Option<PathBuf>,
+}
+
+/// What `--device` takes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl From<Device> for ComputeOn {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Auto => Self::Auto,
+            Device::Cpu => Self::Cpu,
+            Device::Cuda => Self::Cuda,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,6 +104,8 @@ struct Trained {
     loss: Option<f32>,
     images: usize,
     input: [usize; 2],
+    /// "CPU" or "CUDA device NAME".
+    scoring_and_loss: String,
     /// Whether the loss no longer fell.
     stalled: bool,
     /// Steps and MRE in mm.
@@ -101,7 +125,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             .map(|data| Scoring { data: data.clone(), templates: options.score_templates }),
     };
     let summary = if options.resume.is_some() {
-        with_progress(&paths.run, |told| resume(&paths, threads, told))?
+        with_progress(&paths.run, |told| resume(&paths, threads, options.device.into(), told))?
     } else {
         let config = config(options, threads)?;
         with_progress(&paths.run, |told| train(&config, &paths, told))?
@@ -109,7 +133,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     pictures::write_curves(&paths.run)?;
     draw_psi(&paths, threads)?;
     report.text(&format!(
-        "{}: {} steps on {} images in {}{}{}{}\ncheckpoints, log and plots: {}",
+        "{}: {} steps on {} images in {}{}{}{}\nscoring and loss: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
@@ -117,6 +141,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         summary.scores.last().map_or_else(String::new, |(_, mre)| format!(", MRE {mre:.2} mm")),
         if summary.stalled { "\nstopped early: the loss no longer fell" } else { "" },
+        summary.scoring_and_loss,
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -128,6 +153,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         loss: summary.loss,
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
+        scoring_and_loss: summary.scoring_and_loss,
         stalled: summary.stalled,
         scores: summary.scores,
     })
@@ -162,6 +188,7 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         config.estimate_after = 0.3;
     }
     config.threads = threads;
+    config.compute = options.device.into();
     config.seed = options.seed.unwrap_or(config.seed);
     config.patience = options.patience.unwrap_or(config.patience);
     config.budget = match (options.steps, options.minutes) {
@@ -227,6 +254,11 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     let (mut drawn, mut mre, mut estimated) = (Ok(()), String::new(), Ok(()));
     let summary = work(&mut |step| {
         match step {
+            // Where there was no choice, the line at the end will do.
+            Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                eprintln!("scoring and loss: {scoring_and_loss}{reason}");
+            }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }

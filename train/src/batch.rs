@@ -2,10 +2,11 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Sampler, Tier, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
+use crate::compute::Pixels;
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
 use crate::{TrainConfig, TrainError, stream};
@@ -52,8 +53,7 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
             let image = nth_image(set.len(), config.seed, position);
-            let rng = &mut Rng::new(config.seed, stream::VIEWS + position);
-            draw_item(set, &set.sample(image)?, config, rng)
+            draw_item(set, &set.sample(image)?, config, stream::VIEWS + position)
         })
         .collect::<Result<_, _>>()?;
     let mut batch = Batch {
@@ -90,14 +90,14 @@ fn draw_item(
     set: &TrainingSet,
     sample: &Sample,
     config: &TrainConfig,
-    rng: &mut Rng,
+    stream: u64,
 ) -> Result<Item, TrainError> {
+    let rng = &mut Rng::new(config.seed, stream);
     let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
-    let mut sums = vec![0.0; pixels.len()];
-    let weights = Plane::new(&sample.weights, width, height).map_err(TrainError::internal("view"))?;
-    let sampler = Sampler::new(weights, &mut sums).map_err(TrainError::internal("sampler"))?;
+    let mut sums = Vec::new();
+    let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = policy(config)?;
     let alike = policy.low == policy.medium && policy.medium == policy.high;
     let area = config.view_size * config.view_size;
@@ -108,7 +108,7 @@ fn draw_item(
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
     for out in views.chunks_exact_mut(area) {
-        let centre = centre(&sampler, width, height, rng);
+        let centre = centre(&sampler, width, height, rng)?;
         let entropy = sample.entropy[centre.1 * width + centre.0];
         let tier = set.thresholds.tier(entropy);
         let tone = policy.range(tier).draw(rng);
@@ -123,7 +123,7 @@ fn draw_item(
         unshuffle(&view, config.view_size, out);
         // A tone that was drawn for one tier serves pixels of that tier.
         let serves = |x: usize, y: usize| alike || set.thresholds.tier(sample.entropy[y * width + x]) == tier;
-        let drawn = draw_positives(&sampler, &field, config.pixels, serves, rng);
+        let drawn = draw_positives(&sampler, &field, config.pixels, serves, rng)?;
         // Positives are whole pixels of the image.
         let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
         entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
@@ -162,31 +162,36 @@ fn deform<'c>(
 }
 
 /// A pixel by weight, away from the border where a few tries find one.
-fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> (usize, usize) {
+fn centre(
+    sampler: &Pixels<'_>,
+    width: usize,
+    height: usize,
+    rng: &mut Rng,
+) -> Result<(usize, usize), TrainError> {
     let inside =
         |v: usize, size: usize| (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64));
-    let mut at = sampler.draw(rng);
+    let mut at = sampler.draw(rng)?;
     for _ in 0..32 {
         if inside(at.0, width) && inside(at.1, height) {
             break;
         }
-        at = sampler.draw(rng);
+        at = sampler.draw(rng)?;
     }
-    at
+    Ok(at)
 }
 
 /// Pixels of the image by weight, kept where the view shows and `serves` them.
 fn draw_positives(
-    sampler: &Sampler<'_>,
+    sampler: &Pixels<'_>,
     field: &Elastic<'_, f32>,
     count: usize,
     serves: impl Fn(usize, usize) -> bool,
     rng: &mut Rng,
-) -> Vec<Positive<f32>> {
+) -> Result<Vec<Positive<f32>>, TrainError> {
     let mut positives = Vec::with_capacity(count);
     // A view shows a tenth of the image at the least, most often a quarter; a third of that is of one tier.
     for _ in 0..count * 120 {
-        let (x, y) = sampler.draw(rng);
+        let (x, y) = sampler.draw(rng)?;
         let image = Point { x: x as f32, y: y as f32 };
         if !serves(x, y) {
             continue;
@@ -198,7 +203,7 @@ fn draw_positives(
             }
         }
     }
-    positives
+    Ok(positives)
 }
 
 fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
@@ -222,6 +227,7 @@ fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::Compute;
     use crate::{Policy, Ranges};
     use infomark_phantom::Phantom;
 
@@ -241,7 +247,7 @@ mod tests {
         let policy = Policy { low: ranges(0.8), medium: ranges(0.4), high: ranges(0.1) };
         let alike = TrainConfig { input_area: 96 * 128, view_size: 64, pixels: 40, ..TrainConfig::default() };
         let differ = TrainConfig { policy: Some(policy), ..alike.clone() };
-        let set = TrainingSet::open(dir.path(), &alike, &|_, _| {})?;
+        let set = TrainingSet::open(dir.path(), &alike, None, Compute::Cpu(None), &|_, _| {})?;
         let (mut strange, mut pixels) = ([0, 0], [0, 0]);
         for step in 0..6 {
             for (place, config) in [&alike, &differ].into_iter().enumerate() {

@@ -4,7 +4,7 @@ use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, TrainError};
+use crate::{ComputeOn, Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
+    /// Where entropies, weights, drawn pixels and the loss are computed.
+    #[serde(skip)]
+    pub compute: ComputeOn,
 }
 
 impl Default for TrainConfig {
@@ -155,6 +158,7 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             patience: 0,
             threads: 0,
+            compute: ComputeOn::Auto,
         }
     }
 }

@@ -5,14 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use infomark_core::{
-    Plane, PlaneMut, Thresholds, Tier, TierRatios, Weighting, entropy_map, entropy_scratch_len, weight_map,
-};
+use infomark_core::{Plane, Thresholds, Tier, TierRatios};
 use infomark_infer::{
     Fit, InputSize, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
 };
 use rayon::prelude::*;
 
+use crate::compute::Compute;
 use crate::{TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
@@ -58,23 +57,17 @@ pub(crate) struct TrainingSet {
     patch: usize,
     alpha: f32,
     ratios: Option<TierRatios<f32>>,
+    /// What entropies, weights and drawn pixels are computed by.
+    pub(crate) compute: Compute,
 }
 
 impl TrainingSet {
-    /// Reads the folder. `progress` is told how many images of how many are done.
+    /// Reads the folder, on a given canvas if there is one. `progress` is told how many images of how many are done.
     pub(crate) fn open(
         dir: &Path,
         config: &TrainConfig,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Self, TrainError> {
-        Self::open_on(dir, config, None, progress)
-    }
-
-    /// The same on a given canvas.
-    pub(crate) fn open_on(
-        dir: &Path,
-        config: &TrainConfig,
         input: Option<InputSize>,
+        compute: Compute,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
         let paths = list_images(dir)?;
@@ -95,7 +88,7 @@ impl TrainingSet {
             .map(|(place, path)| {
                 let (levels, content) = read(path, input, config.normalisation)?;
                 let fingerprint = fingerprint(&levels);
-                let sample = measure(levels, content, input, config.patch, alpha)?;
+                let sample = measure(&compute, levels, content, input, config.patch, alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
@@ -124,7 +117,7 @@ impl TrainingSet {
         let ratios = config.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
         let ratios = ratios.transpose().map_err(TrainError::internal("tiers"))?;
         let TrainConfig { normalisation, patch, .. } = *config;
-        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios })
+        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
     }
 
     /// Number of images.
@@ -152,7 +145,7 @@ impl TrainingSet {
     pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
         let source = &self.sources[image];
         let levels = self.levels(image)?.into_owned();
-        let mut sample = measure(levels, source.content, self.input, self.patch, self.alpha)?;
+        let mut sample = measure(&self.compute, levels, source.content, self.input, self.patch, self.alpha)?;
         // Drops the pixels of least entropy, unless that would leave none.
         if source.most.is_some_and(|most| most >= self.least) {
             for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
@@ -232,23 +225,15 @@ fn read(path: &Path, input: InputSize, normalisation: Normalisation) -> Result<(
 
 /// Entropy and weight of every pixel.
 fn measure(
+    compute: &Compute,
     levels: Vec<u8>,
     content: Rect,
     input: InputSize,
     patch: usize,
     alpha: f32,
 ) -> Result<Sample, TrainError> {
-    let (width, height) = (input.width(), input.height());
-    let mut entropy = vec![0.0_f32; levels.len()];
-    let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
-    let internal = || TrainError::internal("entropy");
-    let plane = Plane::new(&levels, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    entropy_map(plane, patch, out, &mut scratch).map_err(|e| internal()(e.to_string()))?;
-    let mut weights = vec![0.0; levels.len()];
-    let plane = Plane::new(&entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut weights, width, height).map_err(|e| internal()(e.to_string()))?;
-    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(|e| internal()(e.to_string()))?;
+    let width = input.width();
+    let (entropy, mut weights) = compute.guidance(&levels, width, patch, alpha)?;
     // What the canvas repeats beyond the image's border is never drawn.
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
         for (x, weight) in row.iter_mut().enumerate() {
@@ -293,7 +278,7 @@ mod tests {
             std::fs::write(dir.join(format!("{i}.pgm")), file)?;
         }
         let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
-        Ok(TrainingSet::open(dir, &config, &|_, _| {})?)
+        Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)
     }
 
     #[test]
@@ -320,7 +305,7 @@ mod tests {
         open(dir.path())?;
         let small = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
         let shared = TrainConfig { tier_ratios: Some([1.0, 2.0, 1.0]), ..small.clone() };
-        let set = TrainingSet::open(dir.path(), &shared, &|_, _| {})?;
+        let set = TrainingSet::open(dir.path(), &shared, None, Compute::Cpu(None), &|_, _| {})?;
         let sample = set.sample(0)?;
         let sum = |tier| -> f64 {
             let all = sample.weights.iter().zip(&sample.entropy);
@@ -330,7 +315,8 @@ mod tests {
             assert!((sum(tier) - share).abs() < 1e-3, "{tier:?}: {}", sum(tier));
         }
         let piecewise = TrainConfig { least_entropy: Some(2.5), ..small };
-        let sample = TrainingSet::open(dir.path(), &piecewise, &|_, _| {})?.sample(0)?;
+        let sample =
+            TrainingSet::open(dir.path(), &piecewise, None, Compute::Cpu(None), &|_, _| {})?.sample(0)?;
         for (weight, entropy) in sample.weights.iter().zip(&sample.entropy) {
             assert!(
                 *weight == f32::from(u8::from(*entropy >= 2.5)) || *weight == 0.0,

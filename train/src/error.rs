@@ -123,6 +123,12 @@ pub enum TrainError {
         /// What went wrong.
         reason: String,
     },
+    /// A CUDA device can't be used, or has failed.
+    #[error("CUDA: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
+    Cuda {
+        /// What was being done, and why it failed.
+        reason: String,
+    },
     /// A defect of this crate: routines were called with sizes that do not fit.
     #[error("internal error in {place}: {reason}; please report it")]
     Internal {

@@ -22,10 +22,18 @@
 //! result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
-//! interrupted and [resumed](resume).
+//! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
+//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]).
+//!
+//! # Features
+//!
+//! * `cuda`: entropies, weights, drawn pixels and the loss with its gradient are computed on a CUDA device, where there is one;
+//!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
+//!   the checkpoint say which path ran.
 
 mod batch;
 mod checkpoint;
+mod compute;
 mod config;
 mod data;
 mod encoder;
@@ -46,6 +54,7 @@ mod views;
 #[cfg(test)]
 mod whole;
 
+pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use policy::{Policy, Ranges};

@@ -2,13 +2,10 @@
 //!
 //! Slower than the core's, and only used when one of the two options is set.
 
-use burn::tensor::Tensor;
 use infomark_core::{FeatureMap, InfoNce, Negatives, Positive, Rng};
 use rayon::prelude::*;
 
-use crate::batch::Batch;
-use crate::encoder::STRIDES;
-use crate::objective::{Level, Objective, info_nce};
+use crate::objective::{Level, Objective};
 use crate::{TrainConfig, TrainError, stream};
 
 /// Which negatives are taken.
@@ -23,39 +20,27 @@ struct Rule {
 
 /// As [`crate::objective::objective`]. Levels go to threads, and within each everything has its order.
 pub(crate) fn objective(
-    images: &[Tensor<4>],
-    views: &[Tensor<4>],
-    batch: &Batch,
+    images: &[Level],
+    views: &[Level],
+    positives: &[Vec<Positive<f32>>],
     config: &TrainConfig,
     step: u64,
 ) -> Result<Objective, TrainError> {
-    let count = batch.positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
-    let levels = STRIDES.into_par_iter().enumerate().map(|(place, stride)| {
-        let (image, view) = (Level::new(&images[place])?, Level::new(&views[place])?);
-        let rule = Rule {
-            loss: info_nce(stride, config),
-            hardest: config.hard_negatives,
-            others: config.cross_image_negatives,
-        };
-        let items = image.data.len() / image.size().max(1);
-        let of_image = batch.positives.len() / items.max(1);
-        let image_maps = (0..items).map(|i| image.map(i, stride)).collect::<Result<Vec<_>, _>>()?;
-        let view_maps = (0..batch.positives.len()).map(|i| view.map(i, stride));
-        let view_maps = view_maps.collect::<Result<Vec<_>, _>>()?;
-        let mut rng = Rng::new(config.seed, stream::NEGATIVES + step * STRIDES.len() as u64 + place as u64);
+    let count = positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
+    let levels = images.par_iter().zip(views).enumerate().map(|(place, (image, view))| {
+        let rule =
+            Rule { loss: image.loss, hardest: config.hard_negatives, others: config.cross_image_negatives };
+        let image_maps = (0..image.items()).map(|i| image.map(i)).collect::<Result<Vec<_>, _>>()?;
+        let view_maps = (0..view.items()).map(|i| view.map(i)).collect::<Result<Vec<_>, _>>()?;
+        let of_image = (view_maps.len() / image_maps.len().max(1)).max(1);
+        let mut rng = Rng::new(config.seed, stream::NEGATIVES + step * images.len() as u64 + place as u64);
         let (mut image_grad, mut view_grad) = (vec![0.0; image.data.len()], vec![0.0; view.data.len()]);
         let mut loss = 0.0;
-        for (v, positives) in batch.positives.iter().enumerate() {
+        let of_views = positives.iter().zip(&view_maps).zip(view_grad.chunks_exact_mut(view.size().max(1)));
+        for (v, ((positives, map), view_grad)) in of_views.enumerate() {
             for positive in positives {
-                loss += one(
-                    (&image_maps, v / of_image.max(1)),
-                    &view_maps[v],
-                    positive,
-                    rule,
-                    &mut rng,
-                    &mut image_grad,
-                    &mut view_grad[v * view.size()..(v + 1) * view.size()],
-                );
+                let of = (image_maps.as_slice(), v / of_image);
+                loss += one(of, map, positive, rule, &mut rng, &mut image_grad, view_grad);
             }
         }
         image_grad.iter_mut().chain(&mut view_grad).for_each(|g| *g /= count);
@@ -155,7 +140,7 @@ mod tests {
         Rule { loss: InfoNce { negatives, temperature: 0.5, ignored }, hardest, others }
     }
 
-    fn maps(data: &[f32]) -> Result<Vec<FeatureMap<'_, f32>>, Box<dyn std::error::Error>> {
+    fn maps(data: &[f32]) -> Outcome<Vec<FeatureMap<'_, f32>>> {
         let (channels, width, height) = SIZES;
         let maps = data.chunks_exact(channels * width * height);
         Ok(maps.map(|m| FeatureMap::new(m, channels, width, height, 2)).collect::<Result<_, _>>()?)
@@ -169,12 +154,10 @@ mod tests {
         ]
     }
 
+    type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
     /// The loss and its gradients for pixels of the second of two images.
-    fn run(
-        rule: Rule,
-        images: &[f32],
-        view: &[f32],
-    ) -> Result<(f32, Vec<f32>, Vec<f32>), Box<dyn std::error::Error>> {
+    fn run(rule: Rule, images: &[f32], view: &[f32]) -> Outcome<(f32, Vec<f32>, Vec<f32>)> {
         let (image_maps, view_maps) = (maps(images)?, maps(view)?);
         let mut rng = Rng::new(1, 2);
         let (mut a, mut b) = (vec![0.0; images.len()], vec![0.0; view.len()]);
@@ -186,8 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn with_all_negatives_of_the_image_it_is_the_loss_of_the_core() -> Result<(), Box<dyn std::error::Error>>
-    {
+    fn with_all_negatives_of_the_image_it_is_the_loss_of_the_core() -> Outcome<()> {
         let (images, view) = (noise(180, 1), noise(90, 2));
         for (negatives, ignored) in [
             (Negatives::WholeMap, 0),
@@ -210,8 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_with_hard_and_other_images_negatives_equals_central_differences()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn the_gradient_with_hard_and_other_images_negatives_equals_central_differences() -> Outcome<()> {
         let (images, view) = (noise(180, 3), noise(90, 4));
         let rule = rule(Negatives::WholeMap, 0, 7, 6);
         let (loss, image_grad, view_grad) = run(rule, &images, &view)?;
@@ -241,8 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_negatives_lower_the_loss_and_the_hardest_lower_it_least()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn fewer_negatives_lower_the_loss_and_the_hardest_lower_it_least() -> Outcome<()> {
         let (images, view) = (noise(180, 5), noise(90, 6));
         let loss =
             |hardest, others| run(rule(Negatives::WholeMap, 0, hardest, others), &images, &view).map(|r| r.0);

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::batch::{self, Batch};
+use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::{STRIDES, host, shuffle};
 use crate::{TrainConfig, TrainError};
@@ -153,7 +154,7 @@ fn measure(
         ..config.training.clone()
     };
     training.check()?;
-    let set = TrainingSet::open_on(dir, &training, Some(input), &|_, _| {})?;
+    let set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
     let batches = config.views.div_ceil(training.batch);
     let most = ((training.patch * training.patch).min(256) as f64).ln();
     let internal = TrainError::internal::<infomark_core::CurveError>;

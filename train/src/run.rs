@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
+use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
@@ -19,7 +20,7 @@ use crate::stall::Stall;
 use crate::tensorboard::Events;
 use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
-use crate::{Budget, TrainConfig, TrainError, batch, export, ops, psi};
+use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -38,6 +39,13 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
+    /// Where entropies, weights, drawn pixels and the loss are computed; told once, first of all.
+    Computing {
+        /// "CPU" or "CUDA device NAME".
+        scoring_and_loss: String,
+        /// Why it is the CPU, where a device was looked for.
+        reason: Option<String>,
+    },
     /// Images read.
     Reading {
         /// Images done.
@@ -102,6 +110,8 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
     pub stalled: bool,
+    /// What computed entropies, weights, drawn pixels and the loss: "CPU" or "CUDA device NAME".
+    pub scoring_and_loss: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
@@ -127,17 +137,21 @@ pub fn train(
     in_threads(config.threads, || start(config.clone(), None, paths, progress))
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with.
+/// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
 ///
 /// # Errors
 /// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
 pub fn resume(
     paths: &Paths,
     threads: usize,
+    compute: ComputeOn,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let position = checkpoint::position(&paths.run)?;
-    in_threads(threads, || start(position.config.clone(), Some(position), paths, progress))
+    let begun_on_cpu = position.scoring_and_loss == compute::CPU;
+    let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
+    let config = TrainConfig { compute, ..position.config.clone() };
+    in_threads(threads, || start(config, Some(position), paths, progress))
 }
 
 fn in_threads<T: Send>(
@@ -155,9 +169,13 @@ fn start(
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let _lock = prepare(paths)?;
+    let compute = Compute::open(config.compute, &config)?;
+    let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
+    // Stopping is honoured at the first step.
+    let _ = progress(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
-        TrainingSet::open(&paths.images, &config, &|done, total| {
+        TrainingSet::open(&paths.images, &config, None, compute, &|done, total| {
             if let Ok(mut told) = told.lock() {
                 // Stopping is honoured at the first step.
                 let _ = told(Progress::Reading { done, total });
@@ -204,6 +222,7 @@ fn start(
         seconds,
         training_data_sha256: set.sha256.clone(),
         stall: stall.clone(),
+        scoring_and_loss: scoring_and_loss.clone(),
     };
     let description = |config: &TrainConfig, step| Description {
         input: set.input,
@@ -285,6 +304,7 @@ fn start(
         sha256: sha256(&bytes),
         stopped,
         stalled: stalled(step, &stall) && fraction(&config, step, spent) < 1.0,
+        scoring_and_loss: scoring_and_loss.clone(),
         scores,
     })
 }
@@ -376,7 +396,7 @@ fn make_step(
     let images = state.encoders.image().forward(tensor(images, [config.batch, 4, height, width]));
     let views = state.encoders.view().forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&images, &views, &batch, config, step)?;
+        objective(&set.compute, &images, &views, &batch, config, step)?;
     let measured = step
         .is_multiple_of(PSI_EVERY)
         .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));

@@ -14,6 +14,7 @@ use infomark_infer::{Encoder, Encoding, read_image};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
 use crate::{TrainConfig, TrainError, stream};
@@ -203,7 +204,7 @@ fn tune_here(
 ) -> Result<Tuned, TrainError> {
     let description = encoder.description();
     let options = TrainConfig { normalisation: description.normalisation, ..TrainConfig::default() };
-    let set = TrainingSet::open_on(dir, &options, Some(description.input), &|_, _| {})?;
+    let set = TrainingSet::open(dir, &options, Some(description.input), Compute::Cpu(None), &|_, _| {})?;
     tune_on(&set, dir, encoder, config, progress)
 }
 

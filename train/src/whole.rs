@@ -11,6 +11,7 @@ use infomark_core::{Point, Positive, Rng};
 
 use crate::TrainConfig;
 use crate::batch::Batch;
+use crate::compute::Compute;
 use crate::encoder::{Encoder, GROUPS, STRIDES, host, unshuffle, values};
 use crate::kernels::tests_support::noise;
 use crate::kernels::{head, norm};
@@ -231,7 +232,7 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
     let view_blocks: Vec<f32> = views.iter().flat_map(|view| blocks(view, SIDE)).collect();
     let of_image = encoder.forward(image_blocks);
     let of_views = encoder.forward(input(view_blocks, [VIEWS, 4, SIDE / 2, SIDE / 2]));
-    let found = objective(&of_image, &of_views, &batch, &config, 0)?;
+    let found = objective(&Compute::Cpu(None), &of_image, &of_views, &batch, &config, 0)?;
     let total: f32 = found.levels.iter().sum();
     let features = of_image.into_iter().chain(of_views).collect();
     let sum = linear(features, found.images.into_iter().chain(found.views)).ok_or("no levels")?;

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use infomark_phantom::Phantom;
-use infomark_train::{Budget, Paths, Policy, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train};
+use infomark_train::{
+    Budget, ComputeOn, Paths, Policy, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train,
+};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -92,7 +94,7 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
     copied?;
     let resumed = Paths { run: copy, ..paths(root.path(), "resumed") };
     let mut first = None;
-    resume(&resumed, 2, &mut |progress| {
+    resume(&resumed, 2, ComputeOn::Auto, &mut |progress| {
         if let Progress::Step { step, .. } = progress {
             first.get_or_insert(step);
         }
@@ -188,7 +190,7 @@ fn two_encoders_are_resumed_to_the_same_bits() -> Outcome {
         Progress::Step { step: 3, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
-    resume(&cut, 0, &mut go_on)?;
+    resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
     assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
     Ok(())
 }
@@ -213,7 +215,8 @@ fn a_checkpoint_of_an_older_version_is_refused_by_its_format() -> Outcome {
     let index = paths.run.join("checkpoint.json");
     let text = fs::read_to_string(&index)?.replace("\"format\": 3", "\"format\": 2");
     fs::write(&index, text.replace("\"batch\": 2", "\"partner_views\": 1"))?;
-    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("format is 2") && refused.contains("start a new run"), "{refused}");
     Ok(())
 }
@@ -337,14 +340,16 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
     let paths = paths(root.path(), "run");
-    let missing = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let missing =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(missing.contains("checkpoint.json"), "{missing}");
     train(&small(3), &paths, &mut go_on)?;
     let refused = refusal(&small(3), &paths);
     assert!(refused.contains("holds a run already"), "{refused}");
     phantoms(&root.path().join("others"), 4)?;
     let others = Paths { images: root.path().join("others"), ..paths.clone() };
-    let refused = resume(&others, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&others, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("does not hold the images"), "{refused}");
     for entry in fs::read_dir(&paths.run)? {
         let path = entry?.path();
@@ -355,10 +360,12 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
             fs::write(&path, bytes)?;
         }
     }
-    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("damaged"), "{refused}");
     fs::write(paths.run.join("checkpoint.json"), b"{}")?;
-    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("not a checkpoint"), "{refused}");
     Ok(())
 }
@@ -409,11 +416,11 @@ fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_s
         Progress::Step { step: 55, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
-    let resumed = resume(&cut, 0, &mut go_on)?;
+    let resumed = resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
     assert_eq!((resumed.steps, resumed.stalled), (summary.steps, true));
     assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
     // There is nothing left to do.
-    assert_eq!(resume(&cut, 0, &mut go_on)?.steps, summary.steps);
+    assert_eq!(resume(&cut, 0, ComputeOn::Auto, &mut go_on)?.steps, summary.steps);
     Ok(())
 }
 

@@ -57,3 +57,27 @@ fn options_of_scores_are_explained() {
     let reason = place.run(&format!("{line} --score-data data --score-templates 0")).reason();
     assert!(reason.contains("template"), "{reason}");
 }
+
+#[test]
+fn a_training_says_where_it_computes() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    let line = "train data/images --config small.toml --steps 1";
+    let json = place.run(&format!("{line} --out a.onnx --device cpu --json")).json();
+    assert_eq!(json["scoring_and_loss"], "CPU");
+    let checkpoint = String::from_utf8(place.read("a.run/checkpoint.json")).unwrap();
+    assert!(checkpoint.contains("\"scoring_and_loss\": \"CPU\""), "{checkpoint}");
+    let text = place.run("train data/images --out a.onnx --resume a.run").success();
+    assert!(text.contains("scoring and loss: CPU"), "{text}");
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_device_that_is_asked_for_and_cannot_be_had_is_an_error() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    let reason =
+        place.run("train data/images --config small.toml --steps 1 --out a.onnx --device cuda").reason();
+    assert!(reason.contains("CUDA: ") && reason.contains("--device cpu"), "{reason}");
+    assert!(!place.file("a.onnx").exists(), "nothing is trained elsewhere instead");
+}
