@@ -90,6 +90,8 @@ pub(crate) struct Chart {
     pub(crate) rows: Vec<String>,
     /// Vertical lines with a name.
     pub(crate) marks: Vec<(f64, String)>,
+    /// Whether x counts something: its ticks are whole numbers.
+    pub(crate) x_whole: bool,
     /// Ends of the axes, where the points shall not decide.
     pub(crate) x_range: Option<[f64; 2]>,
     pub(crate) y_range: Option<[f64; 2]>,
@@ -180,7 +182,9 @@ fn draw_chart<B: DrawingBackend>(
         let step = (high - low) / 8.0;
         (-step.log10().floor()).clamp(0.0, 6.0) as usize
     };
-    let (x_digits, y_digits) = (digits(x), digits(y));
+    let (x_digits, y_digits) = (if chart.x_whole { 0 } else { digits(x) }, digits(y));
+    // As many ticks as there are whole numbers, at most, so that they lie on them.
+    let x_ticks = if chart.x_whole { ((x[1] - x[0]) as usize).clamp(1, 10) } else { 10 };
     let x_text = |v: &f64| format!("{v:.x_digits$}");
     let y_text = |v: &f64| format!("{v:.y_digits$}");
     let mut mesh = context.configure_mesh();
@@ -190,7 +194,7 @@ fn draw_chart<B: DrawingBackend>(
         .label_style(text(12, INK, zoom))
         .axis_desc_style(text(13, INK, zoom))
         .set_all_tick_mark_size(4 * zoom)
-        .x_labels(10)
+        .x_labels(x_ticks)
         .y_labels(if named { 0 } else { (chart.height / 45).max(3) as usize })
         .x_label_formatter(&x_text)
         .y_label_formatter(&y_text)

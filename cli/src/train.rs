@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use infomark_infer::Encoder;
 use infomark_train::{
-    Budget, ComputeOn, Paths, Progress as Step, Scoring, Summary, TrainConfig, resume, train,
+    Budget, ComputeOn, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,7 @@ use crate::progress::{Progress, duration};
 Examples:
   infomark train radiographs/ --out encoder.onnx
   infomark train radiographs/ --out encoder.onnx --minutes 10 --seed 1
+  infomark train radiographs/ --out encoder.onnx --estimate-intensity
   infomark train radiographs/ --out encoder.onnx --resume encoder.run"
 )]
 pub(crate) struct Options {
@@ -49,6 +51,10 @@ pub(crate) struct Options {
     /// How strongly views may differ in each tier, as `infomark tune` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     policy: Option<PathBuf>,
+    /// Estimate that from the images by mutual information after 0.3 of the budget, with the encoder as it is then, and go on with it;
+    /// the folder of the run gets policy.toml and its plots. `estimate_after` of --config changes the 0.3
+    #[arg(long, conflicts_with_all = ["resume", "policy"])]
+    estimate_intensity: bool,
     /// Stop when the loss, averaged over 50 steps, has not fallen for N steps [default: never]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     patience: Option<u64>,
@@ -125,6 +131,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
     pictures::write_curves(&paths.run)?;
+    draw_psi(&paths, threads)?;
     report.text(&format!(
         "{}: {} steps on {} images in {}{}{}{}\nscoring and loss: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
@@ -152,12 +159,33 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
+/// The curve of positive similarity over entropy of what was trained, in the folder of the run.
+fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
+    /// Enough to see its shape; `infomark psi` draws more.
+    const VIEWS: usize = 40;
+    #[derive(serde::Deserialize)]
+    struct Begun {
+        config: TrainConfig,
+    }
+    let path = paths.run.join("checkpoint.json");
+    let text = std::fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+    let Begun { config } = serde_json::from_slice(&text).with_context(|| shown(&path))?;
+    let encoder = Encoder::load(&paths.out)?;
+    let defaults = PsiConfig::default();
+    let training = TrainConfig { pixels: defaults.training.pixels, ..config };
+    let config = PsiConfig { views: VIEWS, training, threads, ..defaults };
+    crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
+}
+
 /// The defaults, changed by the file, changed by the command line.
 fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     let mut config: TrainConfig = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_default();
     if let Some(path) = &options.policy {
         config.policy = Some(read_toml(path)?);
         config.check().with_context(|| shown(path))?;
+    }
+    if options.estimate_intensity && config.estimate_after == 0.0 {
+        config.estimate_after = 0.3;
     }
     config.threads = threads;
     config.compute = options.device.into();
@@ -223,7 +251,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
 ) -> Result<Summary> {
     // One bar at a time: the second replaces the first.
     let mut bar: Option<(Stage, Progress)> = None;
-    let (mut drawn, mut mre) = (Ok(()), String::new());
+    let (mut drawn, mut mre, mut estimated) = (Ok(()), String::new(), Ok(()));
     let summary = work(&mut |step| {
         match step {
             // Where there was no choice, the line at the end will do.
@@ -235,6 +263,9 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }
             Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
+            Step::Estimated { tuned, .. } => {
+                estimated = crate::tune::write(&run.join("policy.toml"), &tuned).map(drop);
+            }
             Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
             Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
                 let levels = levels.map(|level| format!("{level:.2}")).join(" ");
@@ -255,7 +286,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     }
     let summary = summary.map_err(Into::into)?;
     // A picture that can't be written is no reason to lose a training.
-    drawn?;
+    drawn.and(estimated)?;
     Ok(summary)
 }
 

@@ -14,7 +14,7 @@ pub use error::ModelError;
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
-use crate::{Description, Fit, Image, sha256};
+use crate::{Description, Fit, FitError, Image, sha256};
 
 /// Largest encoder file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -116,9 +116,34 @@ impl Encoder {
             .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        let levels = self.plan.run(&canvas, &self.name)?;
+        self.features(image.name(), fit, &canvas)
+    }
+
+    /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
+    /// row. `name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Fit`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let fit = Fit::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
+            len if len == input.area() => Ok(fit),
+            len => Err(FitError::OtherSize {
+                width: len,
+                height: 1,
+                expected_width: input.width(),
+                expected_height: input.height(),
+            }),
+        });
+        let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
+        self.features(name, fit, pixels)
+    }
+
+    fn features(&self, name: &str, fit: Fit, canvas: &[f32]) -> Result<Encoding, ModelError> {
+        let levels = self.plan.run(canvas, &self.name)?;
         let model = Arc::clone(&self.sha256);
-        Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
+        Encoding::new(name.to_owned(), model, fit, &self.description, canvas, levels)
             .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }

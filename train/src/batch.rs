@@ -99,6 +99,7 @@ fn draw_item(
     let mut sums = Vec::new();
     let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = policy(config)?;
+    let alike = policy.low == policy.medium && policy.medium == policy.high;
     let area = config.view_size * config.view_size;
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
@@ -120,7 +121,9 @@ fn draw_item(
             .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        let drawn = draw_positives(&sampler, &field, config.pixels, rng)?;
+        // A tone that was drawn for one tier serves pixels of that tier.
+        let serves = |x: usize, y: usize| alike || set.thresholds.tier(sample.entropy[y * width + x]) == tier;
+        let drawn = draw_positives(&sampler, &field, config.pixels, serves, rng)?;
         // Positives are whole pixels of the image.
         let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
         entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
@@ -177,18 +180,22 @@ fn centre(
     Ok(at)
 }
 
-/// Pixels of the image by weight, kept where the view shows them.
+/// Pixels of the image by weight, kept where the view shows and `serves` them.
 fn draw_positives(
     sampler: &Pixels<'_>,
     field: &Elastic<'_, f32>,
     count: usize,
+    serves: impl Fn(usize, usize) -> bool,
     rng: &mut Rng,
 ) -> Result<Vec<Positive<f32>>, TrainError> {
     let mut positives = Vec::with_capacity(count);
-    // A view shows a tenth of the image at the least, most often a quarter.
-    for _ in 0..count * 40 {
+    // A view shows a tenth of the image at the least, most often a quarter; a third of that is of one tier.
+    for _ in 0..count * 120 {
         let (x, y) = sampler.draw(rng)?;
         let image = Point { x: x as f32, y: y as f32 };
+        if !serves(x, y) {
+            continue;
+        }
         if let Some(view) = field.push(image) {
             positives.push(Positive { view, image });
             if positives.len() == count {
@@ -215,4 +222,46 @@ fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
         medium: range(medium, config.gamma)?,
         high: range(high, config.gamma)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::Compute;
+    use crate::{Policy, Ranges};
+    use infomark_phantom::Phantom;
+
+    #[test]
+    fn where_tiers_differ_in_tone_a_view_serves_pixels_of_its_tier_alone()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let phantom = Phantom::new(96, 128)?;
+        for i in 0..3 {
+            let image = phantom.image(1, i);
+            let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
+            file.extend(&image.pixels);
+            std::fs::write(dir.path().join(format!("{i}.pgm")), file)?;
+        }
+        let ranges =
+            |change: f32| Ranges { brightness: [1.0 - change, 1.0 + change], contrast: [1.0, 1.0 + change] };
+        let policy = Policy { low: ranges(0.8), medium: ranges(0.4), high: ranges(0.1) };
+        let alike = TrainConfig { input_area: 96 * 128, view_size: 64, pixels: 40, ..TrainConfig::default() };
+        let differ = TrainConfig { policy: Some(policy), ..alike.clone() };
+        let set = TrainingSet::open(dir.path(), &alike, None, Compute::Cpu(None), &|_, _| {})?;
+        let (mut strange, mut pixels) = ([0, 0], [0, 0]);
+        for step in 0..6 {
+            for (place, config) in [&alike, &differ].into_iter().enumerate() {
+                let batch = draw(&set, config, step)?;
+                for (view, entropies) in batch.places.iter().zip(&batch.entropies) {
+                    pixels[place] += entropies.len();
+                    strange[place] +=
+                        entropies.iter().filter(|h| set.thresholds.tier(**h) != view.tier).count();
+                }
+            }
+        }
+        assert!(strange[0] > 0, "with one tone, pixels of all tiers are compared");
+        assert_eq!(strange[1], 0);
+        assert!(pixels[1] > pixels[0] / 2, "{pixels:?}");
+        Ok(())
+    }
 }

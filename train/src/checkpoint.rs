@@ -11,7 +11,7 @@ use burn::tensor::Bytes;
 use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{self, Encoder};
+use crate::encoder::{self, Encoders};
 use crate::stall::Stall;
 use crate::{TrainConfig, TrainError};
 
@@ -48,7 +48,7 @@ struct Index {
 
 /// The tensors of a training.
 pub(crate) struct State {
-    pub(crate) encoder: Encoder,
+    pub(crate) encoders: Encoders,
     pub(crate) average: Vec<Vec<f32>>,
     pub(crate) optimizer: ModuleOptimizer,
 }
@@ -68,10 +68,10 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainErr
 
 /// Saves a step; the previous one stays valid until this one is complete, and is removed then.
 pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
-    let record = |encoder: Encoder| encoder.into_record().into_bytes();
+    let record = |encoders: Encoders| encoders.into_record().into_bytes();
     let parts = [
-        ("encoder", record(state.encoder.clone())),
-        ("average", record(encoder::with_values(state.encoder.clone(), &state.average))),
+        ("encoder", record(state.encoders.clone())),
+        ("average", record(encoder::with_values(state.encoders.clone(), &state.average))),
         ("optimizer", state.optimizer.into_bytes()),
     ];
     let keep = |name: &str, step: u64, bytes: Result<_, _>| {
@@ -161,12 +161,12 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
         <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
     let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
         ModuleRecord::from_bytes(bytes)
-            .and_then(|record| fresh.encoder.clone().try_load_record(record))
+            .and_then(|record| fresh.encoders.clone().try_load_record(record))
             .map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })
     };
     let average = encoder::values(&module(average)?);
     let (path, bytes) = optimizer;
     let loaded = fresh.optimizer.from_bytes(bytes);
     let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
-    Ok(State { encoder: module(encoder)?, average, optimizer })
+    Ok(State { encoders: module(encoder)?, average, optimizer })
 }

@@ -40,6 +40,7 @@ mod encoder;
 mod error;
 mod export;
 mod kernels;
+mod negatives;
 mod objective;
 mod ops;
 mod policy;
@@ -50,6 +51,8 @@ mod stall;
 mod tensorboard;
 mod tune;
 mod views;
+#[cfg(test)]
+mod whole;
 
 pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
@@ -63,7 +66,7 @@ pub use views::ViewExample;
 
 /// Streams of the random numbers: apart by more than a training can use.
 mod stream {
-    /// Initial weights.
+    /// Initial weights of the images' encoder; the views' is the next.
     pub(crate) const WEIGHTS: u64 = 1 << 60;
     /// Order of the images; plus the epoch.
     pub(crate) const ORDER: u64 = 2 << 60;
@@ -71,6 +74,8 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
+    /// Negatives from other images; plus the step and the level.
+    pub(crate) const NEGATIVES: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.
-    pub(crate) const SCORING: u64 = 5 << 60;
+    pub(crate) const SCORING: u64 = 7 << 60;
 }

@@ -7,16 +7,23 @@ use rayon::prelude::*;
 use crate::batch::Batch;
 use crate::compute::Compute;
 use crate::encoder::STRIDES;
-use crate::{TrainConfig, TrainError};
-
-/// Strides from which every cell of the map is a negative.
-const WHOLE_MAP_FROM: usize = 16;
+use crate::{TrainConfig, TrainError, negatives};
 
 /// Losses per level (finest first), and gradients of their sum by the features of images and views.
 pub(crate) struct Objective {
     pub(crate) levels: [f32; 5],
     pub(crate) images: Vec<Vec<f32>>,
     pub(crate) views: Vec<Vec<f32>>,
+}
+
+/// What pixels are told from at a stride.
+fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
+    let (negatives, ignored) = if stride >= config.whole_map_from {
+        (Negatives::WholeMap, 0)
+    } else {
+        (Negatives::Window { radius: config.window }, config.ignored)
+    };
+    InfoNce { negatives, temperature: config.temperature, ignored }
 }
 
 /// Features of a batch at one level, copied from where the network runs, and what they are told from.
@@ -34,26 +41,20 @@ impl Level {
         let [_, channels, height, width] = features.dims();
         let data = features.clone().inner().into_data().try_into_vec::<f32>();
         let data = data.map_err(|e| TrainError::internal("features")(format!("{e:?}")))?;
-        let (negatives, ignored) = if stride >= WHOLE_MAP_FROM {
-            (Negatives::WholeMap, 0)
-        } else {
-            (Negatives::Window { radius: config.window }, config.ignored)
-        };
-        let loss = InfoNce { negatives, temperature: config.temperature, ignored };
+        let loss = info_nce(stride, config);
         Ok(Self { data, channels, height, width, stride, loss })
     }
 
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.channels * self.height * self.width
     }
 
     /// Number of maps.
-    #[cfg(feature = "cuda")]
     pub(crate) fn items(&self) -> usize {
         self.data.len() / self.size().max(1)
     }
 
-    fn map(&self, item: usize) -> Result<FeatureMap<'_, f32>, TrainError> {
+    pub(crate) fn map(&self, item: usize) -> Result<FeatureMap<'_, f32>, TrainError> {
         let data = &self.data[item * self.size()..(item + 1) * self.size()];
         FeatureMap::new(data, self.channels, self.width, self.height, self.stride)
             .map_err(TrainError::internal("features"))
@@ -67,12 +68,16 @@ pub(crate) fn objective(
     views: &[Tensor<4>],
     batch: &Batch,
     config: &TrainConfig,
+    step: u64,
 ) -> Result<Objective, TrainError> {
     let levels = |features: &[Tensor<4>]| {
         let levels = features.iter().zip(STRIDES).map(|(map, stride)| Level::new(map, stride, config));
         levels.collect::<Result<Vec<_>, _>>()
     };
     let (images, views) = (levels(images)?, levels(views)?);
+    if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
+        return negatives::objective(&images, &views, &batch.positives, config, step);
+    }
     let count = batch.positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
     match compute {
         Compute::Cpu(_) => on_cpu(&images, &views, &batch.positives, count, config.views),

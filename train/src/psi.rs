@@ -8,7 +8,7 @@ use infomark_core::{
     CurveCut, DipRule, FeatureMap, Point, Positive, SimilarityBin, SimilarityCurve, Thresholds, Tier,
     positive_similarities,
 };
-use infomark_infer::{Encoder, Encoding, Image};
+use infomark_infer::{Encoder, Encoding};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -145,7 +145,10 @@ fn measure(
     let training = TrainConfig {
         alpha: 0.0,
         discard: 0.0,
+        least_entropy: None,
+        tier_ratios: None,
         view_size: side.next_multiple_of(32),
+        normalisation: encoder.description().normalisation,
         input_area: input.width() * input.height(),
         views: 1,
         ..config.training.clone()
@@ -263,12 +266,11 @@ fn compare(
 
 /// The features of a canvas; none where all its pixels are equal.
 fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, TrainError> {
-    let input = encoder.description().input;
     pixels.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
-    let Ok(image) = Image::new("view", input.width(), input.height(), pixels) else {
+    if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(None);
-    };
-    encoder.encode(&image).map(Some).map_err(TrainError::internal("encoder"))
+    }
+    encoder.encode_input("view", &pixels).map(Some).map_err(TrainError::internal("encoder"))
 }
 
 /// PSI of the low, medium and high tier; none for a tier without positives.

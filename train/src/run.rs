@@ -13,11 +13,12 @@ use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sh
 use crate::checkpoint::{self, Position, State};
 use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
-use crate::encoder::{Encoder, STRIDES, values, with_values};
+use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
 use crate::tensorboard::Events;
+use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
 use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
@@ -54,6 +55,14 @@ pub enum Progress {
     },
     /// Examples of the views that will be compared, up to four of each tier; told once, before the first step.
     Views(Vec<ViewExample>),
+    /// The intensity of each tier was estimated, if [`TrainConfig::estimate_after`] asks for it; what is trained from now on
+    /// uses it.
+    Estimated {
+        /// Steps done.
+        step: u64,
+        /// What was found.
+        tuned: Box<Tuned>,
+    },
     /// The encoder of a checkpoint was scored, if [`Paths::score`] asks for it.
     Scored {
         /// Steps done.
@@ -154,7 +163,7 @@ fn in_threads<T: Send>(
 }
 
 fn start(
-    config: TrainConfig,
+    mut config: TrainConfig,
     resumed: Option<Position>,
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
@@ -173,10 +182,15 @@ fn start(
             }
         })?
     };
+    let tuning = TuneConfig { seed: config.seed, ..TuneConfig::default() };
+    let estimates = config.policy.is_none() && config.estimate_after > 0.0;
+    if estimates {
+        tune::check_images(&set, &paths.images, &tuning)?;
+    }
     let device = Device::flex().autodiff();
-    let encoder = Encoder::new(&config, &device);
+    let encoders = Encoders::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
-    let mut state = State { average: values(&encoder), encoder, optimizer };
+    let mut state = State { average: values(&encoders), encoders, optimizer };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
@@ -202,7 +216,7 @@ fn start(
     let (first, before) = (step, spent);
     let mut recent = Vec::new();
     let mut stopped = false;
-    let position = |step, seconds, stall: &Stall| Position {
+    let position = |config: &TrainConfig, step, seconds, stall: &Stall| Position {
         config: config.clone(),
         step,
         seconds,
@@ -210,7 +224,7 @@ fn start(
         stall: stall.clone(),
         scoring_and_loss: scoring_and_loss.clone(),
     };
-    let description = |step| Description {
+    let description = |config: &TrainConfig, step| Description {
         input: set.input,
         input_policy: Default::default(),
         normalisation: config.normalisation,
@@ -223,8 +237,17 @@ fn start(
         seed: config.seed,
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let stalled = |step, stall: &Stall| stall.is_over(step, config.patience);
+    let patience = config.patience;
+    let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
+        let share = fraction(&config, step, spent);
+        if estimates && config.policy.is_none() && share >= config.estimate_after {
+            let encoder = readable(&state, &config, &description(&config, step))?;
+            let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
+            config.policy = Some(tuned.policy());
+            // Stopping is honoured after the step.
+            let _ = progress(Progress::Estimated { step, tuned });
+        }
         let rate = learning_rate(&config, step, fraction(&config, step, spent));
         let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
@@ -256,12 +279,11 @@ fn start(
         stopped = told.is_break() && done < 1.0;
         let ends = stopped || done >= 1.0 || stalled(step, &stall);
         if ends || step % config.checkpoint_every == 0 {
-            checkpoint::save(&paths.run, &position(step, spent, &stall), &state)?;
+            checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
                 let paused = Instant::now();
-                let bytes = export::onnx(&exported(&state, &config), &description(step))?;
-                let encoder = Trained::from_bytes(&bytes, "the encoder in training");
-                let mre_mm = scorer.mre_mm(&encoder.map_err(TrainError::internal("scoring"))?)?;
+                let encoder = readable(&state, &config, &description(&config, step))?;
+                let mre_mm = scorer.mre_mm(&encoder)?;
                 log.score(step, mre_mm)?;
                 scores.push((step, mre_mm));
                 stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;
@@ -270,7 +292,7 @@ fn start(
             }
         }
     }
-    let bytes = export::onnx(&exported(&state, &config), &description(step))?;
+    let bytes = export::onnx(&exported(&state, &config), &description(&config, step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
@@ -294,8 +316,15 @@ const PSI_EVERY: u64 = 10;
 
 /// The weights that are worth keeping: their average, if there is one.
 fn exported(state: &State, config: &TrainConfig) -> Encoder {
-    let last = state.encoder.clone();
-    if config.average > 0.0 { with_values(last, &state.average) } else { last }
+    let last = state.encoders.clone();
+    let worth = if config.average > 0.0 { with_values(last, &state.average) } else { last };
+    worth.image().clone()
+}
+
+/// The encoder as it is now, as whoever reads its file has it.
+fn readable(state: &State, config: &TrainConfig, description: &Description) -> Result<Trained, TrainError> {
+    let bytes = export::onnx(&exported(state, config), description)?;
+    Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
 }
 
 /// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
@@ -364,35 +393,36 @@ fn make_step(
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
     let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
-    let images = state.encoder.forward(tensor(images, [config.batch, 4, height, width]));
-    let views = state.encoder.forward(tensor(views, [config.batch * config.views, 4, side, side]));
+    let images = state.encoders.image().forward(tensor(images, [config.batch, 4, height, width]));
+    let views = state.encoders.view().forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&set.compute, &images, &views, &batch, config)?;
+        objective(&set.compute, &images, &views, &batch, config, step)?;
     let measured = step
         .is_multiple_of(PSI_EVERY)
         .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));
     let measured = measured.transpose()?;
-    let mut total: Option<Tensor<1>> = None;
-    for (features, grad) in images.into_iter().zip(image_grads).chain(views.into_iter().zip(view_grads)) {
-        let factors = tensor(grad, features.dims());
-        let term = ops::dot(features, factors);
-        total = Some(match total {
-            None => term,
-            Some(sum) => sum + term,
-        });
-    }
-    if let Some(total) = total {
-        let grads = GradientsParams::from_grads(total.backward(), &state.encoder);
-        state.encoder = state.optimizer.step(rate, state.encoder.clone(), grads);
+    let features: Vec<_> = images.into_iter().chain(views).collect();
+    if let Some(total) = linear(features, image_grads.into_iter().chain(view_grads)) {
+        let grads = GradientsParams::from_grads(total.backward(), &state.encoders);
+        state.encoders = state.optimizer.step(rate, state.encoders.clone(), grads);
     }
     // The first steps count for more, so that the random start is soon forgotten.
     let decay = config.average.min((1 + step) as f32 / (10 + step) as f32);
-    for (average, now) in state.average.iter_mut().zip(values(&state.encoder)) {
+    for (average, now) in state.average.iter_mut().zip(values(&state.encoders)) {
         for (a, n) in average.iter_mut().zip(now) {
             *a = decay * *a + (1.0 - decay) * n;
         }
     }
     Ok((levels, measured))
+}
+
+/// Sum of the features' products with what their gradients shall be: its gradient by the weights is that of the loss.
+pub(crate) fn linear(features: Vec<Tensor<4>>, grads: impl Iterator<Item = Vec<f32>>) -> Option<Tensor<1>> {
+    let terms = features.into_iter().zip(grads).map(|(features, grad)| {
+        let (shape, device) = (features.dims(), features.device());
+        ops::dot(features, Tensor::from_data(TensorData::new(grad, shape), &device))
+    });
+    terms.reduce(|sum, term| sum + term)
 }
 
 /// `log.csv` with a row a step, `scores.csv` with a row a score, and both as TensorBoard reads them.

@@ -35,6 +35,9 @@ impl Cuda {
                 config.patch
             ));
         }
+        if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
+            return Err("hard and cross-image negatives are computed on the CPU".into());
+        }
         let device = Device::open().map_err(|error| error.to_string())?;
         Ok(Self { device })
     }
