@@ -12,7 +12,9 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod select;
 mod spacing;
+mod templates;
 mod train;
 mod tune;
 
@@ -69,6 +71,8 @@ const MOST_THREADS: usize = 512;
 enum Command {
     Train(train::Options),
     Tune(tune::Options),
+    Select(select::Options),
+    Template(templates::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
@@ -92,6 +96,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
+        Command::Select(options) => select::run(&options, threads, &report),
+        Command::Template(options) => templates::run(&options, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),

@@ -50,10 +50,12 @@ mod fit;
 mod hash;
 mod image;
 mod landmark;
+mod matcher;
 mod matching;
 mod neighbours;
 mod prior;
 mod score_map;
+mod select;
 mod spacing;
 mod template;
 
@@ -75,6 +77,8 @@ pub use landmark::{
     parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
-pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
+pub use matcher::Matcher;
+pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
+pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
-pub use template::{Template, TemplateError};
+pub use template::{Template, TemplateError, TemplateFileError};
