@@ -53,6 +53,7 @@ mod landmark;
 mod matching;
 mod neighbours;
 mod prior;
+mod score_map;
 mod spacing;
 mod template;
 
