@@ -41,6 +41,10 @@
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
 
+mod augment;
+mod back;
+mod calibration;
+mod confidence;
 mod contain;
 mod dataset;
 mod description;
@@ -52,11 +56,18 @@ mod image;
 mod landmark;
 mod matching;
 mod neighbours;
+mod orientation;
 mod prior;
+mod recognise;
 mod score_map;
 mod spacing;
 mod template;
 
+pub use augment::Looks;
+pub use calibration::{
+    Bound, CalibrationError, ErrorCalibration, SELF_CONSISTENT_COVERAGE, self_consistent,
+};
+pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation, SEAL_KEY,
@@ -76,5 +87,7 @@ pub use landmark::{
     write_landmarks_as,
 };
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
+pub use orientation::Orientation;
+pub use recognise::{Recognition, Recogniser};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError};

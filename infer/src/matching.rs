@@ -3,6 +3,7 @@
 use infomark_core::{Plane, Point, peak};
 
 use crate::score_map::{Laid, ScoreMap, anchor_matches};
+use crate::confidence::{self, Confidence};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
@@ -16,6 +17,8 @@ pub struct Found {
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
+    /// What tells how sure that is.
+    pub confidence: Confidence,
 }
 
 /// Why an image could not be searched.
@@ -30,6 +33,14 @@ pub enum MatchError {
         "template {template} and image {image} were encoded by different models; encode both with the same file"
     )]
     OtherModel {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the image searched.
+        image: String,
+    },
+    /// Template and image were looked at in other ways.
+    #[error("template {template} and image {image} were looked at in different ways; encode both with the same")]
+    OtherLooks {
         /// Name of the template's image.
         template: String,
         /// Name of the image searched.
@@ -76,7 +87,7 @@ pub fn match_image(
     image: &Image,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode(image)?, options)
+    match_encoding(template, &encoder.encode_with(image, template.looks())?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
@@ -99,6 +110,12 @@ pub fn match_encoding(
             image: encoding.image().to_owned(),
         });
     }
+    if template.looks() != encoding.looks() {
+        return Err(MatchError::OtherLooks {
+            template: template.image().to_owned(),
+            image: encoding.image().to_owned(),
+        });
+    }
     search(template, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
@@ -107,8 +124,10 @@ fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Re
     let matches = anchor_matches(template, encoding, options)?;
     let laid = Laid::new(template, encoding, &matches, options);
     let one = |(index, name): (usize, &String)| {
-        let (at, score) = highest(&laid.score_map(index)?, encoding)?;
-        Ok(Found { name: name.clone(), at, score })
+        let map = laid.score_map(index)?;
+        let (at, score) = highest(&map, encoding)?;
+        let confidence = confidence::of(&laid, index, &map, at)?;
+        Ok(Found { name: name.clone(), at, score, confidence })
     };
     template.landmarks().iter().enumerate().map(one).collect()
 }
@@ -141,7 +160,7 @@ fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), Str
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
-fn cells(content: Rect, stride: usize) -> Rect {
+pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
     // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
     let range = |start: usize, length: usize| {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
