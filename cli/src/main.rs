@@ -1,5 +1,6 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+mod calibrate;
 mod convert;
 mod demo;
 mod draw;
@@ -70,6 +71,7 @@ enum Command {
     Train(train::Options),
     Tune(tune::Options),
     Match(matching::Options),
+    Calibrate(calibrate::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
     Psi(psi::Options),
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
+        Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),
