@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
 use infomark_infer::{
-    Confidence, DataSet, Encoder, ErrorCalibration, PixelSpacing, Sample, Subject, Template, match_image,
-    read_image, read_landmarks_of,
+    Confidence, DataSet, Encoder, ErrorCalibration, Found, Matcher, Sample, read_image,
 };
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, hash, matching_text};
-use crate::output::{self, Report, file_name, rounded, shown};
+use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
-use crate::spacing;
+use crate::templates::{Given, Source};
 
 /// Measure on labelled images how large the errors of a template are, so that `match` can say how large they will be.
 #[derive(clap::Args)]
@@ -36,12 +35,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks, as `infomark match` takes them
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     how: How,
     /// File for the result
@@ -63,37 +58,24 @@ struct Calibrated {
 const COVERAGE: f64 = 0.9;
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    for given in [&options.landmarks, &options.template, &options.model] {
+    for given in options.given.files().chain([&options.model]) {
         if inputs::identity(&options.out) == inputs::identity(given) {
             bail!("--out {}: it would overwrite what the result is made from; name another file", shown(given));
         }
     }
     let encoder = Encoder::load(&options.model)?;
     let data = DataSet::open(&options.data)?;
-    let image = spacing::read(&options.template, None)?;
-    let name = file_name(&options.template);
-    let subject = Subject {
-        image: Some(&name),
-        spacing: image.spacing().map(|spacing: &PixelSpacing| spacing.mm),
-        ..Subject::default()
-    };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    let template = Template::with_looks(
-        &encoder,
-        &image,
-        table.on_image(&name, image.width(), image.height())?,
-        options.how.looks(),
-    )?;
-    let places = places(&data, &template, options)?;
-    let own = hash(&options.template)?;
+    let pool = inputs::pool(threads)?;
+    let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+    let places = places(&data, &matcher, options)?;
     let progress = Progress::new(data.images.len() as u64, "calibrating");
     let one = |sample: &Sample| {
-        let measured = measure(&encoder, &template, &data, &places, (sample, &own), options);
+        let measured = measure(&matcher, &sources, &data, &places, sample);
         progress.advance();
         measured
     };
-    let measured: Vec<_> =
-        inputs::pool(threads)?.install(|| data.images.par_iter().map(one).collect::<Result<_>>())?;
+    let measured: Vec<_> = pool.install(|| data.images.par_iter().map(one).collect::<Result<_>>())?;
     progress.finish();
     let (mut images, mut errors) = (Vec::new(), Vec::new());
     for (sample, measured) in data.images.iter().zip(measured) {
@@ -107,8 +89,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     let count = images.len();
     let calibration = ErrorCalibration::new(
-        (encoder.sha256(), &own),
-        template.landmarks(),
+        (matcher.encoder().sha256(), sources.iter().map(|source| source.sha256.clone()).collect()),
+        &matcher.landmarks().into_iter().map(str::to_owned).collect::<Vec<_>>(),
         matching_text(&options.how),
         images,
         &errors,
@@ -139,35 +121,34 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// Where each landmark of the template is among those of the data.
-fn places(data: &DataSet, template: &Template, options: &Options) -> Result<Vec<usize>> {
-    let place = |name: &String| match data.landmarks.iter().position(|other| other == name) {
+/// Where each landmark of the templates is among those of the data.
+fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<usize>> {
+    let place = |name: &str| match data.landmarks.iter().position(|other| other == name) {
         Some(place) => Ok(place),
         None => bail!(
-            "{}: landmark {name} of the template is missing here; label it, or leave it out of {}",
-            shown(&options.data.join("dataset.toml")),
-            shown(&options.landmarks)
+            "{}: landmark {name} of the template is missing here; label it, or leave it out of the template",
+            shown(&options.data.join("dataset.toml"))
         ),
     };
-    template.landmarks().iter().map(place).collect()
+    matcher.landmarks().into_iter().map(place).collect()
 }
 
-/// Errors in pixels and their confidences; nothing for the template's own image.
+/// Errors in pixels and their confidences; nothing for an image that is a template.
 fn measure(
-    encoder: &Encoder,
-    template: &Template,
+    matcher: &Matcher,
+    sources: &[Source],
     data: &DataSet,
     places: &[usize],
-    (sample, own): (&Sample, &str),
-    options: &Options,
+    sample: &Sample,
 ) -> Result<Option<Vec<(f64, Confidence)>>> {
-    if hash(&sample.path)? == own {
+    let own = hash(&sample.path)?;
+    if sources.iter().any(|source| source.sha256 == own || source.image == sample.name) {
         return Ok(None);
     }
-    let found = match_image(encoder, template, &read_image(&sample.path)?, options.how.options())?;
+    let found = matcher.find(&read_image(&sample.path)?)?;
     let unit = (data.spacing.x * data.spacing.y).sqrt();
-    let error = |(found, &place): (&infomark_infer::Found, &usize)| {
-        let truth = sample.landmarks[place];
+    let error = |(found, &place): (&Found, &usize)| {
+        let truth = sample.landmarks.get(place).copied().unwrap_or(found.at);
         (radial_error_mm(found.at, truth, data.spacing) / unit, found.confidence)
     };
     Ok(Some(found.iter().zip(places).map(error).collect()))

@@ -13,7 +13,9 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod select;
 mod spacing;
+mod templates;
 mod train;
 mod tune;
 
@@ -70,6 +72,8 @@ const MOST_THREADS: usize = 512;
 enum Command {
     Train(train::Options),
     Tune(tune::Options),
+    Select(select::Options),
+    Template(templates::Options),
     Match(matching::Options),
     Calibrate(calibrate::Options),
     Evaluate(evaluate::Options),
@@ -94,6 +98,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
+        Command::Select(options) => select::run(&options, threads, &report),
+        Command::Template(options) => templates::run(&options, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),

@@ -9,9 +9,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Orientation,
-    PixelSpacing, Subject, Template, encode_landmarks, match_encoding, match_image, read_landmarks_of,
-    sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Matcher, PixelSpacing,
+    encode_landmarks, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,11 +21,12 @@ use crate::inputs::{self, Input};
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
+use crate::templates::{Given, Place, Source};
 use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
 
-pub(crate) use trust::{matching_text, mm_per_px};
+pub(crate) use trust::matching_text;
 
-/// Find the landmarks of one annotated image in others.
+/// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -40,6 +40,10 @@ score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the s
 known they are in mm as well, from the centre of the first pixel. While it runs, and if it is stopped,
 DIR/landmarks.partial.csv holds what was found so far.
 
+Several templates, which are nearer together than each alone: annotated images, files of `infomark template`, or a data folder
+  infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
+  infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
+
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
     --format slicer"
@@ -48,12 +52,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    #[command(flatten)]
+    given: Given,
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
@@ -124,7 +124,7 @@ struct Matches {
     model: Model,
     matching: Matching,
     expected_errors: ExpectedErrors,
-    template: TemplateSource,
+    templates: Vec<Source>,
     images: Vec<Matched>,
     failed: Vec<Failure>,
 }
@@ -162,21 +162,6 @@ impl Model {
             temperature: description.temperature,
         }
     }
-}
-
-#[derive(Serialize)]
-struct TemplateSource {
-    image: String,
-    sha256: String,
-    landmarks_from: &'static str,
-    landmarks: Vec<Place>,
-}
-
-#[derive(Clone, Serialize)]
-struct Place {
-    landmark: String,
-    x: f64,
-    y: f64,
 }
 
 /// The size of an image's pixels, and where it is from.
@@ -271,41 +256,25 @@ const PARTIAL: &str = "landmarks.partial.csv";
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let image = spacing::read(&options.template, given.as_ref())?;
-    let name = file_name(&options.template);
-    let subject = Subject {
-        image: Some(&name),
-        spacing: image.spacing().map(|spacing| spacing.mm),
-        ..Subject::default()
-    };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    let landmarks = table.on_image(&name, image.width(), image.height())?;
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
+    let pool = inputs::pool(threads)?;
+    let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let template = Template::with_looks(&encoder, &image, landmarks, options.how.looks())?;
-    let judge = Judge::new(&options.trust, &encoder, (&image, &options.template), &template, &options.how)?;
+    let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
     remove_earlier(&options.out);
     let partial = Partial::create(&options.out.join(PARTIAL))?;
-    let source = TemplateSource {
-        image: name.clone(),
-        sha256: hash(&options.template)?,
-        landmarks_from: Format::of(table.format()).name(),
-        landmarks: landmarks
-            .iter()
-            .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
-            .collect(),
-    };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, &judge, input, given.as_ref(), options);
+        let done = match_one(&matcher, &judge, input, given.as_ref(), options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
         progress.advance();
         done
     };
-    let results: Vec<_> = inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    let results: Vec<_> = pool.install(|| inputs.par_iter().map(one).collect());
     progress.finish();
     let (mut images, mut failed) = (Vec::new(), Vec::new());
     for (input, result) in inputs.iter().zip(results) {
@@ -323,10 +292,10 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     }
     let matches = Matches {
         version: env!("CARGO_PKG_VERSION"),
-        model: Model::of(&encoder, &options.model),
+        model: Model::of(matcher.encoder(), &options.model),
         matching: options.how.matching(),
         expected_errors: judge.told(),
-        template: source,
+        templates: sources,
         images,
         failed,
     };
@@ -342,7 +311,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
 
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
-    for given in [&options.landmarks, &options.template, &options.model] {
+    for given in options.given.files().chain([&options.model]) {
         let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
         if outputs.contains(&inputs::identity(given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
@@ -388,8 +357,7 @@ impl Partial {
 
 /// Searches one image and writes its overlay; that this failed is told beside the points.
 fn match_one(
-    encoder: &Encoder,
-    template: &Template,
+    matcher: &Matcher,
     judge: &Judge,
     input: &Input,
     given: Option<&PixelSpacing>,
@@ -397,21 +365,18 @@ fn match_one(
 ) -> Result<(Matched, Option<Error>)> {
     let image = spacing::read(&input.path, given)?;
     judge.check_spacing(&image)?;
-    let encoding = encoder.encode_with(&image, options.how.looks())?;
-    let recognition = judge.recognise(&encoding)?;
-    let found = if recognition.is_laid_anew() {
-        match_laid_anew(encoder, template, &image, recognition.orientation(), options)?
-    } else {
-        match_encoding(template, &encoding, options.how.options())?
-    };
-    let told = recognition.told(&input.label);
+    let (found, verdict) = judge.find(matcher, &image)?;
+    let told = verdict.told(&input.label);
     let landmarks: Vec<Scored> = found
         .iter()
         .enumerate()
-        .map(|(index, found)| scored(found, image.spacing(), judge.judge(index, found, &image, &recognition)))
+        .map(|(index, found)| scored(found, image.spacing(), judge.judge(index, found, &image, &verdict)))
         .collect();
     let file = format!("{OVERLAYS}/{}.png", input.stem);
-    let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
+    let title = match matcher.templates() {
+        [only] => format!("{}, template {}", input.label, file_name(Path::new(only.image()))),
+        all => format!("{}, {} templates", input.label, all.len()),
+    };
     let unwritten = write_overlay(&options.out.join(&file), &image, &landmarks, &title).err();
     let matched = Matched {
         image: input.label.clone(),
@@ -425,22 +390,6 @@ fn match_one(
         landmarks,
     };
     Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
-}
-
-/// Matches the image turned and mirrored as the template is; the points are those of the image as it was given.
-fn match_laid_anew(
-    encoder: &Encoder,
-    template: &Template,
-    image: &Image,
-    orientation: Orientation,
-    options: &Options,
-) -> Result<Vec<Found>> {
-    let laid = orientation.inverse().apply(image)?;
-    let mut found = match_image(encoder, template, &laid, options.how.options())?;
-    for found in &mut found {
-        found.at = orientation.push(found.at, (laid.width(), laid.height()));
-    }
-    Ok(found)
 }
 
 fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {

@@ -5,6 +5,8 @@
 
 use infomark_core::{Affine, Border, Interpolation, Plane, PlaneMut, Point, View};
 
+use serde::{Deserialize, Serialize};
+
 use crate::InputSize;
 
 /// By how much looks are turned, in degrees, to either side.
@@ -12,7 +14,7 @@ const TURN: f32 = 7.0;
 
 /// In which ways an image is looked at, beside as it is. None by default: each takes another run of the encoder, and they were
 /// not measured to help (`docs/results.md`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Looks {
     /// Turned by 7 degrees, to either side.
     pub turned: bool,

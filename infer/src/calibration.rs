@@ -27,7 +27,7 @@ pub fn self_consistent(confidence: &Confidence) -> f64 {
     SELF_CONSISTENT * confidence.scale
 }
 
-/// Errors of one template measured on labelled images, from which the error in a new image is bounded: split conformal
+/// Errors of one template, or several together, measured on labelled images, from which the error in a new image is bounded: split conformal
 /// prediction, normalised by [`Confidence::scale`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,9 +38,9 @@ pub struct ErrorCalibration {
     version: String,
     /// SHA-256 of the encoder's file.
     pub model_sha256: String,
-    /// SHA-256 of the template's image.
-    pub template_sha256: String,
-    /// Names of the landmarks, in the template's order.
+    /// SHA-256 of the file of each template.
+    pub templates_sha256: Vec<String>,
+    /// Names of the landmarks, in the order in which they are found.
     pub landmarks: Vec<String>,
     /// How landmarks were looked for, as text.
     pub matching: String,
@@ -95,7 +95,7 @@ impl ErrorCalibration {
     /// [`CalibrationError::Scores`] when there is no image, an image has another number of landmarks, or an error is not
     /// finite.
     pub fn new(
-        (model_sha256, template_sha256): (&str, &str),
+        (model_sha256, templates_sha256): (&str, Vec<String>),
         landmarks: &[String],
         matching: String,
         images: Vec<String>,
@@ -105,7 +105,7 @@ impl ErrorCalibration {
             format: 1,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model_sha256: model_sha256.to_owned(),
-            template_sha256: template_sha256.to_owned(),
+            templates_sha256,
             landmarks: landmarks.to_vec(),
             matching,
             images,

@@ -4,6 +4,7 @@ use infomark_core::{
     FeatureMap, Plane, PlaneMut, Point, highest_beyond, peak, similarity, similarity_scratch_len,
 };
 
+use crate::Encoding;
 use crate::matching::cells;
 use crate::score_map::{Laid, ScoreMap, favour};
 
@@ -13,6 +14,12 @@ const APART: f32 = 20.0;
 const FINEST: usize = 4;
 /// A place farther off than this, in pixels of the canvas, is as wrong as any.
 const FARTHEST: f64 = 60.0;
+
+/// The logarithm of [`Confidence::scale`] in pixels of the canvas is linear in score and margin, with these weights: least
+/// squares of the logarithm of errors plus one pixel on `ceph-train` and `chest-train` (`docs/results.md`).
+const BASE: f64 = 3.8;
+const OF_SCORE: f64 = -2.0;
+const OF_MARGIN: f64 = -0.5;
 
 /// What tells how sure a found place is. Lengths are in pixels of the image as it was given.
 ///
@@ -31,22 +38,21 @@ pub struct Confidence {
     /// How far the looks at the image, each asked alone, are from it: the root of the mean square, none farther than 60
     /// pixels of the canvas. None with one look.
     pub spread: Option<f64>,
-    /// How large the error is expected to be in proportion, from the lengths above; 1 pixel of the canvas at least.
+    /// How large the error is in proportion, from score and margin; above 0.
     pub scale: f64,
 }
 
-/// That of the landmark `index`, found at `found` in pixels of the image.
+/// That of a landmark found at `found` in pixels of the image, with a score, from the templates that have it, each with the
+/// landmark's place there. `map` is what the place was chosen from.
 pub(crate) fn of(
-    laid: &Laid<'_>,
-    index: usize,
+    having: &[(&Laid<'_>, usize)],
+    encoding: &Encoding,
     map: &ScoreMap,
-    found: Point<f64>,
+    (found, score): (Point<f64>, f64),
 ) -> Result<Confidence, String> {
-    let (template, encoding) = (laid.template(), laid.encoding());
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-    let place = *template.places().get(index).ok_or("no such landmark")?;
     let fit = encoding.fit();
     let at: Point<f32> = fit.push(found).cast();
     let distance = |a: Point<f32>, b: Point<f32>| f64::from((a.x - b.x).hypot(a.y - b.y)).min(FARTHEST);
@@ -60,24 +66,45 @@ pub(crate) fn of(
     let second = highest_beyond(all, stride, start, APART).unwrap_or(first);
     let margin = f64::from((first - second) * encoding.temperature() / levels.len() as f32).max(0.0);
 
-    let expected = laid.alignment().map(|alignment| alignment.expect(place).at);
-    let prior = expected.map(|expected| distance(expected, at));
-    let back = match template.back() {
-        Some(back) => back.nearest(encoding, at)?.map(|nearest| distance(nearest, place)),
-        None => None,
-    };
-    let spread = spread(laid, index, at, expected)?;
-
+    let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
+    for &(laid, index) in having {
+        let place = *laid.template().places().get(index).ok_or("no such landmark")?;
+        let expected = laid.alignment().map(|alignment| alignment.expect(place).at);
+        prior.add(expected.map(|expected| distance(expected, at)));
+        if let Some(map) = laid.template().back() {
+            back.add(map.nearest(encoding, at)?.map(|nearest| distance(nearest, place)));
+        }
+        spread.add(self::spread(laid, index, at, expected)?);
+    }
     // Pixels of the image to one of the canvas.
     let unit = fit.unit();
-    let scale = 1.0;
     Ok(Confidence {
         margin,
-        back: back.map(|v| v * unit),
-        prior: prior.map(|v| v * unit),
-        spread: spread.map(|v| v * unit),
-        scale: scale * unit,
+        back: back.get().map(|v| v * unit),
+        prior: prior.get().map(|v| v * unit),
+        spread: spread.get().map(|v| v * unit),
+        scale: (BASE + OF_SCORE * score + OF_MARGIN * margin).exp() * unit,
     })
+}
+
+/// A mean of what there is.
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.count += 1;
+        }
+    }
+
+    fn get(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 /// The root of the mean square distance of what each look says by itself.

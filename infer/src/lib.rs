@@ -54,12 +54,14 @@ mod fit;
 mod hash;
 mod image;
 mod landmark;
+mod matcher;
 mod matching;
 mod neighbours;
 mod orientation;
 mod prior;
 mod recognise;
 mod score_map;
+mod select;
 mod spacing;
 mod template;
 
@@ -86,8 +88,10 @@ pub use landmark::{
     parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
-pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
+pub use matcher::Matcher;
+pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
 pub use orientation::Orientation;
-pub use recognise::{Recognition, Recogniser};
+pub use recognise::{Recognition, recognise};
+pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
-pub use template::{Template, TemplateError};
+pub use template::{Template, TemplateError, TemplateFileError};

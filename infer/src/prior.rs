@@ -15,27 +15,22 @@ const APART: f32 = 10.0;
 /// Side of the patches whose entropy says how likely a place is drawn.
 const PATCH: usize = 9;
 /// Finest stride at which they are compared: a finer one costs most and decides about less than a pixel.
-const FINEST: usize = 4;
+pub(crate) const FINEST: usize = 4;
 
 /// Places of a template beside its landmarks, and their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Anchors {
-    places: Vec<Point<f32>>,
+    pub(crate) places: Vec<Point<f32>>,
     /// Place by place, within it level by level.
-    features: Vec<f32>,
-    levels: usize,
+    pub(crate) features: Vec<f32>,
+    pub(crate) levels: usize,
 }
 
 impl Anchors {
     /// Places of an image in proportion to their entropy, always the same ones. None where the image has no information.
     pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, String> {
-        Anchors::draw_from(encoding, FINEST)
-    }
-
-    /// [`draw`](Self::draw), to be compared at the stride `finest` and coarser ones.
-    pub(crate) fn draw_from(encoding: &Encoding, finest: usize) -> Result<Anchors, String> {
         let places = places(encoding).map_err(|e| e.to_string())?;
-        let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= finest).collect();
+        let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
         let channels = encoding.channels();
         let mut features = vec![0.0; places.len() * maps.len() * channels];
         let mut slots = features.chunks_exact_mut(channels);
@@ -49,8 +44,21 @@ impl Anchors {
 
     /// Where each of them seems to be in an image.
     pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, String> {
+        self.matches_from(encoding, FINEST)
+    }
+
+    /// [`matches`](Self::matches) by the features at the stride `finest` and coarser ones; by all where there are none.
+    pub(crate) fn matches_from(
+        &self,
+        encoding: &Encoding,
+        finest: usize,
+    ) -> Result<Vec<Match<f32>>, String> {
         let levels = encoding.levels();
-        let maps = levels.get(levels.len().saturating_sub(self.levels)..).unwrap_or_default();
+        let count = match levels.iter().filter(|map| map.stride() >= finest.max(FINEST)).count() {
+            0 => self.levels,
+            count => count.min(self.levels),
+        };
+        let maps = levels.get(levels.len().saturating_sub(count)..).unwrap_or_default();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
         let mut map = vec![0.0f32; finest.cells()];
@@ -58,7 +66,8 @@ impl Anchors {
         let mut matches = Vec::with_capacity(self.places.len());
         let each = self.features.chunks_exact(self.levels * encoding.channels());
         for (&from, features) in self.places.iter().zip(each) {
-            let features: Vec<&[f32]> = features.chunks_exact(encoding.channels()).collect();
+            let features = features.chunks_exact(encoding.channels()).skip(self.levels - count);
+            let features: Vec<&[f32]> = features.collect();
             let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
             similarity(maps, &features, encoding.temperature(), out, &mut scratch)
                 .map_err(|e| e.to_string())?;

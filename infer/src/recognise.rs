@@ -1,32 +1,23 @@
-//! Whether an image shows what the template shows at all, and which way up.
+//! Whether an image shows what a template shows at all, and which way up.
 
-use crate::prior::{self, Anchors};
-use crate::{Encoder, Encoding, Image, Looks, MatchError, ModelError, Orientation};
+use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 
-/// Strides that are compared: the coarse ones, which tell places of an anatomy apart.
+/// Finest stride that is compared: coarse features tell places of an anatomy apart, and cost little.
 const FINEST: usize = 8;
-/// Another orientation is believed when so many times as many places agree on it as on the template's.
-const CLEARER: f64 = 1.25;
-
-/// Places of a template in all eight orientations, by which images are recognised.
-///
-/// The template is encoded eight times for it, an image not once more.
-#[derive(Clone, Debug)]
-pub struct Recogniser {
-    model: String,
-    image: String,
-    anchors: Vec<(Orientation, Anchors)>,
-}
+/// An image on which so large a share of the places agree lies as the template does; nothing else is tried.
+const SURE: f64 = 0.7;
+/// Another orientation is believed when so many times as many places agree on it. An anatomy that is nearly symmetric agrees
+/// with its mirror image four fifths as well.
+const CLEARER: f64 = 1.1;
 
 /// How much of a template was found again in an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recognition {
     /// How the image lies against the template.
     pub orientation: Orientation,
-    /// Share of the template's places, laid that way, that agree on how it lies on the image; 0 to 1.
+    /// Share of 200 places of the template that agree on one smooth map onto the image, which is laid as the template is;
+    /// 0 to 1. Of several templates the largest.
     pub agreement: f64,
-    /// The same for the template as it is.
-    pub upright_agreement: f64,
 }
 
 impl Recognition {
@@ -40,53 +31,50 @@ impl Recognition {
     }
 }
 
-impl Recogniser {
-    /// For the template `image`; images to recognise have to be looked at in the same ways.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError`].
-    pub fn new(encoder: &Encoder, image: &Image, looks: Looks) -> Result<Recogniser, ModelError> {
-        let coarsest = encoder.description().strides.last().copied().unwrap_or(FINEST);
-        let finest = FINEST.min(coarsest);
-        let mut anchors = Vec::with_capacity(Orientation::ALL.len());
-        for orientation in Orientation::ALL {
-            let failed = |problem: String| ModelError::Features { name: encoder.name().to_owned(), problem };
-            let laid = orientation.apply(image).map_err(|error| failed(error.to_string()))?;
-            let drawn = Anchors::draw_from(&encoder.encode_with(&laid, looks)?, finest).map_err(failed)?;
-            anchors.push((orientation, drawn));
-        }
-        Ok(Recogniser { model: encoder.sha256().to_owned(), image: image.name().to_owned(), anchors })
+/// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.
+///
+/// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
+/// is recognised.
+///
+/// # Errors
+///
+/// [`MatchError`] when the encoder fails, or is another one than the templates'.
+pub fn recognise(
+    encoder: &Encoder,
+    templates: &[Template],
+    image: &Image,
+    encoding: &Encoding,
+) -> Result<Recognition, MatchError> {
+    let upright = agreement(templates, encoding)?;
+    let mut best = Recognition { orientation: Orientation::default(), agreement: upright };
+    if upright >= SURE {
+        return Ok(best);
     }
-
-    /// How much of the template is found again in an image.
-    ///
-    /// # Errors
-    ///
-    /// [`MatchError`] when the image was encoded by another model.
-    pub fn recognise(&self, encoding: &Encoding) -> Result<Recognition, MatchError> {
-        if self.model != encoding.model_sha256() {
-            return Err(MatchError::OtherModel {
-                template: self.image.clone(),
-                image: encoding.image().to_owned(),
-            });
+    for (order, orientation) in Orientation::ALL.into_iter().enumerate().skip(1) {
+        if order == 2 && best.is_recognised() {
+            break;
         }
-        let features = |reason| MatchError::Features { image: encoding.image().to_owned(), reason };
-        let mut best = Recognition {
-            orientation: Orientation::default(),
-            agreement: 0.0,
-            upright_agreement: 0.0,
+        let failed = |error: crate::ImageError| MatchError::Features {
+            image: image.name().to_owned(),
+            reason: error.to_string(),
         };
-        for (orientation, anchors) in &self.anchors {
-            let matches = anchors.matches(encoding).map_err(features)?;
-            let agreement = prior::agreement(&matches);
-            if orientation.is_upright() {
-                best.agreement = agreement;
-                best.upright_agreement = agreement;
-            } else if agreement > best.agreement.max(CLEARER * best.upright_agreement) {
-                best = Recognition { orientation: *orientation, agreement, ..best };
-            }
+        let laid = orientation.inverse().apply(image).map_err(failed)?;
+        let agreement = agreement(templates, &encoder.encode_with(&laid, encoding.looks())?)?;
+        if agreement > best.agreement.max(CLEARER * upright) {
+            best = Recognition { orientation, agreement };
         }
-        Ok(best)
     }
+    Ok(best)
+}
+
+/// The largest share of a template's places that agree on one smooth map onto the image.
+fn agreement(templates: &[Template], encoding: &Encoding) -> Result<f64, MatchError> {
+    let mut largest = 0.0_f64;
+    for template in templates {
+        let features = |reason| MatchError::Features { image: encoding.image().to_owned(), reason };
+        template.check(encoding).map_err(features)?;
+        let matches = template.anchors().matches_from(encoding, FINEST).map_err(features)?;
+        largest = largest.max(prior::agreement(&matches));
+    }
+    Ok(largest)
 }

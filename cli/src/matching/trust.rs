@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Bound, Confidence, Encoder, Encoding, ErrorCalibration, Found, Image, Orientation, PixelSpacing,
-    Recogniser, Recognition, SELF_CONSISTENT_COVERAGE, Template, self_consistent,
+    Bound, Confidence, ErrorCalibration, Found, Image, Matcher, Orientation, PixelSpacing, Recognition,
+    SELF_CONSISTENT_COVERAGE, self_consistent,
 };
 use serde::Serialize;
 
 use super::{How, hash};
 use crate::output::{file_name, rounded, shown};
+use crate::templates::Source;
 
 /// Which points are abstained from, and how large their errors are expected to be.
 #[derive(clap::Args, Default)]
@@ -39,7 +40,6 @@ pub(super) struct Judge {
     abstain_above: Option<f64>,
     abstain_below: Option<f64>,
     fix_orientation: bool,
-    recogniser: Recogniser,
 }
 
 struct Measured {
@@ -147,13 +147,7 @@ impl Verdict {
 }
 
 impl Judge {
-    pub(super) fn new(
-        trust: &Trust,
-        encoder: &Encoder,
-        (image, path): (&Image, &Path),
-        template: &Template,
-        how: &How,
-    ) -> Result<Self> {
+    pub(super) fn new(trust: &Trust, matcher: &Matcher, templates: &[Source], how: &How) -> Result<Self> {
         if let Some(most) = trust.abstain_above.filter(|most| !(most.is_finite() && *most > 0.0)) {
             bail!("--abstain-above {most}: it has to be a number of mm above 0");
         }
@@ -165,7 +159,7 @@ impl Judge {
             None => None,
             Some(file) => {
                 let calibration = ErrorCalibration::load(file)?;
-                check(&calibration, file, encoder, path, template, how)?;
+                check(&calibration, file, matcher, templates, how)?;
                 let bounds = calibration.bounds(coverage).with_context(|| format!("--coverage {coverage}"))?;
                 let images = calibration.images.len();
                 Some(Measured {
@@ -180,7 +174,6 @@ impl Judge {
             abstain_above: trust.abstain_above,
             abstain_below: trust.abstain_below,
             fix_orientation: trust.fix_orientation,
-            recogniser: Recogniser::new(encoder, image, how.looks())?,
         })
     }
 
@@ -207,9 +200,21 @@ impl Judge {
         Ok(())
     }
 
-    pub(super) fn recognise(&self, encoding: &Encoding) -> Result<Verdict> {
-        let recognition = self.recogniser.recognise(encoding)?;
-        Ok(Verdict { recognition, fix_orientation: self.fix_orientation })
+    /// Finds the landmarks in an image, in pixels of the image as it was given.
+    pub(super) fn find(&self, matcher: &Matcher, image: &Image) -> Result<(Vec<Found>, Verdict)> {
+        let encoding = matcher.encoder().encode_with(image, matcher.looks())?;
+        let recognition = matcher.recognise(image, &encoding)?;
+        let verdict = Verdict { recognition, fix_orientation: self.fix_orientation };
+        if !verdict.is_laid_anew() {
+            return Ok((matcher.find_encoded(&encoding)?, verdict));
+        }
+        let orientation = verdict.orientation();
+        let laid = orientation.inverse().apply(image)?;
+        let mut found = matcher.find(&laid)?;
+        for found in &mut found {
+            found.at = orientation.push(found.at, (laid.width(), laid.height()));
+        }
+        Ok((found, verdict))
     }
 
     pub(super) fn judge(&self, index: usize, found: &Found, image: &Image, verdict: &Verdict) -> Judged {
@@ -242,15 +247,15 @@ impl Judge {
 fn check(
     calibration: &ErrorCalibration,
     file: &Path,
-    encoder: &Encoder,
-    template_image: &Path,
-    template: &Template,
+    matcher: &Matcher,
+    templates: &[Source],
     how: &How,
 ) -> Result<()> {
+    let sources = templates.iter().map(|source| &source.sha256);
     let same = [
-        ("encoder", calibration.model_sha256 == encoder.sha256()),
-        ("template", calibration.template_sha256 == hash(template_image)?),
-        ("list of landmarks", calibration.landmarks == template.landmarks()),
+        ("encoder", calibration.model_sha256 == matcher.encoder().sha256()),
+        ("template", calibration.templates_sha256.iter().eq(sources)),
+        ("list of landmarks", calibration.landmarks == matcher.landmarks()),
         ("way of matching", calibration.matching == matching_text(how)),
     ];
     match same.iter().find(|(_, same)| !same) {
@@ -269,6 +274,6 @@ pub(crate) fn matching_text(how: &How) -> String {
 }
 
 /// Millimetres to a pixel: the geometric mean of both directions.
-pub(crate) fn mm_per_px(spacing: &PixelSpacing) -> f64 {
+fn mm_per_px(spacing: &PixelSpacing) -> f64 {
     (spacing.mm.x * spacing.mm.y).sqrt()
 }
