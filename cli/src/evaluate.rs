@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
-    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
+    Confidence, DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates,
+    read_image,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -156,6 +157,7 @@ pub(crate) struct Score {
     pub(crate) truth: Point<f64>,
     pub(crate) score: f64,
     pub(crate) error_mm: f64,
+    pub(crate) confidence: Confidence,
 }
 
 /// The scores of one image with one template, landmark by landmark.
@@ -378,6 +380,7 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
             truth,
             score: found.score,
             error_mm: radial_error_mm(found.at, truth, data.spacing),
+            confidence: found.confidence,
         })
         .collect()
 }
@@ -385,6 +388,7 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
     output::make_folder(out)?;
     output::write_json(&out.join("evaluation.json"), evaluation)?;
+    let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let rows = runs.iter().flat_map(|run| {
         run.images.iter().flat_map(move |scored| {
             let named = data.landmarks.iter().zip(&scored.scores);
@@ -399,11 +403,16 @@ fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> R
                     score.truth.y.to_string(),
                     rounded(score.error_mm, 4).to_string(),
                     rounded(score.score, 4).to_string(),
+                    rounded(score.confidence.margin, 4).to_string(),
+                    length(score.confidence.back),
+                    length(score.confidence.prior),
+                    length(score.confidence.spread),
                 ]
             })
         })
     });
-    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score"];
+    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score", "margin", "back_px", "prior_px", "spread_px"];
+    
     let path = out.join("errors.csv");
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

@@ -1,5 +1,7 @@
 //! `infomark match`.
 
+mod trust;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -7,7 +9,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, Matcher, PixelSpacing,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Matcher, PixelSpacing,
     encode_landmarks, sha256,
 };
 use rayon::prelude::*;
@@ -20,6 +22,9 @@ use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
 use crate::templates::{Given, Place, Source};
+use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
+
+pub(crate) use trust::matching_text;
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
@@ -54,6 +59,8 @@ pub(crate) struct Options {
     images: Vec<PathBuf>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    trust: Trust,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -74,6 +81,12 @@ pub(crate) struct How {
     /// Match a landmark's own feature alone, without those of the places around it
     #[arg(long)]
     no_neighbours: bool,
+    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
+    #[arg(long)]
+    look_turned: bool,
+    /// Look at template and image mirrored as well; takes twice as long
+    #[arg(long)]
+    look_mirrored: bool,
 }
 
 impl How {
@@ -81,9 +94,14 @@ impl How {
         MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
     }
 
+    pub(crate) fn looks(&self) -> Looks {
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored }
+    }
+
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma) }
+        let Looks { turned, mirrored } = self.looks();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored }
     }
 }
 
@@ -93,6 +111,10 @@ pub(crate) struct Matching {
     neighbours: bool,
     /// In pixels of the encoder's canvas; none without the prior.
     prior_sigma: Option<f32>,
+    /// Whether template and image were looked at turned to either side as well.
+    turned: bool,
+    /// Whether they were looked at mirrored as well.
+    mirrored: bool,
 }
 
 /// What was done with what: enough to do it again.
@@ -101,6 +123,7 @@ struct Matches {
     version: &'static str,
     model: Model,
     matching: Matching,
+    expected_errors: ExpectedErrors,
     templates: Vec<Source>,
     images: Vec<Matched>,
     failed: Vec<Failure>,
@@ -173,6 +196,7 @@ struct Matched {
     known: Option<PixelSpacing>,
     #[serde(skip)]
     stem: String,
+    recognition: Recognised,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -187,6 +211,8 @@ struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     y_mm: Option<f64>,
     score: f64,
+    #[serde(flatten)]
+    sure: Judged,
 }
 
 #[derive(Serialize)]
@@ -209,6 +235,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ))?;
     }
     report.json(&matches)?;
+    for warning in matches.images.iter().filter_map(|image| image.recognition.warning.as_ref()) {
+        eprintln!("warning: {warning}");
+    }
     for failure in &matches.failed {
         eprintln!("warning: {}", failure.error);
     }
@@ -230,14 +259,15 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
     let pool = inputs::pool(threads)?;
-    let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref()))?;
+    let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
     output::make_folder(&options.out.join(OVERLAYS))?;
+    let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
     remove_earlier(&options.out);
     let partial = Partial::create(&options.out.join(PARTIAL))?;
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&matcher, input, given.as_ref(), options);
+        let done = match_one(&matcher, &judge, input, given.as_ref(), options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
@@ -264,6 +294,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         version: env!("CARGO_PKG_VERSION"),
         model: Model::of(matcher.encoder(), &options.model),
         matching: options.how.matching(),
+        expected_errors: judge.told(),
         templates: sources,
         images,
         failed,
@@ -327,18 +358,26 @@ impl Partial {
 /// Searches one image and writes its overlay; that this failed is told beside the points.
 fn match_one(
     matcher: &Matcher,
+    judge: &Judge,
     input: &Input,
     given: Option<&PixelSpacing>,
     options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
     let image = spacing::read(&input.path, given)?;
-    let found = matcher.find(&image)?;
+    judge.check_spacing(&image)?;
+    let (found, verdict) = judge.find(matcher, &image)?;
+    let told = verdict.told(&input.label);
+    let landmarks: Vec<Scored> = found
+        .iter()
+        .enumerate()
+        .map(|(index, found)| scored(found, image.spacing(), judge.judge(index, found, &image, &verdict)))
+        .collect();
     let file = format!("{OVERLAYS}/{}.png", input.stem);
     let title = match matcher.templates() {
         [only] => format!("{}, template {}", input.label, file_name(Path::new(only.image()))),
         all => format!("{}, {} templates", input.label, all.len()),
     };
-    let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
+    let unwritten = write_overlay(&options.out.join(&file), &image, &landmarks, &title).err();
     let matched = Matched {
         image: input.label.clone(),
         width: image.width(),
@@ -346,41 +385,66 @@ fn match_one(
         spacing: image.spacing().map(SpacingUsed::of),
         known: image.spacing().cloned(),
         stem: input.stem.clone(),
+        recognition: told,
         overlay: unwritten.is_none().then_some(file),
-        landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
+        landmarks,
     };
     Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
 }
 
-fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
-    let marks: Vec<_> =
-        found.iter().map(|found| Mark { name: found.name.clone(), at: found.at, truth: None }).collect();
+fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {
+    let mark = |Scored { place, sure, .. }: &Scored| Mark {
+        name: place.landmark.clone(),
+        at: Point::new(place.x, place.y),
+        truth: None,
+        doubtful: sure.abstain,
+    };
+    let marks: Vec<_> = landmarks.iter().map(mark).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(found: &Found, spacing: Option<&PixelSpacing>) -> Scored {
+fn scored(found: &Found, spacing: Option<&PixelSpacing>, sure: Judged) -> Scored {
     Scored {
         place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
         x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
         y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
         score: rounded(found.score, 4),
+        sure,
     }
 }
 
-const COLUMNS: [&str; 7] = ["image", "landmark", "x", "y", "score", "x_mm", "y_mm"];
+const COLUMNS: [&str; 12] = [
+    "image",
+    "landmark",
+    "x",
+    "y",
+    "score",
+    "x_mm",
+    "y_mm",
+    "margin",
+    "match_back_px",
+    "expected_error_px",
+    "expected_error_mm",
+    "abstain",
+];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 7]> {
-    let mm = |value: Option<f64>| value.map(|mm| mm.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score }| {
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
         [
             image.image.clone(),
             place.landmark.clone(),
             place.x.to_string(),
             place.y.to_string(),
             score.to_string(),
-            mm(*x_mm),
-            mm(*y_mm),
+            number(*x_mm),
+            number(*y_mm),
+            sure.margin.to_string(),
+            number(sure.match_back_px),
+            sure.expected_error_px.to_string(),
+            number(sure.expected_error_mm),
+            sure.abstain.to_string(),
         ]
     })
 }

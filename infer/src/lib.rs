@@ -41,6 +41,10 @@
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
 
+mod augment;
+mod back;
+mod calibration;
+mod confidence;
 mod contain;
 mod dataset;
 mod description;
@@ -53,12 +57,19 @@ mod landmark;
 mod matcher;
 mod matching;
 mod neighbours;
+mod orientation;
 mod prior;
+mod recognise;
 mod score_map;
 mod select;
 mod spacing;
 mod template;
 
+pub use augment::Looks;
+pub use calibration::{
+    Bound, CalibrationError, ErrorCalibration, SELF_CONSISTENT_COVERAGE, self_consistent,
+};
+pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation, SEAL_KEY,
@@ -79,6 +90,8 @@ pub use landmark::{
 };
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
+pub use orientation::Orientation;
+pub use recognise::{Recognition, recognise};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError, TemplateFileError};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use infomark_core::{Plane, Point, peak};
 
 use crate::score_map::{Laid, ScoreMap, anchor_matches};
+use crate::confidence::{self, Confidence};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
@@ -18,6 +19,8 @@ pub struct Found {
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
+    /// What tells how sure that is.
+    pub confidence: Confidence,
 }
 
 /// Why an image could not be searched.
@@ -45,6 +48,14 @@ pub enum MatchError {
         "template {template} and image {image} were encoded by different models; encode both with the same file"
     )]
     OtherModel {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the image searched.
+        image: String,
+    },
+    /// Template and image were looked at in other ways.
+    #[error("template {template} and image {image} were looked at in different ways; encode both with the same")]
+    OtherLooks {
         /// Name of the template's image.
         template: String,
         /// Name of the image searched.
@@ -91,7 +102,7 @@ pub fn match_image(
     image: &Image,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode(image)?, options)
+    match_encoding(template, &encoder.encode_with(image, template.looks())?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
@@ -134,6 +145,12 @@ pub fn match_templates(
             image: encoding.image().to_owned(),
         });
     }
+    if let Some(other) = templates.iter().find(|template| template.looks() != encoding.looks()) {
+        return Err(MatchError::OtherLooks {
+            template: other.image().to_owned(),
+            image: encoding.image().to_owned(),
+        });
+    }
     search(templates, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
@@ -146,9 +163,12 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
     let laid: Vec<_> =
         each.map(|(template, matches)| Laid::new(template, encoding, matches, options)).collect();
     let one = |(name, having): (&str, Vec<(usize, usize)>)| {
-        let maps = having.iter().filter_map(|&(template, index)| Some(laid.get(template)?.score_map(index)));
-        let (at, score) = highest(&mean(maps)?, encoding)?;
-        Ok(Found { name: name.to_owned(), at, score })
+        let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
+        let having: Vec<(&Laid<'_>, usize)> = having.collect();
+        let map = mean(having.iter().map(|(laid, index)| laid.score_map(*index)))?;
+        let (at, score) = highest(&map, encoding)?;
+        let confidence = confidence::of(&having, encoding, &map, (at, score))?;
+        Ok(Found { name: name.to_owned(), at, score, confidence })
     };
     union(templates).into_iter().map(one).collect()
 }
@@ -210,7 +230,7 @@ pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
-fn cells(content: Rect, stride: usize) -> Rect {
+pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
     // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
     let range = |start: usize, length: usize| {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);

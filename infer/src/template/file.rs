@@ -21,6 +21,7 @@ use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
+use crate::augment::Looks;
 use crate::file::{self, FileProblem};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::prior::Anchors;
@@ -128,6 +129,9 @@ struct Header {
     landmarks: Vec<Mark>,
     levels: usize,
     channels: usize,
+    /// In which ways the image was looked at.
+    #[serde(default)]
+    looks: Looks,
     /// Places on the ring around each landmark.
     ring: Vec<usize>,
     ring_levels: usize,
@@ -156,6 +160,7 @@ impl Template {
                 .collect(),
             levels: self.levels,
             channels: self.channels,
+            looks: self.looks,
             ring: self.neighbours.places.iter().map(Vec::len).collect(),
             ring_levels: self.neighbours.levels,
             anchors: self.anchors.places.len(),
@@ -299,6 +304,8 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         places,
         neighbours,
         anchors,
+        back: None,
+        looks: header.looks,
         levels,
         channels,
     })
