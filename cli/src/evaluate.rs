@@ -411,8 +411,22 @@ fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> R
             })
         })
     });
-    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score", "margin", "back_px", "prior_px", "spread_px"];
-    
+    let head = [
+        "template",
+        "image",
+        "landmark",
+        "x",
+        "y",
+        "true_x",
+        "true_y",
+        "error_mm",
+        "score",
+        "margin",
+        "back_px",
+        "prior_px",
+        "spread_px",
+    ];
+
     let path = out.join("errors.csv");
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

@@ -133,7 +133,12 @@ impl Encoder {
             let seen = augment::look(&canvas, input, map).map_err(failed)?;
             let seen = self.plan.run(&seen, &self.name)?;
             for ((level, seen), &stride) in levels.iter_mut().zip(&seen).zip(&self.description.strides) {
-                augment::lay_back(seen, (input.width() / stride, input.height() / stride, stride), map, level);
+                augment::lay_back(
+                    seen,
+                    (input.width() / stride, input.height() / stride, stride),
+                    map,
+                    level,
+                );
             }
         }
         if looks.count() > 1 {

@@ -32,7 +32,10 @@ impl Candidate {
         &self.image
     }
 
-    /// How well the key points are found in another image, 0 to 1: TODO
+    /// How well the key points are found in another image: the share of them whose match lies within 5 pixels of the canvas of
+    /// where the smooth map through all matches puts it, 0 to 1.
+    ///
+    /// Of the shares, cosines and residuals that were tried, it ranks templates nearest to their errors.
     ///
     /// # Errors
     ///
@@ -58,7 +61,7 @@ impl Candidate {
 }
 
 /// Distance up to which a match agrees with those around it, in pixels of the canvas.
-const NEAR: f32 = 6.0;
+const NEAR: f32 = 5.0;
 
 /// Chooses `count` candidates, best first, so that every image is served well by at least one of them.
 ///
