@@ -86,18 +86,3 @@ pub fn choose_templates(served: &[Vec<f64>], count: usize) -> Vec<usize> {
     }
     chosen
 }
-
-#[cfg(test)]
-mod tests {
-    use super::choose_templates;
-
-    #[test]
-    fn the_first_is_best_on_average_and_the_second_serves_who_is_left() {
-        let served =
-            [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
-        assert_eq!(choose_templates(&served, 1), [1]);
-        assert_eq!(choose_templates(&served, 2), [1, 2]);
-        assert_eq!(choose_templates(&served, 9), [1, 2, 3, 0]);
-        assert!(choose_templates(&[], 3).is_empty());
-    }
-}

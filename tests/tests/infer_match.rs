@@ -252,6 +252,15 @@ fn the_image_that_the_others_are_like_is_chosen_to_be_annotated() {
 }
 
 #[test]
+fn the_first_choice_is_best_on_average_and_the_second_serves_who_is_left() {
+    let served = [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
+    assert_eq!(choose_templates(&served, 1), [1]);
+    assert_eq!(choose_templates(&served, 2), [1, 2]);
+    assert_eq!(choose_templates(&served, 9), [1, 2, 0, 3]);
+    assert!(choose_templates(&[], 3).is_empty());
+}
+
+#[test]
 fn landmarks_are_found_on_the_image_only_however_narrow_it_is() {
     let encoder = load(128, 128);
     let template_image = texture(6, 128, 128, 0, 0);

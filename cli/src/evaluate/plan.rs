@@ -35,7 +35,9 @@ pub(crate) fn choose(
     let all = data.images.len();
     match choice {
         Choice::All => Ok((0..all).map(|index| vec![index]).collect()),
-        Choice::Named(names) => Ok(vec![names.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?]),
+        Choice::Named(names) => {
+            Ok(vec![names.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?])
+        }
         Choice::Random { count, at_most, at_once } => {
             if count == 0 {
                 bail!("--random-templates 0: at least one template is needed");
