@@ -67,7 +67,7 @@ mod template;
 
 pub use augment::Looks;
 pub use calibration::{
-    Bound, CalibrationError, ErrorCalibration, SELF_CONSISTENT_COVERAGE, self_consistent,
+    Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled,
 };
 pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
