@@ -21,7 +21,7 @@ fn grey(name: &str, (width, height): (usize, usize), pixels: impl Iterator<Item 
 
 fn phantom(index: u64) -> (Image, Vec<Landmark>) {
     let made = Phantom::new(128, 128).unwrap().image(7, index);
-    let landmarks = made.landmarks.iter().map(|(name, at)| Landmark::new(name, *at)).collect();
+    let landmarks = made.landmarks.iter().map(|(name, at)| Landmark::new(*name, *at)).collect();
     (grey("phantom", (128, 128), made.pixels.iter().map(|v| f32::from(*v) / 255.0)), landmarks)
 }
 
