@@ -1,5 +1,7 @@
 //! `infomark match`.
 
+mod trust;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -7,8 +9,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject,
-    Template, encode_landmarks, match_image, read_landmarks_of, sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Matcher, PixelSpacing,
+    encode_landmarks, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,8 +21,12 @@ use crate::inputs::{self, Input};
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
+use crate::templates::{Given, Place, Source};
+use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
 
-/// Find the landmarks of one annotated image in others.
+pub(crate) use trust::matching_text;
+
+/// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -34,6 +40,10 @@ score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the s
 known they are in mm as well, from the centre of the first pixel. While it runs, and if it is stopped,
 DIR/landmarks.partial.csv holds what was found so far.
 
+Several templates, which are nearer together than each alone: annotated images, files of `infomark template`, or a data folder
+  infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
+  infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
+
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
     --format slicer"
@@ -42,17 +52,15 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    #[command(flatten)]
+    given: Given,
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    trust: Trust,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -73,6 +81,15 @@ pub(crate) struct How {
     /// Match a landmark's own feature alone, without those of the places around it
     #[arg(long)]
     no_neighbours: bool,
+    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
+    #[arg(long)]
+    look_turned: bool,
+    /// Look at template and image mirrored as well; takes twice as long
+    #[arg(long)]
+    look_mirrored: bool,
+    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
+    #[arg(long)]
+    look_fine: bool,
 }
 
 impl How {
@@ -80,9 +97,14 @@ impl How {
         MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
     }
 
+    pub(crate) fn looks(&self) -> Looks {
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
+    }
+
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma) }
+        let Looks { turned, mirrored, fine } = self.looks();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored, fine }
     }
 }
 
@@ -92,6 +114,12 @@ pub(crate) struct Matching {
     neighbours: bool,
     /// In pixels of the encoder's canvas; none without the prior.
     prior_sigma: Option<f32>,
+    /// Whether template and image were looked at turned to either side as well.
+    turned: bool,
+    /// Whether they were looked at mirrored as well.
+    mirrored: bool,
+    /// Whether they were looked at at 5/3 of the resolution as well.
+    fine: bool,
 }
 
 /// What was done with what: enough to do it again.
@@ -100,7 +128,8 @@ struct Matches {
     version: &'static str,
     model: Model,
     matching: Matching,
-    template: TemplateSource,
+    expected_errors: ExpectedErrors,
+    templates: Vec<Source>,
     images: Vec<Matched>,
     failed: Vec<Failure>,
 }
@@ -140,21 +169,6 @@ impl Model {
     }
 }
 
-#[derive(Serialize)]
-struct TemplateSource {
-    image: String,
-    sha256: String,
-    landmarks_from: &'static str,
-    landmarks: Vec<Place>,
-}
-
-#[derive(Clone, Serialize)]
-struct Place {
-    landmark: String,
-    x: f64,
-    y: f64,
-}
-
 /// The size of an image's pixels, and where it is from.
 #[derive(Clone, Serialize)]
 struct SpacingUsed {
@@ -187,6 +201,7 @@ struct Matched {
     known: Option<PixelSpacing>,
     #[serde(skip)]
     stem: String,
+    recognition: Recognised,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -201,6 +216,8 @@ struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     y_mm: Option<f64>,
     score: f64,
+    #[serde(flatten)]
+    sure: Judged,
 }
 
 #[derive(Serialize)]
@@ -223,6 +240,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ))?;
     }
     report.json(&matches)?;
+    for warning in matches.images.iter().filter_map(|image| image.recognition.warning.as_ref()) {
+        eprintln!("warning: {warning}");
+    }
     for failure in &matches.failed {
         eprintln!("warning: {}", failure.error);
     }
@@ -241,40 +261,26 @@ const PARTIAL: &str = "landmarks.partial.csv";
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let image = spacing::read(&options.template, given.as_ref())?;
-    let name = file_name(&options.template);
-    let subject = Subject {
-        image: Some(&name),
-        spacing: image.spacing().map(|spacing| spacing.mm),
-        ..Subject::default()
-    };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    let landmarks = table.on_image(&name, image.width(), image.height())?;
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
+    let pool = inputs::pool(threads)?;
+    let (templates, sources) =
+        pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let template = Template::new(&encoder, &image, landmarks)?;
+    let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
     remove_earlier(&options.out);
     let partial = Partial::create(&options.out.join(PARTIAL))?;
-    let source = TemplateSource {
-        image: name.clone(),
-        sha256: hash(&options.template)?,
-        landmarks_from: Format::of(table.format()).name(),
-        landmarks: landmarks
-            .iter()
-            .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
-            .collect(),
-    };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, input, given.as_ref(), options);
+        let done = match_one(&matcher, &judge, input, given.as_ref(), options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
         progress.advance();
         done
     };
-    let results: Vec<_> = inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    let results: Vec<_> = pool.install(|| inputs.par_iter().map(one).collect());
     progress.finish();
     let (mut images, mut failed) = (Vec::new(), Vec::new());
     for (input, result) in inputs.iter().zip(results) {
@@ -292,9 +298,10 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     }
     let matches = Matches {
         version: env!("CARGO_PKG_VERSION"),
-        model: Model::of(&encoder, &options.model),
+        model: Model::of(matcher.encoder(), &options.model),
         matching: options.how.matching(),
-        template: source,
+        expected_errors: judge.told(),
+        templates: sources,
         images,
         failed,
     };
@@ -310,7 +317,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
 
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
-    for given in [&options.landmarks, &options.template, &options.model] {
+    for given in options.given.files().chain([&options.model]) {
         let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
         if outputs.contains(&inputs::identity(given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
@@ -356,17 +363,27 @@ impl Partial {
 
 /// Searches one image and writes its overlay; that this failed is told beside the points.
 fn match_one(
-    encoder: &Encoder,
-    template: &Template,
+    matcher: &Matcher,
+    judge: &Judge,
     input: &Input,
     given: Option<&PixelSpacing>,
     options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
     let image = spacing::read(&input.path, given)?;
-    let found = match_image(encoder, template, &image, options.how.options())?;
+    judge.check_spacing(&image)?;
+    let (found, verdict) = judge.find(matcher, &image)?;
+    let told = verdict.told(&input.label);
+    let landmarks: Vec<Scored> = found
+        .iter()
+        .enumerate()
+        .map(|(index, found)| scored(found, image.spacing(), judge.judge(index, found, &image, &verdict)))
+        .collect();
     let file = format!("{OVERLAYS}/{}.png", input.stem);
-    let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
-    let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
+    let title = match matcher.templates() {
+        [only] => format!("{}, template {}", input.label, file_name(Path::new(only.image()))),
+        all => format!("{}, {} templates", input.label, all.len()),
+    };
+    let unwritten = write_overlay(&options.out.join(&file), &image, &landmarks, &title).err();
     let matched = Matched {
         image: input.label.clone(),
         width: image.width(),
@@ -374,41 +391,66 @@ fn match_one(
         spacing: image.spacing().map(SpacingUsed::of),
         known: image.spacing().cloned(),
         stem: input.stem.clone(),
+        recognition: told,
         overlay: unwritten.is_none().then_some(file),
-        landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
+        landmarks,
     };
     Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
 }
 
-fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
-    let marks: Vec<_> =
-        found.iter().map(|found| Mark { name: found.name.clone(), at: found.at, truth: None }).collect();
+fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {
+    let mark = |Scored { place, sure, .. }: &Scored| Mark {
+        name: place.landmark.clone(),
+        at: Point::new(place.x, place.y),
+        truth: None,
+        doubtful: sure.abstain,
+    };
+    let marks: Vec<_> = landmarks.iter().map(mark).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(found: &Found, spacing: Option<&PixelSpacing>) -> Scored {
+fn scored(found: &Found, spacing: Option<&PixelSpacing>, sure: Judged) -> Scored {
     Scored {
         place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
         x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
         y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
         score: rounded(found.score, 4),
+        sure,
     }
 }
 
-const COLUMNS: [&str; 7] = ["image", "landmark", "x", "y", "score", "x_mm", "y_mm"];
+const COLUMNS: [&str; 12] = [
+    "image",
+    "landmark",
+    "x",
+    "y",
+    "score",
+    "x_mm",
+    "y_mm",
+    "margin",
+    "match_back_px",
+    "expected_error_px",
+    "expected_error_mm",
+    "abstain",
+];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 7]> {
-    let mm = |value: Option<f64>| value.map(|mm| mm.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score }| {
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
         [
             image.image.clone(),
             place.landmark.clone(),
             place.x.to_string(),
             place.y.to_string(),
             score.to_string(),
-            mm(*x_mm),
-            mm(*y_mm),
+            number(*x_mm),
+            number(*y_mm),
+            sure.margin.to_string(),
+            number(sure.match_back_px),
+            sure.expected_error_px.to_string(),
+            number(sure.expected_error_mm),
+            sure.abstain.to_string(),
         ]
     })
 }

@@ -8,13 +8,16 @@ mod plan;
 use std::path::Path;
 use std::sync::Arc;
 
+use infomark_core::Affine;
+
 pub use encoding::Encoding;
 pub use error::ModelError;
 
+use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
-use crate::{Description, Fit, FitError, Image, sha256};
+use crate::{Description, Fit, FitError, Image, InputSize, sha256};
 
 /// Largest encoder file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -112,11 +115,67 @@ impl Encoder {
     ///
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
-        let resized = Fit::new(image.width(), image.height(), self.description.input)
-            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)));
-        let (fit, canvas) =
-            resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        self.features(image.name(), fit, &canvas)
+        self.encode_with(image, Looks::default())
+    }
+
+    /// [`encode`](Self::encode) of an image looked at in several ways: one run of the encoder for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let (fit, canvas) = self.lay_on(image, Ok(input))?;
+        let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
+        let mut levels = self.plan.run(&canvas, &self.name)?;
+        for map in looks.maps(input).map_err(failed)? {
+            let seen = augment::look(&canvas, input, map).map_err(failed)?;
+            self.lay_back(&[seen], &[map], &mut levels)?;
+        }
+        if looks.fine {
+            let (fine, canvas) = self.lay_on(image, augment::fine(input))?;
+            let (windows, maps) = augment::windows(&canvas, &fine, &fit).map_err(failed)?;
+            self.lay_back(&windows, &maps, &mut levels)?;
+        }
+        if looks.count() > 1 {
+            // Of length 1 together.
+            let part = 1.0 / (looks.count() as f32).sqrt();
+            levels.iter_mut().flatten().for_each(|value| *value *= part);
+        }
+        let model = Arc::clone(&self.sha256);
+        Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
+            .map_err(failed)
+    }
+
+    /// An image on a canvas.
+    fn lay_on(
+        &self,
+        image: &Image,
+        input: Result<InputSize, FitError>,
+    ) -> Result<(Fit, Vec<f32>), ModelError> {
+        input
+            .and_then(|input| Fit::new(image.width(), image.height(), input))
+            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))
+            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })
+    }
+
+    /// Appends the features of a look in one window or several to each level.
+    fn lay_back(
+        &self,
+        windows: &[Vec<f32>],
+        maps: &[Affine<f32>],
+        levels: &mut [Vec<f32>],
+    ) -> Result<(), ModelError> {
+        let seen = windows.iter().map(|window| self.plan.run(window, &self.name));
+        let seen = seen.collect::<Result<Vec<_>, _>>()?;
+        let input = self.description.input;
+        for (place, (level, &stride)) in levels.iter_mut().zip(&self.description.strides).enumerate() {
+            let windows: Vec<&[f32]> =
+                seen.iter().filter_map(|levels| levels.get(place)).map(Vec::as_slice).collect();
+            let shape = (input.width() / stride, input.height() / stride, stride);
+            augment::lay_back(&windows, maps, shape, level);
+        }
+        Ok(())
     }
 
     /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
@@ -137,13 +196,9 @@ impl Encoder {
             }),
         });
         let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
-        self.features(name, fit, pixels)
-    }
-
-    fn features(&self, name: &str, fit: Fit, canvas: &[f32]) -> Result<Encoding, ModelError> {
-        let levels = self.plan.run(canvas, &self.name)?;
-        let model = Arc::clone(&self.sha256);
-        Encoding::new(name.to_owned(), model, fit, &self.description, canvas, levels)
+        let levels = self.plan.run(pixels, &self.name)?;
+        let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
+        Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
             .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }
