@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
-use infomark_infer::{
-    Confidence, DataSet, Encoder, ErrorCalibration, Found, Matcher, Sample, read_image,
-};
+use infomark_infer::{Confidence, DataSet, Encoder, ErrorCalibration, Found, Matcher, Sample, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -60,7 +58,10 @@ const COVERAGE: f64 = 0.9;
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     for given in options.given.files().chain([&options.model]) {
         if inputs::identity(&options.out) == inputs::identity(given) {
-            bail!("--out {}: it would overwrite what the result is made from; name another file", shown(given));
+            bail!(
+                "--out {}: it would overwrite what the result is made from; name another file",
+                shown(given)
+            );
         }
     }
     let encoder = Encoder::load(&options.model)?;

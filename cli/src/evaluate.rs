@@ -54,9 +54,9 @@ pub(crate) struct Options {
     /// Data folder of the templates [default: the one to score on]
     #[arg(long, value_name = "DIR")]
     template_data: Option<PathBuf>,
-    /// Use this image as the template
+    /// Use this image as the template; given more than once, all of them together
     #[arg(long, value_name = "NAME", group = "which")]
-    template: Option<String>,
+    template: Vec<String>,
     /// Use so many images, drawn at random, as templates one after the other; of several templates each, so many sets [default: 10]
     #[arg(long, value_name = "N", group = "which")]
     random_templates: Option<usize>,
@@ -109,7 +109,7 @@ impl Options {
             model: model.to_owned(),
             data: data.to_owned(),
             template_data: (data != template_data).then(|| template_data.to_owned()),
-            template: None,
+            template: Vec::new(),
             random_templates: Some(templates),
             all_templates: false,
             templates: 1,
@@ -212,11 +212,11 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     }
     let at_once = options.templates;
     select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
-    let choice = match (&options.template, options.random_templates) {
-        (Some(name), _) => Choice::Named(name),
-        (None, Some(count)) => Choice::Random { count, at_most: false, at_once },
-        (None, None) if options.all_templates => Choice::All,
-        (None, None) => Choice::Random { count: 10, at_most: true, at_once },
+    let choice = match (&options.template[..], options.random_templates) {
+        (names @ [_, ..], _) => Choice::Named(names),
+        ([], Some(count)) => Choice::Random { count, at_most: false, at_once },
+        ([], None) if options.all_templates => Choice::All,
+        ([], None) => Choice::Random { count: 10, at_most: true, at_once },
     };
     let pool = inputs::pool(threads)?;
     let chosen = match options.choose {
@@ -282,11 +282,11 @@ fn evaluate(
         expected_errors,
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
-        chosen_by: match (options.choose, &options.template) {
-            (Choose::Select, _) => "select",
-            (Choose::Random, Some(_)) => "name",
-            (Choose::Random, None) if options.all_templates => "all",
-            (Choose::Random, None) => "random",
+        chosen_by: match options.choose {
+            Choose::Select => "select",
+            Choose::Random if !options.template.is_empty() => "name",
+            Choose::Random if options.all_templates => "all",
+            Choose::Random => "random",
         },
         templates,
     })
@@ -435,8 +435,22 @@ fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> R
             })
         })
     });
-    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score", "margin", "back_px", "prior_px", "spread_px"];
-    
+    let head = [
+        "template",
+        "image",
+        "landmark",
+        "x",
+        "y",
+        "true_x",
+        "true_y",
+        "error_mm",
+        "score",
+        "margin",
+        "back_px",
+        "prior_px",
+        "spread_px",
+    ];
+
     let path = out.join("errors.csv");
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

@@ -264,7 +264,8 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
     let pool = inputs::pool(threads)?;
-    let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
+    let (templates, sources) =
+        pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
     output::make_folder(&options.out.join(OVERLAYS))?;
     let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;

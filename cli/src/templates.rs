@@ -170,7 +170,8 @@ fn from_folder(
     };
     let one = |&index: &usize| {
         let sample = data.images.get(index).context("no such image")?;
-        let template = Template::with_looks(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample), looks)?;
+        let template =
+            Template::with_looks(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample), looks)?;
         let source = Source::of(&template, hash(&sample.path)?, "data folder");
         Ok((template, source))
     };
@@ -217,7 +218,8 @@ pub(crate) fn run(options: &Options, report: &crate::output::Report) -> Result<(
         bail!("{}: the template would overwrite this file; give another as --out", shown(input));
     }
     let encoder = Encoder::load(&options.model)?;
-    let (template, source) = from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
+    let (template, source) =
+        from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
     template.save(&options.out)?;
     let bytes = template.to_bytes();
     report.text(&format!(

@@ -13,17 +13,18 @@ const FINEST: usize = 4;
 /// The feature maps of a template, but for the finest.
 #[derive(Clone, Debug)]
 pub(crate) struct Back {
-    levels: Vec<Level>,
-    channels: usize,
-    content: Rect,
+    pub(crate) levels: Vec<Level>,
+    pub(crate) channels: usize,
+    pub(crate) content: Rect,
 }
 
 #[derive(Clone, Debug)]
-struct Level {
-    features: Vec<f32>,
-    width: usize,
-    height: usize,
-    stride: usize,
+pub(crate) struct Level {
+    /// Channel after channel.
+    pub(crate) features: Vec<f32>,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) stride: usize,
 }
 
 /// The maps of an image that are compared with those kept.
@@ -48,11 +49,7 @@ impl Back {
 
     /// The place of the template, on its canvas, whose features are nearest to those at `at` on an image's canvas. None
     /// where the encoder has no level that is kept.
-    pub(crate) fn nearest(
-        &self,
-        encoding: &Encoding,
-        at: Point<f32>,
-    ) -> Result<Option<Point<f32>>, String> {
+    pub(crate) fn nearest(&self, encoding: &Encoding, at: Point<f32>) -> Result<Option<Point<f32>>, String> {
         let own = self
             .levels
             .iter()

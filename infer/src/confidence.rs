@@ -153,8 +153,7 @@ fn spread(
             .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
             .map_err(text)?;
         let peak = peak(shown_map, stride).ok_or("all similarities are NaN")?.at;
-        let (dx, dy) =
-            (peak.x + (shown.x * stride) as f32 - at.x, peak.y + (shown.y * stride) as f32 - at.y);
+        let (dx, dy) = (peak.x + (shown.x * stride) as f32 - at.x, peak.y + (shown.y * stride) as f32 - at.y);
         squares += f64::from(dx.hypot(dy)).min(FARTHEST).powi(2);
     }
     Ok(Some((squares / looks as f64).sqrt()))

@@ -4,7 +4,7 @@
 //! image. One annotated image, the template, is then enough to find its landmarks in others:
 //!
 //! ```no_run
-//! use infomark_infer::{Encoder, MatchOptions, Template, match_image, read_image, read_landmarks};
+//! use infomark_infer::{Encoder, Matcher, Template, read_image, read_landmarks};
 //!
 //! let encoder = Encoder::load("encoder.onnx")?;
 //! let image = read_image("template.png")?;
@@ -12,7 +12,8 @@
 //! let points = points.on_image("template.png", image.width(), image.height())?;
 //! let template = Template::new(&encoder, &image, points)?;
 //!
-//! for found in match_image(&encoder, &template, &read_image("other.png")?, MatchOptions::default())? {
+//! let matcher = Matcher::new(encoder, [template])?;
+//! for found in matcher.find(&read_image("other.png")?)? {
 //!     println!("{} at ({:.1}, {:.1}), score {:.2}", found.name, found.at.x, found.at.y, found.score);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -26,8 +27,9 @@
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
 //! * Annotated folders: [`DataSet::open`].
-//! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], [`match_image`], and [`match_encoding`] where one
-//!   [`Encoding`] serves several templates.
+//! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
+//!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
+//! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
 //! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
 //! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder

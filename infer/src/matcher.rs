@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template, match_templates, recognise,
+    Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template, match_templates,
+    recognise,
 };
 
 /// An encoder with the templates whose landmarks it looks for.

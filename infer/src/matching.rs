@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use infomark_core::{Plane, Point, peak};
 
-use crate::score_map::{Laid, ScoreMap, anchor_matches};
 use crate::confidence::{self, Confidence};
+use crate::score_map::{Laid, ScoreMap, anchor_matches};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
@@ -54,7 +54,9 @@ pub enum MatchError {
         image: String,
     },
     /// Template and image were looked at in other ways.
-    #[error("template {template} and image {image} were looked at in different ways; encode both with the same")]
+    #[error(
+        "template {template} and image {image} were looked at in different ways; encode both with the same"
+    )]
     OtherLooks {
         /// Name of the template's image.
         template: String,
@@ -124,8 +126,9 @@ pub fn match_encoding(
 
 /// [`match_encoding`] with several templates: each landmark is looked for with all that have it.
 ///
-/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken: a
-/// product of experts, in which a look-alike has to convince all of them. The landmarks come in the order of the first
+/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken, with
+/// the cube of the score that each alone would give as weight: a product of experts (Hinton, 2002), in which a look-alike has
+/// to convince all of them. The landmarks come in the order of the first
 /// template, then what the second adds, and so on.
 ///
 /// # Errors
@@ -165,7 +168,8 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
     let one = |(name, having): (&str, Vec<(usize, usize)>)| {
         let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
         let having: Vec<(&Laid<'_>, usize)> = having.collect();
-        let map = mean(having.iter().map(|(laid, index)| laid.score_map(*index)))?;
+        let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
+        let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
         let (at, score) = highest(&map, encoding)?;
         let confidence = confidence::of(&having, encoding, &map, (at, score))?;
         Ok(Found { name: name.to_owned(), at, score, confidence })
@@ -189,18 +193,24 @@ pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize,
     all
 }
 
-/// The mean of the maps of one landmark.
-fn mean(maps: impl Iterator<Item = Result<ScoreMap, String>>) -> Result<ScoreMap, String> {
-    let mut maps = maps;
-    let mut sum = maps.next().ok_or("no template")??;
-    let mut count = 1.0_f32;
-    for map in maps {
-        sum.add(&map?);
-        count += 1.0;
-    }
-    sum.scale(1.0 / count);
-    Ok(sum)
+/// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
+fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
+    let weight = |map: &ScoreMap| Ok::<_, String>(highest(map, encoding)?.1.max(LEAST_SCORE).powi(3) as f32);
+    let weights = if maps.len() > 1 { maps.iter().map(weight).collect::<Result<_, _>>()? } else { vec![1.0] };
+    let total: f32 = weights.iter().sum();
+    let weighted = maps.into_iter().zip(weights).map(|(mut map, weight)| {
+        map.scale(weight / total);
+        map
+    });
+    let add = |mut sum: ScoreMap, map| {
+        sum.add(&map);
+        sum
+    };
+    weighted.reduce(add).ok_or_else(|| "no template".to_owned())
 }
+
+/// A template that is less sure of a landmark has a say as if it were so sure.
+const LEAST_SCORE: f64 = 0.01;
 
 /// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
 pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {

@@ -48,11 +48,7 @@ impl Anchors {
     }
 
     /// [`matches`](Self::matches) by the features at the stride `finest` and coarser ones; by all where there are none.
-    pub(crate) fn matches_from(
-        &self,
-        encoding: &Encoding,
-        finest: usize,
-    ) -> Result<Vec<Match<f32>>, String> {
+    pub(crate) fn matches_from(&self, encoding: &Encoding, finest: usize) -> Result<Vec<Match<f32>>, String> {
         let levels = encoding.levels();
         let count = match levels.iter().filter(|map| map.stride() >= finest.max(FINEST)).count() {
             0 => self.levels,

@@ -160,7 +160,8 @@ impl Judge {
             Some(file) => {
                 let calibration = ErrorCalibration::load(file)?;
                 check(&calibration, file, matcher, templates, how)?;
-                let bounds = calibration.bounds(coverage).with_context(|| format!("--coverage {coverage}"))?;
+                let bounds =
+                    calibration.bounds(coverage).with_context(|| format!("--coverage {coverage}"))?;
                 let images = calibration.images.len();
                 Some(Measured {
                     bounds,

@@ -8,13 +8,13 @@ use infomark_core::{
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
     ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
-    clear_margin, conformal_bound, cosine_similarity, draw_apart, draw_apart_scratch_len, elastic_controls_len, entropy_map,
-    entropy_scratch_len, highest_beyond, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy,
-    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, local_contrast,
-    local_contrast_scratch_len, mean, mutual_information, mutual_information_scratch_len,
-    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm,
-    sample_feature, sdr, search_strength, search_tone, similarity, similarity_scratch_len, tier_map,
-    tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    clear_margin, conformal_bound, cosine_similarity, draw_apart, draw_apart_scratch_len,
+    elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce, info_nce_levels,
+    info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, keep_tier, key_points,
+    key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
+    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
+    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
+    similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
