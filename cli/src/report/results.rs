@@ -168,7 +168,7 @@ fn matching(folder: &Path) -> Result<Results> {
                 error_mm: None,
                 score: number(&point["score"]),
                 expected_mm: number(&point["expected_error_mm"]),
-                abstained: point["abstained"].as_bool().unwrap_or(false),
+                abstained: point["abstain"].as_bool().unwrap_or(false),
             });
         }
         let overlay = image["overlay"].as_str().and_then(|overlay| beside(folder, overlay));
