@@ -410,7 +410,8 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
     output::make_folder(out)?;
     output::write_json(&out.join("evaluation.json"), evaluation)?;
-    let note = format!("infomark {}, {}, {}", evaluation.version, evaluation.data.name, evaluation.summary.summary);
+    let note =
+        format!("infomark {}, {}, {}", evaluation.version, evaluation.data.name, evaluation.summary.summary);
     confidence::draw(out, &evaluation.expected_errors, &note)?;
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let rows = runs.iter().flat_map(|run| {

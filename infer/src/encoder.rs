@@ -148,7 +148,11 @@ impl Encoder {
     }
 
     /// An image on a canvas.
-    fn lay_on(&self, image: &Image, input: Result<InputSize, FitError>) -> Result<(Fit, Vec<f32>), ModelError> {
+    fn lay_on(
+        &self,
+        image: &Image,
+        input: Result<InputSize, FitError>,
+    ) -> Result<(Fit, Vec<f32>), ModelError> {
         input
             .and_then(|input| Fit::new(image.width(), image.height(), input))
             .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))

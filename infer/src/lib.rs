@@ -68,9 +68,7 @@ mod spacing;
 mod template;
 
 pub use augment::Looks;
-pub use calibration::{
-    Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled,
-};
+pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{

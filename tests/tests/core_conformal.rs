@@ -83,7 +83,8 @@ fn image(rng: &mut Rng, landmarks: usize) -> Vec<f64> {
 
 #[test]
 fn new_images_stay_within_the_bound_as_often_as_promised() {
-    for (images, landmarks, coverage) in [(9, 1, 0.9), (19, 1, 0.9), (20, 4, 0.9), (12, 5, 0.8), (30, 3, 0.5)] {
+    for (images, landmarks, coverage) in [(9, 1, 0.9), (19, 1, 0.9), (20, 4, 0.9), (12, 5, 0.8), (30, 3, 0.5)]
+    {
         let (mut within, mut all) = (0, 0);
         for draw in 0..3000 {
             let mut rng = Rng::new(11, draw);
@@ -104,7 +105,8 @@ fn new_images_stay_within_the_bound_as_often_as_promised() {
 
 #[test]
 fn what_promises_nothing_is_refused() {
-    let bound = |scores: &[f64], landmarks, coverage| conformal_bound(&mut scores.to_vec(), landmarks, coverage);
+    let bound =
+        |scores: &[f64], landmarks, coverage| conformal_bound(&mut scores.to_vec(), landmarks, coverage);
     assert_eq!(bound(&[], 1, 0.9), Err(ConformalError::Shape { len: 0, landmarks: 1 }));
     assert_eq!(bound(&[1.0; 3], 2, 0.9), Err(ConformalError::Shape { len: 3, landmarks: 2 }));
     assert_eq!(bound(&[1.0; 3], 0, 0.9), Err(ConformalError::Shape { len: 3, landmarks: 0 }));

@@ -145,7 +145,9 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
     let path = folder.path().join("c.json");
     std::fs::write(&path, &text).unwrap();
     assert_eq!(ErrorCalibration::load(&path).unwrap(), make(12));
-    for (from, to) in [("\"format\":1", "\"format\":2"), ("\"scores\":[0.5,", "\"scores\":["), ("0.5,", "-0.5,")] {
+    for (from, to) in
+        [("\"format\":1", "\"format\":2"), ("\"scores\":[0.5,", "\"scores\":["), ("0.5,", "-0.5,")]
+    {
         assert!(text.contains(from));
         std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
         let error = ErrorCalibration::load(&path).unwrap_err().to_string();

@@ -95,11 +95,7 @@ pub(super) fn compare(
     let expected = |pairs: &[Pair]| rounded(median(pairs.iter().map(|pair| pair.expected).collect()), 4);
     let of_landmark = |(landmark, name): (usize, &String)| {
         let own: Vec<Pair> = pairs.iter().filter(|pair| pair.landmark == landmark).copied().collect();
-        OfLandmark {
-            landmark: name.clone(),
-            coverage: share(&own),
-            median_expected_error_mm: expected(&own),
-        }
+        OfLandmark { landmark: name.clone(), coverage: share(&own), median_expected_error_mm: expected(&own) }
     };
     let mut sorted = pairs.clone();
     sorted.sort_by(|a, b| a.expected.total_cmp(&b.expected));
@@ -111,11 +107,7 @@ pub(super) fn compare(
     let kept = |part: usize| {
         let pairs = &sorted[..upto(part)];
         let largest = pairs.last().map_or(f64::NAN, |pair| pair.expected);
-        Kept {
-            share: part as f64 / BINS as f64,
-            abstain_above_mm: rounded(largest, 4),
-            mre_mm: mre(pairs),
-        }
+        Kept { share: part as f64 / BINS as f64, abstain_above_mm: rounded(largest, 4), mre_mm: mre(pairs) }
     };
     let mut asked = Vec::new();
     if !calibrations.is_empty() {

@@ -224,7 +224,8 @@ fn a_calibration_is_used_for_what_it_was_measured_with_only() {
     assert_eq!(object["expected_errors"]["calibration"]["images"], 10);
     let of = |object: &serde_json::Value| object["images"][0]["landmarks"][0]["expected_error_px"].as_f64();
     let wide = of(&object).unwrap();
-    let half = place.run_match("data/images/1.png --out half --calibration c.json --coverage 0.5 --json").json();
+    let half =
+        place.run_match("data/images/1.png --out half --calibration c.json --coverage 0.5 --json").json();
     assert!(of(&half).unwrap() < wide);
 
     let reason = place.run_match("data/images/1.png --out no --calibration c.json --coverage 0.99").reason();
