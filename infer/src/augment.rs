@@ -55,13 +55,12 @@ pub(crate) fn fine(input: InputSize) -> Result<InputSize, FitError> {
     InputSize::new((input.width() * 5).div_ceil(3), (input.height() * 5).div_ceil(3))
 }
 
+/// Pixels of windows, and the map of each to the canvas.
+type Windows = (Vec<Vec<f32>>, Vec<Affine<f32>>);
+
 /// Windows of the size of the canvas `coarse` on that of a fine look, which they cover, and where their pixels lie on the
 /// coarse one.
-pub(crate) fn windows(
-    canvas: &[f32],
-    fine: &Fit,
-    coarse: &Fit,
-) -> Result<(Vec<Vec<f32>>, Vec<Affine<f32>>), String> {
+pub(crate) fn windows(canvas: &[f32], fine: &Fit, coarse: &Fit) -> Result<Windows, String> {
     let (input, size) = (fine.input(), coarse.input());
     let source = Plane::new(canvas, input.width(), input.height()).map_err(text)?;
     // Both fits scale and move.
