@@ -13,6 +13,7 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod report;
 mod select;
 mod spacing;
 mod templates;
@@ -81,6 +82,7 @@ enum Command {
     Psi(psi::Options),
     Map(map::Options),
     Convert(convert::Options),
+    Report(report::Options),
     Demo(demo::Options),
 }
 
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
+        Command::Report(options) => report::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

@@ -177,4 +177,28 @@ impl Encoder {
         }
         Ok(())
     }
+
+    /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
+    /// row. `name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Fit`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let fit = Fit::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
+            len if len == input.area() => Ok(fit),
+            len => Err(FitError::OtherSize {
+                width: len,
+                height: 1,
+                expected_width: input.width(),
+                expected_height: input.height(),
+            }),
+        });
+        let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
+        let levels = self.plan.run(pixels, &self.name)?;
+        let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
+        Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
+    }
 }
