@@ -52,7 +52,10 @@ pub fn align(data: &[u8]) {
     if !wild && rule == (AlignRule { fewest: 3, ..AlignRule::default() }) {
         for m in &matches {
             let expected = alignment.expect(m.from);
-            assert!(expected.at.is_finite() && expected.spread >= 0.0 && expected.support > 0.0, "{expected:?}");
+            assert!(
+                expected.at.is_finite() && expected.spread >= 0.0 && expected.support > 0.0,
+                "{expected:?}"
+            );
         }
     }
 }
