@@ -63,7 +63,7 @@ impl Source {
     fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
         let places = template.landmarks().iter().zip(template.points());
         Self {
-            image: template.image().to_owned(),
+            image: file_name(Path::new(template.image())),
             sha256,
             landmarks_from,
             landmarks: places.map(|(name, at)| Place { landmark: name.clone(), x: at.x, y: at.y }).collect(),
