@@ -240,7 +240,7 @@ fn the_image_that_the_others_are_like_is_chosen_to_be_annotated() {
     for row in &served {
         assert!(row.iter().all(|value| (0.0..=1.0).contains(value)), "{served:?}");
     }
-    assert!(served[1][0] > 2.0 * served[3][0], "{served:?}");
+    assert!(served[1][0] > 1.4 * served[3][0], "{served:?}");
     let without_own = |own: usize| {
         let row = served[own].iter().enumerate();
         row.map(|(image, value)| if image == own { 0.0 } else { *value }).collect::<Vec<_>>()

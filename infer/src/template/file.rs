@@ -124,7 +124,7 @@ pub enum TemplateFileError {
 struct Header {
     /// Version of the program that wrote it.
     version: String,
-    /// Name of the annotated image.
+    /// File name of the annotated image.
     image: String,
     /// SHA-256 of the encoder's file.
     model_sha256: String,
@@ -185,7 +185,10 @@ impl Template {
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            image: self.image.clone(),
+            // Without its folder, which is nobody's business.
+            image: Path::new(&self.image)
+                .file_name()
+                .map_or_else(|| self.image.clone(), |name| name.to_string_lossy().into_owned()),
             model_sha256: self.model.to_string(),
             landmarks: (self.names.iter().zip(&self.points))
                 .map(|(name, at)| Mark { name: name.clone(), x: at.x, y: at.y })
