@@ -1,5 +1,6 @@
 //! `infomark evaluate`.
 
+mod confidence;
 mod figures;
 mod plan;
 mod table;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
-    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_encoding, read_image,
+    Confidence, DataSet, Encoder, Encoding, Found, Looks, MatchOptions, Sample, Template, match_templates,
+    read_image,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -18,12 +20,15 @@ use crate::inputs;
 use crate::matching::{How, Matching, Model};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
+use crate::select::{self, Ranking};
+use confidence::Trusted;
 use figures::{Figures, Summary};
 use plan::Choice;
 
 pub(crate) use figures::{Radius, median, quantile};
+pub(crate) use plan::draw;
 
-/// Score an encoder: match one template at a time to annotated images, and measure the errors.
+/// Score an encoder: match templates to annotated images, and measure the errors.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -32,9 +37,12 @@ Examples:
   infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train
   infomark evaluate --model encoder.onnx --data ceph-dev --template 014.png --template-data ceph-train --json
   infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
+  infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train --templates 3 --choose select
 
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
-landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image."
+landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
+With --templates N, N images together are the template: ten random sets one after the other, or the set that `infomark
+select` chooses, which looks at no landmarks."
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
@@ -46,26 +54,46 @@ pub(crate) struct Options {
     /// Data folder of the templates [default: the one to score on]
     #[arg(long, value_name = "DIR")]
     template_data: Option<PathBuf>,
-    /// Use this image as the template
+    /// Use this image as the template; given more than once, all of them together
     #[arg(long, value_name = "NAME", group = "which")]
-    template: Option<String>,
-    /// Use so many images, drawn at random, as templates one after the other [default: 10]
+    template: Vec<String>,
+    /// Use so many images, drawn at random, as templates one after the other; of several templates each, so many sets [default: 10]
     #[arg(long, value_name = "N", group = "which")]
     random_templates: Option<usize>,
     /// Use every image as the template, one after the other
     #[arg(long, group = "which")]
     all_templates: bool,
+    /// Match so many templates together
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["template", "all_templates"])]
+    templates: usize,
+    /// How the templates are chosen
+    #[arg(long, value_enum, default_value_t, group = "which")]
+    choose: Choose,
     /// Radii of the successful detection rates, in mm
     #[arg(long, value_name = "MM,...", value_delimiter = ',', default_values_t = [2.0, 2.5, 3.0, 4.0])]
     radii: Vec<f64>,
     /// Seed of the random templates and of the confidence intervals
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Expect errors by so many images of --template-data that are no templates, drawn at random (split conformal
+    /// prediction) [default: by self-consistency]
+    #[arg(long, value_name = "N", requires = "template_data")]
+    calibrate: Option<usize>,
     #[command(flatten)]
     how: How,
-    /// Folder for evaluation.json and errors.csv
+    /// Folder for evaluation.json, errors.csv and confidence.png and .svg
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// Who chooses the templates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+enum Choose {
+    /// Chance.
+    #[default]
+    Random,
+    /// What `infomark select` says of the folder of the templates.
+    Select,
 }
 
 impl Options {
@@ -81,11 +109,14 @@ impl Options {
             model: model.to_owned(),
             data: data.to_owned(),
             template_data: (data != template_data).then(|| template_data.to_owned()),
-            template: None,
+            template: Vec::new(),
             random_templates: Some(templates),
             all_templates: false,
+            templates: 1,
+            choose: Choose::Random,
             radii,
             seed,
+            calibrate: None,
             how: How::default(),
             out: Some(out.to_owned()),
         }
@@ -102,8 +133,11 @@ pub(crate) struct Evaluation {
     template_data: String,
     model: Model,
     matching: Matching,
+    expected_errors: Trusted,
     version: &'static str,
     seed: u64,
+    /// How they were chosen.
+    chosen_by: &'static str,
     templates: Vec<Figures>,
 }
 
@@ -131,6 +165,7 @@ pub(crate) struct Score {
     pub(crate) truth: Point<f64>,
     pub(crate) score: f64,
     pub(crate) error_mm: f64,
+    pub(crate) confidence: Confidence,
 }
 
 /// The scores of one image with one template, landmark by landmark.
@@ -140,15 +175,24 @@ pub(crate) struct ScoredImage {
     pub(crate) scores: Vec<Score>,
 }
 
-/// All scores of one template.
+/// All scores of one template, or of several together.
 pub(crate) struct Run {
-    pub(crate) template: String,
+    /// Names of the templates' images.
+    pub(crate) templates: Vec<String>,
     pub(crate) images: Vec<ScoredImage>,
+}
+
+impl Run {
+    /// The templates in one word.
+    pub(crate) fn name(&self) -> String {
+        self.templates.join(" + ")
+    }
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let evaluation = evaluate_folder(options, threads)?;
-    report.text(&table::text(&evaluation.summary, &evaluation.templates))?;
+    let text = table::text(&evaluation.summary, &evaluation.templates);
+    report.text(&(text + &confidence::text(&evaluation.expected_errors)))?;
     report.json(&evaluation)
 }
 
@@ -166,22 +210,43 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     if let Some(other) = &other {
         plan::check_names(&data, &options.data, other, template_folder)?;
     }
-    let choice = match (&options.template, options.random_templates) {
-        (Some(name), _) => Choice::Named(name),
-        (None, Some(count)) => Choice::Random { count, at_most: false },
-        (None, None) if options.all_templates => Choice::All,
-        (None, None) => Choice::Random { count: 10, at_most: true },
+    let at_once = options.templates;
+    select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
+    let choice = match (&options.template[..], options.random_templates) {
+        (names @ [_, ..], _) => Choice::Named(names),
+        ([], Some(count)) => Choice::Random { count, at_most: false, at_once },
+        ([], None) if options.all_templates => Choice::All,
+        ([], None) => Choice::Random { count: 10, at_most: true, at_once },
     };
-    let chosen = plan::choose(template_data, template_folder, choice, options.seed)?;
-    let runs = inputs::pool(threads)?
-        .install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
+    let pool = inputs::pool(threads)?;
+    let chosen = match options.choose {
+        Choose::Random => plan::choose(template_data, template_folder, choice, options.seed)?,
+        Choose::Select => {
+            let images: Vec<PathBuf> =
+                template_data.images.iter().map(|sample| sample.path.clone()).collect();
+            let rank = || Ranking::of(&encoder, &images, select::AGAINST, options.seed);
+            vec![pool.install(rank)?.choose(at_once)]
+        }
+    };
+    let how = (options.how.options(), options.how.looks());
+    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, how))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
             shown(&options.data)
         );
     }
-    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs)?;
+    let calibrating = match options.calibrate {
+        None => None,
+        Some(count) => {
+            let left = plan::leave(template_data, &data, &chosen.concat(), count, options.seed)?;
+            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, how))?)
+        }
+    };
+    let unit = |data: &DataSet| (data.spacing.x * data.spacing.y).sqrt();
+    let calibrating = calibrating.as_deref().map(|runs| (runs, unit(template_data)));
+    let expected = confidence::compare(&runs, calibrating, &data.landmarks, unit(&data))?;
+    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, expected)?;
     if let Some(out) = &options.out {
         write(out, &evaluation, &data, &runs)?;
     }
@@ -194,6 +259,7 @@ fn evaluate(
     data: &DataSet,
     template_folder: &Path,
     runs: &[Run],
+    expected_errors: Trusted,
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
@@ -213,8 +279,15 @@ fn evaluate(
         template_data: shown(template_folder),
         model: Model::of(encoder, &options.model),
         matching: options.how.matching(),
+        expected_errors,
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
+        chosen_by: match options.choose {
+            Choose::Select => "select",
+            Choose::Random if !options.template.is_empty() => "name",
+            Choose::Random if options.all_templates => "all",
+            Choose::Random => "random",
+        },
         templates,
     })
 }
@@ -244,15 +317,18 @@ pub(crate) fn score_all(
     encoder: &Encoder,
     data: &DataSet,
     template_data: &DataSet,
-    chosen: &[usize],
-    matching: MatchOptions,
+    sets: &[Vec<usize>],
+    (matching, looks): (MatchOptions, Looks),
 ) -> Result<Vec<Run>> {
+    let mut chosen: Vec<usize> = sets.concat();
+    chosen.sort_unstable();
+    chosen.dedup();
     let progress = Progress::new((chosen.len() + data.images.len()) as u64, "scoring");
     let known = plan::Known::of(data);
     let prepare = |(order, &index): (usize, &usize)| {
         let sample = &template_data.images[index];
         let landmarks = plan::in_order(template_data, sample, &data.landmarks);
-        let encoding = encode(encoder, sample)?;
+        let encoding = encode(encoder, sample, looks)?;
         let template = Template::from_encoding(&encoding, &landmarks)?;
         let own = known.place_of(sample);
         progress.advance();
@@ -260,21 +336,23 @@ pub(crate) fn score_all(
         Ok(Prepared { template, own, encoding })
     };
     let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
+    let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
+    let together: Vec<Vec<&Prepared>> =
+        sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
     let rows = data
         .images
         .par_iter()
         .enumerate()
         .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &templates, matching);
+            let scores = score_image(encoder, data, (image, sample), &together, (matching, looks));
             progress.advance();
             scores
         })
         .collect::<Result<Vec<_>>>()?;
     progress.finish();
-    let mut runs: Vec<_> = chosen
-        .iter()
-        .map(|&index| Run { template: template_data.images[index].name.clone(), images: Vec::new() })
-        .collect();
+    let names =
+        |set: &Vec<usize>| set.iter().map(|&index| template_data.images[index].name.clone()).collect();
+    let mut runs: Vec<_> = sets.iter().map(|set| Run { templates: names(set), images: Vec::new() }).collect();
     for (image, row) in rows.into_iter().enumerate() {
         for (run, scores) in runs.iter_mut().zip(row) {
             run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
@@ -283,36 +361,37 @@ pub(crate) fn score_all(
     Ok(runs)
 }
 
-/// One image with every template; nothing for a template that is the image itself.
+/// One image with every set of templates; nothing for a set that the image itself is in.
 fn score_image(
     encoder: &Encoder,
     data: &DataSet,
     (image, sample): (usize, &Sample),
-    templates: &[Prepared],
-    matching: MatchOptions,
+    sets: &[Vec<&Prepared>],
+    (matching, looks): (MatchOptions, Looks),
 ) -> Result<Vec<Option<Vec<Score>>>> {
-    let is_own = |prepared: &Prepared| prepared.own == Some(image);
-    let kept = templates.iter().filter(|prepared| is_own(prepared)).find_map(|own| own.encoding.as_ref());
+    let is_own = |prepared: &&Prepared| prepared.own == Some(image);
+    let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
     let made;
     let encoding = match kept {
         Some(encoding) => encoding,
         None => {
-            made = encode(encoder, sample)?;
+            made = encode(encoder, sample, looks)?;
             &made
         }
     };
-    let score_with = |prepared: &Prepared| {
-        if is_own(prepared) {
+    let score_with = |set: &Vec<&Prepared>| {
+        if set.iter().any(is_own) {
             return Ok(None);
         }
-        let found = match_encoding(&prepared.template, encoding, matching)?;
+        let templates: Vec<&Template> = set.iter().map(|prepared| &prepared.template).collect();
+        let found = match_templates(&templates, encoding, matching)?;
         Ok(Some(score(data, sample, &found)))
     };
-    templates.iter().map(score_with).collect()
+    sets.iter().map(score_with).collect()
 }
 
-fn encode(encoder: &Encoder, sample: &Sample) -> Result<Encoding> {
-    Ok(encoder.encode(&read_image(&sample.path)?)?)
+fn encode(encoder: &Encoder, sample: &Sample, looks: Looks) -> Result<Encoding> {
+    Ok(encoder.encode_with(&read_image(&sample.path)?, looks)?)
 }
 
 fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
@@ -323,6 +402,7 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
             truth,
             score: found.score,
             error_mm: radial_error_mm(found.at, truth, data.spacing),
+            confidence: found.confidence,
         })
         .collect()
 }
@@ -330,12 +410,16 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
     output::make_folder(out)?;
     output::write_json(&out.join("evaluation.json"), evaluation)?;
+    let note =
+        format!("infomark {}, {}, {}", evaluation.version, evaluation.data.name, evaluation.summary.summary);
+    confidence::draw(out, &evaluation.expected_errors, &note)?;
+    let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let rows = runs.iter().flat_map(|run| {
         run.images.iter().flat_map(move |scored| {
             let named = data.landmarks.iter().zip(&scored.scores);
             named.map(move |(landmark, score)| {
                 [
-                    run.template.clone(),
+                    run.name(),
                     data.images[scored.image].name.clone(),
                     landmark.clone(),
                     rounded(score.found.x, 3).to_string(),
@@ -344,11 +428,30 @@ fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> R
                     score.truth.y.to_string(),
                     rounded(score.error_mm, 4).to_string(),
                     rounded(score.score, 4).to_string(),
+                    rounded(score.confidence.margin, 4).to_string(),
+                    length(score.confidence.back),
+                    length(score.confidence.prior),
+                    length(score.confidence.spread),
                 ]
             })
         })
     });
-    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score"];
+    let head = [
+        "template",
+        "image",
+        "landmark",
+        "x",
+        "y",
+        "true_x",
+        "true_y",
+        "error_mm",
+        "score",
+        "margin",
+        "back_px",
+        "prior_px",
+        "spread_px",
+    ];
+
     let path = out.join("errors.csv");
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

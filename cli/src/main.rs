@@ -1,5 +1,6 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+mod calibrate;
 mod convert;
 mod demo;
 mod draw;
@@ -13,7 +14,10 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod report;
+mod select;
 mod spacing;
+mod templates;
 mod train;
 mod tune;
 
@@ -70,12 +74,16 @@ const MOST_THREADS: usize = 512;
 enum Command {
     Train(train::Options),
     Tune(tune::Options),
+    Select(select::Options),
+    Template(templates::Options),
     Match(matching::Options),
+    Calibrate(calibrate::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
     Psi(psi::Options),
     Map(map::Options),
     Convert(convert::Options),
+    Report(report::Options),
     Demo(demo::Options),
 }
 
@@ -93,12 +101,16 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
+        Command::Select(options) => select::run(&options, threads, &report),
+        Command::Template(options) => templates::run(&options, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
+        Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
+        Command::Report(options) => report::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

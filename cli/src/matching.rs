@@ -1,6 +1,7 @@
 //! `infomark match`.
 
 mod journal;
+mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject,
-    Template, encode_landmarks, match_encoding, read_image_header, read_landmarks_of, sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Matcher, PixelSpacing,
+    encode_landmarks, read_image_header, sha256,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,9 +24,13 @@ use crate::interrupt;
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
+use crate::templates::{Given, Place, Source};
 use journal::Journal;
+use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
 
-/// Find the landmarks of one annotated image in others.
+pub(crate) use trust::matching_text;
+
+/// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -38,9 +43,13 @@ results are in pixels of each image as it was given: DIR/landmarks.csv and DIR/l
 score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the size of the pixels is
 known they are in mm as well, from the centre of the first pixel.
 
-Stopped with Ctrl-C, it writes what was found so far. The same command then goes on, as it does after
-a crash: an image is done again only if it, the encoder, the template or an option is another. What
-was found is in DIR/landmarks.partial.jsonl until all is done.
+Stopped with Ctrl-C, it finishes the images under way and writes what was found so far. The same command
+then goes on, as it does after a crash: an image is done again only if it, the encoder, a template or an
+option is another. What was found is in DIR/landmarks.partial.jsonl until all is done.
+
+Several templates, which are nearer together than each alone: annotated images, files of `infomark template`, or a data folder
+  infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
+  infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
 
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
@@ -50,17 +59,15 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    #[command(flatten)]
+    given: Given,
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    trust: Trust,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -70,7 +77,7 @@ pub(crate) struct Options {
     /// Millimetres per pixel across and down, for all images, instead of what their files state
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
-    /// Give up on an image after so many seconds and go on with the next
+    /// Give up on an image that is not encoded after so many seconds, and go on with the next
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<f64>,
 }
@@ -84,6 +91,15 @@ pub(crate) struct How {
     /// Match a landmark's own feature alone, without those of the places around it
     #[arg(long)]
     no_neighbours: bool,
+    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
+    #[arg(long)]
+    look_turned: bool,
+    /// Look at template and image mirrored as well; takes twice as long
+    #[arg(long)]
+    look_mirrored: bool,
+    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
+    #[arg(long)]
+    look_fine: bool,
 }
 
 impl How {
@@ -91,9 +107,14 @@ impl How {
         MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
     }
 
+    pub(crate) fn looks(&self) -> Looks {
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
+    }
+
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma) }
+        let Looks { turned, mirrored, fine } = self.looks();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored, fine }
     }
 }
 
@@ -103,6 +124,12 @@ pub(crate) struct Matching {
     neighbours: bool,
     /// In pixels of the encoder's canvas; none without the prior.
     prior_sigma: Option<f32>,
+    /// Whether template and image were looked at turned to either side as well.
+    turned: bool,
+    /// Whether they were looked at mirrored as well.
+    mirrored: bool,
+    /// Whether they were looked at at 5/3 of the resolution as well.
+    fine: bool,
 }
 
 /// What was done with what: enough to do it again.
@@ -111,11 +138,12 @@ struct Matches {
     version: &'static str,
     model: Model,
     matching: Matching,
-    template: TemplateSource,
+    expected_errors: ExpectedErrors,
+    templates: Vec<Source>,
     images: Vec<Matched>,
     failed: Vec<Failure>,
     /// Images that were not looked at, as it was stopped.
-    left: usize,
+    images_left: usize,
 }
 
 /// An encoder, told apart by its hash.
@@ -153,21 +181,6 @@ impl Model {
     }
 }
 
-#[derive(Serialize)]
-struct TemplateSource {
-    image: String,
-    sha256: String,
-    landmarks_from: &'static str,
-    landmarks: Vec<Place>,
-}
-
-#[derive(Clone, Deserialize, Serialize)]
-struct Place {
-    landmark: String,
-    x: f64,
-    y: f64,
-}
-
 /// The size of an image's pixels, and where it is from.
 #[derive(Clone, Deserialize, Serialize)]
 struct SpacingUsed {
@@ -200,6 +213,7 @@ struct Matched {
     known: Option<PixelSpacing>,
     #[serde(skip)]
     stem: String,
+    recognition: Recognised,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -214,6 +228,8 @@ struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     y_mm: Option<f64>,
     score: f64,
+    #[serde(flatten)]
+    sure: Judged,
 }
 
 #[derive(Serialize)]
@@ -237,15 +253,18 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ))?;
     }
     report.json(&matches)?;
+    for warning in matches.images.iter().filter_map(|image| image.recognition.warning.as_ref()) {
+        eprintln!("warning: {warning}");
+    }
     for failure in &matches.failed {
         eprintln!("warning: {}", failure.error);
     }
-    if matches.left > 0 {
+    if matches.images_left > 0 {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         bail!(
             "stopped with {} of {} images to do{failed}; the same command goes on",
-            matches.left,
-            all + matches.left
+            matches.images_left,
+            all + matches.images_left
         );
     }
     if failed > 0 {
@@ -264,40 +283,28 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let limit = options.time_limit.map(time_limit).transpose()?;
     let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let image = spacing::read(&options.template, given.as_ref())?;
-    let name = file_name(&options.template);
-    let subject = Subject {
-        image: Some(&name),
-        spacing: image.spacing().map(|spacing| spacing.mm),
-        ..Subject::default()
-    };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    let landmarks = table.on_image(&name, image.width(), image.height())?;
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
+    let pool = inputs::pool(threads)?;
+    let (templates, sources) =
+        pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let template = Template::new(&encoder, &image, landmarks)?;
-    let source = TemplateSource {
-        image: name.clone(),
-        sha256: hash(&options.template)?,
-        landmarks_from: Format::of(table.format()).name(),
-        landmarks: landmarks
-            .iter()
-            .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
-            .collect(),
-    };
-    let model = Model::of(&encoder, &options.model);
+    let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
+    let model = Model::of(matcher.encoder(), &options.model);
     let matching = options.how.matching();
+    let expected_errors = judge.told();
     // All that a result depends on but the image and its name.
-    let made_of =
-        serde_json::to_vec(&(env!("CARGO_PKG_VERSION"), &model, &matching, &source, &options.spacing))?;
+    let made_of = serde_json::to_vec(&(
+        (env!("CARGO_PKG_VERSION"), &model, &matching, &sources),
+        (&expected_errors, judge.fix_orientation(), &options.spacing),
+    ))?;
     let partial = options.out.join(PARTIAL);
     let journal = Journal::open(&partial, &sha256(&made_of))?;
-    if journal.len() == 0 {
+    if journal.is_empty() {
         remove_earlier(&options.out);
     }
-    let pool = inputs::pool(threads)?;
-    let search = Search { encoder: &encoder, template: &template, given: given.as_ref(), limit, options };
+    let search = Search { matcher: &matcher, judge: &judge, given: given.as_ref(), limit, options };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let stop = interrupt::flag();
     let one = |input: &Input| {
@@ -329,10 +336,11 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         version: env!("CARGO_PKG_VERSION"),
         model,
         matching,
-        template: source,
+        expected_errors,
+        templates: sources,
         images,
         failed,
-        left,
+        images_left: left,
     };
     write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
@@ -348,7 +356,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
 
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
-    for given in [&options.landmarks, &options.template, &options.model] {
+    for given in options.given.files().chain([&options.model]) {
         let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
         if outputs.contains(&inputs::identity(given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
@@ -373,15 +381,15 @@ fn remove_earlier(out: &Path) {
 /// What `--time-limit` gives.
 fn time_limit(seconds: f64) -> Result<Duration> {
     match Duration::try_from_secs_f64(seconds) {
-        Ok(limit) if !limit.is_zero() => Ok(limit),
+        Ok(limit) if !limit.is_zero() && Instant::now().checked_add(limit).is_some() => Ok(limit),
         _ => bail!("--time-limit {seconds}: give a number of seconds above 0"),
     }
 }
 
 /// What images are searched with.
 struct Search<'a> {
-    encoder: &'a Encoder,
-    template: &'a Template,
+    matcher: &'a Matcher,
+    judge: &'a Judge,
     given: Option<&'a PixelSpacing>,
     limit: Option<Duration>,
     options: &'a Options,
@@ -411,15 +419,20 @@ impl Search<'_> {
 
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
-        let begun = Instant::now();
+        let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        let matcher = deadline.map_or_else(|| self.matcher.clone(), |deadline| self.matcher.until(deadline));
         let image = spacing::read(&input.path, self.given)?;
-        let encoding = match self.limit {
-            Some(limit) => self.encoder.encode_until(&image, begun + limit)?,
-            None => self.encoder.encode(&image)?,
+        self.judge.check_spacing(&image)?;
+        let (found, verdict) = self.judge.find(&matcher, &image)?;
+        let told = verdict.told(&input.label);
+        let judged =
+            |(index, found)| scored(found, image.spacing(), self.judge.judge(index, found, &image, &verdict));
+        let landmarks: Vec<Scored> = found.iter().enumerate().map(judged).collect();
+        let title = match matcher.templates() {
+            [only] => format!("{}, template {}", input.label, file_name(Path::new(only.image()))),
+            all => format!("{}, {} templates", input.label, all.len()),
         };
-        let found = match_encoding(self.template, &encoding, self.options.how.options())?;
-        let title = format!("{}, template {}", input.label, file_name(Path::new(self.template.image())));
-        let unwritten = write_overlay(&self.options.out.join(&file), &image, &found, &title).err();
+        let unwritten = write_overlay(&self.options.out.join(&file), &image, &landmarks, &title).err();
         let matched = Matched {
             image: input.label.clone(),
             width: image.width(),
@@ -427,8 +440,9 @@ impl Search<'_> {
             spacing: image.spacing().map(SpacingUsed::of),
             known: image.spacing().cloned(),
             stem: input.stem.clone(),
+            recognition: told,
             overlay: unwritten.is_none().then_some(file),
-            landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
+            landmarks,
         };
         let unwritten =
             unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));
@@ -436,35 +450,59 @@ impl Search<'_> {
     }
 }
 
-fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
-    let marks: Vec<_> =
-        found.iter().map(|found| Mark { name: found.name.clone(), at: found.at, truth: None }).collect();
+fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {
+    let mark = |Scored { place, sure, .. }: &Scored| Mark {
+        name: place.landmark.clone(),
+        at: Point::new(place.x, place.y),
+        truth: None,
+        doubtful: sure.abstain,
+    };
+    let marks: Vec<_> = landmarks.iter().map(mark).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(found: &Found, spacing: Option<&PixelSpacing>) -> Scored {
+fn scored(found: &Found, spacing: Option<&PixelSpacing>, sure: Judged) -> Scored {
     Scored {
         place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
         x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
         y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
         score: rounded(found.score, 4),
+        sure,
     }
 }
 
-const COLUMNS: [&str; 7] = ["image", "landmark", "x", "y", "score", "x_mm", "y_mm"];
+const COLUMNS: [&str; 12] = [
+    "image",
+    "landmark",
+    "x",
+    "y",
+    "score",
+    "x_mm",
+    "y_mm",
+    "margin",
+    "match_back_px",
+    "expected_error_px",
+    "expected_error_mm",
+    "abstain",
+];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 7]> {
-    let mm = |value: Option<f64>| value.map(|mm| mm.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score }| {
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
         [
             image.image.clone(),
             place.landmark.clone(),
             place.x.to_string(),
             place.y.to_string(),
             score.to_string(),
-            mm(*x_mm),
-            mm(*y_mm),
+            number(*x_mm),
+            number(*y_mm),
+            sure.margin.to_string(),
+            number(sure.match_back_px),
+            sure.expected_error_px.to_string(),
+            number(sure.expected_error_mm),
+            sure.abstain.to_string(),
         ]
     })
 }

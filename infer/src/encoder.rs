@@ -9,29 +9,32 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use infomark_core::Affine;
+
 pub use encoding::Encoding;
 pub use error::ModelError;
 
+use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
-use crate::threads::Threads;
-use crate::{Description, Fit, Image, sha256};
+use crate::{Description, Fit, FitError, Image, InputSize, sha256};
 
 /// Largest encoder file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// An encoder: images in, feature maps out.
 ///
-/// It can be shared between threads. A run uses the thread that it is called on and no other, unless
-/// `with_threads` (feature `threads`) gave it some, and gives the same bits for the same image on any number of threads and
-/// whatever else runs beside; on another kind of processor the last bits may differ.
+/// It can be shared between threads. A run uses the thread that it is called on and no other, and gives the same bits for
+/// the same image whatever else runs beside; on another kind of processor the last bits may differ.
+#[derive(Clone)]
 pub struct Encoder {
     name: String,
     sha256: Arc<str>,
     description: Description,
     plan: Plan,
-    threads: Threads,
+    /// When runs are given up.
+    deadline: Option<Instant>,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -92,20 +95,14 @@ impl Encoder {
         }
         let outputs = graph::check(&model, &description, &name)?;
         let plan = Plan::new(&model, &description, outputs, &name)?;
-        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, threads: Threads::default() })
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
     }
 
-    /// Gives the encoder threads of its own, which share the work on one image and the search in it; the results stay the
-    /// same to the bit. Who has many images spreads the images over threads instead, which costs less.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Threads`] when the system starts no more threads.
-    #[cfg(feature = "threads")]
-    pub fn with_threads(mut self, threads: usize) -> Result<Encoder, ModelError> {
-        self.threads =
-            Threads::new(threads).map_err(|reason| ModelError::Threads { count: threads, reason })?;
-        Ok(self)
+    /// The same encoder, which gives an image up with [`ModelError::TimeLimit`] once `deadline` has passed. The clock is
+    /// looked at between the operations of the graph, each of which takes milliseconds in encoders of infomark.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Encoder {
+        Encoder { deadline: Some(deadline), ..self.clone() }
     }
 
     /// What messages call this encoder: its path, where it was read from a file.
@@ -127,34 +124,99 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
+    /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1, and
+    /// [`ModelError::TimeLimit`].
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
-        self.run(image, None)
+        self.encode_with(image, Looks::default())
     }
 
-    /// [`encode`](Self::encode), given up when `deadline` has passed. The clock is looked at between the operations of the
-    /// graph, each of which takes milliseconds in encoders of infomark.
+    /// [`encode`](Self::encode) of an image looked at in several ways: one run of the encoder for each.
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
-    pub fn encode_until(&self, image: &Image, deadline: Instant) -> Result<Encoding, ModelError> {
-        self.run(image, Some(deadline))
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let (fit, canvas) = self.lay_on(image, Ok(input))?;
+        let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
+        let mut levels = self.run(&canvas, image.name())?;
+        for map in looks.maps(input).map_err(failed)? {
+            let seen = augment::look(&canvas, input, map).map_err(failed)?;
+            self.lay_back(image, &[seen], &[map], &mut levels)?;
+        }
+        if looks.fine {
+            let (fine, canvas) = self.lay_on(image, augment::fine(input))?;
+            let (windows, maps) = augment::windows(&canvas, &fine, &fit).map_err(failed)?;
+            self.lay_back(image, &windows, &maps, &mut levels)?;
+        }
+        if looks.count() > 1 {
+            // Of length 1 together.
+            let part = 1.0 / (looks.count() as f32).sqrt();
+            levels.iter_mut().flatten().for_each(|value| *value *= part);
+        }
+        let model = Arc::clone(&self.sha256);
+        Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
+            .map_err(failed)
     }
 
-    fn run(&self, image: &Image, deadline: Option<Instant>) -> Result<Encoding, ModelError> {
-        let resized = Fit::new(image.width(), image.height(), self.description.input)
-            .and_then(|fit| Ok((fit, fit.apply(image)?)));
-        let (fit, canvas) =
-            resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        let levels = self.plan.run(&canvas, &self.name, &self.threads, deadline);
-        let levels = levels.map_err(|error| match error {
-            ModelError::TimeLimit { .. } => ModelError::TimeLimit { name: image.name().to_owned() },
-            error => error,
-        })?;
-        let model = Arc::clone(&self.sha256);
-        let encoding = Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
-            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })?;
-        Ok(encoding.with_threads(self.threads.clone()))
+    /// The maps of each stride for a canvas; `image` is for errors.
+    fn run(&self, canvas: &[f32], image: &str) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.plan.run(canvas, &self.name, image, self.deadline)
+    }
+
+    /// An image on a canvas.
+    fn lay_on(
+        &self,
+        image: &Image,
+        input: Result<InputSize, FitError>,
+    ) -> Result<(Fit, Vec<f32>), ModelError> {
+        input
+            .and_then(|input| Fit::new(image.width(), image.height(), input))
+            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))
+            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })
+    }
+
+    /// Appends the features of a look in one window or several to each level.
+    fn lay_back(
+        &self,
+        image: &Image,
+        windows: &[Vec<f32>],
+        maps: &[Affine<f32>],
+        levels: &mut [Vec<f32>],
+    ) -> Result<(), ModelError> {
+        let seen = windows.iter().map(|window| self.run(window, image.name()));
+        let seen = seen.collect::<Result<Vec<_>, _>>()?;
+        let input = self.description.input;
+        for (place, (level, &stride)) in levels.iter_mut().zip(&self.description.strides).enumerate() {
+            let windows: Vec<&[f32]> =
+                seen.iter().filter_map(|levels| levels.get(place)).map(Vec::as_slice).collect();
+            let shape = (input.width() / stride, input.height() / stride, stride);
+            augment::lay_back(&windows, maps, shape, level);
+        }
+        Ok(())
+    }
+
+    /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
+    /// row. `name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Fit`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let fit = Fit::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
+            len if len == input.area() => Ok(fit),
+            len => Err(FitError::OtherSize {
+                width: len,
+                height: 1,
+                expected_width: input.width(),
+                expected_height: input.height(),
+            }),
+        });
+        let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
+        let levels = self.run(pixels, name)?;
+        let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
+        Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }

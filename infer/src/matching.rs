@@ -1,9 +1,12 @@
 //! A template's landmarks in other images.
 
-use infomark_core::{Expected, Plane, PlaneMut, Point, peak, similarity_scratch_len};
+use std::collections::HashMap;
 
-use crate::compare::similarity;
-use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template, prior};
+use infomark_core::{Plane, Point, peak};
+
+use crate::confidence::{self, Confidence};
+use crate::score_map::{Laid, ScoreMap, anchor_matches};
+use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +19,8 @@ pub struct Found {
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
+    /// What tells how sure that is.
+    pub confidence: Confidence,
 }
 
 /// Why an image could not be searched.
@@ -25,11 +30,34 @@ pub enum MatchError {
     /// The encoder failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Nothing to look for.
+    #[error("there is no template to match; give at least one")]
+    NoTemplates,
+    /// A template comes from another encoder than the one it is to be used with.
+    #[error(
+        "template {template} was not made by {encoder}; make it again with this encoder, or use the one that made it"
+    )]
+    TemplateOfOther {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the encoder.
+        encoder: String,
+    },
     /// Template and image come from different encoders.
     #[error(
         "template {template} and image {image} were encoded by different models; encode both with the same file"
     )]
     OtherModel {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the image searched.
+        image: String,
+    },
+    /// Template and image were looked at in other ways.
+    #[error(
+        "template {template} and image {image} were looked at in different ways; encode both with the same"
+    )]
+    OtherLooks {
         /// Name of the template's image.
         template: String,
         /// Name of the image searched.
@@ -76,7 +104,7 @@ pub fn match_image(
     image: &Image,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode(image)?, options)
+    match_encoding(template, &encoder.encode_with(image, template.looks())?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
@@ -93,80 +121,126 @@ pub fn match_encoding(
     encoding: &Encoding,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    if template.model_sha256() != encoding.model_sha256() {
+    match_templates(&[template], encoding, options)
+}
+
+/// [`match_encoding`] with several templates: each landmark is looked for with all that have it.
+///
+/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken, with
+/// the cube of the score that each alone would give as weight: a product of experts (Hinton, 2002), in which a look-alike has
+/// to convince all of them. The landmarks come in the order of the first
+/// template, then what the second adds, and so on.
+///
+/// # Errors
+///
+/// [`MatchError`], but `Model`.
+pub fn match_templates(
+    templates: &[&Template],
+    encoding: &Encoding,
+    options: MatchOptions,
+) -> Result<Vec<Found>, MatchError> {
+    if templates.is_empty() {
+        return Err(MatchError::NoTemplates);
+    }
+    if let Some(other) = templates.iter().find(|t| t.model_sha256() != encoding.model_sha256()) {
         return Err(MatchError::OtherModel {
-            template: template.image().to_owned(),
+            template: other.image().to_owned(),
             image: encoding.image().to_owned(),
         });
     }
-    search(template, encoding, options)
+    if let Some(other) = templates.iter().find(|template| template.looks() != encoding.looks()) {
+        return Err(MatchError::OtherLooks {
+            template: other.image().to_owned(),
+            image: encoding.image().to_owned(),
+        });
+    }
+    search(templates, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
 
-fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+    templates.iter().try_for_each(|template| template.check(encoding))?;
+    let matches = templates.iter().map(|template| anchor_matches(template, encoding, options));
+    let matches = matches.collect::<Result<Vec<_>, _>>()?;
+    let each = templates.iter().zip(&matches);
+    let laid: Vec<_> =
+        each.map(|(template, matches)| Laid::new(template, encoding, matches, options)).collect();
+    let one = |(name, having): (&str, Vec<(usize, usize)>)| {
+        let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
+        let having: Vec<(&Laid<'_>, usize)> = having.collect();
+        let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
+        let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
+        let (at, score) = highest(&map, encoding)?;
+        let confidence = confidence::of(&having, encoding, &map, (at, score))?;
+        Ok(Found { name: name.to_owned(), at, score, confidence })
+    };
+    union(templates).into_iter().map(one).collect()
+}
+
+/// All names in the order of their first template, with each template that has it and its place there.
+pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize, usize)>)> {
+    let mut places = HashMap::new();
+    let mut all: Vec<(&str, Vec<(usize, usize)>)> = Vec::new();
+    for (template, names) in templates.iter().map(|template| template.landmarks()).enumerate() {
+        for (index, name) in names.iter().enumerate() {
+            let place = *places.entry(name.as_str()).or_insert(all.len());
+            match all.get_mut(place) {
+                Some((_, having)) => having.push((template, index)),
+                None => all.push((name, vec![(template, index)])),
+            }
+        }
+    }
+    all
+}
+
+/// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
+fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
+    let weight = |map: &ScoreMap| Ok::<_, String>(highest(map, encoding)?.1.max(LEAST_SCORE).powi(3) as f32);
+    let weights = if maps.len() > 1 { maps.iter().map(weight).collect::<Result<_, _>>()? } else { vec![1.0] };
+    let total: f32 = weights.iter().sum();
+    let weighted = maps.into_iter().zip(weights).map(|(mut map, weight)| {
+        map.scale(weight / total);
+        map
+    });
+    let add = |mut sum: ScoreMap, map| {
+        sum.add(&map);
+        sum
+    };
+    weighted.reduce(add).ok_or_else(|| "no template".to_owned())
+}
+
+/// A template that is less sure of a landmark has a say as if it were so sure.
+const LEAST_SCORE: f64 = 0.01;
+
+/// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
+pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let shown = cells(encoding.fit().content(), stride);
+    let peak = Plane::new(&map.all, width, height)
+        .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+        .map(|shown| peak(shown, stride))
+        .map_err(text)?
+        .ok_or("all similarities are NaN")?;
+    // Of the landmark's own feature, whoever else had a say.
+    let cell = |at: f32, start: usize, size: usize| {
+        (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
+    };
+    let cosine =
+        map.own[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
     // A score is the mean of the cosines that were added over the temperature.
     let mean = encoding.temperature() / levels.len() as f32;
-    let mut map = vec![0.0_f32; width * height];
-    let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
-    let mut found = Vec::with_capacity(template.landmarks().len());
-    let matches = if options.prior { template.anchors().matches(encoding)? } else { Vec::new() };
-    let alignment = prior::align(&matches);
-    for (i, ((name, features), place)) in template.features().zip(template.places()).enumerate() {
-        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
-        let temperature = encoding.temperature();
-        similarity(&levels, &features, temperature, out, &mut scratch).map_err(text)?;
-        let cosines = map.clone();
-        if options.neighbours {
-            let neighbours = template.neighbours();
-            neighbours.vote(i, *place, encoding, alignment.as_ref(), &mut map)?;
-        }
-        if let Some(alignment) = &alignment {
-            let sigma = options.prior_sigma.max(1.0);
-            favour(&mut map, width, stride, alignment.expect(*place), sigma);
-        }
-        let peak = Plane::new(&map, width, height)
-            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-            .map(|shown| peak(shown, stride))
-            .map_err(text)?
-            .ok_or("all similarities are NaN")?;
-        // Of the landmark's own feature, whoever else had a say.
-        let cell = |at: f32, start: usize, size: usize| {
-            (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
-        };
-        let cosine =
-            cosines[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
-        let at = Point::new(
-            f64::from(peak.at.x) + (shown.x * stride) as f64,
-            f64::from(peak.at.y) + (shown.y * stride) as f64,
-        );
-        found.push(Found {
-            name: name.to_owned(),
-            at: onto(encoding.fit(), encoding.fit().pull(at)),
-            score: f64::from(cosine * mean).clamp(-1.0, 1.0),
-        });
-    }
-    Ok(found)
-}
-
-/// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
-fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>, sigma: f32) {
-    let factor = -0.5 / (sigma * sigma);
-    let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
-    for (y, row) in map.chunks_exact_mut(width).enumerate() {
-        let dy = centre(y) - expected.at.y;
-        for (x, value) in row.iter_mut().enumerate() {
-            let dx = centre(x) - expected.at.x;
-            *value += factor * (dx * dx + dy * dy);
-        }
-    }
+    let at = Point::new(
+        f64::from(peak.at.x) + (shown.x * stride) as f64,
+        f64::from(peak.at.y) + (shown.y * stride) as f64,
+    );
+    let score = f64::from(cosine * mean).clamp(-1.0, 1.0);
+    Ok((onto(encoding.fit(), encoding.fit().pull(at)), score))
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
-fn cells(content: Rect, stride: usize) -> Rect {
+pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
     // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
     let range = |start: usize, length: usize| {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);

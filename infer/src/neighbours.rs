@@ -16,23 +16,23 @@ const COUNT: usize = 8;
 /// Weight of each vote against the landmark's own feature.
 const WEIGHT: f32 = 0.5;
 /// Finest stride that votes: a finer one costs most and adds least.
-const FINEST: usize = 4;
+pub(crate) const FINEST: usize = 4;
 
 /// The places around each landmark, and their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbours {
     /// Landmark by landmark.
-    places: Vec<Vec<Neighbour>>,
-    levels: usize,
-    channels: usize,
+    pub(crate) places: Vec<Vec<Neighbour>>,
+    pub(crate) levels: usize,
+    pub(crate) channels: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Neighbour {
+pub(crate) struct Neighbour {
     /// From the landmark, in pixels of the canvas.
-    offset: Point<f32>,
+    pub(crate) offset: Point<f32>,
     /// Level by level.
-    features: Vec<f32>,
+    pub(crate) features: Vec<f32>,
 }
 
 fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
@@ -86,19 +86,14 @@ impl Neighbours {
         let (Some(coarse), Some(fine)) = (maps.first(), levels.first()) else { return Ok(()) };
         let Some(neighbours) = self.places.get(landmark) else { return Ok(()) };
         let (width, height, stride) = (coarse.width(), coarse.height(), coarse.stride() as f32);
-        let compare = |neighbour: &Neighbour| -> Result<Vec<f32>, String> {
-            let features = neighbour.features.chunks_exact(self.channels).take(self.levels);
-            let mut map = vec![0.0; coarse.cells()];
-            let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
-            let plane = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(&maps, &features.collect::<Vec<_>>(), encoding.temperature(), plane, &mut scratch)
-                .map_err(|e| e.to_string())?;
-            Ok(map)
-        };
-        let similarities = encoding.threads().map(neighbours, compare);
+        let mut map = vec![0.0; coarse.cells()];
         let mut votes = vec![0.0; coarse.cells()];
-        for (Neighbour { offset, .. }, map) in neighbours.iter().zip(similarities) {
-            let map = map?;
+        let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
+        for Neighbour { offset, features } in neighbours {
+            let features: Vec<&[f32]> = features.chunks_exact(self.channels).take(self.levels).collect();
+            let plane = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
+            similarity(&maps, &features, encoding.temperature(), plane, &mut scratch)
+                .map_err(|e| e.to_string())?;
             let offset = alignment.map_or(*offset, |alignment| {
                 let from = alignment.expect(place).at;
                 let to = alignment.expect(Point::new(place.x + offset.x, place.y + offset.y)).at;

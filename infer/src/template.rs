@@ -1,13 +1,18 @@
 //! The landmarks of one annotated image, as features.
 
+mod file;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use infomark_core::{Point, sample_feature};
+pub use file::TemplateFileError;
+use infomark_core::{FeatureMap, Point, sample_feature};
 
+use crate::augment::Looks;
+use crate::back::Back;
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
-use crate::{Encoder, Encoding, Image, Landmark, ModelError};
+use crate::{Encoder, Encoding, Image, Landmark, ModelError, neighbours, prior};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
@@ -15,12 +20,16 @@ pub struct Template {
     image: String,
     model: Arc<str>,
     names: Vec<String>,
+    /// Where the landmarks are, in pixels of the image as it was given.
+    points: Vec<Point<f64>>,
     /// Landmark by landmark, within it level by level, the finest first.
     features: Vec<f32>,
     /// Where the landmarks are, on the canvas.
     places: Vec<Point<f32>>,
     neighbours: Neighbours,
     anchors: Anchors,
+    back: Option<Arc<Back>>,
+    looks: Looks,
     levels: usize,
     channels: usize,
 }
@@ -83,7 +92,21 @@ impl Template {
     ///
     /// [`TemplateError`].
     pub fn new(encoder: &Encoder, image: &Image, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
-        Template::from_encoding(&encoder.encode(image)?, landmarks)
+        Template::with_looks(encoder, image, landmarks, Looks::default())
+    }
+
+    /// [`new`](Self::new) with an image that is looked at in several ways, as those it is looked for in then are.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn with_looks(
+        encoder: &Encoder,
+        image: &Image,
+        landmarks: &[Landmark],
+        looks: Looks,
+    ) -> Result<Template, TemplateError> {
+        Template::from_encoding(&encoder.encode_with(image, looks)?, landmarks)
     }
 
     /// [`new`](Self::new) for an image that is encoded already.
@@ -133,12 +156,15 @@ impl Template {
             image: image(),
             model: encoding.model(),
             names: landmarks.iter().map(|l| l.name.clone()).collect(),
+            points: landmarks.iter().map(|l| l.at).collect(),
             levels: maps.len(),
             channels,
             features,
             places,
             neighbours,
             anchors,
+            back: Some(Arc::new(Back::of(encoding))),
+            looks: encoding.looks(),
         })
     }
 
@@ -152,9 +178,19 @@ impl Template {
         &self.names
     }
 
+    /// Where they are in the annotated image, in its pixels.
+    pub fn points(&self) -> &[Point<f64>] {
+        &self.points
+    }
+
     /// SHA-256 of the file of the encoder that made it.
     pub fn model_sha256(&self) -> &str {
         &self.model
+    }
+
+    /// In which ways its image was looked at.
+    pub fn looks(&self) -> Looks {
+        self.looks
     }
 
     /// Where each landmark is on the canvas of the template.
@@ -170,6 +206,27 @@ impl Template {
     /// Places beside the landmarks.
     pub(crate) fn anchors(&self) -> &Anchors {
         &self.anchors
+    }
+
+    /// The template's own feature maps; none in a template that was made without them.
+    pub(crate) fn back(&self) -> Option<&Back> {
+        self.back.as_deref()
+    }
+
+    /// Checks that the features are of an encoding's levels and channels: those of a file may not be.
+    pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), String> {
+        let strides: Vec<usize> = encoding.levels().iter().map(FeatureMap::stride).collect();
+        let from = |finest: usize| strides.iter().filter(|stride| **stride >= finest).count();
+        let ours = [self.levels, self.neighbours.levels, self.anchors.levels];
+        let theirs = [strides.len(), from(neighbours::FINEST), from(prior::FINEST)];
+        if ours != theirs || self.channels != encoding.channels() {
+            let channels = encoding.channels();
+            return Err(format!(
+                "{ours:?} levels of {} channels against {theirs:?} of {channels}",
+                self.channels
+            ));
+        }
+        Ok(())
     }
 
     /// The name and the features, one a level, of each landmark.

@@ -41,6 +41,11 @@ fn the_loss_keeps_its_promises() {
 }
 
 #[test]
+fn alignment_keeps_its_promises() {
+    replay("align", core_fuzz::align);
+}
+
+#[test]
 fn matching_keeps_its_promises() {
     replay("locate", core_fuzz::locate);
 }
@@ -58,6 +63,11 @@ fn affine_views_keep_their_promises() {
 #[test]
 fn elastic_views_keep_their_promises() {
     replay("elastic", core_fuzz::elastic);
+}
+
+#[test]
+fn local_contrast_keeps_its_promises() {
+    replay("contrast", core_fuzz::contrast);
 }
 
 #[test]

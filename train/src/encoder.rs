@@ -56,15 +56,16 @@ pub(crate) struct Encoder {
     pub(crate) down: Vec<[Layer; 2]>,
     pub(crate) up: Vec<[Layer; 2]>,
     pub(crate) heads: Vec<Head>,
-    /// Further layers at the coarsest stride, before the way up: each lets a cell see two more around it.
-    pub(crate) context: Vec<Layer>,
 }
 
 impl Encoder {
     /// Random weights of the encoder that a configuration describes.
     pub(crate) fn new(config: &TrainConfig, device: &Device) -> Self {
-        let TrainConfig { widths, embedding, context, seed, .. } = *config;
-        let rng = &mut Rng::new(seed, crate::stream::WEIGHTS);
+        Self::drawn(config, &mut Rng::new(config.seed, crate::stream::WEIGHTS), device)
+    }
+
+    fn drawn(config: &TrainConfig, rng: &mut Rng, device: &Device) -> Self {
+        let TrainConfig { widths, embedding, .. } = *config;
         let mut inputs = 4;
         let mut down = Vec::new();
         for width in widths {
@@ -78,9 +79,7 @@ impl Encoder {
             })
             .collect();
         let heads = widths.iter().map(|&width| Head::new(width, embedding, rng, device)).collect();
-        let coarsest = widths[4];
-        let context = (0..context).map(|_| Layer::new(coarsest, coarsest, rng, device)).collect();
-        Self { down, up, heads, context }
+        Self { down, up, heads }
     }
 
     /// Embeddings of length one at [`STRIDES`], `[batch, embedding, height / stride, width / stride]` each.
@@ -98,9 +97,6 @@ impl Encoder {
             fine.push(x.clone());
         }
         fine.pop();
-        for layer in &self.context {
-            x = layer.forward(x);
-        }
         let head = |level: usize, x: Tensor<4>| {
             let head = &self.heads[level];
             ops::embed(x, head.weight.val(), head.bias.val())
@@ -112,6 +108,34 @@ impl Encoder {
         }
         out.reverse();
         out
+    }
+}
+
+/// What is trained: one encoder of images and views alike, or one of each.
+#[derive(Module, Debug)]
+pub(crate) struct Encoders {
+    each: Vec<Encoder>,
+}
+
+impl Encoders {
+    /// Random weights; the images' encoder has those of [`Encoder::new`].
+    pub(crate) fn new(config: &TrainConfig, device: &Device) -> Self {
+        let mut each = vec![Encoder::new(config, device)];
+        if config.separate_encoders {
+            let rng = &mut Rng::new(config.seed, crate::stream::WEIGHTS + 1);
+            each.push(Encoder::drawn(config, rng, device));
+        }
+        Self { each }
+    }
+
+    /// The images' encoder, which is exported: images and templates are what it is for.
+    pub(crate) fn image(&self) -> &Encoder {
+        &self.each[0]
+    }
+
+    /// The views' encoder.
+    pub(crate) fn view(&self) -> &Encoder {
+        &self.each[self.each.len() - 1]
     }
 }
 
@@ -151,7 +175,7 @@ fn param<const D: usize>(value: Tensor<D>, rng: &mut Rng) -> Param<Tensor<D>> {
 }
 
 /// The tensors' values in the order of the module's fields.
-pub(crate) fn values(encoder: &Encoder) -> Vec<Vec<f32>> {
+pub(crate) fn values<M: Module>(module: &M) -> Vec<Vec<f32>> {
     struct Collect(Vec<Vec<f32>>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -159,12 +183,12 @@ pub(crate) fn values(encoder: &Encoder) -> Vec<Vec<f32>> {
         }
     }
     let mut collect = Collect(Vec::new());
-    encoder.visit(&mut collect);
+    module.visit(&mut collect);
     collect.0
 }
 
-/// The encoder with other values, in the order of [`values`].
-pub(crate) fn with_values(encoder: Encoder, values: &[Vec<f32>]) -> Encoder {
+/// The module with other values, in the order of [`values`].
+pub(crate) fn with_values<M: Module>(module: M, values: &[Vec<f32>]) -> M {
     struct Replace<'a>(std::slice::Iter<'a, Vec<f32>>);
     impl ModuleMapper for Replace<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -175,7 +199,7 @@ pub(crate) fn with_values(encoder: Encoder, values: &[Vec<f32>]) -> Encoder {
             Param::from_mapped_value(id, tensor, mapper)
         }
     }
-    encoder.map(&mut Replace(values.iter()))
+    module.map(&mut Replace(values.iter()))
 }
 
 /// A tensor's values, row-major.

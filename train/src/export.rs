@@ -261,9 +261,6 @@ pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u
         fine.push(x.clone());
     }
     fine.pop();
-    for layer in &encoder.context {
-        x = graph.layer(&x, layer, height / STRIDES[4], width / STRIDES[4]);
-    }
     graph.head(&x, &encoder.heads[4], &Description::output_name(STRIDES[4]));
     for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().rev() {
         let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
@@ -313,13 +310,8 @@ mod tests {
     {
         let (width, height) = (96, 64);
         let device = Device::flex().autodiff();
-        let config = TrainConfig {
-            widths: [8, 16, 16, 24, 32],
-            context: 2,
-            embedding: 12,
-            seed: 3,
-            ..TrainConfig::default()
-        };
+        let config =
+            TrainConfig { widths: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
         let encoder = Encoder::new(&config, &device);
         // The file keeps half of each weight's bits.
         let kept: Vec<Vec<f32>> = values(&encoder)

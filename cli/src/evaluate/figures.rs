@@ -46,6 +46,9 @@ impl Serialize for Radius {
 #[derive(Clone, Serialize)]
 pub(crate) struct Figures {
     pub(crate) template: String,
+    /// The images that were matched together, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) members: Vec<String>,
     pub(crate) images: usize,
     pub(crate) mre_mm: f64,
     pub(crate) mre_mm_interval: [f64; 2],
@@ -101,7 +104,8 @@ impl Figures {
             }
         });
         Ok(Self {
-            template: run.template.clone(),
+            template: run.name(),
+            members: if run.templates.len() > 1 { run.templates.clone() } else { Vec::new() },
             images: run.images.len(),
             mre_mm: figure(Statistic::Mean, &errors),
             mre_mm_interval: interval(Statistic::Mean)?,
@@ -142,9 +146,11 @@ impl Summary {
             median_mm: over(&|figures| figures.median_mm),
             sdr: each(radii, |radius| over(&|figures| figures.sdr[&radius])),
             sdr_intervals,
-            summary: match templates {
-                [only] => format!("template {}", only.template),
-                _ => format!("median over {} templates", templates.len()),
+            summary: match (templates, templates.first().map_or(0, |first| first.members.len())) {
+                ([only], 0) => format!("template {}", only.template),
+                ([only], _) => format!("templates {}", only.template),
+                (_, 0) => format!("median over {} templates", templates.len()),
+                (_, each) => format!("median over {} sets of {each} templates", templates.len()),
             },
             landmarks: landmarks.collect(),
         }
@@ -226,6 +232,9 @@ mod tests {
     use super::*;
     use crate::evaluate::{Score, ScoredImage};
     use infomark_core::Point;
+    use infomark_infer::Confidence;
+
+    const SURE: Confidence = Confidence { margin: 1.0, back: None, prior: None, spread: None, scale: 1.0 };
 
     fn run(template: &str, errors: &[[f64; 2]]) -> Run {
         let scored = |(image, errors): (usize, &[f64; 2])| ScoredImage {
@@ -235,11 +244,12 @@ mod tests {
                     found: Point::new(0.0, 0.0),
                     truth: Point::new(0.0, 0.0),
                     score: 1.0,
+                    confidence: SURE,
                     error_mm,
                 })
                 .into(),
         };
-        Run { template: template.into(), images: errors.iter().enumerate().map(scored).collect() }
+        Run { templates: vec![template.into()], images: errors.iter().enumerate().map(scored).collect() }
     }
 
     #[test]

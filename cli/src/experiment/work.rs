@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, Encoder, list_images, sha256, sha256_files};
-use infomark_train::{Paths, Policy, TrainConfig, TuneConfig, Tuned, resume, train, tune};
+use infomark_train::{ComputeOn, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume, train, tune};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,9 @@ pub(super) struct Trained {
     pub(super) steps: u64,
     seconds: f64,
     loss: Option<f32>,
+    /// What computed entropies, weights, drawn pixels and the loss.
+    #[serde(default)]
+    scoring_and_loss: String,
     config: TrainConfig,
 }
 
@@ -262,7 +265,7 @@ impl<'e> Bench<'e> {
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
         let same = begun.as_ref().is_some_and(|begun| begun.key == key);
         let summary = if same && checkpoint(&folder).is_file() {
-            with_progress(&paths.run, |told| resume(&paths, self.threads, told))?
+            with_progress(&paths.run, |told| resume(&paths, self.threads, ComputeOn::Auto, told))?
         } else {
             if paths.run.exists() {
                 if begun.is_none() {
@@ -283,6 +286,7 @@ impl<'e> Bench<'e> {
             steps: summary.steps,
             seconds: rounded(summary.seconds, 2),
             loss: summary.loss,
+            scoring_and_loss: summary.scoring_and_loss,
             config,
         };
         output::write_json(&folder.join(name::TRAINED), &trained)?;

@@ -56,9 +56,9 @@ impl Journal {
         Ok(Self { file: Mutex::new(file), earlier })
     }
 
-    /// How many images an earlier run has done.
-    pub(super) fn len(&self) -> usize {
-        self.earlier.len()
+    /// Whether no earlier run has done an image.
+    pub(super) fn is_empty(&self) -> bool {
+        self.earlier.is_empty()
     }
 
     /// What an earlier run found in an image, if its file and its overlay are still what they were.

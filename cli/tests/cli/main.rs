@@ -11,6 +11,7 @@ mod help;
 mod map;
 mod matching;
 mod psi;
+mod report;
 mod support;
 mod train;
 mod tune;

@@ -104,14 +104,6 @@ pub enum ModelError {
         /// The image's name.
         name: String,
     },
-    /// No threads for the work on one image.
-    #[error("{count} threads cannot be started ({reason}); ask for fewer")]
-    Threads {
-        /// Threads asked for.
-        count: usize,
-        /// What the system said.
-        reason: String,
-    },
     /// An image that cannot be laid on the canvas.
     #[error("{name}: {source}; scale the image down first")]
     Fit {

@@ -13,13 +13,13 @@ use tract_onnx::tract_core::plan;
 use super::ModelError;
 use crate::Description;
 use crate::contain::contain;
-use crate::threads::Threads;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
 const MAX_ELEMENTS: usize = 1 << 28;
-/// Most elements of all of them together: 4 GiB, were they all kept.
-const MAX_TOTAL: usize = 1 << 30;
+/// Most elements of all of them together: 8 GiB, were they all kept.
+const MAX_TOTAL: usize = 1 << 31;
 
+#[derive(Clone)]
 pub(super) struct Plan {
     runnable: Arc<TypedSimplePlan>,
     /// Height and width.
@@ -54,17 +54,17 @@ impl Plan {
         Err(ModelError::Prepare { name: name.to_owned(), reason })
     }
 
-    /// The maps of each stride, channel-major, for a canvas of the input's size.
+    /// The maps of each stride, channel-major, for a canvas of the input's size. `name` is the encoder's, `image` the image's.
     pub(super) fn run(
         &self,
         canvas: &[f32],
         name: &str,
-        threads: &Threads,
+        image: &str,
         deadline: Option<Instant>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let reason = match threads.enter(|| contain(|| self.try_run(canvas, &late))) {
-            Ok(Err(_)) if late() => return Err(ModelError::TimeLimit { name: name.to_owned() }),
+        let reason = match contain(|| self.try_run(canvas, &late)) {
+            Ok(Err(_)) if late() => return Err(ModelError::TimeLimit { name: image.to_owned() }),
             Ok(Ok(levels)) => return Ok(levels),
             Ok(Err(error)) => one_line(&error),
             Err(panic) => panic,

@@ -2,15 +2,16 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, AlignRule, Alignment, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic,
-    EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
+    Affine, AlignRule, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule, DisturbanceRange,
+    Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
     Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
     ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
-    clear_margin, cosine_similarity, draw_apart, draw_apart_scratch_len, elastic_controls_len, entropy_map,
-    entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy,
-    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, mean, mutual_information,
+    clear_margin, conformal_bound, cosine_similarity, draw_apart, draw_apart_scratch_len,
+    elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce, info_nce_levels,
+    info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, keep_tier, key_points,
+    key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
     mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
     positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
     similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
@@ -341,6 +342,12 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
     let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
     blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
+    let rule = ContrastRule { sigma_px: n(SIGMA), gain: n(0.2), floor: n(0.02) };
+    let mut scratch = [n(0.0); local_contrast_scratch_len(SIDE, SIDE, SIGMA)];
+    let values = [n(0.5); PIXELS];
+    let mut even = [n(0.0); PIXELS];
+    let dst = PlaneMut::new(&mut even, SIDE, SIDE).ok()?;
+    local_contrast(Plane::new(&values, SIDE, SIDE).ok()?, dst, rule, &mut scratch).ok()?;
     let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
     cutout.apply(PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
     noise.normal(1, 2).is_finite().then_some(())
@@ -385,7 +392,8 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     let scratch = scratch.get_mut(..similarity_scratch_len(&levels))?;
     similarity(&levels, &[&a, &b], T::one(), plane, scratch).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
-    (right && found.at.is_finite()).then_some(())
+    let second = highest_beyond(Plane::new(&out, 6, 6).ok()?, fine.stride(), found.at, T::from_f64(2.0))?;
+    (right && found.at.is_finite() && second <= found.value).then_some(())
 }
 
 fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
@@ -410,8 +418,10 @@ fn scores(rng: &mut Rng) -> Option<()> {
     let errors = [error, 1.0, 2.0, 3.0];
     let mut scratch = [0.0; 50];
     let statistic = Statistic::Sdr { radius_mm: 2.5 };
+    let bound = conformal_bound(&mut [0.5; 9], 1, 0.9).ok()?;
     let interval = bootstrap_interval(&errors, 2, statistic, 0.9, rng, &mut scratch).ok()?;
     let right = error == 5.0
+        && bound == 0.5
         && mean(&errors) == Some(2.75)
         && sdr(&errors, 2.0) == Some(0.25)
         && Statistic::Mean.of(&errors) == Some(2.75)
