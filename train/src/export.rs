@@ -218,7 +218,7 @@ fn phases() -> Vec<f32> {
     for (tap, row) in table.chunks_exact_mut(36).enumerate() {
         for (phase, cells) in row.chunks_exact_mut(9).enumerate() {
             // Half of the place in the enlarged map, counted so that it cannot be negative.
-            let coarse = |of_block: usize, tap: usize| (of_block + tap + 1) / 2;
+            let coarse = |of_block: usize, tap: usize| (of_block + tap).div_ceil(2);
             cells[coarse(phase / 2, tap / 3) * 3 + coarse(phase % 2, tap % 3)] = 1.0;
         }
     }
