@@ -14,6 +14,7 @@ mod progress;
 mod psi;
 mod spacing;
 mod train;
+mod train_landmarks;
 mod tune;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ const MOST_THREADS: usize = 512;
 #[derive(Subcommand)]
 enum Command {
     Train(train::Options),
+    TrainLandmarks(train_landmarks::Options),
     Tune(tune::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
+        Command::TrainLandmarks(options) => train_landmarks::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, MatchOptions, PixelSpacing, Subject,
-    Template, encode_landmarks, match_image, read_landmarks_of, sha256,
+    Annotated, Encoder, Found, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet,
+    MatchOptions, PixelSpacing, Subject, Template, encode_landmarks, match_image, read_landmarks_of, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -137,6 +137,22 @@ impl Model {
             channels: description.channels,
             temperature: description.temperature,
         }
+    }
+}
+
+/// A landmark network, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct NetworkModel {
+    file: String,
+    sha256: String,
+    #[serde(flatten)]
+    description: LandmarkDescription,
+}
+
+impl NetworkModel {
+    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
+        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
+        Self { file: file_name(path), sha256, description }
     }
 }
 

@@ -29,6 +29,8 @@
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], [`match_image`], and [`match_encoding`] where one
 //!   [`Encoding`] serves several templates.
 //!
+//! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
+//!
 //! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
 //! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder
 //! panics inside, that becomes an error too: the panic hook still runs and prints its line, and a program built with
@@ -50,6 +52,7 @@ mod fit;
 mod hash;
 mod image;
 mod landmark;
+mod landmark_net;
 mod matching;
 mod neighbours;
 mod prior;
@@ -58,7 +61,8 @@ mod template;
 
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
-    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation, SEAL_KEY,
+    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
+    SEAL_KEY,
 };
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
@@ -74,6 +78,7 @@ pub use landmark::{
     parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
+pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet};
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError};

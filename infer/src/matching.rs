@@ -165,7 +165,7 @@ fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>,
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
-fn cells(content: Rect, stride: usize) -> Rect {
+pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
     // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
     let range = |start: usize, length: usize| {
         let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
@@ -179,7 +179,7 @@ fn cells(content: Rect, stride: usize) -> Rect {
 }
 
 /// The nearest point between the centres of the outermost pixels.
-fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
+pub(crate) fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
     let (width, height) = fit.original();
     Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }

@@ -32,6 +32,7 @@ mod encoder;
 mod error;
 mod export;
 mod kernels;
+mod landmark;
 mod objective;
 mod ops;
 mod partner;
@@ -46,6 +47,9 @@ mod views;
 
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
+pub use landmark::{
+    LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, resume_landmarks, train_landmarks,
+};
 pub use policy::{Policy, Ranges};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
 pub use run::{Paths, Progress, Summary, resume, train};
@@ -67,6 +71,12 @@ mod stream {
     pub(crate) const PARTNERS: u64 = 5 << 60;
     /// Places looked for in partners; plus the round and the image.
     pub(crate) const ANCHORS: u64 = 6 << 60;
+    /// First weights of a landmark network's last layers.
+    pub(crate) const LANDMARK_WEIGHTS: u64 = 8 << 60;
+    /// Images of a landmark network's training; plus the position in the sequence of images.
+    pub(crate) const LANDMARK_VIEWS: u64 = 9 << 60;
+    /// Choice of some of the annotated images.
+    pub(crate) const SOME_IMAGES: u64 = 10 << 60;
     /// Choice of the templates that a training is scored with.
     pub(crate) const SCORING: u64 = 7 << 60;
 }
