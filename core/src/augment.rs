@@ -14,8 +14,8 @@ mod view;
 mod warp;
 
 pub use affine::Affine;
-pub(crate) use blur::gaussian;
 pub use blur::{blur, blur_scratch_len};
+pub(crate) use blur::{gaussian, mirrored};
 pub use cutout::{Cutout, Fill};
 pub use elastic::{Elastic, elastic_controls_len};
 pub use noise::Noise;

@@ -12,6 +12,7 @@
 //! | step | items |
 //! | --- | --- |
 //! | borrowed images and places | [`Plane`], [`PlaneMut`], [`Point`], [`Spacing`] |
+//! | grey levels relative to their surroundings | [`local_contrast`] |
 //! | information of each pixel | [`entropy_map`], [`EntropyMap`], [`Binning`], [`Thresholds`], [`tier_map`] |
 //! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
 //! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`draw_apart`], [`Rng`] |
@@ -95,6 +96,7 @@
 
 mod align;
 mod augment;
+mod contrast;
 mod curve;
 mod entropy;
 mod feature;
@@ -122,6 +124,7 @@ pub use augment::{
     IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,
     elastic_controls_len,
 };
+pub use contrast::{ContrastError, ContrastRule, local_contrast, local_contrast_scratch_len};
 pub use curve::{
     CurveCut, CurveError, DipRule, SimilarityBin, SimilarityCurve, cosine_similarity, positive_similarities,
     positive_similarity,

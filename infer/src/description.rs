@@ -1,5 +1,6 @@
 //! What an encoder file says of itself.
 
+use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contrast_scratch_len};
 use serde::{Deserialize, Serialize};
 
 use crate::{InputSize, sha256};
@@ -30,13 +31,68 @@ pub enum InputPolicy {
 }
 
 /// How grey values become the encoder's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Normalisation {
     /// As [`read_image`](crate::read_image) gives them: in `[0, 1]`, 8-bit divided by 255, 16-bit stretched between percentiles.
     #[default]
     UnitRange,
+    /// Relative to the mean and the deviation of what is around a pixel, by [`infomark_core::local_contrast`] on the resized
+    /// image: how bright a part of an image is drops out, and faint edges show as well as strong ones.
+    LocalContrast {
+        /// Standard deviation of the neighbourhood, as a part of the image's longer side; above 0, at most 1.
+        sigma: f32,
+        /// What one local standard deviation becomes, in units of the whole range; above 0.
+        gain: f32,
+        /// What is added to the local standard deviation, in units of the whole range; above 0.
+        floor: f32,
+    },
+}
+
+impl Normalisation {
+    /// Local contrast as encoders are trained with by default.
+    pub const LOCAL_CONTRAST: Normalisation =
+        Normalisation::LocalContrast { sigma: 1.0 / 16.0, gain: 0.2, floor: 0.02 };
+
+    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`.
+    pub(crate) fn apply(self, pixels: Vec<f32>, width: usize, height: usize) -> Result<Vec<f32>, String> {
+        let Normalisation::LocalContrast { sigma, gain, floor } = self else {
+            return Ok(pixels);
+        };
+        let sigma_px = (sigma * width.max(height) as f32).clamp(0.5, 1024.0);
+        let mut scratch = vec![0.0; local_contrast_scratch_len(width, height, f64::from(sigma_px))];
+        let mut out = vec![0.0; pixels.len()];
+        let src = Plane::new(&pixels, width, height).map_err(|error| error.to_string())?;
+        let dst = PlaneMut::new(&mut out, width, height).map_err(|error| error.to_string())?;
+        local_contrast(src, dst, ContrastRule { sigma_px, gain, floor }, &mut scratch)
+            .map_err(|error| error.to_string())?;
+        Ok(out)
+    }
+
+    /// What is wrong with its numbers, if anything.
+    ///
+    /// # Errors
+    ///
+    /// What was found and expected, in words.
+    pub fn check(self) -> Result<(), String> {
+        let Normalisation::LocalContrast { sigma, gain, floor } = self else {
+            return Ok(());
+        };
+        let positive = |value: f32| value.is_finite() && value > 0.0;
+        match () {
+            () if !(positive(sigma) && sigma <= 1.0) => Err(format!(
+                "a local contrast with sigma {sigma} where a part of the side, above 0 up to 1, is expected"
+            )),
+            () if !positive(gain) => {
+                Err(format!("a local contrast with gain {gain} where a number above 0 is expected"))
+            }
+            () if !positive(floor) => {
+                Err(format!("a local contrast with floor {floor} where a number above 0 is expected"))
+            }
+            () => Ok(()),
+        }
+    }
 }
 
 /// All that a reader of an encoder file needs to know, and where the file comes from.
@@ -215,9 +271,10 @@ impl Description {
     /// # Errors
     ///
     /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending powers of two of which the coarsest divides
-    /// both sides of the canvas, 1 to 1024 channels, and a finite temperature above 0.
+    /// both sides of the canvas, 1 to 1024 channels, a finite temperature above 0, and a normalisation with usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
         let wrong = |reason: String| Err(DescriptionError::Value { reason });
+        self.normalisation.check().or_else(wrong)?;
         let strides = &self.strides;
         if strides.is_empty() || strides.len() > 8 {
             return wrong(format!("{} strides where 1 to 8 are expected", strides.len()));

@@ -145,7 +145,7 @@ impl Encoder {
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         let resized = Fit::new(image.width(), image.height(), self.description.input)
-            .and_then(|fit| Ok((fit, fit.apply(image)?)));
+            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
         let levels = self.plan.run(&canvas, &self.name)?;

@@ -5,8 +5,8 @@ use image::{ImageBuffer, Luma};
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
-use crate::Image;
 use crate::landmark::on_pixels;
+use crate::{Image, Normalisation};
 
 /// Longest side of an [`InputSize`] in pixels.
 const MAX_SIDE: usize = 8192;
@@ -89,6 +89,11 @@ pub enum FitError {
         /// Height in pixels.
         height: usize,
     },
+    /// A normalisation with numbers that can't be used.
+    #[error(
+        "a local contrast with numbers out of range: sigma above 0 up to 1, gain and floor above 0 are needed"
+    )]
+    Normalisation,
     /// An image of another size than the fit was made for.
     #[error(
         "an image of {width} x {height} pixels, but the fit is for {expected_width} x {expected_height}; make one for this size"
@@ -209,12 +214,14 @@ impl Fit {
 
     /// The image on the canvas: `input.width() * input.height()` row-major pixels in `[0, 1]`.
     ///
-    /// Shrinking averages with a triangle as wide as the step, growing is bilinear.
+    /// Shrinking averages with a triangle as wide as the step, growing is bilinear. What was resized is normalised before its
+    /// edges are repeated.
     ///
     /// # Errors
     ///
-    /// [`FitError::OtherSize`] for an image of another size than the fit was made for.
-    pub fn apply(&self, image: &Image) -> Result<Vec<f32>, FitError> {
+    /// [`FitError::OtherSize`] for an image of another size than the fit was made for, [`FitError::Normalisation`] for numbers
+    /// that [`Normalisation::check`] refuses.
+    pub fn apply(&self, image: &Image, normalisation: Normalisation) -> Result<Vec<f32>, FitError> {
         let (expected_width, expected_height) = self.original();
         let other = FitError::OtherSize {
             width: image.width(),
@@ -227,9 +234,12 @@ impl Fit {
         }
         let original = ImageBuffer::<Luma<f32>, &[f32]>::from_raw(self.width, self.height, image.pixels())
             .ok_or(other)?;
+        normalisation.check().map_err(|_| FitError::Normalisation)?;
         let Rect { width, height, x, .. } = self.content;
         // Content is within the canvas, whose sides fit 32 bits.
-        let resized = imageops::resize(&original, width as u32, height as u32, FilterType::Triangle);
+        let resized =
+            imageops::resize(&original, width as u32, height as u32, FilterType::Triangle).into_raw();
+        let resized = normalisation.apply(resized, width, height).map_err(|_| FitError::Normalisation)?;
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {
             let (Some(first), Some(last)) = (row.first(), row.last()) else {

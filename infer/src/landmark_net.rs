@@ -98,9 +98,9 @@ impl LandmarkNet {
     ///
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when the maps are not finite.
     pub fn find(&self, image: &Image) -> Result<Vec<Found>, ModelError> {
-        let LandmarkDescription { input, stride, ref landmarks, .. } = self.description;
-        let resized =
-            Fit::new(image.width(), image.height(), input).and_then(|fit| Ok((fit, fit.apply(image)?)));
+        let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;
+        let resized = Fit::new(image.width(), image.height(), input)
+            .and_then(|fit| Ok((fit, fit.apply(image, normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
         let maps = self.plan.run(&canvas, &self.name)?;

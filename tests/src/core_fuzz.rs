@@ -7,10 +7,11 @@ pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
 
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Affine, Border, Cutout, Elastic, EntropyMap, FeatureMap, Fill, Interpolation, Negatives, Neighbourhood,
-    Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp, blur as core_blur,
-    blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, info_nce as core_info_nce,
-    info_nce_scratch_len, peak, sample_feature, similarity, similarity_scratch_len,
+    Affine, Border, ContrastRule, Cutout, Elastic, EntropyMap, FeatureMap, Fill, Interpolation, Negatives,
+    Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp,
+    blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
+    info_nce as core_info_nce, info_nce_scratch_len, local_contrast, local_contrast_scratch_len, peak,
+    sample_feature, similarity, similarity_scratch_len,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -364,6 +365,42 @@ pub fn elastic(data: &[u8]) {
         assert!(elastic.resample(src, dst, Interpolation::Bilinear, Border::Mirror).is_ok());
     }
     assert!(out.iter().all(|&v| v < 100), "{out:?}");
+}
+
+/// Local contrast equals its definition, and stays in range whatever the pixels and the rule are.
+pub fn contrast(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let (width, height) = (bytes.size(12), bytes.size(12));
+    let exotic = bytes.byte() % 4 == 0;
+    let rule = if exotic {
+        ContrastRule { sigma_px: bytes.any(), gain: bytes.any(), floor: bytes.any() }
+    } else {
+        ContrastRule { sigma_px: 0.1 + 8.0 * bytes.small().abs(), gain: 0.2, floor: 0.02 }
+    };
+    let pixels: Vec<f32> =
+        (0..width * height).map(|_| if exotic { bytes.any() } else { bytes.small().abs() }).collect();
+    let mut scratch = vec![f32::NAN; local_contrast_scratch_len(width, height, f64::from(rule.sigma_px))];
+    let mut out = vec![f32::NAN; pixels.len()];
+    let (Ok(src), Ok(dst)) = (Plane::new(&pixels, width, height), PlaneMut::new(&mut out, width, height))
+    else {
+        return;
+    };
+    let positive = |v: f32| v.is_finite() && v > 0.0;
+    let usable =
+        positive(rule.gain) && positive(rule.floor) && positive(rule.sigma_px) && rule.sigma_px <= 1024.0;
+    let done = local_contrast(src, dst, rule, &mut scratch);
+    assert_eq!(done.is_ok(), usable && pixels.iter().all(|v| v.is_finite()), "{done:?}");
+    if done.is_ok() {
+        assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{out:?}");
+    }
+    if !exotic {
+        let wide: Vec<f64> = pixels.iter().map(|v| f64::from(*v)).collect();
+        let Ok(src) = Plane::new(&wide, width, height) else { return };
+        let rule = ContrastRule { sigma_px: f64::from(rule.sigma_px), gain: 0.2, floor: 0.02 };
+        for (value, naive) in out.iter().zip(core_oracle::local_contrast(src, rule)) {
+            assert!((f64::from(*value) - naive).abs() < tolerance::CONTRAST.1, "{value} is not {naive}");
+        }
+    }
 }
 
 /// Blur equals its definition; noise and cutout leave pixels in range whatever they are.

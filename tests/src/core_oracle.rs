@@ -1,8 +1,8 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
 use infomark_core::{
-    Border, FeatureMap, Grey, Interpolation, KeyPoint, KeyPointRule, Negatives, Neighbourhood, PatchBorder,
-    Pixel, Plane, Point, Positive, Real, Tone,
+    Border, ContrastRule, FeatureMap, Grey, Interpolation, KeyPoint, KeyPointRule, Negatives, Neighbourhood,
+    PatchBorder, Pixel, Plane, Point, Positive, Real, Tone,
 };
 use std::collections::BTreeMap;
 
@@ -28,6 +28,9 @@ pub mod tolerance {
     pub const GREY_U8: f64 = 1.0;
     /// Blur with pixels in `[0, 1]`, `f64` and `f32`.
     pub const BLUR: (f64, f64) = (1e-12, 1e-5);
+    /// Local contrast with pixels in `[0, 1]`, gain 0.2 and a floor of 0.02, `f64` and `f32`: a deviation near 0 is the
+    /// root of what rounding leaves of a variance.
+    pub const CONTRAST: (f64, f64) = (1e-6, 4e-3);
     /// Quantiles of the normal distribution, relative to their size.
     pub const QUANTILE: f64 = 2e-7;
     /// Positions that go through an elastic field and back, in pixels, `f64`.
@@ -258,6 +261,32 @@ pub fn blur<P: Pixel>(src: Plane<'_, P>, sigma: f64, x: usize, y: usize) -> f64 
         }
     }
     sum
+}
+
+/// A pixel after local contrast normalisation: means of means of means, each by its sum.
+pub fn local_contrast(src: Plane<'_, f64>, rule: ContrastRule<f64>) -> Vec<f64> {
+    let (width, height) = (src.width(), src.height());
+    let radius = (((4.0 * rule.sigma_px.powi(2) + 1.0).sqrt() - 1.0) / 2.0).round() as i64;
+    let sides = (2 * radius + 1) as f64;
+    let smooth = |mut image: Vec<f64>| {
+        for _ in 0..3 {
+            let value = |x: i64, y: i64| image[mirrored(y, height) * width + mirrored(x, width)];
+            let mean = |i: usize| {
+                let (x, y) = ((i % width) as i64, (i / width) as i64);
+                let rows = (y - radius..=y + radius)
+                    .map(|y| (x - radius..=x + radius).map(|x| value(x, y)).sum::<f64>());
+                rows.sum::<f64>() / (sides * sides)
+            };
+            image = (0..image.len()).map(mean).collect();
+        }
+        image
+    };
+    let pixels: Vec<f64> = src.rows().flatten().copied().collect();
+    let means = smooth(pixels.clone());
+    let differences: Vec<f64> = pixels.iter().zip(&means).map(|(v, m)| v - m).collect();
+    let variances = smooth(differences.iter().map(|d| d * d).collect());
+    let scaled = |(d, v): (&f64, &f64)| 0.5 + rule.gain * d / (v.max(0.0).sqrt() + rule.floor);
+    differences.iter().zip(&variances).map(scaled).map(|v| v.clamp(0.0, 1.0)).collect()
 }
 
 /// The displacement of an elastic field, as a sum over all controls.

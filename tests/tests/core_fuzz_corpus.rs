@@ -61,6 +61,11 @@ fn elastic_views_keep_their_promises() {
 }
 
 #[test]
+fn local_contrast_keeps_its_promises() {
+    replay("contrast", core_fuzz::contrast);
+}
+
+#[test]
 fn blur_and_noise_keep_their_promises() {
     replay("blur_noise", core_fuzz::blur_noise);
 }

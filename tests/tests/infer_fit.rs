@@ -4,7 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use infomark_core::Point;
-use infomark_infer::{Fit, FitError, Image, InputSize, sha256, sha256_files};
+use infomark_infer::{Fit, FitError, Image, InputSize, Normalisation, sha256, sha256_files};
 use proptest::prelude::*;
 
 fn fit(width: usize, height: usize, input: (usize, usize)) -> Fit {
@@ -59,7 +59,7 @@ proptest! {
     ) {
         let fit = fit(width, height, input);
         let (image, value) = ramp(width, height);
-        let canvas = fit.apply(&image).unwrap();
+        let canvas = fit.apply(&image, Normalisation::UnitRange).unwrap();
         prop_assert_eq!(canvas.len(), input.0 * input.1);
         let content = fit.content();
         // The filter is cut off at the border: two steps of the coarser grid are left out.
@@ -88,7 +88,7 @@ proptest! {
 fn the_edge_is_repeated_to_the_border_of_the_canvas() {
     for (width, height) in [(60, 120), (120, 60), (64, 64)] {
         let fit = fit(width, height, (96, 96));
-        let canvas = fit.apply(&ramp(width, height).0).unwrap();
+        let canvas = fit.apply(&ramp(width, height).0, Normalisation::UnitRange).unwrap();
         let content = fit.content();
         for y in 0..96 {
             for x in 0..96 {
@@ -103,7 +103,7 @@ fn the_edge_is_repeated_to_the_border_of_the_canvas() {
 #[test]
 fn an_image_of_the_canvas_size_is_left_as_it_is() {
     let (image, _) = ramp(64, 96);
-    assert_eq!(fit(64, 96, (64, 96)).apply(&image).unwrap(), image.pixels());
+    assert_eq!(fit(64, 96, (64, 96)).apply(&image, Normalisation::UnitRange).unwrap(), image.pixels());
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn shrinking_averages_instead_of_skipping() {
     // Columns of 0 and 1: skipping would keep one of them.
     let pixels = (0..256 * 256).map(|i| (i % 2) as f32).collect();
     let stripes = Image::new("stripes", 256, 256, pixels).unwrap();
-    for value in fit(256, 256, (64, 64)).apply(&stripes).unwrap() {
+    for value in fit(256, 256, (64, 64)).apply(&stripes, Normalisation::UnitRange).unwrap() {
         assert!((value - 0.5).abs() < 0.08, "{value}");
     }
 }
@@ -123,7 +123,7 @@ fn sizes_that_cannot_be_are_refused() {
     let input = InputSize::new(64, 64).unwrap();
     assert!(matches!(Fit::new(0, 5, input), Err(FitError::Original { .. })));
     assert!(matches!(Fit::new(5, usize::MAX, input), Err(FitError::Original { .. })));
-    let other = fit(40, 40, (64, 64)).apply(&ramp(41, 40).0).unwrap_err();
+    let other = fit(40, 40, (64, 64)).apply(&ramp(41, 40).0, Normalisation::UnitRange).unwrap_err();
     assert!(matches!(other, FitError::OtherSize { width: 41, .. }));
 }
 
@@ -141,4 +141,31 @@ fn hashes_are_those_of_sha256sum() {
     assert_eq!(sha256_files(&paths).unwrap(), expected);
     let error = sha256_files([folder.path().join("gone.png")]).unwrap_err();
     assert!(error.to_string().contains("gone.png"));
+}
+
+#[test]
+fn local_contrast_is_of_the_image_not_of_its_repeated_edge() {
+    let (image, _) = ramp(40, 60);
+    let wide = fit(40, 60, (128, 64)).apply(&image, Normalisation::LOCAL_CONTRAST).unwrap();
+    let exact = fit(40, 60, (43, 64)).apply(&image, Normalisation::LOCAL_CONTRAST).unwrap();
+    let (x, width) = ((128 - 43) / 2, 43);
+    for (y, row) in wide.chunks_exact(128).enumerate() {
+        assert_eq!(row[x..x + width], exact[y * width..][..width]);
+        assert!(
+            row[..x].iter().all(|v| *v == row[x])
+                && row[x + width..].iter().all(|v| *v == row[x + width - 1])
+        );
+    }
+    let plain = fit(40, 60, (43, 64)).apply(&image, Normalisation::UnitRange).unwrap();
+    let bright =
+        Image::new("half", 40, 60, image.pixels().iter().map(|v| v * 0.5).collect::<Vec<_>>()).unwrap();
+    let half = fit(40, 60, (43, 64)).apply(&bright, Normalisation::LOCAL_CONTRAST).unwrap();
+    let far = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far(&exact, &plain) > 0.1, "it does something");
+    assert!(far(&exact, &half) < 0.5 * far(&plain, &[0.0; 43 * 64]), "less of the exposure is left");
+    for (sigma, gain, floor) in [(0.0, 0.2, 0.02), (1.5, 0.2, 0.02), (0.1, f32::NAN, 0.02), (0.1, 0.2, -1.0)]
+    {
+        let bad = Normalisation::LocalContrast { sigma, gain, floor };
+        assert_eq!(fit(40, 60, (43, 64)).apply(&image, bad).unwrap_err(), FitError::Normalisation);
+    }
 }

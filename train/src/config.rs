@@ -1,5 +1,6 @@
 //! What a training does, and its defaults.
 
+use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
 use crate::{Policy, TrainError};
@@ -25,6 +26,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Pixels of the encoder's input, about: its sides follow the images' shape in multiples of 32.
     pub input_area: usize,
+    /// How grey values become the encoder's input; the encoder's file says it, so that matching does the same.
+    pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub widths: [usize; 5],
     /// Further layers at stride 32, which widen what each place is told by.
@@ -110,6 +113,7 @@ impl Default for TrainConfig {
             budget: Budget::Minutes(45.0),
             seed: 0,
             input_area: 384 * 480,
+            normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
             context: 0,
             embedding: 32,
@@ -184,6 +188,9 @@ impl TrainConfig {
             if !(1..=most).contains(&value) {
                 return wrong(option, needs);
             }
+        }
+        if self.normalisation.check().is_err() {
+            return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
         if self.partner_views > self.views {
             return wrong("partner_views", "at most views");

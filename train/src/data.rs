@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::{Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map};
-use infomark_infer::{Fit, InputSize, Rect, list_images, read_image, read_image_size, sha256_files};
+use infomark_infer::{
+    Fit, InputSize, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
+};
 use rayon::prelude::*;
 
 use crate::{TrainConfig, TrainError};
@@ -50,6 +52,7 @@ pub(crate) struct TrainingSet {
     sources: Vec<Source>,
     /// Entropy below which pixels are not drawn.
     least: f32,
+    normalisation: Normalisation,
     patch: usize,
     alpha: f32,
 }
@@ -85,7 +88,7 @@ impl TrainingSet {
             .par_iter()
             .enumerate()
             .map(|(place, path)| {
-                let (levels, content) = read(path, input)?;
+                let (levels, content) = read(path, input, config.normalisation)?;
                 let fingerprint = fingerprint(&levels);
                 let sample = measure(levels, content, input, config.patch, config.alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
@@ -103,7 +106,8 @@ impl TrainingSet {
         if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
             return Err(TrainError::Blank { file: blank.path.display().to_string() });
         }
-        Ok(Self { input, thresholds, sha256, sources, least, patch: config.patch, alpha: config.alpha })
+        let TrainConfig { normalisation, patch, alpha, .. } = *config;
+        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha })
     }
 
     /// Number of images.
@@ -129,7 +133,7 @@ impl TrainingSet {
         let source = &self.sources[image];
         Ok(match &source.levels {
             Some(levels) => levels.into(),
-            None => source.read_again(self.input)?.into(),
+            None => source.read_again(self.input, self.normalisation)?.into(),
         })
     }
 
@@ -154,9 +158,10 @@ impl TrainingSet {
 }
 
 impl Source {
-    fn read_again(&self, input: InputSize) -> Result<Vec<u8>, TrainError> {
+    fn read_again(&self, input: InputSize, normalisation: Normalisation) -> Result<Vec<u8>, TrainError> {
         let changed = |reason: String| TrainError::Changed { file: self.path.clone(), reason };
-        let (levels, _) = read(&self.path, input).map_err(|error| changed(error.to_string()))?;
+        let (levels, _) =
+            read(&self.path, input, normalisation).map_err(|error| changed(error.to_string()))?;
         if fingerprint(&levels) != self.fingerprint {
             return Err(changed("it shows something else".into()));
         }
@@ -185,12 +190,16 @@ pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSi
         .map_err(|error| TrainError::Fit { file: "the encoder's input".into(), error })
 }
 
-/// The grey levels of an image on the canvas, and where on it the image lies.
-pub(crate) fn read(path: &Path, input: InputSize) -> Result<(Vec<u8>, Rect), TrainError> {
+/// The normalised grey levels of an image on the canvas, and where on it the image lies.
+pub(crate) fn read(
+    path: &Path,
+    input: InputSize,
+    normalisation: Normalisation,
+) -> Result<(Vec<u8>, Rect), TrainError> {
     let image = read_image(path)?;
     let fit = |error| TrainError::Fit { file: path.display().to_string(), error };
     let place = Fit::new(image.width(), image.height(), input).map_err(fit)?;
-    let canvas = place.apply(&image).map_err(fit)?;
+    let canvas = place.apply(&image, normalisation).map_err(fit)?;
     Ok((canvas.iter().map(|v| (v * 255.0).round() as u8).collect(), place.content()))
 }
 

@@ -101,6 +101,22 @@ pub enum TrainError {
         /// Images in it.
         found: usize,
     },
+    /// The annotated image is not usable; the message names it.
+    #[error(transparent)]
+    Template(Box<infomark_infer::TemplateError>),
+    /// An image can't be searched; the message names it.
+    #[error(transparent)]
+    Match(Box<infomark_infer::MatchError>),
+    /// Nothing of a landmark is worth learning.
+    #[error(
+        "landmark {landmark}: what was found of it in {images} images contradicts itself, so that none is learnt; use another template, or train the encoder for longer"
+    )]
+    Labels {
+        /// The landmark.
+        landmark: String,
+        /// Images it was looked for in.
+        images: usize,
+    },
     /// An encoder that a landmark network can't start from.
     #[error("{}: {reason}", path.display())]
     Start {

@@ -48,7 +48,8 @@ mod views;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use landmark::{
-    LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, resume_landmarks, train_landmarks,
+    Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
+    SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,
 };
 pub use policy::{Policy, Ranges};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};

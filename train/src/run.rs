@@ -206,7 +206,7 @@ fn start(
     let description = |step| Description {
         input: set.input,
         input_policy: Default::default(),
-        normalisation: Default::default(),
+        normalisation: config.normalisation,
         strides: STRIDES.to_vec(),
         channels: config.embedding,
         temperature: config.temperature,

@@ -125,7 +125,7 @@ fn fill_weights<T: Real>(weights: &mut [T], sigma_px: f64) {
 }
 
 /// The pixel that is shown `i` pixels after `before` pixels before the first.
-fn mirrored(i: usize, before: usize, size: usize) -> usize {
+pub(crate) fn mirrored(i: usize, before: usize, size: usize) -> usize {
     let period = 2 * size;
     let at = (i % period + period - before % period) % period;
     at.min(period - 1 - at)

@@ -106,10 +106,11 @@ impl LandmarkDescription {
     ///
     /// # Errors
     ///
-    /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas and there are
-    /// 1 to 1024 landmarks of different names.
+    /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas, there are 1 to
+    /// 1024 landmarks of different names, and the normalisation has usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
         let wrong = |reason: String| Err(DescriptionError::Value { reason });
+        self.normalisation.check().or_else(wrong)?;
         let (width, height, stride) = (self.input.width(), self.input.height(), self.stride);
         if !stride.is_power_of_two() || !width.is_multiple_of(stride) || !height.is_multiple_of(stride) {
             return wrong(format!("a stride of {stride} on an input of {width} x {height} pixels"));

@@ -2,18 +2,19 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, AlignRule, Alignment, Binning, Border, CurveCut, Cutout, DipRule, DisturbanceRange, Elastic,
-    EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
+    Affine, AlignRule, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule, DisturbanceRange,
+    Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
     Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
     ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
     clear_margin, cosine_similarity, draw_apart, draw_apart_scratch_len, elastic_controls_len, entropy_map,
     entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy,
-    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, mean, mutual_information,
-    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
-    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
-    similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, local_contrast,
+    local_contrast_scratch_len, mean, mutual_information, mutual_information_scratch_len,
+    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm,
+    sample_feature, sdr, search_strength, search_tone, similarity, similarity_scratch_len, tier_map,
+    tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -341,6 +342,12 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
     let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
     blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
+    let rule = ContrastRule { sigma_px: n(SIGMA), gain: n(0.2), floor: n(0.02) };
+    let mut scratch = [n(0.0); local_contrast_scratch_len(SIDE, SIDE, SIGMA)];
+    let values = [n(0.5); PIXELS];
+    let mut even = [n(0.0); PIXELS];
+    let dst = PlaneMut::new(&mut even, SIDE, SIDE).ok()?;
+    local_contrast(Plane::new(&values, SIDE, SIDE).ok()?, dst, rule, &mut scratch).ok()?;
     let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
     cutout.apply(PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
     noise.normal(1, 2).is_finite().then_some(())

@@ -1,6 +1,5 @@
 //! What the training of a landmark network leaves on disk to go on from.
 
-use std::fs;
 use std::path::Path;
 
 use burn::module::Module;
@@ -12,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::LandmarkConfig;
 use super::net::Net;
+use crate::TrainError;
 use crate::checkpoint::{INDEX, keep, kept, read_index_bytes, remove, write_atomically};
 use crate::encoder::{values, with_values};
-use crate::{TrainError, checkpoint};
 
 /// Layout of the index.
 const FORMAT: u32 = 1;
@@ -121,16 +120,4 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let loaded = fresh.optimizer.from_bytes(bytes);
     let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
     Ok(State { net: module(net)?, average, optimizer })
-}
-
-/// Removes a checkpoint, so that its folder can hold another run.
-pub(crate) fn forget(dir: &Path) -> Result<(), TrainError> {
-    if !checkpoint::exists(dir) {
-        return Ok(());
-    }
-    let path = dir.join(INDEX);
-    let earlier = read_index(dir).ok();
-    fs::remove_file(&path).map_err(TrainError::file(&path, "can't remove"))?;
-    remove(dir, earlier.iter().flat_map(|index| index.files.iter().map(|(name, _)| name)), |_| false);
-    Ok(())
 }

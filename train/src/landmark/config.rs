@@ -1,5 +1,6 @@
 //! What the training of a landmark network does, and its defaults.
 
+use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
 use crate::{Budget, TrainError};
@@ -14,6 +15,8 @@ pub struct LandmarkConfig {
     pub seed: u64,
     /// Pixels of the network's input, about, where no encoder gives it: its sides follow the images' shape in multiples of 32.
     pub input_area: usize,
+    /// How grey values become the network's input, where no encoder gives it.
+    pub normalisation: Normalisation,
     /// Channels of the five stages, multiples of 8, where no encoder gives them.
     pub widths: [usize; 5],
     /// Further layers at stride 32, where no encoder gives them.
@@ -67,6 +70,7 @@ impl Default for LandmarkConfig {
             budget: Budget::Minutes(30.0),
             seed: 0,
             input_area: 384 * 480,
+            normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
             context: 0,
             hidden: 64,
@@ -111,6 +115,9 @@ impl LandmarkConfig {
         }
         if !(4 * 32 * 32..=1 << 24).contains(&self.input_area) {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
+        }
+        if self.normalisation.check().is_err() {
+            return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
         if self.context > 16 {
             return wrong("context", "at most 16");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
-use infomark_infer::{Fit, InputSize, read_image_size, sha256, sha256_files};
+use infomark_infer::{Fit, InputSize, Normalisation, read_image_size, sha256, sha256_files};
 use rayon::prelude::*;
 
 use super::loss::Target;
@@ -47,6 +47,7 @@ pub(crate) fn labels_sha256(names: &[String], images: &[Labelled]) -> String {
 pub(crate) struct LandmarkSet {
     pub(crate) input: InputSize,
     pub(crate) sha256: String,
+    normalisation: Normalisation,
     images: Vec<Prepared>,
 }
 
@@ -63,13 +64,13 @@ impl LandmarkSet {
     /// Reads the images. `progress` is told how many of how many are done.
     pub(crate) fn open(
         images: &[Labelled],
-        input: InputSize,
+        (input, normalisation): (InputSize, Normalisation),
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
         let done = AtomicUsize::new(0);
         let prepared = images.par_iter().enumerate().map(|(place, image)| {
             let path = &image.path;
-            let (levels, _) = read(path, input)?;
+            let (levels, _) = read(path, input, normalisation)?;
             let (width, height) = read_image_size(path)?;
             let fit = Fit::new(width, height, input)
                 .map_err(|error| TrainError::Fit { file: path.display().to_string(), error })?;
@@ -85,7 +86,7 @@ impl LandmarkSet {
         let paths: Vec<_> = images.iter().map(|image| &image.path).collect();
         let first = paths.first().map_or_else(PathBuf::new, |path| path.to_path_buf());
         let sha256 = sha256_files(paths).map_err(TrainError::file(&first, "can't read the images"))?;
-        Ok(Self { input, sha256, images: prepared })
+        Ok(Self { input, sha256, normalisation, images: prepared })
     }
 
     /// Number of images.
@@ -100,7 +101,8 @@ impl LandmarkSet {
             Some(levels) => levels.into(),
             None => {
                 let changed = |reason: String| TrainError::Changed { file: path.clone(), reason };
-                let (levels, _) = read(path, self.input).map_err(|error| changed(error.to_string()))?;
+                let (levels, _) =
+                    read(path, self.input, self.normalisation).map_err(|error| changed(error.to_string()))?;
                 if fingerprint(&levels) != *known {
                     return Err(changed("it shows something else".into()));
                 }

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use infomark_infer::{InputSize, LabelSource, LandmarkDescription, Normalisation};
+use infomark_infer::{InputSize, LabelSource, LandmarkDescription};
 
-use super::LandmarkConfig;
 use super::checkpoint::{self, Position, State};
 use super::data::{Labelled, LandmarkSet, labels_sha256};
 use super::import::Start;
 use super::log::{Log, Row};
 use super::loss::{Loss, Shape, loss};
 use super::net::{Net, level};
+use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
 use crate::encoder::{host, values, with_values};
 use crate::run::{blend, fraction, schedule};
@@ -30,6 +30,22 @@ pub enum LandmarkProgress {
         done: usize,
         /// Images in all.
         total: usize,
+    },
+    /// Images whose landmarks were looked for, in self-training.
+    Labelling {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// The labels of a round, before its network is trained.
+    Labels {
+        /// The round, from 0.
+        round: usize,
+        /// Rounds in all.
+        rounds: usize,
+        /// Which are learnt.
+        labels: Vec<LabelCount>,
     },
     /// A step was made.
     Step {
@@ -104,15 +120,15 @@ pub(crate) fn fit(
         From::Fresh(config, start) => (None, Some((config, start))),
         From::Checkpoint(position) => (Some(*position), None),
     };
-    let input = match (&resumed, &start) {
-        (Some(position), _) => position.input,
-        (_, Some((_, Ok(start)))) => start.input,
-        (_, Some((_, Err(input)))) => *input,
+    let (input, normalisation) = match (&resumed, &start) {
+        (Some(position), _) => (position.input, position.normalisation),
+        (_, Some((_, Ok(start)))) => (start.input, start.normalisation),
+        (_, Some((config, Err(input)))) => (*input, config.normalisation),
         (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
     };
     let set = {
         let told = std::sync::Mutex::new(&mut *tell);
-        LandmarkSet::open(job.images, input, &|done, total| {
+        LandmarkSet::open(job.images, (input, normalisation), &|done, total| {
             if let Ok(mut told) = told.lock() {
                 // Stopping is honoured at the first step.
                 let _ = told(LandmarkProgress::Reading { done, total });
@@ -143,7 +159,7 @@ pub(crate) fn fit(
             let position = Position {
                 config,
                 input,
-                normalisation: start.as_ref().map_or_else(|_| Normalisation::default(), |s| s.normalisation),
+                normalisation,
                 encoder_sha256: start.ok().map(|start| start.sha256),
                 landmarks: job.names.to_vec(),
                 labels_sha256: labels,
