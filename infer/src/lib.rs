@@ -56,6 +56,7 @@ mod landmark_net;
 mod matching;
 mod neighbours;
 mod prior;
+mod score_map;
 mod spacing;
 mod template;
 

@@ -1,8 +1,9 @@
 //! A template's landmarks in other images.
 
-use infomark_core::{Expected, Plane, PlaneMut, Point, peak, similarity, similarity_scratch_len};
+use infomark_core::{Plane, Point, peak};
 
-use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template, prior};
+use crate::score_map::{Laid, ScoreMap, anchor_matches};
+use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,65 +104,40 @@ pub fn match_encoding(
 }
 
 fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+    let matches = anchor_matches(template, encoding, options)?;
+    let laid = Laid::new(template, encoding, &matches, options);
+    let one = |(index, name): (usize, &String)| {
+        let (at, score) = highest(&laid.score_map(index)?, encoding)?;
+        Ok(Found { name: name.clone(), at, score })
+    };
+    template.landmarks().iter().enumerate().map(one).collect()
+}
+
+/// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
+fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let shown = cells(encoding.fit().content(), stride);
+    let peak = Plane::new(&map.all, width, height)
+        .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+        .map(|shown| peak(shown, stride))
+        .map_err(text)?
+        .ok_or("all similarities are NaN")?;
+    // Of the landmark's own feature, whoever else had a say.
+    let cell = |at: f32, start: usize, size: usize| {
+        (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
+    };
+    let cosine =
+        map.own[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
     // A score is the mean of the cosines that were added over the temperature.
     let mean = encoding.temperature() / levels.len() as f32;
-    let mut map = vec![0.0_f32; width * height];
-    let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
-    let mut found = Vec::with_capacity(template.landmarks().len());
-    let matches = if options.prior { template.anchors().matches(encoding)? } else { Vec::new() };
-    let alignment = prior::align(&matches);
-    for (i, ((name, features), place)) in template.features().zip(template.places()).enumerate() {
-        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
-        let temperature = encoding.temperature();
-        similarity(&levels, &features, temperature, out, &mut scratch).map_err(text)?;
-        let cosines = map.clone();
-        if options.neighbours {
-            let neighbours = template.neighbours();
-            neighbours.vote(i, *place, encoding, alignment.as_ref(), &mut map)?;
-        }
-        if let Some(alignment) = &alignment {
-            let sigma = options.prior_sigma.max(1.0);
-            favour(&mut map, width, stride, alignment.expect(*place), sigma);
-        }
-        let peak = Plane::new(&map, width, height)
-            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-            .map(|shown| peak(shown, stride))
-            .map_err(text)?
-            .ok_or("all similarities are NaN")?;
-        // Of the landmark's own feature, whoever else had a say.
-        let cell = |at: f32, start: usize, size: usize| {
-            (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
-        };
-        let cosine =
-            cosines[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
-        let at = Point::new(
-            f64::from(peak.at.x) + (shown.x * stride) as f64,
-            f64::from(peak.at.y) + (shown.y * stride) as f64,
-        );
-        found.push(Found {
-            name: name.to_owned(),
-            at: onto(encoding.fit(), encoding.fit().pull(at)),
-            score: f64::from(cosine * mean).clamp(-1.0, 1.0),
-        });
-    }
-    Ok(found)
-}
-
-/// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
-fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>, sigma: f32) {
-    let factor = -0.5 / (sigma * sigma);
-    let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
-    for (y, row) in map.chunks_exact_mut(width).enumerate() {
-        let dy = centre(y) - expected.at.y;
-        for (x, value) in row.iter_mut().enumerate() {
-            let dx = centre(x) - expected.at.x;
-            *value += factor * (dx * dx + dy * dy);
-        }
-    }
+    let at = Point::new(
+        f64::from(peak.at.x) + (shown.x * stride) as f64,
+        f64::from(peak.at.y) + (shown.y * stride) as f64,
+    );
+    let score = f64::from(cosine * mean).clamp(-1.0, 1.0);
+    Ok((onto(encoding.fit(), encoding.fit().pull(at)), score))
 }
 
 /// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.

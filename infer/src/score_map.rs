@@ -1,0 +1,82 @@
+//! How well each landmark of a template fits each place of an image, before a place is chosen.
+
+use infomark_core::{Alignment, Expected, Match, PlaneMut, similarity, similarity_scratch_len};
+
+use crate::{Encoding, MatchOptions, Template, prior};
+
+/// A template laid on an image.
+pub(crate) struct Laid<'a> {
+    template: &'a Template,
+    encoding: &'a Encoding,
+    options: MatchOptions,
+    alignment: Option<Alignment<'a, f32>>,
+}
+
+/// Values on the grid of the finest stride, for one landmark of one template.
+pub(crate) struct ScoreMap {
+    /// Cosines of the landmark's own feature over the temperature, added over the strides.
+    pub(crate) own: Vec<f32>,
+    /// With the votes of what lies around it and the logarithm of the prior, as far as they have a say.
+    pub(crate) all: Vec<f32>,
+}
+
+/// Where the template's anchors seem to be in the image; none where the prior has no say.
+pub(crate) fn anchor_matches(
+    template: &Template,
+    encoding: &Encoding,
+    options: MatchOptions,
+) -> Result<Vec<Match<f32>>, String> {
+    if options.prior { template.anchors().matches(encoding) } else { Ok(Vec::new()) }
+}
+
+impl<'a> Laid<'a> {
+    /// `matches` are those of [`anchor_matches`].
+    pub(crate) fn new(
+        template: &'a Template,
+        encoding: &'a Encoding,
+        matches: &'a [Match<f32>],
+        options: MatchOptions,
+    ) -> Self {
+        Self { template, encoding, options, alignment: prior::align(matches) }
+    }
+
+    /// The map of the template's landmark `index`; an error when there is none, or the features do not fit.
+    pub(crate) fn score_map(&self, index: usize) -> Result<ScoreMap, String> {
+        let (template, encoding) = (self.template, self.encoding);
+        let levels = encoding.levels();
+        let finest = levels.first().ok_or("no levels")?;
+        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+        let (_, features) = template.features().nth(index).ok_or("no such landmark")?;
+        let place = *template.places().get(index).ok_or("no such landmark")?;
+        let mut own = vec![0.0_f32; width * height];
+        let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
+        let out = PlaneMut::new(&mut own, width, height).map_err(text)?;
+        similarity(&levels, &features, encoding.temperature(), out, &mut scratch).map_err(text)?;
+        let mut all = own.clone();
+        if self.options.neighbours {
+            template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), &mut all)?;
+        }
+        if let Some(alignment) = &self.alignment {
+            let sigma = self.options.prior_sigma.max(1.0);
+            favour(&mut all, width, stride, alignment.expect(place), sigma);
+        }
+        Ok(ScoreMap { own, all })
+    }
+}
+
+/// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
+fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>, sigma: f32) {
+    let factor = -0.5 / (sigma * sigma);
+    let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
+    for (y, row) in map.chunks_exact_mut(width).enumerate() {
+        let dy = centre(y) - expected.at.y;
+        for (x, value) in row.iter_mut().enumerate() {
+            let dx = centre(x) - expected.at.x;
+            *value += factor * (dx * dx + dy * dy);
+        }
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
