@@ -105,7 +105,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let summary = with_progress(&paths.run, |told| train(&config, &paths, told))?;
     let encoder = Encoder::load(&paths.out)?;
-    let runs = pool.install(|| score_all(&encoder, &test, &template, &[0], MatchOptions::default()))?;
+    let runs = pool.install(|| score_all(&encoder, &test, &template, &[vec![0]], MatchOptions::default()))?;
     let run = runs.first().context("no template was scored")?;
     pool.install(|| pictures::draw(&test, run, &out.join(name::OVERLAYS), &out.join(name::SHEET)))?;
     let errors_px: Vec<f64> = errors_px(run).collect();

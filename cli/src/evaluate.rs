@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
-    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_encoding, read_image,
+    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,12 +19,14 @@ use crate::inputs;
 use crate::matching::{How, Matching, Model};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
+use crate::select::{self, Ranking};
 use figures::{Figures, Summary};
 use plan::Choice;
 
 pub(crate) use figures::{Radius, median, quantile};
+pub(crate) use plan::draw;
 
-/// Score an encoder: match one template at a time to annotated images, and measure the errors.
+/// Score an encoder: match templates to annotated images, and measure the errors.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -34,9 +36,12 @@ Examples:
   infomark evaluate --model encoder.onnx --data ceph-dev --template 014.png --template-data ceph-train --json
   infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
   infomark evaluate --landmark-model landmarks.onnx --data ceph-dev
+  infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train --templates 3 --choose select
 
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
-landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image."
+landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
+With --templates N, N images together are the template: ten random sets one after the other, or the set that `infomark
+select` chooses, which looks at no landmarks."
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
@@ -47,7 +52,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["model", "template_data", "which", "no_prior", "no_neighbours"]
+        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours"]
     )]
     landmark_model: Option<PathBuf>,
     /// Data folder to score on
@@ -59,12 +64,18 @@ pub(crate) struct Options {
     /// Use this image as the template
     #[arg(long, value_name = "NAME", group = "which")]
     template: Option<String>,
-    /// Use so many images, drawn at random, as templates one after the other [default: 10]
+    /// Use so many images, drawn at random, as templates one after the other; of several templates each, so many sets [default: 10]
     #[arg(long, value_name = "N", group = "which")]
     random_templates: Option<usize>,
     /// Use every image as the template, one after the other
     #[arg(long, group = "which")]
     all_templates: bool,
+    /// Match so many templates together
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["template", "all_templates"])]
+    templates: usize,
+    /// How the templates are chosen
+    #[arg(long, value_enum, default_value_t, group = "which")]
+    choose: Choose,
     /// Radii of the successful detection rates, in mm
     #[arg(long, value_name = "MM,...", value_delimiter = ',', default_values_t = [2.0, 2.5, 3.0, 4.0])]
     radii: Vec<f64>,
@@ -76,6 +87,16 @@ pub(crate) struct Options {
     /// Folder for evaluation.json and errors.csv
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// Who chooses the templates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+enum Choose {
+    /// Chance.
+    #[default]
+    Random,
+    /// What `infomark select` says of the folder of the templates.
+    Select,
 }
 
 impl Options {
@@ -95,15 +116,15 @@ impl Options {
             template: None,
             random_templates: Some(templates),
             all_templates: false,
+            templates: 1,
+            choose: Choose::Random,
             radii,
             seed,
             how: How::default(),
             out: Some(out.to_owned()),
         }
     }
-}
 
-impl Options {
     /// The encoder, which clap has asked for.
     fn encoder(&self) -> Result<&Path> {
         self.model.as_deref().context("--model: name an encoder")
@@ -122,6 +143,8 @@ pub(crate) struct Evaluation {
     matching: Matching,
     version: &'static str,
     seed: u64,
+    /// How they were chosen.
+    chosen_by: &'static str,
     templates: Vec<Figures>,
 }
 
@@ -171,10 +194,18 @@ pub(crate) struct ScoredImage {
     pub(crate) scores: Vec<Score>,
 }
 
-/// All scores of one template.
+/// All scores of one template, or of several together.
 pub(crate) struct Run {
-    pub(crate) template: String,
+    /// Names of the templates' images.
+    pub(crate) templates: Vec<String>,
     pub(crate) images: Vec<ScoredImage>,
+}
+
+impl Run {
+    /// The templates in one word.
+    pub(crate) fn name(&self) -> String {
+        self.templates.join(" + ")
+    }
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
@@ -200,15 +231,25 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     if let Some(other) = &other {
         plan::check_names(&data, &options.data, other, template_folder)?;
     }
+    let at_once = options.templates;
+    select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
     let choice = match (&options.template, options.random_templates) {
         (Some(name), _) => Choice::Named(name),
-        (None, Some(count)) => Choice::Random { count, at_most: false },
+        (None, Some(count)) => Choice::Random { count, at_most: false, at_once },
         (None, None) if options.all_templates => Choice::All,
-        (None, None) => Choice::Random { count: 10, at_most: true },
+        (None, None) => Choice::Random { count: 10, at_most: true, at_once },
     };
-    let chosen = plan::choose(template_data, template_folder, choice, options.seed)?;
-    let runs = inputs::pool(threads)?
-        .install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
+    let pool = inputs::pool(threads)?;
+    let chosen = match options.choose {
+        Choose::Random => plan::choose(template_data, template_folder, choice, options.seed)?,
+        Choose::Select => {
+            let images: Vec<PathBuf> =
+                template_data.images.iter().map(|sample| sample.path.clone()).collect();
+            let rank = || Ranking::of(&encoder, &images, select::AGAINST, options.seed);
+            vec![pool.install(rank)?.choose(at_once)]
+        }
+    };
+    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
@@ -242,6 +283,12 @@ fn evaluate(
         matching: options.how.matching(),
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
+        chosen_by: match (options.choose, &options.template) {
+            (Choose::Select, _) => "select",
+            (Choose::Random, Some(_)) => "name",
+            (Choose::Random, None) if options.all_templates => "all",
+            (Choose::Random, None) => "random",
+        },
         templates,
     })
 }
@@ -271,9 +318,12 @@ pub(crate) fn score_all(
     encoder: &Encoder,
     data: &DataSet,
     template_data: &DataSet,
-    chosen: &[usize],
+    sets: &[Vec<usize>],
     matching: MatchOptions,
 ) -> Result<Vec<Run>> {
+    let mut chosen: Vec<usize> = sets.concat();
+    chosen.sort_unstable();
+    chosen.dedup();
     let progress = Progress::new((chosen.len() + data.images.len()) as u64, "scoring");
     let known = plan::Known::of(data);
     let prepare = |(order, &index): (usize, &usize)| {
@@ -287,21 +337,23 @@ pub(crate) fn score_all(
         Ok(Prepared { template, own, encoding })
     };
     let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
+    let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
+    let together: Vec<Vec<&Prepared>> =
+        sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
     let rows = data
         .images
         .par_iter()
         .enumerate()
         .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &templates, matching);
+            let scores = score_image(encoder, data, (image, sample), &together, matching);
             progress.advance();
             scores
         })
         .collect::<Result<Vec<_>>>()?;
     progress.finish();
-    let mut runs: Vec<_> = chosen
-        .iter()
-        .map(|&index| Run { template: template_data.images[index].name.clone(), images: Vec::new() })
-        .collect();
+    let names =
+        |set: &Vec<usize>| set.iter().map(|&index| template_data.images[index].name.clone()).collect();
+    let mut runs: Vec<_> = sets.iter().map(|set| Run { templates: names(set), images: Vec::new() }).collect();
     for (image, row) in rows.into_iter().enumerate() {
         for (run, scores) in runs.iter_mut().zip(row) {
             run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
@@ -310,16 +362,16 @@ pub(crate) fn score_all(
     Ok(runs)
 }
 
-/// One image with every template; nothing for a template that is the image itself.
+/// One image with every set of templates; nothing for a set that the image itself is in.
 fn score_image(
     encoder: &Encoder,
     data: &DataSet,
     (image, sample): (usize, &Sample),
-    templates: &[Prepared],
+    sets: &[Vec<&Prepared>],
     matching: MatchOptions,
 ) -> Result<Vec<Option<Vec<Score>>>> {
-    let is_own = |prepared: &Prepared| prepared.own == Some(image);
-    let kept = templates.iter().filter(|prepared| is_own(prepared)).find_map(|own| own.encoding.as_ref());
+    let is_own = |prepared: &&Prepared| prepared.own == Some(image);
+    let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
     let made;
     let encoding = match kept {
         Some(encoding) => encoding,
@@ -328,14 +380,15 @@ fn score_image(
             &made
         }
     };
-    let score_with = |prepared: &Prepared| {
-        if is_own(prepared) {
+    let score_with = |set: &Vec<&Prepared>| {
+        if set.iter().any(is_own) {
             return Ok(None);
         }
-        let found = match_encoding(&prepared.template, encoding, matching)?;
+        let templates: Vec<&Template> = set.iter().map(|prepared| &prepared.template).collect();
+        let found = match_templates(&templates, encoding, matching)?;
         Ok(Some(score(data, sample, &found)))
     };
-    templates.iter().map(score_with).collect()
+    sets.iter().map(score_with).collect()
 }
 
 fn encode(encoder: &Encoder, sample: &Sample) -> Result<Encoding> {
@@ -366,7 +419,7 @@ fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
             let named = data.landmarks.iter().zip(&scored.scores);
             named.map(move |(landmark, score)| {
                 [
-                    run.template.clone(),
+                    run.name(),
                     data.images[scored.image].name.clone(),
                     landmark.clone(),
                     rounded(score.found.x, 3).to_string(),

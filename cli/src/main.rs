@@ -12,7 +12,10 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod select;
+mod self_train;
 mod spacing;
+mod templates;
 mod train;
 mod train_landmarks;
 mod tune;
@@ -70,7 +73,10 @@ const MOST_THREADS: usize = 512;
 enum Command {
     Train(train::Options),
     TrainLandmarks(train_landmarks::Options),
+    SelfTrain(self_train::Options),
     Tune(tune::Options),
+    Select(select::Options),
+    Template(templates::Options),
     Match(matching::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
@@ -94,7 +100,10 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
         Command::TrainLandmarks(options) => train_landmarks::run(&options, threads, &report),
+        Command::SelfTrain(options) => self_train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
+        Command::Select(options) => select::run(&options, threads, &report),
+        Command::Template(options) => templates::run(&options, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),

@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
     Annotated, Encoder, Found, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet,
-    MatchOptions, PixelSpacing, Subject, Template, encode_landmarks, match_image, read_landmarks_of, sha256,
+    MatchOptions, Matcher, PixelSpacing, encode_landmarks, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,8 +19,9 @@ use crate::inputs::{self, Input};
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
+use crate::templates::{Given, Place, Source};
 
-/// Find the landmarks of one annotated image in others.
+/// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -34,20 +35,31 @@ score for each point (mean cosine, -1 to 1), and DIR/overlays/*.png. Where the s
 known they are in mm as well, from the centre of the first pixel. While it runs, and if it is stopped,
 DIR/landmarks.partial.csv holds what was found so far.
 
+Several templates, which are nearer together than each alone: annotated images, files of `infomark template`, or a data folder
+  infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
+  infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
+
+By a network that was trained for these landmarks; the score is then the probability of the place, 0 to 1
+  infomark match --landmark-model landmarks.onnx new/ --out found
+
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
     --format slicer"
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
+    model: Option<PathBuf>,
+    /// Landmark network to find its landmarks with, without a template: a file of `infomark train-landmarks` or
+    /// `infomark self-train`
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["model", "templates", "landmarks", "count", "no_prior", "no_neighbours"]
+    )]
+    landmark_model: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// Images to search, or folders of them
     #[arg(required = true, value_name = "IMAGES")]
     images: Vec<PathBuf>,
@@ -98,11 +110,18 @@ pub(crate) struct Matching {
 #[derive(Serialize)]
 struct Matches {
     version: &'static str,
-    model: Model,
-    matching: Matching,
-    template: TemplateSource,
+    #[serde(flatten)]
+    made_by: MadeBy,
     images: Vec<Matched>,
     failed: Vec<Failure>,
+}
+
+/// What found the landmarks.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MadeBy {
+    Matching { model: Model, matching: Matching, templates: Vec<Source> },
+    Network { landmark_model: NetworkModel },
 }
 
 /// An encoder, told apart by its hash.
@@ -154,21 +173,6 @@ impl NetworkModel {
         let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
         Self { file: file_name(path), sha256, description }
     }
-}
-
-#[derive(Serialize)]
-struct TemplateSource {
-    image: String,
-    sha256: String,
-    landmarks_from: &'static str,
-    landmarks: Vec<Place>,
-}
-
-#[derive(Clone, Serialize)]
-struct Place {
-    landmark: String,
-    x: f64,
-    y: f64,
 }
 
 /// The size of an image's pixels, and where it is from.
@@ -255,42 +259,37 @@ const OVERLAYS: &str = "overlays";
 const PARTIAL: &str = "landmarks.partial.csv";
 
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
-    let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let image = spacing::read(&options.template, given.as_ref())?;
-    let name = file_name(&options.template);
-    let subject = Subject {
-        image: Some(&name),
-        spacing: image.spacing().map(|spacing| spacing.mm),
-        ..Subject::default()
+    let pool = inputs::pool(threads)?;
+    let (finder, made_by, inputs) = match (&options.landmark_model, &options.model) {
+        (Some(path), _) => {
+            let net = LandmarkNet::load(path)?;
+            let landmark_model = NetworkModel::of(&net, path);
+            (Finder::Network(net), MadeBy::Network { landmark_model }, inputs_of(options)?)
+        }
+        (None, Some(path)) => {
+            let encoder = Encoder::load(path)?;
+            let inputs = inputs_of(options)?;
+            let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref()))?;
+            let (model, matching) = (Model::of(&encoder, path), options.how.matching());
+            let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+            (Finder::Matcher(matcher), MadeBy::Matching { model, matching, templates: sources }, inputs)
+        }
+        (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
     };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    let landmarks = table.on_image(&name, image.width(), image.height())?;
-    let inputs = inputs::expand(&options.images)?;
-    keep_inputs(options)?;
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let template = Template::new(&encoder, &image, landmarks)?;
     remove_earlier(&options.out);
     let partial = Partial::create(&options.out.join(PARTIAL))?;
-    let source = TemplateSource {
-        image: name.clone(),
-        sha256: hash(&options.template)?,
-        landmarks_from: Format::of(table.format()).name(),
-        landmarks: landmarks
-            .iter()
-            .map(|landmark| Place { landmark: landmark.name.clone(), x: landmark.at.x, y: landmark.at.y })
-            .collect(),
-    };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let one = |input: &Input| {
-        let done = match_one(&encoder, &template, input, given.as_ref(), options);
+        let done = match_one(&finder, input, given.as_ref(), options);
         if let Ok((matched, _)) = &done {
             partial.add(matched);
         }
         progress.advance();
         done
     };
-    let results: Vec<_> = inputs::pool(threads)?.install(|| inputs.par_iter().map(one).collect());
+    let results: Vec<_> = pool.install(|| inputs.par_iter().map(one).collect());
     progress.finish();
     let (mut images, mut failed) = (Vec::new(), Vec::new());
     for (input, result) in inputs.iter().zip(results) {
@@ -306,14 +305,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             }
         }
     }
-    let matches = Matches {
-        version: env!("CARGO_PKG_VERSION"),
-        model: Model::of(&encoder, &options.model),
-        matching: options.how.matching(),
-        template: source,
-        images,
-        failed,
-    };
+    let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed };
     write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
         write_others(&options.out, format.format(), &matches.images)?;
@@ -324,9 +316,43 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     Ok(matches)
 }
 
+/// The images to search.
+fn inputs_of(options: &Options) -> Result<Vec<Input>> {
+    let inputs = inputs::expand(&options.images)?;
+    keep_inputs(options)?;
+    Ok(inputs)
+}
+
+/// Finds landmarks in an image.
+enum Finder {
+    Matcher(Matcher),
+    Network(LandmarkNet),
+}
+
+impl Finder {
+    fn find(&self, image: &Image) -> Result<Vec<Found>> {
+        Ok(match self {
+            Self::Matcher(matcher) => matcher.find(image)?,
+            Self::Network(net) => net.find(image)?,
+        })
+    }
+
+    /// What it is, for titles.
+    fn name(&self) -> String {
+        match self {
+            Self::Network(net) => file_name(Path::new(net.name())),
+            Self::Matcher(matcher) => match matcher.templates() {
+                [only] => format!("template {}", file_name(Path::new(only.image()))),
+                all => format!("{} templates", all.len()),
+            },
+        }
+    }
+}
+
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
-    for given in [&options.landmarks, &options.template, &options.model] {
+    let models = options.model.iter().chain(&options.landmark_model);
+    for given in options.given.files().chain(models) {
         let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
         if outputs.contains(&inputs::identity(given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
@@ -372,16 +398,15 @@ impl Partial {
 
 /// Searches one image and writes its overlay; that this failed is told beside the points.
 fn match_one(
-    encoder: &Encoder,
-    template: &Template,
+    finder: &Finder,
     input: &Input,
     given: Option<&PixelSpacing>,
     options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
     let image = spacing::read(&input.path, given)?;
-    let found = match_image(encoder, template, &image, options.how.options())?;
+    let found = finder.find(&image)?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
-    let title = format!("{}, template {}", input.label, file_name(Path::new(template.image())));
+    let title = format!("{}, {}", input.label, finder.name());
     let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
     let matched = Matched {
         image: input.label.clone(),

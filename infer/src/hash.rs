@@ -11,6 +11,11 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 
+/// SHA-256 of bytes.
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// SHA-256 of a set of files by their names and contents, in lower-case hexadecimal.
 ///
 /// It is the hash of the lines that `sha256sum` prints for the files, in the order given and without their folders, so

@@ -53,10 +53,12 @@ mod hash;
 mod image;
 mod landmark;
 mod landmark_net;
+mod matcher;
 mod matching;
 mod neighbours;
 mod prior;
 mod score_map;
+mod select;
 mod spacing;
 mod template;
 
@@ -80,6 +82,8 @@ pub use landmark::{
     write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet};
-pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image};
+pub use matcher::Matcher;
+pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
+pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
-pub use template::{Template, TemplateError};
+pub use template::{Template, TemplateError, TemplateFileError};

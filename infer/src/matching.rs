@@ -1,5 +1,7 @@
 //! A template's landmarks in other images.
 
+use std::collections::HashMap;
+
 use infomark_core::{Plane, Point, peak};
 
 use crate::score_map::{Laid, ScoreMap, anchor_matches};
@@ -25,6 +27,19 @@ pub enum MatchError {
     /// The encoder failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Nothing to look for.
+    #[error("there is no template to match; give at least one")]
+    NoTemplates,
+    /// A template comes from another encoder than the one it is to be used with.
+    #[error(
+        "template {template} was not made by {encoder}; make it again with this encoder, or use the one that made it"
+    )]
+    TemplateOfOther {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the encoder.
+        encoder: String,
+    },
     /// Template and image come from different encoders.
     #[error(
         "template {template} and image {image} were encoded by different models; encode both with the same file"
@@ -93,28 +108,82 @@ pub fn match_encoding(
     encoding: &Encoding,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    if template.model_sha256() != encoding.model_sha256() {
+    match_templates(&[template], encoding, options)
+}
+
+/// [`match_encoding`] with several templates: each landmark is looked for with all that have it.
+///
+/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken: a
+/// product of experts, in which a look-alike has to convince all of them. The landmarks come in the order of the first
+/// template, then what the second adds, and so on.
+///
+/// # Errors
+///
+/// [`MatchError`], but `Model`.
+pub fn match_templates(
+    templates: &[&Template],
+    encoding: &Encoding,
+    options: MatchOptions,
+) -> Result<Vec<Found>, MatchError> {
+    if templates.is_empty() {
+        return Err(MatchError::NoTemplates);
+    }
+    if let Some(other) = templates.iter().find(|t| t.model_sha256() != encoding.model_sha256()) {
         return Err(MatchError::OtherModel {
-            template: template.image().to_owned(),
+            template: other.image().to_owned(),
             image: encoding.image().to_owned(),
         });
     }
-    search(template, encoding, options)
+    search(templates, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
 
-fn search(template: &Template, encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
-    let matches = anchor_matches(template, encoding, options)?;
-    let laid = Laid::new(template, encoding, &matches, options);
-    let one = |(index, name): (usize, &String)| {
-        let (at, score) = highest(&laid.score_map(index)?, encoding)?;
-        Ok(Found { name: name.clone(), at, score })
+fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+    templates.iter().try_for_each(|template| template.check(encoding))?;
+    let matches = templates.iter().map(|template| anchor_matches(template, encoding, options));
+    let matches = matches.collect::<Result<Vec<_>, _>>()?;
+    let each = templates.iter().zip(&matches);
+    let laid: Vec<_> =
+        each.map(|(template, matches)| Laid::new(template, encoding, matches, options)).collect();
+    let one = |(name, having): (&str, Vec<(usize, usize)>)| {
+        let maps = having.iter().filter_map(|&(template, index)| Some(laid.get(template)?.score_map(index)));
+        let (at, score) = highest(&mean(maps)?, encoding)?;
+        Ok(Found { name: name.to_owned(), at, score })
     };
-    template.landmarks().iter().enumerate().map(one).collect()
+    union(templates).into_iter().map(one).collect()
+}
+
+/// All names in the order of their first template, with each template that has it and its place there.
+pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize, usize)>)> {
+    let mut places = HashMap::new();
+    let mut all: Vec<(&str, Vec<(usize, usize)>)> = Vec::new();
+    for (template, names) in templates.iter().map(|template| template.landmarks()).enumerate() {
+        for (index, name) in names.iter().enumerate() {
+            let place = *places.entry(name.as_str()).or_insert(all.len());
+            match all.get_mut(place) {
+                Some((_, having)) => having.push((template, index)),
+                None => all.push((name, vec![(template, index)])),
+            }
+        }
+    }
+    all
+}
+
+/// The mean of the maps of one landmark.
+fn mean(maps: impl Iterator<Item = Result<ScoreMap, String>>) -> Result<ScoreMap, String> {
+    let mut maps = maps;
+    let mut sum = maps.next().ok_or("no template")??;
+    let mut count = 1.0_f32;
+    for map in maps {
+        sum.add(&map?);
+        count += 1.0;
+    }
+    sum.scale(1.0 / count);
+    Ok(sum)
 }
 
 /// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
-fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {
+pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());

@@ -17,23 +17,23 @@ const COUNT: usize = 8;
 /// Weight of each vote against the landmark's own feature.
 const WEIGHT: f32 = 0.5;
 /// Finest stride that votes: a finer one costs most and adds least.
-const FINEST: usize = 4;
+pub(crate) const FINEST: usize = 4;
 
 /// The places around each landmark, and their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbours {
     /// Landmark by landmark.
-    places: Vec<Vec<Neighbour>>,
-    levels: usize,
-    channels: usize,
+    pub(crate) places: Vec<Vec<Neighbour>>,
+    pub(crate) levels: usize,
+    pub(crate) channels: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Neighbour {
+pub(crate) struct Neighbour {
     /// From the landmark, in pixels of the canvas.
-    offset: Point<f32>,
+    pub(crate) offset: Point<f32>,
     /// Level by level.
-    features: Vec<f32>,
+    pub(crate) features: Vec<f32>,
 }
 
 fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {

@@ -15,15 +15,15 @@ const APART: f32 = 10.0;
 /// Side of the patches whose entropy says how likely a place is drawn.
 const PATCH: usize = 9;
 /// Finest stride at which they are compared: a finer one costs most and decides about less than a pixel.
-const FINEST: usize = 4;
+pub(crate) const FINEST: usize = 4;
 
 /// Places of a template beside its landmarks, and their features.
 #[derive(Clone, Debug)]
 pub(crate) struct Anchors {
-    places: Vec<Point<f32>>,
+    pub(crate) places: Vec<Point<f32>>,
     /// Place by place, within it level by level.
-    features: Vec<f32>,
-    levels: usize,
+    pub(crate) features: Vec<f32>,
+    pub(crate) levels: usize,
 }
 
 impl Anchors {

@@ -20,6 +20,20 @@ pub(crate) struct ScoreMap {
     pub(crate) all: Vec<f32>,
 }
 
+impl ScoreMap {
+    /// Adds another map of the same grid.
+    pub(crate) fn add(&mut self, other: &ScoreMap) {
+        for (ours, theirs) in [(&mut self.own, &other.own), (&mut self.all, &other.all)] {
+            ours.iter_mut().zip(theirs).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// Multiplies all values; by 1 it changes no bit.
+    pub(crate) fn scale(&mut self, factor: f32) {
+        self.own.iter_mut().chain(&mut self.all).for_each(|value| *value *= factor);
+    }
+}
+
 /// Where the template's anchors seem to be in the image; none where the prior has no say.
 pub(crate) fn anchor_matches(
     template: &Template,

@@ -1,13 +1,16 @@
 //! The landmarks of one annotated image, as features.
 
+mod file;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use infomark_core::{Point, sample_feature};
+pub use file::TemplateFileError;
+use infomark_core::{FeatureMap, Point, sample_feature};
 
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
-use crate::{Encoder, Encoding, Image, Landmark, ModelError};
+use crate::{Encoder, Encoding, Image, Landmark, ModelError, neighbours, prior};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Template {
     image: String,
     model: Arc<str>,
     names: Vec<String>,
+    /// Where the landmarks are, in pixels of the image as it was given.
+    points: Vec<Point<f64>>,
     /// Landmark by landmark, within it level by level, the finest first.
     features: Vec<f32>,
     /// Where the landmarks are, on the canvas.
@@ -133,6 +138,7 @@ impl Template {
             image: image(),
             model: encoding.model(),
             names: landmarks.iter().map(|l| l.name.clone()).collect(),
+            points: landmarks.iter().map(|l| l.at).collect(),
             levels: maps.len(),
             channels,
             features,
@@ -150,6 +156,11 @@ impl Template {
     /// Names of the landmarks, in the order in which they are found.
     pub fn landmarks(&self) -> &[String] {
         &self.names
+    }
+
+    /// Where they are in the annotated image, in its pixels.
+    pub fn points(&self) -> &[Point<f64>] {
+        &self.points
     }
 
     /// SHA-256 of the file of the encoder that made it.
@@ -170,6 +181,22 @@ impl Template {
     /// Places beside the landmarks.
     pub(crate) fn anchors(&self) -> &Anchors {
         &self.anchors
+    }
+
+    /// Checks that the features are of an encoding's levels and channels: those of a file may not be.
+    pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), String> {
+        let strides: Vec<usize> = encoding.levels().iter().map(FeatureMap::stride).collect();
+        let from = |finest: usize| strides.iter().filter(|stride| **stride >= finest).count();
+        let ours = [self.levels, self.neighbours.levels, self.anchors.levels];
+        let theirs = [strides.len(), from(neighbours::FINEST), from(prior::FINEST)];
+        if ours != theirs || self.channels != encoding.channels() {
+            let channels = encoding.channels();
+            return Err(format!(
+                "{ours:?} levels of {} channels against {theirs:?} of {channels}",
+                self.channels
+            ));
+        }
+        Ok(())
     }
 
     /// The name and the features, one a level, of each landmark.

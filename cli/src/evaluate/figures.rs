@@ -46,6 +46,9 @@ impl Serialize for Radius {
 #[derive(Clone, Serialize)]
 pub(crate) struct Figures {
     pub(crate) template: String,
+    /// The images that were matched together, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) members: Vec<String>,
     pub(crate) images: usize,
     pub(crate) mre_mm: f64,
     pub(crate) mre_mm_interval: [f64; 2],
@@ -101,7 +104,8 @@ impl Figures {
             }
         });
         Ok(Self {
-            template: run.template.clone(),
+            template: run.name(),
+            members: if run.templates.len() > 1 { run.templates.clone() } else { Vec::new() },
             images: run.images.len(),
             mre_mm: figure(Statistic::Mean, &errors),
             mre_mm_interval: interval(Statistic::Mean)?,
@@ -142,9 +146,11 @@ impl Summary {
             median_mm: over(&|figures| figures.median_mm),
             sdr: each(radii, |radius| over(&|figures| figures.sdr[&radius])),
             sdr_intervals,
-            summary: match templates {
-                [only] => format!("template {}", only.template),
-                _ => format!("median over {} templates", templates.len()),
+            summary: match (templates, templates.first().map_or(0, |first| first.members.len())) {
+                ([only], 0) => format!("template {}", only.template),
+                ([only], _) => format!("templates {}", only.template),
+                (_, 0) => format!("median over {} templates", templates.len()),
+                (_, each) => format!("median over {} sets of {each} templates", templates.len()),
             },
             landmarks: landmarks.collect(),
         }
@@ -239,7 +245,7 @@ mod tests {
                 })
                 .into(),
         };
-        Run { template: template.into(), images: errors.iter().enumerate().map(scored).collect() }
+        Run { templates: vec![template.into()], images: errors.iter().enumerate().map(scored).collect() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use infomark_infer::{DataSet, Found, LandmarkNet, Sample, read_image};
+use infomark_infer::{DataSet, LandmarkNet, Sample, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -34,13 +34,10 @@ pub(super) fn run(options: &Options, path: &Path, threads: usize, report: &Repor
     let order = places(&net, &data, options)?;
     let progress = Progress::new(data.images.len() as u64, "scoring");
     let one = |(image, sample): (usize, &Sample)| -> Result<ScoredImage> {
-        let mut found = net.find(&read_image(&sample.path)?)?;
+        let found = net.find(&read_image(&sample.path)?)?;
         let mut placed = Vec::with_capacity(order.len());
         for &place in &order {
-            placed.extend(found.get_mut(place).map(|found| {
-                let Found { name, at, score, .. } = found;
-                Found { name: std::mem::take(name), at: *at, score: *score }
-            }));
+            placed.extend(found.get(place).cloned());
         }
         progress.advance();
         Ok(ScoredImage { image, scores: score(&data, sample, &placed) })
@@ -48,7 +45,7 @@ pub(super) fn run(options: &Options, path: &Path, threads: usize, report: &Repor
     let images = inputs::pool(threads)?
         .install(|| data.images.par_iter().enumerate().map(one).collect::<Result<Vec<_>>>())?;
     progress.finish();
-    let runs = [Run { template: file_name(path), images }];
+    let runs = [Run { templates: vec![file_name(path)], images }];
     let figures = Figures::of(&runs[0], &data.landmarks, &options.radii, options.seed)?;
     let mut summary =
         Summary::of(std::slice::from_ref(&figures), &runs, &data.landmarks, &options.radii, options.seed);

@@ -15,20 +15,27 @@ use crate::output::shown;
 pub(crate) enum Choice<'a> {
     Named(&'a str),
     /// So many at random, or fewer when the folder has no more.
+    /// Each is one image, or a set of several that are matched together.
     Random {
         count: usize,
         at_most: bool,
+        at_once: usize,
     },
     All,
 }
 
-/// Places of the templates in their data folder, in its order.
-pub(crate) fn choose(data: &DataSet, folder: &Path, choice: Choice<'_>, seed: u64) -> Result<Vec<usize>> {
+/// Places of the templates in their data folder, set by set, in its order.
+pub(crate) fn choose(
+    data: &DataSet,
+    folder: &Path,
+    choice: Choice<'_>,
+    seed: u64,
+) -> Result<Vec<Vec<usize>>> {
     let all = data.images.len();
     match choice {
-        Choice::All => Ok((0..all).collect()),
+        Choice::All => Ok((0..all).map(|index| vec![index]).collect()),
         Choice::Named(name) => match data.images.iter().position(|sample| sample.name == name) {
-            Some(index) => Ok(vec![index]),
+            Some(index) => Ok(vec![vec![index]]),
             None => {
                 let first = data.images.first().map_or("none", |sample| sample.name.as_str());
                 bail!(
@@ -37,9 +44,13 @@ pub(crate) fn choose(data: &DataSet, folder: &Path, choice: Choice<'_>, seed: u6
                 );
             }
         },
-        Choice::Random { count, at_most } => {
+        Choice::Random { count, at_most, at_once } => {
             if count == 0 {
                 bail!("--random-templates 0: at least one template is needed");
+            }
+            if at_once > 1 {
+                // Sets may share images: there are more of them than a folder holds.
+                return Ok((0..count).map(|set| draw(at_once, all, seed, SETS + set as u64)).collect());
             }
             if count > all && !at_most {
                 bail!(
@@ -47,14 +58,14 @@ pub(crate) fn choose(data: &DataSet, folder: &Path, choice: Choice<'_>, seed: u6
                     shown(folder)
                 );
             }
-            Ok(draw(count.min(all), all, seed))
+            Ok(draw(count.min(all), all, seed, STREAM).into_iter().map(|index| vec![index]).collect())
         }
     }
 }
 
 /// `count` different numbers below `all`, sorted.
-fn draw(count: usize, all: usize, seed: u64) -> Vec<usize> {
-    let mut rng = Rng::new(seed, STREAM);
+pub(crate) fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut rng = Rng::new(seed, stream);
     let mut order: Vec<usize> = (0..all).collect();
     for place in 0..count {
         let other = place + rng.below((all - place) as u64) as usize;
@@ -66,6 +77,8 @@ fn draw(count: usize, all: usize, seed: u64) -> Vec<usize> {
 }
 
 const STREAM: u64 = 1;
+/// Random numbers of the first set, and of those after it.
+const SETS: u64 = 1 << 20;
 
 /// Refuses two folders that do not name the same landmarks.
 pub(crate) fn check_names(
@@ -132,10 +145,10 @@ mod tests {
 
     #[test]
     fn drawn_templates_are_different_and_follow_the_seed() {
-        let drawn = draw(10, 100, 0);
-        assert_eq!(drawn, draw(10, 100, 0));
-        assert_ne!(drawn, draw(10, 100, 1));
+        let drawn = draw(10, 100, 0, 0);
+        assert_eq!(drawn, draw(10, 100, 0, 0));
+        assert_ne!(drawn, draw(10, 100, 1, 0));
         assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(draw(4, 4, 9), [0, 1, 2, 3]);
+        assert_eq!(draw(4, 4, 9, 0), [0, 1, 2, 3]);
     }
 }

@@ -1,0 +1,215 @@
+//! `infomark select`: which images to annotate.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use infomark_infer::{Candidate, Encoder, choose_templates, read_image, sha256_files};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::draw::{Canvas, Legend, panel, sheet};
+use crate::evaluate::draw;
+use crate::inputs;
+use crate::matching::Model;
+use crate::output::{self, Report, rounded, shown};
+use crate::progress::Progress;
+
+/// Say which images to annotate as templates, without any label.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example: the three images of a folder to annotate
+  infomark select radiographs/ --model encoder.onnx --count 3 --out chosen
+
+Up to 200 key points of each image are looked for in a sample of the others. Its score is the share that is found where those
+around it say, 0 to 1: how much of the others it explains. Several images are chosen so that each of the others is explained
+well by at least one. DIR/select.json has all scores, DIR/select.png shows the best. No landmarks are read.")]
+pub(crate) struct Options {
+    /// Images to choose from, or folders of them
+    #[arg(required = true, value_name = "IMAGES")]
+    images: Vec<PathBuf>,
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// How many images to choose
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    count: usize,
+    /// Images that the key points are looked for in, drawn at random
+    #[arg(long, value_name = "N", default_value_t = AGAINST)]
+    against: usize,
+    /// Seed of that draw
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Images that key points are looked for in, unless told otherwise.
+pub(crate) const AGAINST: usize = 24;
+/// Random numbers of the draw.
+const STREAM: u64 = 3;
+/// Images on the sheet.
+const ON_SHEET: usize = 8;
+const COLUMNS: usize = 4;
+
+const OBJECT: &str = "select.json";
+const SHEET: &str = "select.png";
+
+#[derive(Serialize)]
+struct Selection {
+    /// Best first.
+    chosen: Vec<String>,
+    version: &'static str,
+    model: Model,
+    images_sha256: String,
+    seed: u64,
+    /// The images that key points were looked for in.
+    against: Vec<String>,
+    /// Highest score first.
+    ranking: Vec<Ranked>,
+}
+
+#[derive(Serialize)]
+struct Ranked {
+    image: String,
+    score: f64,
+}
+
+/// How well each image's key points are found in a sample of all.
+pub(crate) struct Ranking {
+    /// Places of the sample, ascending.
+    against: Vec<usize>,
+    /// Image by image: its value for each of the sample.
+    served: Vec<Vec<f64>>,
+}
+
+impl Ranking {
+    /// Encodes each image once, those of the sample twice; keeps the key points only. On the threads of the caller's pool.
+    pub(crate) fn of(encoder: &Encoder, images: &[PathBuf], against: usize, seed: u64) -> Result<Self> {
+        let against = draw(against.min(images.len()), images.len(), seed, STREAM);
+        let progress = Progress::new((images.len() + against.len()) as u64, "choosing");
+        let encode = |path: &PathBuf| Ok::<_, anyhow::Error>(encoder.encode(&read_image(path)?)?);
+        let candidate = |path: &PathBuf| {
+            let candidate = Candidate::new(&encode(path)?)?;
+            progress.advance();
+            Ok(candidate)
+        };
+        let candidates = images.par_iter().map(candidate).collect::<Result<Vec<_>>>()?;
+        let column = |&index: &usize| {
+            let encoding = encode(&images[index])?;
+            let one = |(own, candidate): (usize, &Candidate)| {
+                if own == index { Ok(None) } else { candidate.served(&encoding).map(Some) }
+            };
+            let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>()?;
+            progress.advance();
+            Ok(values)
+        };
+        let columns = against.par_iter().map(column).collect::<Result<Vec<_>>>()?;
+        progress.finish();
+        let row = |candidate: usize| {
+            let values: Vec<Option<f64>> = columns.iter().map(|column| column[candidate]).collect();
+            let known: Vec<f64> = values.iter().flatten().copied().collect();
+            // An image has no value for itself; with its mean there, being in the sample changes no score.
+            let mean = infomark_core::mean(&known).unwrap_or(0.0);
+            values.into_iter().map(|value| value.unwrap_or(mean)).collect()
+        };
+        Ok(Self { served: (0..images.len()).map(row).collect(), against })
+    }
+
+    /// Mean over the sample.
+    pub(crate) fn score(&self, image: usize) -> f64 {
+        self.served.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
+    }
+
+    /// So many images, best first.
+    pub(crate) fn choose(&self, count: usize) -> Vec<usize> {
+        choose_templates(&self.served, count)
+    }
+
+    /// [`choose`](Self::choose), an error when `folder` has fewer.
+    pub(crate) fn choose_from(&self, count: usize, folder: &Path) -> Result<Vec<usize>> {
+        check_count("--templates", count, self.served.len(), &shown(folder))?;
+        Ok(self.choose(count))
+    }
+
+    /// All images, the highest score first.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.served.len()).collect();
+        order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));
+        order
+    }
+}
+
+/// Refuses to choose none, or more images than there are.
+pub(crate) fn check_count(option: &str, count: usize, all: usize, of: &str) -> Result<()> {
+    if !(1..=all).contains(&count) {
+        bail!("{option} {count}: {of} holds {all} images; ask for at least 1 and at most as many");
+    }
+    Ok(())
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let encoder = Encoder::load(&options.model)?;
+    let inputs = inputs::expand(&options.images)?;
+    let folder = options.images.first().map(|path| shown(path)).unwrap_or_default();
+    check_count("--count", options.count, inputs.len(), &folder)?;
+    if options.against == 0 {
+        bail!("--against 0: key points have to be looked for in at least one image");
+    }
+    if inputs.len() < 3 {
+        bail!("{folder}: {} images say nothing about which is typical; give at least 3", inputs.len());
+    }
+    if let Some(out) = &options.out {
+        output::make_folder(out)?;
+    }
+    let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
+    let ranking =
+        inputs::pool(threads)?.install(|| Ranking::of(&encoder, &paths, options.against, options.seed))?;
+    let (order, chosen) = (ranking.order(), ranking.choose(options.count));
+    let label = |&index: &usize| inputs[index].label.clone();
+    let selection = Selection {
+        chosen: chosen.iter().map(label).collect(),
+        version: env!("CARGO_PKG_VERSION"),
+        model: Model::of(&encoder, &options.model),
+        images_sha256: sha256_files(&paths)?,
+        seed: options.seed,
+        against: ranking.against.iter().map(label).collect(),
+        ranking: order
+            .iter()
+            .map(|index| Ranked { image: label(index), score: rounded(ranking.score(*index), 4) })
+            .collect(),
+    };
+    if let Some(out) = &options.out {
+        output::write_json(&out.join(OBJECT), &selection)?;
+        let panels = order.iter().take(ON_SHEET).enumerate().map(|(rank, &index)| {
+            let mark = if chosen.contains(&index) { ", chosen" } else { "" };
+            let title = format!("{}. {}, {:.3}{mark}", rank + 1, inputs[index].label, ranking.score(index));
+            Ok(panel(&Canvas::from_image(&read_image(&paths[index])?), &title, &Legend::None))
+        });
+        let panels = panels.collect::<Result<Vec<_>>>()?;
+        output::write(&out.join(SHEET), &sheet(&panels, COLUMNS).to_png()?)?;
+    }
+    report.text(&text(&selection, options))?;
+    report.json(&selection)
+}
+
+fn text(selection: &Selection, options: &Options) -> String {
+    const ROWS: usize = 10;
+    let rows: String = selection
+        .ranking
+        .iter()
+        .take(ROWS)
+        .map(|row| format!("  {:.3}  {}\n", row.score, row.image))
+        .collect();
+    let last = selection.ranking.last().map_or(0.0, |row| row.score);
+    let mut text = format!(
+        "Annotate: {}\n\nThe best of {} images by the share of their key points found in {} others (the last has {last:.3})\n{rows}",
+        selection.chosen.join(", "),
+        selection.ranking.len(),
+        selection.against.len(),
+    );
+    if let Some(out) = &options.out {
+        text += &format!("\nLook at   {}\n          {}", shown(&out.join(SHEET)), shown(&out.join(OBJECT)));
+    }
+    text
+}

@@ -1,0 +1,221 @@
+//! The templates of a command line: annotated images, template files, data folders.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{
+    DataSet, Encoder, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
+};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::convert::Format;
+use crate::matching::hash;
+use crate::output::{file_name, rounded, shown};
+use crate::select::{self, Ranking};
+use crate::spacing;
+
+/// Which templates.
+#[derive(clap::Args)]
+pub(crate) struct Given {
+    /// The annotated image; or a template file, or a data folder. Several are matched together
+    #[arg(long = "template", value_name = "IMAGE", required_unless_present = "landmark_model")]
+    pub(crate) templates: Vec<PathBuf>,
+    /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
+    /// one file for each, in their order, or one for all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) landmarks: Vec<PathBuf>,
+    /// Take so many images of a data folder as templates, chosen without their landmarks as `infomark select` does [default: all]
+    #[arg(long = "templates", value_name = "N")]
+    pub(crate) count: Option<usize>,
+}
+
+/// A template as results tell it.
+#[derive(Serialize)]
+pub(crate) struct Source {
+    /// Name of the annotated image.
+    image: String,
+    /// Of the file that was read: the image, or the template file.
+    sha256: String,
+    landmarks_from: &'static str,
+    landmarks: Vec<Place>,
+}
+
+/// A landmark in pixels of its image.
+#[derive(Clone, Serialize)]
+pub(crate) struct Place {
+    pub(crate) landmark: String,
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+}
+
+impl Source {
+    fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
+        let places = template.landmarks().iter().zip(template.points());
+        Self {
+            image: template.image().to_owned(),
+            sha256,
+            landmarks_from,
+            landmarks: places.map(|(name, at)| Place { landmark: name.clone(), x: at.x, y: at.y }).collect(),
+        }
+    }
+}
+
+/// What a path that was given as a template is.
+enum Kind {
+    Folder,
+    File,
+    Image,
+}
+
+fn kind(path: &Path) -> Kind {
+    if path.is_dir() {
+        return Kind::Folder;
+    }
+    let mut first = [0; 8];
+    let read = path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
+    if read && Template::is_file(&first) { Kind::File } else { Kind::Image }
+}
+
+impl Given {
+    /// The files that results must not take the place of.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.templates.iter().chain(&self.landmarks)
+    }
+
+    /// Reads and encodes them, in the order given.
+    pub(crate) fn read(
+        &self,
+        encoder: &Encoder,
+        spacing: Option<&PixelSpacing>,
+    ) -> Result<(Vec<Template>, Vec<Source>)> {
+        let images = self.templates.iter().filter(|path| matches!(kind(path), Kind::Image)).count();
+        let folders = self.templates.iter().any(|path| matches!(kind(path), Kind::Folder));
+        let tables = self.landmarks.len();
+        if images > 0 && tables == 0 {
+            bail!("--landmarks: an annotated image needs its landmarks; give their file");
+        }
+        if tables > 1 && tables != images || images == 0 && tables > 0 {
+            bail!(
+                "--landmarks: {tables} files for {images} annotated images; give one for each image, in their order, or one for all"
+            );
+        }
+        if self.count.is_some() && !folders {
+            bail!("--templates: only images of a data folder can be chosen from; give one as --template");
+        }
+        let mut landmarks = self.landmarks.iter().cycle();
+        let mut all = Vec::new();
+        for path in &self.templates {
+            match kind(path) {
+                Kind::Folder => all.extend(from_folder(encoder, path, self.count)?),
+                Kind::File => {
+                    let template = Template::load(path)?;
+                    let source = Source::of(&template, hash(path)?, "template file");
+                    all.push((template, source));
+                }
+                Kind::Image => {
+                    let table = landmarks.next().context("--landmarks: a file is missing")?;
+                    all.push(from_image(encoder, path, table, spacing)?);
+                }
+            }
+        }
+        Ok(all.into_iter().unzip())
+    }
+}
+
+/// An annotated image, encoded.
+pub(crate) fn from_image(
+    encoder: &Encoder,
+    path: &Path,
+    landmarks: &Path,
+    given: Option<&PixelSpacing>,
+) -> Result<(Template, Source)> {
+    let image = spacing::read(path, given)?;
+    let name = file_name(path);
+    let spacing = image.spacing().map(|spacing| spacing.mm);
+    let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
+    let table = read_landmarks_of(landmarks, &subject)?;
+    let points = table.on_image(&name, image.width(), image.height())?;
+    let template = Template::new(encoder, &image, points)?;
+    let source = Source::of(&template, hash(path)?, Format::of(table.format()).name());
+    Ok((template, source))
+}
+
+/// The images of a data folder, or those of them that were chosen.
+fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<Vec<(Template, Source)>> {
+    let data = DataSet::open(path)?;
+    let chosen = match count {
+        Some(count) => {
+            let images: Vec<PathBuf> = data.images.iter().map(|sample| sample.path.clone()).collect();
+            Ranking::of(encoder, &images, select::AGAINST, 0)?.choose_from(count, path)?
+        }
+        None => (0..data.images.len()).collect(),
+    };
+    let one = |&index: &usize| {
+        let sample = data.images.get(index).context("no such image")?;
+        let template = Template::new(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample))?;
+        let source = Source::of(&template, hash(&sample.path)?, "data folder");
+        Ok((template, source))
+    };
+    chosen.par_iter().map(one).collect()
+}
+
+/// Encode an annotated image once, as a file for `infomark match`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example: the same results as with the image itself, without its landmarks' file
+  infomark template 001.png --landmarks points.csv --model encoder.onnx --out 001.template
+  infomark match --model encoder.onnx --template 001.template new/ --out found
+
+The file holds names and places of the landmarks, features, and the hash of the encoder, which has to be the
+one that it is used with. It does not hold the image.")]
+pub(crate) struct Options {
+    /// The annotated image
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+    /// Its landmarks, as `infomark match` takes them
+    #[arg(long, value_name = "FILE")]
+    landmarks: PathBuf,
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The template file to write
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Written {
+    file: String,
+    sha256: String,
+    model_sha256: String,
+    template: Source,
+}
+
+/// `infomark template`.
+pub(crate) fn run(options: &Options, report: &crate::output::Report) -> Result<()> {
+    let inputs = [&options.image, &options.landmarks, &options.model];
+    let out = crate::inputs::identity(&options.out);
+    if let Some(input) = inputs.into_iter().find(|input| crate::inputs::identity(input) == out) {
+        bail!("{}: the template would overwrite this file; give another as --out", shown(input));
+    }
+    let encoder = Encoder::load(&options.model)?;
+    let (template, source) = from_image(&encoder, &options.image, &options.landmarks, None)?;
+    template.save(&options.out)?;
+    let bytes = template.to_bytes();
+    report.text(&format!(
+        "{}: {} landmarks of {}, {} kB",
+        shown(&options.out),
+        template.landmarks().len(),
+        template.image(),
+        rounded(bytes.len() as f64 / 1000.0, 0)
+    ))?;
+    report.json(&Written {
+        file: shown(&options.out),
+        sha256: sha256(&bytes),
+        model_sha256: template.model_sha256().to_owned(),
+        template: source,
+    })
+}

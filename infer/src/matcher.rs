@@ -1,0 +1,103 @@
+//! Landmarks of annotated images, found in others: the whole of it in one type.
+
+use std::sync::Arc;
+
+use crate::{Encoder, Encoding, Found, Image, MatchError, MatchOptions, Template, match_templates};
+
+/// An encoder with the templates whose landmarks it looks for.
+///
+/// It is cheap to clone and can be shared between threads: [`find`](Self::find) uses the thread that it is called on and no
+/// other, and an image gives the same bits whatever else runs beside.
+///
+/// ```no_run
+/// use infomark_infer::{Encoder, Matcher, Template, read_image, read_landmarks};
+///
+/// let encoder = Encoder::load("encoder.onnx")?;
+/// let landmarks = read_landmarks("landmarks.csv")?;
+/// let mut templates = Vec::new();
+/// for name in ["001.png", "014.png", "042.png"] {
+///     let image = read_image(name)?;
+///     let points = landmarks.on_image(name, image.width(), image.height())?;
+///     templates.push(Template::new(&encoder, &image, points)?);
+/// }
+/// let matcher = Matcher::new(encoder, templates)?;
+/// for found in matcher.find(&read_image("new.png")?)? {
+///     println!("{} at ({:.1}, {:.1}), score {:.2}", found.name, found.at.x, found.at.y, found.score);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An example that runs, from generated images to the errors in pixels: `train/examples/one_template.rs`.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    encoder: Arc<Encoder>,
+    templates: Arc<[Template]>,
+    options: MatchOptions,
+}
+
+impl Matcher {
+    /// Takes an encoder, or an [`Arc`] of one, and the templates that it made.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError::NoTemplates`], [`MatchError::TemplateOfOther`] when another encoder made one of them.
+    pub fn new(
+        encoder: impl Into<Arc<Encoder>>,
+        templates: impl IntoIterator<Item = Template>,
+    ) -> Result<Matcher, MatchError> {
+        let encoder = encoder.into();
+        let templates: Arc<[Template]> = templates.into_iter().collect();
+        if templates.is_empty() {
+            return Err(MatchError::NoTemplates);
+        }
+        if let Some(other) = templates.iter().find(|template| template.model_sha256() != encoder.sha256()) {
+            return Err(MatchError::TemplateOfOther {
+                template: other.image().to_owned(),
+                encoder: encoder.name().to_owned(),
+            });
+        }
+        Ok(Matcher { encoder, templates, options: MatchOptions::default() })
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn options(self, options: MatchOptions) -> Matcher {
+        Matcher { options, ..self }
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// The templates, as they were given.
+    pub fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+
+    /// Names of the landmarks in the order in which they are found: those of the first template, then what the second adds,
+    /// and so on.
+    pub fn landmarks(&self) -> Vec<&str> {
+        let templates: Vec<&Template> = self.templates.iter().collect();
+        crate::matching::union(&templates).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Finds the landmarks in an image.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn find(&self, image: &Image) -> Result<Vec<Found>, MatchError> {
+        self.find_encoded(&self.encoder.encode(image)?)
+    }
+
+    /// [`find`](Self::find) for an image that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`], but `Model`.
+    pub fn find_encoded(&self, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
+        let templates: Vec<&Template> = self.templates.iter().collect();
+        match_templates(&templates, encoding, self.options)
+    }
+}

@@ -1,0 +1,370 @@
+//! Templates as files.
+//!
+//! All numbers are little-endian:
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 8 | `infomark` |
+//! | 4 | version of the layout, 1 |
+//! | 4 | length of the header |
+//! | header | JSON, [`Header`] |
+//! | body | 32-bit floats, [`Template::body`] |
+//! | 32 | SHA-256 of all bytes before |
+//!
+//! The hash is checked before anything else is believed, and every length against the header before memory is asked for.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use infomark_core::Point;
+use serde::{Deserialize, Serialize};
+
+use super::Template;
+use crate::file::{self, FileProblem};
+use crate::neighbours::{Neighbour, Neighbours};
+use crate::prior::Anchors;
+use crate::{hash, sha256};
+
+/// First bytes of every template file.
+const MAGIC: &[u8; 8] = b"infomark";
+/// Version of the layout.
+const LAYOUT: u32 = 1;
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+/// Longest header, in bytes.
+const MAX_HEADER: usize = 1 << 20;
+/// Bytes before the header.
+const PREFIX: usize = MAGIC.len() + 8;
+/// Bytes of the hash at the end.
+const SEAL: usize = 32;
+/// Most of anything that is counted in a header: beyond what 64 MiB can hold.
+const MOST: usize = 1 << 20;
+/// By how much a feature may be longer than 1: rounding.
+const TOLERANCE: f32 = 1e-3;
+
+/// Why a template file could not be read or written; every message names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateFileError {
+    /// No such file.
+    #[error("{name}: no such file; make one with `infomark template`")]
+    Missing {
+        /// The path as given.
+        name: String,
+    },
+    /// A folder, or something else that is no file.
+    #[error("{name}: not a file; name a template file")]
+    NotAFile {
+        /// The path as given.
+        name: String,
+    },
+    /// More bytes than a template has.
+    #[error("{name}: {bytes} bytes, at most {MAX_BYTES} are read; make the template again")]
+    TooLarge {
+        /// The path as given.
+        name: String,
+        /// Bytes of the file.
+        bytes: u64,
+    },
+    /// The system could not read it.
+    #[error("{name}: cannot be read ({source}); check its permissions")]
+    Unreadable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It does not begin as a template file does.
+    #[error("{name}: not a template file; make one with `infomark template`")]
+    NotATemplate {
+        /// The path as given.
+        name: String,
+    },
+    /// The layout is of another version.
+    #[error(
+        "{name}: layout {found}, and this version reads {LAYOUT}; update infomark or make the template again"
+    )]
+    Layout {
+        /// The path as given.
+        name: String,
+        /// The version found.
+        found: u32,
+    },
+    /// The file was cut or changed since it was written.
+    #[error("{name}: damaged, its hash is another; copy it again or make the template again")]
+    Damaged {
+        /// The path as given.
+        name: String,
+    },
+    /// The hash is right and the content is not.
+    #[error("{name}: {problem}; make the template again with this version")]
+    Content {
+        /// The path as given.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The system could not write it.
+    #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
+    Unwritable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What the body holds, and of what.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    /// Version of the program that wrote it.
+    version: String,
+    /// Name of the annotated image.
+    image: String,
+    /// SHA-256 of the encoder's file.
+    model_sha256: String,
+    landmarks: Vec<Mark>,
+    levels: usize,
+    channels: usize,
+    /// Places on the ring around each landmark.
+    ring: Vec<usize>,
+    ring_levels: usize,
+    anchors: usize,
+    anchor_levels: usize,
+}
+
+/// A landmark in pixels of the annotated image.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    name: String,
+    x: f64,
+    y: f64,
+}
+
+impl Template {
+    /// The template as a file's content: the same bytes for the same template.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            image: self.image.clone(),
+            model_sha256: self.model.to_string(),
+            landmarks: (self.names.iter().zip(&self.points))
+                .map(|(name, at)| Mark { name: name.clone(), x: at.x, y: at.y })
+                .collect(),
+            levels: self.levels,
+            channels: self.channels,
+            ring: self.neighbours.places.iter().map(Vec::len).collect(),
+            ring_levels: self.neighbours.levels,
+            anchors: self.anchors.places.len(),
+            anchor_levels: self.anchors.levels,
+        };
+        // A struct of strings and numbers always has a JSON.
+        let header = serde_json::to_vec(&header).unwrap_or_default();
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(LAYOUT.to_le_bytes());
+        bytes.extend((header.len() as u32).to_le_bytes());
+        bytes.extend(header);
+        self.body(|value| bytes.extend(value.to_le_bytes()));
+        let seal = hash::digest(&bytes);
+        bytes.extend(seal);
+        bytes
+    }
+
+    /// The floats: places of the landmarks; features of each landmark, level by level; for each landmark and place of its
+    /// ring the offset and the features; places of the anchors; features of each anchor.
+    fn body(&self, mut write: impl FnMut(f32)) {
+        let mut all = |values: &[f32]| values.iter().for_each(|value| write(*value));
+        self.places.iter().for_each(|at| all(&[at.x, at.y]));
+        all(&self.features);
+        for neighbour in self.neighbours.places.iter().flatten() {
+            all(&[neighbour.offset.x, neighbour.offset.y]);
+            all(&neighbour.features);
+        }
+        self.anchors.places.iter().for_each(|at| all(&[at.x, at.y]));
+        all(&self.anchors.features);
+    }
+
+    /// SHA-256 of [`to_bytes`](Self::to_bytes), in lower-case hexadecimal: that of the file.
+    pub fn sha256(&self) -> String {
+        sha256(&self.to_bytes())
+    }
+
+    /// Writes the template as a file, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateFileError::Unwritable`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TemplateFileError> {
+        let path = path.as_ref();
+        file::write(path, &self.to_bytes())
+            .map_err(|source| TemplateFileError::Unwritable { name: path.display().to_string(), source })
+    }
+
+    /// Reads a template that [`save`](Self::save) wrote. It finds the same places, to the bit.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateFileError`]: every case names the file and the fix.
+    pub fn load(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        match file::read(path, MAX_BYTES) {
+            Ok(bytes) => Template::from_bytes(&bytes, name),
+            Err(problem) => Err(match problem {
+                FileProblem::Missing => TemplateFileError::Missing { name },
+                FileProblem::NotAFile => TemplateFileError::NotAFile { name },
+                FileProblem::Empty => TemplateFileError::NotATemplate { name },
+                FileProblem::TooLarge { bytes } => TemplateFileError::TooLarge { name, bytes },
+                FileProblem::Unreadable(source) => TemplateFileError::Unreadable { name, source },
+            }),
+        }
+    }
+
+    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Template, TemplateFileError> {
+        let name = name.into();
+        if !Template::is_file(bytes) {
+            return Err(TemplateFileError::NotATemplate { name });
+        }
+        let Some(found) = number(bytes, MAGIC.len()) else {
+            return Err(TemplateFileError::Damaged { name });
+        };
+        if found != LAYOUT {
+            return Err(TemplateFileError::Layout { name, found });
+        }
+        let Some((content, seal)) = bytes.split_last_chunk::<SEAL>().filter(|(c, _)| c.len() >= PREFIX)
+        else {
+            return Err(TemplateFileError::Damaged { name });
+        };
+        if hash::digest(content) != *seal {
+            return Err(TemplateFileError::Damaged { name });
+        }
+        parse(content).map_err(|problem| TemplateFileError::Content { name, problem })
+    }
+
+    /// Whether a file that begins with these bytes means to be a template file.
+    pub fn is_file(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*four))
+}
+
+/// Reads what the hash says was written.
+fn parse(content: &[u8]) -> Result<Template, String> {
+    let length = number(content, MAGIC.len() + 4).ok_or("it has no header")? as usize;
+    if length > MAX_HEADER {
+        return Err(format!("a header of {length} bytes, at most {MAX_HEADER} are read"));
+    }
+    let rest = content.get(PREFIX..).unwrap_or_default();
+    let (json, body) = rest.split_at_checked(length).ok_or("its header is cut off")?;
+    let header: Header = serde_json::from_slice(json).map_err(|error| format!("its header: {error}"))?;
+    check(&header, body.len())?;
+    let Header { landmarks, channels, levels, ring_levels, anchor_levels, .. } = header;
+    let mut body = Body { bytes: body, channels };
+    let places = body.points(landmarks.len())?;
+    let features = body.features(landmarks.len() * levels)?;
+    let mut around = Vec::with_capacity(header.ring.len());
+    for &count in &header.ring {
+        let mut ring = Vec::with_capacity(count);
+        for _ in 0..count {
+            let offset = body.point()?;
+            ring.push(Neighbour { offset, features: body.features(ring_levels)? });
+        }
+        around.push(ring);
+    }
+    let neighbours = Neighbours { places: around, levels: ring_levels, channels };
+    let places_beside = body.points(header.anchors)?;
+    let anchors = Anchors {
+        places: places_beside,
+        features: body.features(header.anchors * anchor_levels)?,
+        levels: anchor_levels,
+    };
+    Ok(Template {
+        image: header.image,
+        model: header.model_sha256.into(),
+        points: landmarks.iter().map(|mark| Point::new(mark.x, mark.y)).collect(),
+        names: landmarks.into_iter().map(|mark| mark.name).collect(),
+        features,
+        places,
+        neighbours,
+        anchors,
+        levels,
+        channels,
+    })
+}
+
+/// Checks the names, and that the body is as long as the numbers say.
+fn check(header: &Header, bytes: usize) -> Result<(), String> {
+    let names: BTreeSet<&str> = header.landmarks.iter().map(|mark| mark.name.as_str()).collect();
+    if names.is_empty() || names.len() != header.landmarks.len() {
+        return Err("its landmarks have no names of their own".to_owned());
+    }
+    if header.ring.len() != header.landmarks.len() {
+        return Err("its landmarks and what is around them differ in number".to_owned());
+    }
+    let levels = [header.levels, header.ring_levels, header.anchor_levels];
+    if !(1..=1 << 16).contains(&header.channels) || header.levels == 0 || levels.iter().any(|&l| l > 64) {
+        return Err(format!("{levels:?} levels of {} channels", header.channels));
+    }
+    // Each is at most 2^20, and so are their products in 64 bits with 64 levels of 2^16 channels.
+    let rings = header.ring.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
+    let rings = rings.filter(|rings| (*rings).max(header.anchors) <= MOST);
+    let rings = rings.ok_or("it tells of more places than a file holds")?;
+    let floats = |count: usize, levels: usize| count as u64 * (2 + levels as u64 * header.channels as u64);
+    let expected = floats(header.landmarks.len(), header.levels)
+        + floats(rings, header.ring_levels)
+        + floats(header.anchors, header.anchor_levels);
+    if expected * 4 != bytes as u64 {
+        return Err(format!("{bytes} bytes of numbers where {} are told of", expected * 4));
+    }
+    Ok(())
+}
+
+/// The numbers after the header, whose count is checked.
+struct Body<'a> {
+    bytes: &'a [u8],
+    channels: usize,
+}
+
+impl Body<'_> {
+    fn floats(&mut self, count: usize) -> Result<Vec<f32>, String> {
+        let (taken, rest) = self.bytes.split_at_checked(4 * count).ok_or("it ends too early")?;
+        self.bytes = rest;
+        Ok(taken.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
+    }
+
+    fn points(&mut self, count: usize) -> Result<Vec<Point<f32>>, String> {
+        (0..count).map(|_| self.point()).collect()
+    }
+
+    fn point(&mut self) -> Result<Point<f32>, String> {
+        match self.floats(2)?[..] {
+            [x, y] if x.is_finite() && y.is_finite() => Ok(Point::new(x, y)),
+            _ => Err("a place is not finite".to_owned()),
+        }
+    }
+
+    /// So many features, none longer than 1.
+    fn features(&mut self, count: usize) -> Result<Vec<f32>, String> {
+        let values = self.floats(count * self.channels)?;
+        for feature in values.chunks_exact(self.channels) {
+            let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
+            // A NaN is no length either.
+            if !(0.0..=1.0 + TOLERANCE).contains(&length) {
+                return Err(format!("a feature has the length {length}"));
+            }
+        }
+        Ok(values)
+    }
+}
