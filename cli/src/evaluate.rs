@@ -5,6 +5,8 @@ mod network;
 mod plan;
 mod table;
 
+pub(crate) use network::evaluate_network;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};

@@ -141,7 +141,7 @@ fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
 }
 
 /// Trains with a bar on the terminal.
-fn with_progress(
+pub(crate) fn with_progress(
     work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<LandmarkSummary>,
 ) -> Result<LandmarkSummary> {
     let mut bar = Bar::default();

@@ -170,12 +170,11 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     assert!(reason.contains("missing.onnx"), "{reason}");
     train_landmarks(&small(2), &good, &mut go_on)?;
     // A network is no encoder, and an encoder no network.
-    let reason = refused(
-        &small(1),
-        &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") },
-    );
+    let reason =
+        refused(&small(1), &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") });
     assert!(reason.contains("run.onnx") && reason.contains("not an encoder"), "{reason}");
-    let reason = LandmarkNet::load(root.path().join("encoder.onnx")).map_or_else(|e| e.to_string(), |_| String::new());
+    let reason =
+        LandmarkNet::load(root.path().join("encoder.onnx")).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(reason.contains("encoder.onnx") && reason.contains("not a landmark network"), "{reason}");
     let reason = refused(&small(1), &good);
     assert!(reason.contains("holds a run already"), "{reason}");
@@ -233,7 +232,8 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
         net.description().labels
     );
 
-    let cut = SelfTrainPaths { out: root.path().join("cut.onnx"), run: root.path().join("cut"), ..whole.clone() };
+    let cut =
+        SelfTrainPaths { out: root.path().join("cut.onnx"), run: root.path().join("cut"), ..whole.clone() };
     let mut round = 0;
     let summary = self_train(&config, &cut, &mut |progress| match progress {
         LandmarkProgress::Labels { round: now, .. } => {
@@ -261,7 +261,13 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     let data = infomark_infer::DataSet::open(root.path().join("data"))?;
     let paths = of_template(root.path())?;
     let network = LandmarkConfig { batch: 4, checkpoint_every: 1000, ..small(300) };
-    let config = SelfTrainConfig { network, match_back: 1e3, outlier: 1e3, agreement: 12.0, ..SelfTrainConfig::default() };
+    let config = SelfTrainConfig {
+        network,
+        match_back: 1e3,
+        outlier: 1e3,
+        agreement: 12.0,
+        ..SelfTrainConfig::default()
+    };
     // Stopped at once: its labels are replaced by the truth, some of it moved far away.
     self_train(&config, &paths, &mut |progress| match progress {
         LandmarkProgress::Step { .. } => ControlFlow::Break(()),
@@ -293,7 +299,15 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
         }
     }
     let [[good_kept, good_doubted], [bad_kept, bad_doubted]] = counts;
-    assert!(bad_doubted >= 9 * bad_kept, "{bad_kept} of {} spoiled labels are learnt", bad_kept + bad_doubted);
-    assert!(good_kept >= 9 * good_doubted, "{good_doubted} of {} good labels are doubted", good_kept + good_doubted);
+    assert!(
+        bad_doubted >= 9 * bad_kept,
+        "{bad_kept} of {} spoiled labels are learnt",
+        bad_kept + bad_doubted
+    );
+    assert!(
+        good_kept >= 9 * good_doubted,
+        "{good_doubted} of {} good labels are doubted",
+        good_kept + good_doubted
+    );
     Ok(())
 }

@@ -26,8 +26,19 @@ struct Evaluation {
     seed: u64,
 }
 
-/// Scores a network on every image.
 pub(super) fn run(options: &Options, path: &Path, threads: usize, report: &Report) -> Result<()> {
+    let (evaluation, figures) = evaluate(options, path, threads)?;
+    report.text(&table::text(&evaluation.summary, &[figures]))?;
+    report.json(&evaluation)
+}
+
+/// Scores a network, writes the files that were asked for, and gives the mean radial error in mm.
+pub(crate) fn evaluate_network(options: &Options, path: &Path, threads: usize) -> Result<f64> {
+    Ok(evaluate(options, path, threads)?.0.summary.mre_mm)
+}
+
+/// Scores a network on every image.
+fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluation, Figures)> {
     check_radii(&options.radii)?;
     let net = LandmarkNet::load(path)?;
     let data = DataSet::open(&options.data)?;
@@ -63,8 +74,7 @@ pub(super) fn run(options: &Options, path: &Path, threads: usize, report: &Repor
         output::write_json(&out.join("evaluation.json"), &evaluation)?;
         write_errors(out, &data, &runs)?;
     }
-    report.text(&table::text(&evaluation.summary, &[figures]))?;
-    report.json(&evaluation)
+    Ok((evaluation, figures))
 }
 
 /// Where the data's landmarks are among the network's.

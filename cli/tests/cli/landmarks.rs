@@ -3,7 +3,8 @@
 use crate::support::Workplace;
 
 /// A training that takes seconds.
-const SMALL: &str = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nhidden = 8\nbatch = 2\nelastic_spacing = 40\n";
+const SMALL: &str =
+    "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nhidden = 8\nbatch = 2\nelastic_spacing = 40\n";
 
 #[test]
 fn a_network_is_trained_scored_and_used() {
@@ -52,7 +53,10 @@ fn self_training_tells_what_it_believes() {
     let place = Workplace::new();
     let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
     place.write("encoder.toml", encoder);
-    place.write("small.toml", format!("match_back = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"));
+    place.write(
+        "small.toml",
+        format!("match_back = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"),
+    );
     place.run("train data/images --config encoder.toml --out own.onnx --steps 10").success();
     let given = "--model own.onnx --template data/images/0.png --landmarks data/landmarks.csv";
     let line = format!("self-train data/images {given} --config small.toml --out net.onnx --steps 6");
@@ -62,4 +66,33 @@ fn self_training_tells_what_it_believes() {
     place.run("match --landmark-model net.onnx data/images/1.png --out found").success();
     let reason = place.run(&line).reason();
     assert!(reason.contains("holds a run already"), "{reason}");
+}
+
+#[test]
+fn an_experiment_compares_networks_from_scratch_and_from_an_encoder() {
+    let place = Workplace::new();
+    let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+    place.write("encoder.toml", encoder);
+    place.run("train data/images --config encoder.toml --out own.onnx --steps 2").success();
+    let head = "title = \"t\"\nseeds = [0, 1]\n[[data]]\nname = \"d\"\ntrain = \"data\"\ndev = \"data\"\n";
+    let rest = format!(
+        "[networks]\nbudget = {{ steps = 2 }}\n{SMALL}[[arm]]\nname = \"scratch\"\nnetwork = {{ images = 3 }}\n\
+         [[arm]]\nname = \"encoder\"\nnetwork = {{ images = 3, pretrained = true }}\n"
+    );
+    place.write("e.toml", format!("{head}{rest}"));
+    let reason = place.run("experiment e.toml --data . --out out").reason();
+    assert!(reason.contains("pretrained") && reason.contains("data d"), "{reason}");
+    place.write("e.toml", format!("{head}encoder = \"own.onnx\"\n{rest}"));
+    let line = "experiment e.toml --data . --out out";
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert!(planned.contains("d / encoder / seed 1: 2 steps - train, score"), "{planned}");
+    let object = place.run(&format!("{line} --json")).json();
+    let runs = &object["arms"][1]["results"][0]["runs"];
+    assert_eq!(runs[0]["config"]["images"], 3);
+    assert_eq!(runs[0]["config"]["encoder_sha256"].as_str().map(str::len), Some(64));
+    assert!(object["arms"][0]["results"][0]["runs"][0]["config"]["encoder_sha256"].is_null());
+    assert!(object["arms"][1]["results"][0]["difference_to_first_mm_interval"].is_array(), "{object}");
+    assert!(place.file("out/mre.png").is_file());
+    let again = place.run(line).success();
+    assert_eq!(again.matches("(done before)").count(), 4, "{again}");
 }
