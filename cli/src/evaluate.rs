@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
-    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
+    Confidence, DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates,
+    read_image,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -63,9 +64,9 @@ pub(crate) struct Options {
     /// Data folder of the templates [default: the one to score on]
     #[arg(long, value_name = "DIR")]
     template_data: Option<PathBuf>,
-    /// Use this image as the template
+    /// Use this image as the template; given more than once, all of them together
     #[arg(long, value_name = "NAME", group = "which")]
-    template: Option<String>,
+    template: Vec<String>,
     /// Use so many images, drawn at random, as templates one after the other; of several templates each, so many sets [default: 10]
     #[arg(long, value_name = "N", group = "which")]
     random_templates: Option<usize>,
@@ -115,7 +116,7 @@ impl Options {
             landmark_model: None,
             data: data.to_owned(),
             template_data: (data != template_data).then(|| template_data.to_owned()),
-            template: None,
+            template: Vec::new(),
             random_templates: Some(templates),
             all_templates: false,
             templates: 1,
@@ -187,6 +188,7 @@ pub(crate) struct Score {
     pub(crate) truth: Point<f64>,
     pub(crate) score: f64,
     pub(crate) error_mm: f64,
+    pub(crate) confidence: Confidence,
 }
 
 /// The scores of one image with one template, landmark by landmark.
@@ -235,11 +237,11 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     }
     let at_once = options.templates;
     select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
-    let choice = match (&options.template, options.random_templates) {
-        (Some(name), _) => Choice::Named(name),
-        (None, Some(count)) => Choice::Random { count, at_most: false, at_once },
-        (None, None) if options.all_templates => Choice::All,
-        (None, None) => Choice::Random { count: 10, at_most: true, at_once },
+    let choice = match (&options.template[..], options.random_templates) {
+        (names @ [_, ..], _) => Choice::Named(names),
+        ([], Some(count)) => Choice::Random { count, at_most: false, at_once },
+        ([], None) if options.all_templates => Choice::All,
+        ([], None) => Choice::Random { count: 10, at_most: true, at_once },
     };
     let pool = inputs::pool(threads)?;
     let chosen = match options.choose {
@@ -285,11 +287,11 @@ fn evaluate(
         matching: options.how.matching(),
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
-        chosen_by: match (options.choose, &options.template) {
-            (Choose::Select, _) => "select",
-            (Choose::Random, Some(_)) => "name",
-            (Choose::Random, None) if options.all_templates => "all",
-            (Choose::Random, None) => "random",
+        chosen_by: match options.choose {
+            Choose::Select => "select",
+            Choose::Random if !options.template.is_empty() => "name",
+            Choose::Random if options.all_templates => "all",
+            Choose::Random => "random",
         },
         templates,
     })
@@ -405,6 +407,7 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
             truth,
             score: found.score,
             error_mm: radial_error_mm(found.at, truth, data.spacing),
+            confidence: found.confidence,
         })
         .collect()
 }
@@ -412,10 +415,7 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
     output::make_folder(out)?;
     output::write_json(&out.join("evaluation.json"), evaluation)?;
-    write_errors(out, data, runs)
-}
-
-fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
+    let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let rows = runs.iter().flat_map(|run| {
         run.images.iter().flat_map(move |scored| {
             let named = data.landmarks.iter().zip(&scored.scores);
@@ -430,11 +430,30 @@ fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
                     score.truth.y.to_string(),
                     rounded(score.error_mm, 4).to_string(),
                     rounded(score.score, 4).to_string(),
+                    rounded(score.confidence.margin, 4).to_string(),
+                    length(score.confidence.back),
+                    length(score.confidence.prior),
+                    length(score.confidence.spread),
                 ]
             })
         })
     });
-    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score"];
+    let head = [
+        "template",
+        "image",
+        "landmark",
+        "x",
+        "y",
+        "true_x",
+        "true_y",
+        "error_mm",
+        "score",
+        "margin",
+        "back_px",
+        "prior_px",
+        "spread_px",
+    ];
+
     let path = out.join("errors.csv");
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

@@ -1,5 +1,6 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+mod calibrate;
 mod convert;
 mod demo;
 mod draw;
@@ -78,6 +79,7 @@ enum Command {
     Select(select::Options),
     Template(templates::Options),
     Match(matching::Options),
+    Calibrate(calibrate::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
     Psi(psi::Options),
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
         Command::Select(options) => select::run(&options, threads, &report),
         Command::Template(options) => templates::run(&options, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
+        Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),

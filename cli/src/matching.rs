@@ -1,5 +1,7 @@
 //! `infomark match`.
 
+mod trust;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -7,7 +9,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet,
+    Annotated, Encoder, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet, Looks,
     MatchOptions, Matcher, PixelSpacing, encode_landmarks, sha256,
 };
 use rayon::prelude::*;
@@ -20,6 +22,9 @@ use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
 use crate::templates::{Given, Place, Source};
+use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
+
+pub(crate) use trust::matching_text;
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
@@ -55,7 +60,10 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["model", "templates", "landmarks", "count", "no_prior", "no_neighbours"]
+        conflicts_with_all = [
+            "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "look_turned", "look_mirrored",
+            "calibration", "abstain_above", "abstain_below", "fix_orientation",
+        ]
     )]
     landmark_model: Option<PathBuf>,
     #[command(flatten)]
@@ -65,6 +73,8 @@ pub(crate) struct Options {
     images: Vec<PathBuf>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    trust: Trust,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -85,6 +95,12 @@ pub(crate) struct How {
     /// Match a landmark's own feature alone, without those of the places around it
     #[arg(long)]
     no_neighbours: bool,
+    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
+    #[arg(long)]
+    look_turned: bool,
+    /// Look at template and image mirrored as well; takes twice as long
+    #[arg(long)]
+    look_mirrored: bool,
 }
 
 impl How {
@@ -92,9 +108,14 @@ impl How {
         MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
     }
 
+    pub(crate) fn looks(&self) -> Looks {
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored }
+    }
+
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma) }
+        let Looks { turned, mirrored } = self.looks();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored }
     }
 }
 
@@ -104,6 +125,10 @@ pub(crate) struct Matching {
     neighbours: bool,
     /// In pixels of the encoder's canvas; none without the prior.
     prior_sigma: Option<f32>,
+    /// Whether template and image were looked at turned to either side as well.
+    turned: bool,
+    /// Whether they were looked at mirrored as well.
+    mirrored: bool,
 }
 
 /// What was done with what: enough to do it again.
@@ -120,7 +145,7 @@ struct Matches {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum MadeBy {
-    Matching { model: Model, matching: Matching, templates: Vec<Source> },
+    Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
     Network { landmark_model: NetworkModel },
 }
 
@@ -207,6 +232,9 @@ struct Matched {
     known: Option<PixelSpacing>,
     #[serde(skip)]
     stem: String,
+    /// None by a landmark network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recognition: Option<Recognised>,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -221,6 +249,9 @@ struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     y_mm: Option<f64>,
     score: f64,
+    /// None by a landmark network.
+    #[serde(flatten)]
+    sure: Option<Judged>,
 }
 
 #[derive(Serialize)]
@@ -243,6 +274,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ))?;
     }
     report.json(&matches)?;
+    for warning in recognitions(&matches).filter_map(|told| told.warning.as_ref()) {
+        eprintln!("warning: {warning}");
+    }
     for failure in &matches.failed {
         eprintln!("warning: {}", failure.error);
     }
@@ -250,6 +284,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         bail!("{failed} of {all} images failed, the first is {}", matches.failed[0].image);
     }
     Ok(())
+}
+
+fn recognitions(matches: &Matches) -> impl Iterator<Item = &Recognised> {
+    matches.images.iter().filter_map(|image| image.recognition.as_ref())
 }
 
 const TABLE: &str = "landmarks.csv";
@@ -270,10 +308,14 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         (None, Some(path)) => {
             let encoder = Encoder::load(path)?;
             let inputs = inputs_of(options)?;
-            let (templates, sources) = pool.install(|| options.given.read(&encoder, given.as_ref()))?;
+            let (templates, sources) =
+                pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
             let (model, matching) = (Model::of(&encoder, path), options.how.matching());
             let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
-            (Finder::Matcher(matcher), MadeBy::Matching { model, matching, templates: sources }, inputs)
+            let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
+            let expected_errors = judge.told();
+            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
+            (Finder::Matcher { matcher, judge }, made_by, inputs)
         }
         (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
     };
@@ -325,23 +367,37 @@ fn inputs_of(options: &Options) -> Result<Vec<Input>> {
 
 /// Finds landmarks in an image.
 enum Finder {
-    Matcher(Matcher),
+    Matcher { matcher: Matcher, judge: Judge },
     Network(LandmarkNet),
 }
 
 impl Finder {
-    fn find(&self, image: &Image) -> Result<Vec<Found>> {
-        Ok(match self {
-            Self::Matcher(matcher) => matcher.find(image)?,
-            Self::Network(net) => net.find(image)?,
-        })
+    fn find(&self, image: &Image, label: &str) -> Result<(Vec<Scored>, Option<Recognised>)> {
+        match self {
+            Self::Matcher { matcher, judge } => {
+                judge.check_spacing(image)?;
+                let (found, verdict) = judge.find(matcher, image)?;
+                let landmarks = found.iter().enumerate().map(|(index, found)| {
+                    let sure = judge.judge(index, found, image, &verdict);
+                    scored((&found.name, found.at, found.score), image.spacing(), Some(sure))
+                });
+                Ok((landmarks.collect(), Some(verdict.told(label))))
+            }
+            Self::Network(net) => {
+                let located = net.find(image)?;
+                let landmarks = located.iter().map(|located| {
+                    scored((&located.name, located.at, located.probability), image.spacing(), None)
+                });
+                Ok((landmarks.collect(), None))
+            }
+        }
     }
 
     /// What it is, for titles.
     fn name(&self) -> String {
         match self {
             Self::Network(net) => file_name(Path::new(net.name())),
-            Self::Matcher(matcher) => match matcher.templates() {
+            Self::Matcher { matcher, .. } => match matcher.templates() {
                 [only] => format!("template {}", file_name(Path::new(only.image()))),
                 all => format!("{} templates", all.len()),
             },
@@ -404,10 +460,10 @@ fn match_one(
     options: &Options,
 ) -> Result<(Matched, Option<Error>)> {
     let image = spacing::read(&input.path, given)?;
-    let found = finder.find(&image)?;
+    let (landmarks, recognition) = finder.find(&image, &input.label)?;
     let file = format!("{OVERLAYS}/{}.png", input.stem);
     let title = format!("{}, {}", input.label, finder.name());
-    let unwritten = write_overlay(&options.out.join(&file), &image, &found, &title).err();
+    let unwritten = write_overlay(&options.out.join(&file), &image, &landmarks, &title).err();
     let matched = Matched {
         image: input.label.clone(),
         width: image.width(),
@@ -415,41 +471,70 @@ fn match_one(
         spacing: image.spacing().map(SpacingUsed::of),
         known: image.spacing().cloned(),
         stem: input.stem.clone(),
+        recognition,
         overlay: unwritten.is_none().then_some(file),
-        landmarks: found.iter().map(|found| scored(found, image.spacing())).collect(),
+        landmarks,
     };
     Ok((matched, unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)))))
 }
 
-fn write_overlay(path: &Path, image: &Image, found: &[Found], title: &str) -> Result<()> {
-    let marks: Vec<_> =
-        found.iter().map(|found| Mark { name: found.name.clone(), at: found.at, truth: None }).collect();
+fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {
+    let mark = |Scored { place, sure, .. }: &Scored| Mark {
+        name: place.landmark.clone(),
+        at: Point::new(place.x, place.y),
+        truth: None,
+        doubtful: sure.as_ref().is_some_and(|sure| sure.abstain),
+    };
+    let marks: Vec<_> = landmarks.iter().map(mark).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(found: &Found, spacing: Option<&PixelSpacing>) -> Scored {
+fn scored(
+    (name, at, score): (&str, Point<f64>, f64),
+    spacing: Option<&PixelSpacing>,
+    sure: Option<Judged>,
+) -> Scored {
     Scored {
-        place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
-        x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
-        y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
-        score: rounded(found.score, 4),
+        place: Place { landmark: name.to_owned(), x: rounded(at.x, 3), y: rounded(at.y, 3) },
+        x_mm: spacing.map(|spacing| rounded(at.x * spacing.mm.x, 3)),
+        y_mm: spacing.map(|spacing| rounded(at.y * spacing.mm.y, 3)),
+        score: rounded(score, 4),
+        sure,
     }
 }
 
-const COLUMNS: [&str; 7] = ["image", "landmark", "x", "y", "score", "x_mm", "y_mm"];
+const COLUMNS: [&str; 12] = [
+    "image",
+    "landmark",
+    "x",
+    "y",
+    "score",
+    "x_mm",
+    "y_mm",
+    "margin",
+    "match_back_px",
+    "expected_error_px",
+    "expected_error_mm",
+    "abstain",
+];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 7]> {
-    let mm = |value: Option<f64>| value.map(|mm| mm.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score }| {
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
         [
             image.image.clone(),
             place.landmark.clone(),
             place.x.to_string(),
             place.y.to_string(),
             score.to_string(),
-            mm(*x_mm),
-            mm(*y_mm),
+            number(*x_mm),
+            number(*y_mm),
+            number(sure.as_ref().map(|sure| sure.margin)),
+            number(sure.as_ref().and_then(|sure| sure.match_back_px)),
+            number(sure.as_ref().map(|sure| sure.expected_error_px)),
+            number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
+            sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
         ]
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    DataSet, Encoder, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
+    DataSet, Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -36,9 +36,9 @@ pub(crate) struct Given {
 #[derive(Serialize)]
 pub(crate) struct Source {
     /// Name of the annotated image.
-    image: String,
+    pub(crate) image: String,
     /// Of the file that was read: the image, or the template file.
-    sha256: String,
+    pub(crate) sha256: String,
     landmarks_from: &'static str,
     landmarks: Vec<Place>,
 }
@@ -90,6 +90,7 @@ impl Given {
         &self,
         encoder: &Encoder,
         spacing: Option<&PixelSpacing>,
+        looks: Looks,
     ) -> Result<(Vec<Template>, Vec<Source>)> {
         let images = self.templates.iter().filter(|path| matches!(kind(path), Kind::Image)).count();
         let folders = self.templates.iter().any(|path| matches!(kind(path), Kind::Folder));
@@ -109,7 +110,7 @@ impl Given {
         let mut all = Vec::new();
         for path in &self.templates {
             match kind(path) {
-                Kind::Folder => all.extend(from_folder(encoder, path, self.count)?),
+                Kind::Folder => all.extend(from_folder(encoder, path, self.count, looks)?),
                 Kind::File => {
                     let template = Template::load(path)?;
                     let source = Source::of(&template, hash(path)?, "template file");
@@ -117,7 +118,7 @@ impl Given {
                 }
                 Kind::Image => {
                     let table = landmarks.next().context("--landmarks: a file is missing")?;
-                    all.push(from_image(encoder, path, table, spacing)?);
+                    all.push(from_image(encoder, path, table, spacing, looks)?);
                 }
             }
         }
@@ -131,6 +132,7 @@ pub(crate) fn from_image(
     path: &Path,
     landmarks: &Path,
     given: Option<&PixelSpacing>,
+    looks: Looks,
 ) -> Result<(Template, Source)> {
     let image = spacing::read(path, given)?;
     let name = file_name(path);
@@ -138,13 +140,18 @@ pub(crate) fn from_image(
     let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
-    let template = Template::new(encoder, &image, points)?;
+    let template = Template::with_looks(encoder, &image, points, looks)?;
     let source = Source::of(&template, hash(path)?, Format::of(table.format()).name());
     Ok((template, source))
 }
 
 /// The images of a data folder, or those of them that were chosen.
-fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<Vec<(Template, Source)>> {
+fn from_folder(
+    encoder: &Encoder,
+    path: &Path,
+    count: Option<usize>,
+    looks: Looks,
+) -> Result<Vec<(Template, Source)>> {
     let data = DataSet::open(path)?;
     let chosen = match count {
         Some(count) => {
@@ -155,7 +162,8 @@ fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<V
     };
     let one = |&index: &usize| {
         let sample = data.images.get(index).context("no such image")?;
-        let template = Template::new(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample))?;
+        let template =
+            Template::with_looks(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample), looks)?;
         let source = Source::of(&template, hash(&sample.path)?, "data folder");
         Ok((template, source))
     };
@@ -202,7 +210,8 @@ pub(crate) fn run(options: &Options, report: &crate::output::Report) -> Result<(
         bail!("{}: the template would overwrite this file; give another as --out", shown(input));
     }
     let encoder = Encoder::load(&options.model)?;
-    let (template, source) = from_image(&encoder, &options.image, &options.landmarks, None)?;
+    let (template, source) =
+        from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
     template.save(&options.out)?;
     let bytes = template.to_bytes();
     report.text(&format!(

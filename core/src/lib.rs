@@ -96,6 +96,7 @@
 
 mod align;
 mod augment;
+mod conformal;
 mod contrast;
 mod curve;
 mod entropy;
@@ -124,6 +125,7 @@ pub use augment::{
     IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,
     elastic_controls_len,
 };
+pub use conformal::{ConformalError, conformal_bound};
 pub use contrast::{ContrastError, ContrastRule, local_contrast, local_contrast_scratch_len};
 pub use curve::{
     CurveCut, CurveError, DipRule, SimilarityBin, SimilarityCurve, cosine_similarity, positive_similarities,
@@ -140,7 +142,9 @@ pub use intensity::{
     search_strength, search_tone, tone_path, tone_search_scratch_len,
 };
 pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
-pub use locate::{LocateError, Peak, peak, sample_feature, similarity, similarity_scratch_len};
+pub use locate::{
+    LocateError, Peak, highest_beyond, peak, sample_feature, similarity, similarity_scratch_len,
+};
 pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,
 };

@@ -256,3 +256,25 @@ fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
     let shift = half * (after - before) / bend;
     if bend > T::zero() && shift.is_finite() { shift.max(-half).min(half) } else { T::zero() }
 }
+
+/// The highest value of a map of stride `stride` among the cells whose centres lie farther than `radius` input pixels from
+/// a place: the second peak, beside the one at that place.
+///
+/// NaN never counts. `None` when no such cell is left, as where the radius covers the map or a number is not finite.
+pub fn highest_beyond<T: Real>(map: Plane<'_, T>, stride: usize, at: Point<T>, radius: T) -> Option<T> {
+    if !at.is_finite() || radius.is_nan() {
+        return None;
+    }
+    let mut highest: Option<T> = None;
+    for (y, row) in map.rows().enumerate() {
+        for (x, &value) in row.iter().enumerate() {
+            let centre = cell_centre(T::from_usize(x), T::from_usize(y), stride);
+            let (dx, dy) = (centre.x - at.x, centre.y - at.y);
+            let beyond = dx * dx + dy * dy > radius * radius;
+            if beyond && !value.is_nan() && highest.is_none_or(|highest| value > highest) {
+                highest = Some(value);
+            }
+        }
+    }
+    highest
+}

@@ -13,6 +13,7 @@ pub use error::ModelError;
 
 use tract_onnx::pb::ModelProto;
 
+use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
@@ -144,13 +145,41 @@ impl Encoder {
     ///
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
-        let resized = Fit::new(image.width(), image.height(), self.description.input)
+        self.encode_with(image, Looks::default())
+    }
+
+    /// [`encode`](Self::encode) of an image looked at in several ways: one run of the encoder for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let resized = Fit::new(image.width(), image.height(), input)
             .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        let levels = self.plan.run(&canvas, &self.name)?;
+        let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
+        let mut levels = self.plan.run(&canvas, &self.name)?;
+        for map in looks.maps(input).map_err(failed)? {
+            let seen = augment::look(&canvas, input, map).map_err(failed)?;
+            let seen = self.plan.run(&seen, &self.name)?;
+            for ((level, seen), &stride) in levels.iter_mut().zip(&seen).zip(&self.description.strides) {
+                augment::lay_back(
+                    seen,
+                    (input.width() / stride, input.height() / stride, stride),
+                    map,
+                    level,
+                );
+            }
+        }
+        if looks.count() > 1 {
+            // Of length 1 together.
+            let part = 1.0 / (looks.count() as f32).sqrt();
+            levels.iter_mut().flatten().for_each(|value| *value *= part);
+        }
         let model = Arc::clone(&self.sha256);
-        Encoding::new(image.name().to_owned(), model, fit, &self.description, &canvas, levels)
-            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
+        Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
+            .map_err(failed)
     }
 }

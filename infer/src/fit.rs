@@ -266,6 +266,12 @@ impl Fit {
         canvas
     }
 
+    /// Pixels of the original to one of the canvas: the geometric mean of both directions.
+    pub(crate) fn unit(&self) -> f64 {
+        let (x, y) = self.scale();
+        1.0 / (x * y).sqrt()
+    }
+
     fn scale(&self) -> (f64, f64) {
         (
             self.content.width as f64 / f64::from(self.width),

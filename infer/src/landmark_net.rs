@@ -5,13 +5,27 @@ mod description;
 
 use std::path::Path;
 
+use infomark_core::Point;
+
 pub use description::{LabelSource, LandmarkDescription};
 
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
 use crate::matching::{cells, onto};
-use crate::{Fit, Found, Image, ModelError, sha256};
+use crate::{Fit, Image, ModelError, sha256};
 use decode::{Maps, decode};
+
+/// Where a landmark network puts a landmark.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// Name of the landmark.
+    pub name: String,
+    /// Where it is, in pixels of the image as it was given; always on the image.
+    pub at: Point<f64>,
+    /// Probability of the cells that say so, all together, 0 to 1: low where the heat is spread or has several places. It is
+    /// the network's own view, not the share of points that are right.
+    pub probability: f64,
+}
 
 /// A landmark network: an image in, its landmarks out. `infomark train-landmarks` and `infomark self-train` write its file.
 ///
@@ -91,13 +105,12 @@ impl LandmarkNet {
     /// The network's landmarks in an image, in the order of its description.
     ///
     /// A landmark's heat map becomes probabilities over the cells that show the image; it lies where the cells around the
-    /// most probable one point to by their offsets, weighted by their probability. The score is the probability of those
-    /// cells together, 0 to 1: low where the heat is spread or has several places.
+    /// most probable one point to by their offsets, weighted by their probability.
     ///
     /// # Errors
     ///
     /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when the maps are not finite.
-    pub fn find(&self, image: &Image) -> Result<Vec<Found>, ModelError> {
+    pub fn find(&self, image: &Image) -> Result<Vec<Located>, ModelError> {
         let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;
         let resized = Fit::new(image.width(), image.height(), input)
             .and_then(|fit| Ok((fit, fit.apply(image, normalisation)?)));
@@ -115,7 +128,8 @@ impl LandmarkNet {
         let found = each.map(|((heat, offsets), name)| {
             let (x, y) = offsets.split_at(area);
             let place = decode(&Maps { heat, x, y, width }, shown, stride);
-            Found { name: name.clone(), at: onto(&fit, fit.pull(place.at)), score: place.probability }
+            let at = onto(&fit, fit.pull(place.at));
+            Located { name: name.clone(), at, probability: place.probability }
         });
         Ok(found.collect())
     }

@@ -4,7 +4,7 @@
 //! image. One annotated image, the template, is then enough to find its landmarks in others:
 //!
 //! ```no_run
-//! use infomark_infer::{Encoder, MatchOptions, Template, match_image, read_image, read_landmarks};
+//! use infomark_infer::{Encoder, Matcher, Template, read_image, read_landmarks};
 //!
 //! let encoder = Encoder::load("encoder.onnx")?;
 //! let image = read_image("template.png")?;
@@ -12,7 +12,8 @@
 //! let points = points.on_image("template.png", image.width(), image.height())?;
 //! let template = Template::new(&encoder, &image, points)?;
 //!
-//! for found in match_image(&encoder, &template, &read_image("other.png")?, MatchOptions::default())? {
+//! let matcher = Matcher::new(encoder, [template])?;
+//! for found in matcher.find(&read_image("other.png")?)? {
 //!     println!("{} at ({:.1}, {:.1}), score {:.2}", found.name, found.at.x, found.at.y, found.score);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -26,8 +27,9 @@
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
 //! * Annotated folders: [`DataSet::open`].
-//! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], [`match_image`], and [`match_encoding`] where one
-//!   [`Encoding`] serves several templates.
+//! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
+//!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
+//! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
 //! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
 //!
@@ -43,6 +45,10 @@
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
 
+mod augment;
+mod back;
+mod calibration;
+mod confidence;
 mod contain;
 mod dataset;
 mod description;
@@ -56,12 +62,17 @@ mod landmark_net;
 mod matcher;
 mod matching;
 mod neighbours;
+mod orientation;
 mod prior;
+mod recognise;
 mod score_map;
 mod select;
 mod spacing;
 mod template;
 
+pub use augment::Looks;
+pub use calibration::{Bound, CalibrationError, ErrorCalibration, SELF_CONSISTENT_COVERAGE, self_consistent};
+pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
@@ -81,9 +92,11 @@ pub use landmark::{
     parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
-pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet};
+pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
+pub use orientation::Orientation;
+pub use recognise::{Recognition, recognise};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{Template, TemplateError, TemplateFileError};

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{Encoder, Encoding, Found, Image, MatchError, MatchOptions, Template, match_templates};
+use crate::{
+    Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template, match_templates,
+    recognise,
+};
 
 /// An encoder with the templates whose landmarks it looks for.
 ///
@@ -75,6 +78,21 @@ impl Matcher {
         &self.templates
     }
 
+    /// In which ways images are looked at: as the templates were.
+    pub fn looks(&self) -> Looks {
+        self.templates.first().map(Template::looks).unwrap_or_default()
+    }
+
+    /// How much of the templates an image shows, and which way up; `encoding` is what
+    /// [`Encoder::encode_with`](crate::Encoder::encode_with) makes of it with these [`looks`](Self::looks).
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn recognise(&self, image: &Image, encoding: &Encoding) -> Result<Recognition, MatchError> {
+        recognise(&self.encoder, &self.templates, image, encoding)
+    }
+
     /// Names of the landmarks in the order in which they are found: those of the first template, then what the second adds,
     /// and so on.
     pub fn landmarks(&self) -> Vec<&str> {
@@ -88,7 +106,7 @@ impl Matcher {
     ///
     /// [`MatchError`].
     pub fn find(&self, image: &Image) -> Result<Vec<Found>, MatchError> {
-        self.find_encoded(&self.encoder.encode(image)?)
+        self.find_encoded(&self.encoder.encode_with(image, self.looks())?)
     }
 
     /// [`find`](Self::find) for an image that is encoded already.

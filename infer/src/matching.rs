@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use infomark_core::{Plane, Point, peak};
 
+use crate::confidence::{self, Confidence};
 use crate::score_map::{Laid, ScoreMap, anchor_matches};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
@@ -18,6 +19,8 @@ pub struct Found {
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
+    /// What tells how sure that is.
+    pub confidence: Confidence,
 }
 
 /// Why an image could not be searched.
@@ -45,6 +48,16 @@ pub enum MatchError {
         "template {template} and image {image} were encoded by different models; encode both with the same file"
     )]
     OtherModel {
+        /// Name of the template's image.
+        template: String,
+        /// Name of the image searched.
+        image: String,
+    },
+    /// Template and image were looked at in other ways.
+    #[error(
+        "template {template} and image {image} were looked at in different ways; encode both with the same"
+    )]
+    OtherLooks {
         /// Name of the template's image.
         template: String,
         /// Name of the image searched.
@@ -91,7 +104,7 @@ pub fn match_image(
     image: &Image,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode(image)?, options)
+    match_encoding(template, &encoder.encode_with(image, template.looks())?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
@@ -113,8 +126,9 @@ pub fn match_encoding(
 
 /// [`match_encoding`] with several templates: each landmark is looked for with all that have it.
 ///
-/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken: a
-/// product of experts, in which a look-alike has to convince all of them. The landmarks come in the order of the first
+/// Their maps, each with what lies around the landmark and with its prior, are averaged before the highest place is taken, with
+/// the cube of the score that each alone would give as weight: a product of experts (Hinton, 2002), in which a look-alike has
+/// to convince all of them. The landmarks come in the order of the first
 /// template, then what the second adds, and so on.
 ///
 /// # Errors
@@ -134,6 +148,12 @@ pub fn match_templates(
             image: encoding.image().to_owned(),
         });
     }
+    if let Some(other) = templates.iter().find(|template| template.looks() != encoding.looks()) {
+        return Err(MatchError::OtherLooks {
+            template: other.image().to_owned(),
+            image: encoding.image().to_owned(),
+        });
+    }
     search(templates, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }
@@ -146,9 +166,13 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
     let laid: Vec<_> =
         each.map(|(template, matches)| Laid::new(template, encoding, matches, options)).collect();
     let one = |(name, having): (&str, Vec<(usize, usize)>)| {
-        let maps = having.iter().filter_map(|&(template, index)| Some(laid.get(template)?.score_map(index)));
-        let (at, score) = highest(&mean(maps)?, encoding)?;
-        Ok(Found { name: name.to_owned(), at, score })
+        let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
+        let having: Vec<(&Laid<'_>, usize)> = having.collect();
+        let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
+        let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
+        let (at, score) = highest(&map, encoding)?;
+        let confidence = confidence::of(&having, encoding, &map, (at, score))?;
+        Ok(Found { name: name.to_owned(), at, score, confidence })
     };
     union(templates).into_iter().map(one).collect()
 }
@@ -169,18 +193,24 @@ pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize,
     all
 }
 
-/// The mean of the maps of one landmark.
-fn mean(maps: impl Iterator<Item = Result<ScoreMap, String>>) -> Result<ScoreMap, String> {
-    let mut maps = maps;
-    let mut sum = maps.next().ok_or("no template")??;
-    let mut count = 1.0_f32;
-    for map in maps {
-        sum.add(&map?);
-        count += 1.0;
-    }
-    sum.scale(1.0 / count);
-    Ok(sum)
+/// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
+fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
+    let weight = |map: &ScoreMap| Ok::<_, String>(highest(map, encoding)?.1.max(LEAST_SCORE).powi(3) as f32);
+    let weights = if maps.len() > 1 { maps.iter().map(weight).collect::<Result<_, _>>()? } else { vec![1.0] };
+    let total: f32 = weights.iter().sum();
+    let weighted = maps.into_iter().zip(weights).map(|(mut map, weight)| {
+        map.scale(weight / total);
+        map
+    });
+    let add = |mut sum: ScoreMap, map| {
+        sum.add(&map);
+        sum
+    };
+    weighted.reduce(add).ok_or_else(|| "no template".to_owned())
 }
+
+/// A template that is less sure of a landmark has a say as if it were so sure.
+const LEAST_SCORE: f64 = 0.01;
 
 /// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
 pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {

@@ -44,17 +44,28 @@ impl Anchors {
 
     /// Where each of them seems to be in an image.
     pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, String> {
-        let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
+        self.matches_from(encoding, FINEST)
+    }
+
+    /// [`matches`](Self::matches) by the features at the stride `finest` and coarser ones; by all where there are none.
+    pub(crate) fn matches_from(&self, encoding: &Encoding, finest: usize) -> Result<Vec<Match<f32>>, String> {
+        let levels = encoding.levels();
+        let count = match levels.iter().filter(|map| map.stride() >= finest.max(FINEST)).count() {
+            0 => self.levels,
+            count => count.min(self.levels),
+        };
+        let maps = levels.get(levels.len().saturating_sub(count)..).unwrap_or_default();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
         let mut map = vec![0.0f32; finest.cells()];
-        let mut scratch = vec![0.0f32; similarity_scratch_len(&maps)];
+        let mut scratch = vec![0.0f32; similarity_scratch_len(maps)];
         let mut matches = Vec::with_capacity(self.places.len());
         let each = self.features.chunks_exact(self.levels * encoding.channels());
         for (&from, features) in self.places.iter().zip(each) {
-            let features: Vec<&[f32]> = features.chunks_exact(encoding.channels()).collect();
+            let features = features.chunks_exact(encoding.channels()).skip(self.levels - count);
+            let features: Vec<&[f32]> = features.collect();
             let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(&maps, &features, encoding.temperature(), out, &mut scratch)
+            similarity(maps, &features, encoding.temperature(), out, &mut scratch)
                 .map_err(|e| e.to_string())?;
             let found = peak(Plane::new(&map, width, height).map_err(|e| e.to_string())?, stride);
             matches.extend(found.map(|found| Match { from, to: found.at }));
@@ -67,6 +78,15 @@ impl Anchors {
 pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
     let rule = AlignRule { fewest: (matches.len() / 5).max(8), ..AlignRule::default() };
     Alignment::new(matches, rule, &mut Rng::new(0, 1)).ok()
+}
+
+/// Share of the matches that agree on one smooth map, 0 to 1.
+pub(crate) fn agreement(matches: &[Match<f32>]) -> f64 {
+    let rule = AlignRule { fewest: 3, ..AlignRule::default() };
+    match Alignment::new(matches, rule, &mut Rng::new(0, 1)) {
+        Ok(alignment) => alignment.agreeing() as f64 / matches.len() as f64,
+        Err(_) => 0.0,
+    }
 }
 
 fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, Box<dyn std::error::Error>> {

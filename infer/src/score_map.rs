@@ -1,6 +1,6 @@
 //! How well each landmark of a template fits each place of an image, before a place is chosen.
 
-use infomark_core::{Alignment, Expected, Match, PlaneMut, similarity, similarity_scratch_len};
+use infomark_core::{Alignment, Match, PlaneMut, Point, similarity, similarity_scratch_len};
 
 use crate::{Encoding, MatchOptions, Template, prior};
 
@@ -54,6 +54,24 @@ impl<'a> Laid<'a> {
         Self { template, encoding, options, alignment: prior::align(matches) }
     }
 
+    pub(crate) fn template(&self) -> &'a Template {
+        self.template
+    }
+
+    pub(crate) fn encoding(&self) -> &'a Encoding {
+        self.encoding
+    }
+
+    /// How the template lies on the image, where enough of it agrees and the prior has a say.
+    pub(crate) fn alignment(&self) -> Option<&Alignment<'a, f32>> {
+        self.alignment.as_ref()
+    }
+
+    /// Standard deviation of the prior in pixels of the canvas.
+    pub(crate) fn prior_sigma(&self) -> f32 {
+        self.options.prior_sigma.max(1.0)
+    }
+
     /// The map of the template's landmark `index`; an error when there is none, or the features do not fit.
     pub(crate) fn score_map(&self, index: usize) -> Result<ScoreMap, String> {
         let (template, encoding) = (self.template, self.encoding);
@@ -71,21 +89,20 @@ impl<'a> Laid<'a> {
             template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), &mut all)?;
         }
         if let Some(alignment) = &self.alignment {
-            let sigma = self.options.prior_sigma.max(1.0);
-            favour(&mut all, width, stride, alignment.expect(place), sigma);
+            favour(&mut all, width, stride, alignment.expect(place).at, self.prior_sigma());
         }
         Ok(ScoreMap { own, all })
     }
 }
 
 /// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
-fn favour(map: &mut [f32], width: usize, stride: usize, expected: Expected<f32>, sigma: f32) {
+pub(crate) fn favour(map: &mut [f32], width: usize, stride: usize, expected: Point<f32>, sigma: f32) {
     let factor = -0.5 / (sigma * sigma);
     let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
     for (y, row) in map.chunks_exact_mut(width).enumerate() {
-        let dy = centre(y) - expected.at.y;
+        let dy = centre(y) - expected.y;
         for (x, value) in row.iter_mut().enumerate() {
-            let dx = centre(x) - expected.at.x;
+            let dx = centre(x) - expected.x;
             *value += factor * (dx * dx + dy * dy);
         }
     }

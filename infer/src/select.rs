@@ -32,7 +32,10 @@ impl Candidate {
         &self.image
     }
 
-    /// How well the key points are found in another image, 0 to 1: TODO
+    /// How well the key points are found in another image: the share of them whose match lies within 5 pixels of the canvas of
+    /// where the smooth map through all matches puts it, 0 to 1.
+    ///
+    /// Of the shares, cosines and residuals that were tried, it ranks templates nearest to their errors.
     ///
     /// # Errors
     ///
@@ -58,7 +61,7 @@ impl Candidate {
 }
 
 /// Distance up to which a match agrees with those around it, in pixels of the canvas.
-const NEAR: f32 = 6.0;
+const NEAR: f32 = 5.0;
 
 /// Chooses `count` candidates, best first, so that every image is served well by at least one of them.
 ///
@@ -82,19 +85,4 @@ pub fn choose_templates(served: &[Vec<f64>], count: usize) -> Vec<usize> {
         chosen.push(index);
     }
     chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::choose_templates;
-
-    #[test]
-    fn the_first_is_best_on_average_and_the_second_serves_who_is_left() {
-        let served =
-            [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
-        assert_eq!(choose_templates(&served, 1), [1]);
-        assert_eq!(choose_templates(&served, 2), [1, 2]);
-        assert_eq!(choose_templates(&served, 9), [1, 2, 3, 0]);
-        assert!(choose_templates(&[], 3).is_empty());
-    }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub use file::TemplateFileError;
 use infomark_core::{FeatureMap, Point, sample_feature};
 
+use crate::augment::Looks;
+use crate::back::Back;
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
 use crate::{Encoder, Encoding, Image, Landmark, ModelError, neighbours, prior};
@@ -26,6 +28,8 @@ pub struct Template {
     places: Vec<Point<f32>>,
     neighbours: Neighbours,
     anchors: Anchors,
+    back: Option<Arc<Back>>,
+    looks: Looks,
     levels: usize,
     channels: usize,
 }
@@ -88,7 +92,21 @@ impl Template {
     ///
     /// [`TemplateError`].
     pub fn new(encoder: &Encoder, image: &Image, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
-        Template::from_encoding(&encoder.encode(image)?, landmarks)
+        Template::with_looks(encoder, image, landmarks, Looks::default())
+    }
+
+    /// [`new`](Self::new) with an image that is looked at in several ways, as those it is looked for in then are.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn with_looks(
+        encoder: &Encoder,
+        image: &Image,
+        landmarks: &[Landmark],
+        looks: Looks,
+    ) -> Result<Template, TemplateError> {
+        Template::from_encoding(&encoder.encode_with(image, looks)?, landmarks)
     }
 
     /// [`new`](Self::new) for an image that is encoded already.
@@ -145,6 +163,8 @@ impl Template {
             places,
             neighbours,
             anchors,
+            back: Some(Arc::new(Back::of(encoding))),
+            looks: encoding.looks(),
         })
     }
 
@@ -168,6 +188,11 @@ impl Template {
         &self.model
     }
 
+    /// In which ways its image was looked at.
+    pub fn looks(&self) -> Looks {
+        self.looks
+    }
+
     /// Where each landmark is on the canvas of the template.
     pub(crate) fn places(&self) -> &[Point<f32>] {
         &self.places
@@ -181,6 +206,11 @@ impl Template {
     /// Places beside the landmarks.
     pub(crate) fn anchors(&self) -> &Anchors {
         &self.anchors
+    }
+
+    /// The template's own feature maps; none in a template that was made without them.
+    pub(crate) fn back(&self) -> Option<&Back> {
+        self.back.as_deref()
     }
 
     /// Checks that the features are of an encoding's levels and channels: those of a file may not be.

@@ -5,7 +5,8 @@
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Image, Landmark, MatchError, MatchOptions, Template, TemplateError, match_encoding, match_image,
+    Candidate, Encoder, Found, Image, Landmark, MatchError, MatchOptions, Matcher, Template, TemplateError,
+    choose_templates, match_encoding, match_image, match_templates,
 };
 use infomark_tests::infer_fixture::{CHANNELS, encoder, model, texture};
 use prost::Message;
@@ -170,6 +171,93 @@ fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread()
             });
         }
     });
+}
+
+#[test]
+fn several_templates_find_the_union_of_their_landmarks() {
+    let encoder = load(128, 128);
+    let image = texture(2, 128, 128, 0, 0);
+    let (a, b, c) = (landmark("a", 40.0, 52.0), landmark("b", 81.0, 60.0), landmark("c", 66.0, 88.0));
+    let template = |points: &[Landmark]| Template::new(&encoder, &image, points).unwrap();
+    let (first, second) = (template(&[b.clone(), a.clone()]), template(&[c, b.clone()]));
+    let encoding = encoder.encode(&texture(2, 128, 128, 6, 3)).unwrap();
+    let found =
+        |templates: &[&Template]| match_templates(templates, &encoding, MatchOptions::default()).unwrap();
+    let both = found(&[&first, &second]);
+    let names: Vec<&str> = both.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(names, ["b", "a", "c"]);
+    // A landmark that one of them has is found as by that one alone.
+    let at = |found: &[Found], name: &str| found.iter().find(|found| found.name == name).unwrap().at;
+    assert_eq!(at(&both, "a"), at(&found(&[&first]), "a"));
+    assert_eq!(at(&both, "c"), at(&found(&[&second]), "c"));
+    // The same template twice says what it says once.
+    assert!(distance(at(&found(&[&first, &first]), "a"), at(&found(&[&first]), "a")) < 0.01);
+    let error = match_templates(&[], &encoding, MatchOptions::default()).unwrap_err();
+    assert!(matches!(error, MatchError::NoTemplates));
+}
+
+#[test]
+fn templates_that_were_marked_to_either_side_meet_in_the_middle() {
+    let encoder = load(128, 128);
+    let image = texture(2, 128, 128, 0, 0);
+    let template = |x: f64| Template::new(&encoder, &image, &[landmark("a", x, 60.0)]).unwrap();
+    let (left, right) = (template(58.0), template(62.0));
+    let matcher = Matcher::new(load(128, 128), [left, right]).unwrap();
+    let found = matcher.find(&image).unwrap();
+    assert!(distance(found[0].at, Point::new(60.0, 60.0)) < 1.5, "{found:?}");
+}
+
+#[test]
+fn a_matcher_is_shared_between_threads_and_gives_the_same_bits() {
+    let encoder = load(128, 128);
+    let points = [landmark("p", 44.0, 81.0), landmark("q", 70.0, 40.0)];
+    let templates =
+        [4, 5].map(|seed| Template::new(&encoder, &texture(seed, 128, 128, 0, 0), &points).unwrap());
+    let matcher = Matcher::new(encoder, templates).unwrap().options(MatchOptions::default());
+    assert_eq!(matcher.landmarks(), ["p", "q"]);
+    assert_eq!(matcher.templates().len(), 2);
+    let image = texture(4, 140, 128, 5, 2);
+    let expected = matcher.find(&image).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let (matcher, image, expected) = (matcher.clone(), &image, &expected);
+            scope.spawn(move || assert_eq!(&matcher.find(image).unwrap(), expected));
+        }
+    });
+    assert!(matches!(Matcher::new(load(128, 128), []).unwrap_err(), MatchError::NoTemplates));
+}
+
+#[test]
+fn the_image_that_the_others_are_like_is_chosen_to_be_annotated() {
+    let encoder = load(128, 128);
+    // Three views of one texture, the second in the middle, and one of another.
+    let images = [(3, 0), (3, 12), (3, 24), (9, 12)].map(|(seed, at)| texture(seed, 128, 128, at, at));
+    let encodings = images.map(|image| encoder.encode(&image).unwrap());
+    let candidates: Vec<Candidate> = encodings.iter().map(|e| Candidate::new(e).unwrap()).collect();
+    let served: Vec<Vec<f64>> = (candidates.iter())
+        .map(|candidate| encodings.iter().map(|encoding| candidate.served(encoding).unwrap()).collect())
+        .collect();
+    for row in &served {
+        assert!(row.iter().all(|value| (0.0..=1.0).contains(value)), "{served:?}");
+    }
+    assert!(served[1][0] > 2.0 * served[3][0], "{served:?}");
+    let without_own = |own: usize| {
+        let row = served[own].iter().enumerate();
+        row.map(|(image, value)| if image == own { 0.0 } else { *value }).collect::<Vec<_>>()
+    };
+    let served: Vec<Vec<f64>> = (0..4).map(without_own).collect();
+    assert_eq!(choose_templates(&served, 1), [1], "{served:?}");
+    let other = load(96, 96).encode(&texture(3, 96, 96, 0, 0)).unwrap();
+    assert!(matches!(candidates[0].served(&other).unwrap_err(), MatchError::OtherModel { .. }));
+}
+
+#[test]
+fn the_first_choice_is_best_on_average_and_the_second_serves_who_is_left() {
+    let served = [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
+    assert_eq!(choose_templates(&served, 1), [1]);
+    assert_eq!(choose_templates(&served, 2), [1, 2]);
+    assert_eq!(choose_templates(&served, 9), [1, 2, 0, 3]);
+    assert!(choose_templates(&[], 3).is_empty());
 }
 
 #[test]

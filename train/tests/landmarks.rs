@@ -144,7 +144,7 @@ fn it_learns_where_landmarks_are_in_images_that_it_has_not_seen() -> Outcome {
     for image in &data.images {
         for (found, truth) in net.find(&read_image(&image.path)?)?.iter().zip(&image.landmarks) {
             errors.push((found.at.x - truth.x).hypot(found.at.y - truth.y));
-            assert!((0.0..=1.0).contains(&found.score));
+            assert!((0.0..=1.0).contains(&found.probability));
         }
     }
     errors.sort_by(f64::total_cmp);

@@ -39,7 +39,12 @@ fn picture(test: &DataSet, scored: &ScoredImage) -> Result<Canvas> {
         .landmarks
         .iter()
         .zip(&scored.scores)
-        .map(|(name, score)| Mark { name: name.clone(), at: score.found, truth: Some(score.truth) })
+        .map(|(name, score)| Mark {
+            name: name.clone(),
+            at: score.found,
+            truth: Some(score.truth),
+            doubtful: false,
+        })
         .collect();
     let title = format!("{}: + found, o true", sample.name);
     Ok(overlay(&image, ZOOM, &marks, &title))

@@ -13,6 +13,8 @@ pub(crate) struct Mark {
     pub(crate) at: Point<f64>,
     /// Where it really is, if that is known.
     pub(crate) truth: Option<Point<f64>>,
+    /// Whether nobody should rely on it: a ring in place of the cross, and a question mark.
+    pub(crate) doubtful: bool,
 }
 
 /// Sizes that suit a picture.
@@ -55,17 +57,22 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
         if let Some(truth) = mark.truth {
             draw_truth(&mut canvas, pixel(truth), pixel(mark.at), &style);
         }
-        draw_cross(&mut canvas, pixel(mark.at), qualitative(index), &style);
+        if mark.doubtful {
+            draw_ring(&mut canvas, pixel(mark.at), qualitative(index), &style);
+        } else {
+            draw_cross(&mut canvas, pixel(mark.at), qualitative(index), &style);
+        }
     }
     let places: Vec<_> = marks.iter().map(|mark| pixel(mark.at)).collect();
     let frame = Area { x: 0, y: 0, width: canvas.width() as i32, height: canvas.height() as i32 };
     let mut taken: Vec<Area> = places.iter().map(|&at| around(at, style.arm)).collect();
     taken.push(banner);
     for (index, (mark, &at)) in marks.iter().zip(&places).enumerate() {
-        let size = (style.font.width(&mark.name), style.font.height());
+        let name = if mark.doubtful { format!("{}?", mark.name) } else { mark.name.clone() };
+        let size = (style.font.width(&name), style.font.height());
         let label = place_label(at, size, &style, frame, &taken);
         taken.push(label);
-        canvas.seamed_text(&mark.name, label.x, label.y, style.font, qualitative(index));
+        canvas.seamed_text(&name, label.x, label.y, style.font, qualitative(index));
     }
     canvas
 }
@@ -91,6 +98,12 @@ fn draw_cross(canvas: &mut Canvas, (x, y): (i32, i32), colour: Colour, style: &S
     for (from, to) in arms {
         canvas.line(from, to, style.stroke, colour);
     }
+}
+
+fn draw_ring(canvas: &mut Canvas, at: (i32, i32), colour: Colour, style: &Style) {
+    let radius = (style.arm + style.gap) as u32;
+    canvas.circle(at, radius, style.stroke + 2, [0; 3]);
+    canvas.circle(at, radius, style.stroke, colour);
 }
 
 fn draw_truth(canvas: &mut Canvas, truth: (i32, i32), found: (i32, i32), style: &Style) {

@@ -232,6 +232,9 @@ mod tests {
     use super::*;
     use crate::evaluate::{Score, ScoredImage};
     use infomark_core::Point;
+    use infomark_infer::Confidence;
+
+    const SURE: Confidence = Confidence { margin: 1.0, back: None, prior: None, spread: None, scale: 1.0 };
 
     fn run(template: &str, errors: &[[f64; 2]]) -> Run {
         let scored = |(image, errors): (usize, &[f64; 2])| ScoredImage {
@@ -241,6 +244,7 @@ mod tests {
                     found: Point::new(0.0, 0.0),
                     truth: Point::new(0.0, 0.0),
                     score: 1.0,
+                    confidence: SURE,
                     error_mm,
                 })
                 .into(),

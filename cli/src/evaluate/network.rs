@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use infomark_infer::{DataSet, LandmarkNet, Sample, read_image};
+use anyhow::{Context, Result, bail};
+use infomark_core::radial_error_mm;
+use infomark_infer::{Confidence, DataSet, LandmarkNet, Located, Sample, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::figures::{Figures, Summary};
-use super::{Data, INTERVALS, Options, Run, ScoredImage, check_radii, score, table, write_errors};
+use super::{Data, INTERVALS, Options, Run, Score, ScoredImage, check_radii, table};
 use crate::inputs;
 use crate::matching::NetworkModel;
-use crate::output::{self, Report, file_name, shown};
+use crate::output::{self, Report, file_name, rounded, shown};
 use crate::progress::Progress;
 
 /// The result, its main figure first.
@@ -46,12 +47,18 @@ fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluatio
     let progress = Progress::new(data.images.len() as u64, "scoring");
     let one = |(image, sample): (usize, &Sample)| -> Result<ScoredImage> {
         let found = net.find(&read_image(&sample.path)?)?;
-        let mut placed = Vec::with_capacity(order.len());
-        for &place in &order {
-            placed.extend(found.get(place).cloned());
+        let mut scores = Vec::with_capacity(order.len());
+        for (&place, &truth) in order.iter().zip(&sample.landmarks) {
+            scores.extend(found.get(place).map(|Located { at, probability, .. }| Score {
+                found: *at,
+                truth,
+                score: *probability,
+                error_mm: radial_error_mm(*at, truth, data.spacing),
+                confidence: UNKNOWN,
+            }));
         }
         progress.advance();
-        Ok(ScoredImage { image, scores: score(&data, sample, &placed) })
+        Ok(ScoredImage { image, scores })
     };
     let images = inputs::pool(threads)?
         .install(|| data.images.par_iter().enumerate().map(one).collect::<Result<Vec<_>>>())?;
@@ -72,7 +79,7 @@ fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluatio
     if let Some(out) = &options.out {
         output::make_folder(out)?;
         output::write_json(&out.join("evaluation.json"), &evaluation)?;
-        write_errors(out, &data, &runs)?;
+        write_errors(out, &data, &runs[0])?;
     }
     Ok((evaluation, figures))
 }
@@ -90,4 +97,29 @@ fn places(net: &LandmarkNet, data: &DataSet, options: &Options) -> Result<Vec<us
         ),
     };
     data.landmarks.iter().map(place).collect()
+}
+
+/// Networks tell no more of a place than its probability.
+const UNKNOWN: Confidence = Confidence { margin: 0.0, back: None, prior: None, spread: None, scale: 1.0 };
+
+fn write_errors(out: &Path, data: &DataSet, run: &Run) -> Result<()> {
+    let rows = run.images.iter().flat_map(|scored| {
+        let named = data.landmarks.iter().zip(&scored.scores);
+        named.map(|(landmark, score)| {
+            [
+                run.name(),
+                data.images[scored.image].name.clone(),
+                landmark.clone(),
+                rounded(score.found.x, 3).to_string(),
+                rounded(score.found.y, 3).to_string(),
+                score.truth.x.to_string(),
+                score.truth.y.to_string(),
+                rounded(score.error_mm, 4).to_string(),
+                rounded(score.score, 4).to_string(),
+            ]
+        })
+    });
+    let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "probability"];
+    let path = out.join("errors.csv");
+    output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }

@@ -13,7 +13,8 @@ use crate::output::shown;
 
 /// The templates that were asked for.
 pub(crate) enum Choice<'a> {
-    Named(&'a str),
+    /// Matched together.
+    Named(&'a [String]),
     /// So many at random, or fewer when the folder has no more.
     /// Each is one image, or a set of several that are matched together.
     Random {
@@ -34,16 +35,9 @@ pub(crate) fn choose(
     let all = data.images.len();
     match choice {
         Choice::All => Ok((0..all).map(|index| vec![index]).collect()),
-        Choice::Named(name) => match data.images.iter().position(|sample| sample.name == name) {
-            Some(index) => Ok(vec![vec![index]]),
-            None => {
-                let first = data.images.first().map_or("none", |sample| sample.name.as_str());
-                bail!(
-                    "--template {name}: no such image in {}; it holds {all} images, the first is {first}",
-                    shown(folder)
-                );
-            }
-        },
+        Choice::Named(names) => {
+            Ok(vec![names.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?])
+        }
         Choice::Random { count, at_most, at_once } => {
             if count == 0 {
                 bail!("--random-templates 0: at least one template is needed");
@@ -59,6 +53,20 @@ pub(crate) fn choose(
                 );
             }
             Ok(draw(count.min(all), all, seed, STREAM).into_iter().map(|index| vec![index]).collect())
+        }
+    }
+}
+
+fn named(data: &DataSet, folder: &Path, name: &str) -> Result<usize> {
+    match data.images.iter().position(|sample| sample.name == name) {
+        Some(index) => Ok(index),
+        None => {
+            let (all, first) = (data.images.len(), data.images.first());
+            let first = first.map_or("none", |sample| sample.name.as_str());
+            bail!(
+                "--template {name}: no such image in {}; it holds {all} images, the first is {first}",
+                shown(folder)
+            );
         }
     }
 }

@@ -99,3 +99,45 @@ fn the_table_names_every_landmark() {
     }
     assert!(text.contains("median over 2 templates") && text.contains("SDR 2.5 mm"), "{text}");
 }
+
+#[test]
+fn several_templates_are_scored_together_and_never_on_their_own_images() {
+    let place = Workplace::new();
+    let line = "evaluate --model encoder.onnx --data data --templates 2";
+    let object = place.run(&format!("{line} --random-templates 3 --out scores --json")).json();
+    assert_eq!(object["summary"], "median over 3 sets of 2 templates");
+    assert_eq!(object["chosen_by"], "random");
+    for each in object["templates"].as_array().unwrap() {
+        assert_eq!(each["members"].as_array().unwrap().len(), 2);
+        assert_eq!(each["images"], 3);
+    }
+    let rows = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    for row in rows.lines().skip(1).map(|row| row.split(',').collect::<Vec<_>>()) {
+        assert!(row[0].split(" + ").all(|template| template != row[1]), "{row:?}");
+    }
+    assert_eq!(place.run(&format!("{line} --templates 6")).code, Some(2), "given twice");
+    let reason = place.run("evaluate --model encoder.onnx --data data --templates 6").reason();
+    assert!(reason.contains("5 images"), "{reason}");
+}
+
+#[test]
+fn the_chosen_templates_are_those_that_select_names() {
+    let place = Workplace::new();
+    place.make_data("train", 6, 3);
+    let object = place.run("select train/images --model encoder.onnx --count 2 --out chosen --json").json();
+    assert_eq!(object["chosen"].as_array().unwrap().len(), 2);
+    assert_eq!(object["ranking"].as_array().unwrap().len(), 6);
+    assert!(object["ranking"][0]["score"].as_f64() >= object["ranking"][5]["score"].as_f64());
+    let file: serde_json::Value = serde_json::from_slice(&place.read("chosen/select.json")).unwrap();
+    assert_eq!(object, file);
+    crate::support::png_size(&place.read("chosen/select.png"));
+    let again = place.run("select train/images --model encoder.onnx --count 2 --threads 3 --json").json();
+    assert_eq!(object, again, "it does not depend on threads");
+    let line =
+        "evaluate --model encoder.onnx --data data --template-data train --templates 2 --choose select";
+    let scored = place.run(&format!("{line} --json")).json();
+    assert_eq!(scored["templates"][0]["members"], object["chosen"]);
+    assert_eq!(scored["chosen_by"], "select");
+    let reason = place.run("select train/images --model encoder.onnx --count 7").reason();
+    assert!(reason.contains("--count 7") && reason.contains("6 images"), "{reason}");
+}

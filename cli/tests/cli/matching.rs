@@ -50,7 +50,7 @@ fn the_json_tells_what_was_done_with_what() {
     let object = place.run_match("data/images/1.png data/images/2.png --out found --json").json();
     let file: serde_json::Value = serde_json::from_slice(&place.read("found/landmarks.json")).unwrap();
     assert_eq!(object, file);
-    assert_eq!(object["template"]["image"], "0.png");
+    assert_eq!(object["templates"][0]["image"], "0.png");
     assert_eq!(object["model"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(object["images"][1]["image"], "2.png");
     assert_eq!(object["images"][1]["width"], SIZE.0);
@@ -106,4 +106,64 @@ fn points_are_kept_where_the_overlay_cannot_be_written() {
     assert!(outcome.stderr.contains("1 of 2 images failed"), "{outcome:?}");
     let table = String::from_utf8(place.read("found/landmarks.csv")).unwrap();
     assert!(table.contains("\n1.png,") && table.contains("\n2.png,"), "{table}");
+}
+
+#[test]
+fn several_templates_are_told_and_matched_together() {
+    let place = Workplace::new();
+    let rest = "--template data/images/1.png --landmarks data/landmarks.csv data/images/3.png --json";
+    let line = "match --model encoder.onnx --template data/images/0.png";
+    let object = place.run(&format!("{line} {rest} --out found")).json();
+    let names: Vec<&str> =
+        object["templates"].as_array().unwrap().iter().map(|each| each["image"].as_str().unwrap()).collect();
+    assert_eq!(names, ["0.png", "1.png"]);
+    assert_eq!(object["images"][0]["landmarks"].as_array().unwrap().len(), infomark_phantom::LANDMARKS.len());
+    // All images of a data folder, or so many that are chosen.
+    let line = "match --model encoder.onnx --template data data/images/3.png --json";
+    assert_eq!(place.run(&format!("{line} --out all")).json()["templates"].as_array().unwrap().len(), 5);
+    let two = place.run(&format!("{line} --out two --templates 2")).json();
+    assert_eq!(two["templates"].as_array().unwrap().len(), 2);
+    assert_eq!(two["templates"][0]["landmarks_from"], "data folder");
+}
+
+#[test]
+fn a_template_file_finds_what_its_image_does() {
+    let place = Workplace::new();
+    let line = "template data/images/0.png --landmarks data/landmarks.csv --model encoder.onnx";
+    let object = place.run(&format!("{line} --out 0.template --json")).json();
+    assert_eq!(object["template"]["image"], "0.png");
+    place.run("match --model encoder.onnx --template 0.template data/images --out file").success();
+    place.run_match("data/images --out image").success();
+    assert_eq!(place.read("file/landmarks.csv"), place.read("image/landmarks.csv"));
+    let told: serde_json::Value = serde_json::from_slice(&place.read("file/landmarks.json")).unwrap();
+    assert_eq!(told["templates"][0]["sha256"], object["sha256"]);
+    // A damaged one is refused, and nothing is written.
+    let mut bytes = place.read("0.template");
+    bytes.truncate(bytes.len() - 7);
+    place.write("cut.template", bytes);
+    let reason =
+        place.run("match --model encoder.onnx --template cut.template data/images --out none").reason();
+    assert!(reason.contains("cut.template") && reason.contains("damaged"), "{reason}");
+    assert!(!place.file("none").exists());
+    let reason = place.run(&format!("{line} --out data/landmarks.csv")).reason();
+    assert!(reason.contains("overwrite"), "{reason}");
+}
+
+#[test]
+fn templates_and_their_landmarks_have_to_go_together() {
+    let place = Workplace::new();
+    let refused = |rest: &str| place.run(&format!("match --model encoder.onnx {rest} --out none")).reason();
+    let table = "--landmarks data/landmarks.csv";
+    for (line, word) in [
+        ("--template data/images/0.png data/images", "--landmarks"),
+        (&format!("--template data/images/0.png {table} {table} data/images"), "2 files for 1"),
+        (&format!("--template data {table} data/images"), "1 files for 0"),
+        (&format!("--template data/images/0.png {table} --templates 2 data/images"), "data folder"),
+        ("--template data --templates 9 data/images", "5 images"),
+        ("--template data --templates 0 data/images", "5 images"),
+    ] {
+        let reason = refused(line);
+        assert!(reason.contains(word), "{line}: {reason}");
+    }
+    assert!(!place.file("none").exists());
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use infomark_core::FeatureMap;
 
+use crate::augment::Looks;
 use crate::{Description, Fit};
 
 /// By how much a feature may be longer than 1: rounding.
@@ -19,6 +20,7 @@ pub struct Encoding {
     fit: Fit,
     temperature: f32,
     channels: usize,
+    looks: Looks,
     canvas: Vec<u8>,
     levels: Vec<Level>,
 }
@@ -38,13 +40,15 @@ impl Encoding {
         model: Arc<str>,
         fit: Fit,
         description: &Description,
+        looks: Looks,
         canvas: &[f32],
         maps: Vec<Vec<f32>>,
     ) -> Result<Encoding, String> {
+        let channels = description.channels * looks.count();
         let mut levels = Vec::with_capacity(maps.len());
         for (features, &stride) in maps.into_iter().zip(&description.strides) {
             let (width, height) = (fit.input().width() / stride, fit.input().height() / stride);
-            let map = FeatureMap::new(&features, description.channels, width, height, stride)
+            let map = FeatureMap::new(&features, channels, width, height, stride)
                 .map_err(|error| error.to_string())?;
             check_lengths(&map)?;
             levels.push(Level { features, width, height, stride });
@@ -54,7 +58,8 @@ impl Encoding {
             model,
             fit,
             temperature: description.temperature,
-            channels: description.channels,
+            channels,
+            looks,
             canvas: canvas.iter().map(|v| (v * 255.0).round() as u8).collect(),
             levels,
         })
@@ -84,9 +89,14 @@ impl Encoding {
         self.temperature
     }
 
-    /// Length of a feature.
+    /// Length of a feature, of all looks together.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// In which ways the image was looked at; each look has an equal part of the channels.
+    pub fn looks(&self) -> Looks {
+        self.looks
     }
 
     /// The image on the canvas, as grey levels.

@@ -16,15 +16,18 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
+use crate::augment::Looks;
+use crate::back::{Back, Level};
 use crate::file::{self, FileProblem};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::prior::Anchors;
-use crate::{hash, sha256};
+use crate::{Rect, hash, sha256};
 
 /// First bytes of every template file.
 const MAGIC: &[u8; 8] = b"infomark";
@@ -128,11 +131,44 @@ struct Header {
     landmarks: Vec<Mark>,
     levels: usize,
     channels: usize,
+    /// In which ways the image was looked at.
+    #[serde(default)]
+    looks: Looks,
     /// Places on the ring around each landmark.
     ring: Vec<usize>,
     ring_levels: usize,
     anchors: usize,
     anchor_levels: usize,
+    /// The feature maps that found places are matched back to, where the template has them.
+    back: Option<Maps>,
+}
+
+/// Feature maps of the whole template.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Maps {
+    /// Width, height and stride of each.
+    levels: Vec<[usize; 3]>,
+    /// Left, top, width and height of the image on the canvas.
+    content: [usize; 4],
+}
+
+impl Maps {
+    fn of(back: &Back) -> Self {
+        let Rect { x, y, width, height } = back.content;
+        Self {
+            levels: back.levels.iter().map(|level| [level.width, level.height, level.stride]).collect(),
+            content: [x, y, width, height],
+        }
+    }
+
+    /// Cells of all maps; none where a number is beyond all canvases.
+    fn cells(&self) -> Option<usize> {
+        let content = self.content.into_iter().all(|value| value <= MOST);
+        let levels = self.levels.iter().flatten().all(|value| (1..=MOST).contains(value));
+        let cells = self.levels.iter().try_fold(0_usize, |sum, [w, h, _]| sum.checked_add(w * h));
+        cells.filter(|cells| content && levels && *cells <= MOST)
+    }
 }
 
 /// A landmark in pixels of the annotated image.
@@ -156,10 +192,12 @@ impl Template {
                 .collect(),
             levels: self.levels,
             channels: self.channels,
+            looks: self.looks,
             ring: self.neighbours.places.iter().map(Vec::len).collect(),
             ring_levels: self.neighbours.levels,
             anchors: self.anchors.places.len(),
             anchor_levels: self.anchors.levels,
+            back: self.back.as_deref().map(Maps::of),
         };
         // A struct of strings and numbers always has a JSON.
         let header = serde_json::to_vec(&header).unwrap_or_default();
@@ -174,7 +212,7 @@ impl Template {
     }
 
     /// The floats: places of the landmarks; features of each landmark, level by level; for each landmark and place of its
-    /// ring the offset and the features; places of the anchors; features of each anchor.
+    /// ring the offset and the features; places of the anchors; features of each anchor; the maps, channel after channel.
     fn body(&self, mut write: impl FnMut(f32)) {
         let mut all = |values: &[f32]| values.iter().for_each(|value| write(*value));
         self.places.iter().for_each(|at| all(&[at.x, at.y]));
@@ -185,6 +223,7 @@ impl Template {
         }
         self.anchors.places.iter().for_each(|at| all(&[at.x, at.y]));
         all(&self.anchors.features);
+        self.back.iter().flat_map(|back| &back.levels).for_each(|level| all(&level.features));
     }
 
     /// SHA-256 of [`to_bytes`](Self::to_bytes), in lower-case hexadecimal: that of the file.
@@ -284,12 +323,13 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         around.push(ring);
     }
     let neighbours = Neighbours { places: around, levels: ring_levels, channels };
-    let places_beside = body.points(header.anchors)?;
+    let beside = body.points(header.anchors)?;
     let anchors = Anchors {
-        places: places_beside,
+        places: beside,
         features: body.features(header.anchors * anchor_levels)?,
         levels: anchor_levels,
     };
+    let back = header.back.map(|maps| body.maps(&maps)).transpose()?;
     Ok(Template {
         image: header.image,
         model: header.model_sha256.into(),
@@ -299,6 +339,8 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         places,
         neighbours,
         anchors,
+        back: back.map(Arc::new),
+        looks: header.looks,
         levels,
         channels,
     })
@@ -317,6 +359,7 @@ fn check(header: &Header, bytes: usize) -> Result<(), String> {
     if !(1..=1 << 16).contains(&header.channels) || header.levels == 0 || levels.iter().any(|&l| l > 64) {
         return Err(format!("{levels:?} levels of {} channels", header.channels));
     }
+    let cells = header.back.as_ref().map_or(Some(0), Maps::cells).ok_or("maps of no canvas's size")?;
     // Each is at most 2^20, and so are their products in 64 bits with 64 levels of 2^16 channels.
     let rings = header.ring.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
     let rings = rings.filter(|rings| (*rings).max(header.anchors) <= MOST);
@@ -324,7 +367,8 @@ fn check(header: &Header, bytes: usize) -> Result<(), String> {
     let floats = |count: usize, levels: usize| count as u64 * (2 + levels as u64 * header.channels as u64);
     let expected = floats(header.landmarks.len(), header.levels)
         + floats(rings, header.ring_levels)
-        + floats(header.anchors, header.anchor_levels);
+        + floats(header.anchors, header.anchor_levels)
+        + cells as u64 * header.channels as u64;
     if expected * 4 != bytes as u64 {
         return Err(format!("{bytes} bytes of numbers where {} are told of", expected * 4));
     }
@@ -359,12 +403,32 @@ impl Body<'_> {
     fn features(&mut self, count: usize) -> Result<Vec<f32>, String> {
         let values = self.floats(count * self.channels)?;
         for feature in values.chunks_exact(self.channels) {
-            let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
-            // A NaN is no length either.
-            if !(0.0..=1.0 + TOLERANCE).contains(&length) {
-                return Err(format!("a feature has the length {length}"));
-            }
+            check_length(feature.iter().map(|value| value * value).sum::<f32>().sqrt())?;
         }
         Ok(values)
+    }
+
+    fn maps(&mut self, maps: &Maps) -> Result<Back, String> {
+        let mut levels = Vec::with_capacity(maps.levels.len());
+        for &[width, height, stride] in &maps.levels {
+            let features = self.floats(width * height * self.channels)?;
+            let mut squares = vec![0.0_f32; width * height];
+            for plane in features.chunks_exact(width * height) {
+                squares.iter_mut().zip(plane).for_each(|(sum, value)| *sum += value * value);
+            }
+            squares.into_iter().try_for_each(|square| check_length(square.sqrt()))?;
+            levels.push(Level { features, width, height, stride });
+        }
+        let [x, y, width, height] = maps.content;
+        Ok(Back { levels, channels: self.channels, content: Rect { x, y, width, height } })
+    }
+}
+
+/// Refuses a feature that is longer than 1; a NaN is no length either.
+fn check_length(length: f32) -> Result<(), String> {
+    if (0.0..=1.0 + TOLERANCE).contains(&length) {
+        Ok(())
+    } else {
+        Err(format!("a feature has the length {length}"))
     }
 }

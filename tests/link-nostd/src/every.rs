@@ -8,13 +8,13 @@ use infomark_core::{
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
     ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
-    clear_margin, cosine_similarity, draw_apart, draw_apart_scratch_len, elastic_controls_len, entropy_map,
-    entropy_scratch_len, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy,
-    joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, local_contrast,
-    local_contrast_scratch_len, mean, mutual_information, mutual_information_scratch_len,
-    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, radial_error_mm,
-    sample_feature, sdr, search_strength, search_tone, similarity, similarity_scratch_len, tier_map,
-    tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    clear_margin, conformal_bound, cosine_similarity, draw_apart, draw_apart_scratch_len,
+    elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce, info_nce_levels,
+    info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, keep_tier, key_points,
+    key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
+    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
+    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
+    similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -392,7 +392,8 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     let scratch = scratch.get_mut(..similarity_scratch_len(&levels))?;
     similarity(&levels, &[&a, &b], T::one(), plane, scratch).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
-    (right && found.at.is_finite()).then_some(())
+    let second = highest_beyond(Plane::new(&out, 6, 6).ok()?, fine.stride(), found.at, T::from_f64(2.0))?;
+    (right && found.at.is_finite() && second <= found.value).then_some(())
 }
 
 fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
@@ -417,8 +418,10 @@ fn scores(rng: &mut Rng) -> Option<()> {
     let errors = [error, 1.0, 2.0, 3.0];
     let mut scratch = [0.0; 50];
     let statistic = Statistic::Sdr { radius_mm: 2.5 };
+    let bound = conformal_bound(&mut [0.5; 9], 1, 0.9).ok()?;
     let interval = bootstrap_interval(&errors, 2, statistic, 0.9, rng, &mut scratch).ok()?;
     let right = error == 5.0
+        && bound == 0.5
         && mean(&errors) == Some(2.75)
         && sdr(&errors, 2.0) == Some(0.25)
         && Statistic::Mean.of(&errors) == Some(2.75)

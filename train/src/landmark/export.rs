@@ -108,7 +108,7 @@ mod tests {
                     (found.at.x - x).abs() < 0.02 && (found.at.y - y).abs() < 0.02,
                     "{found:?}: {x}, {y}"
                 );
-                assert!((found.score - around / all).abs() < 1e-3, "{found:?}: {}", around / all);
+                assert!((found.probability - around / all).abs() < 1e-3, "{found:?}: {}", around / all);
             }
         }
         Ok(())

@@ -447,7 +447,7 @@ fn relabelled(
                 .map(|pseudo| fit.push(Point::new(pseudo.matched[0], pseudo.matched[1])))
                 .collect()
         });
-        let at: Vec<_> = found.iter().map(|found| (found.at, found.score)).collect();
+        let at: Vec<_> = found.iter().map(|found| (found.at, found.probability)).collect();
         Ok((places, matched.unwrap_or_default(), at))
     };
     let each = with_each(&work.files, tell, one)?;

@@ -1,0 +1,156 @@
+//! `infomark calibrate`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use infomark_core::radial_error_mm;
+use infomark_infer::{Confidence, DataSet, Encoder, ErrorCalibration, Found, Matcher, Sample, read_image};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::inputs;
+use crate::matching::{How, hash, matching_text};
+use crate::output::{self, Report, rounded, shown};
+use crate::progress::Progress;
+use crate::templates::{Given, Source};
+
+/// Measure on labelled images how large the errors of a template are, so that `match` can say how large they will be.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example: from 20 labelled images, so that nine in ten errors stay within what match expects
+  infomark calibrate labelled/ --model encoder.onnx --template 001.png --landmarks points.csv --out calibration.json
+  infomark match --calibration calibration.json --coverage 0.9 --abstain-above 4 --model encoder.onnx \\
+    --template 001.png --landmarks points.csv new/ --out found
+
+A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
+landmarks = [\"...\"]). Its images should be drawn as the new ones are, and must not be used for anything else: the
+promise holds for images like them (split conformal prediction). 9 images are the fewest for a coverage of 0.9; from 20
+on each landmark gets a bound of its own. The template's own image is left out.")]
+pub(crate) struct Options {
+    /// Data folder of labelled images
+    #[arg(value_name = "DATA")]
+    data: PathBuf,
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    #[command(flatten)]
+    given: Given,
+    #[command(flatten)]
+    how: How,
+    /// File for the result
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// What a calibration comes to.
+#[derive(Serialize)]
+struct Calibrated {
+    out: String,
+    images: usize,
+    coverage: f64,
+    /// None where the images are too few for this coverage.
+    median_expected_error_mm: Option<f64>,
+}
+
+/// Share of errors that the report is about.
+const COVERAGE: f64 = 0.9;
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    for given in options.given.files().chain([&options.model]) {
+        if inputs::identity(&options.out) == inputs::identity(given) {
+            bail!(
+                "--out {}: it would overwrite what the result is made from; name another file",
+                shown(given)
+            );
+        }
+    }
+    let encoder = Encoder::load(&options.model)?;
+    let data = DataSet::open(&options.data)?;
+    let pool = inputs::pool(threads)?;
+    let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+    let places = places(&data, &matcher, options)?;
+    let progress = Progress::new(data.images.len() as u64, "calibrating");
+    let one = |sample: &Sample| {
+        let measured = measure(&matcher, &sources, &data, &places, sample);
+        progress.advance();
+        measured
+    };
+    let measured: Vec<_> = pool.install(|| data.images.par_iter().map(one).collect::<Result<_>>())?;
+    progress.finish();
+    let (mut images, mut errors) = (Vec::new(), Vec::new());
+    for (sample, measured) in data.images.iter().zip(measured) {
+        if let Some(measured) = measured {
+            images.push(sample.name.clone());
+            errors.extend(measured);
+        }
+    }
+    if images.is_empty() {
+        bail!("{}: no image is left but the template's own; add labelled images", shown(&options.data));
+    }
+    let count = images.len();
+    let calibration = ErrorCalibration::new(
+        (matcher.encoder().sha256(), sources.iter().map(|source| source.sha256.clone()).collect()),
+        &matcher.landmarks().into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        matching_text(&options.how),
+        images,
+        &errors,
+    )?;
+    output::write_json(&options.out, &calibration)?;
+    let unit = (data.spacing.x * data.spacing.y).sqrt();
+    let expected = calibration.bounds(COVERAGE).ok().map(|bounds| {
+        let each = errors.iter().zip(bounds.iter().cycle());
+        let expected = each.map(|((_, confidence), bound)| unit * bound.expected(confidence)).collect();
+        rounded(crate::evaluate::median(expected), 3)
+    });
+    report.text(&match expected {
+        Some(mm) => format!(
+            "calibrated on {count} images: half of the points are expected to be within {mm:.2} mm, {:.0} % of the time; {}",
+            100.0 * COVERAGE,
+            shown(&options.out)
+        ),
+        None => format!(
+            "calibrated on {count} images, too few for a coverage of {COVERAGE}; {}",
+            shown(&options.out)
+        ),
+    })?;
+    report.json(&Calibrated {
+        out: shown(&options.out),
+        images: count,
+        coverage: COVERAGE,
+        median_expected_error_mm: expected,
+    })
+}
+
+/// Where each landmark of the templates is among those of the data.
+fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<usize>> {
+    let place = |name: &str| match data.landmarks.iter().position(|other| other == name) {
+        Some(place) => Ok(place),
+        None => bail!(
+            "{}: landmark {name} of the template is missing here; label it, or leave it out of the template",
+            shown(&options.data.join("dataset.toml"))
+        ),
+    };
+    matcher.landmarks().into_iter().map(place).collect()
+}
+
+/// Errors in pixels and their confidences; nothing for an image that is a template.
+fn measure(
+    matcher: &Matcher,
+    sources: &[Source],
+    data: &DataSet,
+    places: &[usize],
+    sample: &Sample,
+) -> Result<Option<Vec<(f64, Confidence)>>> {
+    let own = hash(&sample.path)?;
+    if sources.iter().any(|source| source.sha256 == own || source.image == sample.name) {
+        return Ok(None);
+    }
+    let found = matcher.find(&read_image(&sample.path)?)?;
+    let unit = (data.spacing.x * data.spacing.y).sqrt();
+    let error = |(found, &place): (&Found, &usize)| {
+        let truth = sample.landmarks.get(place).copied().unwrap_or(found.at);
+        (radial_error_mm(found.at, truth, data.spacing) / unit, found.confidence)
+    };
+    Ok(Some(found.iter().zip(places).map(error).collect()))
+}

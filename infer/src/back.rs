@@ -1,0 +1,83 @@
+//! Matching back: where in the template the features of a found place lie.
+
+use infomark_core::{
+    FeatureMap, Plane, PlaneMut, Point, peak, sample_feature, similarity, similarity_scratch_len,
+};
+
+use crate::matching::cells;
+use crate::{Encoding, Rect};
+
+/// Finest stride that is kept: a finer one takes most of the memory and decides about less than a pixel.
+const FINEST: usize = 4;
+
+/// The feature maps of a template, but for the finest.
+#[derive(Clone, Debug)]
+pub(crate) struct Back {
+    pub(crate) levels: Vec<Level>,
+    pub(crate) channels: usize,
+    pub(crate) content: Rect,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    /// Channel after channel.
+    pub(crate) features: Vec<f32>,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) stride: usize,
+}
+
+/// The maps of an image that are compared with those kept.
+fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
+    encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect()
+}
+
+impl Back {
+    pub(crate) fn of(encoding: &Encoding) -> Back {
+        let level = |map: FeatureMap<'_, f32>| Level {
+            features: map.data().to_vec(),
+            width: map.width(),
+            height: map.height(),
+            stride: map.stride(),
+        };
+        Back {
+            levels: maps(encoding).into_iter().map(level).collect(),
+            channels: encoding.channels(),
+            content: encoding.fit().content(),
+        }
+    }
+
+    /// The place of the template, on its canvas, whose features are nearest to those at `at` on an image's canvas. None
+    /// where the encoder has no level that is kept.
+    pub(crate) fn nearest(&self, encoding: &Encoding, at: Point<f32>) -> Result<Option<Point<f32>>, String> {
+        let own = self
+            .levels
+            .iter()
+            .map(|Level { features, width, height, stride }| {
+                FeatureMap::new(features, self.channels, *width, *height, *stride)
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(text)?;
+        let Some(finest) = own.first() else { return Ok(None) };
+        let mut features = vec![0.0; own.len() * self.channels];
+        for (map, slot) in maps(encoding).into_iter().zip(features.chunks_exact_mut(self.channels)) {
+            sample_feature(map, at, slot).map_err(text)?;
+        }
+        let features: Vec<&[f32]> = features.chunks_exact(self.channels).collect();
+        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+        let mut map = vec![0.0; finest.cells()];
+        let mut scratch = vec![0.0; similarity_scratch_len(&own)];
+        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
+        similarity(&own, &features, encoding.temperature(), out, &mut scratch).map_err(text)?;
+        let shown = cells(self.content, stride);
+        let cropped = Plane::new(&map, width, height)
+            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+            .map_err(text)?;
+        let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);
+        Ok(peak(cropped, stride).map(|peak| Point::new(peak.at.x + start.x, peak.at.y + start.y)))
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

@@ -1,0 +1,177 @@
+//! How large an error is expected to be.
+
+use std::path::Path;
+
+use infomark_core::{ConformalError, conformal_bound};
+use serde::{Deserialize, Serialize};
+
+use crate::Confidence;
+use crate::file::{self, FileProblem};
+
+/// Longest calibration file, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Share of errors that stay within [`self_consistent`].
+pub const SELF_CONSISTENT_COVERAGE: f64 = 0.9;
+
+/// What errors exceeded [`Confidence::scale`] by in one case of ten, over the landmarks of the training folders that
+/// `docs/results.md` names.
+const SELF_CONSISTENT: f64 = 2.0;
+
+/// How large the error is expected to be where no labelled image tells, in pixels of the image.
+///
+/// It follows from how well the features, what lies around them, the rest of the image and the looks at it agree with each
+/// other. What all of them get wrong, it does not see: the bound held for [`SELF_CONSISTENT_COVERAGE`] of the landmarks that
+/// it was set on, and nothing is promised for others.
+pub fn self_consistent(confidence: &Confidence) -> f64 {
+    SELF_CONSISTENT * confidence.scale
+}
+
+/// Errors of one template, or several together, measured on labelled images, from which the error in a new image is bounded: split conformal
+/// prediction, normalised by [`Confidence::scale`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorCalibration {
+    /// Layout of the file, 1.
+    format: u32,
+    /// Version of the program that measured.
+    version: String,
+    /// SHA-256 of the encoder's file.
+    pub model_sha256: String,
+    /// SHA-256 of the file of each template.
+    pub templates_sha256: Vec<String>,
+    /// Names of the landmarks, in the order in which they are found.
+    pub landmarks: Vec<String>,
+    /// How landmarks were looked for, as text.
+    pub matching: String,
+    /// The labelled images.
+    pub images: Vec<String>,
+    /// Error over scale: image by image, within it in the order of `landmarks`.
+    scores: Vec<f64>,
+}
+
+/// Why a calibration cannot be used; every message names the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// The file could not be read.
+    #[error("{name}: cannot be read ({problem}); make one with `infomark calibrate`")]
+    File {
+        /// The path as given.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The scores promise nothing.
+    #[error("{source}; calibrate on more images, or ask for less")]
+    Scores {
+        /// Why.
+        #[from]
+        source: ConformalError,
+    },
+}
+
+/// A bound on errors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// What [`Confidence::scale`] is multiplied by.
+    pub factor: f64,
+    /// Whether it was measured on this landmark alone; else on all, where the images are too few for one by one.
+    pub own: bool,
+}
+
+impl Bound {
+    /// The expected error in pixels of the image.
+    pub fn expected(&self, confidence: &Confidence) -> f64 {
+        self.factor * confidence.scale
+    }
+}
+
+impl ErrorCalibration {
+    /// From the errors, in pixels, and confidences of each landmark of each image.
+    ///
+    /// # Errors
+    ///
+    /// [`CalibrationError::Scores`] when there is no image, an image has another number of landmarks, or an error is not
+    /// finite.
+    pub fn new(
+        (model_sha256, templates_sha256): (&str, Vec<String>),
+        landmarks: &[String],
+        matching: String,
+        images: Vec<String>,
+        errors: &[(f64, Confidence)],
+    ) -> Result<ErrorCalibration, CalibrationError> {
+        let calibration = ErrorCalibration {
+            format: 1,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model_sha256: model_sha256.to_owned(),
+            templates_sha256,
+            landmarks: landmarks.to_vec(),
+            matching,
+            images,
+            scores: errors.iter().map(|(error_px, confidence)| error_px / confidence.scale).collect(),
+        };
+        calibration.check()?;
+        Ok(calibration)
+    }
+
+    /// Reads a file that `infomark calibrate` wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`CalibrationError`].
+    pub fn load(path: impl AsRef<Path>) -> Result<ErrorCalibration, CalibrationError> {
+        let path = path.as_ref();
+        let failed = |problem: String| CalibrationError::File { name: path.display().to_string(), problem };
+        let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
+            failed(match problem {
+                FileProblem::Missing => "no such file".to_owned(),
+                FileProblem::NotAFile => "not a file".to_owned(),
+                FileProblem::Empty => "it is empty".to_owned(),
+                FileProblem::TooLarge { bytes } => format!("{bytes} bytes, at most {MAX_BYTES} are read"),
+                FileProblem::Unreadable(source) => source.to_string(),
+            })
+        })?;
+        let calibration: ErrorCalibration =
+            serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+        if calibration.format != 1 {
+            return Err(failed(format!("format {}, and this version reads 1", calibration.format)));
+        }
+        calibration.check().map_err(|error| failed(error.to_string()))?;
+        Ok(calibration)
+    }
+
+    fn check(&self) -> Result<(), ConformalError> {
+        let landmarks = self.landmarks.len();
+        if self.scores.is_empty() || self.scores.len() != landmarks * self.images.len() {
+            return Err(ConformalError::Shape { len: self.scores.len(), landmarks });
+        }
+        match self.scores.iter().position(|score| !(score.is_finite() && *score >= 0.0)) {
+            Some(index) => Err(ConformalError::NotFinite { index }),
+            None => Ok(()),
+        }
+    }
+
+    /// The bound of each landmark that at least a share `coverage` of errors stay within: by the landmark's own errors
+    /// where the images are enough for it and there are [twenty](Self::FOR_EACH), else by those of all landmarks.
+    ///
+    /// # Errors
+    ///
+    /// [`CalibrationError::Scores`] when the coverage is no share or the images are too few for it.
+    pub fn bounds(&self, coverage: f64) -> Result<Vec<Bound>, CalibrationError> {
+        let count = self.landmarks.len();
+        let pooled = conformal_bound(&mut self.scores.clone(), count, coverage)?;
+        let own = |index: usize| {
+            let mut scores: Vec<f64> = self.scores.iter().skip(index).step_by(count).copied().collect();
+            let enough = scores.len() >= Self::FOR_EACH;
+            match enough.then(|| conformal_bound(&mut scores, 1, coverage)) {
+                Some(Ok(factor)) => Bound { factor, own: true },
+                _ => Bound { factor: pooled, own: false },
+            }
+        };
+        Ok((0..count).map(own).collect())
+    }
+
+    /// Fewest images from which each landmark gets a bound of its own.
+    pub const FOR_EACH: usize = 20;
+}

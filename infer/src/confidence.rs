@@ -1,0 +1,164 @@
+//! How sure a found place is.
+
+use infomark_core::{
+    FeatureMap, Plane, PlaneMut, Point, highest_beyond, peak, similarity, similarity_scratch_len,
+};
+
+use crate::Encoding;
+use crate::matching::cells;
+use crate::score_map::{Laid, ScoreMap, favour};
+
+/// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
+const APART: f32 = 20.0;
+/// Finest stride at which looks are asked one by one.
+const FINEST: usize = 4;
+/// A place farther off than this, in pixels of the canvas, is as wrong as any.
+const FARTHEST: f64 = 60.0;
+
+/// The logarithm of [`Confidence::scale`] in pixels of the canvas is linear in score and margin, with these weights: least
+/// squares of the logarithm of errors plus one pixel on `ceph-train` and `chest-train` (`docs/results.md`).
+const BASE: f64 = 3.8;
+const OF_SCORE: f64 = -2.0;
+const OF_MARGIN: f64 = -0.5;
+
+/// What tells how sure a found place is. Lengths are in pixels of the image as it was given.
+///
+/// None of these needs a label. They grow with the error, but for `margin`, which falls; how large the error is follows from
+/// them by [`ErrorCalibration`](crate::ErrorCalibration).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Confidence {
+    /// By how much the place's score, with that of what lies around it and of the prior, exceeds the highest one elsewhere; 0
+    /// and above, in the units of [`Found::score`](crate::Found::score).
+    pub margin: f64,
+    /// How far from the landmark the place leads when it is looked for in the template, on the canvas, as a length of this
+    /// image. None where the template was made without its feature maps.
+    pub back: Option<f64>,
+    /// How far it is from where the rest of the image puts it; none without the prior, or where too few places agree.
+    pub prior: Option<f64>,
+    /// How far the looks at the image, each asked alone, are from it: the root of the mean square, none farther than 60
+    /// pixels of the canvas. None with one look.
+    pub spread: Option<f64>,
+    /// How large the error is in proportion, from score and margin; above 0.
+    pub scale: f64,
+}
+
+/// That of a landmark found at `found` in pixels of the image, with a score, from the templates that have it, each with the
+/// landmark's place there. `map` is what the place was chosen from.
+pub(crate) fn of(
+    having: &[(&Laid<'_>, usize)],
+    encoding: &Encoding,
+    map: &ScoreMap,
+    (found, score): (Point<f64>, f64),
+) -> Result<Confidence, String> {
+    let levels = encoding.levels();
+    let finest = levels.first().ok_or("no levels")?;
+    let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+    let fit = encoding.fit();
+    let at: Point<f32> = fit.push(found).cast();
+    let distance = |a: Point<f32>, b: Point<f32>| f64::from((a.x - b.x).hypot(a.y - b.y)).min(FARTHEST);
+
+    let shown = cells(fit.content(), stride);
+    let all = Plane::new(&map.all, width, height)
+        .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+        .map_err(text)?;
+    let start = Point::new(at.x - (shown.x * stride) as f32, at.y - (shown.y * stride) as f32);
+    let first = peak(all, stride).ok_or("all similarities are NaN")?.value;
+    let second = highest_beyond(all, stride, start, APART).unwrap_or(first);
+    let margin = f64::from((first - second) * encoding.temperature() / levels.len() as f32).max(0.0);
+
+    let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
+    for &(laid, index) in having {
+        let place = *laid.template().places().get(index).ok_or("no such landmark")?;
+        let expected = laid.alignment().map(|alignment| alignment.expect(place).at);
+        prior.add(expected.map(|expected| distance(expected, at)));
+        if let Some(map) = laid.template().back() {
+            back.add(map.nearest(encoding, at)?.map(|nearest| distance(nearest, place)));
+        }
+        spread.add(self::spread(laid, index, at, expected)?);
+    }
+    // Pixels of the image to one of the canvas.
+    let unit = fit.unit();
+    Ok(Confidence {
+        margin,
+        back: back.get().map(|v| v * unit),
+        prior: prior.get().map(|v| v * unit),
+        spread: spread.get().map(|v| v * unit),
+        scale: (BASE + OF_SCORE * score + OF_MARGIN * margin).exp() * unit,
+    })
+}
+
+/// A mean of what there is.
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.count += 1;
+        }
+    }
+
+    fn get(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+/// The root of the mean square distance of what each look says by itself.
+fn spread(
+    laid: &Laid<'_>,
+    index: usize,
+    at: Point<f32>,
+    expected: Option<Point<f32>>,
+) -> Result<Option<f64>, String> {
+    let (template, encoding) = (laid.template(), laid.encoding());
+    let looks = encoding.looks().count();
+    if looks < 2 {
+        return Ok(None);
+    }
+    let levels = encoding.levels();
+    let channels = encoding.channels() / looks;
+    let (_, features) = template.features().nth(index).ok_or("no such landmark")?;
+    let mut squares = 0.0;
+    for look in 0..looks {
+        let mut maps = Vec::new();
+        let mut own = Vec::new();
+        for (level, feature) in levels.iter().zip(&features).filter(|(level, _)| level.stride() >= FINEST) {
+            let part = channels * level.cells();
+            let data = level.data().get(look * part..).and_then(|data| data.get(..part));
+            let feature = feature.get(look * channels..).and_then(|feature| feature.get(..channels));
+            let (Some(data), Some(feature)) = (data, feature) else { return Ok(None) };
+            maps.push(
+                FeatureMap::new(data, channels, level.width(), level.height(), level.stride())
+                    .map_err(text)?,
+            );
+            own.push(feature);
+        }
+        let Some(finest) = maps.first() else { return Ok(None) };
+        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+        let mut map = vec![0.0; finest.cells()];
+        let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
+        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
+        // The parts of features that are of length 1 together.
+        let temperature = encoding.temperature() / looks as f32;
+        similarity(&maps, &own, temperature, out, &mut scratch).map_err(text)?;
+        if let Some(expected) = expected {
+            favour(&mut map, width, stride, expected, laid.prior_sigma());
+        }
+        let shown = cells(encoding.fit().content(), stride);
+        let shown_map = Plane::new(&map, width, height)
+            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+            .map_err(text)?;
+        let peak = peak(shown_map, stride).ok_or("all similarities are NaN")?.at;
+        let (dx, dy) = (peak.x + (shown.x * stride) as f32 - at.x, peak.y + (shown.y * stride) as f32 - at.y);
+        squares += f64::from(dx.hypot(dy)).min(FARTHEST).powi(2);
+    }
+    Ok(Some((squares / looks as f64).sqrt()))
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

@@ -1,0 +1,95 @@
+//! Which way up an image is, against another.
+
+use std::fmt;
+
+use infomark_core::Point;
+
+use crate::{Image, ImageError};
+
+/// How an image lies against a template: mirrored left to right or not, then turned by quarters, clockwise on screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Orientation {
+    mirrored: bool,
+    quarter_turns: u8,
+}
+
+impl Orientation {
+    /// All eight, the one as the template first, then the mirrored one.
+    pub const ALL: [Orientation; 8] = {
+        let mut all = [Orientation { mirrored: false, quarter_turns: 0 }; 8];
+        let mut i = 0;
+        while i < 8 {
+            all[i] = Orientation { mirrored: i % 2 == 1, quarter_turns: i as u8 / 2 };
+            i += 1;
+        }
+        all
+    };
+
+    /// Whether left and right are exchanged.
+    pub fn is_mirrored(self) -> bool {
+        self.mirrored
+    }
+
+    /// Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    pub fn quarter_turns(self) -> u8 {
+        self.quarter_turns
+    }
+
+    /// Whether the image lies as the template does.
+    pub fn is_upright(self) -> bool {
+        self == Self::default()
+    }
+
+    /// What undoes it: how the template lies against the image.
+    pub fn inverse(self) -> Orientation {
+        // A mirrored turn undoes itself.
+        let quarter_turns = if self.mirrored { self.quarter_turns } else { (4 - self.quarter_turns) % 4 };
+        Orientation { quarter_turns, ..self }
+    }
+
+    /// Where a place of an image of `width` by `height` pixels lies after it was laid so.
+    pub fn push(self, at: Point<f64>, (width, height): (usize, usize)) -> Point<f64> {
+        let (right, bottom) = (width as f64 - 1.0, height as f64 - 1.0);
+        let x = if self.mirrored { right - at.x } else { at.x };
+        match self.quarter_turns {
+            1 => Point::new(bottom - at.y, x),
+            2 => Point::new(right - x, bottom - at.y),
+            3 => Point::new(at.y, right - x),
+            _ => Point::new(x, at.y),
+        }
+    }
+
+    /// Width and height of an image of this width and height after it was laid so.
+    pub fn size(self, (width, height): (usize, usize)) -> (usize, usize) {
+        if self.quarter_turns % 2 == 1 { (height, width) } else { (width, height) }
+    }
+
+    /// The image laid so, pixel by pixel; without its pixel size.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`], which no image gives.
+    pub fn apply(self, image: &Image) -> Result<Image, ImageError> {
+        let from = (image.width(), image.height());
+        let (width, height) = self.size(from);
+        let back = self.inverse();
+        let pixels = (0..width * height).map(|i| {
+            let at = Point::new((i % width) as f64, (i / width) as f64);
+            let source = back.push(at, (width, height));
+            image.pixels().get(source.y as usize * from.0 + source.x as usize).copied().unwrap_or(0.0)
+        });
+        Image::new(image.name(), width, height, pixels.collect())
+    }
+}
+
+impl fmt::Display for Orientation {
+    /// As it is said of the image: "mirrored, turned by 90 degrees clockwise".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.mirrored, self.quarter_turns) {
+            (false, 0) => f.write_str("as the template"),
+            (true, 0) => f.write_str("mirrored"),
+            (false, turns) => write!(f, "turned by {} degrees clockwise", 90 * u32::from(turns)),
+            (true, turns) => write!(f, "mirrored, turned by {} degrees clockwise", 90 * u32::from(turns)),
+        }
+    }
+}
