@@ -277,7 +277,7 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     fs::remove_file(round.join("checkpoint.json"))?;
     let file = round.join("labels.json");
     let mut labels: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
-    let spoiled = |image: usize, landmark: usize| image > 0 && (3 * image + 5 * landmark) % 7 == 0;
+    let spoiled = |image: usize, landmark: usize| image > 0 && (3 * image + 5 * landmark).is_multiple_of(7);
     for (i, sample) in data.images.iter().enumerate() {
         for (k, truth) in sample.landmarks.iter().enumerate() {
             let pseudo = &mut labels[i]["landmarks"][k];

@@ -102,7 +102,7 @@ pub(crate) struct Job<'a> {
 /// From where a training goes.
 pub(crate) enum From {
     /// The weights of an encoder, or random ones on a canvas.
-    Fresh(LandmarkConfig, Result<Start, InputSize>),
+    Fresh(Box<LandmarkConfig>, Result<Box<Start>, InputSize>),
     /// A checkpoint.
     Checkpoint(Box<Position>),
 }
@@ -157,7 +157,7 @@ pub(crate) fn fit(
             }
             state.average = values(&state.net);
             let position = Position {
-                config,
+                config: *config,
                 input,
                 normalisation,
                 encoder_sha256: start.ok().map(|start| start.sha256),

@@ -350,7 +350,7 @@ fn train_round(
     let from = if exists(dir) {
         From::Checkpoint(Box::new(checkpoint::position(dir)?))
     } else {
-        From::Fresh(work.config.of_round(round), Ok(Start::read(&work.paths.encoder)?))
+        From::Fresh(Box::new(work.config.of_round(round)), Ok(Box::new(Start::read(&work.paths.encoder)?)))
     };
     fit(&job, from, &mut |progress| tell(progress))
 }

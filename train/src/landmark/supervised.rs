@@ -51,13 +51,13 @@ pub fn train_landmarks(
     in_threads(config.threads, || {
         let data = DataSet::open(&paths.data)?;
         let start = match &paths.encoder {
-            Some(path) => Ok(Start::read(path)?),
+            Some(path) => Ok(Box::new(Start::read(path)?)),
             None => {
                 let files: Vec<_> = data.images.iter().map(|image| image.path.clone()).collect();
                 Err(input_size(&files, config.input_area)?)
             }
         };
-        run(&data, paths, paths.images, config.seed, From::Fresh(config.clone(), start), tell)
+        run(&data, paths, paths.images, config.seed, From::Fresh(Box::new(config.clone()), start), tell)
     })
 }
 
