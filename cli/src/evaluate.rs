@@ -1,5 +1,6 @@
 //! `infomark evaluate`.
 
+mod confidence;
 mod figures;
 mod network;
 mod plan;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
-    Confidence, DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates,
+    Confidence, DataSet, Encoder, Encoding, Found, Looks, MatchOptions, Sample, Template, match_templates,
     read_image,
 };
 use rayon::prelude::*;
@@ -23,6 +24,7 @@ use crate::matching::{How, Matching, Model};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::select::{self, Ranking};
+use confidence::Trusted;
 use figures::{Figures, Summary};
 use plan::Choice;
 
@@ -85,9 +87,13 @@ pub(crate) struct Options {
     /// Seed of the random templates and of the confidence intervals
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Expect errors by so many images of --template-data that are no templates, drawn at random (split conformal
+    /// prediction) [default: by self-consistency]
+    #[arg(long, value_name = "N", requires = "template_data")]
+    calibrate: Option<usize>,
     #[command(flatten)]
     how: How,
-    /// Folder for evaluation.json and errors.csv
+    /// Folder for evaluation.json, errors.csv and confidence.png and .svg
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -123,6 +129,7 @@ impl Options {
             choose: Choose::Random,
             radii,
             seed,
+            calibrate: None,
             how: How::default(),
             out: Some(out.to_owned()),
         }
@@ -144,6 +151,7 @@ pub(crate) struct Evaluation {
     template_data: String,
     model: Model,
     matching: Matching,
+    expected_errors: Trusted,
     version: &'static str,
     seed: u64,
     /// How they were chosen.
@@ -217,7 +225,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         return network::run(options, path, threads, report);
     }
     let evaluation = evaluate_folder(options, threads)?;
-    report.text(&table::text(&evaluation.summary, &evaluation.templates))?;
+    let text = table::text(&evaluation.summary, &evaluation.templates);
+    report.text(&(text + &confidence::text(&evaluation.expected_errors)))?;
     report.json(&evaluation)
 }
 
@@ -253,14 +262,25 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
             vec![pool.install(rank)?.choose(at_once)]
         }
     };
-    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, options.how.options()))?;
+    let how = (options.how.options(), options.how.looks());
+    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, how))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
             shown(&options.data)
         );
     }
-    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs)?;
+    let calibrating = match options.calibrate {
+        None => None,
+        Some(count) => {
+            let left = plan::leave(template_data, &data, &chosen.concat(), count, options.seed)?;
+            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, how))?)
+        }
+    };
+    let unit = |data: &DataSet| (data.spacing.x * data.spacing.y).sqrt();
+    let calibrating = calibrating.as_deref().map(|runs| (runs, unit(template_data)));
+    let expected = confidence::compare(&runs, calibrating, &data.landmarks, unit(&data))?;
+    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, expected)?;
     if let Some(out) = &options.out {
         write(out, &evaluation, &data, &runs)?;
     }
@@ -273,6 +293,7 @@ fn evaluate(
     data: &DataSet,
     template_folder: &Path,
     runs: &[Run],
+    expected_errors: Trusted,
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
@@ -285,6 +306,7 @@ fn evaluate(
         template_data: shown(template_folder),
         model: Model::of(encoder, options.encoder()?),
         matching: options.how.matching(),
+        expected_errors,
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
         chosen_by: match options.choose {
@@ -323,7 +345,7 @@ pub(crate) fn score_all(
     data: &DataSet,
     template_data: &DataSet,
     sets: &[Vec<usize>],
-    matching: MatchOptions,
+    (matching, looks): (MatchOptions, Looks),
 ) -> Result<Vec<Run>> {
     let mut chosen: Vec<usize> = sets.concat();
     chosen.sort_unstable();
@@ -333,7 +355,7 @@ pub(crate) fn score_all(
     let prepare = |(order, &index): (usize, &usize)| {
         let sample = &template_data.images[index];
         let landmarks = plan::in_order(template_data, sample, &data.landmarks);
-        let encoding = encode(encoder, sample)?;
+        let encoding = encode(encoder, sample, looks)?;
         let template = Template::from_encoding(&encoding, &landmarks)?;
         let own = known.place_of(sample);
         progress.advance();
@@ -349,7 +371,7 @@ pub(crate) fn score_all(
         .par_iter()
         .enumerate()
         .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &together, matching);
+            let scores = score_image(encoder, data, (image, sample), &together, (matching, looks));
             progress.advance();
             scores
         })
@@ -372,7 +394,7 @@ fn score_image(
     data: &DataSet,
     (image, sample): (usize, &Sample),
     sets: &[Vec<&Prepared>],
-    matching: MatchOptions,
+    (matching, looks): (MatchOptions, Looks),
 ) -> Result<Vec<Option<Vec<Score>>>> {
     let is_own = |prepared: &&Prepared| prepared.own == Some(image);
     let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
@@ -380,7 +402,7 @@ fn score_image(
     let encoding = match kept {
         Some(encoding) => encoding,
         None => {
-            made = encode(encoder, sample)?;
+            made = encode(encoder, sample, looks)?;
             &made
         }
     };
@@ -395,8 +417,8 @@ fn score_image(
     sets.iter().map(score_with).collect()
 }
 
-fn encode(encoder: &Encoder, sample: &Sample) -> Result<Encoding> {
-    Ok(encoder.encode(&read_image(&sample.path)?)?)
+fn encode(encoder: &Encoder, sample: &Sample, looks: Looks) -> Result<Encoding> {
+    Ok(encoder.encode_with(&read_image(&sample.path)?, looks)?)
 }
 
 fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
@@ -415,6 +437,9 @@ fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
     output::make_folder(out)?;
     output::write_json(&out.join("evaluation.json"), evaluation)?;
+    let note =
+        format!("infomark {}, {}, {}", evaluation.version, evaluation.data.name, evaluation.summary.summary);
+    confidence::draw(out, &evaluation.expected_errors, &note)?;
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let rows = runs.iter().flat_map(|run| {
         run.images.iter().flat_map(move |scored| {

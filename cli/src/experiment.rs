@@ -32,7 +32,7 @@ Examples:
 FILE names data sets, options of a training, arms that change some of them, and seeds; the files in
 experiments/ explain themselves. DIR gets experiment.json, table.md, table.csv and plots (PNG and SVG),
 and below runs/ the encoder, log and scores of every training. What is finished there is not done
-again; what was interrupted goes on."
+again; what was interrupted goes on. DIR keeps a copy of FILE; when FILE has changed, --changed is needed."
 )]
 pub(crate) struct Options {
     /// The experiment (TOML)
@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// Train no arm but this one, and those whose encoders it needs
     #[arg(long, value_name = "ARM")]
     only: Option<String>,
+    /// The file changed since DIR was begun: make anew what that changes, and keep the rest
+    #[arg(long)]
+    changed: bool,
     /// Print what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -126,7 +129,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if options.dry_run {
         return dry_run(&bench, &places, &chosen, report);
     }
-    output::make_folder(&options.out)?;
+    begin(options)?;
     let mut finished = Vec::new();
     let mut missing = Vec::new();
     let ours: Vec<&Place> = places.iter().filter(|place| chosen.contains(&place.arm)).collect();
@@ -149,6 +152,28 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         }
     }
     conclude(&bench, options, &finished, missing, report)
+}
+
+/// Keeps the file with its results, and refuses a folder that holds those of another.
+fn begin(options: &Options) -> Result<()> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{}: can't be read", shown(path)));
+    output::make_folder(&options.out)?;
+    let kept = options.out.join("experiment.toml");
+    let file = read(&options.file)?;
+    if kept.exists() {
+        if read(&kept)? == file {
+            return Ok(());
+        }
+        if !options.changed {
+            bail!(
+                "{}: this folder was begun with another version of {} (it is there); give another --out, or --changed to make anew what \
+                 differs",
+                shown(&kept),
+                shown(&options.file)
+            );
+        }
+    }
+    output::write(&kept, &file)
 }
 
 /// Tables, plots and JSON of what is finished.

@@ -13,6 +13,7 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod report;
 mod select;
 mod self_train;
 mod spacing;
@@ -85,6 +86,7 @@ enum Command {
     Psi(psi::Options),
     Map(map::Options),
     Convert(convert::Options),
+    Report(report::Options),
     Demo(demo::Options),
 }
 
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
+        Command::Report(options) => report::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

@@ -1,8 +1,10 @@
 //! `infomark map`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Luma};
 use infomark_core::{
     Plane, PlaneMut, Thresholds, Tier, Weighting, entropy_map, entropy_scratch_len, tier_map, weight_map,
 };
@@ -115,6 +117,30 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     report.json(&maps)
 }
 
+/// Longest side, in pixels, of an image whose maps go into a page: about what an encoder sees.
+const SHEET_SIDE: u32 = 480;
+
+/// An image and its maps as one PNG picture, small enough for a page.
+pub(crate) fn sheet_of(path: &Path) -> Result<Vec<u8>> {
+    let image = read_image(path)?;
+    let context = || shown(path);
+    let (width, height) = (u32::try_from(image.width())?, u32::try_from(image.height())?);
+    let pixels =
+        ImageBuffer::<Luma<f32>, &[f32]>::from_raw(width, height, image.pixels()).with_context(context)?;
+    let scale = (f64::from(SHEET_SIDE) / f64::from(width.max(height))).min(1.0);
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    let small = imageops::resize(&pixels, side(width), side(height), FilterType::Triangle);
+    let (width, height) = (small.width() as usize, small.height() as usize);
+    let image = Image::new(image.name(), width, height, small.into_raw()).with_context(context)?;
+    let (out, patch) = (PathBuf::new(), 9.min(width.max(height)));
+    let options =
+        Options { image: path.to_owned(), out, patch, alpha: 0.3, cut: None, medium: None, high: None };
+    let field = Field::measure(&image, &options).with_context(context)?;
+    let photograph = panel(&Canvas::from_image(&image), &file_name(path), &Legend::None);
+    let [entropy, tiers, weights] = field.panels(&image, &options);
+    sheet(&[photograph, entropy, tiers, weights], 2).to_png()
+}
+
 fn text(maps: &Maps) -> String {
     let Range { least, mean, most } = maps.entropy_nats;
     let Levels { medium, high } = maps.thresholds_nats;
@@ -177,8 +203,8 @@ impl Field {
         Ok(Self { entropy, tiers, thresholds, weights })
     }
 
-    /// Writes the pictures; their paths.
-    fn draw(&self, image: &Image, options: &Options) -> Result<Vec<String>> {
+    /// The maps as pictures: entropy, tiers, weights.
+    fn panels(&self, image: &Image, options: &Options) -> [Canvas; 3] {
         let (width, height) = (image.width(), image.height());
         let coloured = |values: &[f64], scale: Scale| {
             let map = Canvas::from_fn(width, height, |x, y| scale.colour(values[y * width + x]));
@@ -194,6 +220,12 @@ impl Field {
         let (map, scale) = coloured(&self.weights, Scale::magma(0.0, top(&self.weights)));
         let title = format!("Sampling weight: {}", formula(options));
         let weights = panel(&map, &title, &Legend::Bar { scale, unit: "weight" });
+        [entropy, tiers, weights]
+    }
+
+    /// Writes the pictures; their paths.
+    fn draw(&self, image: &Image, options: &Options) -> Result<Vec<String>> {
+        let [entropy, tiers, weights] = self.panels(image, options);
         let name = file_name(&options.image);
         let photograph = panel(&Canvas::from_image(image), &name, &Legend::None);
         output::make_folder(&options.out)?;

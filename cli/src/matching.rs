@@ -101,6 +101,9 @@ pub(crate) struct How {
     /// Look at template and image mirrored as well; takes twice as long
     #[arg(long)]
     look_mirrored: bool,
+    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
+    #[arg(long)]
+    look_fine: bool,
 }
 
 impl How {
@@ -109,13 +112,13 @@ impl How {
     }
 
     pub(crate) fn looks(&self) -> Looks {
-        Looks { turned: self.look_turned, mirrored: self.look_mirrored }
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
     }
 
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        let Looks { turned, mirrored } = self.looks();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored }
+        let Looks { turned, mirrored, fine } = self.looks();
+        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored, fine }
     }
 }
 
@@ -129,6 +132,8 @@ pub(crate) struct Matching {
     turned: bool,
     /// Whether they were looked at mirrored as well.
     mirrored: bool,
+    /// Whether they were looked at at 5/3 of the resolution as well.
+    fine: bool,
 }
 
 /// What was done with what: enough to do it again.

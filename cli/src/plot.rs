@@ -48,6 +48,10 @@ pub(crate) enum Style {
     Dots,
     /// Bars from 0, this wide.
     Bars(f64),
+    /// A line, in the band of its intervals.
+    Band,
+    /// The interval of each point alone, as a line of this width.
+    Span(u32),
 }
 
 /// A point, and how sure it is.
@@ -86,6 +90,8 @@ pub(crate) struct Chart {
     pub(crate) rows: Vec<String>,
     /// Vertical lines with a name.
     pub(crate) marks: Vec<(f64, String)>,
+    /// Whether x counts something: its ticks are whole numbers.
+    pub(crate) x_whole: bool,
     /// Ends of the axes, where the points shall not decide.
     pub(crate) x_range: Option<[f64; 2]>,
     pub(crate) y_range: Option<[f64; 2]>,
@@ -95,16 +101,26 @@ pub(crate) struct Chart {
 
 /// Draws charts below each other; writes `stem.png` and `stem.svg` and gives their paths. `note` says what made them.
 pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<PathBuf>> {
-    load_font()?;
-    let height: u32 = charts.iter().map(|chart| chart.height).sum::<u32>() + 24;
-    let mut svg = String::new();
-    draw(SVGBackend::with_string(&mut svg, (WIDTH, height)), charts, note, 1)?;
+    let svg = svg(charts, note)?;
+    let height = height(charts);
     let (wide, high) = (WIDTH * ZOOM, height * ZOOM);
     let mut pixels = vec![0; 3 * (wide * high) as usize];
     draw(BitMapBackend::with_buffer(&mut pixels, (wide, high)), charts, note, ZOOM)?;
     let png = rgb_png(pixels, (wide, high), (wide / 2, high / 2))?;
     let files = [(stem.with_extension("png"), png), (stem.with_extension("svg"), svg.into_bytes())];
     files.into_iter().map(|(path, bytes)| output::write(&path, &bytes).map(|()| path)).collect()
+}
+
+/// Charts below each other, as the text of an SVG file.
+pub(crate) fn svg(charts: &[Chart], note: &str) -> Result<String> {
+    load_font()?;
+    let mut svg = String::new();
+    draw(SVGBackend::with_string(&mut svg, (WIDTH, height(charts))), charts, note, 1)?;
+    Ok(svg)
+}
+
+fn height(charts: &[Chart]) -> u32 {
+    charts.iter().map(|chart| chart.height).sum::<u32>() + 24
 }
 
 /// The font is part of the program: pictures look the same everywhere.
@@ -166,7 +182,9 @@ fn draw_chart<B: DrawingBackend>(
         let step = (high - low) / 8.0;
         (-step.log10().floor()).clamp(0.0, 6.0) as usize
     };
-    let (x_digits, y_digits) = (digits(x), digits(y));
+    let (x_digits, y_digits) = (if chart.x_whole { 0 } else { digits(x) }, digits(y));
+    // As many ticks as there are whole numbers, at most, so that they lie on them.
+    let x_ticks = if chart.x_whole { ((x[1] - x[0]) as usize).clamp(1, 10) } else { 10 };
     let x_text = |v: &f64| format!("{v:.x_digits$}");
     let y_text = |v: &f64| format!("{v:.y_digits$}");
     let mut mesh = context.configure_mesh();
@@ -176,7 +194,7 @@ fn draw_chart<B: DrawingBackend>(
         .label_style(text(12, INK, zoom))
         .axis_desc_style(text(13, INK, zoom))
         .set_all_tick_mark_size(4 * zoom)
-        .x_labels(10)
+        .x_labels(x_ticks)
         .y_labels(if named { 0 } else { (chart.height / 45).max(3) as usize })
         .x_label_formatter(&x_text)
         .y_label_formatter(&y_text)
@@ -252,12 +270,25 @@ fn draw_series<B: DrawingBackend>(
 ) -> Result<()> {
     let colour = series.colour;
     let solid = colour.stroke_width(2 * zoom as u32);
+    let span = match series.style {
+        Style::Span(width) => colour.stroke_width(width * zoom as u32),
+        _ => solid,
+    };
     let intervals = series.points.iter().filter_map(|dot| {
         let [low, high] = dot.interval.filter(|ends| ends.iter().all(|end| end.is_finite()))?;
         let line = if named { [(low, dot.y), (high, dot.y)] } else { [(dot.x, low), (dot.x, high)] };
-        Some(PathElement::new(line.to_vec(), solid))
+        Some(PathElement::new(line.to_vec(), span))
     });
-    context.draw_series(intervals).map_err(failed)?;
+    match series.style {
+        Style::Band => {
+            let ends = || series.points.iter().filter_map(|dot| Some((dot.x, dot.interval?)));
+            let there = ends().map(|(x, [low, _])| (x, low));
+            let back: Vec<_> = ends().map(|(x, [_, high])| (x, high)).collect();
+            let outline: Vec<_> = there.chain(back.into_iter().rev()).collect();
+            context.draw_series([Polygon::new(outline, colour.mix(0.25).filled())]).map_err(failed)?;
+        }
+        _ => drop(context.draw_series(intervals).map_err(failed)?),
+    }
     let shown = |dot: &&Dot| dot.x.is_finite() && dot.y.is_finite();
     let points = || series.points.iter().filter(shown).map(|dot| (dot.x, dot.y));
     let radius = 4 * zoom;
@@ -272,6 +303,8 @@ fn draw_series<B: DrawingBackend>(
     };
     match series.style {
         Style::Line(width) => lines(context, colour.stroke_width(width * zoom as u32))?,
+        Style::Band => lines(context, solid)?,
+        Style::Span(_) => {}
         Style::Dotted => {
             let dots = points().map(|at| Circle::new(at, radius - zoom, colour.filled()));
             context.draw_series(dots).map_err(failed)?;

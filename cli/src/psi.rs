@@ -63,20 +63,30 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     training.check().with_context(|| options.config.as_deref().map_or_else(String::new, shown))?;
     let config = PsiConfig { views: options.views, training, threads, ..defaults };
     output::make_folder(&options.out)?;
+    let (psi, files) = draw(&options.images, &encoder, &config, &options.out)?;
+    let drawn = Drawn { psi: &psi, files };
+    report.text(&text(&drawn))?;
+    report.json(&drawn)
+}
+
+/// Measures the curve; writes `psi.csv`, `psi.png`, `psi.svg` and `psi.json` in a folder and gives their paths.
+pub(crate) fn draw(
+    images: &Path,
+    encoder: &Encoder,
+    config: &PsiConfig,
+    out: &Path,
+) -> Result<(Psi, Vec<String>)> {
     let bar = Progress::new(0, "comparing");
-    let measured = psi(&options.images, &encoder, &config, &|done, total| bar.at(done, total))?;
+    let measured = psi(images, encoder, config, &|done, total| bar.at(done, total))?;
     bar.finish();
-    let out = &options.out;
     write_table(&out.join("psi.csv"), &measured)?;
     let hash: String = measured.encoder_sha256.chars().take(12).collect();
     let note = format!("infomark {}, encoder {hash}, {} images", measured.version, measured.images);
     let pictures = plot::write(&out.join("psi"), &charts(&measured), &note)?;
     let mut files = vec![shown(&out.join("psi.json")), shown(&out.join("psi.csv"))];
     files.extend(pictures.iter().map(|path| shown(path)));
-    let drawn = Drawn { psi: &measured, files };
-    output::write_json(&out.join("psi.json"), &drawn)?;
-    report.text(&text(&drawn))?;
-    report.json(&drawn)
+    output::write_json(&out.join("psi.json"), &Drawn { psi: &measured, files: files.clone() })?;
+    Ok((measured, files))
 }
 
 fn text(drawn: &Drawn<'_>) -> String {
@@ -157,7 +167,9 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         style: Style::Dotted,
         points: points.collect(),
     });
-    let most = psi.bins.last().map_or(1.0, |bin| bin.high);
+    // From the first bin that is drawn to the last.
+    let drawn = || psi.bins.iter().filter(|bin| bin.pixels >= LEAST);
+    let ends = [drawn().next().map_or(0.0, |bin| bin.low), drawn().next_back().map_or(1.0, |bin| bin.high)];
     let marks = match &psi.dip {
         Some(dip) => vec![
             (dip.thresholds[0], format!("medium from {:.2}", dip.thresholds[0])),
@@ -174,12 +186,12 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         y_label: "mean cosine of positives".into(),
         series,
         marks: marks.clone(),
-        x_range: Some([0.0, most]),
+        x_range: Some(ends),
         height: 430,
         ..Chart::default()
     };
     let all: u64 = psi.bins.iter().map(|bin| bin.pixels).sum();
-    let bars = psi.bins.iter().map(|bin| Dot {
+    let bars = drawn().map(|bin| Dot {
         x: middle(bin.low, bin.high),
         y: 100.0 * bin.pixels as f64 / all.max(1) as f64,
         interval: None,
@@ -197,7 +209,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
             points: bars,
         }],
         marks: marks.into_iter().map(|(at, _)| (at, String::new())).collect(),
-        x_range: Some([0.0, most]),
+        x_range: Some(ends),
         y_range: Some([0.0, 1.08 * top]),
         height: 210,
         ..Chart::default()

@@ -51,7 +51,15 @@ pub(crate) struct Place {
     pub(crate) y: f64,
 }
 
+/// What the landmarks of a template file are from.
+const FILE: &str = "template file";
+
 impl Source {
+    /// Whether it was read from a template file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.landmarks_from == FILE
+    }
+
     fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
         let places = template.landmarks().iter().zip(template.points());
         Self {
@@ -113,7 +121,7 @@ impl Given {
                 Kind::Folder => all.extend(from_folder(encoder, path, self.count, looks)?),
                 Kind::File => {
                     let template = Template::load(path)?;
-                    let source = Source::of(&template, hash(path)?, "template file");
+                    let source = Source::of(&template, hash(path)?, FILE);
                     all.push((template, source));
                 }
                 Kind::Image => {

@@ -8,7 +8,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use infomark_train::{Budget, Paths, Progress as Step, Scoring, Summary, TrainConfig, resume, train};
+use infomark_infer::Encoder;
+use infomark_train::{
+    Budget, ComputeOn, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +26,7 @@ use crate::progress::{Progress, duration};
 Examples:
   infomark train radiographs/ --out encoder.onnx
   infomark train radiographs/ --out encoder.onnx --minutes 10 --seed 1
+  infomark train radiographs/ --out encoder.onnx --estimate-intensity
   infomark train radiographs/ --out encoder.onnx --resume encoder.run"
 )]
 pub(crate) struct Options {
@@ -47,6 +51,10 @@ pub(crate) struct Options {
     /// How strongly views may differ in each tier, as `infomark tune` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     policy: Option<PathBuf>,
+    /// Estimate that from the images by mutual information after 0.3 of the budget, with the encoder as it is then, and go on with it;
+    /// the folder of the run gets policy.toml and its plots. `estimate_after` of --config changes the 0.3
+    #[arg(long, conflicts_with_all = ["resume", "policy"])]
+    estimate_intensity: bool,
     /// Stop when the loss, averaged over 50 steps, has not fallen for N steps [default: never]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     patience: Option<u64>,
@@ -59,9 +67,31 @@ pub(crate) struct Options {
     /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
+    /// Where entropies, sampling and the loss are computed; the network stays on the CPU. auto: on a CUDA device where there is
+    /// one and this program was built for it (feature cuda)
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
     /// Go on with the training in this folder, with the options it was started with
     #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
     resume: Option<PathBuf>,
+}
+
+/// What `--device` takes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl From<Device> for ComputeOn {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Auto => Self::Auto,
+            Device::Cpu => Self::Cpu,
+            Device::Cuda => Self::Cuda,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -74,6 +104,8 @@ struct Trained {
     loss: Option<f32>,
     images: usize,
     input: [usize; 2],
+    /// "CPU" or "CUDA device NAME".
+    scoring_and_loss: String,
     /// Whether the loss no longer fell.
     stalled: bool,
     /// Steps and MRE in mm.
@@ -93,14 +125,15 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             .map(|data| Scoring { data: data.clone(), templates: options.score_templates }),
     };
     let summary = if options.resume.is_some() {
-        with_progress(&paths.run, |told| resume(&paths, threads, told))?
+        with_progress(&paths.run, |told| resume(&paths, threads, options.device.into(), told))?
     } else {
         let config = config(options, threads)?;
         with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
     pictures::write_curves(&paths.run)?;
+    draw_psi(&paths, threads)?;
     report.text(&format!(
-        "{}: {} steps on {} images in {}{}{}{}\ncheckpoints, log and plots: {}",
+        "{}: {} steps on {} images in {}{}{}{}\nscoring and loss: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
@@ -108,6 +141,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         summary.scores.last().map_or_else(String::new, |(_, mre)| format!(", MRE {mre:.2} mm")),
         if summary.stalled { "\nstopped early: the loss no longer fell" } else { "" },
+        summary.scoring_and_loss,
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -119,9 +153,28 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         loss: summary.loss,
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
+        scoring_and_loss: summary.scoring_and_loss,
         stalled: summary.stalled,
         scores: summary.scores,
     })
+}
+
+/// The curve of positive similarity over entropy of what was trained, in the folder of the run.
+fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
+    /// Enough to see its shape; `infomark psi` draws more.
+    const VIEWS: usize = 40;
+    #[derive(serde::Deserialize)]
+    struct Begun {
+        config: TrainConfig,
+    }
+    let path = paths.run.join("checkpoint.json");
+    let text = std::fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+    let Begun { config } = serde_json::from_slice(&text).with_context(|| shown(&path))?;
+    let encoder = Encoder::load(&paths.out)?;
+    let defaults = PsiConfig::default();
+    let training = TrainConfig { pixels: defaults.training.pixels, ..config };
+    let config = PsiConfig { views: VIEWS, training, threads, ..defaults };
+    crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
 
 /// The defaults, changed by the file, changed by the command line.
@@ -131,7 +184,11 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         config.policy = Some(read_toml(path)?);
         config.check().with_context(|| shown(path))?;
     }
+    if options.estimate_intensity && config.estimate_after == 0.0 {
+        config.estimate_after = 0.3;
+    }
     config.threads = threads;
+    config.compute = options.device.into();
     config.seed = options.seed.unwrap_or(config.seed);
     config.patience = options.patience.unwrap_or(config.patience);
     config.budget = match (options.steps, options.minutes) {
@@ -194,21 +251,28 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
 ) -> Result<Summary> {
     // One bar at a time: the second replaces the first.
     let mut bar: Option<(Stage, Progress)> = None;
-    let (mut drawn, mut mre, mut partners) = (Ok(()), String::new(), String::new());
+    let (mut drawn, mut mre, mut estimated) = (Ok(()), String::new(), Ok(()));
     let summary = work(&mut |step| {
         match step {
+            // Where there was no choice, the line at the end will do.
+            Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                eprintln!("scoring and loss: {scoring_and_loss}{reason}");
+            }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
             }
             Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
-            Step::Partners { found, .. } => partners = format!(", {found} with partners"),
+            Step::Estimated { tuned, .. } => {
+                estimated = crate::tune::write(&run.join("policy.toml"), &tuned).map(drop);
+            }
             Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
             Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
                 let levels = levels.map(|level| format!("{level:.2}")).join(" ");
                 let psi = psi.map(|psi| psi.map_or_else(|| "-".into(), |psi| format!("{psi:.2}"))).join(" ");
                 let left = duration(seconds_left);
                 let message = format!(
-                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{partners}{mre}, {images_per_second:.1} images/s, {left} left"
+                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{mre}, {images_per_second:.1} images/s, {left} left"
                 );
                 in_stage(&mut bar, Stage::Training, || Progress::of_share("training"))
                     .share(fraction, message);
@@ -222,7 +286,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     }
     let summary = summary.map_err(Into::into)?;
     // A picture that can't be written is no reason to lose a training.
-    drawn?;
+    drawn.and(estimated)?;
     Ok(summary)
 }
 

@@ -1,5 +1,6 @@
 // The driver API as far as cudarc calls it for these kernels. Everything happens at once: streams and events are names.
 #include "machine.hpp"
+#include <atomic>
 #include <cstdio>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -21,7 +22,9 @@ struct Module {
     std::string ptx;
 };
 
-static int a_context, a_stream, an_event;
+// Two devices, each with its context.
+static const int DEVICES = 2;
+static int contexts[DEVICES], a_stream, an_event;
 static thread_local void *bound_context;
 static int version = 12080, capability = 9;
 static size_t memory_limit = (size_t)-1, memory_used;
@@ -34,19 +37,40 @@ EXPORT void simt_set_driver(int driver_version, int major_capability) {
 }
 EXPORT void simt_set_memory_limit(size_t bytes) { memory_limit = bytes; }
 
+// Calls that succeed before one fails; below 0, none does.
+static std::atomic<long> before_failure{-1};
+static std::atomic<Result> failure{OK};
+EXPORT void simt_set_failure(long calls, int result) {
+    failure = result;
+    before_failure = calls;
+}
+// Whether the failure that was set has happened.
+EXPORT int simt_has_failed() { return failure != OK && before_failure < 0; }
+static bool fails() { return before_failure >= 0 && before_failure-- == 0; }
+#define MAY_FAIL \
+    if (fails()) return failure
+
 // ---- devices, contexts, streams, events ----
 
 EXPORT Result cuInit(unsigned) {
+    MAY_FAIL;
 #ifdef SIMT_CHECKED
     checking = true;
 #endif
     return OK;
 }
 EXPORT Result cuDriverGetVersion(int *out) { return *out = version, OK; }
-EXPORT Result cuDeviceGetCount(int *count) { return *count = 1, OK; }
-EXPORT Result cuDeviceGet(int *device, int ordinal) { return *device = ordinal, ordinal ? INVALID_DEVICE : OK; }
+EXPORT Result cuDeviceGetCount(int *count) {
+    MAY_FAIL;
+    return *count = DEVICES, OK;
+}
+EXPORT Result cuDeviceGet(int *device, int ordinal) {
+    MAY_FAIL;
+    return *device = ordinal, ordinal < 0 || ordinal >= DEVICES ? INVALID_DEVICE : OK;
+}
 EXPORT Result cuDeviceGetName(char *name, int size, int) { return snprintf(name, size, "stand-in on a CPU"), OK; }
 EXPORT Result cuDeviceGetAttribute(int *value, int attribute, int) {
+    MAY_FAIL;
     switch (attribute) {
         case 1: *value = 1024; break;         // threads per block
         case 8: *value = 48 << 10; break;     // shared memory per block
@@ -58,26 +82,48 @@ EXPORT Result cuDeviceGetAttribute(int *value, int attribute, int) {
     }
     return OK;
 }
-EXPORT Result cuDevicePrimaryCtxRetain(void **context, int) { return *context = &a_context, OK; }
+EXPORT Result cuDevicePrimaryCtxRetain(void **context, int device) {
+    MAY_FAIL;
+    return *context = &contexts[device], OK;
+}
 EXPORT Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
-EXPORT Result cuCtxSetCurrent(void *context) { return bound_context = context, OK; }
+EXPORT Result cuCtxSetCurrent(void *context) {
+    MAY_FAIL;
+    return bound_context = context, OK;
+}
 EXPORT Result cuCtxGetCurrent(void **context) { return *context = bound_context, OK; }
-EXPORT Result cuCtxGetDevice(int *device) { return *device = 0, OK; }
+EXPORT Result cuCtxGetDevice(int *device) { return *device = bound_context == &contexts[1], OK; }
 EXPORT Result cuCtxSynchronize() { return OK; }
-EXPORT Result cuStreamCreate(void **stream, unsigned) { return *stream = &a_stream, OK; }
+EXPORT Result cuStreamCreate(void **stream, unsigned) {
+    MAY_FAIL;
+    return *stream = &a_stream, OK;
+}
 EXPORT Result cuStreamDestroy_v2(void *) { return OK; }
-EXPORT Result cuStreamSynchronize(void *) { return OK; }
-EXPORT Result cuStreamWaitEvent(void *, void *, unsigned) { return OK; }
+EXPORT Result cuStreamSynchronize(void *) {
+    MAY_FAIL;
+    return OK;
+}
+EXPORT Result cuStreamWaitEvent(void *, void *, unsigned) {
+    MAY_FAIL;
+    return OK;
+}
 EXPORT Result cuStreamIsCapturing(void *, int *status) { return *status = 0, OK; }
-EXPORT Result cuEventCreate(void **event, unsigned) { return *event = &an_event, OK; }
+EXPORT Result cuEventCreate(void **event, unsigned) {
+    MAY_FAIL;
+    return *event = &an_event, OK;
+}
 EXPORT Result cuEventDestroy_v2(void *) { return OK; }
-EXPORT Result cuEventRecord(void *, void *) { return OK; }
+EXPORT Result cuEventRecord(void *, void *) {
+    MAY_FAIL;
+    return OK;
+}
 EXPORT Result cuEventSynchronize(void *) { return OK; }
 EXPORT Result cuEventQuery(void *) { return OK; }
 
 // ---- memory ----
 
 EXPORT Result cuMemAlloc_v2(uint64_t *address, size_t size) {
+    MAY_FAIL;
     std::lock_guard<std::mutex> lock(mutex);
     if (size == 0) return INVALID_VALUE;
     if (size > memory_limit || memory_used > memory_limit - size) return OUT_OF_MEMORY;
@@ -120,11 +166,13 @@ static Result touch(uint64_t address, size_t size, bool write) {
     return OK;
 }
 EXPORT Result cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) {
+    MAY_FAIL;
     Result result = touch(to, size, true);
     if (result == OK) memcpy((void *)to, from, size);
     return result;
 }
 EXPORT Result cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) {
+    MAY_FAIL;
     Result result = touch(from, size, false);
     if (result == OK) memcpy(to, (void *)from, size);
     return result;
@@ -136,6 +184,7 @@ EXPORT Result cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t size, void *)
     return cuMemcpyDtoH_v2(to, from, size);
 }
 EXPORT Result cuMemsetD8_v2(uint64_t to, unsigned char value, size_t size) {
+    MAY_FAIL;
     Result result = touch(to, size, true);
     if (result == OK) memset((void *)to, value, size);
     return result;
@@ -147,6 +196,7 @@ EXPORT Result cuMemsetD8Async(uint64_t to, unsigned char value, size_t size, voi
 // ---- modules and launches ----
 
 EXPORT Result cuModuleLoadData(void **module, const void *image) {
+    MAY_FAIL;
     std::string ptx = (const char *)image;
     int major = 0, minor = 0;
     size_t at = ptx.find(".version ");
@@ -171,6 +221,7 @@ static bool declared_sizes(const std::string &ptx, const std::string &name, std:
     return true;
 }
 EXPORT Result cuModuleGetFunction(void **function, void *module, const char *name) {
+    MAY_FAIL;
     auto found = kernels().find(name);
     std::vector<unsigned> sizes;
     if (found == kernels().end() || !declared_sizes(((Module *)module)->ptx, name, sizes)) return NOT_FOUND;
@@ -180,6 +231,7 @@ EXPORT Result cuModuleGetFunction(void **function, void *module, const char *nam
     return OK;
 }
 EXPORT Result cuFuncSetAttribute(void *function, int attribute, int value) {
+    MAY_FAIL;
     if (attribute != 8) return OK;
     if (value < 0 || (unsigned)value > MOST_SHARED) return INVALID_VALUE;
     ((Kernel *)function)->most_shared = (unsigned)value;
@@ -188,6 +240,7 @@ EXPORT Result cuFuncSetAttribute(void *function, int attribute, int value) {
 EXPORT Result cuFuncGetAttribute(int *value, int, void *) { return *value = 0, OK; }
 EXPORT Result cuLaunchKernel(void *function, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x,
                              unsigned threads_y, unsigned threads_z, unsigned shared, void *, void **arguments, void **) {
+    MAY_FAIL;
     if (!blocks_x || !blocks_y || !blocks_z || blocks_y > 65535 || blocks_z > 65535) return INVALID_VALUE;
     bool done = launch(*(Kernel *)function, {blocks_x, blocks_y, blocks_z}, {threads_x, threads_y, threads_z}, shared,
                        arguments);

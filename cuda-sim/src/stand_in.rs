@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // A shared object is loaded and its functions called.
 
 use libloading::{Library, Symbol};
-use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
 use std::sync::OnceLock;
 use thiserror::Error;
 
@@ -140,6 +140,29 @@ impl StandIn {
         // SAFETY: it sets a number.
         unsafe { set(bytes) };
         Ok(())
+    }
+
+    /// Lets one of the driver's calls fail, after so many that succeed, with that code (999: unknown); `None`: no more.
+    /// What only frees, queries or names does not count.
+    ///
+    /// # Errors
+    /// When the library lacks the function.
+    pub fn set_failure(&self, failure: Option<(u32, i32)>) -> Result<(), StandInError> {
+        let set = self.function::<unsafe extern "C" fn(c_long, c_int)>("simt_set_failure")?;
+        let (calls, code) = failure.map_or((-1, 0), |(calls, code)| (c_long::from(calls as i32), code));
+        // SAFETY: it sets numbers.
+        unsafe { set(calls, code) };
+        Ok(())
+    }
+
+    /// Whether the call that [`set_failure`](Self::set_failure) chose has come and failed.
+    ///
+    /// # Errors
+    /// When the library lacks the function.
+    pub fn has_failed(&self) -> Result<bool, StandInError> {
+        let has = self.function::<unsafe extern "C" fn() -> c_int>("simt_has_failed")?;
+        // SAFETY: it reads a number.
+        Ok(unsafe { has() } != 0)
     }
 
     /// What the checker has found since the last call.

@@ -132,6 +132,14 @@ impl Device {
         Ok(Buffer::with_memory(unsafe { Memory::borrow(self.stream(), address, len) }?, len))
     }
 
+    /// What the driver calls it.
+    ///
+    /// # Errors
+    /// When the driver reports an error.
+    pub fn name(&self) -> Result<String, CudaError> {
+        self.stream().context().name().map_err(|e| driver::error("name of the device", 0, e))
+    }
+
     /// The stream that everything is launched on.
     pub fn stream(&self) -> &Arc<CudaStream> {
         &self.inner.stream

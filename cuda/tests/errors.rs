@@ -1,12 +1,11 @@
-//! What does not fit is refused, with the operation and the shapes; nothing panics.
+//! What a driver or a device can't do is an error, and so is a buffer of another device.
 #![cfg(not(feature = "gpu"))]
 
 use infomark_core::{
-    InfoNce, IntensityRange, Negatives, PatchBorder, Point, SampleError, Thresholds, TierPolicy,
+    InfoNce, IntensityRange, Negatives, PatchBorder, Point, Thresholds, TierPolicy, Tone, Weighting,
 };
-use infomark_core::{Tone, Weighting};
 use infomark_cuda::{
-    CudaError, Device, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel, Similarities,
+    Buffer, CudaError, Device, Element, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel,
     ViewGuide, ViewPlan,
 };
 use infomark_cuda_sim::{Kind, StandIn, StandInError};
@@ -21,7 +20,7 @@ fn refused<T>(result: Result<T, CudaError>, parts: &[&str]) {
 }
 
 #[test]
-fn errors_name_the_operation_and_the_shapes() -> Outcome {
+fn drivers_devices_and_memory_that_will_not_do_are_errors() -> Outcome {
     let stand_in = match StandIn::load(Kind::Plain) {
         Err(StandInError::Missing { reason }) => {
             eprintln!("skipped: {reason}");
@@ -32,12 +31,8 @@ fn errors_name_the_operation_and_the_shapes() -> Outcome {
     drivers_and_devices(stand_in)?;
     let device = Device::open()?;
     memory(stand_in, &device)?;
-    shapes(&device)?;
-    entropy_and_information(&device)?;
-    sampling(&device)?;
-    views(&device)?;
-    loss(&device)?;
-    search(&device)?;
+    buffers_of_another_device_are_refused(&device, &Device::open_at(1)?)?;
+    every_call_that_fails_is_an_error(stand_in)?;
     // None of that has harmed the device.
     assert_eq!(device.download(&device.upload(&[1u8, 2, 3])?)?, [1, 2, 3]);
     Ok(device.synchronize()?)
@@ -49,7 +44,11 @@ fn drivers_and_devices(stand_in: StandIn) -> Outcome {
     stand_in.set_driver(12040, 7)?;
     assert_eq!(Device::open().err(), Some(CudaError::Capability { major: 7, minor: 0 }));
     stand_in.set_driver(13000, 9)?;
-    refused(Device::open_at(1), &["CUDA device 1"]);
+    refused(Device::open_at(2), &["CUDA device 2"]);
+    // A driver on a machine without a device.
+    stand_in.set_failure(Some((0, 100)))?;
+    refused(Device::open(), &["CUDA device 0"]);
+    stand_in.set_failure(None)?;
     Ok(())
 }
 
@@ -68,167 +67,161 @@ fn memory(stand_in: StandIn, device: &Device) -> Outcome {
     Ok(())
 }
 
-fn shapes(device: &Device) -> Outcome {
-    let bytes = device.zeros::<u8>(12)?;
-    refused(Images::new(&bytes, 1, 4, 4), &["12 elements", "4 x 4", "16"]);
-    refused(Images::new(&bytes, 1, 2, 4), &["12 elements", "2 x 4", "8"]);
-    refused(Images::with_stride(&bytes, 1, 4, 3, 3), &["stride of 3", "4 pixels"]);
-    refused(Images::with_stride(&bytes, 1, 3, 3, 5), &["needs 13"]);
-    refused(Images::new(&bytes, 0, 1 << 24, 1), &["too large"]);
-    refused(Images::new(&bytes, usize::MAX, 1, 1), &["too large"]);
-    refused(Images::with_stride(&bytes, 2, 1, 2, usize::MAX), &["needs 18446744073709551615"]);
-    let floats = device.zeros::<f32>(12)?;
-    refused(Features::new(&floats, 1, 3, 2, 3, 4), &["12 elements", "3 channels of 2 x 3", "18"]);
-    refused(Features::new(&floats, 1, 0, 2, 3, 4), &["0 channels"]);
-    refused(Features::new(&floats, 1, 1025, 2, 3, 4), &["too large"]);
-    refused(Features::new(&floats, 1, 2, 2, 3, 0), &["stride 0"]);
-    Ok(())
+/// Every operation's inputs, small. Those of one device are given to another.
+struct Inputs {
+    bytes: Buffer<u8>,
+    floats: Buffer<f32>,
+    indices: Buffer<u32>,
+    pairs: Buffer<PointPair>,
+    guide: ViewGuide,
+    views: infomark_cuda::ViewPlans,
+    sampler: infomark_cuda::PixelSampler,
+    maps: infomark_cuda::Similarities,
 }
 
-fn entropy_and_information(device: &Device) -> Outcome {
-    let bytes = device.zeros::<u8>(12)?;
-    let images = Images::new(&bytes, 1, 4, 3)?;
-    for side in [0, 65] {
-        refused(
-            device.entropy_map(images, side, PatchBorder::Clamp),
-            &["entropy map", &format!("side {side}")],
-        );
-    }
-    let at = |image, x, y| Patch { image, x, y };
-    let pair = |first, second| device.mutual_information(images, images, &[(first, second)], 3, 2).map(drop);
-    assert_eq!(pair(at(0, 1, 1), at(0, 0, 0)), Ok(()));
-    for wrong in [at(1, 0, 0), at(0, 2, 0), at(0, 0, 2), at(0, usize::MAX, 0)] {
-        refused(pair(wrong, at(0, 0, 0)), &["mutual information", "pair 0", "3 x 2", "4 x 3"]);
-        refused(pair(at(0, 0, 0), wrong), &["mutual information", "pair 0", "3 x 2", "4 x 3"]);
-    }
-    for (width, height) in [(0, 1), (65, 64), (usize::MAX, 2)] {
-        let none = device.mutual_information(images, images, &[], width, height);
-        refused(none, &["mutual information", "patches", &format!("{width} x {height}")]);
-    }
-    Ok(())
+const SIDE: usize = 4;
+
+fn features<T: infomark_cuda::Feature>(buffer: &Buffer<T>) -> Result<Features<'_, T>, CudaError> {
+    Features::new(buffer, 1, 4, 2, 2, 2)
 }
 
-fn sampling(device: &Device) -> Outcome {
-    let weights = |values: &[f32]| device.upload(values);
-    let map = weights(&[1.0, 2.0, f32::NAN, -1.0])?;
-    let images = Images::new(&map, 2, 2, 1)?;
-    let uniform = Weighting::Exponential { alpha: 0.0 };
-    let value = |operation| Some(CudaError::Value { operation, image: 1, x: 0, y: 0 });
-    assert_eq!(device.weight_map(images, uniform).err(), value("weight map"));
-    assert_eq!(device.pixel_sampler(images).err(), value("pixel sampler"));
-    refused(device.weight_map(images, Weighting::Exponential { alpha: -0.5 }), &["exponent -0.5"]);
-    refused(device.weight_map(images, Weighting::Piecewise { threshold: f32::NAN }), &["threshold NaN"]);
-    let gaps = weights(&[1.0; 7])?;
-    let with_gaps = Images::with_stride(&gaps, 1, 3, 2, 4)?;
-    refused(device.weight_map(with_gaps, uniform), &["weight map", "stride of 4"]);
-    refused(device.pixel_sampler(with_gaps), &["pixel sampler", "stride of 4"]);
-    let second_empty = weights(&[0.0, 1.0, 0.0, 0.0])?;
-    let sampler = device.pixel_sampler(Images::new(&second_empty, 2, 2, 1)?).err();
-    assert_eq!(sampler, Some(CudaError::Sample { image: 1, source: SampleError::Empty }));
-    let nothing = weights(&[])?;
-    refused(device.pixel_sampler(Images::new(&nothing, 0, 2, 1)?), &["no pixel"]);
-    let good = device.pixel_sampler(Images::new(&second_empty, 1, 4, 1)?)?;
-    refused(device.draw_pixels(&good, usize::MAX, 1, 2, 3), &["draw pixels"]);
-    assert!(device.draw_pixels(&good, 0, 1, 2, 3)?.is_empty());
-    Ok(())
+fn search_level(inputs: &Inputs) -> Result<SearchLevel<'_, f32>, CudaError> {
+    Ok(SearchLevel { images: features(&inputs.floats)?, templates: &inputs.floats })
 }
 
-fn views(device: &Device) -> Outcome {
-    let (middle, tone) = (Point::new(1.0, 1.0), Tone::identity());
-    assert!(ViewPlan::new(0, middle, 0.0, 0.0, tone).is_err());
-    assert!(ViewPlan::new(0, Point::new(f32::NAN, 0.0), 0.0, 1.0, tone).is_err());
-    assert!(ViewPlan::new(0, middle, 0.0, 1.0, Tone { gamma: 0.0, ..tone }).is_err());
-    assert!(ViewPlan::new(usize::MAX, middle, 0.0, 1.0, tone).is_err());
-    let bytes = device.zeros::<u8>(12)?;
-    let images = Images::new(&bytes, 1, 4, 3)?;
-    let second = device.upload_views(&[ViewPlan::new(1, middle, 0.0, 1.0, tone)?])?;
-    refused(device.make_views(images, &second, 2, 2, 0.0), &["make views", "2 images", "1 of 4 x 3"]);
-    let first = device.upload_views(&[ViewPlan::new(0, middle, 0.0, 1.0, tone)?])?;
-    for (width, height) in [(0, 2), (2, 0), (1 << 16, 1 << 16), (usize::MAX, 2)] {
-        let size = format!("{width} x {height}");
-        refused(device.make_views(images, &first, width, height, 0.0), &["make views", &size]);
-    }
-    let empty = Images::new(&bytes, 12, 1, 1)?;
-    assert!(device.make_views(empty, &first, 2, 2, 0.0).is_ok());
-    let none = device.zeros::<u8>(0)?;
-    refused(device.make_views(Images::new(&none, 1, 0, 3)?, &first, 2, 2, 0.0), &["0 x 3"]);
-
-    let points = device.zeros::<u32>(3)?;
-    let two = device.upload_views(&[ViewPlan::new(0, middle, 0.0, 1.0, tone)?; 2])?;
-    refused(device.push_points(&points, &two, 4, 2, 2), &["push points", "3 points", "2 views"]);
-    refused(device.push_points(&points, &first, 0, 2, 2), &["push points", "0 pixels wide"]);
-    let no_views = device.upload_views(&[])?;
-    refused(device.push_points(&points, &no_views, 4, 2, 2), &["push points", "0 views"]);
-
-    let entropy = device.zeros::<f32>(12)?;
-    let maps = Images::new(&entropy, 2, 3, 2)?;
-    let one = (1.0, 1.0);
-    let range = IntensityRange::new(one, one, one)?;
-    let (thresholds, policy) = (Thresholds::new(1.0, 2.0)?, TierPolicy::uniform(range));
-    let guide = ViewGuide { thresholds, policy, rotation_rad: 0.1, scale: 1.2 };
-    refused(device.plan_views(maps, &points, &guide, 1, 2), &["draw views", "3 centres for 2 images"]);
-    let centres = device.zeros::<u32>(4)?;
-    let plan = |guide| device.plan_views(maps, &centres, &guide, 1, 2);
-    refused(plan(ViewGuide { rotation_rad: f32::NAN, ..guide }), &["rotation NaN"]);
-    refused(plan(ViewGuide { scale: 0.5, ..guide }), &["scale 0.5"]);
-    let mut wrong = policy;
-    wrong.high.gamma = (0.0, 1.0);
-    refused(plan(ViewGuide { policy: wrong, ..guide }), &["gamma"]);
-    assert_eq!(plan(guide)?.len(), 4);
-    Ok(())
-}
-
-fn loss(device: &Device) -> Outcome {
+fn level<'a>(views: &'a Buffer<f32>, images: &'a Buffer<f32>) -> Result<Level<'a, f32>, CudaError> {
     let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
-    let map = device.zeros::<f32>(24)?;
-    let features = |count, channels, width| Features::new(&map, count, channels, width, 2, 4);
-    let level = |views, images| Level { views, images, loss };
-    let pairs = device.upload(&[PointPair::NONE; 4])?;
-    let two = || -> Result<_, CudaError> { Ok(level(features(2, 3, 2)?, features(1, 3, 4)?)) };
-    assert_eq!(device.download(&device.info_nce(&[two()?], &pairs)?)?, [0.0]);
-    refused(device.info_nce::<f32>(&[], &pairs), &["InfoNCE", "0 levels"]);
-    let nine = (0..9).map(|_| two()).collect::<Result<Vec<_>, _>>()?;
-    refused(device.info_nce(&nine, &pairs), &["InfoNCE", "9 levels"]);
-    let wrong = level(features(1, 3, 4)?, features(2, 3, 2)?);
-    refused(device.info_nce(&[wrong], &pairs), &["1 views of 2 images"]);
-    let wrong = level(features(2, 3, 2)?, features(2, 2, 3)?);
-    refused(device.info_nce(&[wrong], &pairs), &["level 0", "3 channels", "images 2"]);
-    refused(device.info_nce(&[two()?], &device.upload(&[PointPair::NONE; 3])?), &["3 positives in 2 views"]);
-    let other = level(features(1, 3, 4)?, features(1, 3, 4)?);
-    refused(device.info_nce(&[two()?, other], &pairs), &["level 1", "1 views of 1 images"]);
-    for temperature in [0.0, f32::NAN, f32::INFINITY] {
-        let mut level = two()?;
-        level.loss.temperature = temperature;
-        refused(device.info_nce(&[level], &pairs), &["InfoNCE", "temperature"]);
+    Ok(Level { views: features(views)?, images: features(images)?, loss })
+}
+
+impl Inputs {
+    fn new(device: &Device) -> Result<Self, Box<dyn std::error::Error>> {
+        let floats = device.upload(&[0.5f32; SIDE * SIDE])?;
+        let one = (1.0, 1.0);
+        let plan = ViewPlan::new(0, Point::new(1.0, 1.0), 0.0, 1.0, Tone::identity())?;
+        Ok(Self {
+            bytes: device.zeros(SIDE * SIDE)?,
+            indices: device.zeros(2)?,
+            pairs: device.upload(&[PointPair::NONE; 2])?,
+            guide: ViewGuide {
+                thresholds: Thresholds::new(1.0, 2.0)?,
+                policy: TierPolicy::uniform(IntensityRange::new(one, one, one)?),
+                rotation_rad: 0.1,
+                scale: 1.2,
+            },
+            views: device.upload_views(&[plan; 2])?,
+            sampler: device.pixel_sampler(Images::new(&floats, 1, SIDE, SIDE)?)?,
+            maps: device
+                .similarities(&[SearchLevel { images: features(&floats)?, templates: &floats }], 0.1)?,
+            floats,
+        })
     }
-    let (mut right, mut short) = (device.zeros::<f32>(24)?, device.zeros::<f32>(23)?);
-    let mut wrong = [Gradients { views: &mut right, images: &mut short }];
-    refused(device.info_nce_backward(&[two()?], &pairs, &mut wrong, 1.0), &["images' gradient", "23", "24"]);
-    refused(device.info_nce_backward(&[two()?], &pairs, &mut [], 1.0), &["0 levels for 1"]);
-    let mut also = device.zeros::<f32>(24)?;
-    let mut good = [Gradients { views: &mut right, images: &mut also }];
-    refused(device.info_nce_backward(&[two()?], &pairs, &mut good, f32::NAN), &["scale NaN"]);
+
+    fn images(&self) -> Result<Images<'_, u8>, CudaError> {
+        Images::new(&self.bytes, 1, SIDE, SIDE)
+    }
+
+    fn map(&self) -> Result<Images<'_, f32>, CudaError> {
+        Images::new(&self.floats, 1, SIDE, SIDE)
+    }
+}
+
+/// The results of all operations; whether a call has failed meanwhile.
+fn everything(stand_in: StandIn) -> Result<bool, Box<dyn std::error::Error>> {
+    let device = Device::open()?;
+    let inputs = Inputs::new(&device)?;
+    let patch = Patch { image: 0, x: 0, y: 0 };
+    let images = inputs.images()?;
+    all(&device, &device.entropy_map(images, 3, PatchBorder::Cut)?)?;
+    all(&device, &device.mutual_information(images, images, &[(patch, patch)], 2, 2)?)?;
+    all(&device, &device.weight_map(inputs.map()?, Weighting::Exponential { alpha: 0.5 })?)?;
+    all(&device, &device.draw_pixels(&inputs.sampler, 3, 1, 2, 3)?)?;
+    device.download_views(&device.plan_views(inputs.map()?, &inputs.indices, &inputs.guide, 1, 2)?)?;
+    all(&device, &device.make_views(images, &inputs.views, 3, 2, 0.0)?)?;
+    all(&device, &device.push_points(&inputs.indices, &inputs.views, SIDE, 3, 2)?)?;
+    let (mut views, mut images) = (device.zeros(SIDE * SIDE)?, device.zeros(SIDE * SIDE)?);
+    let levels = [level(&inputs.floats, &inputs.floats)?];
+    let mut gradients = [Gradients { views: &mut views, images: &mut images }];
+    all(&device, &device.info_nce_backward(&levels, &inputs.pairs, &mut gradients, 1.0)?)?;
+    device.search(&[search_level(&inputs)?], 0.1, 2)?;
+    // A second stream waits for the first by events.
+    let other = Device::on_stream(device.stream().context().new_stream()?)?;
+    all(&other, &other.entropy_map(inputs.images()?, 3, PatchBorder::Cut)?)?;
+    device.synchronize()?;
+    let failed = stand_in.has_failed()?;
+    // All has been computed: what fails in giving memory back harms nothing.
+    stand_in.set_failure(None)?;
+    Ok(failed)
+}
+
+fn all<T: Element>(device: &Device, buffer: &Buffer<T>) -> Result<(), CudaError> {
+    device.download(buffer).map(drop)
+}
+
+fn every_call_that_fails_is_an_error(stand_in: StandIn) -> Outcome {
+    let mut calls = 0;
+    loop {
+        // Unknown errors and full memory in turn.
+        stand_in.set_failure(Some((calls, if calls % 2 == 0 { 999 } else { 2 })))?;
+        match everything(stand_in) {
+            Ok(failed) => {
+                assert!(!failed, "call {calls} failed, and nobody has said so");
+                break;
+            }
+            Err(_) => calls += 1,
+        }
+    }
+    assert!(calls > 100, "only {calls} calls can fail");
     Ok(())
 }
 
-fn search(device: &Device) -> Outcome {
-    let (map, templates) = (device.zeros::<f32>(24)?, device.zeros::<f32>(6)?);
-    let level = |channels| -> Result<_, CudaError> {
-        let images = Features::new(&map, 1, channels, 2, 12 / channels, 4)?;
-        Ok(SearchLevel { images, templates: &templates })
-    };
-    refused(device.similarities::<f32>(&[], 0.1), &["search", "0 levels"]);
-    refused(device.similarities(&[level(3)?], 0.0), &["search", "temperature 0"]);
-    refused(device.similarities(&[level(4)?], 0.1), &["search", "6 elements", "4 channels"]);
-    refused(device.similarities(&[level(3)?, level(2)?], 0.1), &["level 1"]);
-    let maps = device.similarities(&[level(3)?], 0.1)?;
-    refused(device.highest(&maps, 1025), &["1025 matches"]);
-    assert_eq!(device.highest(&maps, 0)?, vec![Vec::new(); 2]);
-    let mut wrong = Similarities { width: 3, ..maps };
-    refused(device.highest(&wrong, 1), &["search", "3 x 4"]);
-    for (images, width) in [(0, usize::MAX), (usize::MAX, 3)] {
-        (wrong.images, wrong.width) = (images, width);
-        refused(device.highest(&wrong, 1), &["search", "not possible"]);
+fn buffers_of_another_device_are_refused(device: &Device, other: &Device) -> Outcome {
+    /// The operation says that a buffer is another device's.
+    #[track_caller]
+    fn foreign<T>(result: Result<T, CudaError>, operation: &'static str) {
+        assert_eq!(result.err(), Some(CudaError::OtherDevice { operation }));
     }
+    let (here, there) = (Inputs::new(device)?, Inputs::new(other)?);
+    let (own, strange) = (here.images()?, there.images()?);
+    let (map, strange_map) = (here.map()?, there.map()?);
+    let patch = Patch { image: 0, x: 0, y: 0 };
+    foreign(device.download(&there.floats), "copy from the device");
+    foreign(device.entropy_map(strange, 3, PatchBorder::Cut), "entropy map");
+    for (first, second) in [(strange, own), (own, strange)] {
+        foreign(device.mutual_information(first, second, &[(patch, patch)], 2, 2), "mutual information");
+    }
+    foreign(device.weight_map(strange_map, Weighting::Piecewise { threshold: 1.0 }), "weight map");
+    foreign(device.pixel_sampler(strange_map), "pixel sampler");
+    foreign(device.draw_pixels(&there.sampler, 1, 1, 2, 3), "draw pixels");
+    for (map, centres) in [(strange_map, &here.indices), (map, &there.indices)] {
+        foreign(device.plan_views(map, centres, &here.guide, 1, 2), "draw views");
+    }
+    foreign(device.download_views(&there.views), "copy from the device");
+    for (images, views) in [(strange, &here.views), (own, &there.views)] {
+        foreign(device.make_views(images, views, 3, 2, 0.0), "make views");
+    }
+    for (points, views) in [(&there.indices, &here.views), (&here.indices, &there.views)] {
+        foreign(device.push_points(points, views, SIDE, 3, 2), "push points");
+    }
+    for (views, images, pairs) in [
+        (&there.floats, &here.floats, &here.pairs),
+        (&here.floats, &there.floats, &here.pairs),
+        (&here.floats, &here.floats, &there.pairs),
+    ] {
+        foreign(device.info_nce(&[level(views, images)?], pairs), "InfoNCE");
+    }
+    let (mut own_grad, mut strange_grad) = (device.zeros::<f32>(16)?, other.zeros::<f32>(16)?);
+    let levels = [level(&here.floats, &here.floats)?];
+    let mut gradients = [Gradients { views: &mut own_grad, images: &mut strange_grad }];
+    foreign(device.info_nce_backward(&levels, &here.pairs, &mut gradients, 1.0), "InfoNCE");
+    let mut gradients = [Gradients { views: &mut strange_grad, images: &mut own_grad }];
+    foreign(device.info_nce_backward(&levels, &here.pairs, &mut gradients, 1.0), "InfoNCE");
+    for (images, templates) in [(&there.floats, &here.floats), (&here.floats, &there.floats)] {
+        let level = SearchLevel { images: features(images)?, templates };
+        foreign(device.search(&[level], 0.1, 1), "search");
+    }
+    foreign(device.highest(&there.maps, 1), "search");
+    // Each is as good as ever on its own.
+    assert_eq!(device.download(&here.floats)?, other.download(&there.floats)?);
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The tolerances in `docs/cuda.md` are the suite's.
+//! `docs/cuda.md` has the suite's tolerances, and every kernel with what it moves.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -21,5 +22,30 @@ fn the_documented_tolerances_are_the_tested_ones() -> io::Result<()> {
         found += 1;
     }
     assert_eq!(found, 8);
+    Ok(())
+}
+
+#[test]
+fn every_kernel_is_in_the_documented_table() -> io::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Only a checkout has the document.
+    let Ok(document) = fs::read_to_string(here.join("../docs/cuda.md")) else { return Ok(()) };
+    let mut kernels = BTreeSet::new();
+    for entry in fs::read_dir(here.join("kernels"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "ptx") {
+            let text = fs::read_to_string(path)?;
+            kernels
+                .extend(text.split(".entry ").skip(1).filter_map(|e| Some(e.split_once('(')?.0.to_owned())));
+        }
+    }
+    assert_eq!(kernels.len(), 21, "{kernels:?}");
+    for kernel in kernels {
+        let name =
+            ["_f32", "_bf16", "_u8"].iter().fold(kernel.as_str(), |name, end| name.trim_end_matches(end));
+        let named =
+            |row: &&str| row.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{name}`")));
+        assert!(document.lines().any(|row| row.starts_with('|') && named(&row)), "{kernel}");
+    }
     Ok(())
 }

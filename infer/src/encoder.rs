@@ -8,6 +8,8 @@ pub(crate) mod plan;
 use std::path::Path;
 use std::sync::Arc;
 
+use infomark_core::Affine;
+
 pub use encoding::Encoding;
 pub use error::ModelError;
 
@@ -17,7 +19,7 @@ use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
-use crate::{Description, DescriptionError, Fit, Image, InputSize, sha256};
+use crate::{Description, DescriptionError, Fit, FitError, Image, InputSize, sha256};
 
 /// Largest model file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -155,23 +157,17 @@ impl Encoder {
     /// As [`encode`](Self::encode).
     pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
         let input = self.description.input;
-        let resized = Fit::new(image.width(), image.height(), input)
-            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)));
-        let (fit, canvas) =
-            resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
+        let (fit, canvas) = self.lay_on(image, Ok(input))?;
         let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
         let mut levels = self.plan.run(&canvas, &self.name)?;
         for map in looks.maps(input).map_err(failed)? {
             let seen = augment::look(&canvas, input, map).map_err(failed)?;
-            let seen = self.plan.run(&seen, &self.name)?;
-            for ((level, seen), &stride) in levels.iter_mut().zip(&seen).zip(&self.description.strides) {
-                augment::lay_back(
-                    seen,
-                    (input.width() / stride, input.height() / stride, stride),
-                    map,
-                    level,
-                );
-            }
+            self.lay_back(&[seen], &[map], &mut levels)?;
+        }
+        if looks.fine {
+            let (fine, canvas) = self.lay_on(image, augment::fine(input))?;
+            let (windows, maps) = augment::windows(&canvas, &fine, &fit).map_err(failed)?;
+            self.lay_back(&windows, &maps, &mut levels)?;
         }
         if looks.count() > 1 {
             // Of length 1 together.
@@ -181,5 +177,60 @@ impl Encoder {
         let model = Arc::clone(&self.sha256);
         Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
             .map_err(failed)
+    }
+
+    /// An image on a canvas.
+    fn lay_on(
+        &self,
+        image: &Image,
+        input: Result<InputSize, FitError>,
+    ) -> Result<(Fit, Vec<f32>), ModelError> {
+        input
+            .and_then(|input| Fit::new(image.width(), image.height(), input))
+            .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))
+            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })
+    }
+
+    /// Appends the features of a look in one window or several to each level.
+    fn lay_back(
+        &self,
+        windows: &[Vec<f32>],
+        maps: &[Affine<f32>],
+        levels: &mut [Vec<f32>],
+    ) -> Result<(), ModelError> {
+        let seen = windows.iter().map(|window| self.plan.run(window, &self.name));
+        let seen = seen.collect::<Result<Vec<_>, _>>()?;
+        let input = self.description.input;
+        for (place, (level, &stride)) in levels.iter_mut().zip(&self.description.strides).enumerate() {
+            let windows: Vec<&[f32]> =
+                seen.iter().filter_map(|levels| levels.get(place)).map(Vec::as_slice).collect();
+            let shape = (input.width() / stride, input.height() / stride, stride);
+            augment::lay_back(&windows, maps, shape, level);
+        }
+        Ok(())
+    }
+
+    /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
+    /// row. `name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Fit`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
+        let input = self.description.input;
+        let fit = Fit::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
+            len if len == input.area() => Ok(fit),
+            len => Err(FitError::OtherSize {
+                width: len,
+                height: 1,
+                expected_width: input.width(),
+                expected_height: input.height(),
+            }),
+        });
+        let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
+        let levels = self.plan.run(pixels, &self.name)?;
+        let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
+        Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 }

@@ -71,7 +71,7 @@ mod spacing;
 mod template;
 
 pub use augment::Looks;
-pub use calibration::{Bound, CalibrationError, ErrorCalibration, SELF_CONSISTENT_COVERAGE, self_consistent};
+pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{

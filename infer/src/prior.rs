@@ -80,9 +80,12 @@ pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
     Alignment::new(matches, rule, &mut Rng::new(0, 1)).ok()
 }
 
-/// Share of the matches that agree on one smooth map, 0 to 1.
-pub(crate) fn agreement(matches: &[Match<f32>]) -> f64 {
-    let rule = AlignRule { fewest: 3, ..AlignRule::default() };
+/// Share of the matches that agree on one smooth map, 0 to 1. On canvases of less than 400 pixels a side the tolerance is
+/// smaller, so that chance does not agree more often.
+pub(crate) fn agreement(matches: &[Match<f32>], encoding: &Encoding) -> f64 {
+    let side = (encoding.fit().input().area() as f32).sqrt();
+    let default = AlignRule::default();
+    let rule = AlignRule { fewest: 3, tolerance: default.tolerance * (side / 400.0).min(1.0), ..default };
     match Alignment::new(matches, rule, &mut Rng::new(0, 1)) {
         Ok(alignment) => alignment.agreeing() as f64 / matches.len() as f64,
         Err(_) => 0.0,

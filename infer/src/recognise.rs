@@ -6,6 +6,8 @@ use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 const FINEST: usize = 8;
 /// An image on which so large a share of the places agree lies as the template does; nothing else is tried.
 const SURE: f64 = 0.7;
+/// Where the better of an image and its mirror image reaches this, no quarter turn is tried.
+const ENOUGH: f64 = 0.5;
 /// Another orientation is believed when so many times as many places agree on it. An anatomy that is nearly symmetric agrees
 /// with its mirror image four fifths as well.
 const CLEARER: f64 = 1.1;
@@ -34,7 +36,7 @@ impl Recognition {
 /// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.
 ///
 /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
-/// is recognised.
+/// does.
 ///
 /// # Errors
 ///
@@ -51,7 +53,7 @@ pub fn recognise(
         return Ok(best);
     }
     for (order, orientation) in Orientation::ALL.into_iter().enumerate().skip(1) {
-        if order == 2 && best.is_recognised() {
+        if order == 2 && best.agreement >= ENOUGH {
             break;
         }
         let failed = |error: crate::ImageError| MatchError::Features {
@@ -74,7 +76,7 @@ fn agreement(templates: &[Template], encoding: &Encoding) -> Result<f64, MatchEr
         let features = |reason| MatchError::Features { image: encoding.image().to_owned(), reason };
         template.check(encoding).map_err(features)?;
         let matches = template.anchors().matches_from(encoding, FINEST).map_err(features)?;
-        largest = largest.max(prior::agreement(&matches));
+        largest = largest.max(prior::agreement(&matches, encoding));
     }
     Ok(largest)
 }

@@ -1,8 +1,10 @@
 //! What the fuzz targets of the core do with their bytes. Ordinary functions, so that a test can
 //! replay the corpus; each panics when the core breaks a promise.
 
+mod align;
 mod guidance;
 
+pub use align::align;
 pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
 
 use crate::core_oracle::{self, tolerance};

@@ -1,4 +1,5 @@
 //! Local contrast against its definition and its promises.
+#![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
     ContrastError, ContrastRule, Plane, PlaneMut, Real, local_contrast, local_contrast_scratch_len,

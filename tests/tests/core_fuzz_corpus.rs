@@ -41,6 +41,11 @@ fn the_loss_keeps_its_promises() {
 }
 
 #[test]
+fn alignment_keeps_its_promises() {
+    replay("align", core_fuzz::align);
+}
+
+#[test]
 fn matching_keeps_its_promises() {
     replay("locate", core_fuzz::locate);
 }

@@ -2,13 +2,13 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Sampler, Tier, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
+use crate::compute::Pixels;
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
-use crate::partner::Partner;
 use crate::{TrainConfig, TrainError, stream};
 
 /// Part of each side that a view's centre keeps away from the border.
@@ -22,8 +22,6 @@ pub(crate) struct Batch {
     pub(crate) views: Vec<f32>,
     /// The pixels of each view.
     pub(crate) positives: Vec<Vec<Positive<f32>>>,
-    /// Finest stride at which each view's pixels are compared.
-    pub(crate) finest: Vec<usize>,
     /// Entropy of each of these pixels in nats.
     pub(crate) entropies: Vec<Vec<f32>>,
     /// Where each view comes from.
@@ -44,33 +42,24 @@ struct Item {
     image: Vec<f32>,
     views: Vec<f32>,
     positives: Vec<Vec<Positive<f32>>>,
-    finest: Vec<usize>,
     entropies: Vec<Vec<f32>>,
     places: Vec<Place>,
 }
 
 /// The batch of a step: a function of the seed and the step alone.
-pub(crate) fn draw(
-    set: &TrainingSet,
-    partners: &[Option<Partner>],
-    config: &TrainConfig,
-    step: u64,
-) -> Result<Batch, TrainError> {
+pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
     let items: Vec<Item> = (0..config.batch)
         .into_par_iter()
         .map(|slot| {
             let position = step * config.batch as u64 + slot as u64;
             let image = nth_image(set.len(), config.seed, position);
-            let partner = partners.get(image).and_then(Option::as_ref);
-            let rng = &mut Rng::new(config.seed, stream::VIEWS + position);
-            draw_item(set, &set.sample(image)?, partner, config, rng)
+            draw_item(set, &set.sample(image)?, config, stream::VIEWS + position)
         })
         .collect::<Result<_, _>>()?;
     let mut batch = Batch {
         images: Vec::new(),
         views: Vec::new(),
         positives: Vec::new(),
-        finest: Vec::new(),
         entropies: Vec::new(),
         places: Vec::new(),
     };
@@ -78,7 +67,6 @@ pub(crate) fn draw(
         batch.images.extend(item.image);
         batch.views.extend(item.views);
         batch.positives.extend(item.positives);
-        batch.finest.extend(item.finest);
         batch.entropies.extend(item.entropies);
         batch.places.extend(item.places);
     }
@@ -101,53 +89,41 @@ pub(crate) fn nth_image(images: usize, seed: u64, position: u64) -> usize {
 fn draw_item(
     set: &TrainingSet,
     sample: &Sample,
-    partner: Option<&Partner>,
     config: &TrainConfig,
-    rng: &mut Rng,
+    stream: u64,
 ) -> Result<Item, TrainError> {
+    let rng = &mut Rng::new(config.seed, stream);
     let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
-    let mut sums = vec![0.0; pixels.len()];
-    let weights = Plane::new(&sample.weights, width, height).map_err(TrainError::internal("view"))?;
-    let sampler = Sampler::new(weights, &mut sums).map_err(TrainError::internal("sampler"))?;
+    let mut sums = Vec::new();
+    let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = policy(config)?;
+    let alike = policy.low == policy.medium && policy.medium == policy.high;
     let area = config.view_size * config.view_size;
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
-    let mut finest = Vec::with_capacity(config.views);
     let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
     let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
-    let other = partner.map(|p| set.pixels(p.image)).transpose()?;
-    for (k, out) in views.chunks_exact_mut(area).enumerate() {
-        let centre = centre(&sampler, width, height, rng);
-        let partner = partner.filter(|_| k + config.partner_views >= config.views);
+    for out in views.chunks_exact_mut(area) {
+        let centre = centre(&sampler, width, height, rng)?;
         let entropy = sample.entropy[centre.1 * width + centre.0];
         let tier = set.thresholds.tier(entropy);
         let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
-        let at = partner.and_then(|p| p.place(at, f32::INFINITY)).unwrap_or(at);
-        let source = match (partner, &other) {
-            (Some(_), Some(other)) => {
-                Plane::new(other, width, height).map_err(TrainError::internal("view"))?
-            }
-            _ => plane,
-        };
         let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
         let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
             .map_err(TrainError::internal("view"))?;
         field
-            .resample(source, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
+            .resample(plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
             .map_err(TrainError::internal("view"))?;
         tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
         unshuffle(&view, config.view_size, out);
-        finest.push(if partner.is_some() { config.partner_stride } else { 0 });
-        let drawn = draw_positives(&sampler, &field, config.pixels, rng, |at| match partner {
-            Some(partner) => partner.place(at, config.partner_spread),
-            None => Some(at),
-        });
+        // A tone that was drawn for one tier serves pixels of that tier.
+        let serves = |x: usize, y: usize| alike || set.thresholds.tier(sample.entropy[y * width + x]) == tier;
+        let drawn = draw_positives(&sampler, &field, config.pixels, serves, rng)?;
         // Positives are whole pixels of the image.
         let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
         entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
@@ -162,7 +138,7 @@ fn draw_item(
     tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
-    Ok(Item { image, views, positives, finest, entropies, places })
+    Ok(Item { image, views, positives, entropies, places })
 }
 
 /// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
@@ -186,40 +162,48 @@ fn deform<'c>(
 }
 
 /// A pixel by weight, away from the border where a few tries find one.
-fn centre(sampler: &Sampler<'_>, width: usize, height: usize, rng: &mut Rng) -> (usize, usize) {
+fn centre(
+    sampler: &Pixels<'_>,
+    width: usize,
+    height: usize,
+    rng: &mut Rng,
+) -> Result<(usize, usize), TrainError> {
     let inside =
         |v: usize, size: usize| (MARGIN * size as f64..=(1.0 - MARGIN) * size as f64).contains(&(v as f64));
-    let mut at = sampler.draw(rng);
+    let mut at = sampler.draw(rng)?;
     for _ in 0..32 {
         if inside(at.0, width) && inside(at.1, height) {
             break;
         }
-        at = sampler.draw(rng);
+        at = sampler.draw(rng)?;
     }
-    at
+    Ok(at)
 }
 
-/// Pixels of the image by weight, kept where the view shows them.
+/// Pixels of the image by weight, kept where the view shows and `serves` them.
 fn draw_positives(
-    sampler: &Sampler<'_>,
+    sampler: &Pixels<'_>,
     field: &Elastic<'_, f32>,
     count: usize,
+    serves: impl Fn(usize, usize) -> bool,
     rng: &mut Rng,
-    shown: impl Fn(Point<f32>) -> Option<Point<f32>>,
-) -> Vec<Positive<f32>> {
+) -> Result<Vec<Positive<f32>>, TrainError> {
     let mut positives = Vec::with_capacity(count);
-    // A view shows a tenth of the image at the least, most often a quarter.
-    for _ in 0..count * 40 {
-        let (x, y) = sampler.draw(rng);
+    // A view shows a tenth of the image at the least, most often a quarter; a third of that is of one tier.
+    for _ in 0..count * 120 {
+        let (x, y) = sampler.draw(rng)?;
         let image = Point { x: x as f32, y: y as f32 };
-        if let Some(view) = shown(image).and_then(|at| field.push(at)) {
+        if !serves(x, y) {
+            continue;
+        }
+        if let Some(view) = field.push(image) {
             positives.push(Positive { view, image });
             if positives.len() == count {
                 break;
             }
         }
     }
-    positives
+    Ok(positives)
 }
 
 pub(crate) fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
@@ -238,4 +222,46 @@ fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
         medium: range(medium, config.gamma)?,
         high: range(high, config.gamma)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::Compute;
+    use crate::{Policy, Ranges};
+    use infomark_phantom::Phantom;
+
+    #[test]
+    fn where_tiers_differ_in_tone_a_view_serves_pixels_of_its_tier_alone()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let phantom = Phantom::new(96, 128)?;
+        for i in 0..3 {
+            let image = phantom.image(1, i);
+            let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
+            file.extend(&image.pixels);
+            std::fs::write(dir.path().join(format!("{i}.pgm")), file)?;
+        }
+        let ranges =
+            |change: f32| Ranges { brightness: [1.0 - change, 1.0 + change], contrast: [1.0, 1.0 + change] };
+        let policy = Policy { low: ranges(0.8), medium: ranges(0.4), high: ranges(0.1) };
+        let alike = TrainConfig { input_area: 96 * 128, view_size: 64, pixels: 40, ..TrainConfig::default() };
+        let differ = TrainConfig { policy: Some(policy), ..alike.clone() };
+        let set = TrainingSet::open(dir.path(), &alike, None, Compute::Cpu(None), &|_, _| {})?;
+        let (mut strange, mut pixels) = ([0, 0], [0, 0]);
+        for step in 0..6 {
+            for (place, config) in [&alike, &differ].into_iter().enumerate() {
+                let batch = draw(&set, config, step)?;
+                for (view, entropies) in batch.places.iter().zip(&batch.entropies) {
+                    pixels[place] += entropies.len();
+                    strange[place] +=
+                        entropies.iter().filter(|h| set.thresholds.tier(**h) != view.tier).count();
+                }
+            }
+        }
+        assert!(strange[0] > 0, "with one tone, pixels of all tiers are compared");
+        assert_eq!(strange[1], 0);
+        assert!(pixels[1] > pixels[0] / 2, "{pixels:?}");
+        Ok(())
+    }
 }

@@ -11,15 +11,14 @@ use burn::tensor::Bytes;
 use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{self, Encoder};
-use crate::partner::Round;
+use crate::encoder::{self, Encoders};
 use crate::stall::Stall;
 use crate::{TrainConfig, TrainError};
 
 /// Name of the file that points to the others.
 pub(crate) const INDEX: &str = "checkpoint.json";
 /// Layout of [`INDEX`].
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Where a training stands, beside the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +31,9 @@ pub(crate) struct Position {
     pub(crate) training_data_sha256: String,
     #[serde(default)]
     pub(crate) stall: Stall,
+    /// What computed entropies, weights, drawn pixels and the loss of the latest steps: "CPU" or "CUDA device NAME".
+    #[serde(default)]
+    pub(crate) scoring_and_loss: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,23 +44,13 @@ struct Index {
     position: Position,
     /// Name and hash of the encoder's, the average's and the optimiser's file.
     files: [(String, String); 3],
-    /// Where partners were looked for: the step, and name and hash of the weights' file.
-    round: Option<(u64, String, String)>,
-}
-
-impl Index {
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.files.iter().map(|(name, _)| name).chain(self.round.iter().map(|(_, name, _)| name))
-    }
 }
 
 /// The tensors of a training.
 pub(crate) struct State {
-    pub(crate) encoder: Encoder,
+    pub(crate) encoders: Encoders,
     pub(crate) average: Vec<Vec<f32>>,
     pub(crate) optimizer: ModuleOptimizer,
-    /// When partners were last looked for.
-    pub(crate) round: Option<Round>,
 }
 
 /// Writes a file whole or not at all.
@@ -122,10 +114,10 @@ pub(crate) fn read_index_bytes(dir: &Path) -> Result<Vec<u8>, TrainError> {
 
 /// Saves a step; the previous one stays valid until this one is complete, and is removed then.
 pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
-    let record = |encoder: Encoder| encoder.into_record().into_bytes();
+    let record = |encoders: Encoders| encoders.into_record().into_bytes();
     let parts = [
-        ("encoder", record(state.encoder.clone())),
-        ("average", record(encoder::with_values(state.encoder.clone(), &state.average))),
+        ("encoder", record(state.encoders.clone())),
+        ("average", record(encoder::with_values(state.encoders.clone(), &state.average))),
         ("optimizer", state.optimizer.into_bytes()),
     ];
     let keep = |name: &str, step: u64, bytes: Result<_, _>| {
@@ -137,26 +129,17 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
         files.push(keep(name, position.step, bytes)?);
     }
     let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
-    let round = match &state.round {
-        Some(Round { step, weights }) => {
-            let weights = record(encoder::with_values(state.encoder.clone(), weights));
-            let (file, hash) = keep("partners", *step, weights)?;
-            Some((*step, file, hash))
-        }
-        None => None,
-    };
     let previous = read_index(dir).ok();
     let index = Index {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         position: position.clone(),
         files,
-        round,
     };
     let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
     write_atomically(&dir.join(INDEX), &json)?;
-    let earlier = previous.iter().flat_map(Index::names);
-    remove(dir, earlier, |old| index.names().any(|new| new == old));
+    let earlier = previous.iter().flat_map(|index| index.files.iter().map(|(name, _)| name));
+    remove(dir, earlier, |old| index.files.iter().any(|(new, _)| new == old));
     Ok(())
 }
 
@@ -169,15 +152,21 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
     let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
     let bytes = read_index_bytes(dir)?;
-    let index: Index = serde_json::from_slice(&bytes).map_err(|e| {
+    /// What every version's checkpoint says.
+    #[derive(Deserialize)]
+    struct Kind {
+        format: u32,
+    }
+    let unknown = |e: serde_json::Error| {
         refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder"))
-    })?;
-    if index.format != FORMAT {
+    };
+    let Kind { format } = serde_json::from_slice(&bytes).map_err(unknown)?;
+    if format != FORMAT {
         return Err(refuse(format!(
-            "its format is {}, this version reads {FORMAT}; use the version that wrote it",
-            index.format
+            "its format is {format}, this version reads {FORMAT}; use the version that wrote it, or start a new run in another folder"
         )));
     }
+    let index: Index = serde_json::from_slice(&bytes).map_err(unknown)?;
     index.position.config.check().map_err(|error| refuse(error.to_string()))?;
     Ok(index)
 }
@@ -196,18 +185,12 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
         <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
     let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
         ModuleRecord::from_bytes(bytes)
-            .and_then(|record| fresh.encoder.clone().try_load_record(record))
+            .and_then(|record| fresh.encoders.clone().try_load_record(record))
             .map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })
     };
     let average = encoder::values(&module(average)?);
     let (path, bytes) = optimizer;
     let loaded = fresh.optimizer.from_bytes(bytes);
     let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
-    let round = match index.round {
-        Some((step, name, hash)) => {
-            Some(Round { step, weights: encoder::values(&module(read(&(name, hash))?)?) })
-        }
-        None => None,
-    };
-    Ok(State { encoder: module(encoder)?, average, optimizer, round })
+    Ok(State { encoders: module(encoder)?, average, optimizer })
 }

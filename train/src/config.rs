@@ -1,9 +1,10 @@
 //! What a training does, and its defaults.
 
+use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, TrainError};
+use crate::{ComputeOn, Policy, TrainError};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,27 +31,14 @@ pub struct TrainConfig {
     pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub widths: [usize; 5],
-    /// Further layers at stride 32, which widen what each place is told by.
-    pub context: usize,
+    /// Whether views have an encoder of their own, as in the method's first form; the images' encoder is exported.
+    pub separate_encoders: bool,
     /// Length of the embeddings.
     pub embedding: usize,
     /// Images of a step.
     pub batch: usize,
     /// Views of each image.
     pub views: usize,
-    /// Views of each image that show another image in its place, once the encoder can tell where the same places are in
-    /// both; at most [`views`](Self::views). Off: on cephalograms, what a half-trained encoder takes for the same place taught
-    /// it its own errors.
-    pub partner_views: usize,
-    /// Part of the budget after which there are such views.
-    pub partner_from: f64,
-    /// Steps after which images get other partners.
-    pub partner_every: u64,
-    /// Disagreement of the matches around a pixel, in pixels of the input, up to which its place in the partner is trusted.
-    pub partner_spread: f32,
-    /// Finest stride at which views of a partner are compared: places in other people are known less exactly than in
-    /// views of the same.
-    pub partner_stride: usize,
     /// Side of a view in pixels of the input, a multiple of 32.
     pub view_size: usize,
     /// Pixels drawn from each view.
@@ -61,13 +49,23 @@ pub struct TrainConfig {
     pub alpha: f32,
     /// Share of the pixels, those of least entropy, that are never drawn.
     pub discard: f64,
+    /// Entropy in nats from which all pixels are drawn alike and below which none is (method: `rho = [H >= d]`), instead of
+    /// [`alpha`](Self::alpha) and [`discard`](Self::discard).
+    pub least_entropy: Option<f32>,
+    /// Shares of the drawn pixels that are of the low, medium and high tier; only their ratios matter. Without them the weights
+    /// decide.
+    pub tier_ratios: Option<[f32; 3]>,
     /// Shares of the pixels below the medium and below the high tier.
     pub tier_quantiles: [f64; 2],
-    /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy.
+    /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy. Where tiers
+    /// differ, a view has the tone of the tier of its centre, and only pixels of that tier are compared in it.
     pub intensity: [f32; 3],
     /// Ranges of brightness and contrast for each tier, as [`tune`](crate::tune) finds them; they replace
     /// [`intensity`](Self::intensity).
     pub policy: Option<Policy>,
+    /// Part of the budget after which the policy is estimated from the training images with the encoder as it is then
+    /// (as [`tune`](crate::tune) does), unless there is one; 0 never does.
+    pub estimate_after: f64,
     /// Largest exponent of gamma, as the logarithm of it.
     pub gamma: f32,
     /// The same change of brightness and contrast for the whole image that views are compared with.
@@ -85,11 +83,18 @@ pub struct TrainConfig {
     pub elastic_spacing: usize,
     /// Divisor of the cosines.
     pub temperature: f32,
-    /// Cells around the truth that are negatives at strides 2, 4 and 8; coarser levels use the whole map.
+    /// Stride from which all cells of the map are negatives; finer levels use a window.
+    pub whole_map_from: usize,
+    /// Cells around the truth that are negatives in levels with a window.
     pub window: usize,
-    /// Cells around the truth, up to so many columns and rows from it, that are no negatives at strides 2, 4 and 8:
+    /// Cells around the truth, up to so many columns and rows from it, that are no negatives in levels with a window:
     /// they show nearly the same.
     pub ignored: usize,
+    /// Negatives that a pixel is compared with at each stride: the most similar ones; 0 takes all.
+    pub hard_negatives: usize,
+    /// Further negatives of a pixel at each stride: cells of other images of the batch, drawn at random. One that happens to
+    /// show the same place teaches the wrong thing.
+    pub cross_image_negatives: usize,
     /// Largest learning rate, after the warm-up.
     pub learning_rate: f64,
     /// Decay of the weights.
@@ -105,6 +110,9 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
+    /// Where entropies, weights, drawn pixels and the loss are computed.
+    #[serde(skip)]
+    pub compute: ComputeOn,
 }
 
 impl Default for TrainConfig {
@@ -115,23 +123,21 @@ impl Default for TrainConfig {
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
-            context: 0,
+            separate_encoders: false,
             embedding: 32,
             batch: 4,
             views: 2,
-            partner_views: 0,
-            partner_from: 0.3,
-            partner_every: 200,
-            partner_spread: 6.0,
-            partner_stride: 8,
             view_size: 224,
             pixels: 96,
             patch: 9,
             alpha: 0.3,
             discard: 0.1,
+            least_entropy: None,
+            tier_ratios: None,
             tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
             intensity: [0.5, 0.5, 0.5],
             policy: None,
+            estimate_after: 0.0,
             gamma: 0.3,
             image_intensity: 0.1,
             rotation_deg: 20.0,
@@ -140,8 +146,11 @@ impl Default for TrainConfig {
             elastic: 0.0,
             elastic_spacing: 56,
             temperature: 0.1,
+            whole_map_from: 16,
             window: 9,
             ignored: 0,
+            hard_negatives: 0,
+            cross_image_negatives: 0,
             learning_rate: 1e-3,
             weight_decay: 1e-4,
             warm_up: 50,
@@ -149,6 +158,7 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             patience: 0,
             threads: 0,
+            compute: ComputeOn::Auto,
         }
     }
 }
@@ -192,20 +202,11 @@ impl TrainConfig {
         if self.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
-        if self.partner_views > self.views {
-            return wrong("partner_views", "at most views");
+        if self.cross_image_negatives > 1 << 16 {
+            return wrong("cross_image_negatives", "at most 65,536");
         }
-        if !(0.0..=1.0).contains(&self.partner_from) {
-            return wrong("partner_from", "from 0 to 1");
-        }
-        if self.partner_every == 0 {
-            return wrong("partner_every", "at least 1");
-        }
-        if !(self.partner_spread > 0.0 && self.partner_spread.is_finite()) {
-            return wrong("partner_spread", "a finite number above 0");
-        }
-        if self.context > 16 {
-            return wrong("context", "at most 16");
+        if self.cross_image_negatives > 0 && self.batch < 2 {
+            return wrong("cross_image_negatives", "a batch of at least 2 images");
         }
         if self.ignored >= self.window {
             return wrong("ignored", "less than the window");
@@ -219,6 +220,17 @@ impl TrainConfig {
         }
         if !(0.0..1.0).contains(&self.discard) {
             return wrong("discard", "from 0 to below 1");
+        }
+        if self.least_entropy.is_some_and(|d| !(d >= 0.0 && d.is_finite())) {
+            return wrong("least_entropy", "a finite number of nats, at least 0");
+        }
+        if let Some([low, medium, high]) = self.tier_ratios
+            && TierRatios::new(low, medium, high).is_err()
+        {
+            return wrong("tier_ratios", "three finite numbers, at least 0, one of them above");
+        }
+        if !(0.0..1.0).contains(&self.estimate_after) {
+            return wrong("estimate_after", "from 0 to below 1");
         }
         if self.intensity.iter().chain([&self.image_intensity]).any(|a| !(0.0..1.0).contains(a)) {
             return wrong("intensity", "from 0 to below 1");

@@ -5,12 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use infomark_core::{Plane, PlaneMut, Thresholds, Weighting, entropy_map, entropy_scratch_len, weight_map};
+use infomark_core::{Plane, Thresholds, Tier, TierRatios};
 use infomark_infer::{
     Fit, InputSize, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
 };
 use rayon::prelude::*;
 
+use crate::compute::Compute;
 use crate::{TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
@@ -55,23 +56,18 @@ pub(crate) struct TrainingSet {
     normalisation: Normalisation,
     patch: usize,
     alpha: f32,
+    ratios: Option<TierRatios<f32>>,
+    /// What entropies, weights and drawn pixels are computed by.
+    pub(crate) compute: Compute,
 }
 
 impl TrainingSet {
-    /// Reads the folder. `progress` is told how many images of how many are done.
+    /// Reads the folder, on a given canvas if there is one. `progress` is told how many images of how many are done.
     pub(crate) fn open(
         dir: &Path,
         config: &TrainConfig,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Self, TrainError> {
-        Self::open_on(dir, config, None, progress)
-    }
-
-    /// The same on a given canvas.
-    pub(crate) fn open_on(
-        dir: &Path,
-        config: &TrainConfig,
         input: Option<InputSize>,
+        compute: Compute,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
         let paths = list_images(dir)?;
@@ -84,13 +80,15 @@ impl TrainingSet {
         // A quantile needs no more than every some-th pixel.
         let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
         let done = AtomicUsize::new(0);
+        // Above a threshold all pixels weigh alike.
+        let alpha = if config.least_entropy.is_some() { 0.0 } else { config.alpha };
         let looked = paths
             .par_iter()
             .enumerate()
             .map(|(place, path)| {
                 let (levels, content) = read(path, input, config.normalisation)?;
                 let fingerprint = fingerprint(&levels);
-                let sample = measure(levels, content, input, config.patch, config.alpha)?;
+                let sample = measure(&compute, levels, content, input, config.patch, alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
@@ -102,12 +100,24 @@ impl TrainingSet {
             })
             .collect::<Result<Vec<_>, TrainError>>()?;
         let (sources, entropies): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
-        let (thresholds, least) = thresholds(&entropies.concat(), config)?;
+        let (thresholds, quantile) = thresholds(&entropies.concat(), config)?;
         if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
             return Err(TrainError::Blank { file: blank.path.display().to_string() });
         }
-        let TrainConfig { normalisation, patch, alpha, .. } = *config;
-        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha })
+        if let Some(least) = config.least_entropy
+            && let Some(source) = sources.iter().find(|source| source.most.is_some_and(|most| most < least))
+        {
+            return Err(TrainError::BelowThreshold {
+                file: source.path.clone(),
+                most: source.most.unwrap_or_default(),
+                least,
+            });
+        }
+        let least = config.least_entropy.unwrap_or(quantile);
+        let ratios = config.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
+        let ratios = ratios.transpose().map_err(TrainError::internal("tiers"))?;
+        let TrainConfig { normalisation, patch, .. } = *config;
+        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
     }
 
     /// Number of images.
@@ -118,15 +128,6 @@ impl TrainingSet {
     /// The file of an image.
     pub(crate) fn path(&self, image: usize) -> &Path {
         &self.sources[image].path
-    }
-
-    /// The pixels of an image on the canvas, 0 to 1, row by row.
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample).
-    pub(crate) fn pixels(&self, image: usize) -> Result<Vec<f32>, TrainError> {
-        let levels = self.levels(image)?;
-        Ok(levels.iter().map(|v| f32::from(*v) / 255.0).collect())
     }
 
     fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
@@ -144,7 +145,7 @@ impl TrainingSet {
     pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
         let source = &self.sources[image];
         let levels = self.levels(image)?.into_owned();
-        let mut sample = measure(levels, source.content, self.input, self.patch, self.alpha)?;
+        let mut sample = measure(&self.compute, levels, source.content, self.input, self.patch, self.alpha)?;
         // Drops the pixels of least entropy, unless that would leave none.
         if source.most.is_some_and(|most| most >= self.least) {
             for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
@@ -153,7 +154,30 @@ impl TrainingSet {
                 }
             }
         }
+        if let Some(ratios) = self.ratios {
+            share_out(&mut sample, self.thresholds, ratios);
+        }
         Ok(sample)
+    }
+}
+
+/// Scales the weights of each tier so that they add up to its share; tiers without weight stay without.
+fn share_out(sample: &mut Sample, thresholds: Thresholds<f32>, ratios: TierRatios<f32>) {
+    let place = |entropy: f32| Tier::ALL.iter().position(|t| *t == thresholds.tier(entropy)).unwrap_or(0);
+    let mut sums = [0.0; 3];
+    for (weight, entropy) in sample.weights.iter().zip(&sample.entropy) {
+        sums[place(*entropy)] += f64::from(*weight);
+    }
+    let shares = Tier::ALL.map(|tier| f64::from(ratios.share(tier)));
+    // An image that has only tiers without a share keeps its weights: something has to be drawn from it.
+    if sums.iter().zip(shares).all(|(sum, share)| sum * share == 0.0) {
+        return;
+    }
+    for (weight, entropy) in sample.weights.iter_mut().zip(&sample.entropy) {
+        let tier = place(*entropy);
+        if *weight > 0.0 {
+            *weight = (f64::from(*weight) * shares[tier] / sums[tier]) as f32;
+        }
     }
 }
 
@@ -205,23 +229,15 @@ pub(crate) fn read(
 
 /// Entropy and weight of every pixel.
 fn measure(
+    compute: &Compute,
     levels: Vec<u8>,
     content: Rect,
     input: InputSize,
     patch: usize,
     alpha: f32,
 ) -> Result<Sample, TrainError> {
-    let (width, height) = (input.width(), input.height());
-    let mut entropy = vec![0.0_f32; levels.len()];
-    let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
-    let internal = || TrainError::internal("entropy");
-    let plane = Plane::new(&levels, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    entropy_map(plane, patch, out, &mut scratch).map_err(|e| internal()(e.to_string()))?;
-    let mut weights = vec![0.0; levels.len()];
-    let plane = Plane::new(&entropy, width, height).map_err(|e| internal()(e.to_string()))?;
-    let out = PlaneMut::new(&mut weights, width, height).map_err(|e| internal()(e.to_string()))?;
-    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(|e| internal()(e.to_string()))?;
+    let width = input.width();
+    let (entropy, mut weights) = compute.guidance(&levels, width, patch, alpha)?;
     // What the canvas repeats beyond the image's border is never drawn.
     for (y, row) in weights.chunks_exact_mut(width).enumerate() {
         for (x, weight) in row.iter_mut().enumerate() {
@@ -266,7 +282,7 @@ mod tests {
             std::fs::write(dir.join(format!("{i}.pgm")), file)?;
         }
         let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
-        Ok(TrainingSet::open(dir, &config, &|_, _| {})?)
+        Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)
     }
 
     #[test]
@@ -284,6 +300,34 @@ mod tests {
             let drawn = kept.weights.iter().filter(|w| **w > 0.0).count();
             assert!(drawn > 0 && drawn < kept.weights.len(), "{drawn} pixels are drawn");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn tiers_get_their_shares_and_a_threshold_weighs_all_above_it_alike() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        open(dir.path())?;
+        let small = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
+        let shared = TrainConfig { tier_ratios: Some([1.0, 2.0, 1.0]), ..small.clone() };
+        let set = TrainingSet::open(dir.path(), &shared, None, Compute::Cpu(None), &|_, _| {})?;
+        let sample = set.sample(0)?;
+        let sum = |tier| -> f64 {
+            let all = sample.weights.iter().zip(&sample.entropy);
+            all.filter(|(_, h)| set.thresholds.tier(**h) == tier).map(|(w, _)| f64::from(*w)).sum()
+        };
+        for (tier, share) in Tier::ALL.into_iter().zip([1.0, 2.0, 1.0]) {
+            assert!((sum(tier) - share).abs() < 1e-3, "{tier:?}: {}", sum(tier));
+        }
+        let piecewise = TrainConfig { least_entropy: Some(2.5), ..small };
+        let sample =
+            TrainingSet::open(dir.path(), &piecewise, None, Compute::Cpu(None), &|_, _| {})?.sample(0)?;
+        for (weight, entropy) in sample.weights.iter().zip(&sample.entropy) {
+            assert!(
+                *weight == f32::from(u8::from(*entropy >= 2.5)) || *weight == 0.0,
+                "{weight} at {entropy}"
+            );
+        }
+        assert!(sample.weights.contains(&1.0));
         Ok(())
     }
 

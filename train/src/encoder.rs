@@ -56,15 +56,16 @@ pub(crate) struct Encoder {
     pub(crate) down: Vec<[Layer; 2]>,
     pub(crate) up: Vec<[Layer; 2]>,
     pub(crate) heads: Vec<Head>,
-    /// Further layers at the coarsest stride, before the way up: each lets a cell see two more around it.
-    pub(crate) context: Vec<Layer>,
 }
 
 impl Encoder {
     /// Random weights of the encoder that a configuration describes.
     pub(crate) fn new(config: &TrainConfig, device: &Device) -> Self {
-        let TrainConfig { widths, embedding, context, seed, .. } = *config;
-        let rng = &mut Rng::new(seed, crate::stream::WEIGHTS);
+        Self::drawn(config, &mut Rng::new(config.seed, crate::stream::WEIGHTS), device)
+    }
+
+    fn drawn(config: &TrainConfig, rng: &mut Rng, device: &Device) -> Self {
+        let TrainConfig { widths, embedding, .. } = *config;
         let mut inputs = 4;
         let mut down = Vec::new();
         for width in widths {
@@ -78,9 +79,7 @@ impl Encoder {
             })
             .collect();
         let heads = widths.iter().map(|&width| Head::new(width, embedding, rng, device)).collect();
-        let coarsest = widths[4];
-        let context = (0..context).map(|_| Layer::new(coarsest, coarsest, rng, device)).collect();
-        Self { down, up, heads, context }
+        Self { down, up, heads }
     }
 
     /// Embeddings of length one at [`STRIDES`], `[batch, embedding, height / stride, width / stride]` each.
@@ -105,9 +104,6 @@ impl Encoder {
             fine.push(x.clone());
         }
         fine.pop();
-        for layer in &self.context {
-            x = layer.forward(x);
-        }
         let mut out = vec![x.clone()];
         for ([a, b], fine) in self.up.iter().zip(fine).skip(finest).rev() {
             x = b.forward(a.forward(ops::join(fine, x)));
@@ -115,6 +111,34 @@ impl Encoder {
         }
         out.reverse();
         out
+    }
+}
+
+/// What is trained: one encoder of images and views alike, or one of each.
+#[derive(Module, Debug)]
+pub(crate) struct Encoders {
+    each: Vec<Encoder>,
+}
+
+impl Encoders {
+    /// Random weights; the images' encoder has those of [`Encoder::new`].
+    pub(crate) fn new(config: &TrainConfig, device: &Device) -> Self {
+        let mut each = vec![Encoder::new(config, device)];
+        if config.separate_encoders {
+            let rng = &mut Rng::new(config.seed, crate::stream::WEIGHTS + 1);
+            each.push(Encoder::drawn(config, rng, device));
+        }
+        Self { each }
+    }
+
+    /// The images' encoder, which is exported: images and templates are what it is for.
+    pub(crate) fn image(&self) -> &Encoder {
+        &self.each[0]
+    }
+
+    /// The views' encoder.
+    pub(crate) fn view(&self) -> &Encoder {
+        &self.each[self.each.len() - 1]
     }
 }
 

@@ -29,7 +29,7 @@ pub enum TrainError {
         needed: usize,
     },
     /// Nothing stands out.
-    #[error("{}: its images have too few key points to tune on; are they radiographs?", dir.display())]
+    #[error("{}: its images have too few key points with room for a patch around them to tune on; are they radiographs?", dir.display())]
     TooFewKeyPoints {
         /// The folder.
         dir: PathBuf,
@@ -47,6 +47,19 @@ pub enum TrainError {
     Blank {
         /// The image.
         file: String,
+    },
+    /// No pixel of an image reaches the threshold of the sampling.
+    #[error(
+        "{}: the entropy is at most {most:.2} nats, below least_entropy = {least}; lower it, or remove the image",
+        file.display()
+    )]
+    BelowThreshold {
+        /// The image.
+        file: PathBuf,
+        /// Its largest entropy in nats.
+        most: f32,
+        /// The threshold.
+        least: f32,
     },
     /// An image is not what it was when the training began.
     #[error(
@@ -148,6 +161,12 @@ pub enum TrainError {
         /// Threads asked for.
         threads: usize,
         /// What went wrong.
+        reason: String,
+    },
+    /// A CUDA device can't be used, or has failed.
+    #[error("CUDA: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
+    Cuda {
+        /// What was being done, and why it failed.
         reason: String,
     },
     /// A defect of this crate: routines were called with sizes that do not fit.

@@ -191,9 +191,6 @@ impl Graph {
             fine.push(x.clone());
         }
         fine.pop();
-        for layer in &encoder.context {
-            x = self.layer(&x, layer, height / STRIDES[4], width / STRIDES[4]);
-        }
         each(self, 4, &x);
         let scales = self.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
         for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().skip(finest).rev() {
@@ -307,13 +304,8 @@ mod tests {
     {
         let (width, height) = (96, 64);
         let device = Device::flex().autodiff();
-        let config = TrainConfig {
-            widths: [8, 16, 16, 24, 32],
-            context: 2,
-            embedding: 12,
-            seed: 3,
-            ..TrainConfig::default()
-        };
+        let config =
+            TrainConfig { widths: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
         let encoder = Encoder::new(&config, &device);
         // The file keeps half of each weight's bits.
         let kept: Vec<Vec<f32>> = values(&encoder)

@@ -22,10 +22,18 @@
 //! result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
-//! interrupted and [resumed](resume).
+//! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
+//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]).
+//!
+//! # Features
+//!
+//! * `cuda`: entropies, weights, drawn pixels and the loss with its gradient are computed on a CUDA device, where there is one;
+//!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
+//!   the checkpoint say which path ran.
 
 mod batch;
 mod checkpoint;
+mod compute;
 mod config;
 mod data;
 mod encoder;
@@ -33,9 +41,9 @@ mod error;
 mod export;
 mod kernels;
 mod landmark;
+mod negatives;
 mod objective;
 mod ops;
-mod partner;
 mod policy;
 mod psi;
 mod run;
@@ -44,7 +52,10 @@ mod stall;
 mod tensorboard;
 mod tune;
 mod views;
+#[cfg(test)]
+mod whole;
 
+pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use landmark::{
@@ -60,7 +71,7 @@ pub use views::ViewExample;
 
 /// Streams of the random numbers: apart by more than a training can use.
 mod stream {
-    /// Initial weights.
+    /// Initial weights of the images' encoder; the views' is the next.
     pub(crate) const WEIGHTS: u64 = 1 << 60;
     /// Order of the images; plus the epoch.
     pub(crate) const ORDER: u64 = 2 << 60;
@@ -68,16 +79,14 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
-    /// Choice of partners; plus the round.
-    pub(crate) const PARTNERS: u64 = 5 << 60;
-    /// Places looked for in partners; plus the round and the image.
-    pub(crate) const ANCHORS: u64 = 6 << 60;
     /// First weights of a landmark network's last layers.
     pub(crate) const LANDMARK_WEIGHTS: u64 = 8 << 60;
     /// Images of a landmark network's training; plus the position in the sequence of images.
     pub(crate) const LANDMARK_VIEWS: u64 = 9 << 60;
     /// Choice of some of the annotated images.
     pub(crate) const SOME_IMAGES: u64 = 10 << 60;
+    /// Negatives from other images; plus the step and the level.
+    pub(crate) const NEGATIVES: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.
     pub(crate) const SCORING: u64 = 7 << 60;
 }

@@ -8,11 +8,12 @@ use infomark_core::{
     CurveCut, DipRule, FeatureMap, Point, Positive, SimilarityBin, SimilarityCurve, Thresholds, Tier,
     positive_similarities,
 };
-use infomark_infer::{Encoder, Encoding, Image};
+use infomark_infer::{Encoder, Encoding};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::batch::{self, Batch};
+use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::{STRIDES, host, shuffle};
 use crate::{TrainConfig, TrainError};
@@ -144,13 +145,16 @@ fn measure(
     let training = TrainConfig {
         alpha: 0.0,
         discard: 0.0,
+        least_entropy: None,
+        tier_ratios: None,
         view_size: side.next_multiple_of(32),
+        normalisation: encoder.description().normalisation,
         input_area: input.width() * input.height(),
         views: 1,
         ..config.training.clone()
     };
     training.check()?;
-    let set = TrainingSet::open_on(dir, &training, Some(input), &|_, _| {})?;
+    let set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
     let batches = config.views.div_ceil(training.batch);
     let most = ((training.patch * training.patch).min(256) as f64).ln();
     let internal = TrainError::internal::<infomark_core::CurveError>;
@@ -161,7 +165,7 @@ fn measure(
     }
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
-        let batch = batch::draw(&set, &[], &training, step as u64)?;
+        let batch = batch::draw(&set, &training, step as u64)?;
         let last = config.views - step * training.batch;
         for compared in compare(&batch, encoder, &training, last)? {
             for (i, &entropy) in compared.entropies.iter().enumerate() {
@@ -262,12 +266,11 @@ fn compare(
 
 /// The features of a canvas; none where all its pixels are equal.
 fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, TrainError> {
-    let input = encoder.description().input;
     pixels.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
-    let Ok(image) = Image::new("view", input.width(), input.height(), pixels) else {
+    if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(None);
-    };
-    encoder.encode(&image).map(Some).map_err(TrainError::internal("encoder"))
+    }
+    encoder.encode_input("view", &pixels).map(Some).map_err(TrainError::internal("encoder"))
 }
 
 /// PSI of the low, medium and high tier; none for a tier without positives.
@@ -293,10 +296,6 @@ pub(crate) fn by_tier(
     let mut sums = [(0.0, 0usize); 3];
     let (image_size, view_size) = (channels * height * width, channels * view_height * view_width);
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
-        // Places in other people are not known exactly.
-        if batch.finest[k] > 0 {
-            continue;
-        }
         let image =
             map(images.chunks_exact(image_size).nth(k / views_of_image).unwrap_or_default(), width, height)?;
         let view = map(views.chunks_exact(view_size).nth(k).unwrap_or_default(), view_width, view_height)?;

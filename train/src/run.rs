@@ -11,15 +11,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
+use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
-use crate::encoder::{Encoder, STRIDES, values, with_values};
+use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
-use crate::partner::{self, Partner, Round};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
 use crate::tensorboard::Events;
+use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
-use crate::{Budget, TrainConfig, TrainError, batch, export, ops, psi};
+use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -38,6 +39,13 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
+    /// Where entropies, weights, drawn pixels and the loss are computed; told once, first of all.
+    Computing {
+        /// "CPU" or "CUDA device NAME".
+        scoring_and_loss: String,
+        /// Why it is the CPU, where a device was looked for.
+        reason: Option<String>,
+    },
     /// Images read.
     Reading {
         /// Images done.
@@ -47,19 +55,20 @@ pub enum Progress {
     },
     /// Examples of the views that will be compared, up to four of each tier; told once, before the first step.
     Views(Vec<ViewExample>),
+    /// The intensity of each tier was estimated, if [`TrainConfig::estimate_after`] asks for it; what is trained from now on
+    /// uses it.
+    Estimated {
+        /// Steps done.
+        step: u64,
+        /// What was found.
+        tuned: Box<Tuned>,
+    },
     /// The encoder of a checkpoint was scored, if [`Paths::score`] asks for it.
     Scored {
         /// Steps done.
         step: u64,
         /// Median over the templates of the mean radial error in mm.
         mre_mm: f64,
-    },
-    /// Images were given partners: others in which the same places were found.
-    Partners {
-        /// Steps done.
-        step: u64,
-        /// Images that have one now.
-        found: usize,
     },
     /// A step was made.
     Step {
@@ -101,6 +110,8 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
     pub stalled: bool,
+    /// What computed entropies, weights, drawn pixels and the loss: "CPU" or "CUDA device NAME".
+    pub scoring_and_loss: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
@@ -126,17 +137,21 @@ pub fn train(
     in_threads(config.threads, || start(config.clone(), None, paths, progress))
 }
 
-/// Goes on with the run in `paths.run`, with the options it was started with.
+/// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
 ///
 /// # Errors
 /// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
 pub fn resume(
     paths: &Paths,
     threads: usize,
+    compute: ComputeOn,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let position = checkpoint::position(&paths.run)?;
-    in_threads(threads, || start(position.config.clone(), Some(position), paths, progress))
+    let begun_on_cpu = position.scoring_and_loss == compute::CPU;
+    let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
+    let config = TrainConfig { compute, ..position.config.clone() };
+    in_threads(threads, || start(config, Some(position), paths, progress))
 }
 
 pub(crate) fn in_threads<T: Send>(
@@ -148,27 +163,35 @@ pub(crate) fn in_threads<T: Send>(
 }
 
 fn start(
-    config: TrainConfig,
+    mut config: TrainConfig,
     resumed: Option<Position>,
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let _lock = prepare(&paths.out, &paths.run, &paths.images)?;
+    let compute = Compute::open(config.compute, &config)?;
+    let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
+    // Stopping is honoured at the first step.
+    let _ = progress(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
-        TrainingSet::open(&paths.images, &config, &|done, total| {
+        TrainingSet::open(&paths.images, &config, None, compute, &|done, total| {
             if let Ok(mut told) = told.lock() {
                 // Stopping is honoured at the first step.
                 let _ = told(Progress::Reading { done, total });
             }
         })?
     };
+    let tuning = TuneConfig { seed: config.seed, ..TuneConfig::default() };
+    let estimates = config.policy.is_none() && config.estimate_after > 0.0;
+    if estimates {
+        tune::check_images(&set, &paths.images, &tuning)?;
+    }
     let device = Device::flex().autodiff();
-    let encoder = Encoder::new(&config, &device);
+    let encoders = Encoders::new(&config, &device);
     let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
-    let mut state = State { average: values(&encoder), encoder, optimizer, round: None };
+    let mut state = State { average: values(&encoders), encoders, optimizer };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
-    let mut partners: Vec<Option<Partner>> = Vec::new();
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
         if position.training_data_sha256 != set.sha256 {
@@ -181,9 +204,6 @@ fn start(
             });
         }
         state = checkpoint::load(&paths.run, state)?;
-        if let Some(round) = &state.round {
-            partners = partner::find(&set, &config, round)?;
-        }
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
         // Stopping is honoured at the first step.
@@ -196,14 +216,15 @@ fn start(
     let (first, before) = (step, spent);
     let mut recent = Vec::new();
     let mut stopped = false;
-    let position = |step, seconds, stall: &Stall| Position {
+    let position = |config: &TrainConfig, step, seconds, stall: &Stall| Position {
         config: config.clone(),
         step,
         seconds,
         training_data_sha256: set.sha256.clone(),
         stall: stall.clone(),
+        scoring_and_loss: scoring_and_loss.clone(),
     };
-    let description = |step| Description {
+    let description = |config: &TrainConfig, step| Description {
         input: set.input,
         input_policy: Default::default(),
         normalisation: config.normalisation,
@@ -216,19 +237,20 @@ fn start(
         seed: config.seed,
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let stalled = |step, stall: &Stall| stall.is_over(step, config.patience);
+    let patience = config.patience;
+    let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
+        let share = fraction(config.budget, step, spent);
+        if estimates && config.policy.is_none() && share >= config.estimate_after {
+            let encoder = readable(&state, &config, &description(&config, step))?;
+            let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
+            config.policy = Some(tuned.policy());
+            // Stopping is honoured after the step.
+            let _ = progress(Progress::Estimated { step, tuned });
+        }
         let rate =
             config.learning_rate * schedule(config.warm_up, step, fraction(config.budget, step, spent));
-        if partner::is_due(&config, fraction(config.budget, step, spent), step, state.round.as_ref()) {
-            let round = Round { step, weights: state.average.clone() };
-            partners = partner::find(&set, &config, &round)?;
-            state.round = Some(round);
-            let found = partners.iter().flatten().count();
-            // Stopping is honoured after the step.
-            let _ = progress(Progress::Partners { step, found });
-        }
-        let (losses, measured) = make_step(&mut state, &set, &partners, &config, step, rate, &device)?;
+        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -258,12 +280,11 @@ fn start(
         stopped = told.is_break() && done < 1.0;
         let ends = stopped || done >= 1.0 || stalled(step, &stall);
         if ends || step % config.checkpoint_every == 0 {
-            checkpoint::save(&paths.run, &position(step, spent, &stall), &state)?;
+            checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
                 let paused = Instant::now();
-                let bytes = export::onnx(&exported(&state, &config), &description(step))?;
-                let encoder = Trained::from_bytes(&bytes, "the encoder in training");
-                let mre_mm = scorer.mre_mm(&encoder.map_err(TrainError::internal("scoring"))?)?;
+                let encoder = readable(&state, &config, &description(&config, step))?;
+                let mre_mm = scorer.mre_mm(&encoder)?;
                 log.score(step, mre_mm)?;
                 scores.push((step, mre_mm));
                 stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;
@@ -272,7 +293,7 @@ fn start(
             }
         }
     }
-    let bytes = export::onnx(&exported(&state, &config), &description(step))?;
+    let bytes = export::onnx(&exported(&state, &config), &description(&config, step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
@@ -284,6 +305,7 @@ fn start(
         sha256: sha256(&bytes),
         stopped,
         stalled: stalled(step, &stall) && fraction(config.budget, step, spent) < 1.0,
+        scoring_and_loss: scoring_and_loss.clone(),
         scores,
     })
 }
@@ -295,8 +317,15 @@ const PSI_EVERY: u64 = 10;
 
 /// The weights that are worth keeping: their average, if there is one.
 fn exported(state: &State, config: &TrainConfig) -> Encoder {
-    let last = state.encoder.clone();
-    if config.average > 0.0 { with_values(last, &state.average) } else { last }
+    let last = state.encoders.clone();
+    let worth = if config.average > 0.0 { with_values(last, &state.average) } else { last };
+    worth.image().clone()
+}
+
+/// The encoder as it is now, as whoever reads its file has it.
+fn readable(state: &State, config: &TrainConfig, description: &Description) -> Result<Trained, TrainError> {
+    let bytes = export::onnx(&exported(state, config), description)?;
+    Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
 }
 
 /// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
@@ -355,39 +384,39 @@ pub(crate) fn schedule(warm_up: u64, step: u64, fraction: f64) -> f64 {
 fn make_step(
     state: &mut State,
     set: &TrainingSet,
-    partners: &[Option<Partner>],
     config: &TrainConfig,
     step: u64,
     rate: f64,
     device: &Device,
 ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
-    let mut batch = batch::draw(set, partners, config, step)?;
+    let mut batch = batch::draw(set, config, step)?;
     let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
     let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
     let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
-    let images = state.encoder.forward(tensor(images, [config.batch, 4, height, width]));
-    let views = state.encoder.forward(tensor(views, [config.batch * config.views, 4, side, side]));
+    let images = state.encoders.image().forward(tensor(images, [config.batch, 4, height, width]));
+    let views = state.encoders.view().forward(tensor(views, [config.batch * config.views, 4, side, side]));
     let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&images, &views, &batch, config)?;
+        objective(&set.compute, &images, &views, &batch, config, step)?;
     let measured = step
         .is_multiple_of(PSI_EVERY)
         .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));
     let measured = measured.transpose()?;
-    let mut total: Option<Tensor<1>> = None;
-    for (features, grad) in images.into_iter().zip(image_grads).chain(views.into_iter().zip(view_grads)) {
-        let factors = tensor(grad, features.dims());
-        let term = ops::dot(features, factors);
-        total = Some(match total {
-            None => term,
-            Some(sum) => sum + term,
-        });
+    let features: Vec<_> = images.into_iter().chain(views).collect();
+    if let Some(total) = linear(features, image_grads.into_iter().chain(view_grads)) {
+        let grads = GradientsParams::from_grads(total.backward(), &state.encoders);
+        state.encoders = state.optimizer.step(rate, state.encoders.clone(), grads);
     }
-    if let Some(total) = total {
-        let grads = GradientsParams::from_grads(total.backward(), &state.encoder);
-        state.encoder = state.optimizer.step(rate, state.encoder.clone(), grads);
-    }
-    blend(&mut state.average, values(&state.encoder), config.average, step);
+    blend(&mut state.average, values(&state.encoders), config.average, step);
     Ok((levels, measured))
+}
+
+/// Sum of the features' products with what their gradients shall be: its gradient by the weights is that of the loss.
+pub(crate) fn linear(features: Vec<Tensor<4>>, grads: impl Iterator<Item = Vec<f32>>) -> Option<Tensor<1>> {
+    let terms = features.into_iter().zip(grads).map(|(features, grad)| {
+        let (shape, device) = (features.dims(), features.device());
+        ops::dot(features, Tensor::from_data(TensorData::new(grad, shape), &device))
+    });
+    terms.reduce(|sum, term| sum + term)
 }
 
 /// Adds the weights of now to their average. The first steps count for more, so that the random start is soon forgotten.

@@ -14,6 +14,7 @@ use infomark_infer::{Encoder, Encoding, read_image};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
 use crate::{TrainConfig, TrainError, stream};
@@ -55,6 +56,8 @@ pub struct TunedTier {
     pub key_points: usize,
     /// Mean mutual information of their patches with those found in other images, in nats.
     pub target_nats: f64,
+    /// How many of these patches share how much: element `i` counts those from `i / 20` to `(i + 1) / 20` nats.
+    pub shared: Vec<u32>,
     /// Share of the searches that met the target before their limit.
     pub met: f64,
     /// The tier whose ranges these are, where this one has too few key points of its own.
@@ -116,6 +119,8 @@ const FEWEST: usize = 8;
 /// How far searches go: beyond, hardly anything is left of a radiograph.
 const LIMITS: [(f32, f32); 2] = [(0.1, 4.0), (0.05, 4.0)];
 
+/// Bins of a nat in [`TunedTier::shared`].
+const BINS_A_NAT: f64 = 20.0;
 /// Bins of the joint histogram. With 256 of them, the 4,096 pixels of a patch hold more chance than information.
 const BINS: usize = 32;
 
@@ -197,8 +202,20 @@ fn tune_here(
     config: &TuneConfig,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
-    let options = TrainConfig::default();
-    let set = TrainingSet::open_on(dir, &options, Some(encoder.description().input), &|_, _| {})?;
+    let description = encoder.description();
+    let options = TrainConfig { normalisation: description.normalisation, ..TrainConfig::default() };
+    let set = TrainingSet::open(dir, &options, Some(description.input), Compute::Cpu(None), &|_, _| {})?;
+    tune_on(&set, dir, encoder, config, progress)
+}
+
+/// The same on images that were looked through already; `dir` is their folder.
+pub(crate) fn tune_on(
+    set: &TrainingSet,
+    dir: &Path,
+    encoder: &Encoder,
+    config: &TuneConfig,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Tuned, TrainError> {
     let order = shuffled(set.len(), config.seed);
     let chosen = &order[..config.sources.min(order.len())];
     // One more, for sources that are among them.
@@ -211,8 +228,12 @@ fn tune_here(
             Ok((image, Used { sample: set.sample(image)?, encoding }))
         })
         .collect::<Result<BTreeMap<_, _>, TrainError>>()?;
-    let set = Looked { set: &set, used };
-    let sources = chosen.iter().map(|&image| source(&set, image, config)).collect::<Result<Vec<_>, _>>()?;
+    let set = Looked { set, used };
+    let source = |&image: &usize| {
+        let points = key_points_of(set.set, &set.image(image)?.sample, config)?;
+        Ok(Source { image, points })
+    };
+    let sources = chosen.iter().map(source).collect::<Result<Vec<_>, TrainError>>()?;
     let pairs: Vec<(&Source, usize)> = sources
         .iter()
         .flat_map(|source| {
@@ -263,22 +284,39 @@ fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
 }
 
 /// The key points of an image whose patches lie inside, with their tiers.
-fn source(set: &Looked<'_>, image: usize, config: &TuneConfig) -> Result<Source, TrainError> {
-    let (width, height) = set.size();
-    let sample = &set.image(image)?.sample;
+fn key_points_of(
+    set: &TrainingSet,
+    sample: &Sample,
+    config: &TuneConfig,
+) -> Result<Vec<(KeyPoint<f32>, Tier)>, TrainError> {
+    let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("key points"))?;
     let mut found = vec![KeyPoint::default(); config.key_points];
     let mut scratch = vec![0.0; key_points_scratch_len(width, height)];
     let count = key_points(plane, KeyPointRule::default(), &mut found, &mut scratch)
         .map_err(TrainError::internal("key points"))?;
-    let points = found[..count].iter().filter(|point| patch(set, image, point, config.patch).is_some()).map(
-        |&point| {
-            let (x, y) = pixel(&point);
-            (point, set.set.thresholds.tier(sample.entropy[y * width + x]))
-        },
-    );
-    Ok(Source { image, points: points.collect() })
+    let half = config.patch / 2;
+    let inside =
+        |at: usize, size: usize| at.checked_sub(half).is_some_and(|from| from + config.patch <= size);
+    let points = found[..count].iter().filter_map(|&point| {
+        let (x, y) = pixel(&point);
+        (inside(x, width) && inside(y, height))
+            .then(|| (point, set.thresholds.tier(sample.entropy[y * width + x])))
+    });
+    Ok(points.collect())
+}
+
+/// Finds out before a training whether its images will do for an estimation in the middle of it; `dir` is their folder.
+pub(crate) fn check_images(set: &TrainingSet, dir: &Path, config: &TuneConfig) -> Result<(), TrainError> {
+    let mut counts = [0; 3];
+    for &image in shuffled(set.len(), config.seed).iter().take(config.sources) {
+        for (_, tier) in key_points_of(set, &set.sample(image)?, config)? {
+            counts[Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0)] += 1;
+        }
+    }
+    let enough = counts.iter().any(|count| *count >= FEWEST);
+    if enough { Ok(()) } else { Err(TrainError::TooFewKeyPoints { dir: dir.to_owned() }) }
 }
 
 fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {
@@ -348,12 +386,15 @@ fn range(
     config: &TuneConfig,
 ) -> Result<Option<TunedTier>, TrainError> {
     let per_source = shared.len() / sources.len().max(1);
-    let (mut sum, mut count, mut patches) = (0.0, 0usize, Vec::new());
+    let (mut sum, mut count, mut patches, mut counts_of) = (0.0, 0usize, Vec::new(), Vec::new());
     for (source, shared) in sources.iter().zip(shared.chunks(per_source.max(1))) {
         for (i, (point, _)) in source.points.iter().enumerate().filter(|(_, (_, own))| *own == tier) {
             for information in shared.iter().filter_map(|one| one[i]) {
                 sum += f64::from(information);
                 count += 1;
+                let place = (f64::from(information.max(0.0)) * BINS_A_NAT) as usize;
+                counts_of.resize(counts_of.len().max(place + 1), 0u32);
+                counts_of[place] += 1;
             }
             patches.extend(patch(set, source.image, point, config.patch));
         }
@@ -385,6 +426,7 @@ fn range(
         ranges: Ranges { brightness: round(found.brightness), contrast: round(found.contrast) },
         key_points: patches.len(),
         target_nats: (target * 1e4).round() / 1e4,
+        shared: counts_of,
         met: met as f64 / (4 * patches.len()) as f64,
         taken_from: None,
     }))

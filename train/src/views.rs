@@ -44,7 +44,7 @@ pub(crate) fn examples(
     };
     let mut examples: Vec<ViewExample> = Vec::new();
     for step in 0..BATCHES {
-        let batch = batch::draw(set, &[], config, step)?;
+        let batch = batch::draw(set, config, step)?;
         for (k, (place, view)) in batch.places.iter().zip(batch.views.chunks_exact(side * side)).enumerate() {
             let have = examples.iter().filter(|example| example.tier == place.tier).count();
             let Some(image) = batch.images.chunks_exact(width * height).nth(k / config.views) else {

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use infomark_phantom::Phantom;
-use infomark_train::{Budget, Paths, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train};
+use infomark_train::{
+    Budget, ComputeOn, Paths, Policy, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train,
+};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -20,8 +22,6 @@ fn small(steps: u64) -> TrainConfig {
         view_size: 64,
         pixels: 16,
         checkpoint_every: 2,
-        partner_views: 1,
-        partner_every: 3,
         ..TrainConfig::default()
     }
 }
@@ -60,17 +60,13 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 5)?;
     let whole = paths(root.path(), "whole");
-    let (mut losses, mut rounds) = (Vec::new(), Vec::new());
+    let mut losses = Vec::new();
     let summary = train(&TrainConfig { threads: 1, ..small(7) }, &whole, &mut |progress| {
-        match progress {
-            Progress::Step { loss, .. } => losses.push(loss),
-            Progress::Partners { step, found } => rounds.push((step, found)),
-            _ => {}
+        if let Progress::Step { loss, .. } = progress {
+            losses.push(loss);
         }
         ControlFlow::Continue(())
     })?;
-    // The checkpoint of step 4 lies between two rounds of partners, so that resuming has to find those of the first again.
-    assert!(matches!(rounds[..], [(3, 1..), (6, 1..)]), "{rounds:?}");
     assert_eq!((summary.steps, summary.images, summary.stopped), (7, 5, false));
     assert_eq!(losses.len(), 7);
     let reference = bytes(&whole.out)?;
@@ -98,7 +94,7 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
     copied?;
     let resumed = Paths { run: copy, ..paths(root.path(), "resumed") };
     let mut first = None;
-    resume(&resumed, 2, &mut |progress| {
+    resume(&resumed, 2, ComputeOn::Auto, &mut |progress| {
         if let Progress::Step { step, .. } = progress {
             first.get_or_insert(step);
         }
@@ -142,6 +138,86 @@ fn stretched_and_deformed_views_train_to_the_same_bits_on_any_number_of_threads(
     train(&TrainConfig { threads: 1, ..config.clone() }, &one, &mut go_on)?;
     train(&TrainConfig { threads: 3, ..config }, &three, &mut go_on)?;
     assert_eq!(bytes(&one.out)?, bytes(&three.out)?);
+    Ok(())
+}
+
+#[test]
+fn every_kind_of_encoders_negatives_and_sampling_trains_to_bits_of_its_own_on_any_number_of_threads()
+-> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let mut seen = vec![("default", train_once(root.path(), "default", &small(3))?)];
+    let ranges = |change: f32| infomark_train::Ranges {
+        brightness: [1.0 - change, 1.0 + change],
+        contrast: [1.0 - change, 1.0 + change],
+    };
+    let policy = Policy { low: ranges(0.9), medium: ranges(0.5), high: ranges(0.1) };
+    for (name, config) in [
+        ("separate", TrainConfig { separate_encoders: true, ..small(3) }),
+        ("windows", TrainConfig { whole_map_from: 64, window: 2, ..small(3) }),
+        ("whole", TrainConfig { whole_map_from: 2, ..small(3) }),
+        ("hard", TrainConfig { hard_negatives: 5, ..small(3) }),
+        ("cross", TrainConfig { cross_image_negatives: 6, ..small(3) }),
+        ("piecewise", TrainConfig { least_entropy: Some(2.0), ..small(3) }),
+        ("ratios", TrainConfig { tier_ratios: Some([0.1, 0.2, 0.7]), ..small(3) }),
+        ("policy", TrainConfig { policy: Some(policy), ..small(3) }),
+    ] {
+        let one = train_once(root.path(), name, &TrainConfig { threads: 1, ..config.clone() })?;
+        let three = train_once(root.path(), &format!("{name}-3"), &TrainConfig { threads: 3, ..config })?;
+        assert_eq!(one, three, "{name}: three threads give other bits than one");
+        let same = seen.iter().find(|(_, bits)| *bits == one).map(|(other, _)| other);
+        assert_eq!(same, None, "{name} changes nothing");
+        seen.push((name, one));
+    }
+    Ok(())
+}
+
+/// The encoder's file.
+fn train_once(root: &Path, name: &str, config: &TrainConfig) -> Result<Vec<u8>, Box<dyn Error>> {
+    let paths = paths(root, name);
+    train(config, &paths, &mut go_on)?;
+    bytes(&paths.out)
+}
+
+#[test]
+fn two_encoders_are_resumed_to_the_same_bits() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 3)?;
+    let config = TrainConfig { separate_encoders: true, ..small(5) };
+    let (whole, cut) = (paths(root.path(), "whole"), paths(root.path(), "cut"));
+    train(&config, &whole, &mut go_on)?;
+    train(&config, &cut, &mut |progress| match progress {
+        Progress::Step { step: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
+    assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
+    Ok(())
+}
+
+#[test]
+fn an_image_below_the_threshold_of_the_sampling_is_named() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    // No patch of 9 x 9 pixels has more than ln 81 = 4.39 nats.
+    let config = TrainConfig { least_entropy: Some(4.5), ..small(1) };
+    let refused = refusal(&config, &paths(root.path(), "run"));
+    assert!(refused.contains("00.pgm") && refused.contains("least_entropy"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_is_refused_by_its_format() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let paths = paths(root.path(), "run");
+    train(&small(1), &paths, &mut go_on)?;
+    let index = paths.run.join("checkpoint.json");
+    let text = fs::read_to_string(&index)?.replace("\"format\": 3", "\"format\": 2");
+    fs::write(&index, text.replace("\"batch\": 2", "\"partner_views\": 1"))?;
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(refused.contains("format is 2") && refused.contains("start a new run"), "{refused}");
     Ok(())
 }
 
@@ -246,6 +322,10 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { elastic: 30.0, ..small(1) }, "elastic"),
         (TrainConfig { stretch: 0.5, ..small(1) }, "stretch"),
         (TrainConfig { ignored: 9, ..small(1) }, "ignored"),
+        (TrainConfig { least_entropy: Some(f32::NAN), ..small(1) }, "least_entropy"),
+        (TrainConfig { tier_ratios: Some([0.0; 3]), ..small(1) }, "tier_ratios"),
+        (TrainConfig { estimate_after: 1.0, ..small(1) }, "estimate_after"),
+        (TrainConfig { batch: 1, cross_image_negatives: 4, ..small(1) }, "cross_image_negatives"),
         (TrainConfig { embedding: 1 << 30, ..small(1) }, "embedding"),
         (TrainConfig { view_size: 96_000, ..small(1) }, "view_size"),
     ] {
@@ -260,14 +340,16 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
     let paths = paths(root.path(), "run");
-    let missing = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let missing =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(missing.contains("checkpoint.json"), "{missing}");
     train(&small(3), &paths, &mut go_on)?;
     let refused = refusal(&small(3), &paths);
     assert!(refused.contains("holds a run already"), "{refused}");
     phantoms(&root.path().join("others"), 4)?;
     let others = Paths { images: root.path().join("others"), ..paths.clone() };
-    let refused = resume(&others, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&others, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("does not hold the images"), "{refused}");
     for entry in fs::read_dir(&paths.run)? {
         let path = entry?.path();
@@ -278,10 +360,12 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
             fs::write(&path, bytes)?;
         }
     }
-    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("damaged"), "{refused}");
     fs::write(paths.run.join("checkpoint.json"), b"{}")?;
-    let refused = resume(&paths, 0, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    let refused =
+        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(refused.contains("not a checkpoint"), "{refused}");
     Ok(())
 }
@@ -332,11 +416,11 @@ fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_s
         Progress::Step { step: 55, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
-    let resumed = resume(&cut, 0, &mut go_on)?;
+    let resumed = resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
     assert_eq!((resumed.steps, resumed.stalled), (summary.steps, true));
     assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
     // There is nothing left to do.
-    assert_eq!(resume(&cut, 0, &mut go_on)?.steps, summary.steps);
+    assert_eq!(resume(&cut, 0, ComputeOn::Auto, &mut go_on)?.steps, summary.steps);
     Ok(())
 }
 

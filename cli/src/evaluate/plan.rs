@@ -85,6 +85,47 @@ pub(crate) fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usiz
 }
 
 const STREAM: u64 = 1;
+/// Random numbers of the images to calibrate on.
+const STREAM_LEFT: u64 = 3;
+
+/// `count` images of the templates' folder to calibrate on, drawn from those that are neither templates nor scored.
+pub(crate) fn leave(
+    template_data: &DataSet,
+    data: &DataSet,
+    templates: &[usize],
+    count: usize,
+    seed: u64,
+) -> Result<DataSet> {
+    let known = Known::of(data);
+    let free: Vec<usize> = (0..template_data.images.len())
+        .filter(|index| !templates.contains(index) && known.place_of(&template_data.images[*index]).is_none())
+        .collect();
+    if count == 0 || count > free.len() {
+        bail!(
+            "--calibrate {count}: 1 to {} images are left that are neither templates nor scored; ask for as many",
+            free.len()
+        );
+    }
+    let mut rng = Rng::new(seed, STREAM_LEFT);
+    let mut order = free;
+    for place in 0..count {
+        let other = place + rng.below((order.len() - place) as u64) as usize;
+        order.swap(place, other);
+    }
+    order.truncate(count);
+    order.sort_unstable();
+    let image = |index: usize| {
+        let sample = &template_data.images[index];
+        let landmarks = in_order(template_data, sample, &data.landmarks);
+        Sample { landmarks: landmarks.iter().map(|landmark| landmark.at).collect(), ..sample.clone() }
+    };
+    Ok(DataSet {
+        spacing: template_data.spacing,
+        landmarks: data.landmarks.clone(),
+        images: order.into_iter().map(image).collect(),
+        ..template_data.clone()
+    })
+}
 /// Random numbers of the first set, and of those after it.
 const SETS: u64 = 1 << 20;
 

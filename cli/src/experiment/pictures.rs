@@ -113,6 +113,7 @@ fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Res
     Ok(Chart {
         title: format!("Loss, {}", bench.experiment.data[data].name),
         x_label: "step".into(),
+        x_whole: true,
         y_label: format!("nats, running mean of up to {SMOOTH} steps"),
         series,
         height: 420,

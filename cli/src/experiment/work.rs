@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, Encoder, list_images, sha256, sha256_files};
 use infomark_train::{
-    Budget, LandmarkConfig, LandmarkPaths, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume,
+    Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume,
     resume_landmarks, train, train_landmarks, tune,
 };
 use serde::de::DeserializeOwned;
@@ -64,6 +64,9 @@ pub(super) struct Trained {
     pub(super) steps: u64,
     seconds: f64,
     loss: Option<f32>,
+    /// What computed entropies, weights, drawn pixels and the loss, of an encoder.
+    #[serde(default)]
+    scoring_and_loss: String,
     config: Recipe,
 }
 
@@ -332,14 +335,14 @@ impl<'e> Bench<'e> {
             }
             output::write_json(&folder.join(name::BEGUN), &Begun { key: key.clone() })?;
         }
-        let (sha256, steps, seconds, loss) = match &config {
+        let (sha256, steps, seconds, loss, scoring_and_loss) = match &config {
             Recipe::Encoder(config) => {
                 let done = if goes_on {
-                    with_progress(&paths.run, |told| resume(&paths, self.threads, told))?
+                    with_progress(&paths.run, |told| resume(&paths, self.threads, ComputeOn::Auto, told))?
                 } else {
                     with_progress(&paths.run, |told| train(config, &paths, told))?
                 };
-                (done.sha256, done.steps, done.seconds, done.loss)
+                (done.sha256, done.steps, done.seconds, done.loss, done.scoring_and_loss)
             }
             Recipe::Network { network, images, encoder_sha256, .. } => {
                 let set = &self.sets[place.data];
@@ -357,7 +360,7 @@ impl<'e> Bench<'e> {
                 } else {
                     crate::train_landmarks::with_progress(|told| Ok(train_landmarks(network, &paths, told)?))?
                 };
-                (done.sha256, done.steps, done.seconds, done.loss)
+                (done.sha256, done.steps, done.seconds, done.loss, String::new())
             }
         };
         let trained = Trained {
@@ -368,6 +371,7 @@ impl<'e> Bench<'e> {
             steps,
             seconds: rounded(seconds, 2),
             loss,
+            scoring_and_loss,
             config,
         };
         output::write_json(&folder.join(name::TRAINED), &trained)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
     Bound, Confidence, ErrorCalibration, Found, Image, Matcher, Orientation, PixelSpacing, Recognition,
-    SELF_CONSISTENT_COVERAGE, self_consistent,
+    UNLABELLED_COVERAGE, expected_unlabelled,
 };
 use serde::Serialize;
 
@@ -154,7 +154,7 @@ impl Judge {
         if let Some(least) = trust.abstain_below.filter(|least| !(-1.0..=1.0).contains(least)) {
             bail!("--abstain-below {least}: a score is from -1 to 1");
         }
-        let coverage = trust.coverage.unwrap_or(SELF_CONSISTENT_COVERAGE);
+        let coverage = trust.coverage.unwrap_or(UNLABELLED_COVERAGE);
         let measured = match &trust.calibration {
             None => None,
             Some(file) => {
@@ -181,7 +181,7 @@ impl Judge {
     pub(super) fn told(&self) -> ExpectedErrors {
         let calibration = self.measured.as_ref().map(|measured| measured.used.clone());
         ExpectedErrors {
-            from: if calibration.is_some() { "split conformal prediction" } else { "self-consistency" },
+            from: if calibration.is_some() { "split conformal prediction" } else { "score and margin" },
             coverage: self.coverage,
             promised: calibration.is_some(),
             calibration,
@@ -223,7 +223,7 @@ impl Judge {
         let bound = self.measured.as_ref().and_then(|measured| measured.bounds.get(index));
         let expected = match bound {
             Some(bound) => bound.expected(&found.confidence),
-            None => self_consistent(&found.confidence),
+            None => expected_unlabelled(&found.confidence),
         };
         let unit = image.spacing().map(mm_per_px);
         let px = |length: Option<f64>| length.map(|length| rounded(length, 2));

@@ -42,8 +42,37 @@ pub(crate) fn write_views(run: &Path, examples: &[ViewExample]) -> Result<PathBu
         }
     }
     let path = run.join("views.png");
-    output::write(&path, &sheet(&panels, columns).to_png()?)?;
+    output::write(&path, &with_legend(&sheet(&panels, columns)).to_png()?)?;
     Ok(path)
+}
+
+/// What the sheet shows, in words and signs, above it.
+fn with_legend(sheet: &Canvas) -> Canvas {
+    let font = Font::of_height(20);
+    let entries = [
+        "outline: where the view comes from",
+        "circles of one colour: the same pixel in image and view",
+        "rows: tier of the pixel in the view's centre, by the entropy of the patch around it",
+    ];
+    let row = 28;
+    let head = GAP + entries.len() * row;
+    let wide = entries.iter().map(|text| font.width(text) as usize + 4 * GAP + 30).max().unwrap_or(0);
+    let mut canvas = Canvas::new(sheet.width().max(wide), sheet.height() + head, [250; 3]);
+    for (place, text) in entries.iter().enumerate() {
+        let (x, y) = (GAP as i32, (GAP + place * row) as i32);
+        let middle = y + 10;
+        match place {
+            0 => canvas.line((x, middle), (x + 26, middle), 4, [255, 225, 25]),
+            1 => {
+                canvas.circle((x + 6, middle), 5, 2, qualitative(0));
+                canvas.circle((x + 21, middle), 5, 2, qualitative(1));
+            }
+            _ => {}
+        }
+        canvas.text(text, x + 36, y, font, [20; 3]);
+    }
+    canvas.paste(sheet, 0, head as i32);
+    canvas
 }
 
 /// A view beside its image.
@@ -100,6 +129,7 @@ pub(crate) fn write_curves(run: &Path) -> Result<Vec<PathBuf>> {
     let mut charts = vec![Chart {
         title: "Loss".into(),
         x_label: "step".into(),
+        x_whole: true,
         y_label: if steps > 1 { format!("nats, mean of {steps} steps") } else { "nats".into() },
         series,
         height: 430,
@@ -114,6 +144,7 @@ pub(crate) fn write_curves(run: &Path) -> Result<Vec<PathBuf>> {
         charts.push(Chart {
             title: "Similarity of positives (PSI) by tier, stride 8".into(),
             x_label: "step".into(),
+            x_whole: true,
             y_label: "mean cosine".into(),
             series: tiers,
             height: 300,

@@ -80,6 +80,11 @@ fn an_interrupted_training_goes_on_and_a_changed_arm_is_trained_again() {
     place.write("smoke.toml", smoke().replace("steps = 6", "steps = 5"));
     let planned = place.run(&format!("{line} --dry-run")).success();
     assert!(planned.contains("2 trainings, 2 of them to do"), "{planned}");
+    let before = place.tree("out");
+    let reason = place.run(line).reason();
+    assert!(reason.contains("--changed") && reason.contains("experiment.toml"), "{reason}");
+    assert!(place.tree("out") == before, "a changed file touches nothing unasked");
+    let line = "experiment smoke.toml --data . --out out --only uniform --changed";
     place.run(line).success();
     assert_ne!(place.read(&format!("{folder}/encoder.onnx")), encoder);
     // Another way to score: encoders stay.

@@ -17,6 +17,7 @@ fn every_command_explains_itself_with_an_example() {
         "psi",
         "map",
         "convert",
+        "report",
         "demo",
     ] {
         let help = infomark(Path::new("."), [command, "--help"]).success();

@@ -12,6 +12,7 @@ mod landmarks;
 mod map;
 mod matching;
 mod psi;
+mod report;
 mod support;
 mod train;
 mod tune;

@@ -167,3 +167,92 @@ fn templates_and_their_landmarks_have_to_go_together() {
     }
     assert!(!place.file("none").exists());
 }
+
+#[test]
+fn points_of_an_image_that_shows_something_else_are_abstained_from() {
+    let place = Workplace::new();
+    place.run_match("data/images/0.png --out own").success();
+    let own: serde_json::Value = serde_json::from_slice(&place.read("own/landmarks.json")).unwrap();
+    assert_eq!(own["images"][0]["recognition"]["recognised"], true);
+    assert_eq!(own["images"][0]["recognition"]["orientation"], "as the template");
+    assert_eq!(own["images"][0]["landmarks"][0]["abstain"], false);
+    assert_eq!(own["expected_errors"]["promised"], false);
+
+    place.write_noise("noise.png");
+    let outcome = place.run_match("noise.png --out other");
+    assert!(outcome.stderr.contains("noise.png does not seem to show"), "{outcome:?}");
+    outcome.success();
+    let other: serde_json::Value = serde_json::from_slice(&place.read("other/landmarks.json")).unwrap();
+    let landmarks = other["images"][0]["landmarks"].as_array().unwrap();
+    assert!(landmarks.iter().all(|landmark| landmark["abstain"] == true), "{other}");
+    let table = String::from_utf8(place.read("other/landmarks.csv")).unwrap();
+    assert!(table.lines().skip(1).all(|row| row.ends_with(",true")), "{table}");
+}
+
+#[test]
+fn a_mirrored_image_is_told_and_matched_as_such_when_asked() {
+    let place = Workplace::new();
+    place.write_mirrored("data/images/0.png", "mirrored.png");
+    let outcome = place.run_match("mirrored.png --out told");
+    assert!(outcome.stderr.contains("mirrored.png seems to be mirrored"), "{outcome:?}");
+    outcome.success();
+    place.run_match("data/images/0.png --out plain").success();
+    place.run_match("mirrored.png --out fixed --fix-orientation").success();
+    let read = |name: &str| -> serde_json::Value { serde_json::from_slice(&place.read(name)).unwrap() };
+    let (told, plain, fixed) =
+        (read("told/landmarks.json"), read("plain/landmarks.json"), read("fixed/landmarks.json"));
+    assert_eq!(told["images"][0]["landmarks"][0]["abstain"], true);
+    assert_eq!(fixed["images"][0]["recognition"]["laid_anew"], true);
+    let points = |object: &serde_json::Value| object["images"][0]["landmarks"].as_array().unwrap().clone();
+    for (plain, fixed) in points(&plain).iter().zip(points(&fixed)) {
+        let x = |point: &serde_json::Value| point["x"].as_f64().unwrap();
+        assert!((x(plain) + x(&fixed) - (SIZE.0 as f64 - 1.0)).abs() < 0.01, "{plain} {fixed}");
+        assert_eq!(plain["y"], fixed["y"]);
+        assert_eq!(fixed["abstain"], false);
+    }
+}
+
+#[test]
+fn a_calibration_is_used_for_what_it_was_measured_with_only() {
+    let place = Workplace::new();
+    place.make_data("labelled", 10, 8);
+    let template = "--model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv";
+    place.run(&format!("calibrate labelled {template} --out c.json")).success();
+    let object = place.run_match("data/images/1.png --out found --calibration c.json --json").json();
+    assert_eq!(object["expected_errors"]["promised"], true);
+    assert_eq!(object["expected_errors"]["coverage"], 0.9);
+    assert_eq!(object["expected_errors"]["calibration"]["images"], 10);
+    let of = |object: &serde_json::Value| object["images"][0]["landmarks"][0]["expected_error_px"].as_f64();
+    let wide = of(&object).unwrap();
+    let half =
+        place.run_match("data/images/1.png --out half --calibration c.json --coverage 0.5 --json").json();
+    assert!(of(&half).unwrap() < wide);
+
+    let reason = place.run_match("data/images/1.png --out no --calibration c.json --coverage 0.99").reason();
+    assert!(reason.contains("--coverage 0.99") && reason.contains("99 are needed"), "{reason}");
+    let reason = place.run_match("data/images/1.png --out no --calibration c.json --no-prior").reason();
+    assert!(reason.contains("c.json") && reason.contains("way of matching"), "{reason}");
+    let reason = place.run_match("data/images/1.png --out no --calibration data/landmarks.csv").reason();
+    assert!(reason.contains("infomark calibrate"), "{reason}");
+    let reason = place.run(&format!("calibrate labelled {template} --out data/landmarks.csv")).reason();
+    assert!(reason.contains("overwrite"), "{reason}");
+}
+
+#[test]
+fn points_are_abstained_from_by_the_thresholds_given() {
+    let place = Workplace::new();
+    let abstained = |more: &str| {
+        let object = place.run_match(&format!("data/images/0.png --out found --json {more}")).json();
+        object["images"][0]["landmarks"].as_array().unwrap().iter().all(|point| point["abstain"] == true)
+    };
+    assert!(!abstained("--abstain-below 0.1"));
+    assert!(abstained("--abstain-below 1"));
+    assert!(abstained("--spacing 0.5 0.5 --abstain-above 0.0001"));
+    assert!(!abstained("--spacing 0.5 0.5 --abstain-above 1000"));
+    let outcome = place.run_match("data/images/0.png --out found --abstain-above 3");
+    assert!(outcome.stderr.contains("--spacing") && outcome.code == Some(1), "{outcome:?}");
+    for wrong in ["--abstain-above 0", "--abstain-above NaN", "--abstain-below 2"] {
+        let reason = place.run_match(&format!("data/images/0.png --out found {wrong}")).reason();
+        assert!(reason.contains("--abstain"), "{reason}");
+    }
+}

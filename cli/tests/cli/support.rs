@@ -123,6 +123,20 @@ impl Workplace {
         self.write(&format!("{folder}/dataset.toml"), toml);
     }
 
+    /// Writes an image of independent random pixels.
+    pub(crate) fn write_noise(&self, name: &str) {
+        let mut rng = infomark_core::Rng::new(3, 0);
+        let pixels: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|_| rng.below(256) as u8).collect();
+        self.write(name, png(SIZE, &pixels));
+    }
+
+    /// Writes an image with left and right exchanged.
+    pub(crate) fn write_mirrored(&self, from: &str, to: &str) {
+        let image = image::load_from_memory(&self.read(from)).expect("a PNG").fliph().into_luma8();
+        let size = (image.width() as usize, image.height() as usize);
+        self.write(to, png(size, image.as_raw()));
+    }
+
     /// All files below a folder, by their path in it.
     pub(crate) fn tree(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.file(folder);

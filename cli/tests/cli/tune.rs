@@ -1,6 +1,6 @@
 //! `infomark tune`.
 
-use crate::support::Workplace;
+use crate::support::{Workplace, png_size};
 
 #[test]
 fn a_tuned_policy_is_the_same_on_any_number_of_threads_and_taken_by_a_training() {
@@ -13,11 +13,17 @@ fn a_tuned_policy_is_the_same_on_any_number_of_threads_and_taken_by_a_training()
     let object = tune("policy.toml", 1);
     tune("again.toml", 3);
     assert_eq!(place.read("policy.toml"), place.read("again.toml"));
+    assert_eq!(place.read("policy.png"), place.read("again.png"));
+    assert_eq!(png_size(&place.read("policy.png")).0, 1800);
+    let svg = String::from_utf8(place.read("policy.svg")).unwrap();
+    assert!(svg.contains("target ") && svg.contains("mutual information"), "the histograms");
     for tier in ["low", "medium", "high"] {
         let range = |factor: &str, end: usize| object[tier][factor][end].as_f64().unwrap();
         for factor in ["brightness", "contrast"] {
             assert!(range(factor, 0) <= 1.0 && 1.0 <= range(factor, 1), "{object}");
         }
+        let shared = object[tier]["shared"].as_array().unwrap();
+        assert!(shared.iter().any(|count| count.as_u64() > Some(0)), "{object}");
         assert!(object[tier]["target_nats"].as_f64().unwrap() > 0.0, "{object}");
     }
     let line = "train data/images --out tuned.onnx --steps 1 --policy policy.toml --json";
@@ -41,4 +47,10 @@ fn bad_policies_and_options_are_named() {
     let reason = place.run("tune data/images --model data/images/0.png --out p.toml").reason();
     assert!(reason.contains("0.png"), "{reason}");
     assert!(!place.file("p.toml").exists());
+    let before = place.tree("data");
+    for out in ["data/images/0.toml", "encoder.onnx", "p.png"] {
+        let reason = place.run(&format!("tune data/images --model encoder.onnx --out {out}")).reason();
+        assert!(reason.contains("give "), "{reason}");
+    }
+    assert!(place.tree("data") == before, "no image is replaced");
 }

@@ -5,6 +5,7 @@ mod entropy;
 mod loss;
 mod mutual;
 mod pipeline;
+mod refused;
 mod sample;
 mod search;
 mod tolerance;
@@ -42,6 +43,7 @@ impl<'a> Setting<'a> {
         loss::run(self)?;
         search::run(self)?;
         pipeline::run(self)?;
+        refused::run(self)?;
         Ok(self.digest.get())
     }
 

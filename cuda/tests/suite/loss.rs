@@ -288,6 +288,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
         };
         agrees::<f32>(setting, &[fine, coarse], (2, 1, 37), 5)?;
         agrees::<bf16>(setting, &[fine, coarse], (1, 2, 9), 6)?;
+        agrees::<f32>(setting, &[window, small], (1, 1, 1000), 8)?;
     }
     let batches = (1usize..3, 1usize..3, 0usize..12);
     let cases = (prop::collection::vec(shape(), 1..4), batches, any::<u64>());

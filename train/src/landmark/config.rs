@@ -19,8 +19,6 @@ pub struct LandmarkConfig {
     pub normalisation: Normalisation,
     /// Channels of the five stages, multiples of 8, where no encoder gives them.
     pub widths: [usize; 5],
-    /// Further layers at stride 32, where no encoder gives them.
-    pub context: usize,
     /// Channels of the layer between the stages and the maps, a multiple of 8.
     pub hidden: usize,
     /// Pixels of the input per cell of the maps: 2, 4 or 8.
@@ -72,7 +70,6 @@ impl Default for LandmarkConfig {
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
-            context: 0,
             hidden: 64,
             stride: 4,
             batch: 4,
@@ -118,9 +115,6 @@ impl LandmarkConfig {
         }
         if self.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
-        }
-        if self.context > 16 {
-            return wrong("context", "at most 16");
         }
         if ![2, 4, 8].contains(&self.stride) {
             return wrong("stride", "2, 4 or 8");

@@ -49,7 +49,6 @@ mod tests {
         for stride in [2, 4] {
             let config = LandmarkConfig {
                 widths: [8, 8, 16, 16, 16],
-                context: 1,
                 hidden: 8,
                 stride,
                 seed: 3,

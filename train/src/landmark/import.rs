@@ -15,7 +15,6 @@ use crate::encoder::GROUPS;
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) widths: [usize; 5],
-    pub(crate) context: usize,
     pub(crate) input: InputSize,
     pub(crate) normalisation: Normalisation,
     pub(crate) sha256: String,
@@ -49,20 +48,18 @@ impl Start {
         };
         let graph = ModelProto::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
         let constants = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
-        let (down, context, up) = stages(&graph.node, &constants).ok_or_else(other)?;
+        let (down, up) = stages(&graph.node, &constants).ok_or_else(other)?;
         let mut widths = [0; 5];
         for (width, stage) in widths.iter_mut().zip(down.chunks_exact(2)) {
             *width = stage[0].outputs;
         }
-        if !fits(widths, &down, &context, &up) {
+        if !fits(widths, &down, &up) {
             return Err(other());
         }
-        let context_len = context.len();
-        let values = down.into_iter().chain(up).chain(context).flat_map(|layer| layer.tensors).collect();
+        let values = down.into_iter().chain(up).flat_map(|layer| layer.tensors).collect();
         let description = exported.description();
         Ok(Start {
             widths,
-            context: context_len,
             input: description.input,
             normalisation: description.normalisation,
             sha256: exported.sha256().to_owned(),
@@ -71,12 +68,12 @@ impl Start {
     }
 }
 
-/// The layers of the way down, at the coarsest stride, and of the way up, finest stage first, as they follow each other in
+/// The layers of the way down and of the way up, finest stage first, as they follow each other in
 /// the file: heads, the convolutions of 1 x 1, end each of the stages from the coarsest on.
 fn stages(
     nodes: &[NodeProto],
     constants: &HashMap<&str, &TensorProto>,
-) -> Option<(Vec<Stored>, Vec<Stored>, Vec<Stored>)> {
+) -> Option<(Vec<Stored>, Vec<Stored>)> {
     let makers: HashMap<&str, &NodeProto> =
         nodes.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node))).collect();
     // A constant, straight or through the cast that makes single precision of it.
@@ -120,15 +117,14 @@ fn stages(
         }
     }
     let mut groups = groups.into_iter();
-    let mut down = groups.next()?;
-    let context = if down.len() >= 10 { down.split_off(10) } else { return None };
+    let down = groups.next()?;
     let mut up: Vec<Vec<Stored>> = groups.filter(|group| !group.is_empty()).collect();
     up.reverse();
-    Some((down, context, up.into_iter().flatten().collect()))
+    Some((down, up.into_iter().flatten().collect()))
 }
 
 /// Whether the layers are a U-Net of these widths.
-fn fits(widths: [usize; 5], down: &[Stored], context: &[Stored], up: &[Stored]) -> bool {
+fn fits(widths: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
     let mut expected = Vec::new();
     let mut inputs = 4;
     for width in widths {
@@ -138,8 +134,7 @@ fn fits(widths: [usize; 5], down: &[Stored], context: &[Stored], up: &[Stored]) 
     for pair in widths.windows(2) {
         expected.extend([(pair[0] + pair[1], pair[0]), (pair[0], pair[0])]);
     }
-    expected.extend(context.iter().map(|_| (widths[4], widths[4])));
-    let layers = down.iter().chain(up).chain(context);
+    let layers = down.iter().chain(up);
     let is = |(layer, (inputs, outputs)): (&Stored, &(usize, usize))| {
         let [weights, gamma, beta] = &layer.tensors;
         (layer.inputs, layer.outputs) == (*inputs, *outputs)
@@ -148,7 +143,7 @@ fn fits(widths: [usize; 5], down: &[Stored], context: &[Stored], up: &[Stored]) 
             && beta.len() == *outputs
             && outputs.is_multiple_of(GROUPS)
     };
-    expected.len() == down.len() + up.len() + context.len() && layers.zip(&expected).all(is)
+    expected.len() == down.len() + up.len() && layers.zip(&expected).all(is)
 }
 
 /// The 3 x 3 weights of four channels that a 6 x 6 convolution of stride 2 stands for.
@@ -184,13 +179,8 @@ mod tests {
 
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
-        let config = TrainConfig {
-            widths: [8, 16, 24, 16, 32],
-            context: 2,
-            embedding: 12,
-            seed: 5,
-            ..TrainConfig::default()
-        };
+        let config =
+            TrainConfig { widths: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
         let mut encoder = Encoder::new(&config, &Device::flex());
         let description = Description {
             input: InputSize::new(96, 64)?,
@@ -209,7 +199,7 @@ mod tests {
         let path = dir.path().join("encoder.onnx");
         std::fs::write(&path, export::onnx(&encoder, &description)?)?;
         let start = Start::read(&path)?;
-        assert_eq!((start.widths, start.context, start.input), (config.widths, 2, description.input));
+        assert_eq!((start.widths, start.input), (config.widths, description.input));
         encoder.heads.clear();
         let written: Vec<Vec<f32>> = values(&encoder);
         assert_eq!(start.values.len(), written.len());

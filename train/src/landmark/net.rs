@@ -30,8 +30,8 @@ pub(crate) struct Net {
 impl Net {
     /// Random weights.
     pub(crate) fn new(config: &LandmarkConfig, landmarks: usize, device: &Device) -> Self {
-        let LandmarkConfig { widths, context, hidden, seed, .. } = *config;
-        let encoder = TrainConfig { widths, context, seed, ..TrainConfig::default() };
+        let LandmarkConfig { widths, hidden, seed, .. } = *config;
+        let encoder = TrainConfig { widths, seed, ..TrainConfig::default() };
         let mut body = Encoder::new(&encoder, device);
         body.heads.clear();
         let rng = &mut Rng::new(seed, stream::LANDMARK_WEIGHTS);

@@ -149,7 +149,7 @@ pub(crate) fn fit(
         }
         (None, Some((mut config, start))) => {
             if let Ok(start) = &start {
-                (config.widths, config.context) = (start.widths, start.context);
+                config.widths = start.widths;
             }
             let mut state = fresh(&config);
             if let Ok(start) = &start {

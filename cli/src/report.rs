@@ -1,0 +1,80 @@
+//! `infomark report`.
+
+mod charts;
+mod gallery;
+mod page;
+mod results;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::inputs;
+use crate::output::{self, Report, shown};
+use results::Results;
+
+/// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  infomark match --model encoder.onnx --template 001.png --landmarks points.csv new/ --out found
+  infomark report found --images new/
+
+  infomark evaluate --model encoder.onnx --data ceph-dev --out scores
+  infomark report scores
+
+  infomark report encoder.run
+
+The page opens in any browser, without a network: keys j and k go through the pictures, Enter enlarges one. Results hold no
+pixels, so that those of `match` need --images; without it the page shows the overlays beside them. Share a page only
+where its radiographs may be shared.")]
+pub(crate) struct Options {
+    /// Folder that `match`, `evaluate` or `train` wrote
+    #[arg(value_name = "DIR")]
+    result: PathBuf,
+    /// Where the images are: files or folders [default: the evaluated data folder]
+    #[arg(long, value_name = "IMAGES", num_args = 1..)]
+    images: Vec<PathBuf>,
+    /// Show the pictures of one template, of an evaluation of several [default: the one of median error]
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+    /// Pictures at most: those of the largest errors, or of the least confidence
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pictures: usize,
+    /// The page [default: DIR/report.html]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What was written.
+#[derive(serde::Serialize)]
+struct Written {
+    page: String,
+    bytes: usize,
+    pictures: usize,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let results = Results::read(&options.result, options.template.as_deref())?;
+    let mut folders = options.images.clone();
+    if folders.is_empty() {
+        folders.extend(results.data_images().filter(|folder| folder.is_dir()));
+    }
+    let images = inputs::expand(&folders)?;
+    if !options.images.is_empty() && images.is_empty() {
+        bail!("--images: there are no images in {}", shown(&options.images[0]));
+    }
+    let out = options.out.clone().unwrap_or_else(|| options.result.join("report.html"));
+    if images.iter().any(|input| inputs::identity(&input.path) == inputs::identity(&out)) {
+        bail!("{}: the page would overwrite an image; give another --out", shown(&out));
+    }
+    let pool = inputs::pool(threads)?;
+    let pictures =
+        pool.install(|| gallery::pictures(&results, &options.result, &images, options.pictures))?;
+    let count = pictures.len();
+    let html = page::html(&results, &options.result, &images, pictures)?;
+    output::write(&out, html.as_bytes())?;
+    let written = Written { page: shown(&out), bytes: html.len(), pictures: count };
+    report.text(&format!("{}: {count} pictures, {:.1} MB", written.page, html.len() as f64 / 1e6))?;
+    report.json(&written)
+}

@@ -1,0 +1,201 @@
+//! Pictures small enough for a page.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{self, FilterType};
+use image::{ExtendedColorType, ImageBuffer, Luma};
+use infomark_infer::{Image, read_image};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::results::{Case, Results, Spot};
+use crate::inputs::Input;
+use crate::output::{file_name, rounded, shown};
+use crate::progress::Progress;
+
+/// Longest side of a picture in pixels.
+const SIDE: u32 = 1000;
+/// Of JPEG.
+const QUALITY: u8 = 82;
+
+/// A picture as the page shows it; lengths are pixels of the original image.
+#[derive(Serialize)]
+pub(super) struct Picture {
+    image: String,
+    width: usize,
+    height: usize,
+    /// Where the pixels are, as a data address.
+    source: String,
+    /// Whether the points are drawn into the pixels already.
+    drawn: bool,
+    /// What is said below it.
+    error_mm: Option<f64>,
+    worst: Option<String>,
+    score: Option<f64>,
+    expected_mm: Option<f64>,
+    abstained: usize,
+    points: Vec<Mark>,
+    /// Half of a cross's length.
+    arm: f64,
+}
+
+#[derive(Serialize)]
+struct Mark {
+    name: String,
+    x: f64,
+    y: f64,
+    truth: Option<[f64; 2]>,
+    error_mm: Option<f64>,
+    score: Option<f64>,
+    expected_mm: Option<f64>,
+    abstained: bool,
+}
+
+/// The worst `most` images, with their points.
+pub(super) fn pictures(
+    results: &Results,
+    folder: &Path,
+    images: &[Input],
+    most: usize,
+) -> Result<Vec<Picture>> {
+    let places = Places::of(images);
+    let chosen: Vec<&Case> = results.cases.iter().take(most).collect();
+    let progress = Progress::new(chosen.len() as u64, "drawing");
+    let one = |case: &&Case| {
+        let picture = picture(case, &places);
+        progress.advance();
+        picture
+    };
+    let pictures: Result<Vec<Option<Picture>>> = chosen.par_iter().map(one).collect();
+    progress.finish();
+    let pictures: Vec<Picture> = pictures?.into_iter().flatten().collect();
+    if pictures.is_empty() && !chosen.is_empty() {
+        bail!(
+            "{}: none of its images is found ({}, ...); say where they are with --images",
+            shown(folder),
+            chosen[0].image
+        );
+    }
+    Ok(pictures)
+}
+
+/// Images by their names.
+pub(super) struct Places<'a> {
+    by_label: HashMap<&'a str, &'a Path>,
+    /// None where two share the name.
+    by_name: HashMap<String, Option<&'a Path>>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(images: &'a [Input]) -> Self {
+        let mut by_name = HashMap::new();
+        for input in images {
+            by_name
+                .entry(file_name(&input.path))
+                .and_modify(|place| *place = None)
+                .or_insert(Some(input.path.as_path()));
+        }
+        Self {
+            by_label: images.iter().map(|input| (input.label.as_str(), input.path.as_path())).collect(),
+            by_name,
+        }
+    }
+
+    pub(super) fn find(&self, image: &str) -> Option<&'a Path> {
+        let named = || self.by_name.get(&file_name(Path::new(image))).copied().flatten();
+        self.by_label.get(image).copied().or_else(named)
+    }
+}
+
+/// None where neither the image nor an overlay is there.
+fn picture(case: &Case, places: &Places<'_>) -> Result<Option<Picture>> {
+    let found =
+        places.find(&case.image).map(|path| read_image(path).map(|image| (path, image))).transpose()?;
+    let (width, height, source, drawn) = match (found, &case.overlay) {
+        (Some((path, image)), _) => {
+            if let Some((width, height)) = case.size.filter(|size| *size != (image.width(), image.height())) {
+                bail!(
+                    "{}: it has {} x {} pixels, but the result is for {width} x {height}; give the image it was made from",
+                    shown(path),
+                    image.width(),
+                    image.height()
+                );
+            }
+            (image.width(), image.height(), data_address("image/jpeg", &jpeg(&image)?), false)
+        }
+        (None, Some(overlay)) => {
+            let bytes = fs::read(overlay).with_context(|| format!("{}: can't read this", shown(overlay)))?;
+            let Some((width, height)) = case.size else { return Ok(None) };
+            (width, height, data_address("image/png", &bytes), true)
+        }
+        (None, None) => return Ok(None),
+    };
+    let mean = |value: &dyn Fn(&Spot) -> Option<f64>| {
+        infomark_core::mean(&case.points.iter().filter_map(value).collect::<Vec<f64>>())
+    };
+    let worst = case.points.iter().filter(|point| point.error_mm.is_some());
+    let worst = worst.max_by(|a, b| a.error_mm.unwrap_or(0.0).total_cmp(&b.error_mm.unwrap_or(0.0)));
+    Ok(Some(Picture {
+        image: case.image.clone(),
+        width,
+        height,
+        source,
+        drawn,
+        error_mm: case.error_mm().map(|value| rounded(value, 2)),
+        worst: worst.map(|point| format!("{} {:.1} mm", point.name, point.error_mm.unwrap_or(0.0))),
+        score: mean(&|point| point.score).map(|value| rounded(value, 3)),
+        expected_mm: mean(&|point| point.expected_mm).map(|value| rounded(value, 2)),
+        abstained: case.points.iter().filter(|point| point.abstained).count(),
+        points: case.points.iter().map(mark).collect(),
+        arm: width.max(height) as f64 / 90.0,
+    }))
+}
+
+fn mark(point: &Spot) -> Mark {
+    Mark {
+        name: point.name.clone(),
+        x: rounded(point.at.0, 2),
+        y: rounded(point.at.1, 2),
+        truth: point.truth.map(|(x, y)| [rounded(x, 2), rounded(y, 2)]),
+        error_mm: point.error_mm.map(|value| rounded(value, 2)),
+        score: point.score.map(|value| rounded(value, 3)),
+        expected_mm: point.expected_mm.map(|value| rounded(value, 2)),
+        abstained: point.abstained,
+    }
+}
+
+/// The image, shrunk to what a screen shows.
+fn jpeg(image: &Image) -> Result<Vec<u8>> {
+    let context = || format!("{}: can't make a picture of it", image.name());
+    let (width, height) = (u32::try_from(image.width())?, u32::try_from(image.height())?);
+    let levels =
+        ImageBuffer::<Luma<u8>, _>::from_raw(width, height, image.to_levels()).with_context(context)?;
+    let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    let small = imageops::resize(&levels, side(width), side(height), FilterType::Triangle);
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode(&small, small.width(), small.height(), ExtendedColorType::L8)
+        .with_context(context)?;
+    Ok(bytes)
+}
+
+/// Bytes as an address that needs no other file.
+pub(super) fn data_address(kind: &str, bytes: &[u8]) -> String {
+    format!("data:{kind};base64,{}", STANDARD.encode(bytes))
+}
+
+/// A picture of a file beside a result, if it is there.
+pub(super) fn file_address(path: PathBuf) -> Result<Option<String>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(&path).with_context(|| format!("{}: can't read this", shown(&path)))?;
+    Ok(Some(data_address("image/png", &bytes)))
+}

@@ -1,0 +1,251 @@
+//! The page itself.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use minijinja::{Environment, context};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::charts::{Figure, figures};
+use super::gallery::{Picture, Places, file_address};
+use super::results::{Kind, Results};
+use crate::inputs::Input;
+use crate::map;
+use crate::output::{file_name, shown};
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// A figure in a box.
+#[derive(Serialize)]
+struct Tile {
+    value: String,
+    label: String,
+}
+
+/// A line of a table of figures.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    cells: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Table {
+    title: String,
+    head: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// A picture that is shown as it is.
+#[derive(Serialize)]
+struct Plate {
+    source: String,
+    caption: String,
+}
+
+/// The whole page.
+pub(super) fn html(
+    results: &Results,
+    folder: &Path,
+    images: &[Input],
+    pictures: Vec<Picture>,
+) -> Result<String> {
+    let name = match results.about["data"]["name"].as_str() {
+        Some(name) => name.to_owned(),
+        None => file_name(folder),
+    };
+    let (kind, heading) = match results.kind {
+        Kind::Match => ("match", format!("Landmarks found: {name}")),
+        Kind::Evaluation => ("evaluation", format!("Evaluation: {name}")),
+        Kind::Training => ("training", format!("Training: {name}")),
+    };
+    let mut charts = figures(results)?;
+    charts.extend(saved(folder)?);
+    let plates = plates(results, folder, images)?;
+    let mut facts = Vec::new();
+    flatten("", &results.about, &mut facts);
+    let mut environment = Environment::new();
+    environment.add_template("page.html", TEMPLATE).context("the page's template is broken")?;
+    let left = results.cases.len().saturating_sub(pictures.len());
+    environment
+        .get_template("page.html")
+        .and_then(|template| {
+            template.render(context! {
+                kind, heading, pictures, charts, plates, facts, left,
+                style => STYLE,
+                script => SCRIPT,
+                tiles => tiles(results),
+                tables => tables(results),
+                template => &results.template,
+                failed => &results.failed,
+                truth => results.kind == Kind::Evaluation,
+                version => env!("CARGO_PKG_VERSION"),
+            })
+        })
+        .context("the page can't be made")
+}
+
+/// Charts that a command wrote beside its result.
+fn saved(folder: &Path) -> Result<Vec<Figure>> {
+    let mut charts = Vec::new();
+    for (file, caption) in [
+        ("loss.svg", "Loss of the training, whole and by stride."),
+        ("scores.svg", "Scores at the checkpoints."),
+        (
+            "psi.svg",
+            "Similarity of the same place in two views, over its entropy; where it falls, the tiers are cut.",
+        ),
+        ("mi.svg", "Information that corresponding patches share, by tier."),
+        ("confidence.svg", "Coverage and error against confidence."),
+    ] {
+        let path = folder.join(file);
+        if path.is_file() {
+            let svg =
+                fs::read_to_string(&path).with_context(|| format!("{}: can't read this", shown(&path)))?;
+            // Only what our own charts look like goes into the page as it is.
+            if svg.starts_with("<svg")
+                && !svg.contains("<script")
+                && !svg.contains("href")
+                && !svg.contains(" on")
+            {
+                charts.push(Figure { svg, caption: caption.into() });
+            }
+        }
+    }
+    Ok(charts)
+}
+
+/// Pictures beside the result, and maps of the image that is shown first.
+fn plates(results: &Results, folder: &Path, images: &[Input]) -> Result<Vec<Plate>> {
+    let mut plates = Vec::new();
+    for (file, caption) in [("views.png", "Views that the encoder was trained on, by tier of their centre.")]
+    {
+        if let Some(source) = file_address(folder.join(file))? {
+            plates.push(Plate { source, caption: caption.into() });
+        }
+    }
+    let places = Places::of(images);
+    let first = results.cases.iter().find_map(|case| Some((&case.image, places.find(&case.image)?)));
+    if let Some((image, path)) = first {
+        let sheet = map::sheet_of(path)?;
+        plates.push(Plate {
+            source: super::gallery::data_address("image/png", &sheet),
+            caption: format!(
+                "Where {image} carries information: entropy of patches, tiers, sampling weights."
+            ),
+        });
+    }
+    Ok(plates)
+}
+
+/// The main figures.
+fn tiles(results: &Results) -> Vec<Tile> {
+    let about = &results.about;
+    let number = |value: &Value, digits: usize| value.as_f64().map(|number| format!("{number:.digits$}"));
+    let percent = |value: &Value| value.as_f64().map(|share| format!("{:.1} %", 100.0 * share));
+    let mut tiles = Vec::new();
+    let mut tile = |value: Option<String>, label: String| {
+        tiles.extend(value.map(|value| Tile { value, label }));
+    };
+    let interval = |value: &Value, text: &dyn Fn(&Value) -> Option<String>| {
+        let (low, high) = (text(&value[0]), text(&value[1]));
+        low.zip(high).map(|(low, high)| format!(" [{low}, {high}]")).unwrap_or_default()
+    };
+    match results.kind {
+        Kind::Evaluation => {
+            let mm = |value: &Value| number(value, 2);
+            let ends = interval(&about["mre_mm_interval"], &mm);
+            tile(
+                number(&about["mre_mm"], 2),
+                format!("mm mean radial error{ends}, {}", about["summary"].as_str().unwrap_or_default()),
+            );
+            for radius in ["2", "4"] {
+                let ends = interval(&about["sdr_intervals"][radius], &percent);
+                tile(percent(&about["sdr"][radius]), format!("within {radius} mm{ends}"));
+            }
+            tile(about["data"]["images"].as_u64().map(|count| count.to_string()), "images".into());
+        }
+        Kind::Match => {
+            tile(Some(results.cases.len().to_string()), "images searched".into());
+            tile(Some(results.landmarks.len().to_string()), "landmarks".into());
+            let scores: Vec<f64> =
+                results.cases.iter().flat_map(|case| &case.points).filter_map(|point| point.score).collect();
+            tile(infomark_core::mean(&scores).map(|mean| format!("{mean:.3}")), "mean score".into());
+            let unsure = results.cases.iter().flat_map(|case| &case.points).filter(|point| point.abstained);
+            tile(Some(unsure.count().to_string()), "landmarks abstained from".into());
+            tile(Some(results.failed.len().to_string()), "images failed".into());
+        }
+        Kind::Training => {
+            tile(about["step"].as_u64().map(|step| step.to_string()), "steps".into());
+            tile(about["seconds"].as_f64().map(|s| format!("{:.0}", s / 60.0)), "minutes".into());
+            tile(about["config"]["seed"].as_u64().map(|seed| seed.to_string()), "seed".into());
+        }
+    }
+    tiles
+}
+
+fn tables(results: &Results) -> Vec<Table> {
+    let about = &results.about;
+    let mm = |value: &Value| value.as_f64().map_or(String::new(), |mm| format!("{mm:.2}"));
+    let percent =
+        |value: &Value| value.as_f64().map_or(String::new(), |share| format!("{:.1}", 100.0 * share));
+    let mut tables = Vec::new();
+    for (key, name, title) in [
+        ("landmarks", "landmark", "Figures of each landmark"),
+        ("templates", "template", "Figures of each template"),
+    ] {
+        let listed = about[key].as_array().filter(|listed| !listed.is_empty());
+        let Some(listed) = listed.filter(|_| results.kind == Kind::Evaluation) else { continue };
+        let radii: Vec<String> =
+            listed[0]["sdr"].as_object().map(|sdr| sdr.keys().cloned().collect()).unwrap_or_default();
+        let head = [name.to_owned(), "mean in mm".into(), "median in mm".into()];
+        let head =
+            head.into_iter().chain(radii.iter().map(|radius| format!("below {radius} mm, %"))).collect();
+        let lines = listed.iter().map(|entry| Line {
+            name: entry[name].as_str().unwrap_or_default().to_owned(),
+            cells: [mm(&entry["mre_mm"]), mm(&entry["median_mm"])]
+                .into_iter()
+                .chain(radii.iter().map(|radius| percent(&entry["sdr"][radius])))
+                .collect(),
+        });
+        tables.push(Table { title: title.into(), head, lines: lines.collect() });
+    }
+    tables
+}
+
+/// What made the result, a line for each value; lists of figures are left to the tables.
+fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    const MOST: usize = 24;
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                if !(name.is_empty() && ["landmarks", "templates", "failed", "files"].contains(&key.as_str()))
+                {
+                    let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                    flatten(&name, value, lines);
+                }
+            }
+        }
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            lines.push((name.to_owned(), format!("{} entries", values.len())));
+        }
+        Value::Array(values) => {
+            let texts: Vec<String> = values.iter().take(MOST).map(text).collect();
+            let more = if values.len() > MOST { ", ..." } else { "" };
+            lines.push((name.to_owned(), format!("{}{more}", texts.join(", "))));
+        }
+        other => lines.push((name.to_owned(), text(other))),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,291 @@
+//! The results of the other commands, read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::evaluate::median;
+use crate::output::{file_name, shown};
+
+/// Largest file of results that is read, in bytes: a million landmarks.
+const MAX_BYTES: u64 = 1 << 28;
+
+/// What a page shows.
+pub(crate) struct Results {
+    pub(crate) kind: Kind,
+    /// What the result says of itself, without the landmarks.
+    pub(crate) about: Value,
+    /// Names of the landmarks, in their order.
+    pub(crate) landmarks: Vec<String>,
+    /// Images, the worst first.
+    pub(crate) cases: Vec<Case>,
+    /// All errors of all templates, where the truth is known.
+    pub(crate) errors: Vec<Error>,
+    /// Template whose results [`cases`](Self::cases) are, where there are several.
+    pub(crate) template: Option<String>,
+    /// Images that could not be searched, and why.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Match,
+    Evaluation,
+    Training,
+}
+
+/// An image and what was found in it.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) image: String,
+    /// Width and height, where the result says it.
+    pub(crate) size: Option<(usize, usize)>,
+    /// Picture with the points in it, beside the result.
+    pub(crate) overlay: Option<PathBuf>,
+    pub(crate) points: Vec<Spot>,
+}
+
+/// A landmark that was found.
+#[derive(Clone)]
+pub(crate) struct Spot {
+    pub(crate) name: String,
+    pub(crate) at: (f64, f64),
+    pub(crate) truth: Option<(f64, f64)>,
+    pub(crate) error_mm: Option<f64>,
+    pub(crate) score: Option<f64>,
+    pub(crate) expected_mm: Option<f64>,
+    pub(crate) abstained: bool,
+}
+
+/// One error of an evaluation.
+pub(crate) struct Error {
+    pub(crate) landmark: usize,
+    /// Place of the image among all.
+    pub(crate) image: usize,
+    pub(crate) error_mm: f64,
+    pub(crate) score: f64,
+}
+
+impl Case {
+    /// Mean error in mm, where the truth is known.
+    pub(crate) fn error_mm(&self) -> Option<f64> {
+        let errors: Vec<f64> = self.points.iter().filter_map(|point| point.error_mm).collect();
+        infomark_core::mean(&errors)
+    }
+
+    /// The larger, the worse: error, else expected error, else lack of similarity.
+    fn badness(&self) -> f64 {
+        let mean = |value: &dyn Fn(&Spot) -> Option<f64>| {
+            infomark_core::mean(&self.points.iter().filter_map(value).collect::<Vec<f64>>())
+        };
+        let expected = || mean(&|point| point.expected_mm);
+        let score = || mean(&|point| point.score).map(|score| -score);
+        self.error_mm().or_else(expected).or_else(score).unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+impl Results {
+    /// Reads the folder that a command wrote.
+    pub(crate) fn read(folder: &Path, template: Option<&str>) -> Result<Self> {
+        if !folder.is_dir() {
+            bail!("{}: no such folder; give one that `match`, `evaluate` or `train` wrote", shown(folder));
+        }
+        let mut results = if folder.join("evaluation.json").is_file() {
+            evaluation(folder, template)?
+        } else if folder.join("landmarks.json").is_file() {
+            matching(folder)?
+        } else if folder.join("log.csv").is_file() {
+            training(folder)?
+        } else {
+            bail!(
+                "{}: holds no result: no landmarks.json of `match`, no evaluation.json of `evaluate --out`, no log.csv of `train`",
+                shown(folder)
+            );
+        };
+        if results.kind != Kind::Evaluation && template.is_some() {
+            bail!("--template: only an evaluation has several templates to choose from");
+        }
+        results.cases.sort_by(|a, b| b.badness().total_cmp(&a.badness()).then_with(|| a.image.cmp(&b.image)));
+        Ok(results)
+    }
+
+    /// Folder of the images that an evaluation names.
+    pub(crate) fn data_images(&self) -> impl Iterator<Item = PathBuf> {
+        let folder = self.about["data"]["folder"].as_str().map(|folder| Path::new(folder).join("images"));
+        folder.into_iter()
+    }
+}
+
+fn json(path: &Path) -> Result<Value> {
+    let context = || format!("{}: can't read this result", shown(path));
+    let bytes = fs::metadata(path).with_context(context)?.len();
+    if bytes > MAX_BYTES {
+        bail!("{}: {bytes} bytes, at most {MAX_BYTES} are read", shown(path));
+    }
+    let text = fs::read(path).with_context(context)?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("{}: this is no JSON as infomark writes it; make the result again", shown(path))
+    })
+}
+
+/// A number that a picture can be drawn with.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|number| number.abs() < 1e7)
+}
+
+fn matching(folder: &Path) -> Result<Results> {
+    let path = folder.join("landmarks.json");
+    let mut about = json(&path)?;
+    let wrong = |what: &str| format!("{}: {what}; make the result again", shown(&path));
+    let images = match about.as_object_mut().and_then(|object| object.remove("images")) {
+        Some(Value::Array(images)) => images,
+        _ => bail!(wrong("it has no list of images")),
+    };
+    let mut landmarks = Vec::new();
+    let mut cases = Vec::new();
+    for image in &images {
+        let name = image["image"].as_str().with_context(|| wrong("an image has no name"))?;
+        let side = |key: &str| image[key].as_u64().and_then(|side| usize::try_from(side).ok());
+        let listed = image["landmarks"].as_array().with_context(|| wrong("an image has no landmarks"))?;
+        let mut points = Vec::with_capacity(listed.len());
+        for point in listed {
+            let name = point["landmark"].as_str();
+            let at = number(&point["x"]).zip(number(&point["y"]));
+            let (Some(name), Some(at)) = (name, at) else {
+                bail!(wrong(&format!("a landmark of {name:?} has no name or no place")));
+            };
+            if !landmarks.iter().any(|known| known == name) {
+                landmarks.push(name.to_owned());
+            }
+            points.push(Spot {
+                name: name.to_owned(),
+                at,
+                truth: None,
+                error_mm: None,
+                score: number(&point["score"]),
+                expected_mm: number(&point["expected_error_mm"]),
+                abstained: point["abstain"].as_bool().unwrap_or(false),
+            });
+        }
+        let overlay = image["overlay"].as_str().and_then(|overlay| beside(folder, overlay));
+        cases.push(Case { image: name.to_owned(), size: side("width").zip(side("height")), overlay, points });
+    }
+    let failed = about["failed"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let failed = failed.iter().map(|failure| (text(&failure["image"]), text(&failure["error"]))).collect();
+    Ok(Results { kind: Kind::Match, about, landmarks, cases, errors: Vec::new(), template: None, failed })
+}
+
+/// A file that a result names, if it lies in the result's folder.
+fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
+    use std::path::Component::Normal;
+    let inside = Path::new(name).components().all(|part| matches!(part, Normal(_)));
+    inside.then(|| folder.join(name)).filter(|path| path.is_file())
+}
+
+#[derive(Deserialize)]
+struct Row {
+    template: String,
+    image: String,
+    landmark: String,
+    x: f64,
+    y: f64,
+    true_x: f64,
+    true_y: f64,
+    error_mm: f64,
+    score: f64,
+    #[serde(default)]
+    expected_error_mm: Option<f64>,
+    #[serde(default)]
+    abstained: Option<bool>,
+}
+
+fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
+    let about = json(&folder.join("evaluation.json"))?;
+    let path = folder.join("errors.csv");
+    let context = || format!("{}: can't read this table; evaluate again with --out", shown(&path));
+    let table = csv::Reader::from_path(&path).with_context(context)?;
+    let rows = table.into_deserialize().collect::<Result<Vec<Row>, _>>().with_context(context)?;
+    let bad = rows.iter().find(|row| {
+        [row.x, row.y, row.true_x, row.true_y, row.error_mm].iter().any(|v| !(v.is_finite() && v.abs() < 1e7))
+    });
+    if let Some(row) = bad {
+        bail!("{}: {} of {} lies nowhere; evaluate again", shown(&path), row.landmark, row.image);
+    }
+    let mut landmarks: Vec<String> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &rows {
+        if !landmarks.contains(&row.landmark) {
+            landmarks.push(row.landmark.clone());
+        }
+        let next = places.len();
+        places.entry(&row.image).or_insert(next);
+    }
+    let errors = rows.iter().map(|row| Error {
+        landmark: landmarks.iter().position(|name| *name == row.landmark).unwrap_or(0),
+        image: places.get(row.image.as_str()).copied().unwrap_or(0),
+        error_mm: row.error_mm,
+        score: row.score,
+    });
+    let errors: Vec<Error> = errors.collect();
+    let shown_template = chosen(&rows, template, &path)?;
+    let mut cases: BTreeMap<&str, Case> = BTreeMap::new();
+    for row in rows.iter().filter(|row| Some(&row.template) == shown_template.as_ref()) {
+        let empty = || Case { image: row.image.clone(), size: None, overlay: None, points: Vec::new() };
+        cases.entry(&row.image).or_insert_with(empty).points.push(Spot {
+            name: row.landmark.clone(),
+            at: (row.x, row.y),
+            truth: Some((row.true_x, row.true_y)),
+            error_mm: Some(row.error_mm),
+            score: Some(row.score),
+            expected_mm: row.expected_error_mm,
+            abstained: row.abstained.unwrap_or(false),
+        });
+    }
+    let cases = cases.into_values().collect();
+    let failed = Vec::new();
+    Ok(Results { kind: Kind::Evaluation, about, landmarks, cases, errors, template: shown_template, failed })
+}
+
+/// The template that was asked for, else that of median error.
+fn chosen(rows: &[Row], wanted: Option<&str>, path: &Path) -> Result<Option<String>> {
+    let names: BTreeSet<&str> = rows.iter().map(|row| row.template.as_str()).collect();
+    if let Some(wanted) = wanted {
+        if !names.contains(wanted) {
+            let names: Vec<&str> = names.into_iter().collect();
+            bail!("--template {wanted}: {} has only {}", shown(path), names.join(", "));
+        }
+        return Ok(Some(wanted.to_owned()));
+    }
+    let mean = |name: &str| {
+        let errors: Vec<f64> =
+            rows.iter().filter(|row| row.template == name).map(|row| row.error_mm).collect();
+        infomark_core::mean(&errors).unwrap_or(f64::MAX)
+    };
+    let means: Vec<(f64, &str)> = names.into_iter().map(|name| (mean(name), name)).collect();
+    let middle = median(means.iter().map(|(mean, _)| *mean).collect());
+    let far = |(mean, _): &(f64, &str)| (mean - middle).abs();
+    let nearest = means.iter().min_by(|a, b| far(a).total_cmp(&far(b)));
+    Ok(nearest.map(|(_, name)| (*name).to_owned()))
+}
+
+fn training(folder: &Path) -> Result<Results> {
+    let checkpoint = folder.join("checkpoint.json");
+    let mut about = if checkpoint.is_file() { json(&checkpoint)? } else { Value::Object(Default::default()) };
+    if let Some(object) = about.as_object_mut() {
+        object.insert("folder".into(), file_name(folder).into());
+    }
+    Ok(Results {
+        kind: Kind::Training,
+        about,
+        landmarks: Vec::new(),
+        cases: Vec::new(),
+        errors: Vec::new(),
+        template: None,
+        failed: Vec::new(),
+    })
+}

@@ -1,0 +1,196 @@
+//! What does not fit is refused, with the operation and the shapes; nothing panics.
+
+use super::{Outcome, Setting};
+use infomark_core::{
+    InfoNce, IntensityRange, Negatives, PatchBorder, Point, SampleError, Thresholds, TierPolicy, Tone,
+    Weighting,
+};
+use infomark_cuda::{
+    CudaError, Device, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel, Similarities,
+    ViewGuide, ViewPlan,
+};
+
+pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
+    let device = setting.device;
+    shapes(device)?;
+    entropy_and_information(device)?;
+    sampling(device)?;
+    views(device)?;
+    loss(device)?;
+    search(device)?;
+    // None of that has harmed the device.
+    assert_eq!(device.download(&device.upload(&[1u8, 2, 3])?)?, [1, 2, 3]);
+    Ok(device.synchronize()?)
+}
+
+/// The error's message has all of these.
+#[track_caller]
+pub(crate) fn refused<T>(result: Result<T, CudaError>, parts: &[&str]) {
+    let message = result.err().map_or_else(|| "no error".to_owned(), |e| e.to_string());
+    assert!(parts.iter().all(|part| message.contains(part)), "{message:?} lacks some of {parts:?}");
+}
+
+fn shapes(device: &Device) -> Outcome {
+    let bytes = device.zeros::<u8>(12)?;
+    refused(Images::new(&bytes, 1, 4, 4), &["12 elements", "4 x 4", "16"]);
+    refused(Images::new(&bytes, 1, 2, 4), &["12 elements", "2 x 4", "8"]);
+    refused(Images::with_stride(&bytes, 1, 4, 3, 3), &["stride of 3", "4 pixels"]);
+    refused(Images::with_stride(&bytes, 1, 3, 3, 5), &["needs 13"]);
+    refused(Images::new(&bytes, 0, 1 << 24, 1), &["too large"]);
+    refused(Images::new(&bytes, usize::MAX, 1, 1), &["too large"]);
+    refused(Images::with_stride(&bytes, 2, 1, 2, usize::MAX), &["needs 18446744073709551615"]);
+    let floats = device.zeros::<f32>(12)?;
+    refused(Features::new(&floats, 1, 3, 2, 3, 4), &["12 elements", "3 channels of 2 x 3", "18"]);
+    refused(Features::new(&floats, 1, 0, 2, 3, 4), &["0 channels"]);
+    refused(Features::new(&floats, 1, 1025, 2, 3, 4), &["too large"]);
+    refused(Features::new(&floats, 1, 2, 2, 3, 0), &["stride 0"]);
+    Ok(())
+}
+
+fn entropy_and_information(device: &Device) -> Outcome {
+    let bytes = device.zeros::<u8>(12)?;
+    let images = Images::new(&bytes, 1, 4, 3)?;
+    for side in [0, 65] {
+        refused(
+            device.entropy_map(images, side, PatchBorder::Clamp),
+            &["entropy map", &format!("side {side}")],
+        );
+    }
+    let at = |image, x, y| Patch { image, x, y };
+    let pair = |first, second| device.mutual_information(images, images, &[(first, second)], 3, 2).map(drop);
+    assert_eq!(pair(at(0, 1, 1), at(0, 0, 0)), Ok(()));
+    for wrong in [at(1, 0, 0), at(0, 2, 0), at(0, 0, 2), at(0, usize::MAX, 0)] {
+        refused(pair(wrong, at(0, 0, 0)), &["mutual information", "pair 0", "3 x 2", "4 x 3"]);
+        refused(pair(at(0, 0, 0), wrong), &["mutual information", "pair 0", "3 x 2", "4 x 3"]);
+    }
+    for (width, height) in [(0, 1), (65, 64), (usize::MAX, 2)] {
+        let none = device.mutual_information(images, images, &[], width, height);
+        refused(none, &["mutual information", "patches", &format!("{width} x {height}")]);
+    }
+    Ok(())
+}
+
+fn sampling(device: &Device) -> Outcome {
+    let weights = |values: &[f32]| device.upload(values);
+    let map = weights(&[1.0, 2.0, f32::NAN, -1.0])?;
+    let images = Images::new(&map, 2, 2, 1)?;
+    let uniform = Weighting::Exponential { alpha: 0.0 };
+    let value = |operation| Some(CudaError::Value { operation, image: 1, x: 0, y: 0 });
+    assert_eq!(device.weight_map(images, uniform).err(), value("weight map"));
+    assert_eq!(device.pixel_sampler(images).err(), value("pixel sampler"));
+    refused(device.weight_map(images, Weighting::Exponential { alpha: -0.5 }), &["exponent -0.5"]);
+    refused(device.weight_map(images, Weighting::Piecewise { threshold: f32::NAN }), &["threshold NaN"]);
+    let gaps = weights(&[1.0; 7])?;
+    let with_gaps = Images::with_stride(&gaps, 1, 3, 2, 4)?;
+    refused(device.weight_map(with_gaps, uniform), &["weight map", "stride of 4"]);
+    refused(device.pixel_sampler(with_gaps), &["pixel sampler", "stride of 4"]);
+    let second_empty = weights(&[0.0, 1.0, 0.0, 0.0])?;
+    let sampler = device.pixel_sampler(Images::new(&second_empty, 2, 2, 1)?).err();
+    assert_eq!(sampler, Some(CudaError::Sample { image: 1, source: SampleError::Empty }));
+    let nothing = weights(&[])?;
+    refused(device.pixel_sampler(Images::new(&nothing, 0, 2, 1)?), &["no pixel"]);
+    let good = device.pixel_sampler(Images::new(&second_empty, 1, 4, 1)?)?;
+    refused(device.draw_pixels(&good, usize::MAX, 1, 2, 3), &["draw pixels"]);
+    assert!(device.draw_pixels(&good, 0, 1, 2, 3)?.is_empty());
+    Ok(())
+}
+
+fn views(device: &Device) -> Outcome {
+    let (middle, tone) = (Point::new(1.0, 1.0), Tone::identity());
+    assert!(ViewPlan::new(0, middle, 0.0, 0.0, tone).is_err());
+    assert!(ViewPlan::new(0, Point::new(f32::NAN, 0.0), 0.0, 1.0, tone).is_err());
+    assert!(ViewPlan::new(0, middle, 0.0, 1.0, Tone { gamma: 0.0, ..tone }).is_err());
+    assert!(ViewPlan::new(usize::MAX, middle, 0.0, 1.0, tone).is_err());
+    let bytes = device.zeros::<u8>(12)?;
+    let images = Images::new(&bytes, 1, 4, 3)?;
+    let second = device.upload_views(&[ViewPlan::new(1, middle, 0.0, 1.0, tone)?])?;
+    refused(device.make_views(images, &second, 2, 2, 0.0), &["make views", "2 images", "1 of 4 x 3"]);
+    let first = device.upload_views(&[ViewPlan::new(0, middle, 0.0, 1.0, tone)?])?;
+    for (width, height) in [(0, 2), (2, 0), (1 << 16, 1 << 16), (usize::MAX, 2)] {
+        let size = format!("{width} x {height}");
+        refused(device.make_views(images, &first, width, height, 0.0), &["make views", &size]);
+    }
+    let empty = Images::new(&bytes, 12, 1, 1)?;
+    assert!(device.make_views(empty, &first, 2, 2, 0.0).is_ok());
+    let none = device.zeros::<u8>(0)?;
+    refused(device.make_views(Images::new(&none, 1, 0, 3)?, &first, 2, 2, 0.0), &["0 x 3"]);
+
+    let points = device.zeros::<u32>(3)?;
+    let two = device.upload_views(&[ViewPlan::new(0, middle, 0.0, 1.0, tone)?; 2])?;
+    refused(device.push_points(&points, &two, 4, 2, 2), &["push points", "3 points", "2 views"]);
+    refused(device.push_points(&points, &first, 0, 2, 2), &["push points", "0 pixels wide"]);
+    let no_views = device.upload_views(&[])?;
+    refused(device.push_points(&points, &no_views, 4, 2, 2), &["push points", "0 views"]);
+
+    let entropy = device.zeros::<f32>(12)?;
+    let maps = Images::new(&entropy, 2, 3, 2)?;
+    let one = (1.0, 1.0);
+    let range = IntensityRange::new(one, one, one)?;
+    let (thresholds, policy) = (Thresholds::new(1.0, 2.0)?, TierPolicy::uniform(range));
+    let guide = ViewGuide { thresholds, policy, rotation_rad: 0.1, scale: 1.2 };
+    refused(device.plan_views(maps, &points, &guide, 1, 2), &["draw views", "3 centres for 2 images"]);
+    let centres = device.zeros::<u32>(4)?;
+    let plan = |guide| device.plan_views(maps, &centres, &guide, 1, 2);
+    refused(plan(ViewGuide { rotation_rad: f32::NAN, ..guide }), &["rotation NaN"]);
+    refused(plan(ViewGuide { scale: 0.5, ..guide }), &["scale 0.5"]);
+    let mut wrong = policy;
+    wrong.high.gamma = (0.0, 1.0);
+    refused(plan(ViewGuide { policy: wrong, ..guide }), &["gamma"]);
+    assert_eq!(plan(guide)?.len(), 4);
+    Ok(())
+}
+
+fn loss(device: &Device) -> Outcome {
+    let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
+    let map = device.zeros::<f32>(24)?;
+    let features = |count, channels, width| Features::new(&map, count, channels, width, 2, 4);
+    let level = |views, images| Level { views, images, loss };
+    let pairs = device.upload(&[PointPair::NONE; 4])?;
+    let two = || -> Result<_, CudaError> { Ok(level(features(2, 3, 2)?, features(1, 3, 4)?)) };
+    assert_eq!(device.download(&device.info_nce(&[two()?], &pairs)?)?, [0.0]);
+    refused(device.info_nce::<f32>(&[], &pairs), &["InfoNCE", "0 levels"]);
+    let nine = (0..9).map(|_| two()).collect::<Result<Vec<_>, _>>()?;
+    refused(device.info_nce(&nine, &pairs), &["InfoNCE", "9 levels"]);
+    let wrong = level(features(1, 3, 4)?, features(2, 3, 2)?);
+    refused(device.info_nce(&[wrong], &pairs), &["1 views of 2 images"]);
+    let wrong = level(features(2, 3, 2)?, features(2, 2, 3)?);
+    refused(device.info_nce(&[wrong], &pairs), &["level 0", "3 channels", "images 2"]);
+    refused(device.info_nce(&[two()?], &device.upload(&[PointPair::NONE; 3])?), &["3 positives in 2 views"]);
+    let other = level(features(1, 3, 4)?, features(1, 3, 4)?);
+    refused(device.info_nce(&[two()?, other], &pairs), &["level 1", "1 views of 1 images"]);
+    for temperature in [0.0, f32::NAN, f32::INFINITY] {
+        let mut level = two()?;
+        level.loss.temperature = temperature;
+        refused(device.info_nce(&[level], &pairs), &["InfoNCE", "temperature"]);
+    }
+    let (mut right, mut short) = (device.zeros::<f32>(24)?, device.zeros::<f32>(23)?);
+    let mut wrong = [Gradients { views: &mut right, images: &mut short }];
+    refused(device.info_nce_backward(&[two()?], &pairs, &mut wrong, 1.0), &["images' gradient", "23", "24"]);
+    refused(device.info_nce_backward(&[two()?], &pairs, &mut [], 1.0), &["0 levels for 1"]);
+    let mut also = device.zeros::<f32>(24)?;
+    let mut good = [Gradients { views: &mut right, images: &mut also }];
+    refused(device.info_nce_backward(&[two()?], &pairs, &mut good, f32::NAN), &["scale NaN"]);
+    Ok(())
+}
+
+fn search(device: &Device) -> Outcome {
+    let (map, templates) = (device.zeros::<f32>(24)?, device.zeros::<f32>(6)?);
+    let level = |channels| -> Result<_, CudaError> {
+        let images = Features::new(&map, 1, channels, 2, 12 / channels, 4)?;
+        Ok(SearchLevel { images, templates: &templates })
+    };
+    refused(device.similarities::<f32>(&[], 0.1), &["search", "0 levels"]);
+    refused(device.similarities(&[level(3)?], 0.0), &["search", "temperature 0"]);
+    refused(device.similarities(&[level(4)?], 0.1), &["search", "6 elements", "4 channels"]);
+    refused(device.similarities(&[level(3)?, level(2)?], 0.1), &["level 1"]);
+    let maps = device.similarities(&[level(3)?], 0.1)?;
+    refused(device.highest(&maps, 1025), &["1025 matches"]);
+    assert_eq!(device.highest(&maps, 0)?, vec![Vec::new(); 2]);
+    let mut wrong = Similarities { width: 3, ..maps };
+    refused(device.highest(&wrong, 1), &["search", "3 x 4"]);
+    for (images, width) in [(0, usize::MAX), (usize::MAX, 3)] {
+        (wrong.images, wrong.width) = (images, width);
+        refused(device.highest(&wrong, 1), &["search", "not possible"]);
+    }
+    Ok(())
+}

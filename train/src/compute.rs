@@ -1,0 +1,271 @@
+//! Where what surrounds the network is computed: entropies, weights, drawn pixels, and the loss with its gradient.
+//!
+//! The CPU path is `infomark-core`'s; the CUDA path (feature `cuda`) is `infomark-cuda`'s. Entropies are equal to the bit,
+//! weights to 5 units in the last place, losses and gradients as `docs/cuda.md` says. Each path gives the same bits
+//! whenever it is given the same input.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+
+use infomark_core::{Plane, PlaneMut, Rng, Sampler, Weighting, entropy_map, entropy_scratch_len, weight_map};
+use serde::{Deserialize, Serialize};
+
+use crate::{TrainConfig, TrainError};
+
+/// Where entropies, weights, drawn pixels and the loss are computed. The network is not moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComputeOn {
+    /// On a CUDA device where there is one and this was built for it (feature `cuda`), else on the CPU. A run that was begun on the
+    /// CPU is resumed there.
+    #[default]
+    Auto,
+    /// On the CPU.
+    Cpu,
+    /// On the first CUDA device; an error where there is none.
+    Cuda,
+}
+
+/// The name of the CPU path.
+pub(crate) const CPU: &str = "CPU";
+
+/// One of the paths, opened.
+pub(crate) enum Compute {
+    /// The core, and why no device is used where one was looked for.
+    Cpu(Option<String>),
+    /// A device.
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Cuda),
+}
+
+impl Compute {
+    /// The path that is wanted, for what the options ask of it.
+    ///
+    /// # Errors
+    /// [`TrainError::Cuda`] when a device is wanted and can't be had.
+    pub(crate) fn open(wanted: ComputeOn, config: &TrainConfig) -> Result<Self, TrainError> {
+        if wanted == ComputeOn::Cpu {
+            return Ok(Self::Cpu(None));
+        }
+        match Self::device(config) {
+            Ok(device) => Ok(device),
+            Err(reason) if wanted == ComputeOn::Auto => Ok(Self::Cpu(reason)),
+            Err(reason) => Err(TrainError::Cuda {
+                reason: reason.unwrap_or_else(|| "this was built without the feature cuda".into()),
+            }),
+        }
+    }
+
+    /// A device, or why not: nothing where this was built without.
+    #[cfg(feature = "cuda")]
+    fn device(config: &TrainConfig) -> Result<Self, Option<String>> {
+        cuda::Cuda::open(config).map(Self::Cuda).map_err(Some)
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn device(_: &TrainConfig) -> Result<Self, Option<String>> {
+        Err(None)
+    }
+
+    /// "CPU" or "CUDA device NAME".
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Cpu(_) => CPU.into(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.name(),
+        }
+    }
+
+    /// Why no device is used where one was looked for.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Cpu(reason) => reason.as_deref(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => None,
+        }
+    }
+
+    /// Entropy and sampling weight of every pixel of an image of that width.
+    pub(crate) fn guidance(
+        &self,
+        levels: &[u8],
+        width: usize,
+        patch: usize,
+        alpha: f32,
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+        match self {
+            Self::Cpu(_) => guidance(levels, width, patch, alpha),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.guidance(levels, width, patch, alpha),
+        }
+    }
+
+    /// What draws pixels of an image in proportion to their weights, with the random numbers of one stream. `sums` has an element
+    /// for each pixel.
+    pub(crate) fn pixels<'a>(
+        &'a self,
+        weights: &[f32],
+        width: usize,
+        (seed, stream): (u64, u64),
+        sums: &'a mut Vec<f64>,
+    ) -> Result<Pixels<'a>, TrainError> {
+        match self {
+            Self::Cpu(_) => {
+                sums.resize(weights.len(), 0.0);
+                let plane = Plane::new(weights, width, weights.len() / width.max(1));
+                let plane = plane.map_err(TrainError::internal("sampler"))?;
+                let sampler = Sampler::new(plane, sums).map_err(TrainError::internal("sampler"))?;
+                // Only a device draws ahead, and has to know the stream.
+                let _ = (seed, stream);
+                Ok(Pixels::Sums(sampler))
+            }
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.pixels(weights, width, seed, stream).map(Pixels::Drawn),
+        }
+    }
+}
+
+/// Draws pixels of one image.
+pub(crate) enum Pixels<'a> {
+    /// From sums of weights.
+    Sums(Sampler<'a>),
+    /// As a device has drawn them.
+    #[cfg(feature = "cuda")]
+    Drawn(cuda::Drawn<'a>),
+}
+
+impl Pixels<'_> {
+    /// A pixel as `(column, row)`; takes two words of the stream.
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
+        match self {
+            Self::Sums(sampler) => Ok(sampler.draw(rng)),
+            #[cfg(feature = "cuda")]
+            Self::Drawn(drawn) => drawn.draw(rng),
+        }
+    }
+}
+
+fn guidance(
+    levels: &[u8],
+    width: usize,
+    patch: usize,
+    alpha: f32,
+) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+    let height = levels.len() / width.max(1);
+    let mut entropy = vec![0.0_f32; levels.len()];
+    let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
+    let plane = Plane::new(levels, width, height).map_err(TrainError::internal("entropy"))?;
+    let out = PlaneMut::new(&mut entropy, width, height).map_err(TrainError::internal("entropy"))?;
+    entropy_map(plane, patch, out, &mut scratch).map_err(TrainError::internal("entropy"))?;
+    let mut weights = vec![0.0; levels.len()];
+    let plane = Plane::new(&entropy, width, height).map_err(TrainError::internal("weights"))?;
+    let out = PlaneMut::new(&mut weights, width, height).map_err(TrainError::internal("weights"))?;
+    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(TrainError::internal("weights"))?;
+    Ok((entropy, weights))
+}
+
+#[cfg(all(test, feature = "cuda"))]
+mod tests {
+    use infomark_core::{InfoNce, Negatives, Point, Positive};
+    use infomark_cuda_sim::{Kind, StandIn, StandInError};
+
+    use super::*;
+    use crate::kernels::tests_support::noise;
+    use crate::objective::{self, Level};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// Units in the last place between weights: `POWER_ULPS` of `infomark-cuda`'s suite.
+    const WEIGHT_ULPS: u32 = 5;
+    /// Losses relative to their size and 1, gradients relative to the level's largest: both paths round `f32`, so twice that
+    /// suite's `LOSS` and `GRADIENT`, which are against `f64`.
+    const LOSS: f32 = 4e-5;
+    const GRADIENT: f32 = 6e-5;
+
+    fn level(items: usize, width: usize, height: usize, stride: usize, loss: InfoNce<f32>) -> Level {
+        const CHANNELS: usize = 6;
+        let mut data = noise(items * CHANNELS * width * height, (items * width + stride) as u64);
+        for map in data.chunks_exact_mut(CHANNELS * width * height) {
+            for cell in 0..width * height {
+                let of_cell = || (0..CHANNELS).map(move |channel| channel * width * height + cell);
+                let length = of_cell().map(|i| map[i] * map[i]).sum::<f32>().sqrt();
+                of_cell().for_each(|i| map[i] /= length);
+            }
+        }
+        Level { data, channels: CHANNELS, width, height, stride, loss }
+    }
+
+    fn losses_agree(device: &cuda::Cuda) -> Outcome {
+        let whole = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
+        let window = InfoNce { negatives: Negatives::Window { radius: 4 }, ignored: 1, ..whole };
+        let shapes = [(16, 20, 4, window), (8, 10, 8, window), (4, 5, 16, whole)];
+        let images: Vec<Level> = shapes.iter().map(|&(w, h, s, loss)| level(2, w, h, s, loss)).collect();
+        let views: Vec<Level> = shapes.iter().map(|&(w, _, s, loss)| level(4, w, w, s, loss)).collect();
+        let mut rng = Rng::new(3, 0);
+        let mut point = || Point::new(rng.uniform_in(0.0, 63.0), rng.uniform_in(0.0, 63.0));
+        // Views without points, and with different numbers of them.
+        let positives: Vec<Vec<Positive<f32>>> = [9, 0, 1, 14]
+            .map(|n| (0..n).map(|_| Positive { view: point(), image: point() }).collect())
+            .into();
+        for positives in [positives, vec![Vec::new(); 4]] {
+            let count = positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
+            let expected = objective::on_cpu(&images, &views, &positives, count, 2)?;
+            let found = device.objective(&images, &views, &positives, count)?;
+            for (found, expected) in found.levels.iter().zip(expected.levels) {
+                assert!((found - expected).abs() <= LOSS * (1.0 + expected), "{found} instead of {expected}");
+            }
+            assert_eq!((found.images.len(), found.views.len()), (3, 3));
+            let pairs =
+                found.images.iter().zip(&expected.images).chain(found.views.iter().zip(&expected.views));
+            for (found, expected) in pairs {
+                assert_eq!(found.len(), expected.len());
+                let largest = expected.iter().fold(0.0f32, |m, g| m.max(g.abs()));
+                let off = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+                assert!(off <= GRADIENT * largest, "a gradient is off by {off}, the largest is {largest}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_device_computes_is_the_cpus() -> Outcome {
+        match StandIn::load(Kind::Plain) {
+            Err(StandInError::Missing { reason }) => {
+                eprintln!("skipped: {reason}");
+                return Ok(());
+            }
+            other => other?,
+        };
+        let options = TrainConfig::default();
+        let device = Compute::open(ComputeOn::Cuda, &options)?;
+        let cpu = Compute::open(ComputeOn::Cpu, &options)?;
+        let (width, height) = (70, 50);
+        let mut rng = Rng::new(5, 0);
+        let levels: Vec<u8> =
+            (0..width * height).map(|i| (i % 97) as u8 ^ rng.below(1 + i as u64 % 40) as u8).collect();
+        let (entropy, mut weights) = device.guidance(&levels, width, 9, 0.3)?;
+        let (expected, expected_weights) = cpu.guidance(&levels, width, 9, 0.3)?;
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&entropy), bits(&expected));
+        let apart = bits(&weights).into_iter().zip(bits(&expected_weights)).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(apart <= Some(WEIGHT_ULPS), "weights are {apart:?} units apart");
+
+        // More pixels than are drawn at a time, from weights some of which are 0, and between other random numbers.
+        weights
+            .iter_mut()
+            .zip(&entropy)
+            .for_each(|(w, h)| *w = if *h < 2.0 { 0.0 } else { (*w * 64.0).round() });
+        let (mut sums, mut no_sums) = (Vec::new(), Vec::new());
+        let host = cpu.pixels(&weights, width, (7, 11), &mut sums)?;
+        let drawn = device.pixels(&weights, width, (7, 11), &mut no_sums)?;
+        let (mut a, mut b) = (Rng::new(7, 11), Rng::new(7, 11));
+        for draw in 0..5000 {
+            assert_eq!(drawn.draw(&mut a)?, host.draw(&mut b)?, "draw {draw}");
+            if draw % 100 == 3 {
+                assert_eq!(a.uniform::<f32>(), b.uniform::<f32>());
+            }
+        }
+        let Compute::Cuda(device) = &device else { return Err("no device".into()) };
+        losses_agree(device)
+    }
+}

@@ -1,0 +1,159 @@
+//! The CUDA path.
+
+use std::cell::RefCell;
+
+use infomark_core::{PatchBorder, Positive, Rng, Weighting};
+use infomark_cuda::{
+    CudaError, Device, Features, Gradients, Images, Level as LossLevel, PixelSampler, PointPair,
+};
+
+use crate::objective::{Level, Objective};
+use crate::{TrainConfig, TrainError};
+
+/// Largest side of a patch whose entropy the kernels compute.
+const MOST_PATCH: usize = 64;
+/// Pixels that are drawn at a time.
+const BLOCK: usize = 2048;
+
+/// The first device.
+pub(crate) struct Cuda {
+    device: Device,
+}
+
+impl From<CudaError> for TrainError {
+    fn from(error: CudaError) -> Self {
+        Self::Cuda { reason: error.to_string() }
+    }
+}
+
+impl Cuda {
+    /// Why it can't be used, in words.
+    pub(crate) fn open(config: &TrainConfig) -> Result<Self, String> {
+        if config.patch > MOST_PATCH {
+            return Err(format!(
+                "option patch is {}, and CUDA devices take up to {MOST_PATCH}",
+                config.patch
+            ));
+        }
+        if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
+            return Err("hard and cross-image negatives are computed on the CPU".into());
+        }
+        let device = Device::open().map_err(|error| error.to_string())?;
+        Ok(Self { device })
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("CUDA device {}", self.device.name().unwrap_or_else(|_| "without a name".into()))
+    }
+
+    pub(crate) fn guidance(
+        &self,
+        levels: &[u8],
+        width: usize,
+        patch: usize,
+        alpha: f32,
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+        let height = levels.len() / width.max(1);
+        let image = self.device.upload(levels)?;
+        let entropy =
+            self.device.entropy_map(Images::new(&image, 1, width, height)?, patch, PatchBorder::Cut)?;
+        let map = Images::new(&entropy, 1, width, height)?;
+        let weights = self.device.weight_map(map, Weighting::Exponential { alpha })?;
+        Ok((self.device.download(&entropy)?, self.device.download(&weights)?))
+    }
+
+    pub(crate) fn pixels(
+        &self,
+        weights: &[f32],
+        width: usize,
+        seed: u64,
+        stream: u64,
+    ) -> Result<Drawn<'_>, TrainError> {
+        let weights = self.device.upload(weights)?;
+        let sampler =
+            self.device.pixel_sampler(Images::new(&weights, 1, width, weights.len() / width.max(1))?)?;
+        Ok(Drawn { device: &self.device, sampler, width, seed, stream, pixels: RefCell::default() })
+    }
+
+    /// The loss of each level over all positives, and its gradient, both divided by their number.
+    pub(crate) fn objective(
+        &self,
+        images: &[Level],
+        views: &[Level],
+        positives: &[Vec<Positive<f32>>],
+        count: f32,
+    ) -> Result<Objective, TrainError> {
+        let device = &self.device;
+        // Each view gets as many pairs.
+        let most = positives.iter().map(Vec::len).max().unwrap_or(0);
+        let mut pairs = Vec::with_capacity(positives.len() * most);
+        for positives in positives {
+            pairs.extend(positives.iter().copied().map(PointPair::from));
+            pairs.resize(pairs.len() + most - positives.len(), PointPair::NONE);
+        }
+        let pairs = device.upload(&pairs)?;
+        let upload =
+            |levels: &[Level]| levels.iter().map(|l| device.upload(&l.data)).collect::<Result<Vec<_>, _>>();
+        let zeros = |levels: &[Level]| {
+            levels.iter().map(|l| device.zeros(l.data.len())).collect::<Result<Vec<_>, _>>()
+        };
+        let (image_data, view_data) = (upload(images)?, upload(views)?);
+        let (mut image_grads, mut view_grads) = (zeros(images)?, zeros(views)?);
+        let mut levels = Vec::with_capacity(images.len());
+        for ((image, image_data), (view, view_data)) in
+            images.iter().zip(&image_data).zip(views.iter().zip(&view_data))
+        {
+            let features = |level: &Level, data| {
+                Features::new(data, level.items(), level.channels, level.width, level.height, level.stride)
+            };
+            levels.push(LossLevel {
+                views: features(view, view_data)?,
+                images: features(image, image_data)?,
+                loss: image.loss,
+            });
+        }
+        let mut gradients: Vec<Gradients<'_>> = image_grads
+            .iter_mut()
+            .zip(&mut view_grads)
+            .map(|(images, views)| Gradients { views, images })
+            .collect();
+        let losses = device.info_nce_backward(&levels, &pairs, &mut gradients, 1.0 / count)?;
+        let mut result = Objective { levels: [0.0; 5], images: Vec::new(), views: Vec::new() };
+        for (sum, loss) in result.levels.iter_mut().zip(device.download(&losses)?) {
+            *sum = loss / count;
+        }
+        for (images, views) in image_grads.iter().zip(&view_grads) {
+            result.images.push(device.download(images)?);
+            result.views.push(device.download(views)?);
+        }
+        Ok(result)
+    }
+}
+
+/// Pixels of an image as the device draws them: number `j` is the sampler's at position `2 j` of the stream.
+pub(crate) struct Drawn<'a> {
+    device: &'a Device,
+    sampler: PixelSampler,
+    width: usize,
+    seed: u64,
+    stream: u64,
+    pixels: RefCell<Vec<u32>>,
+}
+
+impl Drawn<'_> {
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
+        let at = usize::try_from(rng.counter() / 2).unwrap_or(usize::MAX);
+        if !rng.counter().is_multiple_of(2) {
+            return Err(TrainError::internal("sampler")("an odd place in the stream"));
+        }
+        rng.next_u64();
+        let mut pixels = self.pixels.borrow_mut();
+        while pixels.len() <= at {
+            let first = pixels.len() as u64;
+            let more = self.device.draw_pixels(&self.sampler, BLOCK, self.seed, self.stream, first)?;
+            pixels.extend(self.device.download(&more)?);
+        }
+        let pixel = pixels[at] as usize;
+        Ok((pixel % self.width, pixel / self.width))
+    }
+}

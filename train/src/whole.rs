@@ -1,0 +1,284 @@
+//! The gradient of the whole network and its loss, against a naive version of both in `f64`.
+//!
+//! With `INFOMARK_GRADIENTS=DIR` the test also writes weights, inputs, pixels, loss and gradients to `DIR/gradients.json`, for
+//! `benches/peers/gradients`, which compares them with PyTorch's.
+
+use std::error::Error;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use infomark_core::{Point, Positive, Rng};
+
+use crate::TrainConfig;
+use crate::batch::Batch;
+use crate::compute::Compute;
+use crate::encoder::{Encoder, GROUPS, STRIDES, host, unshuffle, values};
+use crate::kernels::tests_support::noise;
+use crate::kernels::{head, norm};
+use crate::objective::objective;
+use crate::run::linear;
+
+const WIDTHS: [usize; 5] = [8, 8, 16, 16, 16];
+const EMBEDDING: usize = 6;
+/// Width and height of the image, and side of its two views.
+const IMAGE: (usize, usize) = (96, 32);
+const SIDE: usize = 32;
+const VIEWS: usize = 2;
+const PIXELS: usize = 9;
+
+/// Planes of one size.
+#[derive(Clone)]
+struct Map {
+    planes: Vec<Vec<f64>>,
+    width: usize,
+    height: usize,
+}
+
+impl Map {
+    fn at(&self, plane: usize, x: isize, y: isize) -> f64 {
+        let inside = x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height;
+        if inside { self.planes[plane][y as usize * self.width + x as usize] } else { 0.0 }
+    }
+
+    fn make(planes: usize, width: usize, height: usize, at: impl Fn(usize, usize, usize) -> f64) -> Self {
+        let plane = |p| (0..width * height).map(|i| at(p, i % width, i / width)).collect();
+        Self { planes: (0..planes).map(plane).collect(), width, height }
+    }
+}
+
+/// Reads the weights in the order of [`values`].
+struct Weights<'a>(std::slice::Iter<'a, Vec<f64>>);
+
+impl Weights<'_> {
+    fn next(&mut self) -> &[f64] {
+        self.0.next().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Convolution, group normalisation, ReLU.
+    fn layer(&mut self) -> [Vec<f64>; 3] {
+        std::array::from_fn(|_| self.next().to_vec())
+    }
+}
+
+fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
+    let (inputs, outputs) = (x.planes.len(), gamma.len());
+    let convolved = Map::make(outputs, x.width, x.height, |o, px, py| {
+        let mut sum = 0.0;
+        for i in 0..inputs {
+            for tap in 0..9 {
+                let at = (px as isize + tap as isize % 3 - 1, py as isize + tap as isize / 3 - 1);
+                sum += weight[(o * inputs + i) * 9 + tap] * x.at(i, at.0, at.1);
+            }
+        }
+        sum
+    });
+    let of_group = outputs / GROUPS;
+    let moments: Vec<(f64, f64)> = convolved
+        .planes
+        .chunks(of_group)
+        .map(|group| {
+            let all: Vec<f64> = group.concat();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64;
+            (mean, (variance + f64::from(norm::EPSILON)).sqrt())
+        })
+        .collect();
+    Map::make(outputs, x.width, x.height, |o, px, py| {
+        let (mean, deviation) = moments[o / of_group];
+        let v = convolved.planes[o][py * x.width + px];
+        (gamma[o] * (v - mean) / deviation + beta[o]).max(0.0)
+    })
+}
+
+/// Embeddings at all strides, finest first, of an image of that width.
+fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
+    let height = pixels.len() / width;
+    let mut weights = Weights(weights.iter());
+    let down: Vec<_> = (0..5).map(|_| [weights.layer(), weights.layer()]).collect();
+    let up: Vec<_> = (0..4).map(|_| [weights.layer(), weights.layer()]).collect();
+    let heads: Vec<_> = (0..5).map(|_| [weights.next().to_vec(), weights.next().to_vec()]).collect();
+    let mut x = Map::make(4, width / 2, height / 2, |c, px, py| {
+        f64::from(pixels[(2 * py + c / 2) * width + 2 * px + c % 2])
+    });
+    let mut fine = Vec::new();
+    for (level, [a, b]) in down.iter().enumerate() {
+        if level > 0 {
+            x = Map::make(x.planes.len(), x.width / 2, x.height / 2, |p, px, py| {
+                let at = |dx, dy| x.planes[p][(2 * py + dy) * x.width + 2 * px + dx];
+                at(0, 0).max(at(1, 0)).max(at(0, 1)).max(at(1, 1))
+            });
+        }
+        x = apply(b, &apply(a, &x));
+        fine.push(x.clone());
+    }
+    let embed = |level: usize, x: &Map| {
+        let [weight, bias] = &heads[level];
+        let inputs = x.planes.len();
+        let y = Map::make(EMBEDDING, x.width, x.height, |o, px, py| {
+            let at = py * x.width + px;
+            bias[o] + (0..inputs).map(|i| weight[o * inputs + i] * x.planes[i][at]).sum::<f64>()
+        });
+        Map::make(EMBEDDING, x.width, x.height, |o, px, py| {
+            let at = py * x.width + px;
+            let squares: f64 = y.planes.iter().map(|plane| plane[at] * plane[at]).sum();
+            y.planes[o][at] / (squares + f64::from(head::EPSILON)).sqrt()
+        })
+    };
+    let mut out = vec![embed(4, &x)];
+    for level in (0..4).rev() {
+        let kept = &fine[level];
+        let joined = Map::make(kept.planes.len() + x.planes.len(), kept.width, kept.height, |p, px, py| {
+            match p.checked_sub(kept.planes.len()) {
+                None => kept.planes[p][py * kept.width + px],
+                Some(p) => x.planes[p][py / 2 * x.width + px / 2],
+            }
+        });
+        let [a, b] = &up[level];
+        x = apply(b, &apply(a, &joined));
+        out.push(embed(level, &x));
+    }
+    out.reverse();
+    out
+}
+
+/// InfoNCE averaged over all pixels, summed over the levels.
+fn loss(weights: &[Vec<f64>], image: &[f32], views: &[Vec<f32>], batch: &Batch, config: &TrainConfig) -> f64 {
+    let to = forward(weights, image, IMAGE.0);
+    let mut total = 0.0;
+    let count = batch.positives.iter().map(Vec::len).sum::<usize>() as f64;
+    for (view, positives) in views.iter().zip(&batch.positives) {
+        for ((from, to), stride) in forward(weights, view, SIDE).iter().zip(&to).zip(STRIDES) {
+            let cell = |map: &Map, at: Point<f32>| {
+                let along = |v: f32, size: usize| ((f64::from(v) + 0.5) / stride as f64) as usize % size;
+                (along(at.x, map.width), along(at.y, map.height))
+            };
+            for positive in positives {
+                let (a, t) = (cell(from, positive.view), cell(to, positive.image));
+                let cosine = |x: usize, y: usize| {
+                    let pairs = from.planes.iter().zip(&to.planes);
+                    pairs.map(|(f, g)| f[a.1 * from.width + a.0] * g[y * to.width + x]).sum::<f64>()
+                        / f64::from(config.temperature)
+                };
+                let mut sum = 0.0;
+                for (y, x) in (0..to.height).flat_map(|y| (0..to.width).map(move |x| (y, x))) {
+                    let apart = x.abs_diff(t.0).max(y.abs_diff(t.1));
+                    let near = stride < config.whole_map_from;
+                    if !near || apart == 0 || (apart <= config.window && apart > config.ignored) {
+                        sum += cosine(x, y).exp();
+                    }
+                }
+                total += (sum.ln() - cosine(t.0, t.1)) / count;
+            }
+        }
+    }
+    total
+}
+
+/// The gradient by each tensor, in the order of [`values`].
+fn gradients(encoder: &Encoder, grads: &Gradients) -> Vec<Vec<f32>> {
+    struct Collect<'a>(&'a Gradients, Vec<Vec<f32>>);
+    impl ModuleVisitor for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.push(param.val().grad(self.0).map(|grad| host(&grad)).unwrap_or_default());
+        }
+    }
+    let mut collect = Collect(grads, Vec::new());
+    encoder.visit(&mut collect);
+    collect.1
+}
+
+#[test]
+fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one() -> Result<(), Box<dyn Error>>
+{
+    let config = TrainConfig {
+        widths: WIDTHS,
+        embedding: EMBEDDING,
+        batch: 1,
+        views: VIEWS,
+        view_size: SIDE,
+        window: 5,
+        ignored: 1,
+        seed: 4,
+        ..TrainConfig::default()
+    };
+    let device = Device::flex().autodiff();
+    let encoder = Encoder::new(&config, &device);
+    let picture = |len: usize, seed| noise(len, seed).iter().map(|v| 0.5 + 0.5 * v).collect::<Vec<f32>>();
+    let image = picture(IMAGE.0 * IMAGE.1, 1);
+    let views: Vec<Vec<f32>> = (0..VIEWS).map(|v| picture(SIDE * SIDE, 2 + v as u64)).collect();
+    let mut rng = Rng::new(9, 0);
+    let mut positives = || -> Vec<Positive<f32>> {
+        let mut at = |width: usize, height: usize| Point {
+            x: rng.uniform_in(0.0, width as f32 - 1.0),
+            y: rng.uniform_in(0.0, height as f32 - 1.0),
+        };
+        (0..PIXELS).map(|_| Positive { view: at(SIDE, SIDE), image: at(IMAGE.0, IMAGE.1) }).collect()
+    };
+    let batch = Batch {
+        images: Vec::new(),
+        views: Vec::new(),
+        positives: (0..VIEWS).map(|_| positives()).collect(),
+        entropies: Vec::new(),
+        places: Vec::new(),
+    };
+    let blocks = |pixels: &[f32], width: usize| {
+        let mut out = vec![0.0; pixels.len()];
+        unshuffle(pixels, width, &mut out);
+        out
+    };
+    let input =
+        |data: Vec<f32>, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), &device);
+    let image_blocks = input(blocks(&image, IMAGE.0), [1, 4, IMAGE.1 / 2, IMAGE.0 / 2]);
+    let view_blocks: Vec<f32> = views.iter().flat_map(|view| blocks(view, SIDE)).collect();
+    let of_image = encoder.forward(image_blocks);
+    let of_views = encoder.forward(input(view_blocks, [VIEWS, 4, SIDE / 2, SIDE / 2]));
+    let found = objective(&Compute::Cpu(None), &of_image, &of_views, &batch, &config, 0)?;
+    let total: f32 = found.levels.iter().sum();
+    let features = of_image.into_iter().chain(of_views).collect();
+    let sum = linear(features, found.images.into_iter().chain(found.views)).ok_or("no levels")?;
+    let grads = gradients(&encoder, &sum.backward());
+
+    let weights: Vec<Vec<f64>> =
+        values(&encoder).iter().map(|tensor| tensor.iter().map(|v| f64::from(*v)).collect()).collect();
+    let value = |weights: &[Vec<f64>]| loss(weights, &image, &views, &batch, &config);
+    let expected = value(&weights);
+    assert!((f64::from(total) - expected).abs() < 1e-4 * expected, "loss {total} is not {expected}");
+    // Along a random direction through each tensor, so that every element counts, and along one element.
+    for (place, (tensor, grad)) in weights.iter().zip(&grads).enumerate() {
+        assert_eq!(tensor.len(), grad.len(), "tensor {place} has a gradient");
+        let signs: Vec<f64> =
+            noise(tensor.len(), 100 + place as u64).iter().map(|v| f64::from(v.signum())).collect();
+        let unit = |k: usize| (0..tensor.len()).map(|i| f64::from(u8::from(i == k))).collect::<Vec<f64>>();
+        let length = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        for direction in [signs, unit(tensor.len() / 2)] {
+            let moved = |by: f64| {
+                let mut weights = weights.clone();
+                weights[place].iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
+                value(&weights)
+            };
+            let step = 1e-6;
+            let slope = (moved(step) - moved(-step)) / (2.0 * step);
+            let found: f64 = grad.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
+            let apart = (found - slope).abs();
+            assert!(
+                apart < 2e-3 * (slope.abs() + length),
+                "tensor {place}: {found} is not {slope} ({length})"
+            );
+        }
+    }
+    if let Some(folder) = std::env::var_os("INFOMARK_GRADIENTS") {
+        let point = |p: Point<f32>| [p.x, p.y];
+        let all = batch.positives.iter().enumerate();
+        let pixels: Vec<_> = all
+            .flat_map(|(view, own)| own.iter().map(move |p| (view, point(p.view), point(p.image))))
+            .collect();
+        let written = serde_json::json!({
+            "widths": WIDTHS, "embedding": EMBEDDING, "image_size": [IMAGE.0, IMAGE.1], "side": SIDE,
+            "window": config.window, "ignored": config.ignored, "temperature": config.temperature,
+            "image": image, "views": views, "pixels": pixels, "weights": values(&encoder),
+            "loss": total, "gradients": grads,
+        });
+        std::fs::write(std::path::Path::new(&folder).join("gradients.json"), serde_json::to_vec(&written)?)?;
+    }
+    Ok(())
+}
