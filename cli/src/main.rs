@@ -15,9 +15,11 @@ mod progress;
 mod psi;
 mod report;
 mod select;
+mod self_train;
 mod spacing;
 mod templates;
 mod train;
+mod train_landmarks;
 mod tune;
 
 use std::process::ExitCode;
@@ -72,6 +74,8 @@ const MOST_THREADS: usize = 512;
 #[derive(Subcommand)]
 enum Command {
     Train(train::Options),
+    TrainLandmarks(train_landmarks::Options),
+    SelfTrain(self_train::Options),
     Tune(tune::Options),
     Select(select::Options),
     Template(templates::Options),
@@ -99,6 +103,8 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
+        Command::TrainLandmarks(options) => train_landmarks::run(&options, threads, &report),
+        Command::SelfTrain(options) => self_train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Select(options) => select::run(&options, threads, &report),
         Command::Template(options) => templates::run(&options, &report),

@@ -21,7 +21,7 @@ use crate::spacing;
 #[derive(clap::Args)]
 pub(crate) struct Given {
     /// The annotated image; or a template file, or a data folder. Several are matched together
-    #[arg(long = "template", value_name = "IMAGE", required = true)]
+    #[arg(long = "template", value_name = "IMAGE", required_unless_present = "landmark_model")]
     pub(crate) templates: Vec<PathBuf>,
     /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
     /// one file for each, in their order, or one for all

@@ -1,4 +1,4 @@
-//! An encoder's graph, prepared and run by tract.
+//! A network's graph, prepared and run by tract.
 
 use std::sync::Arc;
 
@@ -9,8 +9,7 @@ use tract_onnx::prelude::{
 };
 use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
-use super::ModelError;
-use crate::Description;
+use super::{Interface, ModelError};
 use crate::contain::contain;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
@@ -19,28 +18,24 @@ const MAX_ELEMENTS: usize = 1 << 28;
 /// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
 const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
 
-pub(super) struct Plan {
+pub(crate) struct Plan {
     runnable: Arc<TypedSimplePlan>,
     /// Height and width.
     input: [usize; 2],
-    /// Place among the graph's outputs, and length, of each stride's map.
+    /// Place among the graph's outputs, and length, of each output.
     outputs: Vec<(usize, usize)>,
 }
 
 impl Plan {
-    /// Prepares the model; `outputs` tells the place of each stride's map among the graph's outputs.
-    pub(super) fn new(
+    /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
+    pub(crate) fn new(
         model: &ModelProto,
-        description: &Description,
+        interface: &Interface,
         outputs: Vec<usize>,
         name: &str,
     ) -> Result<Plan, ModelError> {
-        let input = [description.input.height(), description.input.width()];
-        let shapes: Vec<[usize; 4]> = description
-            .strides
-            .iter()
-            .map(|stride| [1, description.channels, input[0] / stride, input[1] / stride])
-            .collect();
+        let input = [interface.input.height(), interface.input.width()];
+        let shapes: Vec<[usize; 4]> = interface.outputs.iter().map(|(_, shape)| *shape).collect();
         let prepared = contain(|| prepare(model, input, &outputs, &shapes));
         let reason = match prepared {
             Ok(Ok(runnable)) => {
@@ -53,8 +48,8 @@ impl Plan {
         Err(ModelError::Prepare { name: name.to_owned(), reason })
     }
 
-    /// The maps of each stride, channel-major, for a canvas of the input's size.
-    pub(super) fn run(&self, canvas: &[f32], name: &str) -> Result<Vec<Vec<f32>>, ModelError> {
+    /// The outputs, row-major, for a canvas of the input's size.
+    pub(crate) fn run(&self, canvas: &[f32], name: &str) -> Result<Vec<Vec<f32>>, ModelError> {
         let reason = match contain(|| self.try_run(canvas)) {
             Ok(Ok(levels)) => return Ok(levels),
             Ok(Err(error)) => one_line(&error),
@@ -119,7 +114,7 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
                 });
             if elements.is_none_or(|elements| elements > MAX_ELEMENTS) {
                 return Err(problem(format!(
-                    "node {} makes a tensor of {:?}, beyond what an encoder needs",
+                    "node {} makes a tensor of {:?}, beyond what a model needs",
                     node.name, output.fact.shape
                 )));
             }
