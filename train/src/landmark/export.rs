@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_exported_network_finds_what_the_trained_one_says() -> Result<(), Box<dyn std::error::Error>> {
-        let (width, height, device) = (96, 64, Device::flex());
+        let (width, height, device) = (96, 64, Device::flex().autodiff());
         for stride in [2, 4] {
             let config = LandmarkConfig {
                 widths: [8, 8, 16, 16, 16],

@@ -181,7 +181,7 @@ mod tests {
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
         let config =
             TrainConfig { widths: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
-        let mut encoder = Encoder::new(&config, &Device::flex());
+        let mut encoder = Encoder::new(&config, &Device::flex().autodiff());
         let description = Description {
             input: InputSize::new(96, 64)?,
             input_policy: Default::default(),
