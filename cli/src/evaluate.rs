@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, Matching, Model};
+use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::select::{self, Ranking};
@@ -236,7 +237,7 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     if let Some(out) = &options.out {
         output::make_folder(out)?;
     }
-    let encoder = Encoder::load(options.encoder()?)?;
+    let encoder = models::encoder(options.encoder()?)?;
     let data = DataSet::open(&options.data)?;
     let other = options.template_data.as_ref().map(DataSet::open).transpose()?;
     let template_data = other.as_ref().unwrap_or(&data);

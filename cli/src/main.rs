@@ -9,6 +9,7 @@ mod experiment;
 mod inputs;
 mod map;
 mod matching;
+mod models;
 mod output;
 mod plot;
 mod progress;

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::convert::Format;
 use crate::draw::{Mark, overlay};
 use crate::inputs::{self, Input};
+use crate::models;
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
@@ -311,7 +312,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             (Finder::Network(net), MadeBy::Network { landmark_model }, inputs_of(options)?)
         }
         (None, Some(path)) => {
-            let encoder = Encoder::load(path)?;
+            let encoder = models::encoder(path)?;
             let inputs = inputs_of(options)?;
             let (templates, sources) =
                 pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
