@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
-use infomark_infer::{Confidence, DataSet, Encoder, ErrorCalibration, Found, Matcher, Sample, read_image};
+use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, hash, matching_text};
+use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::templates::{Given, Source};
@@ -64,7 +65,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             );
         }
     }
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(&options.model)?;
     let data = DataSet::open(&options.data)?;
     let pool = inputs::pool(threads)?;
     let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;

@@ -2,8 +2,11 @@
 
 mod confidence;
 mod figures;
+mod network;
 mod plan;
 mod table;
+
+pub(crate) use network::evaluate_network;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +21,7 @@ use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, Matching, Model};
+use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::select::{self, Ranking};
@@ -37,6 +41,7 @@ Examples:
   infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train
   infomark evaluate --model encoder.onnx --data ceph-dev --template 014.png --template-data ceph-train --json
   infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
+  infomark evaluate --landmark-model landmarks.onnx --data ceph-dev
   infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train --templates 3 --choose select
 
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
@@ -46,8 +51,16 @@ select` chooses, which looks at no landmarks."
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
+    model: Option<PathBuf>,
+    /// Score a landmark network instead, which needs no template: a file of `infomark train-landmarks` or `infomark
+    /// self-train`
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours"]
+    )]
+    landmark_model: Option<PathBuf>,
     /// Data folder to score on
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -106,7 +119,8 @@ impl Options {
         out: &Path,
     ) -> Self {
         Self {
-            model: model.to_owned(),
+            model: Some(model.to_owned()),
+            landmark_model: None,
             data: data.to_owned(),
             template_data: (data != template_data).then(|| template_data.to_owned()),
             template: Vec::new(),
@@ -120,6 +134,11 @@ impl Options {
             how: How::default(),
             out: Some(out.to_owned()),
         }
+    }
+
+    /// The encoder, which clap has asked for.
+    fn encoder(&self) -> Result<&Path> {
+        self.model.as_deref().context("--model: name an encoder")
     }
 }
 
@@ -149,6 +168,19 @@ struct Data {
     landmarks: usize,
     spacing_mm: [f64; 2],
     spacing_from: String,
+}
+
+impl Data {
+    fn of(data: &DataSet, folder: &Path) -> Self {
+        Self {
+            name: data.name.clone(),
+            folder: shown(folder),
+            images: data.images.len(),
+            landmarks: data.landmarks.len(),
+            spacing_mm: [data.spacing.x, data.spacing.y],
+            spacing_from: shown(&folder.join("dataset.toml")),
+        }
+    }
 }
 
 impl Evaluation {
@@ -190,6 +222,9 @@ impl Run {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    if let Some(path) = &options.landmark_model {
+        return network::run(options, path, threads, report);
+    }
     let evaluation = evaluate_folder(options, threads)?;
     let text = table::text(&evaluation.summary, &evaluation.templates);
     report.text(&(text + &confidence::text(&evaluation.expected_errors)))?;
@@ -202,7 +237,7 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     if let Some(out) = &options.out {
         output::make_folder(out)?;
     }
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(options.encoder()?)?;
     let data = DataSet::open(&options.data)?;
     let other = options.template_data.as_ref().map(DataSet::open).transpose()?;
     let template_data = other.as_ref().unwrap_or(&data);
@@ -268,16 +303,9 @@ fn evaluate(
     Ok(Evaluation {
         summary: Summary::of(&templates, runs, names, radii, options.seed),
         intervals: INTERVALS,
-        data: Data {
-            name: data.name.clone(),
-            folder: shown(&options.data),
-            images: data.images.len(),
-            landmarks: names.len(),
-            spacing_mm: [data.spacing.x, data.spacing.y],
-            spacing_from: shown(&options.data.join("dataset.toml")),
-        },
+        data: Data::of(data, &options.data),
         template_data: shown(template_folder),
-        model: Model::of(encoder, &options.model),
+        model: Model::of(encoder, options.encoder()?),
         matching: options.how.matching(),
         expected_errors,
         version: env!("CARGO_PKG_VERSION"),

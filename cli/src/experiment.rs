@@ -10,7 +10,7 @@ mod work;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_train::TrainConfig;
+use infomark_train::{LandmarkConfig, TrainConfig};
 use serde::Serialize;
 
 use crate::output::{self, Report, shown};
@@ -244,7 +244,7 @@ fn dry_run(bench: &Bench<'_>, places: &[Place], chosen: &[usize], report: &Repor
             data: bench.experiment.data[place.data].name.clone(),
             arm: arm.name.clone(),
             seed: place.seed,
-            budget: bench.options(place)?.budget,
+            budget: bench.options(place)?.budget(),
             policy: arm.policy.as_ref().map(|source| policy_text(source, arm.tuned_with.as_deref())),
             state: bench.state(place)?,
             folder: shown(&bench.folder(place)),
@@ -306,12 +306,23 @@ fn data_root(options: &Options) -> PathBuf {
 
 /// The options of a training without its seed and policy: base, changed by the arm.
 fn merged(base: &toml::Table, changes: &toml::Table) -> Result<TrainConfig> {
-    let mut table = base.clone();
-    table.extend(changes.clone());
-    let config: TrainConfig = table.try_into().map_err(|error| {
-        let words: Vec<String> = error.to_string().split_whitespace().map(str::to_owned).collect();
-        anyhow::anyhow!(words.join(" "))
-    })?;
+    let config: TrainConfig = changed(base, changes)?;
     config.check()?;
     Ok(config)
+}
+
+/// The same for a landmark network.
+fn merged_network(base: &toml::Table, changes: &toml::Table) -> Result<LandmarkConfig> {
+    let config: LandmarkConfig = changed(base, changes)?;
+    config.check()?;
+    Ok(config)
+}
+
+fn changed<T: serde::de::DeserializeOwned>(base: &toml::Table, changes: &toml::Table) -> Result<T> {
+    let mut table = base.clone();
+    table.extend(changes.clone());
+    table.try_into().map_err(|error| {
+        let words: Vec<String> = error.to_string().split_whitespace().map(str::to_owned).collect();
+        anyhow::anyhow!(words.join(" "))
+    })
 }

@@ -10,15 +10,18 @@ mod inputs;
 mod interrupt;
 mod map;
 mod matching;
+mod models;
 mod output;
 mod plot;
 mod progress;
 mod psi;
 mod report;
 mod select;
+mod self_train;
 mod spacing;
 mod templates;
 mod train;
+mod train_landmarks;
 mod tune;
 
 use std::process::ExitCode;
@@ -73,6 +76,8 @@ const MOST_THREADS: usize = 512;
 #[derive(Subcommand)]
 enum Command {
     Train(train::Options),
+    TrainLandmarks(train_landmarks::Options),
+    SelfTrain(self_train::Options),
     Tune(tune::Options),
     Select(select::Options),
     Template(templates::Options),
@@ -100,6 +105,8 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Train(options) => train::run(&options, threads, &report),
+        Command::TrainLandmarks(options) => train_landmarks::run(&options, threads, &report),
+        Command::SelfTrain(options) => self_train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Select(options) => select::run(&options, threads, &report),
         Command::Template(options) => templates::run(&options, &report),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Found, Image, Landmark, LandmarkFormat, Looks, MatchOptions, Matcher, PixelSpacing,
-    encode_landmarks, read_image_header, sha256,
+    Annotated, Encoder, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet, Looks,
+    MatchOptions, Matcher, PixelSpacing, encode_landmarks, read_image_header, sha256,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::convert::Format;
 use crate::draw::{Mark, overlay};
 use crate::inputs::{self, Input};
 use crate::interrupt;
+use crate::models;
 use crate::output::{self, Report, file_name, one_line, rounded, shown};
 use crate::progress::Progress;
 use crate::spacing;
@@ -51,14 +52,28 @@ Several templates, which are nearer together than each alone: annotated images, 
   infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
   infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
 
+By a network that was trained for these landmarks; the score is then the probability of the place, 0 to 1
+  infomark match --landmark-model landmarks.onnx new/ --out found
+
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
     --format slicer"
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
+    model: Option<PathBuf>,
+    /// Landmark network to find its landmarks with, without a template: a file of `infomark train-landmarks` or
+    /// `infomark self-train`
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "look_turned", "look_mirrored",
+            "calibration", "abstain_above", "abstain_below", "fix_orientation",
+        ]
+    )]
+    landmark_model: Option<PathBuf>,
     #[command(flatten)]
     given: Given,
     /// Images to search, or folders of them
@@ -136,14 +151,20 @@ pub(crate) struct Matching {
 #[derive(Serialize)]
 struct Matches {
     version: &'static str,
-    model: Model,
-    matching: Matching,
-    expected_errors: ExpectedErrors,
-    templates: Vec<Source>,
+    #[serde(flatten)]
+    made_by: MadeBy,
     images: Vec<Matched>,
     failed: Vec<Failure>,
     /// Images that were not looked at, as it was stopped.
     images_left: usize,
+}
+
+/// What found the landmarks.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MadeBy {
+    Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
+    Network { landmark_model: NetworkModel },
 }
 
 /// An encoder, told apart by its hash.
@@ -181,6 +202,22 @@ impl Model {
     }
 }
 
+/// A landmark network, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct NetworkModel {
+    file: String,
+    sha256: String,
+    #[serde(flatten)]
+    description: LandmarkDescription,
+}
+
+impl NetworkModel {
+    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
+        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
+        Self { file: file_name(path), sha256, description }
+    }
+}
+
 /// The size of an image's pixels, and where it is from.
 #[derive(Clone, Deserialize, Serialize)]
 struct SpacingUsed {
@@ -213,7 +250,9 @@ struct Matched {
     known: Option<PixelSpacing>,
     #[serde(skip)]
     stem: String,
-    recognition: Recognised,
+    /// None by a landmark network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recognition: Option<Recognised>,
     /// None where it could not be written.
     overlay: Option<String>,
     landmarks: Vec<Scored>,
@@ -228,8 +267,9 @@ struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     y_mm: Option<f64>,
     score: f64,
+    /// None by a landmark network.
     #[serde(flatten)]
-    sure: Judged,
+    sure: Option<Judged>,
 }
 
 #[derive(Serialize)]
@@ -253,7 +293,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ))?;
     }
     report.json(&matches)?;
-    for warning in matches.images.iter().filter_map(|image| image.recognition.warning.as_ref()) {
+    for warning in recognitions(&matches).filter_map(|told| told.warning.as_ref()) {
         eprintln!("warning: {warning}");
     }
     for failure in &matches.failed {
@@ -273,6 +313,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     Ok(())
 }
 
+fn recognitions(matches: &Matches) -> impl Iterator<Item = &Recognised> {
+    matches.images.iter().filter_map(|image| image.recognition.as_ref())
+}
+
 const TABLE: &str = "landmarks.csv";
 const OBJECT: &str = "landmarks.json";
 const OVERLAYS: &str = "overlays";
@@ -281,30 +325,40 @@ const PARTIAL: &str = "landmarks.partial.jsonl";
 
 fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let limit = options.time_limit.map(time_limit).transpose()?;
-    let encoder = Encoder::load(&options.model)?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let inputs = inputs::expand(&options.images)?;
-    keep_inputs(options)?;
     let pool = inputs::pool(threads)?;
-    let (templates, sources) =
-        pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
-    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+    let (finder, made_by, inputs) = match (&options.landmark_model, &options.model) {
+        (Some(path), _) => {
+            let net = LandmarkNet::load(path)?;
+            let landmark_model = NetworkModel::of(&net, path);
+            (Finder::Network(net), MadeBy::Network { landmark_model }, inputs_of(options)?)
+        }
+        (None, Some(path)) => {
+            let encoder = models::encoder(path)?;
+            let inputs = inputs_of(options)?;
+            let (templates, sources) =
+                pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
+            let (model, matching) = (Model::of(&encoder, path), options.how.matching());
+            let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+            let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
+            let expected_errors = judge.told();
+            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
+            (Finder::Matcher { matcher, judge }, made_by, inputs)
+        }
+        (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
+    };
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
-    let model = Model::of(matcher.encoder(), &options.model);
-    let matching = options.how.matching();
-    let expected_errors = judge.told();
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&(
-        (env!("CARGO_PKG_VERSION"), &model, &matching, &sources),
-        (&expected_errors, judge.fix_orientation(), &options.spacing),
+        (env!("CARGO_PKG_VERSION"), &made_by, finder.fixes_orientation()),
+        &options.spacing,
     ))?;
     let partial = options.out.join(PARTIAL);
     let journal = Journal::open(&partial, &sha256(&made_of))?;
     if journal.is_empty() {
         remove_earlier(&options.out);
     }
-    let search = Search { matcher: &matcher, judge: &judge, given: given.as_ref(), limit, options };
+    let search = Search { finder: &finder, given: given.as_ref(), limit, options };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let stop = interrupt::flag();
     let one = |input: &Input| {
@@ -332,16 +386,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             }
         }
     }
-    let matches = Matches {
-        version: env!("CARGO_PKG_VERSION"),
-        model,
-        matching,
-        expected_errors,
-        templates: sources,
-        images,
-        failed,
-        images_left: left,
-    };
+    let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed, images_left: left };
     write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
         write_others(&options.out, format.format(), &matches.images)?;
@@ -354,9 +399,70 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     Ok(matches)
 }
 
+/// The images to search.
+fn inputs_of(options: &Options) -> Result<Vec<Input>> {
+    let inputs = inputs::expand(&options.images)?;
+    keep_inputs(options)?;
+    Ok(inputs)
+}
+
+/// Finds landmarks in an image.
+enum Finder {
+    Matcher { matcher: Matcher, judge: Judge },
+    Network(LandmarkNet),
+}
+
+impl Finder {
+    /// Gives up when the deadline has passed.
+    fn find(
+        &self,
+        image: &Image,
+        label: &str,
+        deadline: Option<Instant>,
+    ) -> Result<(Vec<Scored>, Option<Recognised>)> {
+        match self {
+            Self::Matcher { matcher, judge } => {
+                judge.check_spacing(image)?;
+                let limited = deadline.map(|deadline| matcher.until(deadline));
+                let (found, verdict) = judge.find(limited.as_ref().unwrap_or(matcher), image)?;
+                let landmarks = found.iter().enumerate().map(|(index, found)| {
+                    let sure = judge.judge(index, found, image, &verdict);
+                    scored((&found.name, found.at, found.score), image.spacing(), Some(sure))
+                });
+                Ok((landmarks.collect(), Some(verdict.told(label))))
+            }
+            Self::Network(net) => {
+                let limited = deadline.map(|deadline| net.until(deadline));
+                let located = limited.as_ref().unwrap_or(net).find(image)?;
+                let landmarks = located.iter().map(|located| {
+                    scored((&located.name, located.at, located.probability), image.spacing(), None)
+                });
+                Ok((landmarks.collect(), None))
+            }
+        }
+    }
+
+    /// Whether an image that lies otherwise than the template is laid anew.
+    fn fixes_orientation(&self) -> bool {
+        matches!(self, Self::Matcher { judge, .. } if judge.fix_orientation())
+    }
+
+    /// What it is, for titles.
+    fn name(&self) -> String {
+        match self {
+            Self::Network(net) => file_name(Path::new(net.name())),
+            Self::Matcher { matcher, .. } => match matcher.templates() {
+                [only] => format!("template {}", file_name(Path::new(only.image()))),
+                all => format!("{} templates", all.len()),
+            },
+        }
+    }
+}
+
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
-    for given in options.given.files().chain([&options.model]) {
+    let models = options.model.iter().chain(&options.landmark_model);
+    for given in options.given.files().chain(models) {
         let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
         if outputs.contains(&inputs::identity(given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
@@ -388,8 +494,7 @@ fn time_limit(seconds: f64) -> Result<Duration> {
 
 /// What images are searched with.
 struct Search<'a> {
-    matcher: &'a Matcher,
-    judge: &'a Judge,
+    finder: &'a Finder,
     given: Option<&'a PixelSpacing>,
     limit: Option<Duration>,
     options: &'a Options,
@@ -420,18 +525,9 @@ impl Search<'_> {
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let matcher = deadline.map_or_else(|| self.matcher.clone(), |deadline| self.matcher.until(deadline));
         let image = spacing::read(&input.path, self.given)?;
-        self.judge.check_spacing(&image)?;
-        let (found, verdict) = self.judge.find(&matcher, &image)?;
-        let told = verdict.told(&input.label);
-        let judged =
-            |(index, found)| scored(found, image.spacing(), self.judge.judge(index, found, &image, &verdict));
-        let landmarks: Vec<Scored> = found.iter().enumerate().map(judged).collect();
-        let title = match matcher.templates() {
-            [only] => format!("{}, template {}", input.label, file_name(Path::new(only.image()))),
-            all => format!("{}, {} templates", input.label, all.len()),
-        };
+        let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
+        let title = format!("{}, {}", input.label, self.finder.name());
         let unwritten = write_overlay(&self.options.out.join(&file), &image, &landmarks, &title).err();
         let matched = Matched {
             image: input.label.clone(),
@@ -440,7 +536,7 @@ impl Search<'_> {
             spacing: image.spacing().map(SpacingUsed::of),
             known: image.spacing().cloned(),
             stem: input.stem.clone(),
-            recognition: told,
+            recognition,
             overlay: unwritten.is_none().then_some(file),
             landmarks,
         };
@@ -455,19 +551,23 @@ fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) 
         name: place.landmark.clone(),
         at: Point::new(place.x, place.y),
         truth: None,
-        doubtful: sure.abstain,
+        doubtful: sure.as_ref().is_some_and(|sure| sure.abstain),
     };
     let marks: Vec<_> = landmarks.iter().map(mark).collect();
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(found: &Found, spacing: Option<&PixelSpacing>, sure: Judged) -> Scored {
+fn scored(
+    (name, at, score): (&str, Point<f64>, f64),
+    spacing: Option<&PixelSpacing>,
+    sure: Option<Judged>,
+) -> Scored {
     Scored {
-        place: Place { landmark: found.name.clone(), x: rounded(found.at.x, 3), y: rounded(found.at.y, 3) },
-        x_mm: spacing.map(|spacing| rounded(found.at.x * spacing.mm.x, 3)),
-        y_mm: spacing.map(|spacing| rounded(found.at.y * spacing.mm.y, 3)),
-        score: rounded(found.score, 4),
+        place: Place { landmark: name.to_owned(), x: rounded(at.x, 3), y: rounded(at.y, 3) },
+        x_mm: spacing.map(|spacing| rounded(at.x * spacing.mm.x, 3)),
+        y_mm: spacing.map(|spacing| rounded(at.y * spacing.mm.y, 3)),
+        score: rounded(score, 4),
         sure,
     }
 }
@@ -498,11 +598,11 @@ fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
             score.to_string(),
             number(*x_mm),
             number(*y_mm),
-            sure.margin.to_string(),
-            number(sure.match_back_px),
-            sure.expected_error_px.to_string(),
-            number(sure.expected_error_mm),
-            sure.abstain.to_string(),
+            number(sure.as_ref().map(|sure| sure.margin)),
+            number(sure.as_ref().and_then(|sure| sure.match_back_px)),
+            number(sure.as_ref().map(|sure| sure.expected_error_px)),
+            number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
+            sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
         ]
     })
 }

@@ -7,6 +7,7 @@ use infomark_infer::Encoder;
 use infomark_train::{Psi, PsiBin, PsiConfig, TrainConfig, psi};
 use serde::Serialize;
 
+use crate::models;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
@@ -53,7 +54,7 @@ struct Drawn<'a> {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(&options.model)?;
     let defaults = PsiConfig::default();
     let training: TrainConfig = match &options.config {
         Some(path) => read_toml(path)?,

@@ -11,6 +11,7 @@ use crate::draw::{Canvas, Legend, panel, sheet};
 use crate::evaluate::draw;
 use crate::inputs;
 use crate::matching::Model;
+use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 
@@ -149,7 +150,7 @@ pub(crate) fn check_count(option: &str, count: usize, all: usize, of: &str) -> R
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(&options.model)?;
     let inputs = inputs::expand(&options.images)?;
     let folder = options.images.first().map(|path| shown(path)).unwrap_or_default();
     check_count("--count", options.count, inputs.len(), &folder)?;

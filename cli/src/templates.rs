@@ -8,11 +8,13 @@ use anyhow::{Context, Result, bail};
 use infomark_infer::{
     DataSet, Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
 };
+use infomark_models::Model;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::convert::Format;
 use crate::matching::hash;
+use crate::models;
 use crate::output::{file_name, rounded, shown};
 use crate::select::{self, Ranking};
 use crate::spacing;
@@ -21,7 +23,7 @@ use crate::spacing;
 #[derive(clap::Args)]
 pub(crate) struct Given {
     /// The annotated image; or a template file, or a data folder. Several are matched together
-    #[arg(long = "template", value_name = "IMAGE", required = true)]
+    #[arg(long = "template", value_name = "IMAGE", required_unless_present = "landmark_model")]
     pub(crate) templates: Vec<PathBuf>,
     /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
     /// one file for each, in their order, or one for all
@@ -73,12 +75,17 @@ impl Source {
 
 /// What a path that was given as a template is.
 enum Kind {
+    /// Comes with the program.
+    BuiltIn(Model),
     Folder,
     File,
     Image,
 }
 
 fn kind(path: &Path) -> Kind {
+    if let Some(model) = models::named(path) {
+        return Kind::BuiltIn(model);
+    }
     if path.is_dir() {
         return Kind::Folder;
     }
@@ -119,6 +126,11 @@ impl Given {
         for path in &self.templates {
             match kind(path) {
                 Kind::Folder => all.extend(from_folder(encoder, path, self.count, looks)?),
+                Kind::BuiltIn(model) => {
+                    let template = Template::from_bytes(model.template, model.name)?;
+                    let source = Source::of(&template, sha256(model.template), FILE);
+                    all.push((template, source));
+                }
                 Kind::File => {
                     let template = Template::load(path)?;
                     let source = Source::of(&template, hash(path)?, FILE);
@@ -217,7 +229,7 @@ pub(crate) fn run(options: &Options, report: &crate::output::Report) -> Result<(
     if let Some(input) = inputs.into_iter().find(|input| crate::inputs::identity(input) == out) {
         bail!("{}: the template would overwrite this file; give another as --out", shown(input));
     }
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(&options.model)?;
     let (template, source) =
         from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
     template.save(&options.out)?;

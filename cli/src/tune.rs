@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{Encoder, list_images};
+use infomark_infer::list_images;
 use infomark_train::{TuneConfig, Tuned, TunedTier, tune};
 
 use crate::inputs::identity;
+use crate::models;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
@@ -45,7 +46,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     check_out(options)?;
-    let encoder = Encoder::load(&options.model)?;
+    let encoder = models::encoder(&options.model)?;
     let config =
         TuneConfig { seed: options.seed, quantile: options.quantile, threads, ..TuneConfig::default() };
     let bar = Progress::new(0, "comparing");

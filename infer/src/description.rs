@@ -11,6 +11,9 @@ pub const FORMAT_KEY: &str = "infomark.format";
 pub const DESCRIPTION_KEY: &str = "infomark.description";
 /// Key of the ONNX metadata that holds a hash of description and graph; files without it are read unchecked.
 pub const SEAL_KEY: &str = "infomark.seal";
+/// Key of the ONNX metadata that tells models that are no encoders apart: `landmarks` for a
+/// [`LandmarkNet`](crate::LandmarkNet); encoders have none.
+pub const KIND_KEY: &str = "infomark.kind";
 /// The layout that this version reads and writes.
 pub const FORMAT: &str = "1";
 
@@ -135,6 +138,47 @@ pub(crate) fn is_intact<'a>(
     }
 }
 
+/// The kind under [`KIND_KEY`] of a landmark network.
+pub(crate) const LANDMARKS: &str = "landmarks";
+
+/// The value of a key among properties.
+pub(crate) fn value<'a>(properties: &[(&'a str, &'a str)], key: &str) -> Option<&'a str> {
+    properties.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+}
+
+/// The properties that hold a description.
+pub(crate) fn properties(description: &impl Serialize) -> Result<Vec<(String, String)>, DescriptionError> {
+    let json = serde_json::to_string(description)
+        .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
+    Ok(vec![(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (DESCRIPTION_KEY.to_owned(), json)])
+}
+
+/// The description that properties hold, its values unchecked.
+pub(crate) fn parsed<D: serde::de::DeserializeOwned>(
+    properties: &[(&str, &str)],
+) -> Result<D, DescriptionError> {
+    let missing = |key| DescriptionError::Missing { key };
+    let format = value(properties, FORMAT_KEY).ok_or(missing(FORMAT_KEY))?;
+    if format != FORMAT {
+        return Err(DescriptionError::Format { found: format.chars().take(20).collect() });
+    }
+    let json = value(properties, DESCRIPTION_KEY).ok_or(missing(DESCRIPTION_KEY))?;
+    if json.len() > MAX_LENGTH {
+        return Err(DescriptionError::Json {
+            reason: format!("{} bytes, at most {MAX_LENGTH} are allowed", json.len()),
+        });
+    }
+    serde_json::from_str(json).map_err(|error| DescriptionError::Json { reason: error.to_string() })
+}
+
+/// Properties with the seal of their description and of the encoded graph.
+pub(crate) fn sealed(mut properties: Vec<(String, String)>, graph: &[u8]) -> Vec<(String, String)> {
+    let json = properties.iter().find(|(key, _)| key == DESCRIPTION_KEY).map_or("", |(_, json)| json);
+    let seal = seal(json, graph);
+    properties.push((SEAL_KEY.to_owned(), seal));
+    properties
+}
+
 fn seal(json: &str, graph: &[u8]) -> String {
     sha256(&[json.as_bytes(), &[0], graph].concat())
 }
@@ -165,6 +209,14 @@ pub enum DescriptionError {
         /// What the parser said.
         reason: String,
     },
+    /// A model of another kind.
+    #[error("{found}; {fix}")]
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
     /// A value is out of range.
     #[error("its description is wrong: {reason}; train the encoder again with this version")]
     Value {
@@ -181,9 +233,7 @@ impl Description {
     /// [`DescriptionError::Value`] as [`check`](Self::check).
     pub fn to_properties(&self) -> Result<Vec<(String, String)>, DescriptionError> {
         self.check()?;
-        let json = serde_json::to_string(self)
-            .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
-        Ok(vec![(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (DESCRIPTION_KEY.to_owned(), json)])
+        properties(self)
     }
 
     /// [`to_properties`](Self::to_properties), and a hash of them and of the encoded graph by which a reader notices
@@ -193,11 +243,7 @@ impl Description {
     ///
     /// As [`to_properties`](Self::to_properties).
     pub fn to_sealed_properties(&self, graph: &[u8]) -> Result<Vec<(String, String)>, DescriptionError> {
-        let mut properties = self.to_properties()?;
-        let json = properties.iter().find(|(key, _)| key == DESCRIPTION_KEY).map_or("", |(_, json)| json);
-        let seal = seal(json, graph);
-        properties.push((SEAL_KEY.to_owned(), seal));
-        Ok(properties)
+        Ok(sealed(self.to_properties()?, graph))
     }
 
     /// The description among the metadata properties of an ONNX file; other properties are ignored.
@@ -208,27 +254,14 @@ impl Description {
     pub fn from_properties<'a>(
         properties: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Description, DescriptionError> {
-        let (mut format, mut json) = (None, None);
-        for (key, value) in properties {
-            match key {
-                FORMAT_KEY => format = Some(value),
-                DESCRIPTION_KEY => json = Some(value),
-                _ => {}
-            }
-        }
-        let missing = |key| DescriptionError::Missing { key };
-        let format = format.ok_or(missing(FORMAT_KEY))?;
-        if format != FORMAT {
-            return Err(DescriptionError::Format { found: format.chars().take(20).collect() });
-        }
-        let json = json.ok_or(missing(DESCRIPTION_KEY))?;
-        if json.len() > MAX_LENGTH {
-            return Err(DescriptionError::Json {
-                reason: format!("{} bytes, at most {MAX_LENGTH} are allowed", json.len()),
+        let properties: Vec<_> = properties.into_iter().collect();
+        if value(&properties, KIND_KEY) == Some(LANDMARKS) {
+            return Err(DescriptionError::Kind {
+                found: "this is a landmark network, not an encoder",
+                fix: "give it as --landmark-model, or name an encoder, which `infomark train` writes",
             });
         }
-        let description: Description = serde_json::from_str(json)
-            .map_err(|error| DescriptionError::Json { reason: error.to_string() })?;
+        let description: Description = parsed(&properties)?;
         description.check()?;
         Ok(description)
     }

@@ -2,8 +2,8 @@
 
 mod encoding;
 mod error;
-mod graph;
-mod plan;
+pub(crate) mod graph;
+pub(crate) mod plan;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +14,61 @@ use infomark_core::Affine;
 pub use encoding::Encoding;
 pub use error::ModelError;
 
+use tract_onnx::pb::ModelProto;
+
 use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
-use crate::{Description, Fit, FitError, Image, InputSize, sha256};
+use crate::{Description, DescriptionError, Fit, FitError, Image, InputSize, sha256};
 
-/// Largest encoder file that is read, in bytes.
+/// Largest model file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// What a model's graph has to look like from outside: one image in, and for each output its name and shape.
+pub(crate) struct Interface {
+    pub(crate) input: InputSize,
+    pub(crate) outputs: Vec<(String, [usize; 4])>,
+}
+
+/// The bytes of a model's file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let name = || path.display().to_string();
+    file::read(path, MAX_BYTES).map_err(|problem| match problem {
+        FileProblem::Missing => ModelError::Missing { name: name() },
+        FileProblem::NotAFile => ModelError::NotAFile { name: name() },
+        FileProblem::Empty => ModelError::Empty { name: name() },
+        FileProblem::TooLarge { bytes } => ModelError::TooLarge { name: name(), bytes },
+        FileProblem::Unreadable(source) => ModelError::Unreadable { name: name(), source },
+    })
+}
+
+/// The graph of a file and what it says of itself, which is as it was written.
+pub(crate) fn open<D>(
+    bytes: &[u8],
+    name: &str,
+    describe: impl FnOnce(&[(&str, &str)]) -> Result<D, DescriptionError>,
+) -> Result<(ModelProto, D), ModelError> {
+    let name = || name.to_owned();
+    if bytes.is_empty() {
+        return Err(ModelError::Empty { name: name() });
+    }
+    let model = graph::parse(bytes, &name())?;
+    let entries = model.metadata_props.iter();
+    let properties: Vec<_> = entries.map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
+    let description =
+        describe(&properties).map_err(|source| ModelError::Description { name: name(), source })?;
+    if !description::is_intact(properties.iter().copied(), || graph::bytes(&model)) {
+        return Err(ModelError::Damaged { name: name() });
+    }
+    Ok((model, description))
+}
+
+/// The graph, checked and ready to run.
+pub(crate) fn prepare(model: &ModelProto, interface: &Interface, name: &str) -> Result<Plan, ModelError> {
+    let outputs = graph::check(model, interface, name)?;
+    Plan::new(model, interface, outputs, name)
+}
 
 /// An encoder: images in, feature maps out.
 ///
@@ -62,16 +109,7 @@ impl Encoder {
     pub fn load(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        match file::read(path, MAX_BYTES) {
-            Ok(bytes) => Encoder::from_bytes(&bytes, name),
-            Err(problem) => Err(match problem {
-                FileProblem::Missing => ModelError::Missing { name },
-                FileProblem::NotAFile => ModelError::NotAFile { name },
-                FileProblem::Empty => ModelError::Empty { name },
-                FileProblem::TooLarge { bytes } => ModelError::TooLarge { name, bytes },
-                FileProblem::Unreadable(source) => ModelError::Unreadable { name, source },
-            }),
-        }
+        Encoder::from_bytes(&read(path)?, name)
     }
 
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
@@ -81,20 +119,14 @@ impl Encoder {
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Encoder, ModelError> {
         let name = name.into();
-        if bytes.is_empty() {
-            return Err(ModelError::Empty { name });
-        }
-        let model = graph::parse(bytes, &name)?;
-        let description = Description::from_properties(
-            model.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())),
-        )
-        .map_err(|source| ModelError::Description { name: name.clone(), source })?;
-        let properties = model.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str()));
-        if !description::is_intact(properties, || graph::bytes(&model)) {
-            return Err(ModelError::Damaged { name });
-        }
-        let outputs = graph::check(&model, &description, &name)?;
-        let plan = Plan::new(&model, &description, outputs, &name)?;
+        let (model, description) =
+            open(bytes, &name, |properties| Description::from_properties(properties.iter().copied()))?;
+        let (width, height) = (description.input.width(), description.input.height());
+        let map = |&stride: &usize| {
+            (Description::output_name(stride), [1, description.channels, height / stride, width / stride])
+        };
+        let outputs = description.strides.iter().map(map).collect();
+        let plan = prepare(&model, &Interface { input: description.input, outputs }, &name)?;
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
     }
 

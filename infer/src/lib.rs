@@ -31,6 +31,8 @@
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
 //! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
+//! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
+//!
 //! Files from others are taken for what they are: sizes are checked before memory is asked for, and whatever is wrong comes
 //! back as an error whose message names the file and the fix. No file makes this crate panic. Where a third-party decoder
 //! panics inside, that becomes an error too: the panic hook still runs and prints its line, and a program built with
@@ -57,6 +59,7 @@ mod fit;
 mod hash;
 mod image;
 mod landmark;
+mod landmark_net;
 mod matcher;
 mod matching;
 mod neighbours;
@@ -73,7 +76,8 @@ pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVE
 pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, Sample};
 pub use description::{
-    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, Normalisation, SEAL_KEY,
+    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
+    SEAL_KEY,
 };
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
@@ -89,6 +93,7 @@ pub use landmark::{
     parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
+pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
 pub use orientation::Orientation;

@@ -254,7 +254,7 @@ pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
 }
 
 /// The nearest point between the centres of the outermost pixels.
-fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
+pub(crate) fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
     let (width, height) = fit.original();
     Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }

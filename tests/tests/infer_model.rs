@@ -133,7 +133,7 @@ fn a_model_of_another_size_than_it_describes_is_refused() {
         ("2 outputs, and its description 1 strides", |d| d.strides = vec![4]),
     ];
     for (problem, change) in changes {
-        let error = refused(&with_description(change), "export the encoder again");
+        let error = refused(&with_description(change), "export the model again");
         assert!(error.to_string().contains(problem), "{error}");
     }
 }
@@ -193,7 +193,7 @@ fn graphs_that_are_no_encoders_are_refused() {
         }),
     ];
     for (problem, change) in changes {
-        let error = refused(&changed(change), "export the encoder again");
+        let error = refused(&changed(change), "export the model again");
         assert!(matches!(error, ModelError::Graph { .. }));
         assert!(error.to_string().contains(problem), "{error}");
     }

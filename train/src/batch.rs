@@ -74,7 +74,7 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
 }
 
 /// The image at a position of the endless sequence of shuffled epochs.
-fn nth_image(images: usize, seed: u64, position: u64) -> usize {
+pub(crate) fn nth_image(images: usize, seed: u64, position: u64) -> usize {
     let (epoch, place) = (position / images as u64, (position % images as u64) as usize);
     let mut rng = Rng::new(seed, stream::ORDER + epoch);
     let mut order: Vec<usize> = (0..images).collect();
@@ -206,7 +206,7 @@ fn draw_positives(
     Ok(positives)
 }
 
-fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
+pub(crate) fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
     let factor = (1.0 - change, 1.0 + change);
     IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))
         .map_err(TrainError::internal("intensity"))

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -66,6 +66,52 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainErr
     Ok(())
 }
 
+/// Writes a file of a step; its name and hash.
+pub(crate) fn keep(dir: &Path, name: &str, step: u64, bytes: &[u8]) -> Result<(String, String), TrainError> {
+    let file = format!("{name}-{step:08}.bpk");
+    write_atomically(&dir.join(&file), bytes)?;
+    Ok((file, sha256(bytes)))
+}
+
+/// A file of a step, with its path.
+pub(crate) fn kept(dir: &Path, (name, hash): &(String, String)) -> Result<(PathBuf, Bytes), TrainError> {
+    let path = dir.join(name);
+    let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
+    if sha256(&bytes) != *hash {
+        let reason =
+            "damaged: its hash is not the one in checkpoint.json; start a new run in another folder".into();
+        return Err(TrainError::Checkpoint { path, reason });
+    }
+    Ok((path, Bytes::from_bytes_vec(bytes)))
+}
+
+/// Removes the files of an earlier step that the present one has no use for.
+pub(crate) fn remove<'a>(
+    dir: &Path,
+    earlier: impl Iterator<Item = &'a String>,
+    now: impl Fn(&String) -> bool,
+) {
+    for old in earlier {
+        if !now(old) && !old.contains(['/', '\\']) {
+            // A file that stays behind costs a few MiB and harms nothing.
+            let _ = fs::remove_file(dir.join(old));
+        }
+    }
+}
+
+/// The bytes of `checkpoint.json` in a folder.
+pub(crate) fn read_index_bytes(dir: &Path) -> Result<Vec<u8>, TrainError> {
+    let path = dir.join(INDEX);
+    fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => TrainError::Checkpoint {
+            path: path.clone(),
+            reason: "no checkpoint here; give the folder that the training wrote, ending in .run, or start it again"
+                .into(),
+        },
+        _ => TrainError::file(&path, "can't read the checkpoint")(error),
+    })
+}
+
 /// Saves a step; the previous one stays valid until this one is complete, and is removed then.
 pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
     let record = |encoders: Encoders| encoders.into_record().into_bytes();
@@ -76,9 +122,7 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
     ];
     let keep = |name: &str, step: u64, bytes: Result<_, _>| {
         let bytes: Bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
-        let file = format!("{name}-{step:08}.bpk");
-        write_atomically(&dir.join(&file), &bytes)?;
-        Ok::<_, TrainError>((file, sha256(&bytes)))
+        keep(dir, name, step, &bytes)
     };
     let mut files = Vec::with_capacity(parts.len());
     for (name, bytes) in parts {
@@ -94,12 +138,8 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
     };
     let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
     write_atomically(&dir.join(INDEX), &json)?;
-    for (old, _) in previous.iter().flat_map(|index| &index.files) {
-        if index.files.iter().all(|(new, _)| new != old) && !old.contains(['/', '\\']) {
-            // A file that stays behind costs a few MiB and harms nothing.
-            let _ = fs::remove_file(dir.join(old));
-        }
-    }
+    let earlier = previous.iter().flat_map(|index| index.files.iter().map(|(name, _)| name));
+    remove(dir, earlier, |old| index.files.iter().any(|(new, _)| new == old));
     Ok(())
 }
 
@@ -111,13 +151,7 @@ pub(crate) fn exists(dir: &Path) -> bool {
 fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
     let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
-    let bytes = fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => refuse(
-            "no checkpoint here; give the folder that the training wrote, ending in .run, or start it again"
-                .into(),
-        ),
-        _ => TrainError::file(&path, "can't read the checkpoint")(error),
-    })?;
+    let bytes = read_index_bytes(dir)?;
     /// What every version's checkpoint says.
     #[derive(Deserialize)]
     struct Kind {
@@ -145,17 +179,7 @@ pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
 /// The tensors of the run in a folder; `fresh` has the shapes they must have.
 pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let index = read_index(dir)?;
-    let read = |(name, hash): &(String, String)| {
-        let path = dir.join(name);
-        let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
-        if sha256(&bytes) != *hash {
-            let reason =
-                "damaged: its hash is not the one in checkpoint.json; start a new run in another folder"
-                    .into();
-            return Err(TrainError::Checkpoint { path, reason });
-        }
-        Ok((path, Bytes::from_bytes_vec(bytes)))
-    };
+    let read = |file: &(String, String)| kept(dir, file);
     let parts = index.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let [encoder, average, optimizer] =
         <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;

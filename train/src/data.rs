@@ -18,7 +18,7 @@ use crate::{TrainConfig, TrainError};
 const FEWEST: usize = 2;
 /// Bytes of grey levels that are kept between steps, so that a folder of ordinary size is decoded once. Images beyond
 /// are read again for each step that draws them.
-const KEPT_BYTES: usize = 64 << 20;
+pub(crate) const KEPT_BYTES: usize = 64 << 20;
 /// Entropies that quantiles are taken of, about.
 const QUANTILE_PIXELS: usize = 2_000_000;
 
@@ -75,7 +75,7 @@ impl TrainingSet {
             return Err(TrainError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST });
         }
         let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
-        let input = input.map_or_else(|| input_size(&paths, config), Ok)?;
+        let input = input.map_or_else(|| input_size(&paths, config.input_area), Ok)?;
         let area = input.width() * input.height();
         // A quantile needs no more than every some-th pixel.
         let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
@@ -193,14 +193,14 @@ impl Source {
     }
 }
 
-fn fingerprint(levels: &[u8]) -> u64 {
+pub(crate) fn fingerprint(levels: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     levels.hash(&mut hasher);
     hasher.finish()
 }
 
 /// Sides in multiples of 32, of about the wanted area, shaped like the median image.
-fn input_size(paths: &[PathBuf], config: &TrainConfig) -> Result<InputSize, TrainError> {
+pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSize, TrainError> {
     let mut shapes = Vec::with_capacity(paths.len());
     for path in paths {
         let (width, height) = read_image_size(path)?;
@@ -209,13 +209,17 @@ fn input_size(paths: &[PathBuf], config: &TrainConfig) -> Result<InputSize, Trai
     shapes.sort_by(f64::total_cmp);
     let shape = shapes[shapes.len() / 2].clamp(0.25, 4.0);
     let side = |length: f64| ((length / 32.0).round() as usize).max(2) * 32;
-    let area = config.input_area as f64;
+    let area = input_area as f64;
     InputSize::new(side((area * shape).sqrt()), side((area / shape).sqrt()))
         .map_err(|error| TrainError::Fit { file: "the encoder's input".into(), error })
 }
 
 /// The normalised grey levels of an image on the canvas, and where on it the image lies.
-fn read(path: &Path, input: InputSize, normalisation: Normalisation) -> Result<(Vec<u8>, Rect), TrainError> {
+pub(crate) fn read(
+    path: &Path,
+    input: InputSize,
+    normalisation: Normalisation,
+) -> Result<(Vec<u8>, Rect), TrainError> {
     let image = read_image(path)?;
     let fit = |error| TrainError::Fit { file: path.display().to_string(), error };
     let place = Fit::new(image.width(), image.height(), input).map_err(fit)?;

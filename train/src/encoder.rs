@@ -20,7 +20,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
+    pub(crate) fn new(inputs: usize, outputs: usize, rng: &mut Rng, device: &Device) -> Self {
         Self {
             // He et al., Delving deep into rectifiers (2015): variance 2 / fan-in
             weight: random([outputs, inputs, 3, 3], (2.0 / (9.0 * inputs as f32)).sqrt(), rng, device),
@@ -29,7 +29,7 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         ops::norm_relu(ops::conv3x3(x, self.weight.val()), self.gamma.val(), self.beta.val(), GROUPS)
     }
 }
@@ -87,6 +87,13 @@ impl Encoder {
     /// `x` is the image unshuffled to `[batch, 4, height / 2, width / 2]` (see [`unshuffle`]); height and width are
     /// multiples of 32.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
+        let levels = self.levels(x, 0).into_iter().zip(&self.heads);
+        levels.map(|(x, head)| ops::embed(x, head.weight.val(), head.bias.val())).collect()
+    }
+
+    /// What the embeddings are made of, from the level `finest` (its place among [`STRIDES`]) on: `[batch, width of the
+    /// level, height / stride, width / stride]` each. Finer levels of the way up are not computed.
+    pub(crate) fn levels(&self, x: Tensor<4>, finest: usize) -> Vec<Tensor<4>> {
         let mut fine = Vec::with_capacity(5);
         let mut x = x;
         for (level, [a, b]) in self.down.iter().enumerate() {
@@ -97,14 +104,10 @@ impl Encoder {
             fine.push(x.clone());
         }
         fine.pop();
-        let head = |level: usize, x: Tensor<4>| {
-            let head = &self.heads[level];
-            ops::embed(x, head.weight.val(), head.bias.val())
-        };
-        let mut out = vec![head(4, x.clone())];
-        for (level, ([a, b], fine)) in self.up.iter().zip(fine).enumerate().rev() {
+        let mut out = vec![x.clone()];
+        for ([a, b], fine) in self.up.iter().zip(fine).skip(finest).rev() {
             x = b.forward(a.forward(ops::join(fine, x)));
-            out.push(head(level, x.clone()));
+            out.push(x.clone());
         }
         out.reverse();
         out
@@ -159,7 +162,7 @@ pub(crate) fn shuffle(blocks: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-fn random<const D: usize>(
+pub(crate) fn random<const D: usize>(
     shape: [usize; D],
     deviation: f32,
     rng: &mut Rng,
@@ -170,7 +173,7 @@ fn random<const D: usize>(
 }
 
 /// A trained tensor. Its name is drawn from the seed, so that a checkpoint fits the encoder of a later process.
-fn param<const D: usize>(value: Tensor<D>, rng: &mut Rng) -> Param<Tensor<D>> {
+pub(crate) fn param<const D: usize>(value: Tensor<D>, rng: &mut Rng) -> Param<Tensor<D>> {
     Param::initialized(ParamId::from(rng.next_u64()), value.require_grad())
 }
 

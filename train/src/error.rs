@@ -98,6 +98,46 @@ pub enum TrainError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A network that can't be loaded; the message names it.
+    #[error(transparent)]
+    Model(#[from] infomark_infer::ModelError),
+    /// The annotated images are not usable; the message names the file.
+    #[error(transparent)]
+    Data(#[from] infomark_infer::DataSetError),
+    /// Fewer images than asked for.
+    #[error("{}: {wanted} images were asked for, and it holds {found}; give 1 to {found}", dir.display())]
+    Images {
+        /// The folder.
+        dir: PathBuf,
+        /// Images asked for.
+        wanted: usize,
+        /// Images in it.
+        found: usize,
+    },
+    /// The annotated image is not usable; the message names it.
+    #[error(transparent)]
+    Template(Box<infomark_infer::TemplateError>),
+    /// An image can't be searched; the message names it.
+    #[error(transparent)]
+    Match(Box<infomark_infer::MatchError>),
+    /// Nothing of a landmark is worth learning.
+    #[error(
+        "landmark {landmark}: what was found of it in {images} images contradicts itself, so that none is learnt; use another template, or train the encoder for longer"
+    )]
+    Labels {
+        /// The landmark.
+        landmark: String,
+        /// Images it was looked for in.
+        images: usize,
+    },
+    /// An encoder that a landmark network can't start from.
+    #[error("{}: {reason}", path.display())]
+    Start {
+        /// Its file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A checkpoint that can't be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {

@@ -1,7 +1,7 @@
-//! The encoder as an ONNX file that tells what it is.
+//! Networks as ONNX files that tell what they are.
 
 use half::f16;
-use infomark_infer::Description;
+use infomark_infer::{Description, DescriptionError, InputSize};
 use prost::Message;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
@@ -22,7 +22,7 @@ const OPSET: i64 = 17;
 
 /// A graph under construction.
 #[derive(Default)]
-struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
     next: usize,
@@ -126,7 +126,7 @@ impl Graph {
         self.node("Relu", &[&x], vec![])
     }
 
-    fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
+    pub(crate) fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
         let weight = layer.weight.val();
         let weight = self.halves(&weight.dims(), &host(&weight));
         let x = self.convolve(x, &weight);
@@ -195,6 +195,47 @@ impl Graph {
         self.norm_relu(&x, layer, height, width)
     }
 
+    /// 3 x 3 convolution without bias, `[outputs, inputs, 3, 3]`.
+    pub(crate) fn convolution(&mut self, x: &str, dims: [usize; 2], weight: &[f32], output: &str) {
+        let weight = self.halves(&[dims[0], dims[1], 3, 3], weight);
+        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])];
+        self.node_into("Conv", &[x, &weight], output, attributes);
+    }
+
+    /// An encoder's stages on the image; `each` is told the level and the name of what it gave, from the coarsest to the
+    /// level `finest`, whose name comes back.
+    pub(crate) fn levels(
+        &mut self,
+        encoder: &Encoder,
+        (width, height): (usize, usize),
+        finest: usize,
+        mut each: impl FnMut(&mut Self, usize, &str),
+    ) -> String {
+        let mut x = Description::INPUT_NAME.to_owned();
+        let mut fine = Vec::new();
+        for (level, [a, b]) in encoder.down.iter().enumerate() {
+            let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
+            x = if level == 0 {
+                self.first_layer(&x, a, h, w)
+            } else {
+                let halved = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+                let pooled = self.node("MaxPool", &[&x], halved);
+                self.layer(&pooled, a, h, w)
+            };
+            x = self.layer(&x, b, h, w);
+            fine.push(x.clone());
+        }
+        fine.pop();
+        each(self, 4, &x);
+        for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().skip(finest).rev() {
+            let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
+            x = self.joining_layer([&fine, &x], a, h, w);
+            x = self.layer(&x, b, h, w);
+            each(self, level, &x);
+        }
+        x
+    }
+
     fn head(&mut self, x: &str, layer: &Head, output: &str) {
         let (weight, bias) = (layer.weight.val(), layer.bias.val());
         let [outputs, inputs] = weight.dims();
@@ -225,7 +266,7 @@ fn phases() -> Vec<f32> {
     table
 }
 
-fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
+pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
     let dim = dims
         .map(|d| Dimension { denotation: String::new(), value: Some(dimension::Value::DimValue(d as i64)) });
     let tensor = type_proto::Tensor {
@@ -242,45 +283,39 @@ fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
     }
 }
 
-/// The bytes of the ONNX file.
+/// The bytes of the encoder's file.
 pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u8>, TrainError> {
     let (width, height) = (description.input.width(), description.input.height());
     let mut graph = Graph::default();
-    let mut x = Description::INPUT_NAME.to_owned();
-    let mut fine = Vec::new();
-    for (level, [a, b]) in encoder.down.iter().enumerate() {
-        let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
-        x = if level == 0 {
-            graph.first_layer(&x, a, h, w)
-        } else {
-            let pooled =
-                graph.node("MaxPool", &[&x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
-            graph.layer(&pooled, a, h, w)
-        };
-        x = graph.layer(&x, b, h, w);
-        fine.push(x.clone());
-    }
-    fine.pop();
-    graph.head(&x, &encoder.heads[4], &Description::output_name(STRIDES[4]));
-    for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().rev() {
-        let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
-        x = graph.joining_layer([&fine, &x], a, h, w);
-        x = graph.layer(&x, b, h, w);
-        graph.head(&x, &encoder.heads[level], &Description::output_name(STRIDES[level]));
-    }
+    graph.levels(encoder, (width, height), 0, |graph, level, x| {
+        graph.head(x, &encoder.heads[level], &Description::output_name(STRIDES[level]));
+    });
     let outputs = STRIDES
         .iter()
         .map(|s| value_info(&Description::output_name(*s), [1, description.channels, height / s, width / s]))
         .collect();
+    finish(graph, "infomark encoder", description.input, outputs, |graph| {
+        description.to_sealed_properties(graph)
+    })
+}
+
+/// The bytes of a file with this graph, whose properties are made of the graph's bytes.
+pub(crate) fn finish(
+    graph: Graph,
+    name: &str,
+    input: InputSize,
+    outputs: Vec<ValueInfoProto>,
+    properties: impl FnOnce(&[u8]) -> Result<Vec<(String, String)>, DescriptionError>,
+) -> Result<Vec<u8>, TrainError> {
     let graph = GraphProto {
-        name: "infomark encoder".into(),
+        name: name.into(),
         node: graph.nodes,
         initializer: graph.constants,
-        input: vec![value_info(Description::INPUT_NAME, [1, 1, height, width])],
+        input: vec![value_info(Description::INPUT_NAME, [1, 1, input.height(), input.width()])],
         output: outputs,
         ..Default::default()
     };
-    let properties = description.to_sealed_properties(&graph.encode_to_vec())?;
+    let properties = properties(&graph.encode_to_vec())?;
     let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "infomark".into(),
@@ -303,7 +338,7 @@ mod tests {
     use crate::encoder::{unshuffle, values, with_values};
     use crate::kernels::tests_support::noise;
     use burn::tensor::{Device, Tensor, TensorData};
-    use infomark_infer::{Image, InputSize};
+    use infomark_infer::Image;
 
     #[test]
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>

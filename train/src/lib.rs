@@ -40,6 +40,7 @@ mod encoder;
 mod error;
 mod export;
 mod kernels;
+mod landmark;
 mod negatives;
 mod objective;
 mod ops;
@@ -57,6 +58,10 @@ mod whole;
 pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
+pub use landmark::{
+    Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
+    SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,
+};
 pub use policy::{Policy, Ranges};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
 pub use run::{Paths, Progress, Summary, resume, train};
@@ -74,6 +79,12 @@ mod stream {
     pub(crate) const VIEWS: u64 = 3 << 60;
     /// Choice of the images that intensities are estimated on.
     pub(crate) const TUNING: u64 = 4 << 60;
+    /// First weights of a landmark network's last layers.
+    pub(crate) const LANDMARK_WEIGHTS: u64 = 8 << 60;
+    /// Images of a landmark network's training; plus the position in the sequence of images.
+    pub(crate) const LANDMARK_VIEWS: u64 = 9 << 60;
+    /// Choice of some of the annotated images.
+    pub(crate) const SOME_IMAGES: u64 = 10 << 60;
     /// Negatives from other images; plus the step and the level.
     pub(crate) const NEGATIVES: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.

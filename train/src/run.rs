@@ -154,7 +154,7 @@ pub fn resume(
     in_threads(threads, || start(config, Some(position), paths, progress))
 }
 
-fn in_threads<T: Send>(
+pub(crate) fn in_threads<T: Send>(
     threads: usize,
     work: impl FnOnce() -> Result<T, TrainError> + Send,
 ) -> Result<T, TrainError> {
@@ -168,7 +168,7 @@ fn start(
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
-    let _lock = prepare(paths)?;
+    let _lock = prepare(&paths.out, &paths.run, &paths.images)?;
     let compute = Compute::open(config.compute, &config)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
     // Stopping is honoured at the first step.
@@ -239,8 +239,8 @@ fn start(
     };
     let patience = config.patience;
     let stalled = |step, stall: &Stall| stall.is_over(step, patience);
-    while fraction(&config, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
-        let share = fraction(&config, step, spent);
+    while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
+        let share = fraction(config.budget, step, spent);
         if estimates && config.policy.is_none() && share >= config.estimate_after {
             let encoder = readable(&state, &config, &description(&config, step))?;
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
@@ -248,7 +248,8 @@ fn start(
             // Stopping is honoured after the step.
             let _ = progress(Progress::Estimated { step, tuned });
         }
-        let rate = learning_rate(&config, step, fraction(&config, step, spent));
+        let rate =
+            config.learning_rate * schedule(config.warm_up, step, fraction(config.budget, step, spent));
         let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
@@ -262,7 +263,7 @@ fn start(
         indicator = measured.unwrap_or(indicator);
         stall.add(step, loss, config.patience);
         recent.push(loss);
-        let done = fraction(&config, step, spent);
+        let done = fraction(config.budget, step, spent);
         let took = (spent - before) / (step - first) as f64;
         let told = progress(Progress::Step {
             step,
@@ -303,7 +304,7 @@ fn start(
         input: set.input,
         sha256: sha256(&bytes),
         stopped,
-        stalled: stalled(step, &stall) && fraction(&config, step, spent) < 1.0,
+        stalled: stalled(step, &stall) && fraction(config.budget, step, spent) < 1.0,
         scoring_and_loss: scoring_and_loss.clone(),
         scores,
     })
@@ -328,33 +329,32 @@ fn readable(state: &State, config: &TrainConfig, description: &Description) -> R
 }
 
 /// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
-fn prepare(paths: &Paths) -> Result<fs::File, TrainError> {
-    let out = &paths.out;
+pub(crate) fn prepare(out: &Path, run: &Path, images: &Path) -> Result<fs::File, TrainError> {
     if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
         let reason = "this is a folder; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.clone(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), reason });
     }
     if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
         let reason = "this is no ordinary file; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.clone(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), reason });
     }
     let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for dir in [out_dir, &paths.run] {
+    for dir in [out_dir, run] {
         fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
     }
     if let Ok(target) = fs::canonicalize(out)
-        && list_images(&paths.images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
+        && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
     {
         let reason = "this is one of the training images; give another file".into();
-        return Err(TrainError::Output { path: out.clone(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), reason });
     }
     // A file that is dropped at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
-    let path = paths.run.join(LOCK);
+    let path = run.join(LOCK);
     let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
     match lock.try_lock() {
         Err(fs::TryLockError::WouldBlock) => Err(TrainError::Checkpoint {
-            path: paths.run.clone(),
+            path: run.to_owned(),
             reason: "another training is using this folder; wait for it, or give another folder".into(),
         }),
         // Some file systems know no locks.
@@ -366,18 +366,18 @@ fn prepare(paths: &Paths) -> Result<fs::File, TrainError> {
 const LOCK: &str = "lock";
 
 /// Part of the budget that is used.
-fn fraction(config: &TrainConfig, step: u64, seconds: f64) -> f64 {
-    match config.budget {
+pub(crate) fn fraction(budget: Budget, step: u64, seconds: f64) -> f64 {
+    match budget {
         Budget::Steps(all) => step as f64 / all as f64,
         Budget::Minutes(all) => seconds / (all * 60.0),
     }
 }
 
-/// Linear warm-up, then a cosine down to a fiftieth.
-fn learning_rate(config: &TrainConfig, step: u64, fraction: f64) -> f64 {
-    let warm = ((step + 1) as f64 / config.warm_up.max(1) as f64).min(1.0);
+/// Linear warm-up, then a cosine down to a fiftieth, as a factor.
+pub(crate) fn schedule(warm_up: u64, step: u64, fraction: f64) -> f64 {
+    let warm = ((step + 1) as f64 / warm_up.max(1) as f64).min(1.0);
     let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * fraction.min(1.0)));
-    config.learning_rate * warm * (0.98 * cosine + 0.02)
+    warm * (0.98 * cosine + 0.02)
 }
 
 /// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
@@ -406,13 +406,7 @@ fn make_step(
         let grads = GradientsParams::from_grads(total.backward(), &state.encoders);
         state.encoders = state.optimizer.step(rate, state.encoders.clone(), grads);
     }
-    // The first steps count for more, so that the random start is soon forgotten.
-    let decay = config.average.min((1 + step) as f32 / (10 + step) as f32);
-    for (average, now) in state.average.iter_mut().zip(values(&state.encoders)) {
-        for (a, n) in average.iter_mut().zip(now) {
-            *a = decay * *a + (1.0 - decay) * n;
-        }
-    }
+    blend(&mut state.average, values(&state.encoders), config.average, step);
     Ok((levels, measured))
 }
 
@@ -423,6 +417,32 @@ pub(crate) fn linear(features: Vec<Tensor<4>>, grads: impl Iterator<Item = Vec<f
         ops::dot(features, Tensor::from_data(TensorData::new(grad, shape), &device))
     });
     terms.reduce(|sum, term| sum + term)
+}
+
+/// Adds the weights of now to their average. The first steps count for more, so that the random start is soon forgotten.
+pub(crate) fn blend(average: &mut [Vec<f32>], now: Vec<Vec<f32>>, decay: f32, step: u64) {
+    let decay = decay.min((1 + step) as f32 / (10 + step) as f32);
+    for (average, now) in average.iter_mut().zip(now) {
+        for (a, n) in average.iter_mut().zip(now) {
+            *a = decay * *a + (1.0 - decay) * n;
+        }
+    }
+}
+
+/// The head of a log, and the rows of an earlier one up to `step`.
+pub(crate) fn kept_rows(path: &Path, head: &str, step: u64) -> String {
+    let mut text = head.to_owned();
+    if step > 0 {
+        let old = fs::read_to_string(path).unwrap_or_default();
+        let kept = |line: &&str| {
+            line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step)
+        };
+        for line in old.lines().filter(kept) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// `log.csv` with a row a step, `scores.csv` with a row a score, and both as TensorBoard reads them.
@@ -450,17 +470,7 @@ impl Log {
     /// Keeps the rows of the steps before `step` of an earlier log.
     fn open(run: &Path, step: u64) -> Result<Self, TrainError> {
         let path = run.join("log.csv");
-        let mut text = Self::HEAD.to_owned();
-        if step > 0 {
-            let old = fs::read_to_string(&path).unwrap_or_default();
-            let kept = |line: &&str| {
-                line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step)
-            };
-            for line in old.lines().filter(kept) {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
+        let text = kept_rows(&path, Self::HEAD, step);
         checkpoint::write_atomically(&path, text.as_bytes())?;
         let file = fs::OpenOptions::new()
             .append(true)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::merged;
+use super::{merged, merged_network};
 use crate::output::shown;
 
 /// An experiment: every arm is trained with every seed on every data set.
@@ -24,6 +24,9 @@ pub(super) struct Experiment {
     /// Options of every training, by the names of `TrainConfig`.
     #[serde(default)]
     pub(super) base: toml::Table,
+    /// Options of every landmark network, by the names of `LandmarkConfig`.
+    #[serde(default)]
+    pub(super) networks: toml::Table,
     #[serde(default)]
     pub(super) evaluate: Evaluate,
     pub(super) arm: Vec<Arm>,
@@ -40,6 +43,8 @@ pub(super) struct Data {
     pub(super) dev: PathBuf,
     /// Data folder of the templates; the training's where there is none.
     pub(super) templates: Option<PathBuf>,
+    /// The encoder that its landmark networks start from, where they do.
+    pub(super) encoder: Option<PathBuf>,
     /// Seeds for this data set.
     pub(super) seeds: Option<Vec<u64>>,
 }
@@ -72,10 +77,23 @@ pub(super) struct Arm {
     /// Options that differ from the base.
     #[serde(default)]
     pub(super) options: toml::Table,
+    /// Trains a landmark network on annotated images instead of an encoder.
+    pub(super) network: Option<Network>,
     /// Where its intensities come from, if they are estimated.
     pub(super) policy: Option<PolicySource>,
     /// The arm whose encoder they are estimated with: an earlier one.
     pub(super) tuned_with: Option<String>,
+}
+
+/// What a landmark network learns from.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    /// So many of the annotated images, drawn by the seed; all where it is not given.
+    pub(super) images: Option<usize>,
+    /// Whether it starts from the data set's encoder, not from random weights.
+    #[serde(default)]
+    pub(super) pretrained: bool,
 }
 
 /// Estimated intensities, as `infomark tune` finds them.
@@ -125,7 +143,7 @@ impl Experiment {
         }
         for (place, arm) in self.arm.iter().enumerate() {
             let place = || -> Result<()> {
-                for table in [&self.base, &arm.options] {
+                for table in [&self.base, &self.networks, &arm.options] {
                     for (option, instead) in [
                         ("seed", "seeds = [...] of the experiment"),
                         ("policy", "policy = \"tuned\" and tuned_with of the arm"),
@@ -135,12 +153,29 @@ impl Experiment {
                         }
                     }
                 }
-                merged(&self.base, &arm.options)?;
+                if let Some(network) = &arm.network {
+                    merged_network(&self.networks, &arm.options)?;
+                    if arm.policy.is_some() || arm.tuned_with.is_some() {
+                        bail!(
+                            "policy and tuned_with are of encoders, and this arm trains a landmark network"
+                        );
+                    }
+                    if let Some(data) =
+                        self.data.iter().find(|data| data.encoder.is_none()).filter(|_| network.pretrained)
+                    {
+                        bail!(
+                            "pretrained: data {} names no encoder; give it one with encoder = \"FILE\"",
+                            data.name
+                        );
+                    }
+                } else {
+                    merged(&self.base, &arm.options)?;
+                }
                 match (&arm.policy, &arm.tuned_with) {
                     (None, None) => Ok(()),
                     (Some(_), Some(with)) => match self.place_of(with) {
-                        Some(other) if other < place => Ok(()),
-                        _ => bail!("tuned_with {with}: there is no such arm before this one"),
+                        Some(other) if other < place && self.arm[other].network.is_none() => Ok(()),
+                        _ => bail!("tuned_with {with}: there is no such arm of an encoder before this one"),
                     },
                     (Some(_), None) => {
                         bail!("policy needs tuned_with, the arm whose encoder it is tuned with")

@@ -102,8 +102,8 @@ fn rates(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
 
 fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Result<Chart> {
     let mut series: Vec<Series> = Vec::new();
-    for (place, done) in finished.iter().filter(|(place, _)| place.data == data) {
-        let log = read_log(&Bench::run_folder(done))?;
+    for (place, _) in finished.iter().filter(|(place, _)| place.data == data) {
+        let log = read_log(&bench.run_folder(place))?;
         let name = &bench.experiment.arm[place.arm].name;
         // Seeds of an arm share its entry of the legend.
         let shown = series.iter().any(|other| other.name == *name);

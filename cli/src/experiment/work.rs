@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, Encoder, list_images, sha256, sha256_files};
-use infomark_train::{ComputeOn, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume, train, tune};
+use infomark_train::{
+    Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume,
+    resume_landmarks, train, train_landmarks, tune,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::file::{Data, Experiment, PolicySource};
-use super::{DataRecord, merged};
+use super::{DataRecord, merged, merged_network};
 use crate::evaluate;
 use crate::output::{self, rounded, shown};
 use crate::progress::Progress;
@@ -61,10 +64,35 @@ pub(super) struct Trained {
     pub(super) steps: u64,
     seconds: f64,
     loss: Option<f32>,
-    /// What computed entropies, weights, drawn pixels and the loss.
+    /// What computed entropies, weights, drawn pixels and the loss, of an encoder.
     #[serde(default)]
     scoring_and_loss: String,
-    config: TrainConfig,
+    config: Recipe,
+}
+
+/// What is trained, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Recipe {
+    Encoder(Box<TrainConfig>),
+    Network {
+        network: Box<LandmarkConfig>,
+        /// Annotated images, where not all.
+        images: Option<usize>,
+        /// Of the landmarks' file and the data folder's manifest.
+        labels_sha256: String,
+        /// The encoder that it starts from.
+        encoder_sha256: Option<String>,
+    },
+}
+
+impl Recipe {
+    pub(super) fn budget(&self) -> Budget {
+        match self {
+            Self::Encoder(config) => config.budget,
+            Self::Network { network, .. } => network.budget,
+        }
+    }
 }
 
 /// What the training in a folder was begun with.
@@ -87,6 +115,8 @@ struct Evaluated {
 
 /// A data set, looked at once.
 struct Set {
+    train: PathBuf,
+    encoder: Option<PathBuf>,
     images: PathBuf,
     images_sha256: String,
     training_images: usize,
@@ -113,10 +143,13 @@ impl Set {
         let images = if within.is_dir() { within } else { train.clone() };
         let dev = root.join(&data.dev);
         let scored = DataSet::open(&dev)?;
-        let templates = data.templates.as_ref().map(|folder| root.join(folder)).unwrap_or(train);
+        let folder = data.templates.as_ref().map(|folder| root.join(folder));
+        let templates = folder.unwrap_or_else(|| train.clone());
         DataSet::open(&templates).context("templates")?;
         let paths = list_images(&images)?;
         Ok(Self {
+            train,
+            encoder: data.encoder.as_ref().map(|file| root.join(file)),
             training_images: paths.len(),
             images_sha256: hash(&images, &[])?,
             images,
@@ -142,7 +175,7 @@ mod name {
     pub(super) const TRAINED: &str = "trained.json";
     pub(super) const POLICY: &str = "policy.toml";
     pub(super) const ENCODER: &str = "encoder.onnx";
-    pub(super) const RUN: &str = "encoder.run";
+    pub(super) const NETWORK: &str = "landmarks.onnx";
     pub(super) const SCORES: &str = "scores";
     pub(super) const EVALUATED: &str = "made-of.json";
 }
@@ -172,15 +205,40 @@ impl<'e> Bench<'e> {
         self.out.join("runs").join(data).join(arm).join(format!("seed-{}", place.seed))
     }
 
-    /// The options of a training but its policy.
-    pub(super) fn options(&self, place: &Place) -> Result<TrainConfig> {
-        let config = merged(&self.experiment.base, &self.experiment.arm[place.arm].options)?;
-        Ok(TrainConfig { seed: place.seed, threads: self.threads, ..config })
+    /// The file of what an arm trains.
+    fn model(&self, place: &Place) -> PathBuf {
+        let network = self.experiment.arm[place.arm].network.is_some();
+        self.folder(place).join(if network { name::NETWORK } else { name::ENCODER })
     }
 
-    /// The folder of the log.
-    pub(super) fn run_folder(done: &Finished) -> PathBuf {
-        done.path.join(name::RUN)
+    /// The folder of its checkpoints and log.
+    pub(super) fn run_folder(&self, place: &Place) -> PathBuf {
+        output::beside(&self.model(place), "run")
+    }
+
+    /// The options of a training but its policy.
+    pub(super) fn options(&self, place: &Place) -> Result<Recipe> {
+        let arm = &self.experiment.arm[place.arm];
+        let Some(network) = arm.network else {
+            return Ok(Recipe::Encoder(Box::new(self.encoder_options(place)?)));
+        };
+        let set = &self.sets[place.data];
+        let config = merged_network(&self.experiment.networks, &arm.options)?;
+        let labels = [set.train.join("landmarks.csv"), set.train.join("dataset.toml")];
+        let labels =
+            sha256_files(&labels).with_context(|| format!("{}: no data folder", shown(&set.train)))?;
+        let hash = |path: &PathBuf| -> Result<String> { Ok(Encoder::load(path)?.sha256().to_owned()) };
+        Ok(Recipe::Network {
+            network: Box::new(LandmarkConfig { seed: place.seed, threads: self.threads, ..config }),
+            images: network.images,
+            labels_sha256: labels,
+            encoder_sha256: set.encoder.as_ref().filter(|_| network.pretrained).map(hash).transpose()?,
+        })
+    }
+
+    fn encoder_options(&self, place: &Place) -> Result<TrainConfig> {
+        let config = merged(&self.experiment.base, &self.experiment.arm[place.arm].options)?;
+        Ok(TrainConfig { seed: place.seed, threads: self.threads, ..config })
     }
 
     /// The table of all errors.
@@ -213,7 +271,8 @@ impl<'e> Bench<'e> {
             return Ok(if scored { State::Finished } else { State::Trained });
         }
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
-        let goes_on = begun.is_some_and(|begun| begun.key == key) && checkpoint(&folder).is_file();
+        let goes_on =
+            begun.is_some_and(|begun| begun.key == key) && checkpoint(&self.run_folder(place)).is_file();
         Ok(if goes_on { State::Interrupted } else { State::New })
     }
 
@@ -254,19 +313,18 @@ impl<'e> Bench<'e> {
         Finished { steps: trained.steps, mre_mm, folder: shown(&path), reused, path, trained }
     }
 
-    fn train(&self, place: &Place, config: TrainConfig, key: String) -> Result<Trained> {
+    fn train(&self, place: &Place, config: Recipe, key: String) -> Result<Trained> {
         let folder = self.folder(place);
         let paths = Paths {
             images: self.sets[place.data].images.clone(),
-            out: folder.join(name::ENCODER),
-            run: folder.join(name::RUN),
+            out: self.model(place),
+            run: self.run_folder(place),
             score: None,
         };
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
         let same = begun.as_ref().is_some_and(|begun| begun.key == key);
-        let summary = if same && checkpoint(&folder).is_file() {
-            with_progress(&paths.run, |told| resume(&paths, self.threads, ComputeOn::Auto, told))?
-        } else {
+        let goes_on = same && checkpoint(&paths.run).is_file();
+        if !goes_on {
             if paths.run.exists() {
                 if begun.is_none() {
                     bail!("{}: this folder is not an experiment's; give another --out", shown(&paths.run));
@@ -276,17 +334,44 @@ impl<'e> Bench<'e> {
                     .with_context(|| format!("{}: can't be removed", shown(&paths.run)))?;
             }
             output::write_json(&folder.join(name::BEGUN), &Begun { key: key.clone() })?;
-            with_progress(&paths.run, |told| train(&config, &paths, told))?
+        }
+        let (sha256, steps, seconds, loss, scoring_and_loss) = match &config {
+            Recipe::Encoder(config) => {
+                let done = if goes_on {
+                    with_progress(&paths.run, |told| resume(&paths, self.threads, ComputeOn::Auto, told))?
+                } else {
+                    with_progress(&paths.run, |told| train(config, &paths, told))?
+                };
+                (done.sha256, done.steps, done.seconds, done.loss, done.scoring_and_loss)
+            }
+            Recipe::Network { network, images, encoder_sha256, .. } => {
+                let set = &self.sets[place.data];
+                let paths = LandmarkPaths {
+                    data: set.train.clone(),
+                    images: *images,
+                    encoder: encoder_sha256.as_ref().and_then(|_| set.encoder.clone()),
+                    out: paths.out,
+                    run: paths.run,
+                };
+                let done = if goes_on {
+                    crate::train_landmarks::with_progress(|told| {
+                        Ok(resume_landmarks(&paths, self.threads, told)?)
+                    })?
+                } else {
+                    crate::train_landmarks::with_progress(|told| Ok(train_landmarks(network, &paths, told)?))?
+                };
+                (done.sha256, done.steps, done.seconds, done.loss, String::new())
+            }
         };
         let trained = Trained {
             seed: place.seed,
             key,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            encoder_sha256: summary.sha256,
-            steps: summary.steps,
-            seconds: rounded(summary.seconds, 2),
-            loss: summary.loss,
-            scoring_and_loss: summary.scoring_and_loss,
+            encoder_sha256: sha256,
+            steps,
+            seconds: rounded(seconds, 2),
+            loss,
+            scoring_and_loss,
             config,
         };
         output::write_json(&folder.join(name::TRAINED), &trained)?;
@@ -303,13 +388,16 @@ impl<'e> Bench<'e> {
             fs::remove_file(&made_of).with_context(|| format!("{}: can't be removed", shown(&made_of)))?;
         }
         let options = evaluate::Options::of_random(
-            &folder.join(name::ENCODER),
+            &self.model(place),
             (&set.dev, &set.templates),
             (rules.templates, rules.seed),
             rules.radii.clone(),
             &scores,
         );
-        let mre_mm = evaluate::evaluate_folder(&options, self.threads)?.mre_mm();
+        let mre_mm = match trained.config {
+            Recipe::Encoder(_) => evaluate::evaluate_folder(&options, self.threads)?.mre_mm(),
+            Recipe::Network { .. } => evaluate::evaluate_network(&options, &self.model(place), self.threads)?,
+        };
         // Last, as it vouches for the rest.
         output::write_json(&made_of, &self.made_of(place, trained))?;
         Ok(mre_mm)
@@ -350,19 +438,18 @@ impl<'e> Bench<'e> {
         let Some(trained) = trained.filter(|trained| trained.key == *key) else {
             return Ok(None);
         };
-        let same =
-            fs::read(folder.join(name::ENCODER)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
+        let same = fs::read(self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
         Ok(same.then_some(trained))
     }
 
-    fn key(&self, place: &Place, config: &TrainConfig) -> Result<String> {
+    fn key(&self, place: &Place, config: &Recipe) -> Result<String> {
         let options = serde_json::to_string(config).context("the options can't be written as JSON")?;
         let images = &self.sets[place.data].images_sha256;
         Ok(sha256(format!("{}\n{images}\n{options}", env!("CARGO_PKG_VERSION")).as_bytes()))
     }
 
     /// The options of a training, its policy tuned if the arm says so.
-    fn config(&self, place: &Place) -> Result<TrainConfig> {
+    fn config(&self, place: &Place) -> Result<Recipe> {
         if let Some(config) = self.known_config(place)? {
             return Ok(config);
         }
@@ -389,11 +476,11 @@ impl<'e> Bench<'e> {
     }
 
     /// The options of a training; none where its policy is still to be tuned.
-    fn known_config(&self, place: &Place) -> Result<Option<TrainConfig>> {
-        let config = self.options(place)?;
+    fn known_config(&self, place: &Place) -> Result<Option<Recipe>> {
         let Some(source) = self.experiment.arm[place.arm].policy else {
-            return Ok(Some(config));
+            return self.options(place).map(Some);
         };
+        let config = self.encoder_options(place)?;
         let Some(teacher) = self.done(&self.teacher(place)?)? else {
             return Ok(None);
         };
@@ -413,12 +500,13 @@ impl<'e> Bench<'e> {
             PolicySource::Tuned => tuned.policy(),
             PolicySource::TunedShared => tuned.shared_policy(),
         };
-        Ok(fits.then_some(TrainConfig { policy: Some(policy), ..config }))
+        let config = TrainConfig { policy: Some(policy), ..config };
+        Ok(fits.then(|| Recipe::Encoder(Box::new(config))))
     }
 }
 
-fn checkpoint(folder: &Path) -> PathBuf {
-    folder.join(name::RUN).join("checkpoint.json")
+fn checkpoint(run: &Path) -> PathBuf {
+    run.join("checkpoint.json")
 }
 
 /// What a file of an experiment says; none where it is missing or of another version.

@@ -75,7 +75,13 @@ impl Journal {
     pub(super) fn add(&self, input: &Input, matched: &Matched) {
         let Ok(file_sha256) = fingerprint(&input.path) else { return };
         let entry = Entry { file_sha256, matched: matched.clone() };
-        if let (Ok(line), Ok(mut file)) = (serde_json::to_string(&entry), self.file.lock()) {
+        let Ok(line) = serde_json::to_string(&entry) else { return };
+        // JSON has no infinities: what would come back as something else is found again instead.
+        let back = serde_json::from_str::<Entry>(&line).and_then(|entry| serde_json::to_string(&entry));
+        if back.is_ok_and(|back| back != line) {
+            return;
+        }
+        if let Ok(mut file) = self.file.lock() {
             let _ = file.write_all((line + "\n").as_bytes());
         }
     }

@@ -132,6 +132,7 @@ fn the_committed_experiments_are_valid() {
     for folder in ["ceph-train", "ceph-dev", "chest-train", "chest-dev"] {
         place.make_data(folder, 2, 0);
     }
+    place.write("ceph.onnx", place.read("encoder.onnx"));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
     let mut files = 0;
     for entry in fs::read_dir(folder).unwrap() {

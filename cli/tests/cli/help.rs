@@ -6,9 +6,20 @@ use crate::support::{infomark, words};
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in
-        ["train", "tune", "match", "evaluate", "experiment", "psi", "map", "convert", "report", "demo"]
-    {
+    for command in [
+        "train",
+        "train-landmarks",
+        "self-train",
+        "tune",
+        "match",
+        "evaluate",
+        "experiment",
+        "psi",
+        "map",
+        "convert",
+        "report",
+        "demo",
+    ] {
         let help = infomark(Path::new("."), [command, "--help"]).success();
         assert!(help.contains("Example"), "{command}");
         assert!(help.contains(&format!("\n  infomark {command} ")), "{command}: {help}");

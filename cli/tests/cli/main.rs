@@ -8,6 +8,7 @@ mod evaluate;
 mod experiment;
 mod formats;
 mod help;
+mod landmarks;
 mod map;
 mod matching;
 mod psi;

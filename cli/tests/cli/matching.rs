@@ -305,3 +305,18 @@ fn points_are_abstained_from_by_the_thresholds_given() {
         assert!(reason.contains("--abstain"), "{reason}");
     }
 }
+
+#[test]
+fn the_model_that_comes_with_the_program_is_found_by_its_name() {
+    let place = Workplace::new();
+    let line = "match --model ceph --template ceph data/images/1.png --out found --json";
+    let object = place.run(line).json();
+    assert_eq!(object["model"]["file"], "ceph");
+    let landmarks = object["images"][0]["landmarks"].as_array().unwrap();
+    assert_eq!(landmarks.len(), 10);
+    assert!(landmarks.iter().any(|landmark| landmark["landmark"] == "menton"));
+    // A file of that name goes first.
+    place.write("ceph", "no encoder");
+    let reason = place.run(line).reason();
+    assert!(reason.contains("ceph"), "{reason}");
+}

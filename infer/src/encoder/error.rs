@@ -1,19 +1,19 @@
-//! What can be wrong with an encoder file.
+//! What can be wrong with a model file.
 
 use crate::{DescriptionError, FitError};
 
-/// Why an encoder could not be loaded or run; every message names the file and the fix.
+/// Why an encoder or a landmark network could not be loaded or run; every message names the file and the fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// There is no such file.
-    #[error("{name}: no such file; check the spelling, or make an encoder with `infomark train`")]
+    #[error("{name}: no such file; check the spelling, or make a model with `infomark train`")]
     Missing {
         /// The path as given.
         name: String,
     },
     /// A folder, a device or a pipe where a file is wanted.
-    #[error("{name}: not a file; name an encoder file (.onnx) written by `infomark train`")]
+    #[error("{name}: not a file; name a model file (.onnx) written by `infomark train`")]
     NotAFile {
         /// The path as given.
         name: String,
@@ -32,9 +32,9 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
-    /// Beyond what an encoder may have.
+    /// Beyond what a model may have.
     #[error(
-        "{name}: {bytes} bytes are more than an encoder may have (64 MiB); use one written by `infomark train`"
+        "{name}: {bytes} bytes are more than a model may have (64 MiB); use one written by `infomark train`"
     )]
     TooLarge {
         /// The path as given.
@@ -44,7 +44,7 @@ pub enum ModelError {
     },
     /// Not the bytes of an ONNX file.
     #[error(
-        "{name}: not an ONNX model, or a truncated one ({reason}); use an encoder written by `infomark train`, or copy it again"
+        "{name}: not an ONNX model, or a truncated one ({reason}); use a model written by `infomark train`, or copy it again"
     )]
     NotOnnx {
         /// The path as given.
@@ -66,8 +66,8 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
-    /// A graph that is not what its description says, or not what encoders are made of.
-    #[error("{name}: {reason}; export the encoder again, e.g. with `infomark train`")]
+    /// A graph that is not what its description says, or not what models are made of.
+    #[error("{name}: {reason}; export the model again, e.g. with `infomark train`")]
     Graph {
         /// The path as given.
         name: String,
@@ -75,7 +75,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The graph cannot be prepared for running.
-    #[error("{name}: the model cannot be prepared ({reason}); copy it again or export the encoder again")]
+    #[error("{name}: the model cannot be prepared ({reason}); copy it again or export the model again")]
     Prepare {
         /// The path as given.
         name: String,
@@ -83,7 +83,7 @@ pub enum ModelError {
         reason: String,
     },
     /// Running failed.
-    #[error("{name}: the model cannot be run ({reason}); copy it again or export the encoder again")]
+    #[error("{name}: the model cannot be run ({reason}); copy it again or export the model again")]
     Run {
         /// The path as given.
         name: String,

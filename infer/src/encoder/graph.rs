@@ -6,11 +6,11 @@ use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::Framework;
 
-use super::ModelError;
+use super::{Interface, ModelError};
 use crate::Description;
 use crate::contain::contain;
 
-/// The operators that convolutional encoders are made of: none reads files, loops, or makes large tensors of small ones.
+/// The operators that convolutional networks are made of: none reads files, loops, or makes large tensors of small ones.
 const OPERATORS: &[&str] = &[
     "Abs",
     "Add",
@@ -78,7 +78,7 @@ const MAX_NODES: usize = 4096;
 const MAX_DIMS: usize = 8;
 
 /// The ONNX model in `bytes`.
-pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> {
+pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> {
     let parsed = contain(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
     let reason = match parsed {
         Ok(Ok(model)) if model.graph.is_some() => return Ok(model),
@@ -90,24 +90,20 @@ pub(super) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> 
 }
 
 /// The graph as it is written into a file.
-pub(super) fn bytes(model: &ModelProto) -> Vec<u8> {
+pub(crate) fn bytes(model: &ModelProto) -> Vec<u8> {
     model.graph.as_ref().map(Message::encode_to_vec).unwrap_or_default()
 }
 
-/// Checks the graph and gives the place among its outputs of each stride's map.
-pub(super) fn check(
-    model: &ModelProto,
-    description: &Description,
-    name: &str,
-) -> Result<Vec<usize>, ModelError> {
+/// Checks the graph and gives the place among its outputs of each output that it should have.
+pub(crate) fn check(model: &ModelProto, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
     let wrong = |reason| ModelError::Graph { name: name.to_owned(), reason };
     let graph = model.graph.as_ref().ok_or_else(|| wrong("it holds no graph".to_owned()))?;
     check_nodes(graph).map_err(wrong)?;
     for tensor in &graph.initializer {
         check_tensor(tensor).map_err(wrong)?;
     }
-    check_input(graph, description).map_err(wrong)?;
-    check_outputs(graph, description).map_err(wrong)
+    check_input(graph, interface).map_err(wrong)?;
+    check_outputs(graph, interface).map_err(wrong)
 }
 
 fn check_nodes(graph: &GraphProto) -> Result<(), String> {
@@ -207,8 +203,8 @@ fn held(tensor: &TensorProto) -> usize {
     .unwrap_or(0)
 }
 
-fn check_input(graph: &GraphProto, description: &Description) -> Result<(), String> {
-    let (width, height) = (description.input.width(), description.input.height());
+fn check_input(graph: &GraphProto, interface: &Interface) -> Result<(), String> {
+    let (width, height) = (interface.input.width(), interface.input.height());
     let given = |input: &&ValueInfoProto| graph.initializer.iter().all(|t| t.name != input.name);
     let mut inputs = graph.input.iter().filter(given);
     let expected = [1, 1, height, width];
@@ -218,26 +214,24 @@ fn check_input(graph: &GraphProto, description: &Description) -> Result<(), Stri
     }
 }
 
-fn check_outputs(graph: &GraphProto, description: &Description) -> Result<Vec<usize>, String> {
-    let (width, height) = (description.input.width(), description.input.height());
-    let place = |&stride: &usize| {
-        let name = Description::output_name(stride);
-        let mut named = graph.output.iter().enumerate().filter(|(_, output)| output.name == name);
+fn check_outputs(graph: &GraphProto, interface: &Interface) -> Result<Vec<usize>, String> {
+    let place = |(name, shape): &(String, [usize; 4])| {
+        let mut named = graph.output.iter().enumerate().filter(|(_, output)| output.name == *name);
         let (Some((place, output)), None) = (named.next(), named.next()) else {
             return Err(format!("it should have one output `{name}`"));
         };
-        check_shape(output, &[1, description.channels, height / stride, width / stride])?;
-        if !graph.node.iter().any(|node| node.output.contains(&name)) {
+        check_shape(output, shape)?;
+        if !graph.node.iter().any(|node| node.output.contains(name)) {
             return Err(format!("no node makes its output `{name}`"));
         }
         Ok(place)
     };
-    let places = description.strides.iter().map(place).collect();
-    if graph.output.len() != description.strides.len() {
+    let places = interface.outputs.iter().map(place).collect();
+    if graph.output.len() != interface.outputs.len() {
         return Err(format!(
-            "it has {} outputs, and its description {} strides",
+            "it has {} outputs, and its description calls for {}",
             graph.output.len(),
-            description.strides.len()
+            interface.outputs.len()
         ));
     }
     places

@@ -1,4 +1,4 @@
-//! An encoder's graph, prepared and run by tract.
+//! A network's graph, prepared and run by tract.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,8 +10,7 @@ use tract_onnx::prelude::{
 };
 use tract_onnx::tract_core::plan;
 
-use super::ModelError;
-use crate::Description;
+use super::{Interface, ModelError};
 use crate::contain::contain;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
@@ -20,28 +19,24 @@ const MAX_ELEMENTS: usize = 1 << 28;
 const MAX_TOTAL: usize = 1 << 31;
 
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     runnable: Arc<TypedSimplePlan>,
     /// Height and width.
     input: [usize; 2],
-    /// Place among the graph's outputs, and length, of each stride's map.
+    /// Place among the graph's outputs, and length, of each output.
     outputs: Vec<(usize, usize)>,
 }
 
 impl Plan {
-    /// Prepares the model; `outputs` tells the place of each stride's map among the graph's outputs.
-    pub(super) fn new(
+    /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
+    pub(crate) fn new(
         model: &ModelProto,
-        description: &Description,
+        interface: &Interface,
         outputs: Vec<usize>,
         name: &str,
     ) -> Result<Plan, ModelError> {
-        let input = [description.input.height(), description.input.width()];
-        let shapes: Vec<[usize; 4]> = description
-            .strides
-            .iter()
-            .map(|stride| [1, description.channels, input[0] / stride, input[1] / stride])
-            .collect();
+        let input = [interface.input.height(), interface.input.width()];
+        let shapes: Vec<[usize; 4]> = interface.outputs.iter().map(|(_, shape)| *shape).collect();
         let prepared = contain(|| prepare(model, input, &outputs, &shapes));
         let reason = match prepared {
             Ok(Ok(runnable)) => {
@@ -54,8 +49,8 @@ impl Plan {
         Err(ModelError::Prepare { name: name.to_owned(), reason })
     }
 
-    /// The maps of each stride, channel-major, for a canvas of the input's size. `name` is the encoder's, `image` the image's.
-    pub(super) fn run(
+    /// The outputs, row-major, for a canvas of the input's size. `name` is the model's, `image` the image's.
+    pub(crate) fn run(
         &self,
         canvas: &[f32],
         name: &str,
@@ -140,7 +135,7 @@ fn check_sizes(model: &TypedModel) -> TractResult<()> {
             total = total.saturating_add(elements.unwrap_or(MAX_TOTAL));
             if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || total > MAX_TOTAL {
                 return Err(problem(format!(
-                    "with the tensor of {:?} that node {} makes, it asks for more memory than an encoder needs",
+                    "with the tensor of {:?} that node {} makes, it asks for more memory than a model needs",
                     output.fact.shape, node.name
                 )));
             }

@@ -1,0 +1,229 @@
+//! `infomark self-train`.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{Landmark, Subject, read_image, read_landmarks_of};
+use infomark_train::{
+    Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths, resume_self_train,
+    self_train,
+};
+use serde::Serialize;
+
+use crate::inputs::identity;
+use crate::output::{Report, beside, file_name, shown};
+use crate::progress::{Progress, duration};
+use crate::train::read_toml;
+use crate::train_landmarks::Bar;
+
+/// Train a network that finds landmarks by itself on unlabelled images, from one annotated image.
+#[derive(clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  infomark self-train radiographs/ --model encoder.onnx --template 001.png --landmarks points.csv --out landmarks.onnx
+  infomark self-train radiographs/ --model encoder.onnx --template 001.png --landmarks points.csv --out landmarks.onnx \\
+    --resume landmarks.run
+
+The landmarks are matched from the template into every image. What scores low, does not match back, does not lie to
+the others as usual, or is put elsewhere by a network that learnt from the rest, is not learnt; DIR/round-*/labels.json
+says which. The network is used as `infomark match --landmark-model landmarks.onnx`."
+)]
+pub(crate) struct Options {
+    /// Folder of the unlabelled images
+    images: PathBuf,
+    /// Encoder, as `infomark train` writes it
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// The annotated image
+    #[arg(long, value_name = "IMAGE")]
+    template: PathBuf,
+    /// Its landmarks, as `infomark match` takes them
+    #[arg(long, value_name = "FILE")]
+    landmarks: PathBuf,
+    /// File of the network
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Networks that are trained, each on the labels that the one before agrees with [default: 2]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    rounds: Option<usize>,
+    /// Minutes to train in all [default: 60]
+    #[arg(long, value_name = "M", conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Steps to train in all instead: the same network every time, to the bit
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of everything random [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, such as
+    /// `agreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds go first
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Folder of the rounds [default: beside the network, ending in .run]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    run: Option<PathBuf>,
+    /// Go on with the training in this folder, with the options it was started with
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
+    resume: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Trained {
+    network: String,
+    sha256: String,
+    run: String,
+    encoder_sha256: Option<String>,
+    landmarks: Vec<String>,
+    steps: u64,
+    seconds: f64,
+    images: usize,
+    rounds: Vec<Vec<LabelCount>>,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    crate::keep_freed_memory();
+    for input in [&options.model, &options.template, &options.landmarks] {
+        if identity(input) == identity(&options.out) {
+            bail!("{}: the network would overwrite this file; give another as --out", shown(input));
+        }
+    }
+    let resumed = options.resume.clone();
+    let paths = SelfTrainPaths {
+        images: options.images.clone(),
+        encoder: options.model.clone(),
+        template: options.template.clone(),
+        landmarks: landmarks(options)?,
+        out: options.out.clone(),
+        run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+    };
+    let mut bars = Bars::default();
+    let tell = &mut |step: Step| {
+        bars.show(&step);
+        ControlFlow::Continue(())
+    };
+    let summary = if options.resume.is_some() {
+        resume_self_train(&paths, threads, tell)
+    } else {
+        self_train(&config(options, threads)?, &paths, tell)
+    };
+    bars.finish();
+    let summary = summary?;
+    let mut text = String::new();
+    for (round, labels) in summary.rounds.iter().enumerate() {
+        text += &table(round, labels);
+    }
+    report.text(&format!(
+        "{text}{}: {} landmarks, {} images, {} rounds in {}\nlabels, networks and logs: {}",
+        shown(&paths.out),
+        summary.network.landmarks.len(),
+        summary.network.images,
+        summary.rounds.len(),
+        duration(summary.seconds),
+        shown(&paths.run),
+    ))?;
+    for warning in warnings(&summary.rounds) {
+        eprintln!("warning: {warning}");
+    }
+    report.json(&Trained {
+        network: shown(&paths.out),
+        sha256: summary.network.sha256,
+        run: shown(&paths.run),
+        encoder_sha256: summary.network.encoder_sha256,
+        landmarks: summary.network.landmarks,
+        steps: summary.network.steps,
+        seconds: summary.seconds,
+        images: summary.network.images,
+        rounds: summary.rounds,
+    })
+}
+
+/// The template's landmarks.
+fn landmarks(options: &Options) -> Result<Vec<Landmark>> {
+    let image = read_image(&options.template)?;
+    let name = file_name(&options.template);
+    let spacing = image.spacing().map(|spacing| spacing.mm);
+    let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
+    let table = read_landmarks_of(&options.landmarks, &subject)?;
+    Ok(table.on_image(&name, image.width(), image.height())?.to_vec())
+}
+
+/// The defaults, changed by the file, changed by the command line.
+fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
+    let given = options.config.as_deref();
+    let mut config: SelfTrainConfig = given.map(read_toml).transpose()?.unwrap_or_default();
+    config.network.threads = threads;
+    config.network.seed = options.seed.unwrap_or(config.network.seed);
+    config.rounds = options.rounds.unwrap_or(config.rounds);
+    config.network.budget = match (options.steps, options.minutes) {
+        (Some(steps), _) => Budget::Steps(steps),
+        (None, Some(minutes)) => Budget::Minutes(minutes),
+        (None, None) => config.network.budget,
+    };
+    match given {
+        None => config.check()?,
+        Some(path) => config.check().with_context(|| shown(path))?,
+    }
+    Ok(config)
+}
+
+/// What became of each landmark's labels before a round, as text.
+fn table(round: usize, labels: &[LabelCount]) -> String {
+    let width = labels.iter().map(|row| row.landmark.chars().count()).max().unwrap_or(0).max(9);
+    let mut text = format!(
+        "Labels of round {}\n  {:<width$}  {:>6}{:>8}{:>12}{:>8}{:>14}\n",
+        round + 1,
+        "landmark",
+        "learnt",
+        "score",
+        "match-back",
+        "shape",
+        "disagreement",
+    );
+    debug_assert_eq!(Doubt::ALL.len(), 4);
+    for LabelCount { landmark, kept, doubted: [score, back, shape, disagreement], .. } in labels {
+        text += &format!("  {landmark:<width$}  {kept:>6}{score:>8}{back:>12}{shape:>8}{disagreement:>14}\n");
+    }
+    text + "\n"
+}
+
+/// Landmarks whose labels contradict each other in half of the images or more.
+fn warnings(rounds: &[Vec<LabelCount>]) -> Vec<String> {
+    let last = rounds.last().map(Vec::as_slice).unwrap_or_default();
+    let doubtful = last.iter().filter(|row| row.kept <= row.doubted.iter().sum::<usize>());
+    let of = |row: &LabelCount| {
+        let all = row.kept + row.doubted.iter().sum::<usize>();
+        format!(
+            "{}: only {} of {all} labels are believed; look at the results of this landmark, or use another template",
+            row.landmark, row.kept
+        )
+    };
+    doubtful.map(of).collect()
+}
+
+/// Bars of the stages, one after the other.
+#[derive(Default)]
+struct Bars {
+    labelling: Option<Progress>,
+    training: Bar,
+}
+
+impl Bars {
+    fn show(&mut self, step: &Step) {
+        match step {
+            Step::Labelling { done, total } => {
+                self.training.finish();
+                self.labelling.get_or_insert_with(|| Progress::new(0, "labelling")).at(*done, *total);
+            }
+            Step::Labels { .. } => self.finish(),
+            step => self.training.show(step, "training"),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.labelling.take().into_iter().for_each(Progress::finish);
+        self.training.finish();
+    }
+}

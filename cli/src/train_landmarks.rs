@@ -1,0 +1,186 @@
+//! `infomark train-landmarks`.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use infomark_train::{
+    Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress as Step, LandmarkSummary, resume_landmarks,
+    train_landmarks,
+};
+use serde::Serialize;
+
+use crate::inputs::identity;
+use crate::output::{Report, beside, shown};
+use crate::progress::{Progress, duration};
+use crate::train::read_toml;
+
+/// Train a network that finds landmarks by itself on annotated images.
+#[derive(clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  infomark train-landmarks ceph-train --from encoder.onnx --out landmarks.onnx
+  infomark train-landmarks ceph-train --images 10 --minutes 15 --out from-scratch.onnx
+  infomark train-landmarks ceph-train --out landmarks.onnx --resume landmarks.run
+
+A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
+landmarks = [\"...\"])."
+)]
+pub(crate) struct Options {
+    /// Data folder of the annotated images
+    data: PathBuf,
+    /// File of the network
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Encoder to start from, as `infomark train` writes it [default: random weights]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    from: Option<PathBuf>,
+    /// Learn from so many of the images, drawn at random [default: all]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    images: Option<usize>,
+    /// Minutes to train [default: 30]
+    #[arg(long, value_name = "M", conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Steps to train instead: the same network every time, to the bit
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of everything random [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Options of the training by name, as TOML: the fields of `LandmarkConfig` in the documentation of infomark-train,
+    /// such as `elastic = 12.0`; --minutes, --steps and --seed go first
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Folder of checkpoints and log [default: beside the network, ending in .run]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    run: Option<PathBuf>,
+    /// Go on with the training in this folder, with the options it was started with
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
+    resume: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Trained {
+    network: String,
+    sha256: String,
+    run: String,
+    encoder_sha256: Option<String>,
+    landmarks: Vec<String>,
+    steps: u64,
+    seconds: f64,
+    loss: Option<f32>,
+    images: usize,
+    input: [usize; 2],
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    crate::keep_freed_memory();
+    for input in
+        ["landmarks.csv", "dataset.toml"].map(|name| options.data.join(name)).iter().chain(&options.from)
+    {
+        if identity(input) == identity(&options.out) {
+            bail!("{}: the network would overwrite this file; give another as --out", shown(input));
+        }
+    }
+    let resumed = options.resume.clone();
+    let paths = LandmarkPaths {
+        data: options.data.clone(),
+        images: options.images,
+        encoder: options.from.clone(),
+        out: options.out.clone(),
+        run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+    };
+    let summary = if options.resume.is_some() {
+        with_progress(|told| Ok(resume_landmarks(&paths, threads, told)?))?
+    } else {
+        let config = config(options, threads)?;
+        with_progress(|told| Ok(train_landmarks(&config, &paths, told)?))?
+    };
+    report.text(&format!(
+        "{}: {} landmarks, {} steps on {} images in {}{}\ncheckpoints and log: {}",
+        shown(&paths.out),
+        summary.landmarks.len(),
+        summary.steps,
+        summary.images,
+        duration(summary.seconds),
+        summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
+        shown(&paths.run),
+    ))?;
+    report.json(&Trained {
+        network: shown(&paths.out),
+        sha256: summary.sha256,
+        run: shown(&paths.run),
+        encoder_sha256: summary.encoder_sha256,
+        landmarks: summary.landmarks,
+        steps: summary.steps,
+        seconds: summary.seconds,
+        loss: summary.loss,
+        images: summary.images,
+        input: [summary.input.width(), summary.input.height()],
+    })
+}
+
+/// The defaults, changed by the file, changed by the command line.
+fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
+    let given = options.config.as_deref();
+    let mut config: LandmarkConfig = given.map(read_toml).transpose()?.unwrap_or_default();
+    config.threads = threads;
+    config.seed = options.seed.unwrap_or(config.seed);
+    config.budget = match (options.steps, options.minutes) {
+        (Some(steps), _) => Budget::Steps(steps),
+        (None, Some(minutes)) => Budget::Minutes(minutes),
+        (None, None) => config.budget,
+    };
+    match given {
+        None => config.check()?,
+        Some(path) => config.check().with_context(|| shown(path))?,
+    }
+    Ok(config)
+}
+
+/// Trains with a bar on the terminal.
+pub(crate) fn with_progress(
+    work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<LandmarkSummary>,
+) -> Result<LandmarkSummary> {
+    let mut bar = Bar::default();
+    let summary = work(&mut |step| {
+        bar.show(&step, "training");
+        ControlFlow::Continue(())
+    });
+    bar.finish();
+    summary
+}
+
+/// One bar at a time: that of reading, then that of training.
+#[derive(Default)]
+pub(crate) struct Bar {
+    reading: Option<Progress>,
+    training: Option<Progress>,
+}
+
+impl Bar {
+    pub(crate) fn show(&mut self, step: &Step, label: &'static str) {
+        match *step {
+            Step::Reading { done, total } => {
+                self.reading.get_or_insert_with(|| Progress::new(0, "reading")).at(done, total);
+            }
+            Step::Step { step, fraction, heat, offset, images_per_second, seconds_left } => {
+                if let Some(reading) = self.reading.take() {
+                    reading.finish();
+                }
+                let left = duration(seconds_left);
+                let message = format!(
+                    "step {step}, loss {heat:.2} + {offset:.2}, {images_per_second:.1} images/s, {left} left"
+                );
+                self.training.get_or_insert_with(|| Progress::of_share(label)).share(fraction, message);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        [self.reading.take(), self.training.take()].into_iter().flatten().for_each(Progress::finish);
+    }
+}

@@ -1,0 +1,98 @@
+//! `infomark train-landmarks`, `infomark self-train`, and what uses their networks.
+
+use crate::support::Workplace;
+
+/// A training that takes seconds.
+const SMALL: &str =
+    "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nhidden = 8\nbatch = 2\nelastic_spacing = 40\n";
+
+#[test]
+fn a_network_is_trained_scored_and_used() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    let line = "train-landmarks data --config small.toml --out net.onnx --steps 3 --images 4";
+    let text = place.run(line).success();
+    assert!(text.contains("3 steps on 4 images") && text.contains("checkpoints and log: net.run"), "{text}");
+    let scores = place.run("evaluate --landmark-model net.onnx --data data --out scores --json").json();
+    assert_eq!(scores["summary"], "landmark network net.onnx");
+    assert_eq!(scores["landmark_model"]["training_images"], 4);
+    assert!(scores["mre_mm"].as_f64().is_some_and(|mre| mre > 0.0), "{scores}");
+    let rows = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    let landmarks = scores["data"]["landmarks"].as_u64().unwrap() as usize;
+    assert_eq!(rows.lines().count(), 1 + 5 * landmarks);
+    let found = place.run("match --landmark-model net.onnx data/images --out found --json").json();
+    assert_eq!(found["landmark_model"]["sha256"], scores["landmark_model"]["sha256"]);
+    assert_eq!(found["images"].as_array().map(Vec::len), Some(5));
+    assert!(place.file("found/overlays/0.png").is_file());
+    // To the same bits from where it was stopped.
+    let before = place.read("net.onnx");
+    place.run("train-landmarks data --out net.onnx --resume net.run").success();
+    assert!(place.read("net.onnx") == before);
+}
+
+#[test]
+fn encoders_and_networks_are_told_apart() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    place.run("train-landmarks data --config small.toml --out net.onnx --steps 1").success();
+    let reason = place.run("match --landmark-model encoder.onnx data/images --out found").reason();
+    assert!(reason.contains("encoder.onnx") && reason.contains("not a landmark network"), "{reason}");
+    let reason = place.run("evaluate --model net.onnx --data data").reason();
+    assert!(reason.contains("net.onnx") && reason.contains("not an encoder"), "{reason}");
+    // An encoder that other programs exported can be matched with, and not learnt from.
+    let reason = place.run("train-landmarks data --from encoder.onnx --out b.onnx --steps 1").reason();
+    assert!(reason.contains("encoder.onnx") && reason.contains("infomark train"), "{reason}");
+    let reason = place.run("train-landmarks data --out data/landmarks.csv --steps 1").reason();
+    assert!(reason.contains("landmarks.csv") && reason.contains("overwrite"), "{reason}");
+    let reason = place.run("train-landmarks data --out b.onnx --steps 1 --images 6").reason();
+    assert!(reason.contains("6 images were asked for"), "{reason}");
+}
+
+#[test]
+fn self_training_tells_what_it_believes() {
+    let place = Workplace::new();
+    let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+    place.write("encoder.toml", encoder);
+    place.write(
+        "small.toml",
+        format!("match_back = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"),
+    );
+    place.run("train data/images --config encoder.toml --out own.onnx --steps 10").success();
+    let given = "--model own.onnx --template data/images/0.png --landmarks data/landmarks.csv";
+    let line = format!("self-train data/images {given} --config small.toml --out net.onnx --steps 6");
+    let text = place.run(&line).success();
+    assert!(text.contains("Labels of round 2") && text.contains("disagreement"), "{text}");
+    assert!(place.file("net.run/round-1/labels.json").is_file());
+    place.run("match --landmark-model net.onnx data/images/1.png --out found").success();
+    let reason = place.run(&line).reason();
+    assert!(reason.contains("holds a run already"), "{reason}");
+}
+
+#[test]
+fn an_experiment_compares_networks_from_scratch_and_from_an_encoder() {
+    let place = Workplace::new();
+    let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+    place.write("encoder.toml", encoder);
+    place.run("train data/images --config encoder.toml --out own.onnx --steps 2").success();
+    let head = "title = \"t\"\nseeds = [0, 1]\n[[data]]\nname = \"d\"\ntrain = \"data\"\ndev = \"data\"\n";
+    let rest = format!(
+        "[networks]\nbudget = {{ steps = 2 }}\n{SMALL}[[arm]]\nname = \"scratch\"\nnetwork = {{ images = 3 }}\n\
+         [[arm]]\nname = \"encoder\"\nnetwork = {{ images = 3, pretrained = true }}\n"
+    );
+    place.write("e.toml", format!("{head}{rest}"));
+    let reason = place.run("experiment e.toml --data . --out out").reason();
+    assert!(reason.contains("pretrained") && reason.contains("data d"), "{reason}");
+    place.write("e.toml", format!("{head}encoder = \"own.onnx\"\n{rest}"));
+    let line = "experiment e.toml --data . --out out";
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert!(planned.contains("d / encoder / seed 1: 2 steps - train, score"), "{planned}");
+    let object = place.run(&format!("{line} --json")).json();
+    let runs = &object["arms"][1]["results"][0]["runs"];
+    assert_eq!(runs[0]["config"]["images"], 3);
+    assert_eq!(runs[0]["config"]["encoder_sha256"].as_str().map(str::len), Some(64));
+    assert!(object["arms"][0]["results"][0]["runs"][0]["config"]["encoder_sha256"].is_null());
+    assert!(object["arms"][1]["results"][0]["difference_to_first_mm_interval"].is_array(), "{object}");
+    assert!(place.file("out/mre.png").is_file());
+    let again = place.run(line).success();
+    assert_eq!(again.matches("(done before)").count(), 4, "{again}");
+}

@@ -1,0 +1,130 @@
+//! What the file of a landmark network says of itself.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::description::{LANDMARKS, parsed, properties, sealed, value};
+use crate::{DescriptionError, InputPolicy, InputSize, KIND_KEY, Normalisation};
+
+/// Most landmarks of a network.
+const MAX_LANDMARKS: usize = 1024;
+
+/// Where the landmarks that a network learnt are from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LabelSource {
+    /// People marked them in every training image.
+    Annotated,
+    /// They were matched from one annotated image, the template.
+    Matched {
+        /// SHA-256 of the template's file.
+        template_sha256: String,
+        /// Times that they were made, the first by matching.
+        rounds: usize,
+        /// How many of the last ones were kept, and how many there were.
+        kept: [usize; 2],
+    },
+}
+
+/// All that a reader of a landmark network's file needs to know, and where the file comes from.
+///
+/// It is stored as an encoder's [`Description`](crate::Description) is, with the kind `landmarks` under [`KIND_KEY`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LandmarkDescription {
+    /// The canvas that the network reads.
+    pub input: InputSize,
+    /// How images are laid on the canvas.
+    #[serde(default)]
+    pub input_policy: InputPolicy,
+    /// How grey values are scaled.
+    #[serde(default)]
+    pub normalisation: Normalisation,
+    /// Canvas pixels per cell of the maps.
+    pub stride: usize,
+    /// Names of the landmarks, in the order of the maps.
+    pub landmarks: Vec<String>,
+    /// SHA-256 of the encoder that the training started from; none where it started from random weights.
+    pub encoder_sha256: Option<String>,
+    /// Where its landmarks are from.
+    pub labels: LabelSource,
+    /// SHA-256 of the landmarks that it learnt, as text.
+    pub labels_sha256: String,
+    /// [`sha256_files`](crate::sha256_files) of the training images.
+    pub training_data_sha256: String,
+    /// Number of training images.
+    pub training_images: usize,
+    /// Steps of the optimiser.
+    pub steps: u64,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Version of the program that trained it.
+    pub version: String,
+}
+
+impl LandmarkDescription {
+    /// Name of the ONNX graph's output of heat maps, `[1, landmarks, height / stride, width / stride]`: logarithms of
+    /// probabilities over the cells, but for a constant.
+    pub const HEAT_NAME: &str = "heat";
+    /// Name of the ONNX graph's output of offsets, `[1, 2 * landmarks, height / stride, width / stride]`: x and y of each
+    /// landmark from the centre of the cell, in cells.
+    pub const OFFSET_NAME: &str = "offset";
+
+    /// The metadata properties to write into the ONNX file, with a hash of them and of the encoded graph.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptionError::Value`] as [`check`](Self::check).
+    pub fn to_sealed_properties(&self, graph: &[u8]) -> Result<Vec<(String, String)>, DescriptionError> {
+        self.check()?;
+        let mut properties = properties(self)?;
+        properties.push((KIND_KEY.to_owned(), LANDMARKS.to_owned()));
+        Ok(sealed(properties, graph))
+    }
+
+    /// The description among the metadata properties of an ONNX file; other properties are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Every case of [`DescriptionError`].
+    pub fn from_properties(properties: &[(&str, &str)]) -> Result<LandmarkDescription, DescriptionError> {
+        let described = value(properties, crate::DESCRIPTION_KEY).is_some();
+        if described && value(properties, KIND_KEY) != Some(LANDMARKS) {
+            return Err(DescriptionError::Kind {
+                found: "this is an encoder, not a landmark network",
+                fix: "give it as --model with a template, or name a file of `infomark train-landmarks` or \
+                    `infomark self-train`",
+            });
+        }
+        let description: LandmarkDescription = parsed(properties)?;
+        description.check()?;
+        Ok(description)
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas, there are 1 to
+    /// 1024 landmarks of different names, and the normalisation has usable numbers.
+    pub fn check(&self) -> Result<(), DescriptionError> {
+        let wrong = |reason: String| Err(DescriptionError::Value { reason });
+        self.normalisation.check().or_else(wrong)?;
+        let (width, height, stride) = (self.input.width(), self.input.height(), self.stride);
+        if !stride.is_power_of_two() || !width.is_multiple_of(stride) || !height.is_multiple_of(stride) {
+            return wrong(format!("a stride of {stride} on an input of {width} x {height} pixels"));
+        }
+        if !(1..=MAX_LANDMARKS).contains(&self.landmarks.len()) {
+            return wrong(format!(
+                "{} landmarks where 1 to {MAX_LANDMARKS} are expected",
+                self.landmarks.len()
+            ));
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.landmarks.iter().find(|name| !names.insert(name.as_str())) {
+            return wrong(format!("the landmark {twice} twice"));
+        }
+        Ok(())
+    }
+}

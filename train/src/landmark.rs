@@ -1,0 +1,21 @@
+//! Networks that find landmarks without a template: trained on annotated images, or on what matching found.
+
+mod batch;
+mod checkpoint;
+mod config;
+mod data;
+mod export;
+mod import;
+mod log;
+mod loss;
+mod net;
+mod pseudo;
+mod run;
+mod self_train;
+mod supervised;
+
+pub use config::LandmarkConfig;
+pub use pseudo::{Doubt, LabelCount};
+pub use run::{LandmarkProgress, LandmarkSummary};
+pub use self_train::{SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train};
+pub use supervised::{LandmarkPaths, resume_landmarks, train_landmarks};

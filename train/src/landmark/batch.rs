@@ -1,0 +1,75 @@
+//! What a step trains on: images, turned, moved, deformed and toned, with their landmarks.
+
+use infomark_core::{
+    Affine, AugmentError, Border, Elastic, Interpolation, Plane, PlaneMut, Point, Rng, Tone, View,
+    elastic_controls_len,
+};
+use rayon::prelude::*;
+
+use super::LandmarkConfig;
+use super::data::{LandmarkSet, unshuffled};
+use super::loss::Target;
+use crate::batch::{nth_image, range};
+use crate::{TrainError, stream};
+
+/// Images as the network takes them, and their landmarks.
+pub(crate) struct Batch {
+    /// `batch x 4 x height / 2 x width / 2`.
+    pub(crate) images: Vec<f32>,
+    pub(crate) targets: Vec<Vec<Option<Target>>>,
+}
+
+/// The batch of a step: a function of the seed and the step alone.
+pub(crate) fn draw(set: &LandmarkSet, config: &LandmarkConfig, step: u64) -> Result<Batch, TrainError> {
+    let items: Vec<(Vec<f32>, Vec<Option<Target>>)> = (0..config.batch)
+        .into_par_iter()
+        .map(|slot| {
+            let position = step * config.batch as u64 + slot as u64;
+            let image = nth_image(set.len(), config.seed, position);
+            let rng = &mut Rng::new(config.seed, stream::LANDMARK_VIEWS + position);
+            draw_item(set, image, config, rng)
+        })
+        .collect::<Result<_, _>>()?;
+    let (images, targets): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+    Ok(Batch { images: images.concat(), targets })
+}
+
+fn draw_item(
+    set: &LandmarkSet,
+    image: usize,
+    config: &LandmarkConfig,
+    rng: &mut Rng,
+) -> Result<(Vec<f32>, Vec<Option<Target>>), TrainError> {
+    let (width, height) = (set.input.width(), set.input.height());
+    let (pixels, targets) = set.image(image)?;
+    let view = || TrainError::internal::<AugmentError>("view");
+    let mut controls = vec![Point::default(); elastic_controls_len(width, height, config.elastic_spacing)];
+    let field = deform((width, height), config, rng, &mut controls).map_err(view())?;
+    let source = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
+    let mut out = vec![0.0; pixels.len()];
+    let mut target = PlaneMut::new(&mut out, width, height).map_err(TrainError::internal("view"))?;
+    // As the canvas goes on beyond an image.
+    field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp).map_err(view())?;
+    let tone: Tone<f32> = range(config.intensity, config.gamma)?.draw(rng);
+    tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+    let moved = |target: &Target| Some(Target { at: field.push(target.at)?, ..*target });
+    let targets = targets.iter().map(|target| target.as_ref().and_then(moved)).collect();
+    Ok((unshuffled(&out, width), targets))
+}
+
+/// The whole canvas: turned and scaled about its centre, moved, and deformed.
+fn deform<'c>(
+    (width, height): (usize, usize),
+    config: &LandmarkConfig,
+    rng: &mut Rng,
+    controls: &'c mut [Point<f32>],
+) -> Result<Elastic<'c, f32>, AugmentError> {
+    let mut up_to = |largest: f32| rng.uniform_in(-largest, largest);
+    let rotation = up_to(config.rotation_deg).to_radians();
+    let scale = up_to(config.scale.ln()).exp();
+    let centre = |size: usize, moved: f32| 0.5 * (size as f32 - 1.0) + moved;
+    let at = Point::new(centre(width, up_to(config.shift)), centre(height, up_to(config.shift)));
+    let turned = Affine::rotation(rotation)?.then(&Affine::scaling(scale, scale)?)?;
+    let view = View::around(at, &turned, width, height)?;
+    Elastic::draw(view, config.elastic_spacing, config.elastic, rng, controls)
+}

@@ -1,0 +1,166 @@
+//! What the training of a landmark network does, and its defaults.
+
+use infomark_infer::Normalisation;
+use serde::{Deserialize, Serialize};
+
+use crate::{Budget, TrainError};
+
+/// Options of the training of a landmark network. [`LandmarkConfig::default`] is what `infomark train-landmarks` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LandmarkConfig {
+    /// How long to train.
+    pub budget: Budget,
+    /// Seed of the weights, of the choice of images and of every view.
+    pub seed: u64,
+    /// Pixels of the network's input, about, where no encoder gives it: its sides follow the images' shape in multiples of 32.
+    pub input_area: usize,
+    /// How grey values become the network's input, where no encoder gives it.
+    pub normalisation: Normalisation,
+    /// Channels of the five stages, multiples of 8, where no encoder gives them.
+    pub widths: [usize; 5],
+    /// Channels of the layer between the stages and the maps, a multiple of 8.
+    pub hidden: usize,
+    /// Pixels of the input per cell of the maps: 2, 4 or 8.
+    pub stride: usize,
+    /// Images of a step.
+    pub batch: usize,
+    /// Largest rotation of an image in degrees.
+    pub rotation_deg: f32,
+    /// Largest scale of an image; the smallest is its reciprocal.
+    pub scale: f32,
+    /// Largest shift of an image in pixels of the input, across and down.
+    pub shift: f32,
+    /// Largest displacement of a control point of the elastic deformation in pixels, up to a fifth of
+    /// [`elastic_spacing`](Self::elastic_spacing); 0 deforms nothing.
+    pub elastic: f32,
+    /// Distance of the control points in pixels.
+    pub elastic_spacing: usize,
+    /// Largest change of brightness and contrast, as a factor.
+    pub intensity: f32,
+    /// Largest exponent of gamma, as the logarithm of it.
+    pub gamma: f32,
+    /// Standard deviation of a landmark's heat in pixels of the input.
+    pub sigma: f32,
+    /// Weight of the offsets' loss beside that of the heat maps.
+    pub offset_weight: f32,
+    /// Largest learning rate, after the warm-up.
+    pub learning_rate: f64,
+    /// Learning rate of an encoder's weights, as a factor of [`learning_rate`](Self::learning_rate); weights that were random
+    /// have the whole rate.
+    pub encoder_rate: f64,
+    /// Decay of the weights.
+    pub weight_decay: f32,
+    /// Steps of linear warm-up.
+    pub warm_up: u64,
+    /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
+    pub average: f32,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+impl Default for LandmarkConfig {
+    fn default() -> Self {
+        Self {
+            budget: Budget::Minutes(30.0),
+            seed: 0,
+            input_area: 384 * 480,
+            normalisation: Normalisation::LOCAL_CONTRAST,
+            widths: [16, 32, 64, 96, 128],
+            hidden: 64,
+            stride: 4,
+            batch: 4,
+            rotation_deg: 10.0,
+            scale: 1.1,
+            shift: 24.0,
+            elastic: 8.0,
+            elastic_spacing: 64,
+            intensity: 0.3,
+            gamma: 0.3,
+            sigma: 4.0,
+            offset_weight: 0.5,
+            learning_rate: 1e-3,
+            encoder_rate: 1.0,
+            weight_decay: 1e-4,
+            warm_up: 30,
+            average: 0.99,
+            checkpoint_every: 100,
+            threads: 0,
+        }
+    }
+}
+
+impl LandmarkConfig {
+    /// Refuses what can't be trained with, naming the option.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`].
+    pub fn check(&self) -> Result<(), TrainError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+        match self.budget {
+            Budget::Steps(0) => return wrong("steps", "at least 1"),
+            Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
+            _ => {}
+        }
+        let groups = crate::encoder::GROUPS;
+        let channels = |c: usize| (1..=1024).contains(&c) && c.is_multiple_of(groups);
+        if !self.widths.iter().all(|w| channels(*w)) || !channels(self.hidden) {
+            return wrong("widths and hidden", "multiples of 8, at most 1,024");
+        }
+        if !(4 * 32 * 32..=1 << 24).contains(&self.input_area) {
+            return wrong("input_area", "4,096 to 16,777,216 pixels");
+        }
+        if self.normalisation.check().is_err() {
+            return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
+        }
+        if ![2, 4, 8].contains(&self.stride) {
+            return wrong("stride", "2, 4 or 8");
+        }
+        if !(1..=256).contains(&self.batch) {
+            return wrong("batch", "1 to 256");
+        }
+        if !(0.0..=180.0).contains(&self.rotation_deg) {
+            return wrong("rotation_deg", "from 0 to 180");
+        }
+        if !(1.0..=4.0).contains(&self.scale) {
+            return wrong("scale", "from 1 to 4");
+        }
+        if !(0.0..=4096.0).contains(&self.shift) {
+            return wrong("shift", "from 0 to 4,096");
+        }
+        if self.elastic_spacing == 0 {
+            return wrong("elastic_spacing", "at least 1");
+        }
+        if !(0.0..=self.elastic_spacing as f32 / 5.0).contains(&self.elastic) {
+            return wrong("elastic", "from 0 to a fifth of elastic_spacing");
+        }
+        if !(0.0..1.0).contains(&self.intensity) {
+            return wrong("intensity", "from 0 to below 1");
+        }
+        if !(0.0..=2.0).contains(&self.gamma) {
+            return wrong("gamma", "from 0 to 2");
+        }
+        if !(0.5..=64.0).contains(&self.sigma) {
+            return wrong("sigma", "from 0.5 to 64");
+        }
+        if !(0.0..=100.0).contains(&self.offset_weight) {
+            return wrong("offset_weight", "from 0 to 100");
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return wrong("learning_rate", "a finite number above 0");
+        }
+        if !(0.0..=10.0).contains(&self.encoder_rate) {
+            return wrong("encoder_rate", "from 0 to 10");
+        }
+        if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
+            return wrong("average and weight_decay", "from 0 to below 1");
+        }
+        if self.checkpoint_every == 0 {
+            return wrong("checkpoint_every", "at least 1");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The network as an ONNX file that tells what it is.
+
+use infomark_infer::LandmarkDescription;
+
+use super::net::Net;
+use crate::TrainError;
+use crate::encoder::{STRIDES, host};
+use crate::export::{Graph, finish, value_info};
+
+/// The bytes of the ONNX file.
+pub(crate) fn onnx(net: &Net, description: &LandmarkDescription) -> Result<Vec<u8>, TrainError> {
+    let (width, height, stride) = (description.input.width(), description.input.height(), description.stride);
+    let finest = STRIDES.iter().position(|s| *s == stride).unwrap_or(0);
+    let mut graph = Graph::default();
+    let levels = graph.levels(&net.body, (width, height), finest, |_, _, _| {});
+    let (width, height, count) = (width / stride, height / stride, description.landmarks.len());
+    let hidden = graph.layer(&levels, &net.head.hidden, height, width);
+    let maps = net.head.maps.val();
+    let [_, inputs, ..] = maps.dims();
+    let weights = host(&maps);
+    let (heat, offset) = weights.split_at(count * inputs * 9);
+    let (heat_name, offset_name) = (LandmarkDescription::HEAT_NAME, LandmarkDescription::OFFSET_NAME);
+    graph.convolution(&hidden, [count, inputs], heat, heat_name);
+    graph.convolution(&hidden, [2 * count, inputs], offset, offset_name);
+    let outputs = vec![
+        value_info(heat_name, [1, count, height, width]),
+        value_info(offset_name, [1, 2 * count, height, width]),
+    ];
+    finish(graph, "infomark landmarks", description.input, outputs, |graph| {
+        description.to_sealed_properties(graph)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LandmarkConfig;
+    use super::super::data::unshuffled;
+    use super::super::net::level;
+    use super::*;
+    use crate::encoder::{values, with_values};
+    use crate::kernels::tests_support::noise;
+    use burn::tensor::{Device, Tensor, TensorData};
+    use half::f16;
+    use infomark_infer::{Image, InputSize, LabelSource, LandmarkNet};
+
+    #[test]
+    fn the_exported_network_finds_what_the_trained_one_says() -> Result<(), Box<dyn std::error::Error>> {
+        let (width, height, device) = (96, 64, Device::flex().autodiff());
+        for stride in [2, 4] {
+            let config = LandmarkConfig {
+                widths: [8, 8, 16, 16, 16],
+                hidden: 8,
+                stride,
+                seed: 3,
+                ..LandmarkConfig::default()
+            };
+            let net = Net::new(&config, 3, &device);
+            // The file keeps half of each weight's bits. Larger ones in the maps make peaks.
+            let mut kept: Vec<Vec<f32>> = values(&net);
+            let last = kept.len() - 1;
+            kept[last].iter_mut().for_each(|v| *v *= 50.0);
+            kept.iter_mut().flatten().for_each(|v| *v = f16::from_f32(*v).to_f32());
+            let net = with_values(net, &kept);
+            let description = LandmarkDescription {
+                input: InputSize::new(width, height)?,
+                input_policy: Default::default(),
+                normalisation: Default::default(),
+                stride,
+                landmarks: ["a", "b", "c"].map(str::to_owned).to_vec(),
+                encoder_sha256: None,
+                labels: LabelSource::Annotated,
+                labels_sha256: "0".repeat(64),
+                training_data_sha256: "0".repeat(64),
+                training_images: 2,
+                steps: 1,
+                seed: 3,
+                version: "0.0.0".into(),
+            };
+            let loaded = LandmarkNet::from_bytes(&onnx(&net, &description)?, "test.onnx")?;
+            assert_eq!(loaded.description(), &description);
+            let pixels: Vec<f32> = noise(width * height, 1).iter().map(|v| v * 0.5 + 0.5).collect();
+            let input = TensorData::new(unshuffled(&pixels, width), [1, 4, height / 2, width / 2]);
+            let maps = host(&net.forward(Tensor::from_data(input, &device), level(&config)));
+            let found = loaded.find(&Image::new("noise", width, height, pixels)?)?;
+            let (columns, area) = (width / stride, width * height / (stride * stride));
+            for (k, found) in found.iter().enumerate() {
+                // The cells around the peak, weighted, point to the place.
+                let heat = &maps[k * area..][..area];
+                let peak = (0..area).max_by(|a, b| heat[*a].total_cmp(&heat[*b])).unwrap_or(0);
+                let near = |i: &usize| {
+                    (i % columns).abs_diff(peak % columns) <= 2 && (i / columns).abs_diff(peak / columns) <= 2
+                };
+                let weight = |i: usize| f64::from(heat[i] - heat[peak]).exp();
+                let all: f64 = (0..area).map(weight).sum();
+                let around: f64 = (0..area).filter(near).map(weight).sum();
+                let axis = |axis: usize, cell: &dyn Fn(usize) -> usize| {
+                    let offset = &maps[(3 + 2 * k + axis) * area..][..area];
+                    let sum: f64 = (0..area)
+                        .filter(near)
+                        .map(|i| weight(i) * (cell(i) as f64 + 0.5 + f64::from(offset[i])))
+                        .sum();
+                    (sum / around * stride as f64 - 0.5).max(0.0)
+                };
+                let (x, y) = (axis(0, &|i| i % columns), axis(1, &|i| i / columns));
+                let (x, y) = (x.min(width as f64 - 1.0), y.min(height as f64 - 1.0));
+                assert!(
+                    (found.at.x - x).abs() < 0.02 && (found.at.y - y).abs() < 0.02,
+                    "{found:?}: {x}, {y}"
+                );
+                assert!((found.probability - around / all).abs() < 1e-3, "{found:?}: {}", around / all);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The weights of an encoder's file, to start a landmark network from.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use half::f16;
+use infomark_infer::{Encoder as Exported, InputSize, Normalisation};
+use prost::Message;
+use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, tensor_proto::DataType};
+
+use crate::TrainError;
+use crate::encoder::GROUPS;
+
+/// An encoder's stages, as its file has them.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) widths: [usize; 5],
+    pub(crate) input: InputSize,
+    pub(crate) normalisation: Normalisation,
+    pub(crate) sha256: String,
+    /// In the order of [`values`](crate::encoder::values) of an encoder without heads.
+    pub(crate) values: Vec<Vec<f32>>,
+}
+
+/// A layer as it is in the file.
+struct Stored {
+    inputs: usize,
+    outputs: usize,
+    /// Weights, scale, shift.
+    tensors: [Vec<f32>; 3],
+}
+
+impl Start {
+    /// Reads the weights from a file that `infomark train` wrote.
+    ///
+    /// # Errors
+    /// [`TrainError::Start`] when the file is no encoder, or one whose layers are others.
+    pub(crate) fn read(path: &Path) -> Result<Start, TrainError> {
+        let refuse = |reason: String| TrainError::Start { path: path.to_owned(), reason };
+        let whole = |error: infomark_infer::ModelError| TrainError::Model(error);
+        let exported = Exported::load(path).map_err(whole)?;
+        let bytes = std::fs::read(path).map_err(TrainError::file(path, "can't read"))?;
+        if infomark_infer::sha256(&bytes) != exported.sha256() {
+            return Err(refuse("it changed while it was read; try again".into()));
+        }
+        let other = || {
+            refuse("its layers are not those that `infomark train` writes; train an encoder with it".into())
+        };
+        let graph = ModelProto::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
+        let constants = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
+        let (down, up) = stages(&graph.node, &constants).ok_or_else(other)?;
+        let mut widths = [0; 5];
+        for (width, stage) in widths.iter_mut().zip(down.chunks_exact(2)) {
+            *width = stage[0].outputs;
+        }
+        if !fits(widths, &down, &up) {
+            return Err(other());
+        }
+        let values = down.into_iter().chain(up).flat_map(|layer| layer.tensors).collect();
+        let description = exported.description();
+        Ok(Start {
+            widths,
+            input: description.input,
+            normalisation: description.normalisation,
+            sha256: exported.sha256().to_owned(),
+            values,
+        })
+    }
+}
+
+/// The layers of the way down and of the way up, finest stage first, as they follow each other in
+/// the file: heads, the convolutions of 1 x 1, end each of the stages from the coarsest on.
+fn stages(
+    nodes: &[NodeProto],
+    constants: &HashMap<&str, &TensorProto>,
+) -> Option<(Vec<Stored>, Vec<Stored>)> {
+    let makers: HashMap<&str, &NodeProto> =
+        nodes.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node))).collect();
+    // A constant, straight or through the cast that makes single precision of it.
+    let constant = |name: &str| {
+        let cast = makers.get(name).filter(|node| node.op_type == "Cast").and_then(|node| node.input.first());
+        constants.get(cast.map_or(name, String::as_str)).copied()
+    };
+    let mut groups: Vec<Vec<Stored>> = vec![Vec::new()];
+    let mut open: Option<(usize, usize, Vec<Vec<f32>>)> = None;
+    for node in nodes {
+        match node.op_type.as_str() {
+            "Conv" => {
+                let weight = constant(node.input.get(1)?)?;
+                let &[outputs, inputs, height, width] = &weight.dims[..] else { return None };
+                if open.is_some() {
+                    return None;
+                }
+                let values = floats(weight)?;
+                let sizes = (usize::try_from(outputs).ok()?, usize::try_from(inputs).ok()?);
+                match (height, width) {
+                    (1, 1) => groups.push(Vec::new()),
+                    (3, 3) => open = Some((sizes.0, sizes.1, vec![values])),
+                    (6, 6) if sizes.1 == 1 => open = Some((sizes.0, 4, vec![narrow(&values)])),
+                    _ => return None,
+                }
+            }
+            // The scale, and the shift.
+            "Mul" | "Add" => {
+                if let Some((_, _, tensors)) = &mut open
+                    && let Some(tensor) = node.input.get(1).and_then(|name| constant(name))
+                {
+                    tensors.push(floats(tensor)?);
+                }
+            }
+            "Relu" => {
+                let (outputs, inputs, tensors) = open.take()?;
+                let tensors = <[_; 3]>::try_from(tensors).ok()?;
+                groups.last_mut()?.push(Stored { inputs, outputs, tensors });
+            }
+            _ => {}
+        }
+    }
+    let mut groups = groups.into_iter();
+    let down = groups.next()?;
+    let mut up: Vec<Vec<Stored>> = groups.filter(|group| !group.is_empty()).collect();
+    up.reverse();
+    Some((down, up.into_iter().flatten().collect()))
+}
+
+/// Whether the layers are a U-Net of these widths.
+fn fits(widths: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
+    let mut expected = Vec::new();
+    let mut inputs = 4;
+    for width in widths {
+        expected.extend([(inputs, width), (width, width)]);
+        inputs = width;
+    }
+    for pair in widths.windows(2) {
+        expected.extend([(pair[0] + pair[1], pair[0]), (pair[0], pair[0])]);
+    }
+    let layers = down.iter().chain(up);
+    let is = |(layer, (inputs, outputs)): (&Stored, &(usize, usize))| {
+        let [weights, gamma, beta] = &layer.tensors;
+        (layer.inputs, layer.outputs) == (*inputs, *outputs)
+            && weights.len() == inputs * outputs * 9
+            && gamma.len() == *outputs
+            && beta.len() == *outputs
+            && outputs.is_multiple_of(GROUPS)
+    };
+    expected.len() == down.len() + up.len() && layers.zip(&expected).all(is)
+}
+
+/// The 3 x 3 weights of four channels that a 6 x 6 convolution of stride 2 stands for.
+fn narrow(wide: &[f32]) -> Vec<f32> {
+    let mut values = vec![0.0; wide.len()];
+    for (values, wide) in values.chunks_exact_mut(36).zip(wide.chunks_exact(36)) {
+        for (i, value) in values.iter_mut().enumerate() {
+            let (channel, tap) = (i / 9, i % 9);
+            *value = wide[(2 * (tap / 3) + channel / 2) * 6 + 2 * (tap % 3) + channel % 2];
+        }
+    }
+    values
+}
+
+fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    let raw = &tensor.raw_data;
+    if tensor.data_type == DataType::Float16 as i32 {
+        Some(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect())
+    } else if tensor.data_type == DataType::Float as i32 {
+        Some(raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::{Encoder, STRIDES, values};
+    use crate::{TrainConfig, export};
+    use burn::tensor::Device;
+    use infomark_infer::Description;
+
+    #[test]
+    fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
+        let config =
+            TrainConfig { widths: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
+        let mut encoder = Encoder::new(&config, &Device::flex().autodiff());
+        let description = Description {
+            input: InputSize::new(96, 64)?,
+            input_policy: Default::default(),
+            normalisation: Default::default(),
+            strides: STRIDES.to_vec(),
+            channels: 12,
+            temperature: 0.1,
+            training_data_sha256: "0".repeat(64),
+            training_images: 2,
+            steps: 1,
+            seed: 3,
+            version: "0.0.0".into(),
+        };
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("encoder.onnx");
+        std::fs::write(&path, export::onnx(&encoder, &description)?)?;
+        let start = Start::read(&path)?;
+        assert_eq!((start.widths, start.input), (config.widths, description.input));
+        encoder.heads.clear();
+        let written: Vec<Vec<f32>> = values(&encoder);
+        assert_eq!(start.values.len(), written.len());
+        for (found, written) in start.values.iter().zip(&written) {
+            assert_eq!(found.len(), written.len());
+            assert!(found.iter().zip(written).all(|(f, w)| *f == *w || *f == f16::from_f32(*w).to_f32()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! The training loop of a landmark network.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+use infomark_infer::{InputSize, LabelSource, LandmarkDescription};
+
+use super::checkpoint::{self, Position, State};
+use super::data::{Labelled, LandmarkSet, labels_sha256};
+use super::import::Start;
+use super::log::{Log, Row};
+use super::loss::{Loss, Shape, loss};
+use super::net::{Net, level};
+use super::{LabelCount, LandmarkConfig};
+use super::{batch, export};
+use crate::encoder::{host, values, with_values};
+use crate::run::{blend, fraction, schedule};
+use crate::{Budget, TrainError, ops};
+
+/// What the training of a landmark network tells while it runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LandmarkProgress {
+    /// Images read.
+    Reading {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// Images whose landmarks were looked for, in self-training.
+    Labelling {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+    /// The labels of a round, before its network is trained.
+    Labels {
+        /// The round, from 0.
+        round: usize,
+        /// Rounds in all.
+        rounds: usize,
+        /// Which are learnt.
+        labels: Vec<LabelCount>,
+    },
+    /// A step was made.
+    Step {
+        /// Steps done.
+        step: u64,
+        /// Part of the budget that is used, 0 to 1.
+        fraction: f64,
+        /// Divergence of the heat from what it should be, in nats.
+        heat: f32,
+        /// Loss of the offsets, weighted.
+        offset: f32,
+        /// Images a second, since the start or resumption.
+        images_per_second: f64,
+        /// Seconds left, about.
+        seconds_left: f64,
+    },
+}
+
+/// What the training of a landmark network came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LandmarkSummary {
+    /// Steps done in all.
+    pub steps: u64,
+    /// Seconds of training in all, resumed ones included.
+    pub seconds: f64,
+    /// Mean loss of the last 50 steps of this process; none where it made none.
+    pub loss: Option<f32>,
+    /// Training images.
+    pub images: usize,
+    /// Names of the landmarks.
+    pub landmarks: Vec<String>,
+    /// The network's input.
+    pub input: InputSize,
+    /// SHA-256 of the encoder that it started from.
+    pub encoder_sha256: Option<String>,
+    /// Hash of the network's file.
+    pub sha256: String,
+    /// Whether the caller stopped it before the budget was used; the network is written all the same.
+    pub stopped: bool,
+}
+
+/// A training: what is learnt, from what, and where it is kept.
+pub(crate) struct Job<'a> {
+    pub(crate) names: &'a [String],
+    pub(crate) images: &'a [Labelled],
+    pub(crate) source: LabelSource,
+    /// Folder of checkpoints and log.
+    pub(crate) run: PathBuf,
+    /// How many of the folder's images, where not all.
+    pub(crate) chosen: Option<usize>,
+}
+
+/// From where a training goes.
+pub(crate) enum From {
+    /// The weights of an encoder, or random ones on a canvas.
+    Fresh(Box<LandmarkConfig>, Result<Box<Start>, InputSize>),
+    /// A checkpoint.
+    Checkpoint(Box<Position>),
+}
+
+/// Called as the training goes on, and may stop it.
+pub(crate) type Tell<'a> = &'a mut (dyn FnMut(LandmarkProgress) -> ControlFlow<()> + Send);
+
+/// Trains, and gives the bytes of the network's file.
+pub(crate) fn fit(
+    job: &Job<'_>,
+    from: From,
+    tell: Tell<'_>,
+) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
+    let (resumed, start) = match from {
+        From::Fresh(config, start) => (None, Some((config, start))),
+        From::Checkpoint(position) => (Some(*position), None),
+    };
+    let (input, normalisation) = match (&resumed, &start) {
+        (Some(position), _) => (position.input, position.normalisation),
+        (_, Some((_, Ok(start)))) => (start.input, start.normalisation),
+        (_, Some((config, Err(input)))) => (*input, config.normalisation),
+        (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
+    };
+    let set = {
+        let told = std::sync::Mutex::new(&mut *tell);
+        LandmarkSet::open(job.images, (input, normalisation), &|done, total| {
+            if let Ok(mut told) = told.lock() {
+                // Stopping is honoured at the first step.
+                let _ = told(LandmarkProgress::Reading { done, total });
+            }
+        })?
+    };
+    let device = Device::flex().autodiff();
+    let labels = labels_sha256(job.names, job.images);
+    let fresh = |config: &LandmarkConfig| {
+        let net = Net::new(config, job.names.len(), &device);
+        let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
+        State { average: Vec::new(), net, optimizer }
+    };
+    let (mut state, mut position) = match (resumed, start) {
+        (Some(position), _) => {
+            check(&position, job, &labels, &set.sha256)?;
+            (checkpoint::load(&job.run, fresh(&position.config))?, position)
+        }
+        (None, Some((mut config, start))) => {
+            if let Ok(start) = &start {
+                config.widths = start.widths;
+            }
+            let mut state = fresh(&config);
+            if let Ok(start) = &start {
+                state.net.body = with_values(state.net.body, &start.values);
+            }
+            state.average = values(&state.net);
+            let position = Position {
+                config: *config,
+                input,
+                normalisation,
+                encoder_sha256: start.ok().map(|start| start.sha256),
+                landmarks: job.names.to_vec(),
+                labels_sha256: labels,
+                training_data_sha256: set.sha256.clone(),
+                images: job.chosen,
+                step: 0,
+                seconds: 0.0,
+            };
+            (state, position)
+        }
+        (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
+    };
+    let (loss, stopped) = train(&mut state, &mut position, &set, job, tell, &device)?;
+    let average = position.config.average > 0.0;
+    let net = if average { with_values(state.net, &state.average) } else { state.net };
+    let bytes = export::onnx(&net, &description(&position, job.source.clone(), set.len()))?;
+    let summary = LandmarkSummary {
+        steps: position.step,
+        seconds: position.seconds,
+        loss,
+        images: set.len(),
+        landmarks: position.landmarks,
+        input: position.input,
+        encoder_sha256: position.encoder_sha256,
+        sha256: infomark_infer::sha256(&bytes),
+        stopped,
+    };
+    Ok((bytes, summary))
+}
+
+/// Refuses a checkpoint of other images or landmarks.
+fn check(position: &Position, job: &Job<'_>, labels: &str, images: &str) -> Result<(), TrainError> {
+    let wrong = |what: &str| TrainError::Checkpoint {
+        path: job.run.clone(),
+        reason: format!(
+            "its run was started with other {what}; give those, or start a new run in another folder"
+        ),
+    };
+    if position.training_data_sha256 != images {
+        return Err(wrong("images"));
+    }
+    if position.landmarks != job.names || position.labels_sha256 != labels {
+        return Err(wrong("landmarks"));
+    }
+    Ok(())
+}
+
+fn description(position: &Position, labels: LabelSource, images: usize) -> LandmarkDescription {
+    LandmarkDescription {
+        input: position.input,
+        input_policy: Default::default(),
+        normalisation: position.normalisation,
+        stride: position.config.stride,
+        landmarks: position.landmarks.clone(),
+        encoder_sha256: position.encoder_sha256.clone(),
+        labels,
+        labels_sha256: position.labels_sha256.clone(),
+        training_data_sha256: position.training_data_sha256.clone(),
+        training_images: images,
+        steps: position.step,
+        seed: position.config.seed,
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// Steps until the budget is used or the caller stops; the mean loss of the last ones, and whether it was stopped.
+fn train(
+    state: &mut State,
+    position: &mut Position,
+    set: &LandmarkSet,
+    job: &Job<'_>,
+    tell: Tell<'_>,
+    device: &Device,
+) -> Result<(Option<f32>, bool), TrainError> {
+    let config = position.config.clone();
+    let mut log = Log::open(&job.run, position.step)?;
+    let begun = Instant::now();
+    let (first, before) = (position.step, position.seconds);
+    let mut recent = Vec::new();
+    let mut stopped = false;
+    while fraction(config.budget, position.step, position.seconds) < 1.0 && !stopped {
+        let step = position.step;
+        let rate = schedule(config.warm_up, step, fraction(config.budget, step, position.seconds));
+        let body = if position.encoder_sha256.is_some() { config.encoder_rate } else { 1.0 };
+        let rate = config.learning_rate * rate;
+        let Loss { heat, offset, .. } =
+            make_step(state, set, (&config, job.names.len()), step, (rate * body, rate), device)?;
+        if !(heat + offset).is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        let took = before + begun.elapsed().as_secs_f64() - position.seconds;
+        position.step += 1;
+        position.seconds += took;
+        let speed = config.batch as f64 / took.max(1e-9);
+        log.row(&Row { step: position.step, seconds: position.seconds, rate, heat, offset, speed })?;
+        recent.push(heat + offset);
+        let done = fraction(config.budget, position.step, position.seconds);
+        let took = (position.seconds - before) / (position.step - first) as f64;
+        let told = tell(LandmarkProgress::Step {
+            step: position.step,
+            fraction: done,
+            heat,
+            offset,
+            images_per_second: config.batch as f64 / took,
+            seconds_left: match config.budget {
+                Budget::Steps(all) => all.saturating_sub(position.step) as f64 * took,
+                Budget::Minutes(all) => (all * 60.0 - position.seconds).max(0.0),
+            },
+        });
+        stopped = told.is_break() && done < 1.0;
+        if stopped || done >= 1.0 || position.step.is_multiple_of(config.checkpoint_every) {
+            checkpoint::save(&job.run, position, state)?;
+        }
+    }
+    let recent = &recent[recent.len().saturating_sub(50)..];
+    Ok(((!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32), stopped))
+}
+
+/// One step of the optimiser, with a learning rate for the encoder's weights and one for the others.
+fn make_step(
+    state: &mut State,
+    set: &LandmarkSet,
+    (config, landmarks): (&LandmarkConfig, usize),
+    step: u64,
+    (body, head): (f64, f64),
+    device: &Device,
+) -> Result<Loss, TrainError> {
+    let batch = batch::draw(set, config, step)?;
+    let (width, height) = (set.input.width() / 2, set.input.height() / 2);
+    let images = TensorData::new(batch.images, [config.batch, 4, height, width]);
+    let maps = state.net.forward(Tensor::from_data(images, device), level(config));
+    let [_, _, height, width] = maps.dims();
+    let mut loss =
+        loss(&host(&maps.clone().inner()), &batch.targets, Shape { landmarks, width, height }, config);
+    let factors = TensorData::new(std::mem::take(&mut loss.gradient), maps.dims());
+    let mut grads = ops::dot(maps, Tensor::from_data(factors, device)).backward();
+    let of_body = GradientsParams::from_module(&mut grads, &state.net.body);
+    let of_head = GradientsParams::from_module(&mut grads, &state.net.head);
+    state.net.body = state.optimizer.step(body, state.net.body.clone(), of_body);
+    state.net.head = state.optimizer.step(head, state.net.head.clone(), of_head);
+    blend(&mut state.average, values(&state.net), config.average, step);
+    Ok(loss)
+}

@@ -1,0 +1,128 @@
+//! Training on annotated images.
+
+use std::path::PathBuf;
+
+use infomark_core::Rng;
+use infomark_infer::{DataSet, LabelSource};
+
+use super::LandmarkConfig;
+use super::checkpoint;
+use super::data::{Label, Labelled};
+use super::import::Start;
+use super::run::{From, Job, LandmarkSummary, Tell, fit};
+use crate::checkpoint::{INDEX, exists, write_atomically};
+use crate::data::input_size;
+use crate::run::{in_threads, prepare};
+use crate::{TrainError, stream};
+
+/// Where the training of a landmark network reads and writes.
+#[derive(Clone, Debug)]
+pub struct LandmarkPaths {
+    /// Data folder: `images/`, `landmarks.csv`, `dataset.toml`.
+    pub data: PathBuf,
+    /// How many of its images are learnt from, drawn at random by the seed; none takes all.
+    pub images: Option<usize>,
+    /// The encoder whose weights it starts from; none starts from random ones. Not asked for when a run goes on.
+    pub encoder: Option<PathBuf>,
+    /// The network's file.
+    pub out: PathBuf,
+    /// Folder of the checkpoints and the log; made when missing.
+    pub run: PathBuf,
+}
+
+/// Trains a landmark network on annotated images.
+///
+/// `tell` is called from the training thread and may stop the training; a checkpoint is saved then.
+///
+/// # Errors
+/// When an option, an image or a file is not usable, or the run's folder already holds a run.
+pub fn train_landmarks(
+    config: &LandmarkConfig,
+    paths: &LandmarkPaths,
+    tell: Tell<'_>,
+) -> Result<LandmarkSummary, TrainError> {
+    config.check()?;
+    if exists(&paths.run) {
+        return Err(TrainError::Checkpoint {
+            path: paths.run.join(INDEX),
+            reason: "this folder holds a run already; resume it, or give another folder".into(),
+        });
+    }
+    in_threads(config.threads, || {
+        let data = DataSet::open(&paths.data)?;
+        let start = match &paths.encoder {
+            Some(path) => Ok(Box::new(Start::read(path)?)),
+            None => {
+                let files: Vec<_> = data.images.iter().map(|image| image.path.clone()).collect();
+                Err(input_size(&files, config.input_area)?)
+            }
+        };
+        run(&data, paths, paths.images, config.seed, From::Fresh(Box::new(config.clone()), start), tell)
+    })
+}
+
+/// Goes on with the run in `paths.run`, with the options it was started with.
+///
+/// # Errors
+/// As [`train_landmarks`], and when there is no checkpoint, it is damaged, or images or landmarks are not those it was started
+/// with.
+pub fn resume_landmarks(
+    paths: &LandmarkPaths,
+    threads: usize,
+    tell: Tell<'_>,
+) -> Result<LandmarkSummary, TrainError> {
+    let position = checkpoint::position(&paths.run)?;
+    in_threads(threads, || {
+        let (images, seed) = (position.images, position.config.seed);
+        run(&DataSet::open(&paths.data)?, paths, images, seed, From::Checkpoint(Box::new(position)), tell)
+    })
+}
+
+fn run(
+    data: &DataSet,
+    paths: &LandmarkPaths,
+    images: Option<usize>,
+    seed: u64,
+    from: From,
+    tell: Tell<'_>,
+) -> Result<LandmarkSummary, TrainError> {
+    let chosen = choose(data, paths, images, seed)?;
+    let _lock = prepare(&paths.out, &paths.run, &paths.data.join("images"))?;
+    let job = Job {
+        names: &data.landmarks,
+        images: &chosen,
+        source: LabelSource::Annotated,
+        run: paths.run.clone(),
+        chosen: images,
+    };
+    let (bytes, summary) = fit(&job, from, tell)?;
+    write_atomically(&paths.out, &bytes)?;
+    Ok(summary)
+}
+
+/// The images that are learnt from, in the folder's order.
+fn choose(
+    data: &DataSet,
+    paths: &LandmarkPaths,
+    images: Option<usize>,
+    seed: u64,
+) -> Result<Vec<Labelled>, TrainError> {
+    let all = data.images.len();
+    let count = images.unwrap_or(all);
+    if count == 0 || count > all {
+        return Err(TrainError::Images { dir: paths.data.clone(), wanted: count, found: all });
+    }
+    let mut order: Vec<usize> = (0..all).collect();
+    let mut rng = Rng::new(seed, stream::SOME_IMAGES);
+    for place in 0..count {
+        order.swap(place, place + rng.below((all - place) as u64) as usize);
+    }
+    order.truncate(count);
+    order.sort_unstable();
+    let labelled = |&image: &usize| {
+        let sample = &data.images[image];
+        let label = |&at| Some(Label { at, weight: 1.0 });
+        Labelled { path: sample.path.clone(), labels: sample.landmarks.iter().map(label).collect() }
+    };
+    Ok(order.iter().map(labelled).collect())
+}

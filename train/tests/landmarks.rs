@@ -1,0 +1,313 @@
+//! Landmark networks of a few steps on generated images.
+
+use std::error::Error;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use infomark_infer::{Encoder, LabelSource, Landmark, LandmarkNet, read_image};
+use infomark_phantom::Phantom;
+use infomark_train::{
+    Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths, SelfTrainConfig, SelfTrainPaths,
+    TrainConfig, resume_landmarks, resume_self_train, self_train, train, train_landmarks,
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const SIZE: (usize, usize) = (96, 128);
+
+fn small(steps: u64) -> LandmarkConfig {
+    LandmarkConfig {
+        budget: Budget::Steps(steps),
+        input_area: SIZE.0 * SIZE.1,
+        widths: [8, 8, 16, 16, 16],
+        hidden: 16,
+        batch: 2,
+        shift: 6.0,
+        elastic: 2.0,
+        elastic_spacing: 32,
+        learning_rate: 3e-3,
+        warm_up: 5,
+        average: 0.95,
+        checkpoint_every: 2,
+        ..LandmarkConfig::default()
+    }
+}
+
+/// A data folder of made-up radiographs.
+fn phantoms(dir: &Path, count: u64, seed: u64) -> Outcome {
+    fs::create_dir_all(dir.join("images"))?;
+    let phantom = Phantom::new(SIZE.0, SIZE.1)?;
+    let mut table = String::from("image,landmark,x,y\n");
+    let mut names = Vec::new();
+    for i in 0..count {
+        let image = phantom.image(seed, i);
+        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
+        file.extend(&image.pixels);
+        fs::write(dir.join(format!("images/{i:02}.pgm")), file)?;
+        names = image.landmarks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        for (name, at) in image.landmarks {
+            table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);
+        }
+    }
+    fs::write(dir.join("landmarks.csv"), table)?;
+    fs::write(
+        dir.join("dataset.toml"),
+        format!("spacing_mm = [1.0, 1.0]\nlandmarks = [{}]\n", names.join(", ")),
+    )?;
+    Ok(())
+}
+
+fn paths(root: &Path, name: &str) -> LandmarkPaths {
+    LandmarkPaths {
+        data: root.join("data"),
+        images: None,
+        encoder: None,
+        out: root.join(format!("{name}.onnx")),
+        run: root.join(name),
+    }
+}
+
+fn go_on(_: LandmarkProgress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn encoder(root: &Path, steps: u64) -> Outcome {
+    let config = TrainConfig {
+        budget: Budget::Steps(steps),
+        input_area: SIZE.0 * SIZE.1,
+        widths: [8, 8, 16, 16, 16],
+        embedding: 8,
+        batch: 2,
+        view_size: 64,
+        pixels: 16,
+        ..TrainConfig::default()
+    };
+    let paths = Paths {
+        images: root.join("data/images"),
+        out: root.join("encoder.onnx"),
+        run: root.join("encoder.run"),
+        score: None,
+    };
+    train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
+}
+
+#[test]
+fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 5, 1)?;
+    encoder(root.path(), 2)?;
+    let from = |name: &str| LandmarkPaths {
+        encoder: Some(root.path().join("encoder.onnx")),
+        images: Some(4),
+        ..paths(root.path(), name)
+    };
+    let whole = from("whole");
+    let summary = train_landmarks(&LandmarkConfig { threads: 1, ..small(5) }, &whole, &mut go_on)?;
+    assert_eq!((summary.steps, summary.images, summary.stopped), (5, 4, false));
+    let reference = fs::read(&whole.out)?;
+    let threads = from("threads");
+    train_landmarks(&LandmarkConfig { threads: 3, ..small(5) }, &threads, &mut go_on)?;
+    assert!(fs::read(&threads.out)? == reference, "three threads give other bits than one");
+
+    let cut = from("cut");
+    let summary = train_landmarks(&small(5), &cut, &mut |progress| match progress {
+        LandmarkProgress::Step { step: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    assert_eq!((summary.steps, summary.stopped), (3, true));
+    assert!(fs::read(&cut.out)? != reference);
+    resume_landmarks(&LandmarkPaths { encoder: None, images: None, ..cut.clone() }, 2, &mut go_on)?;
+    assert!(fs::read(&cut.out)? == reference, "a resumed training gives other bits");
+
+    let net = LandmarkNet::load(&whole.out)?;
+    let encoder = Encoder::load(root.path().join("encoder.onnx"))?;
+    assert_eq!(net.description().encoder_sha256.as_deref(), Some(encoder.sha256()));
+    assert_eq!(net.description().input, encoder.description().input);
+    assert_eq!(net.description().normalisation, encoder.description().normalisation);
+    assert_eq!(net.description().labels, LabelSource::Annotated);
+    assert_eq!(net.description().training_images, 4);
+    Ok(())
+}
+
+#[test]
+fn it_learns_where_landmarks_are_in_images_that_it_has_not_seen() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 12, 1)?;
+    phantoms(&root.path().join("new"), 4, 2)?;
+    let paths = paths(root.path(), "run");
+    train_landmarks(&LandmarkConfig { batch: 4, ..small(150) }, &paths, &mut go_on)?;
+    let net = LandmarkNet::load(&paths.out)?;
+    let data = infomark_infer::DataSet::open(root.path().join("new"))?;
+    let mut errors = Vec::new();
+    for image in &data.images {
+        for (found, truth) in net.find(&read_image(&image.path)?)?.iter().zip(&image.landmarks) {
+            errors.push((found.at.x - truth.x).hypot(found.at.y - truth.y));
+            assert!((0.0..=1.0).contains(&found.probability));
+        }
+    }
+    errors.sort_by(f64::total_cmp);
+    let median = errors[errors.len() / 2];
+    assert!(median < 4.0, "half of the errors are above {median:.2} pixels: {errors:.1?}");
+    Ok(())
+}
+
+#[test]
+fn what_can_not_be_learnt_from_is_named() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 3, 1)?;
+    encoder(root.path(), 1)?;
+    let good = paths(root.path(), "run");
+    let refused = |config: &LandmarkConfig, paths: &LandmarkPaths| {
+        train_landmarks(config, paths, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new())
+    };
+    let reason = refused(&small(1), &LandmarkPaths { images: Some(9), ..good.clone() });
+    assert!(reason.contains("9 images") && reason.contains("1 to 3"), "{reason}");
+    let reason = refused(&LandmarkConfig { stride: 3, ..small(1) }, &good);
+    assert!(reason.contains("stride"), "{reason}");
+    let reason = refused(&small(1), &LandmarkPaths { encoder: Some("missing.onnx".into()), ..good.clone() });
+    assert!(reason.contains("missing.onnx"), "{reason}");
+    train_landmarks(&small(2), &good, &mut go_on)?;
+    // A network is no encoder, and an encoder no network.
+    let reason =
+        refused(&small(1), &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") });
+    assert!(reason.contains("run.onnx") && reason.contains("not an encoder"), "{reason}");
+    let reason =
+        LandmarkNet::load(root.path().join("encoder.onnx")).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(reason.contains("encoder.onnx") && reason.contains("not a landmark network"), "{reason}");
+    let reason = refused(&small(1), &good);
+    assert!(reason.contains("holds a run already"), "{reason}");
+    // The landmarks are no longer those of the run.
+    let table = root.path().join("data/landmarks.csv");
+    let moved = fs::read_to_string(&table)?.replacen(",sella,", ",sella,1", 1);
+    fs::write(&table, moved)?;
+    let reason = resume_landmarks(&good, 1, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(reason.contains("other landmarks") || reason.contains("outside"), "{reason}");
+    let whole = fs::read(&good.out)?;
+    for at in (0..whole.len()).step_by(whole.len() / 20) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 4;
+        assert!(LandmarkNet::from_bytes(&damaged, "damaged.onnx").is_err(), "byte {at} of {}", whole.len());
+    }
+    Ok(())
+}
+
+fn of_template(root: &Path) -> Result<SelfTrainPaths, Box<dyn Error>> {
+    let data = infomark_infer::DataSet::open(root.join("data"))?;
+    let template = &data.images[0];
+    Ok(SelfTrainPaths {
+        images: root.join("data/images"),
+        encoder: root.join("encoder.onnx"),
+        template: template.path.clone(),
+        landmarks: data.landmarks_of(template),
+        out: root.join("self.onnx"),
+        run: root.join("self"),
+    })
+}
+
+#[test]
+fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 6, 1)?;
+    encoder(root.path(), 30)?;
+    // All is believed, so that a hardly trained encoder does.
+    let config = SelfTrainConfig {
+        network: small(8),
+        match_back: 1e3,
+        outlier: 1e3,
+        agreement: 1e3,
+        ..SelfTrainConfig::default()
+    };
+    let whole = of_template(root.path())?;
+    let summary = self_train(&config, &whole, &mut go_on)?;
+    assert_eq!(summary.rounds.len(), 2);
+    assert!(summary.rounds.iter().flatten().all(|count| count.kept == 5));
+    let net = LandmarkNet::load(&whole.out)?;
+    let names: Vec<String> = whole.landmarks.iter().map(|l: &Landmark| l.name.clone()).collect();
+    assert_eq!(net.description().landmarks, names);
+    assert!(
+        matches!(&net.description().labels, LabelSource::Matched { rounds: 2, kept: [a, b], .. } if a == b),
+        "{:?}",
+        net.description().labels
+    );
+
+    let cut =
+        SelfTrainPaths { out: root.path().join("cut.onnx"), run: root.path().join("cut"), ..whole.clone() };
+    let mut round = 0;
+    let summary = self_train(&config, &cut, &mut |progress| match progress {
+        LandmarkProgress::Labels { round: now, .. } => {
+            round = now;
+            ControlFlow::Continue(())
+        }
+        LandmarkProgress::Step { step: 3, .. } if round == 1 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    assert!(summary.network.stopped);
+    resume_self_train(&cut, 2, &mut go_on)?;
+    assert!(fs::read(&cut.out)? == fs::read(&whole.out)?, "a resumed training gives other bits");
+
+    let other = SelfTrainPaths { template: root.path().join("data/images/03.pgm"), ..cut };
+    let reason = resume_self_train(&other, 2, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
+    assert!(reason.contains("template"), "{reason}");
+    Ok(())
+}
+
+#[test]
+fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 16, 1)?;
+    encoder(root.path(), 2)?;
+    let data = infomark_infer::DataSet::open(root.path().join("data"))?;
+    let paths = of_template(root.path())?;
+    let network = LandmarkConfig { batch: 4, checkpoint_every: 1000, ..small(300) };
+    let config = SelfTrainConfig {
+        network,
+        match_back: 1e3,
+        outlier: 1e3,
+        agreement: 12.0,
+        ..SelfTrainConfig::default()
+    };
+    // Stopped at once: its labels are replaced by the truth, some of it moved far away.
+    self_train(&config, &paths, &mut |progress| match progress {
+        LandmarkProgress::Step { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    let round = paths.run.join("round-0");
+    fs::remove_file(round.join("checkpoint.json"))?;
+    let file = round.join("labels.json");
+    let mut labels: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let spoiled = |image: usize, landmark: usize| image > 0 && (3 * image + 5 * landmark).is_multiple_of(7);
+    for (i, sample) in data.images.iter().enumerate() {
+        for (k, truth) in sample.landmarks.iter().enumerate() {
+            let pseudo = &mut labels[i]["landmarks"][k];
+            let away = if spoiled(i, k) { 30.0 } else { 0.0 };
+            let x = if truth.x < 48.0 { truth.x + away } else { truth.x - away };
+            (pseudo["at"], pseudo["matched"]) =
+                (serde_json::json!([x, truth.y]), serde_json::json!([x, truth.y]));
+            (pseudo["doubt"], pseudo["weight"]) = (serde_json::Value::Null, serde_json::json!(1.0));
+        }
+    }
+    fs::write(&file, serde_json::to_vec(&labels)?)?;
+    resume_self_train(&paths, 2, &mut go_on)?;
+    let after: serde_json::Value = serde_json::from_slice(&fs::read(paths.run.join("round-1/labels.json"))?)?;
+    let mut counts = [[0; 2]; 2];
+    for i in 1..data.images.len() {
+        for k in 0..data.landmarks.len() {
+            let doubted = !after[i]["landmarks"][k]["doubt"].is_null();
+            counts[usize::from(spoiled(i, k))][usize::from(doubted)] += 1;
+        }
+    }
+    let [[good_kept, good_doubted], [bad_kept, bad_doubted]] = counts;
+    assert!(
+        bad_doubted >= 9 * bad_kept,
+        "{bad_kept} of {} spoiled labels are learnt",
+        bad_kept + bad_doubted
+    );
+    assert!(
+        good_kept >= 9 * good_doubted,
+        "{good_doubted} of {} good labels are doubted",
+        good_kept + good_doubted
+    );
+    Ok(())
+}
