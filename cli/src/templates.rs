@@ -23,7 +23,7 @@ use crate::spacing;
 #[derive(clap::Args)]
 pub(crate) struct Given {
     /// The annotated image; or a template file, or a data folder. Several are matched together
-    #[arg(long = "template", value_name = "IMAGE", required_unless_present = "landmark_model")]
+    #[arg(long = "template", value_name = "IMAGE")]
     pub(crate) templates: Vec<PathBuf>,
     /// Its landmarks: CSV or COCO with the template's file name, 3D Slicer markups, LabelMe or ISBI text. For several images
     /// one file for each, in their order, or one for all
@@ -107,6 +107,9 @@ impl Given {
         spacing: Option<&PixelSpacing>,
         looks: Looks,
     ) -> Result<(Vec<Template>, Vec<Source>)> {
+        if self.templates.is_empty() {
+            bail!("--template: give an annotated image, a template file, or a data folder");
+        }
         let images = self.templates.iter().filter(|path| matches!(kind(path), Kind::Image)).count();
         let folders = self.templates.iter().any(|path| matches!(kind(path), Kind::Folder));
         let tables = self.landmarks.len();
