@@ -130,7 +130,7 @@ fn a_model_of_another_size_than_it_describes_is_refused() {
         ("`image` has the shape [1, 1, 128, 96]", |d| d.input = InputSize::new(128, 96).unwrap()),
         ("`stride_2` has the shape", |d| d.channels = 8),
         ("one output `stride_8`", |d| d.strides = vec![2, 8]),
-        ("2 outputs, and its description 1 strides", |d| d.strides = vec![4]),
+        ("2 outputs, and its description calls for 1", |d| d.strides = vec![4]),
     ];
     for (problem, change) in changes {
         let error = refused(&with_description(change), "export the model again");
@@ -210,7 +210,7 @@ fn graphs_that_ask_for_absurd_memory_are_refused() {
     refused(&padded, "again");
     for dims in [vec![1 << 40, 1 << 20], vec![i64::MAX; 3], vec![-1], vec![1; 9], vec![2]] {
         let claimed = changed(|model| model.graph.as_mut().unwrap().initializer[0].dims = dims.clone());
-        let error = refused(&claimed, "export the encoder again");
+        let error = refused(&claimed, "export the model again");
         assert!(error.to_string().contains("holds 32 numbers"), "{error}");
     }
 }
@@ -223,7 +223,7 @@ fn graphs_of_absurdly_many_nodes_are_refused() {
             graph.node.push(node("Relu", &["image"], &format!("more_{i}"), vec![]));
         }
     });
-    let error = refused(&long, "export the encoder again");
+    let error = refused(&long, "export the model again");
     assert!(matches!(error, ModelError::Graph { .. }) && error.to_string().contains("nodes"), "{error}");
 }
 
