@@ -129,46 +129,11 @@ impl Graph {
     pub(crate) fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
         let weight = layer.weight.val();
         let weight = self.halves(&weight.dims(), &host(&weight));
-        let x = self.convolve(x, &weight);
-        self.norm_relu(&x, layer, height, width)
-    }
-
-    fn convolve(&mut self, x: &str, weight: &str) -> String {
-        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])];
-        self.node("Conv", &[x, weight], attributes)
-    }
-
-    /// A layer of `fine` beside `coarse`, each cell of which stands for 2 x 2.
-    ///
-    /// Enlarged, joined and convolved at full size, this would take a runtime most of its time. The sum over both inputs
-    /// is split instead. That over the coarse one is computed at its own size, for the four cells of a 2 x 2 block as
-    /// channels; there, taps that fall on the same coarse cell are one, whose weights the graph adds up when it is loaded.
-    fn joining_layer(
-        &mut self,
-        [fine, coarse]: [&str; 2],
-        layer: &Layer,
-        height: usize,
-        width: usize,
-    ) -> String {
-        let weight = layer.weight.val();
-        let ([outputs, inputs, ..], values) = (weight.dims(), host(&weight));
-        // The finer level has as many channels as the layer gives.
-        let (of_fine, of_coarse): (Vec<&[f32]>, Vec<&[f32]>) =
-            values.chunks_exact(inputs * 9).map(|values| values.split_at(outputs * 9)).unzip();
-        let coarser = inputs - outputs;
-        let weight = self.halves(&[outputs, outputs, 3, 3], &of_fine.concat());
-        let fine = self.convolve(fine, &weight);
-        let weight = self.halves(&[outputs * coarser, 9], &of_coarse.concat());
-        let phases = self.floats(&[9, 36], &phases());
-        let weight = self.node("MatMul", &[&weight, &phases], vec![]);
-        let shape = self.integers(&[outputs as i64, coarser as i64, 4, 9]);
-        let weight = self.node("Reshape", &[&weight, &shape], vec![]);
-        let weight = self.node("Transpose", &[&weight], vec![ints("perm", &[0, 2, 1, 3])]);
-        let shape = self.integers(&[4 * outputs as i64, coarser as i64, 3, 3]);
-        let weight = self.node("Reshape", &[&weight, &shape], vec![]);
-        let blocks = self.convolve(coarse, &weight);
-        let coarse = self.node("DepthToSpace", &[&blocks], vec![int("blocksize", 2), string("mode", "CRD")]);
-        let x = self.node("Add", &[&fine, &coarse], vec![]);
+        let x = self.node(
+            "Conv",
+            &[x, &weight],
+            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])],
+        );
         self.norm_relu(&x, layer, height, width)
     }
 
@@ -227,9 +192,17 @@ impl Graph {
         }
         fine.pop();
         each(self, 4, &x);
+        let scales = self.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
         for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().skip(finest).rev() {
             let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
-            x = self.joining_layer([&fine, &x], a, h, w);
+            let nearest = vec![
+                string("mode", "nearest"),
+                string("coordinate_transformation_mode", "asymmetric"),
+                string("nearest_mode", "floor"),
+            ];
+            let doubled = self.node("Resize", &[&x, "", &scales], nearest);
+            let joined = self.node("Concat", &[&fine, &doubled], vec![int("axis", 1)]);
+            x = self.layer(&joined, a, h, w);
             x = self.layer(&x, b, h, w);
             each(self, level, &x);
         }
@@ -250,20 +223,6 @@ impl Graph {
         let length = self.node("Sqrt", &[&sum], vec![]);
         self.node_into("Div", &[&y, &length], output, vec![]);
     }
-}
-
-/// Which taps of a 3 x 3 kernel on the enlarged map fall on which cell of the coarse map's 3 x 3, for each of the four
-/// cells of a 2 x 2 block: `[9, 4, 9]`.
-fn phases() -> Vec<f32> {
-    let mut table = vec![0.0; 9 * 4 * 9];
-    for (tap, row) in table.chunks_exact_mut(36).enumerate() {
-        for (phase, cells) in row.chunks_exact_mut(9).enumerate() {
-            // Half of the place in the enlarged map, counted so that it cannot be negative.
-            let coarse = |of_block: usize, tap: usize| (of_block + tap).div_ceil(2);
-            cells[coarse(phase / 2, tap / 3) * 3 + coarse(phase % 2, tap % 3)] = 1.0;
-        }
-    }
-    table
 }
 
 pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {

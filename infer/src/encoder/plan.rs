@@ -9,6 +9,7 @@ use tract_onnx::prelude::{
     TypedSimplePlan, tvec,
 };
 use tract_onnx::tract_core::plan;
+use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
 use super::{Interface, ModelError};
 use crate::contain::contain;
@@ -17,6 +18,9 @@ use crate::contain::contain;
 const MAX_ELEMENTS: usize = 1 << 28;
 /// Most elements of all of them together: 8 GiB, were they all kept.
 const MAX_TOTAL: usize = 1 << 31;
+
+/// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
+const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
 
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -109,7 +113,7 @@ fn prepare(
     check_sizes(&typed)?;
     let typed = typed.into_decluttered()?;
     check_sizes(&typed)?;
-    let optimized = typed.into_optimized()?;
+    let optimized = KnobScope::new(KNOBS)?.enter(|| typed.into_optimized())?;
     check_sizes(&optimized)?;
     for (&place, expected) in outputs.iter().zip(shapes) {
         let fact = optimized.output_fact(place)?;
