@@ -68,6 +68,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if images.iter().any(|input| inputs::identity(&input.path) == inputs::identity(&out)) {
         bail!("{}: the page would overwrite an image; give another --out", shown(&out));
     }
+    let read = ["landmarks.json", "evaluation.json", "errors.csv", "log.csv", "checkpoint.json"];
+    if read.iter().any(|file| inputs::identity(&options.result.join(file)) == inputs::identity(&out)) {
+        bail!("{}: the page would overwrite the result it is made from; give another --out", shown(&out));
+    }
     let pool = inputs::pool(threads)?;
     let pictures =
         pool.install(|| gallery::pictures(&results, &options.result, &images, options.pictures))?;

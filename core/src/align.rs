@@ -108,7 +108,7 @@ const FAR: f64 = 1e-4;
 /// matches[10].to.x += 60.0;
 /// let alignment = Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?;
 /// assert_eq!(alignment.agreeing(), 10);
-/// let found = alignment.expect(Point::new(50.0, 50.0));
+/// let found = alignment.predict(Point::new(50.0, 50.0));
 /// assert!((found.at.x - 53.0).abs() < 0.1 && (found.at.y - 49.0).abs() < 0.1);
 /// # Ok::<(), infomark_core::AlignError>(())
 /// ```
@@ -266,7 +266,7 @@ impl<'m, T: Real> Alignment<'m, T> {
     }
 
     /// Where a place of the one image is expected in the other. A place that is not finite stays so.
-    pub fn expect(&self, place: Point<T>) -> Expected<T> {
+    pub fn predict(&self, place: Point<T>) -> Expected<T> {
         let at = [place.x.as_f64(), place.y.as_f64()];
         let (tolerance, reach) = (self.rule.tolerance.as_f64(), self.rule.reach.as_f64());
         let near = |from: [f64; 2]| {

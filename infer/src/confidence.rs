@@ -68,7 +68,7 @@ pub(crate) fn of(
     let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
     for &(laid, index) in having {
         let place = *laid.template().places().get(index).ok_or("no such landmark")?;
-        let expected = laid.alignment().map(|alignment| alignment.expect(place).at);
+        let expected = laid.alignment().map(|alignment| alignment.predict(place).at);
         prior.add(expected.map(|expected| distance(expected, at)));
         if let Some(map) = laid.template().back() {
             back.add(map.nearest(encoding, at)?.map(|nearest| distance(nearest, place)));

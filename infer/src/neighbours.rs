@@ -95,8 +95,8 @@ impl Neighbours {
             similarity(&maps, &features, encoding.temperature(), plane, &mut scratch)
                 .map_err(|e| e.to_string())?;
             let offset = alignment.map_or(*offset, |alignment| {
-                let from = alignment.expect(place).at;
-                let to = alignment.expect(Point::new(place.x + offset.x, place.y + offset.y)).at;
+                let from = alignment.predict(place).at;
+                let to = alignment.predict(Point::new(place.x + offset.x, place.y + offset.y)).at;
                 Point::new(to.x - from.x, to.y - from.y)
             });
             add_moved(&map, &mut votes, (width, height), (offset.x / stride, offset.y / stride));

@@ -90,7 +90,7 @@ impl<'a> Laid<'a> {
             template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), &mut all)?;
         }
         if let Some(alignment) = &self.alignment {
-            favour(&mut all, width, stride, alignment.expect(place).at, self.prior_sigma());
+            favour(&mut all, width, stride, alignment.predict(place).at, self.prior_sigma());
         }
         Ok(ScoreMap { own, all })
     }

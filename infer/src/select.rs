@@ -53,7 +53,7 @@ impl Candidate {
             .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })?;
         let Some(alignment) = prior::align(&matches) else { return Ok(0.0) };
         let near = |m: &&infomark_core::Match<f32>| {
-            let at = alignment.expect(m.from).at;
+            let at = alignment.predict(m.from).at;
             libm::hypotf(at.x - m.to.x, at.y - m.to.y) <= NEAR
         };
         Ok(matches.iter().filter(near).count() as f64 / matches.len().max(1) as f64)

@@ -40,7 +40,7 @@ proptest! {
         let alignment = Alignment::new(&matches, rule, &mut Rng::new(seed, 1))?;
         prop_assert!(alignment.agreeing() >= 120 - wrong);
         for at in places(10, seed ^ 2) {
-            let found = alignment.expect(at);
+            let found = alignment.predict(at);
             prop_assert!(distance(found.at, truth(at)) < 0.1, "{:?} is not {:?}", found, truth(at));
             prop_assert!(found.spread < 0.2 && found.support > 0.0, "{found:?}");
         }
@@ -65,7 +65,7 @@ proptest! {
         let worst = |f: &dyn Fn(Point<f64>) -> Point<f64>| {
             inside.iter().map(|&p| distance(f(p), truth(p))).fold(0.0, f64::max)
         };
-        let (local, global) = (worst(&|p| alignment.expect(p).at), worst(&|p| affine.pull(p)));
+        let (local, global) = (worst(&|p| alignment.predict(p).at), worst(&|p| affine.pull(p)));
         prop_assert!(local < 0.35 * amplitude && local < 0.5 * global, "{local} against {global}");
     }
 
@@ -85,8 +85,8 @@ proptest! {
         let align = || Alignment::new(&matches, rule, &mut Rng::new(seed, 0));
         let Ok(alignment) = align() else { return Ok(()) };
         prop_assert!(alignment.agreeing() >= 3);
-        let found = alignment.expect(point(1.0, 2.0));
-        prop_assert_eq!(format!("{found:?}"), format!("{:?}", align()?.expect(point(1.0, 2.0))));
+        let found = alignment.predict(point(1.0, 2.0));
+        prop_assert_eq!(format!("{found:?}"), format!("{:?}", align()?.predict(point(1.0, 2.0))));
     }
 }
 
@@ -98,9 +98,9 @@ fn single_precision_gives_nearly_the_same() -> Result<(), AlignError> {
     let single: Vec<Match<f32>> =
         matches.iter().map(|m| Match { from: m.from.cast(), to: m.to.cast() }).collect();
     let double =
-        Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?.expect(point(200.0, 90.0));
+        Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?.predict(point(200.0, 90.0));
     let single = Alignment::new(&single, AlignRule::default(), &mut Rng::new(1, 0))?
-        .expect(Point { x: 200.0, y: 90.0 });
+        .predict(Point { x: 200.0, y: 90.0 });
     assert!(distance(double.at, single.at.cast()) < 1e-3);
     assert!(distance(double.at, truth(point(200.0, 90.0))) < 1e-6);
     Ok(())

@@ -197,5 +197,7 @@ pub(super) fn file_address(path: PathBuf) -> Result<Option<String>> {
         return Ok(None);
     }
     let bytes = fs::read(&path).with_context(|| format!("{}: can't read this", shown(&path)))?;
-    Ok(Some(data_address("image/png", &bytes)))
+    let kind =
+        if path.extension().is_some_and(|ending| ending == "svg") { "image/svg+xml" } else { "image/png" };
+    Ok(Some(data_address(kind, &bytes)))
 }

@@ -1,6 +1,5 @@
 //! The page itself.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,12 +7,12 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::charts::{Figure, figures};
+use super::charts::figures;
 use super::gallery::{Picture, Places, file_address};
 use super::results::{Kind, Results};
 use crate::inputs::Input;
 use crate::map;
-use crate::output::{file_name, shown};
+use crate::output::file_name;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -63,8 +62,7 @@ pub(super) fn html(
         Kind::Evaluation => ("evaluation", format!("Evaluation: {name}")),
         Kind::Training => ("training", format!("Training: {name}")),
     };
-    let mut charts = figures(results)?;
-    charts.extend(saved(folder)?);
+    let charts = figures(results)?;
     let plates = plates(results, folder, images)?;
     let mut facts = Vec::new();
     flatten("", &results.about, &mut facts);
@@ -89,37 +87,7 @@ pub(super) fn html(
         .context("the page can't be made")
 }
 
-/// Charts that a command wrote beside its result.
-fn saved(folder: &Path) -> Result<Vec<Figure>> {
-    let mut charts = Vec::new();
-    for (file, caption) in [
-        ("loss.svg", "Loss of the training, whole and by stride."),
-        ("scores.svg", "Scores at the checkpoints."),
-        (
-            "psi.svg",
-            "Similarity of the same place in two views, over its entropy; where it falls, the tiers are cut.",
-        ),
-        ("mi.svg", "Information that corresponding patches share, by tier."),
-        ("confidence.svg", "Coverage and error against confidence."),
-    ] {
-        let path = folder.join(file);
-        if path.is_file() {
-            let svg =
-                fs::read_to_string(&path).with_context(|| format!("{}: can't read this", shown(&path)))?;
-            // Only what our own charts look like goes into the page as it is.
-            if svg.starts_with("<svg")
-                && !svg.contains("<script")
-                && !svg.contains("href")
-                && !svg.contains(" on")
-            {
-                charts.push(Figure { svg, caption: caption.into() });
-            }
-        }
-    }
-    Ok(charts)
-}
-
-/// Pictures beside the result, and maps of the image that is shown first.
+/// Pictures and charts beside the result, and maps of the image that is shown first.
 fn plates(results: &Results, folder: &Path, images: &[Input]) -> Result<Vec<Plate>> {
     let mut plates = Vec::new();
     for (file, caption) in [("views.png", "Views that the encoder was trained on, by tier of their centre.")]

@@ -197,11 +197,9 @@ struct Row {
     true_x: f64,
     true_y: f64,
     error_mm: f64,
+    /// Of a landmark network, its probability.
+    #[serde(alias = "probability")]
     score: f64,
-    #[serde(default)]
-    expected_error_mm: Option<f64>,
-    #[serde(default)]
-    abstained: Option<bool>,
 }
 
 fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
@@ -242,8 +240,8 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
             truth: Some((row.true_x, row.true_y)),
             error_mm: Some(row.error_mm),
             score: Some(row.score),
-            expected_mm: row.expected_error_mm,
-            abstained: row.abstained.unwrap_or(false),
+            expected_mm: None,
+            abstained: false,
         });
     }
     let cases = cases.into_values().collect();

@@ -35,6 +35,9 @@ fn an_evaluation_becomes_one_page() {
         .map(|(at, text)| page[at + text.len()..].split(' ').next().unwrap().parse().unwrap())
         .collect();
     assert!(errors.len() == 4 && errors.is_sorted_by(|a, b| a >= b), "the worst comes first: {errors:?}");
+    // As evaluations of landmark networks have it.
+    let table = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    place.write("scores/errors.csv", table.replacen("score", "probability", 1));
     let few = place.run("report scores --pictures 1 --out few.html --json").json();
     assert_eq!(few["pictures"], 1);
     let page = fs::read_to_string(place.file("few.html")).unwrap();
@@ -114,6 +117,8 @@ fn what_is_no_result_is_refused() {
     assert!(reason.contains("1.png") && reason.contains("--images"), "{reason}");
     let reason = place.run("report found --images data/images/1.png --out data/images/1.png").reason();
     assert!(reason.contains("overwrite"), "{reason}");
+    let reason = place.run("report found --images data/images --out found/landmarks.json").reason();
+    assert!(reason.contains("landmarks.json") && reason.contains("overwrite"), "{reason}");
     let reason = place.run("report found --template x").reason();
     assert!(reason.contains("--template"), "{reason}");
     place.run("evaluate --model encoder.onnx --data data --random-templates 2 --out scores").success();

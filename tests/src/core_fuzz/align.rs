@@ -51,7 +51,7 @@ pub fn align(data: &[u8]) {
     assert_eq!(again, Ok(alignment.agreeing()));
     if !wild && rule == (AlignRule { fewest: 3, ..AlignRule::default() }) {
         for m in &matches {
-            let expected = alignment.expect(m.from);
+            let expected = alignment.predict(m.from);
             assert!(
                 expected.at.is_finite() && expected.spread >= 0.0 && expected.support > 0.0,
                 "{expected:?}"

@@ -177,7 +177,7 @@ fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point
     let rule = AlignRule { tolerance: 30.0, residual: 15.0, reach: 1e4, fewest, ..AlignRule::default() };
     let alignment = Alignment::new(&matches, rule, &mut Rng::new(0, 0)).ok()?;
     let residual = |Match { from, to }: &Match<f64>| {
-        let expected = alignment.expect(*from).at;
+        let expected = alignment.predict(*from).at;
         Point::new(to.x - expected.x, to.y - expected.y)
     };
     Some(matches.iter().map(residual).collect())
