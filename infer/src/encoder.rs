@@ -3,6 +3,8 @@
 mod encoding;
 mod error;
 pub(crate) mod graph;
+mod layers;
+mod operators;
 pub(crate) mod plan;
 
 use std::path::Path;

@@ -11,7 +11,7 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_core::plan;
 use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
-use super::{Interface, ModelError};
+use super::{Interface, ModelError, layers, operators};
 use crate::contain::contain;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
@@ -41,7 +41,7 @@ impl Plan {
     ) -> Result<Plan, ModelError> {
         let input = [interface.input.height(), interface.input.width()];
         let shapes: Vec<[usize; 4]> = interface.outputs.iter().map(|(_, shape)| *shape).collect();
-        let prepared = contain(|| prepare(model, input, &outputs, &shapes));
+        let prepared = contain(|| prepare(&layers::found(model), input, &outputs, &shapes));
         let reason = match prepared {
             Ok(Ok(runnable)) => {
                 let lengths = shapes.iter().map(|shape| shape.iter().product());
@@ -107,7 +107,9 @@ fn prepare(
     outputs: &[usize],
     shapes: &[[usize; 4]],
 ) -> TractResult<Arc<TypedSimplePlan>> {
-    let mut graph = tract_onnx::onnx().with_ignore_value_info(true).model_for_proto_model(model)?;
+    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
+    operators::register(&mut onnx);
+    let mut graph = onnx.model_for_proto_model(model)?;
     graph.set_input_fact(0, f32::fact([1, 1, input[0], input[1]]).into())?;
     let typed = graph.into_typed()?;
     check_sizes(&typed)?;
@@ -158,4 +160,94 @@ fn one_line(error: &tract_onnx::prelude::TractError) -> String {
     let text = format!("{error:#}");
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Encoder;
+    use infomark_core::Rng;
+    use prost::Message;
+
+    type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+    /// The encoder that comes with the program.
+    fn shipped() -> Result<(ModelProto, [usize; 2], Vec<[usize; 4]>)> {
+        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
+        let description = Encoder::from_bytes(&bytes, "ceph.onnx")?.description().clone();
+        let (height, width) = (description.input.height(), description.input.width());
+        let shape = |stride: &usize| [1, description.channels, height / stride, width / stride];
+        Ok((
+            ModelProto::decode(&bytes[..])?,
+            [height, width],
+            description.strides.iter().map(shape).collect(),
+        ))
+    }
+
+    fn run(model: &ModelProto, input: [usize; 2], shapes: &[[usize; 4]]) -> Result<Vec<Vec<f32>>> {
+        let runnable = prepare(model, input, &[0, 1, 2, 3, 4], shapes)?;
+        let outputs = shapes.iter().map(|shape| shape.iter().product()).enumerate().collect();
+        let mut rng = Rng::new(1, 0);
+        let canvas: Vec<f32> = (0..input[0] * input[1]).map(|_| rng.uniform_in(0.0, 1.0)).collect();
+        Ok(Plan { runnable, input, outputs }.try_run(&canvas, &|| false)?)
+    }
+
+    /// Node types of a model, each once.
+    fn kinds(model: &ModelProto) -> Vec<&str> {
+        let nodes = model.graph.iter().flat_map(|graph| &graph.node);
+        let mut kinds: Vec<&str> = nodes.map(|node| node.op_type.as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    #[test]
+    fn every_layer_of_an_encoder_is_found_and_gives_what_its_nodes_give() -> Result<()> {
+        let (model, input, shapes) = shipped()?;
+        let found = layers::found(&model);
+        assert_eq!(kinds(&found), ["MaxPool", operators::EMBED, operators::LAYER]);
+        let (ours, theirs) = (run(&found, input, &shapes)?, run(&model, input, &shapes)?);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let apart = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 2e-3, "{apart}");
+        }
+        Ok(())
+    }
+
+    /// What is not a layer to the letter means something else, and has to be left to tract.
+    #[test]
+    fn nodes_of_another_meaning_are_left() -> Result<()> {
+        type Change = fn(&mut tract_onnx::pb::NodeProto);
+        let attribute = |name: &'static str| {
+            move |node: &tract_onnx::pb::NodeProto| node.attribute.iter().any(|a| a.name == name)
+        };
+        let changes: [(&str, &str, Change); 6] = [
+            ("InstanceNormalization", "epsilon", |node| node.attribute[0].f = 1e-2),
+            ("Resize", "nearest_mode", |node| node.attribute.retain(|a| a.name != "nearest_mode")),
+            ("Conv", "pads", |node| {
+                node.attribute.push(tract_onnx::pb::AttributeProto {
+                    name: "dilations".into(),
+                    ints: vec![2, 2],
+                    ..Default::default()
+                })
+            }),
+            ("Conv", "pads", |node| {
+                node.attribute.iter_mut().filter(|a| a.name == "pads").for_each(|a| a.ints = vec![1, 1, 0, 2])
+            }),
+            ("ReduceSum", "keepdims", |node| node.attribute[0].i = 0),
+            ("Concat", "axis", |node| node.attribute[0].i = 2),
+        ];
+        let (model, ..) = shipped()?;
+        let whole = kinds(&layers::found(&model)).len();
+        for (kind, named, change) in changes {
+            let mut changed = model.clone();
+            let nodes = changed.graph.iter_mut().flat_map(|graph| &mut graph.node);
+            let mut fitting = nodes.filter(|node| node.op_type == kind && attribute(named)(node));
+            change(fitting.next_back().ok_or("no such node")?);
+            let found = layers::found(&changed);
+            let left = kinds(&found);
+            assert!(left.len() > whole && left.contains(&kind), "{kind}: {left:?}");
+        }
+        Ok(())
+    }
 }
