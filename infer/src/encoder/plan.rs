@@ -22,9 +22,17 @@ const MAX_TOTAL: usize = 1 << 31;
 /// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
 const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
 
+/// What runs a graph.
+#[derive(Clone)]
+enum Runnable {
+    Tract(Arc<TypedSimplePlan>),
+    #[cfg(feature = "onnxruntime")]
+    OnnxRuntime(Arc<super::onnxruntime::Sessions>),
+}
+
 #[derive(Clone)]
 pub(crate) struct Plan {
-    runnable: Arc<TypedSimplePlan>,
+    runnable: Runnable,
     /// Height and width.
     input: [usize; 2],
     /// Place among the graph's outputs, and length, of each output.
@@ -45,12 +53,28 @@ impl Plan {
         let reason = match prepared {
             Ok(Ok(runnable)) => {
                 let lengths = shapes.iter().map(|shape| shape.iter().product());
-                return Ok(Plan { runnable, input, outputs: outputs.into_iter().zip(lengths).collect() });
+                let outputs = outputs.into_iter().zip(lengths).collect();
+                return Ok(Plan { runnable: Runnable::Tract(runnable), input, outputs });
             }
             Ok(Err(error)) => one_line(&error),
             Err(panic) => panic,
         };
         Err(ModelError::Prepare { name: name.to_owned(), reason })
+    }
+
+    /// The same graph, which was checked, run by ONNX Runtime.
+    #[cfg(feature = "onnxruntime")]
+    pub(crate) fn on(
+        &self,
+        runtime: &super::OnnxRuntime,
+        bytes: &[u8],
+        interface: &Interface,
+        name: &str,
+    ) -> Result<Plan, ModelError> {
+        let sessions = runtime
+            .sessions(bytes, interface)
+            .map_err(|reason| ModelError::Prepare { name: name.to_owned(), reason })?;
+        Ok(Plan { runnable: Runnable::OnnxRuntime(Arc::new(sessions)), ..self.clone() })
     }
 
     /// The outputs, row-major, for a canvas of the input's size. `name` is the model's, `image` the image's.
@@ -74,16 +98,23 @@ impl Plan {
     /// `late` is asked before each operation and ends the run.
     fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> TractResult<Vec<Vec<f32>>> {
         let [height, width] = self.input;
+        let runnable = match &self.runnable {
+            Runnable::Tract(runnable) => runnable,
+            #[cfg(feature = "onnxruntime")]
+            Runnable::OnnxRuntime(sessions) => {
+                let lengths: Vec<usize> = self.outputs.iter().map(|(_, length)| *length).collect();
+                let levels = sessions.run(canvas, self.input, &lengths).map_err(problem)?;
+                return if late() { Err(problem("the time is up".to_owned())) } else { Ok(levels) };
+            }
+        };
         let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
-        let maps = self.runnable.spawn()?.run_plan_with_eval(
-            tvec!(canvas.into()),
-            |session, state, node, inputs| {
+        let maps =
+            runnable.spawn()?.run_plan_with_eval(tvec!(canvas.into()), |session, state, node, inputs| {
                 if late() {
                     return Err(problem("the time is up".to_owned()));
                 }
                 plan::eval(session, state, node, inputs)
-            },
-        )?;
+            })?;
         let mut levels = Vec::with_capacity(self.outputs.len());
         for &(place, length) in &self.outputs {
             let map = maps.get(place).ok_or_else(|| problem(format!("output {place} is missing")))?;
@@ -189,7 +220,7 @@ mod tests {
         let outputs = shapes.iter().map(|shape| shape.iter().product()).enumerate().collect();
         let mut rng = Rng::new(1, 0);
         let canvas: Vec<f32> = (0..input[0] * input[1]).map(|_| rng.uniform_in(0.0, 1.0)).collect();
-        Ok(Plan { runnable, input, outputs }.try_run(&canvas, &|| false)?)
+        Ok(Plan { runnable: Runnable::Tract(runnable), input, outputs }.try_run(&canvas, &|| false)?)
     }
 
     /// Node types of a model, each once.
