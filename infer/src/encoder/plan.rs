@@ -98,6 +98,7 @@ impl Plan {
     /// `late` is asked before each operation and ends the run.
     fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> TractResult<Vec<Vec<f32>>> {
         let [height, width] = self.input;
+        #[cfg_attr(not(feature = "onnxruntime"), allow(clippy::infallible_destructuring_match))]
         let runnable = match &self.runnable {
             Runnable::Tract(runnable) => runnable,
             #[cfg(feature = "onnxruntime")]
