@@ -113,10 +113,7 @@ fn nothing_that_computes_on_planes_allocates() {
         note(infomark_sdr(errors.as_ptr(), 4, 2.0, &mut number), INFOMARK_OK);
         note(infomark_radial_error_mm(points[0], points[1], 0.1, 0.1, &mut number), INFOMARK_OK);
         let (errors, to) = (errors.as_ptr(), resamples.as_mut_ptr());
-        note(
-            infomark_bootstrap_interval(errors, 4, 2, 2.0, 0.9, 1, &mut interval, to, 50),
-            INFOMARK_OK,
-        );
+        note(infomark_bootstrap_interval(errors, 4, 2, 2.0, 0.9, 1, &mut interval, to, 50), INFOMARK_OK);
         // Failures, with their messages.
         note(infomark_entropy_map(&image, null(), null(), &to_entropy, counts, 3), INFOMARK_ARGUMENT);
         note(infomark_entropy_map(null(), null(), null(), &to_entropy, counts, count), INFOMARK_NULL);

@@ -130,7 +130,8 @@ fn links_of_the_documents_lead_somewhere() {
             assert!(target.exists(), "{}: {link} leads nowhere", document.display());
             if !anchor.is_empty() {
                 let text = fs::read_to_string(&target).expect("a document");
-                let known = text.lines().filter(|line| line.starts_with('#')).any(|line| slug(line) == anchor);
+                let known =
+                    text.lines().filter(|line| line.starts_with('#')).any(|line| slug(line) == anchor);
                 assert!(known, "{}: {link} names no heading", document.display());
             }
             checked += 1;
