@@ -95,19 +95,26 @@ impl Plan {
         Err(ModelError::Run { name: name.to_owned(), reason })
     }
 
-    /// `late` is asked before each operation and ends the run.
+    /// `late` is asked before each operation and ends the run; ONNX Runtime asks after the last one.
     fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> TractResult<Vec<Vec<f32>>> {
-        let [height, width] = self.input;
-        #[cfg_attr(not(feature = "onnxruntime"), allow(clippy::infallible_destructuring_match))]
-        let runnable = match &self.runnable {
-            Runnable::Tract(runnable) => runnable,
+        match &self.runnable {
+            Runnable::Tract(runnable) => self.run_on_tract(runnable, canvas, late),
             #[cfg(feature = "onnxruntime")]
             Runnable::OnnxRuntime(sessions) => {
                 let lengths: Vec<usize> = self.outputs.iter().map(|(_, length)| *length).collect();
                 let levels = sessions.run(canvas, self.input, &lengths).map_err(problem)?;
-                return if late() { Err(problem("the time is up".to_owned())) } else { Ok(levels) };
+                if late() { Err(problem("the time is up".to_owned())) } else { Ok(levels) }
             }
-        };
+        }
+    }
+
+    fn run_on_tract(
+        &self,
+        runnable: &Arc<TypedSimplePlan>,
+        canvas: &[f32],
+        late: &impl Fn() -> bool,
+    ) -> TractResult<Vec<Vec<f32>>> {
+        let [height, width] = self.input;
         let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
         let maps =
             runnable.spawn()?.run_plan_with_eval(tvec!(canvas.into()), |session, state, node, inputs| {
