@@ -1,7 +1,7 @@
 //! 3 x 3 convolution, stride 1, zero padding 1, no bias.
 //!
 //! The inputs are copied once into planes with a border of zeros ([`Padded`]); the inner loops then hold a block of
-//! [`BLOCK`] output channels by up to three vectors of pixels in registers and never test for a border.
+//! `BLOCK` output channels by up to three vectors of pixels in registers and never test for a border.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -105,7 +105,7 @@ impl Padded {
     }
 }
 
-/// Weights as the kernel reads them: by block of output channels, input channel, tap; [`BLOCK`] values each.
+/// Weights as the kernel reads them: by block of output channels, input channel, tap; `BLOCK` values each.
 #[derive(Clone, Debug)]
 pub struct Packed {
     data: Vec<[f32; BLOCK]>,
@@ -224,7 +224,7 @@ struct Place {
     y: usize,
 }
 
-/// `V` vectors of pixels of `B` [`BLOCK`]s of output channels.
+/// `V` vectors of pixels of `B` `BLOCK`s of output channels.
 #[inline(always)]
 fn segment<S: Simd, const V: usize, const B: usize>(
     simd: S,
