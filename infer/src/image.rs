@@ -83,6 +83,23 @@ impl Image {
         Ok(Image { name, width, height, pixels, spacing: None })
     }
 
+    /// An image of `width * height` row-major samples of 16 bits, as files of that depth are read: their 0.001 and 0.999
+    /// quantiles become 0 and 1, and what is beyond is cut off.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), but `Range`.
+    pub fn from_u16(
+        name: impl Into<String>,
+        width: usize,
+        height: usize,
+        samples: &[u16],
+    ) -> Result<Image, ImageError> {
+        let mut pixels = samples.iter().map(|&sample| f32::from(sample)).collect::<Vec<_>>();
+        grey::stretch(&mut pixels);
+        Image::new(name, width, height, pixels)
+    }
+
     /// The image with the size of its pixels.
     pub fn with_spacing(self, spacing: PixelSpacing) -> Image {
         Image { spacing: Some(spacing), ..self }

@@ -87,7 +87,7 @@ fn merge(
 }
 
 /// Maps whole numbers so that the `CLIPPED` quantiles become 0 and 1; where they coincide, the least and the greatest.
-fn stretch(pixels: &mut [f32]) {
+pub(super) fn stretch(pixels: &mut [f32]) {
     let mut counts = vec![0_u64; 1 << 16];
     for &value in pixels.iter() {
         counts[usize::from(value as u16)] += 1;
