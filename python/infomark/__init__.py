@@ -19,11 +19,10 @@ For research; it is not a medical device.
 
 from __future__ import annotations
 
-from ._arrays import Rng
+from ._infomark import InfomarkError, Rng, __version__
 from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information, resample
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
 from ._files import DataSet, Landmarks, lay_on, phantom, read_image, read_landmarks, read_spacing, write_landmarks
-from ._infomark import InfomarkError, __version__
 from ._matching import Encoder, Evaluation, FolderMatch, FolderMatches, Found, Matcher, Template
 from ._matching import evaluate, match, match_folder
 from ._training import Summary, Tuned, train, tune

@@ -68,7 +68,7 @@ def train(
     ``step``, ``loss`` and ``seconds_left``; the training waits for it. If it returns False, or raises, or on Ctrl-C, the
     training stops after the step: its checkpoint and the encoder so far are written, then an exception is raised.
     """
-    budget = None
+    budget: Optional[dict[str, float]] = None
     if steps is not None and minutes is not None:
         raise _infomark.InfomarkError("steps and minutes: give one of them")
     if steps is not None:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _infomark
-from ._arrays import Array, Path, Rng, Seed, random
+from ._arrays import Array, Path, Seed, random
 from ._files import Source, lay_on, named_image
+from ._infomark import Rng
 
 _Points = npt.NDArray[np.float32]
 Range = tuple[float, float]
