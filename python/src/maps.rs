@@ -8,8 +8,8 @@ use infomark_core::{
     joint_entropy_scratch_len,
 };
 use numpy::{
-    Element, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3,
-    PyReadwriteArray3, PyUntypedArrayMethods,
+    Element, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray3,
+    PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 

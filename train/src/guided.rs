@@ -146,9 +146,11 @@ impl GuidedImage {
         let TierPolicy { low, medium, high } = *policy;
         TierPolicy::new(low, medium, high).map_err(TrainError::internal("intensity"))?;
         let mut sums = vec![0.0; self.weights.len()];
-        let sampler = Plane::new(&self.weights, self.width, self.height).map_err(TrainError::internal("view")).and_then(|weights| {
-            Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
-        })?;
+        let sampler = Plane::new(&self.weights, self.width, self.height)
+            .map_err(TrainError::internal("view"))
+            .and_then(|weights| {
+                Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
+            })?;
         let source = Source {
             plane: Plane::new(&self.pixels, self.width, self.height).map_err(TrainError::internal("view"))?,
             entropy: &self.entropy,
