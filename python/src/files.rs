@@ -39,7 +39,8 @@ pub(crate) fn stretch<'py>(
     pixels: PyReadonlyArray2<'py, u16>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let pixels = plane(&pixels)?;
-    let image = Image::from_u16("array", pixels.width(), pixels.height(), pixels.data()).map_err(raise)?;
+    let values = pixels.data().iter().map(|&value| f32::from(value)).collect();
+    let image = Image::stretched("array", pixels.width(), pixels.height(), values).map_err(raise)?;
     matrix(py, pixels.height(), pixels.width(), image.into_pixels())
 }
 

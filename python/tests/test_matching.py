@@ -155,3 +155,11 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "interrupted", done.stderr
+
+
+def test_words_are_taken_as_files_of_16_bits_are(tmp_path):
+    words = np.random.default_rng(4).integers(300, 5000, (48, 40), dtype=np.uint16)
+    (tmp_path / "a.pgm").write_bytes(b"P5\n40 48\n65535\n" + words.astype(">u2").tobytes())
+    file = infomark.read_image(tmp_path / "a.pgm")
+    assert np.array_equal(infomark.entropy_map(words), infomark.entropy_map(file))
+    assert np.array_equal(infomark.lay_on(words, 64, 64), infomark.lay_on(file, 64, 64))

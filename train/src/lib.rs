@@ -42,7 +42,6 @@ mod encoder;
 mod error;
 mod export;
 mod guided;
-mod kernels;
 mod landmark;
 mod negatives;
 mod objective;
@@ -53,6 +52,8 @@ mod run;
 mod score;
 mod stall;
 mod tensorboard;
+#[cfg(test)]
+mod testing;
 mod tune;
 mod views;
 #[cfg(test)]
