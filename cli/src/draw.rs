@@ -4,8 +4,9 @@ mod canvas;
 mod colour;
 mod overlay;
 mod panel;
+mod svg;
 
 pub(crate) use canvas::{Canvas, Colour, Font, grey_png, rgb_png};
 pub(crate) use colour::{Scale, qualitative};
-pub(crate) use overlay::{Mark, overlay};
+pub(crate) use overlay::{Mark, overlay, overlay_svg};
 pub(crate) use panel::{Legend, panel, sheet};

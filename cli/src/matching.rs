@@ -1,6 +1,7 @@
 //! `infomark match`.
 
 mod journal;
+mod pictures;
 mod trust;
 
 use std::fs;
@@ -18,7 +19,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::convert::Format;
-use crate::draw::{Mark, overlay};
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::models;
@@ -89,6 +89,12 @@ pub(crate) struct Options {
     /// Landmark files of other formats to write beside landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
+    /// Write each overlay as SVG, too
+    #[arg(long)]
+    svg: bool,
+    /// Draw all overlays small onto DIR/contact-sheet.png, and onto contact-sheet-2.png and so on where there are more than 24
+    #[arg(long)]
+    sheet: bool,
     /// Millimetres per pixel across and down, for all images, instead of what their files state
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
@@ -392,6 +398,9 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         write_others(&options.out, format.format(), &matches.images)?;
     }
     output::write_json(&options.out.join(OBJECT), &matches)?;
+    if options.sheet {
+        pool.install(|| pictures::write_sheets(&options.out, &matches.images))?;
+    }
     // Of no more use once all is done; else what failed or is left is tried again.
     if left == 0 && (matches.failed.is_empty() || matches.images.is_empty()) {
         let _ = fs::remove_file(partial);
@@ -479,7 +488,9 @@ fn remove_earlier(out: &Path) {
     for name in images.into_iter().flatten().filter_map(|image| image["overlay"].as_str()) {
         let own = name.strip_prefix(OVERLAYS).and_then(|name| name.strip_prefix('/'));
         if let Some(name) = own.filter(|name| !name.contains(['/', '\\'])) {
-            let _ = fs::remove_file(out.join(OVERLAYS).join(name));
+            let path = out.join(OVERLAYS).join(name);
+            let _ = fs::remove_file(path.with_extension("svg"));
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -509,7 +520,8 @@ impl Search<'_> {
             return None;
         }
         let overlay = format!("{OVERLAYS}/{}.png", input.stem);
-        if let Some(matched) = journal.done(input, &overlay, &self.options.out) {
+        let drawn = !self.options.svg || self.options.out.join(&overlay).with_extension("svg").is_file();
+        if let Some(matched) = journal.done(input, &overlay, &self.options.out).filter(|_| drawn) {
             let known = self.given.cloned();
             let known =
                 known.or_else(|| read_image_header(&input.path).ok().and_then(|header| header.spacing));
@@ -528,7 +540,14 @@ impl Search<'_> {
         let image = spacing::read(&input.path, self.given)?;
         let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
         let title = format!("{}, {}", input.label, self.finder.name());
-        let unwritten = write_overlay(&self.options.out.join(&file), &image, &landmarks, &title).err();
+        let unwritten = pictures::write_overlay(
+            &self.options.out.join(&file),
+            &image,
+            &landmarks,
+            &title,
+            self.options.svg,
+        )
+        .err();
         let matched = Matched {
             image: input.label.clone(),
             width: image.width(),
@@ -544,17 +563,6 @@ impl Search<'_> {
             unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));
         Ok((matched, unwritten))
     }
-}
-
-fn write_overlay(path: &Path, image: &Image, landmarks: &[Scored], title: &str) -> Result<()> {
-    let mark = |Scored { place, sure, .. }: &Scored| Mark {
-        name: place.landmark.clone(),
-        at: Point::new(place.x, place.y),
-        truth: None,
-        doubtful: sure.as_ref().is_some_and(|sure| sure.abstain),
-    };
-    let marks: Vec<_> = landmarks.iter().map(mark).collect();
-    output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
 /// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use infomark_infer::{Landmark, Subject, read_image, read_landmarks_of};
 use infomark_train::{
     Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths, resume_self_train,
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::inputs::identity;
 use crate::output::{Report, beside, file_name, shown};
 use crate::progress::{Progress, duration};
-use crate::train::read_toml;
+use crate::train::read_config;
 use crate::train_landmarks::Bar;
 
 /// Train a network that finds landmarks by itself on unlabelled images, from one annotated image.
@@ -152,8 +152,7 @@ fn landmarks(options: &Options) -> Result<Vec<Landmark>> {
 
 /// The defaults, changed by the file, changed by the command line.
 fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
-    let given = options.config.as_deref();
-    let mut config: SelfTrainConfig = given.map(read_toml).transpose()?.unwrap_or_default();
+    let mut config = read_config(options.config.as_deref(), SelfTrainConfig::check)?;
     config.network.threads = threads;
     config.network.seed = options.seed.unwrap_or(config.network.seed);
     config.rounds = options.rounds.unwrap_or(config.rounds);
@@ -162,10 +161,7 @@ fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
         (None, Some(minutes)) => Budget::Minutes(minutes),
         (None, None) => config.network.budget,
     };
-    match given {
-        None => config.check()?,
-        Some(path) => config.check().with_context(|| shown(path))?,
-    }
+    config.check()?;
     Ok(config)
 }
 

@@ -177,9 +177,20 @@ fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
     crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
 
+/// The defaults, or those of a file where one is given.
+pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
+    path: Option<&Path>,
+    check: impl Fn(&T) -> Result<(), infomark_train::TrainError>,
+) -> Result<T> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let config = read_toml(path)?;
+    check(&config).with_context(|| shown(path))?;
+    Ok(config)
+}
+
 /// The defaults, changed by the file, changed by the command line.
 fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
-    let mut config: TrainConfig = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_default();
+    let mut config = read_config(options.config.as_deref(), TrainConfig::check)?;
     if let Some(path) = &options.policy {
         config.policy = Some(read_toml(path)?);
         config.check().with_context(|| shown(path))?;
@@ -196,10 +207,7 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
         (None, Some(minutes)) => Budget::Minutes(minutes),
         (None, None) => config.budget,
     };
-    match &options.config {
-        None => config.check()?,
-        Some(path) => config.check().with_context(|| shown(path))?,
-    }
+    config.check()?;
     Ok(config)
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use infomark_train::{
     Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress as Step, LandmarkSummary, resume_landmarks,
     train_landmarks,
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::inputs::identity;
 use crate::output::{Report, beside, shown};
 use crate::progress::{Progress, duration};
-use crate::train::read_toml;
+use crate::train::read_config;
 
 /// Train a network that finds landmarks by itself on annotated images.
 #[derive(clap::Args)]
@@ -124,8 +124,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 
 /// The defaults, changed by the file, changed by the command line.
 fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
-    let given = options.config.as_deref();
-    let mut config: LandmarkConfig = given.map(read_toml).transpose()?.unwrap_or_default();
+    let mut config = read_config(options.config.as_deref(), LandmarkConfig::check)?;
     config.threads = threads;
     config.seed = options.seed.unwrap_or(config.seed);
     config.budget = match (options.steps, options.minutes) {
@@ -133,10 +132,7 @@ fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
         (None, Some(minutes)) => Budget::Minutes(minutes),
         (None, None) => config.budget,
     };
-    match given {
-        None => config.check()?,
-        Some(path) => config.check().with_context(|| shown(path))?,
-    }
+    config.check()?;
     Ok(config)
 }
 

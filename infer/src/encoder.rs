@@ -3,6 +3,10 @@
 mod encoding;
 mod error;
 pub(crate) mod graph;
+mod layers;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
+mod operators;
 pub(crate) mod plan;
 
 use std::path::Path;
@@ -13,6 +17,8 @@ use infomark_core::Affine;
 
 pub use encoding::Encoding;
 pub use error::ModelError;
+#[cfg(feature = "onnxruntime")]
+pub use onnxruntime::OnnxRuntime;
 
 use tract_onnx::pb::ModelProto;
 
@@ -29,6 +35,15 @@ const MAX_BYTES: u64 = 64 << 20;
 pub(crate) struct Interface {
     pub(crate) input: InputSize,
     pub(crate) outputs: Vec<(String, [usize; 4])>,
+}
+
+/// That of an encoder.
+fn interface(description: &Description) -> Interface {
+    let (width, height) = (description.input.width(), description.input.height());
+    let map = |&stride: &usize| {
+        (Description::output_name(stride), [1, description.channels, height / stride, width / stride])
+    };
+    Interface { input: description.input, outputs: description.strides.iter().map(map).collect() }
 }
 
 /// The bytes of a model's file.
@@ -121,13 +136,25 @@ impl Encoder {
         let name = name.into();
         let (model, description) =
             open(bytes, &name, |properties| Description::from_properties(properties.iter().copied()))?;
-        let (width, height) = (description.input.width(), description.input.height());
-        let map = |&stride: &usize| {
-            (Description::output_name(stride), [1, description.channels, height / stride, width / stride])
-        };
-        let outputs = description.strides.iter().map(map).collect();
-        let plan = prepare(&model, &Interface { input: description.input, outputs }, &name)?;
+        let plan = prepare(&model, &interface(&description), &name)?;
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
+    }
+
+    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime instead of tract: the same checks, the same results but for rounding
+    /// (features of length one differ by less than 0.001), one thread a run as well. A deadline is looked at before a run and after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    #[cfg(feature = "onnxruntime")]
+    pub fn from_bytes_on(
+        runtime: &OnnxRuntime,
+        bytes: &[u8],
+        name: impl Into<String>,
+    ) -> Result<Encoder, ModelError> {
+        let encoder = Encoder::from_bytes(bytes, name)?;
+        let plan = encoder.plan.on(runtime, bytes, &interface(&encoder.description), &encoder.name)?;
+        Ok(Encoder { plan, ..encoder })
     }
 
     /// The same encoder, which gives an image up with [`ModelError::TimeLimit`] once `deadline` has passed. The clock is

@@ -83,6 +83,35 @@ impl Image {
         Ok(Image { name, width, height, pixels, spacing: None })
     }
 
+    /// An image from `width * height` row-major grey values of any range: they are stretched between their 0.1 and 99.9
+    /// percentiles and clipped, as those of files of more than 8 bits are.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); [`ImageError::Range`] for a value that is not finite.
+    ///
+    /// ```
+    /// use infomark_infer::Image;
+    ///
+    /// let image = Image::stretched("ramp", 64, 48, (0..64 * 48).map(|i| (i % 64) as f32 * 60.0 - 1000.0).collect())?;
+    /// assert_eq!((image.pixels()[0], image.pixels()[63]), (0.0, 1.0));
+    /// # Ok::<(), infomark_infer::ImageError>(())
+    /// ```
+    pub fn stretched(
+        name: impl Into<String>,
+        width: usize,
+        height: usize,
+        mut values: Vec<f32>,
+    ) -> Result<Image, ImageError> {
+        let name = name.into();
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (x, y) = (at % width.max(1), at / width.max(1));
+            return Err(ImageError::Range { name, x, y, value: values[at] });
+        }
+        grey::stretch_values(&mut values);
+        Image::new(name, width, height, values)
+    }
+
     /// The image with the size of its pixels.
     pub fn with_spacing(self, spacing: PixelSpacing) -> Image {
         Image { spacing: Some(spacing), ..self }

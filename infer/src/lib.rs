@@ -40,10 +40,11 @@
 //!
 //! # Features
 //!
-//! Both are on by default; without them their dependencies are not built and their files are refused.
+//! The first two are on by default; without them their dependencies are not built and their files are refused.
 //!
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
+//! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
 mod augment;
 mod back;
@@ -79,6 +80,8 @@ pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
     SEAL_KEY,
 };
+#[cfg(feature = "onnxruntime")]
+pub use encoder::OnnxRuntime;
 pub use encoder::{Encoder, Encoding, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};

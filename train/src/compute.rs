@@ -170,8 +170,8 @@ mod tests {
     use infomark_cuda_sim::{Kind, StandIn, StandInError};
 
     use super::*;
-    use crate::kernels::tests_support::noise;
     use crate::objective::{self, Level};
+    use crate::testing::noise;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 

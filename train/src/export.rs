@@ -14,7 +14,7 @@ use tract_onnx::pb::{
 
 use crate::TrainError;
 use crate::encoder::{Encoder, GROUPS, Head, Layer, STRIDES, host};
-use crate::kernels::{head, norm};
+use infomark_kernels::{conv, head, norm};
 
 /// ONNX IR and operator set that are written: old enough for every runtime, new enough for what is used.
 const IR_VERSION: i64 = 8;
@@ -141,16 +141,7 @@ impl Graph {
     fn first_layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
         let weight = layer.weight.val();
         let [outputs, ..] = weight.dims();
-        let values = host(&weight);
-        let mut wide = vec![0.0; outputs * 36];
-        for (o, (wide, values)) in wide.chunks_exact_mut(36).zip(values.chunks_exact(36)).enumerate() {
-            debug_assert!(o < outputs);
-            for (i, &value) in values.iter().enumerate() {
-                let (channel, tap) = (i / 9, i % 9);
-                let (row, column) = (2 * (tap / 3) + channel / 2, 2 * (tap % 3) + channel % 2);
-                wide[row * 6 + column] = value;
-            }
-        }
+        let wide = conv::on_image(&host(&weight));
         let weight = self.halves(&[outputs, 1, 6, 6], &wide);
         let x = self.node(
             "Conv",
@@ -295,7 +286,7 @@ mod tests {
     use super::*;
     use crate::TrainConfig;
     use crate::encoder::{unshuffle, values, with_values};
-    use crate::kernels::tests_support::noise;
+    use crate::testing::noise;
     use burn::tensor::{Device, Tensor, TensorData};
     use infomark_infer::Image;
 

@@ -39,7 +39,6 @@ mod data;
 mod encoder;
 mod error;
 mod export;
-mod kernels;
 mod landmark;
 mod negatives;
 mod objective;
@@ -50,6 +49,8 @@ mod run;
 mod score;
 mod stall;
 mod tensorboard;
+#[cfg(test)]
+mod testing;
 mod tune;
 mod views;
 #[cfg(test)]

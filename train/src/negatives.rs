@@ -131,7 +131,7 @@ fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tests_support::noise;
+    use crate::testing::noise;
     use infomark_core::Point;
 
     const SIZES: (usize, usize, usize) = (3, 6, 5);

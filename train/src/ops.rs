@@ -2,7 +2,7 @@
 //!
 //! burn's modules, autodiff, optimiser and records carry the training; its CPU convolutions and their gradients take most
 //! of a step, so the five layers below are [backend extensions](burn::backend::backend_extension) whose CPU
-//! implementation is in [`kernels`](crate::kernels). Images of a batch go to threads; whatever is summed over images is
+//! implementation is in [`infomark_kernels`]. Images of a batch go to threads; whatever is summed over images is
 //! summed in their order, so results don't depend on the number of threads.
 
 use burn::backend::tensor::FloatTensor;
@@ -100,7 +100,7 @@ pub(crate) fn dot(x: Tensor<4>, factors: Tensor<4>) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tests_support::noise;
+    use crate::testing::noise;
     use burn::tensor::{Device, TensorData};
 
     fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {

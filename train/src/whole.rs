@@ -13,10 +13,10 @@ use crate::TrainConfig;
 use crate::batch::Batch;
 use crate::compute::Compute;
 use crate::encoder::{Encoder, GROUPS, STRIDES, host, unshuffle, values};
-use crate::kernels::tests_support::noise;
-use crate::kernels::{head, norm};
 use crate::objective::objective;
 use crate::run::linear;
+use crate::testing::noise;
+use infomark_kernels::{head, norm};
 
 const WIDTHS: [usize; 5] = [8, 8, 16, 16, 16];
 const EMBEDDING: usize = 6;

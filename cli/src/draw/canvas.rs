@@ -99,6 +99,12 @@ impl Canvas {
         Self::from_fn(image.width(), image.height(), |x, y| [levels[y * image.width() + x]; 3])
     }
 
+    /// The picture of a PNG file.
+    pub(crate) fn from_png(bytes: &[u8]) -> Result<Self> {
+        let picture = image::load_from_memory_with_format(bytes, ImageFormat::Png);
+        Ok(Self { pixels: picture.context("no PNG picture, or a damaged one")?.into_rgb8() })
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.pixels.width() as usize
     }

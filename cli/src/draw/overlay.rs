@@ -3,8 +3,10 @@
 use infomark_core::Point;
 use infomark_infer::Image;
 
-use super::canvas::{Area, Canvas, Font};
+use super::canvas::{Area, Canvas, Font, grey_png};
+use super::svg::Svg;
 use super::{Colour, qualitative};
+use anyhow::Result;
 
 /// A landmark to draw.
 #[derive(Clone, Debug)]
@@ -15,6 +17,38 @@ pub(crate) struct Mark {
     pub(crate) truth: Option<Point<f64>>,
     /// Whether nobody should rely on it: a ring in place of the cross, and a question mark.
     pub(crate) doubtful: bool,
+}
+
+/// What an overlay is drawn with. Places are pixels, (0, 0) the centre of the first one.
+pub(super) trait Pen {
+    /// Darkens an area so that text on it can be read.
+    fn dim(&mut self, area: Area);
+    /// Text with a black seam, whose top left corner is at `(x, y)`.
+    fn seamed_text(&mut self, text: &str, x: i32, y: i32, font: Font, colour: Colour);
+    fn line(&mut self, from: Point<f64>, to: Point<f64>, width: u32, colour: Colour);
+    fn circle(&mut self, centre: Point<f64>, radius: u32, width: u32, colour: Colour);
+}
+
+fn rounded(at: Point<f64>) -> (i32, i32) {
+    (at.x.round() as i32, at.y.round() as i32)
+}
+
+impl Pen for Canvas {
+    fn dim(&mut self, area: Area) {
+        Canvas::dim(self, area);
+    }
+
+    fn seamed_text(&mut self, text: &str, x: i32, y: i32, font: Font, colour: Colour) {
+        Canvas::seamed_text(self, text, x, y, font, colour);
+    }
+
+    fn line(&mut self, from: Point<f64>, to: Point<f64>, width: u32, colour: Colour) {
+        Canvas::line(self, rounded(from), rounded(to), width, colour);
+    }
+
+    fn circle(&mut self, centre: Point<f64>, radius: u32, width: u32, colour: Colour) {
+        Canvas::circle(self, rounded(centre), radius, width, colour);
+    }
 }
 
 /// Sizes that suit a picture.
@@ -28,8 +62,8 @@ struct Style {
 }
 
 impl Style {
-    fn of(canvas: &Canvas) -> Self {
-        let side = canvas.width().min(canvas.height()) as i32;
+    fn of(width: usize, height: usize) -> Self {
+        let side = width.min(height) as i32;
         Self {
             arm: (side / 60).max(3),
             gap: (side / 200).max(1),
@@ -46,25 +80,36 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
     if zoom > 1 {
         canvas = canvas.resized(zoom * canvas.width(), zoom * canvas.height(), false);
     }
-    let style = Style::of(&canvas);
+    let size = (canvas.width(), canvas.height());
+    draw(&mut canvas, size, zoom, marks, title);
+    canvas
+}
+
+/// The same as the text of an SVG file, which holds the image in 256 grey levels. Marks lie where they were found, to a fraction of a pixel.
+pub(crate) fn overlay_svg(image: &Image, marks: &[Mark], title: &str) -> Result<String> {
+    let size = (image.width(), image.height());
+    let mut svg = Svg::new(size, &grey_png(size.0, size.1, &image.to_levels())?);
+    draw(&mut svg, size, 1, marks, title);
+    Ok(svg.finish(title))
+}
+
+fn draw(pen: &mut impl Pen, size: (usize, usize), zoom: usize, marks: &[Mark], title: &str) {
+    let style = Style::of(size.0, size.1);
     let scale = zoom as f64;
-    let pixel = |at: Point<f64>| {
-        let at = at.resized(scale, scale);
-        (at.x.round() as i32, at.y.round() as i32)
-    };
-    let banner = draw_title(&mut canvas, title, &style);
+    let pixel = |at: Point<f64>| at.resized(scale, scale);
+    let banner = draw_title(pen, size.0, title, &style);
     for (index, mark) in marks.iter().enumerate() {
         if let Some(truth) = mark.truth {
-            draw_truth(&mut canvas, pixel(truth), pixel(mark.at), &style);
+            draw_truth(pen, pixel(truth), pixel(mark.at), &style);
         }
         if mark.doubtful {
-            draw_ring(&mut canvas, pixel(mark.at), qualitative(index), &style);
+            draw_ring(pen, pixel(mark.at), qualitative(index), &style);
         } else {
-            draw_cross(&mut canvas, pixel(mark.at), qualitative(index), &style);
+            draw_cross(pen, pixel(mark.at), qualitative(index), &style);
         }
     }
-    let places: Vec<_> = marks.iter().map(|mark| pixel(mark.at)).collect();
-    let frame = Area { x: 0, y: 0, width: canvas.width() as i32, height: canvas.height() as i32 };
+    let places: Vec<_> = marks.iter().map(|mark| rounded(pixel(mark.at))).collect();
+    let frame = Area { x: 0, y: 0, width: size.0 as i32, height: size.1 as i32 };
     let mut taken: Vec<Area> = places.iter().map(|&at| around(at, style.arm)).collect();
     taken.push(banner);
     for (index, (mark, &at)) in marks.iter().zip(&places).enumerate() {
@@ -72,45 +117,44 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
         let size = (style.font.width(&name), style.font.height());
         let label = place_label(at, size, &style, frame, &taken);
         taken.push(label);
-        canvas.seamed_text(&name, label.x, label.y, style.font, qualitative(index));
+        pen.seamed_text(&name, label.x, label.y, style.font, qualitative(index));
     }
-    canvas
 }
 
 /// Writes the title on a darkened strip; the strip.
-fn draw_title(canvas: &mut Canvas, title: &str, style: &Style) -> Area {
+fn draw_title(pen: &mut impl Pen, width: usize, title: &str, style: &Style) -> Area {
     let pad = style.font.height() / 3;
-    let title = style.font.shorten(title, canvas.width() as i32 - 2 * pad);
+    let title = style.font.shorten(title, width as i32 - 2 * pad);
     let strip =
         Area { x: 0, y: 0, width: style.font.width(&title) + 2 * pad, height: style.font.height() + 2 * pad };
-    canvas.dim(strip);
-    canvas.seamed_text(&title, pad, pad, style.font, [255; 3]);
+    pen.dim(strip);
+    pen.seamed_text(&title, pad, pad, style.font, [255; 3]);
     strip
 }
 
-fn draw_cross(canvas: &mut Canvas, (x, y): (i32, i32), colour: Colour, style: &Style) {
-    let (gap, arm) = (style.gap, style.gap + style.arm);
-    let arms = [(1, 0), (-1, 0), (0, 1), (0, -1)]
-        .map(|(dx, dy)| ((x + gap * dx, y + gap * dy), (x + arm * dx, y + arm * dy)));
+fn draw_cross(pen: &mut impl Pen, at: Point<f64>, colour: Colour, style: &Style) {
+    let (gap, arm) = (f64::from(style.gap), f64::from(style.gap + style.arm));
+    let along = |(dx, dy): (f64, f64), by: f64| Point::new(at.x + by * dx, at.y + by * dy);
+    let arms = [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)].map(|to| (along(to, gap), along(to, arm)));
     for (from, to) in arms {
-        canvas.line(from, to, style.stroke + 2, [0; 3]);
+        pen.line(from, to, style.stroke + 2, [0; 3]);
     }
     for (from, to) in arms {
-        canvas.line(from, to, style.stroke, colour);
+        pen.line(from, to, style.stroke, colour);
     }
 }
 
-fn draw_ring(canvas: &mut Canvas, at: (i32, i32), colour: Colour, style: &Style) {
+fn draw_ring(pen: &mut impl Pen, at: Point<f64>, colour: Colour, style: &Style) {
     let radius = (style.arm + style.gap) as u32;
-    canvas.circle(at, radius, style.stroke + 2, [0; 3]);
-    canvas.circle(at, radius, style.stroke, colour);
+    pen.circle(at, radius, style.stroke + 2, [0; 3]);
+    pen.circle(at, radius, style.stroke, colour);
 }
 
-fn draw_truth(canvas: &mut Canvas, truth: (i32, i32), found: (i32, i32), style: &Style) {
+fn draw_truth(pen: &mut impl Pen, truth: Point<f64>, found: Point<f64>, style: &Style) {
     let radius = (style.arm + style.gap) as u32;
-    canvas.line(truth, found, style.stroke, [255; 3]);
-    canvas.circle(truth, radius, style.stroke + 2, [0; 3]);
-    canvas.circle(truth, radius, style.stroke, [255; 3]);
+    pen.line(truth, found, style.stroke, [255; 3]);
+    pen.circle(truth, radius, style.stroke + 2, [0; 3]);
+    pen.circle(truth, radius, style.stroke, [255; 3]);
 }
 
 fn around((x, y): (i32, i32), reach: i32) -> Area {
@@ -171,7 +215,7 @@ mod tests {
 
     #[test]
     fn labels_of_close_landmarks_do_not_cover_each_other() {
-        let style = Style::of(&Canvas::new(640, 800, [0; 3]));
+        let style = Style::of(640, 800);
         let frame = Area { x: 0, y: 0, width: 640, height: 800 };
         let mut taken = Vec::new();
         for at in [(600, 400), (606, 404), (594, 396), (3, 3), (636, 797)] {

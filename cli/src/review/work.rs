@@ -199,11 +199,9 @@ fn run_match(app: &App) -> Result<String> {
     engine.pool.install(|| targets.par_iter().with_max_len(1).for_each(one));
     let job = lock(&app.job).clone();
     let stopped = if job.done < job.total { "; stopped" } else { "" };
-    let failed = match failed.load(Ordering::Relaxed) {
-        0 => String::new(),
-        count => format!("; {count} failed"),
-    };
-    let (count, templates) = (job.done.saturating_sub(from.len()), matcher.templates().len());
+    let failures = failed.load(Ordering::Relaxed);
+    let failed = if failures > 0 { format!("; {failures} failed") } else { String::new() };
+    let (count, templates) = (job.done.saturating_sub(from.len() + failures), matcher.templates().len());
     let plural = if templates == 1 { "" } else { "s" };
     Ok(format!("{count} of {} images matched with {templates} template{plural}{failed}{stopped}", targets.len()))
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod book;
 mod demo;
 mod evaluate;
 mod experiment;
@@ -13,6 +14,7 @@ mod map;
 mod matching;
 mod psi;
 mod report;
+mod review;
 mod support;
 mod train;
 mod tune;

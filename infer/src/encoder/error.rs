@@ -74,6 +74,17 @@ pub enum ModelError {
         /// Which part, and what was expected.
         reason: String,
     },
+    /// ONNX Runtime cannot be had.
+    #[cfg(feature = "onnxruntime")]
+    #[error(
+        "{library}: ONNX Runtime cannot be loaded ({reason}); name its library, e.g. libonnxruntime.so of version 1.17 or later"
+    )]
+    Runtime {
+        /// The path as given.
+        library: String,
+        /// What the loader said.
+        reason: String,
+    },
     /// The graph cannot be prepared for running.
     #[error("{name}: the model cannot be prepared ({reason}); copy it again or export the model again")]
     Prepare {

@@ -107,6 +107,22 @@ fn stretch(pixels: &mut [f32]) {
     }
 }
 
+/// [`stretch`] for any finite values: the `CLIPPED` quantiles become 0 and 1; where they coincide, the
+/// least and the greatest.
+pub(super) fn stretch_values(pixels: &mut [f32]) {
+    let mut sorted = pixels.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
+    let ends =
+        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
+    let (low, high) = ends(clipped).filter(|(low, high)| low < high).or(ends(0)).unwrap_or((0.0, 1.0));
+    let range = f64::from(high) - f64::from(low);
+    for value in pixels {
+        let share = (f64::from(*value) - f64::from(low)) / if range > 0.0 { range } else { 1.0 };
+        *value = share.clamp(0.0, 1.0) as f32;
+    }
+}
+
 /// The first level with more than `clipped` pixels at or below it.
 fn quantile(counts: &[u64], clipped: u64) -> usize {
     let mut seen = 0;

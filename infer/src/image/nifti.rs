@@ -8,7 +8,7 @@ use infomark_core::Spacing;
 use nifti::{NiftiHeader, NiftiType, Unit};
 
 use super::decode::{read_bytes, too_large};
-use super::grey::CLIPPED;
+use super::grey::stretch_values;
 use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
 use crate::contain::contain;
 use crate::{Calibration, PixelSpacing, SpacingSource};
@@ -207,7 +207,7 @@ impl Slice {
                 *value /= f32::from(u8::MAX);
             }
         } else {
-            stretch(&mut pixels);
+            stretch_values(&mut pixels);
         }
         Ok(pixels)
     }
@@ -283,21 +283,5 @@ impl Voxel {
             NiftiType::Float32 => f64::from(f32::from_le_bytes([a, b, c, d])),
             _ => f64::from_le_bytes(little),
         }
-    }
-}
-
-/// Maps values as those of other files of more than 8 bits: the `CLIPPED` quantiles become 0 and 1; where they coincide, the
-/// least and the greatest.
-fn stretch(pixels: &mut [f32]) {
-    let mut sorted = pixels.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
-    let ends =
-        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
-    let (low, high) = ends(clipped).filter(|(low, high)| low < high).or(ends(0)).unwrap_or((0.0, 1.0));
-    let range = f64::from(high) - f64::from(low);
-    for value in pixels {
-        let share = (f64::from(*value) - f64::from(low)) / if range > 0.0 { range } else { 1.0 };
-        *value = share.clamp(0.0, 1.0) as f32;
     }
 }

@@ -38,7 +38,7 @@ mod tests {
     use super::super::net::level;
     use super::*;
     use crate::encoder::{values, with_values};
-    use crate::kernels::tests_support::noise;
+    use crate::testing::noise;
     use burn::tensor::{Device, Tensor, TensorData};
     use half::f16;
     use infomark_infer::{Image, InputSize, LabelSource, LandmarkNet};

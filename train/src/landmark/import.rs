@@ -5,6 +5,7 @@ use std::path::Path;
 
 use half::f16;
 use infomark_infer::{Encoder as Exported, InputSize, Normalisation};
+use infomark_kernels::conv::on_blocks;
 use prost::Message;
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, tensor_proto::DataType};
 
@@ -96,7 +97,7 @@ fn stages(
                 match (height, width) {
                     (1, 1) => groups.push(Vec::new()),
                     (3, 3) => open = Some((sizes.0, sizes.1, vec![values])),
-                    (6, 6) if sizes.1 == 1 => open = Some((sizes.0, 4, vec![narrow(&values)])),
+                    (6, 6) if sizes.1 == 1 => open = Some((sizes.0, 4, vec![on_blocks(&values)])),
                     _ => return None,
                 }
             }
@@ -144,18 +145,6 @@ fn fits(widths: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
             && outputs.is_multiple_of(GROUPS)
     };
     expected.len() == down.len() + up.len() && layers.zip(&expected).all(is)
-}
-
-/// The 3 x 3 weights of four channels that a 6 x 6 convolution of stride 2 stands for.
-fn narrow(wide: &[f32]) -> Vec<f32> {
-    let mut values = vec![0.0; wide.len()];
-    for (values, wide) in values.chunks_exact_mut(36).zip(wide.chunks_exact(36)) {
-        for (i, value) in values.iter_mut().enumerate() {
-            let (channel, tap) = (i / 9, i % 9);
-            *value = wide[(2 * (tap / 3) + channel / 2) * 6 + 2 * (tap % 3) + channel % 2];
-        }
-    }
-    values
 }
 
 fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {

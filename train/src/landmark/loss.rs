@@ -157,7 +157,7 @@ fn huber(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tests_support::noise;
+    use crate::testing::noise;
 
     const SHAPE: Shape = Shape { landmarks: 2, width: 6, height: 5 };
 

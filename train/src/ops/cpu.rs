@@ -5,8 +5,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 use rayon::prelude::*;
 
-use crate::kernels::conv::{Packed, Padded, convolve, weight_gradient};
-use crate::kernels::{head, norm, resample};
+use infomark_kernels::conv::{Packed, Padded, convolve, weight_gradient};
+use infomark_kernels::{head, norm, resample};
 
 /// A tensor's values, row-major.
 fn values(tensor: &FlexTensor) -> std::borrow::Cow<'_, [f32]> {

@@ -58,7 +58,7 @@ export function draw({ open, choose }) {
   const images = shown();
   fill(by("image-list"), images.map((image) => {
     const { sign, words } = state(image);
-    return row(image.id, image.id === model.current, [make("span", sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
+    return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
   }));
   by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
 

@@ -1,16 +1,16 @@
-//! The arithmetic of the encoder on a CPU: forward and backward passes over plain slices.
+//! The arithmetic of infomark's networks on a CPU: forward and backward passes over plain slices.
 //!
-//! Every routine works on one image (`channels x height x width`, rows contiguous) and runs on one thread, so a result
-//! never depends on how many threads there are; [`ops`](crate::ops) hands images to threads and adds their weight
-//! gradients in the images' order. The instruction set is chosen at run time by [`pulp`].
+//! Training runs on it, and exported networks. Every routine works on one image (`channels x height x width`, rows contiguous) and runs on
+//! the thread that it is called on, so a result never depends on how many threads there are. The instruction set is chosen at run time by
+//! [`pulp`]. Slices whose lengths do not fit each other are a caller's mistake: routines panic, or leave part of the result as it was.
 
-pub(crate) mod conv;
-pub(crate) mod head;
-pub(crate) mod norm;
-pub(crate) mod resample;
+pub mod conv;
+pub mod head;
+pub mod norm;
+pub mod resample;
 
 #[cfg(test)]
-pub(crate) mod tests_support {
+mod testing {
     use infomark_core::Rng;
 
     /// Uniform values in [-1, 1).

@@ -3,16 +3,19 @@
 use pulp::Arch;
 
 /// Added to the squared length.
-pub(crate) const EPSILON: f32 = 1e-8;
+pub const EPSILON: f32 = 1e-8;
 /// Pixels handled together.
 const TILE: usize = 64;
 
-/// Sizes of a head: channels in, channels out, pixels.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    pub(crate) area: usize,
+/// Sizes of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Channels in.
+    pub inputs: usize,
+    /// Channels out, the length of an embedding.
+    pub outputs: usize,
+    /// Pixels.
+    pub area: usize,
 }
 
 /// `y = W x + b` for the pixels from `start`, a [`TILE`] at most; `y` is `outputs x TILE`.
@@ -50,7 +53,7 @@ fn reciprocal_lengths(y: &[[f32; TILE]]) -> [f32; TILE] {
 }
 
 /// Embeddings of one image: `out` is `outputs x area`.
-pub(crate) fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
+pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
     Arch::new().dispatch(|| {
         let mut y = vec![[0.0; TILE]; shape.outputs];
         for start in (0..shape.area).step_by(TILE) {
@@ -69,7 +72,7 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out
 
 /// Gradients of [`forward`]: writes `dx`, adds to `dweight` and `dbias`. `dz` is the gradient of the embeddings.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn backward(
+pub fn backward(
     x: &[f32],
     weight: &[f32],
     bias: &[f32],

@@ -1,7 +1,7 @@
 //! Halving by the maximum of 2 x 2 pixels; doubling by repetition, joined to the finer features.
 
 /// Largest of each 2 x 2 block of `width x height` planes (both even).
-pub(crate) fn max_pool(x: &[f32], width: usize, out: &mut [f32]) {
+pub fn max_pool(x: &[f32], width: usize, out: &mut [f32]) {
     for (rows, out) in x.chunks_exact(2 * width).zip(out.chunks_exact_mut(width / 2)) {
         let (upper, lower) = rows.split_at(width);
         for ((u, l), out) in upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0).zip(out) {
@@ -11,7 +11,7 @@ pub(crate) fn max_pool(x: &[f32], width: usize, out: &mut [f32]) {
 }
 
 /// Gradient of [`max_pool`]: each goes to the first pixel (in reading order) that is the block's maximum.
-pub(crate) fn max_pool_backward(x: &[f32], width: usize, dy: &[f32], dx: &mut [f32]) {
+pub fn max_pool_backward(x: &[f32], width: usize, dy: &[f32], dx: &mut [f32]) {
     let rows = x.chunks_exact(2 * width).zip(dx.chunks_exact_mut(2 * width));
     for ((x, dx), dy) in rows.zip(dy.chunks_exact(width / 2)) {
         let (upper, lower) = x.split_at(width);
@@ -29,7 +29,7 @@ pub(crate) fn max_pool_backward(x: &[f32], width: usize, dy: &[f32], dx: &mut [f
 }
 
 /// Doubles planes of `width` pixels a row by repeating each pixel.
-pub(crate) fn double(x: &[f32], width: usize, out: &mut [f32]) {
+pub fn double(x: &[f32], width: usize, out: &mut [f32]) {
     for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(4 * width)) {
         let (upper, lower) = out.split_at_mut(2 * width);
         for (&v, pair) in row.iter().zip(upper.as_chunks_mut::<2>().0) {
@@ -40,7 +40,7 @@ pub(crate) fn double(x: &[f32], width: usize, out: &mut [f32]) {
 }
 
 /// Gradient of [`double`]: the sum over each repeated pixel.
-pub(crate) fn double_backward(dy: &[f32], width: usize, dx: &mut [f32]) {
+pub fn double_backward(dy: &[f32], width: usize, dx: &mut [f32]) {
     for (dy, dx) in dy.chunks_exact(4 * width).zip(dx.chunks_exact_mut(width)) {
         let (upper, lower) = dy.split_at(2 * width);
         for ((u, l), dx) in upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0).zip(dx) {

@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 /// Added to the variance.
-pub(crate) const EPSILON: f32 = 1e-5;
+pub const EPSILON: f32 = 1e-5;
 
 /// Mean and reciprocal standard deviation of a group. Sums run in `f64` over rows of fixed length.
 fn moments(group: &[f32]) -> (f32, f32) {
@@ -31,7 +31,7 @@ fn moments(group: &[f32]) -> (f32, f32) {
 }
 
 /// `relu(gamma * (x - mean) / deviation + beta)` of one image; `area` is `width x height`, `x` holds `gamma.len() * area`.
-pub(crate) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
+pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
     let per_group = gamma.len() / groups;
     Arch::new().dispatch(|| {
         for (g, (x, out)) in
@@ -39,8 +39,7 @@ pub(crate) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, are
         {
             let (mean, scale) = moments(x);
             for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
-                let a = gamma[g * per_group + c] * scale;
-                let b = beta[g * per_group + c] - mean * a;
+                let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
                 for (out, &x) in out.iter_mut().zip(x) {
                     *out = (x * a + b).max(0.0);
                 }
@@ -49,9 +48,32 @@ pub(crate) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, are
     });
 }
 
+/// [`forward`] in place.
+pub fn in_place(x: &mut [f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize) {
+    let per_group = gamma.len() / groups;
+    Arch::new().dispatch(|| {
+        for (g, x) in x.chunks_exact_mut(per_group * area).enumerate() {
+            let (mean, scale) = moments(x);
+            for (c, x) in x.chunks_exact_mut(area).enumerate() {
+                let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
+                for x in x {
+                    *x = (*x * a + b).max(0.0);
+                }
+            }
+        }
+    });
+}
+
+/// What a value is multiplied by, and what is added then.
+#[inline(always)]
+fn line(gamma: f32, beta: f32, mean: f32, scale: f32) -> (f32, f32) {
+    let a = gamma * scale;
+    (a, beta - mean * a)
+}
+
 /// Gradients of [`forward`]: writes `dx`, adds to `dgamma` and `dbeta`. `dy` is the gradient of its output.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn backward(
+pub fn backward(
     x: &[f32],
     gamma: &[f32],
     beta: &[f32],

@@ -1,0 +1,333 @@
+//! Landmarks of templates, found in images.
+
+use std::ffi::{CString, c_char};
+use std::time::{Duration, Instant};
+
+use infomark_infer::{Found, MatchError, MatchOptions, Matcher};
+
+use crate::encoder::{infomark_encoder, infomark_encoding, model_status};
+use crate::entry::entry;
+use crate::handle::{Kind, c_text, close, held, open};
+use crate::image::infomark_image;
+use crate::memory::{place, values};
+use crate::options::{Options, flag};
+use crate::plane::infomark_point;
+use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_BUFFER, INFOMARK_MISMATCH};
+use crate::status::{Failure, Result, failure, infomark_status, refused};
+use crate::template::infomark_template;
+
+/// An encoder with the templates whose landmarks it looks for.
+pub struct infomark_matcher {
+    _opaque: [u8; 0],
+}
+
+pub(crate) struct HeldMatcher {
+    matcher: Matcher,
+    names: Vec<CString>,
+}
+
+impl Kind for infomark_matcher {
+    type Held = HeldMatcher;
+    const MARK: u64 = u64::from_be_bytes(*b"im_match");
+    const NAME: &'static str = "matcher";
+}
+
+/// How landmarks are looked for. Zero means the default, for every field.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct infomark_match_options {
+    /// sizeof(infomark_match_options).
+    pub struct_size: usize,
+    /// 1: places around a landmark have no say.
+    pub without_neighbours: u32,
+    /// 1: the rest of the image has no say.
+    pub without_prior: u32,
+    /// How far a landmark may be from where the rest of the image puts it, as a standard deviation in pixels of the canvas, at
+    /// least 1; 12 by default.
+    pub prior_sigma: f64,
+}
+
+// SAFETY: numbers only, the size first, and no gaps between them.
+unsafe impl Options for infomark_match_options {
+    const DEFAULT: Self =
+        Self { struct_size: size_of::<Self>(), without_neighbours: 0, without_prior: 0, prior_sigma: 0.0 };
+}
+
+/// How one image is searched. Zero means the default, for every field.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct infomark_find_options {
+    /// sizeof(infomark_find_options).
+    pub struct_size: usize,
+    /// Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, looked at every few milliseconds; 0 for none.
+    pub time_limit_s: f64,
+}
+
+// SAFETY: numbers only, the size first, and no gaps between them.
+unsafe impl Options for infomark_find_options {
+    const DEFAULT: Self = Self { struct_size: size_of::<Self>(), time_limit_s: 0.0 };
+}
+
+impl infomark_find_options {
+    /// When to give up.
+    pub(crate) fn deadline(&self) -> Result<Option<Instant>> {
+        let limit = self.time_limit_s;
+        if limit == 0.0 {
+            return Ok(None);
+        }
+        let wrong = || refused(format_args!("time_limit_s {limit}: give a number of seconds, 0 for none"));
+        // A limit too far off to be told is none.
+        Ok(Instant::now().checked_add(Duration::try_from_secs_f64(limit).map_err(|_| wrong())?))
+    }
+}
+
+/// Where a landmark was found, and how sure that is. Lengths are in pixels of the image as it was given; NaN where something is not known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct infomark_found {
+    /// Where it is; always on the image.
+    pub at: infomark_point,
+    /// Mean cosine between the features of template and image there, -1 to 1. It ranks places; it is no probability.
+    pub score: f64,
+    /// By how much that exceeds the score of the best place elsewhere.
+    pub margin: f64,
+    /// How far from the landmark the place leads when it is looked for in the template.
+    pub back: f64,
+    /// How far it is from where the rest of the image puts it.
+    pub prior: f64,
+    /// How large the error is in proportion, from score and margin; above 0.
+    pub scale: f64,
+}
+
+impl infomark_found {
+    fn of(found: &Found) -> Self {
+        let confidence = found.confidence;
+        Self {
+            at: infomark_point { x: found.at.x, y: found.at.y },
+            score: found.score,
+            margin: confidence.margin,
+            back: confidence.back.unwrap_or(f64::NAN),
+            prior: confidence.prior.unwrap_or(f64::NAN),
+            scale: confidence.scale,
+        }
+    }
+}
+
+fn failed(error: MatchError) -> Failure {
+    let status = match &error {
+        MatchError::Model(model) => model_status(model),
+        MatchError::NoTemplates => INFOMARK_ARGUMENT,
+        _ => INFOMARK_MISMATCH,
+    };
+    failure(status, error)
+}
+
+/// Takes an encoder and count templates that it made, at least one; where several have a landmark, it is looked for with all
+/// of them. The handles may be closed afterwards. options may be null for the defaults.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_new(
+    encoder: *const infomark_encoder,
+    templates: *const *const infomark_template,
+    count: usize,
+    options: *const infomark_match_options,
+    out: *mut *mut infomark_matcher,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let encoder = unsafe { held(encoder) }?;
+        let given = unsafe { values("templates", templates, count) }?;
+        let mut templates = Vec::with_capacity(given.len());
+        for template in given {
+            templates.push(unsafe { held(template) }?.template.clone());
+        }
+        let options: infomark_match_options = unsafe { crate::options::options(options) }?;
+        unsafe { place("out", out) }?;
+        let MatchOptions { prior_sigma, .. } = MatchOptions::default();
+        let prior_sigma = if options.prior_sigma == 0.0 { prior_sigma } else { options.prior_sigma as f32 };
+        if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
+            return Err(refused(format_args!(
+                "prior_sigma {}: give at least 1 pixel, 0 for the default",
+                options.prior_sigma
+            )));
+        }
+        let options = MatchOptions {
+            neighbours: !flag("without_neighbours", options.without_neighbours)?,
+            prior: !flag("without_prior", options.without_prior)?,
+            prior_sigma,
+        };
+        let matcher = Matcher::new(encoder.encoder.clone(), templates).map_err(failed)?.options(options);
+        let names = matcher.landmarks().into_iter().map(c_text).collect::<Result<_>>()?;
+        unsafe { open(HeldMatcher { matcher, names }, out) }
+    })
+}
+
+/// How many landmarks a matcher looks for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_count(
+    matcher: *const infomark_matcher,
+    count: *mut usize,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let matcher = unsafe { held(matcher) }?;
+        unsafe { place("count", count) }?.set(matcher.names.len());
+        Ok(())
+    })
+}
+
+/// The name of a landmark, in the order in which they are found: those of the first template, then what the second adds, and so on. The text
+/// belongs to the matcher and ends with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_name(
+    matcher: *const infomark_matcher,
+    index: usize,
+    name: *mut *const c_char,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let matcher = unsafe { held(matcher) }?;
+        let to = unsafe { place("name", name) }?;
+        to.set(name_of(&matcher.names, index)?);
+        Ok(())
+    })
+}
+
+/// The name at a place of a list.
+pub(crate) fn name_of(names: &[CString], index: usize) -> Result<*const c_char> {
+    let name = names.get(index).map(|name| name.as_ptr());
+    name.ok_or_else(|| refused(format_args!("landmark {index} of {}: count from 0", names.len())))
+}
+
+/// Finds the landmarks in an image. found gets as many as infomark_matcher_count tells; capacity is its length, and count, which may be
+/// null, gets the number needed. options may be null for the defaults.
+///
+/// It works on the calling thread alone; call it from several threads for several images.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_find(
+    matcher: *const infomark_matcher,
+    image: *const infomark_image,
+    options: *const infomark_find_options,
+    found: *mut infomark_found,
+    capacity: usize,
+    count: *mut usize,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let HeldMatcher { matcher, names } = unsafe { held(matcher) }?;
+        let image = unsafe { held(image) }?;
+        let options: infomark_find_options = unsafe { crate::options::options(options) }?;
+        unsafe { check_room(names.len(), found, capacity, count) }?;
+        let all = match options.deadline()? {
+            Some(deadline) => matcher.until(deadline).find(image),
+            None => matcher.find(image),
+        };
+        let all = all.map_err(failed)?;
+        unsafe { copy(&all, infomark_found::of, found) }
+    })
+}
+
+/// infomark_matcher_find for an image that is encoded already, by the same encoder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_find_encoded(
+    matcher: *const infomark_matcher,
+    encoding: *const infomark_encoding,
+    found: *mut infomark_found,
+    capacity: usize,
+    count: *mut usize,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let HeldMatcher { matcher, names } = unsafe { held(matcher) }?;
+        let encoding = unsafe { held(encoding) }?;
+        unsafe { check_room(names.len(), found, capacity, count) }?;
+        let all = matcher.find_encoded(encoding).map_err(failed)?;
+        unsafe { copy(&all, infomark_found::of, found) }
+    })
+}
+
+/// Tells the number needed, and whether there is room.
+///
+/// # Safety
+/// The crate's terms.
+pub(crate) unsafe fn check_room<T: Copy>(
+    needed: usize,
+    found: *mut T,
+    capacity: usize,
+    count: *mut usize,
+) -> Result<()> {
+    if !count.is_null() {
+        // SAFETY: the caller's terms.
+        unsafe { place("count", count) }?.set(needed);
+    }
+    if capacity < needed {
+        return Err(failure(
+            INFOMARK_BUFFER,
+            format_args!("found has room for {capacity} landmarks, there are {needed}"),
+        ));
+    }
+    // SAFETY: the caller's terms.
+    unsafe { place("found", found) }.map(|_| ())
+}
+
+/// Writes results into the caller's array.
+///
+/// # Safety
+/// The crate's terms; there is room for all.
+pub(crate) unsafe fn copy<F, T: Copy>(all: &[F], of: impl Fn(&F) -> T, found: *mut T) -> Result<()> {
+    for (index, one) in all.iter().enumerate() {
+        // SAFETY: within the array, by the caller's word.
+        unsafe { place("found", found.add(index)) }?.set(of(one));
+    }
+    Ok(())
+}
+
+/// How much of the templates an image shows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct infomark_recognition {
+    /// Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
+    pub agreement: f64,
+    /// 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
+    pub recognised: u32,
+    /// 1 where left and right are exchanged against the template.
+    pub mirrored: u32,
+    /// Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    pub quarter_turns: u32,
+}
+
+/// How much of the templates is found again in an image, and which way up. It encodes the image, and where it is in doubt the
+/// image mirrored and turned, so it may take up to eight times as long as infomark_matcher_find. options may be null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_recognise(
+    matcher: *const infomark_matcher,
+    image: *const infomark_image,
+    options: *const infomark_find_options,
+    out: *mut infomark_recognition,
+) -> infomark_status {
+    entry(|| {
+        // SAFETY: the header's terms, here and below.
+        let matcher = &unsafe { held(matcher) }?.matcher;
+        let image = unsafe { held(image) }?;
+        let options: infomark_find_options = unsafe { crate::options::options(options) }?;
+        let to = unsafe { place("out", out) }?;
+        let limited = options.deadline()?.map(|deadline| matcher.until(deadline));
+        let matcher = limited.as_ref().unwrap_or(matcher);
+        let encoding = matcher.encoder().encode_with(image, matcher.looks());
+        let encoding = encoding.map_err(|error| failed(MatchError::Model(error)))?;
+        let recognition = matcher.recognise(image, &encoding).map_err(failed)?;
+        to.set(infomark_recognition {
+            agreement: recognition.agreement,
+            recognised: recognition.is_recognised().into(),
+            mirrored: recognition.orientation.is_mirrored().into(),
+            quarter_turns: recognition.orientation.quarter_turns().into(),
+        });
+        Ok(())
+    })
+}
+
+/// Closes a matcher and sets the pointer to null; null is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn infomark_matcher_close(matcher: *mut *mut infomark_matcher) -> infomark_status {
+    // SAFETY: the header's terms.
+    entry(|| unsafe { close(matcher) })
+}

@@ -1,0 +1,68 @@
+//! Overlays, and sheets of them.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use infomark_core::Point;
+use infomark_infer::Image;
+use rayon::prelude::*;
+
+use super::{Matched, Scored};
+use crate::draw::{Canvas, Mark, overlay, overlay_svg, sheet};
+use crate::output::{self, shown};
+
+/// Longest side of a picture on a sheet.
+const SIDE: usize = 320;
+const COLUMNS: usize = 6;
+const ON_SHEET: usize = 24;
+
+/// Draws the landmarks into their image, as PNG, and as SVG beside it if that is wanted.
+pub(super) fn write_overlay(
+    path: &Path,
+    image: &Image,
+    landmarks: &[Scored],
+    title: &str,
+    svg: bool,
+) -> Result<()> {
+    let mark = |Scored { place, sure, .. }: &Scored| Mark {
+        name: place.landmark.clone(),
+        at: Point::new(place.x, place.y),
+        truth: None,
+        doubtful: sure.as_ref().is_some_and(|sure| sure.abstain),
+    };
+    let marks: Vec<_> = landmarks.iter().map(mark).collect();
+    if svg {
+        output::write(&path.with_extension("svg"), overlay_svg(image, &marks, title)?.as_bytes())?;
+    }
+    output::write(path, &overlay(image, 1, &marks, title).to_png()?)
+}
+
+/// Draws all overlays small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
+pub(super) fn write_sheets(out: &Path, images: &[Matched]) -> Result<()> {
+    let overlays: Vec<&str> = images.iter().filter_map(|image| image.overlay.as_deref()).collect();
+    let small = |name: &&str| {
+        let path = out.join(name);
+        let bytes = fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+        let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
+        let long = picture.width().max(picture.height()).max(SIDE);
+        let side = |length: usize| (length * SIDE).div_ceil(long);
+        Ok(picture.resized(side(picture.width()), side(picture.height()), false))
+    };
+    let name = |index: usize| match index {
+        0 => "contact-sheet.png".to_owned(),
+        index => format!("contact-sheet-{}.png", index + 1),
+    };
+    let mut pages = 0;
+    for (index, overlays) in overlays.chunks(ON_SHEET).enumerate() {
+        let pictures = overlays.par_iter().map(small).collect::<Result<Vec<_>>>()?;
+        let path = out.join(name(index));
+        output::write(&path, &sheet(&pictures, COLUMNS).to_png()?)?;
+        pages += 1;
+    }
+    // Pages of an earlier, longer result.
+    while fs::remove_file(out.join(name(pages))).is_ok() {
+        pages += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! The layers of a graph as `infomark train` writes them, found and made one node each.
+
+use std::collections::{HashMap, HashSet};
+
+use half::f16;
+use infomark_kernels::conv::on_blocks;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto::DataType,
+};
+
+use super::operators::{Convolution, Norm, Projection, Source};
+
+/// The model with its layers as nodes of [`operators`](super::operators). What has another form stays as it is.
+pub(crate) fn found(model: &ModelProto) -> ModelProto {
+    let Some(graph) = &model.graph else { return model.clone() };
+    let nodes = Reader::new(graph).nodes();
+    let input_names: HashSet<&str> = nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+    let kept = |tensor: &&TensorProto| input_names.contains(tensor.name.as_str());
+    let initializer = graph.initializer.iter().filter(kept).cloned().collect();
+    let graph = GraphProto {
+        initializer,
+        name: graph.name.clone(),
+        input: graph.input.clone(),
+        output: graph.output.clone(),
+        node: nodes,
+        ..Default::default()
+    };
+    ModelProto {
+        ir_version: model.ir_version,
+        opset_import: model.opset_import.clone(),
+        graph: Some(graph),
+        ..Default::default()
+    }
+}
+
+struct Reader<'a> {
+    graph: &'a GraphProto,
+    constants: HashMap<&'a str, &'a TensorProto>,
+    /// Which node makes a value.
+    makers: HashMap<&'a str, usize>,
+    /// How many read a value, the caller among them.
+    readers: HashMap<&'a str, usize>,
+}
+
+/// A node that stands for others.
+struct Group {
+    node: NodeProto,
+    /// The nodes it stands for; the last one is where it goes.
+    of: Vec<usize>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(graph: &'a GraphProto) -> Self {
+        let mut makers = HashMap::new();
+        let mut readers = HashMap::new();
+        for (i, node) in graph.node.iter().enumerate() {
+            for name in &node.output {
+                makers.insert(name.as_str(), i);
+            }
+            for name in &node.input {
+                *readers.entry(name.as_str()).or_insert(0) += 1;
+            }
+        }
+        for output in &graph.output {
+            *readers.entry(output.name.as_str()).or_insert(0) += 1;
+        }
+        let constants = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+        Self { graph, constants, makers, readers }
+    }
+
+    /// The graph's nodes in their order, groups in place of their last one.
+    fn nodes(&self) -> Vec<NodeProto> {
+        let mut groups: HashMap<usize, NodeProto> = HashMap::new();
+        let mut gone: HashSet<usize> = HashSet::new();
+        // Later nodes first, as a normalisation takes the convolution before it along.
+        for (i, node) in self.graph.node.iter().enumerate().rev() {
+            if gone.contains(&i) {
+                continue;
+            }
+            let group = match node.op_type.as_str() {
+                "Relu" => self.normalised(i),
+                "Div" => self.projection(i),
+                "Conv" => self.convolution(i).map(|(group, _)| group),
+                _ => None,
+            };
+            if let Some(group) = group
+                && group.of.iter().all(|n| !gone.contains(n))
+            {
+                gone.extend(&group.of);
+                groups.insert(i, group.node);
+            }
+        }
+        let kept = |(i, node): (usize, &NodeProto)| {
+            groups.remove(&i).or_else(|| (!gone.contains(&i)).then(|| node.clone()))
+        };
+        let mut nodes: Vec<NodeProto> = self.graph.node.iter().enumerate().filter_map(kept).collect();
+        // Weights in half precision that nobody reads any more.
+        let read: HashSet<String> = nodes.iter().flat_map(|node| node.input.clone()).collect();
+        nodes.retain(|node| node.op_type != "Cast" || node.output.iter().any(|name| read.contains(name)));
+        nodes
+    }
+
+    /// Convolution, group normalisation and ReLU, which is the node `i`.
+    fn normalised(&self, i: usize) -> Option<Group> {
+        let (add, x, beta) = self.with_constant(self.input(i, 0)?, "Add")?;
+        let (mul, x, gamma) = self.with_constant(x, "Mul")?;
+        let whole = self.made(x, "Reshape")?;
+        let normal = self.made(self.input(whole, 0)?, "InstanceNormalization")?;
+        let grouped = self.made(self.input(normal, 0)?, "Reshape")?;
+        let conv = self.made(self.input(grouped, 0)?, "Conv")?;
+        let (convolution, layer) = self.convolution(conv)?;
+        let channels = layer.outputs;
+        let &[1, groups, length] = &*integers(self.constant(self.input(grouped, 1)?)?)? else { return None };
+        let &[1, whole_channels, height, width] = &*integers(self.constant(self.input(whole, 1)?)?)? else {
+            return None;
+        };
+        let ones = floats(self.constant(self.input(normal, 1)?)?)?;
+        let zeros = floats(self.constant(self.input(normal, 2)?)?)?;
+        let groups_count = usize::try_from(groups).ok()?;
+        let epsilon = attribute(self.node(normal), "epsilon")?.f;
+        let fits = whole_channels == channels as i64
+            && groups > 0
+            && channels.is_multiple_of(groups_count)
+            && groups.checked_mul(length)? == whole_channels.checked_mul(height)?.checked_mul(width)?
+            && ones.len() == groups_count
+            && ones.iter().all(|v| *v == 1.0)
+            && zeros.iter().all(|v| *v == 0.0)
+            && gamma.len() == channels
+            && beta.len() == channels
+            && epsilon == infomark_kernels::norm::EPSILON;
+        if !fits {
+            return None;
+        }
+        let norm = Norm { gamma, beta, groups: groups_count };
+        let mut of = convolution.of;
+        of.extend([grouped, normal, whole, mul, add, i]);
+        let node = Convolution { norm: Some(norm), ..layer }
+            .node(convolution.node.input, self.output(i)?.to_owned());
+        Some(Group { node, of })
+    }
+
+    /// The convolution that is node `i`, with what enlarges and joins its input.
+    fn convolution(&self, i: usize) -> Option<(Group, Convolution)> {
+        let node = self.node(i);
+        let &[weight, ..] = &node.input.get(1..)? else { return None };
+        let tensor = self.constant(weight)?;
+        let &[outputs, inputs, height, width] = &tensor.dims[..] else { return None };
+        let (outputs, inputs) = (usize::try_from(outputs).ok()?, usize::try_from(inputs).ok()?);
+        let weight = floats(tensor)?;
+        let plain = node.input.len() == 2 && is(node, "group", 1) && usual(node, "dilations", 1);
+        let pads = |pad: i64, stride: i64| {
+            attribute(node, "pads").is_some_and(|a| a.ints == [pad; 4]) && usual(node, "strides", stride)
+        };
+        let automatic = attribute(node, "auto_pad").is_some_and(|a| !matches!(&a.s[..], b"NOTSET" | b""));
+        if !plain || automatic || outputs == 0 || inputs == 0 {
+            return None;
+        }
+        let x = node.input.first()?.clone();
+        let mut of = vec![i];
+        let (source, inputs, weight, from) = match (height, width) {
+            (3, 3) if pads(1, 1) => match self.joined(&x) {
+                Some((join, pair)) => {
+                    of.splice(0..0, join);
+                    (Source::Joined, inputs, weight, pair.to_vec())
+                }
+                None => (Source::Plain, inputs, weight, vec![x]),
+            },
+            (6, 6) if inputs == 1 && pads(2, 2) => (Source::Blocks, 4, on_blocks(&weight), vec![x]),
+            _ => return None,
+        };
+        let convolution = Convolution { source, inputs, outputs, weight, norm: None };
+        let node = convolution.node(from, self.output(i)?.to_owned());
+        Some((Group { node, of }, convolution))
+    }
+
+    /// The nodes that enlarge one value and join it to another, and the two values.
+    fn joined(&self, x: &str) -> Option<(Vec<usize>, [String; 2])> {
+        let join = self.made(x, "Concat")?;
+        let [fine, doubled] = &self.node(join).input[..] else { return None };
+        if attribute(self.node(join), "axis")?.i != 1 {
+            return None;
+        }
+        let resize = self.made(doubled, "Resize")?;
+        let [coarse, region, scales] = &self.node(resize).input[..] else { return None };
+        let says = |name, value: &[u8]| attribute(self.node(resize), name).is_some_and(|a| a.s == value);
+        let doubles = region.is_empty()
+            && floats(self.constant(scales)?)? == [1.0, 1.0, 2.0, 2.0]
+            && says("mode", b"nearest")
+            && says("coordinate_transformation_mode", b"asymmetric")
+            && says("nearest_mode", b"floor");
+        doubles.then(|| (vec![resize, join], [fine.clone(), coarse.clone()]))
+    }
+
+    /// Convolution of 1 x 1 and scaling to length one, which the node `i` ends.
+    fn projection(&self, i: usize) -> Option<Group> {
+        let [y, length] = &self.node(i).input[..] else { return None };
+        let root = self.made(length, "Sqrt")?;
+        let (add, sum, epsilon) = self.with_constant(self.input(root, 0)?, "Add")?;
+        let sum = self.made(sum, "ReduceSum")?;
+        let mul = self.made(self.input(sum, 0)?, "Mul")?;
+        let conv = *self.makers.get(y.as_str())?;
+        let node = self.node(conv);
+        let [x, weight, bias] = &node.input[..] else { return None };
+        let tensor = self.constant(weight)?;
+        let &[outputs, inputs, 1, 1] = &tensor.dims[..] else { return None };
+        let (outputs, inputs) = (usize::try_from(outputs).ok()?, usize::try_from(inputs).ok()?);
+        let (weight, bias) = (floats(tensor)?, floats(self.constant(bias)?)?);
+        let bare = |name| attribute(node, name).is_none();
+        let fits = node.op_type == "Conv"
+            && self.node(mul).input == [y.clone(), y.clone()]
+            && self.readers.get(y.as_str()) == Some(&3)
+            && integers(self.constant(self.input(sum, 1)?)?)? == [1]
+            && is(self.node(sum), "keepdims", 1)
+            && epsilon == [infomark_kernels::head::EPSILON]
+            && is(node, "group", 1)
+            && ["pads", "strides", "dilations", "auto_pad"].into_iter().all(bare)
+            && inputs > 0
+            && bias.len() == outputs;
+        if !fits {
+            return None;
+        }
+        let node = Projection { inputs, outputs, weight, bias }.node(x.clone(), self.output(i)?.to_owned());
+        Some(Group { node, of: vec![conv, mul, sum, add, root, i] })
+    }
+
+    fn node(&self, i: usize) -> &'a NodeProto {
+        &self.graph.node[i]
+    }
+
+    fn input(&self, i: usize, place: usize) -> Option<&'a str> {
+        self.node(i).input.get(place).map(String::as_str)
+    }
+
+    fn output(&self, i: usize) -> Option<&'a str> {
+        match &self.node(i).output[..] {
+            [output] => Some(output),
+            _ => None,
+        }
+    }
+
+    /// The node of this type that makes a value which nobody else reads.
+    fn made(&self, name: &str, kind: &str) -> Option<usize> {
+        let &maker = self.makers.get(name)?;
+        (self.node(maker).op_type == kind && self.readers.get(name) == Some(&1)).then_some(maker)
+    }
+
+    /// The node of this type that makes a value which nobody else reads of another value and a constant.
+    fn with_constant(&self, name: &str, kind: &str) -> Option<(usize, &'a str, Vec<f32>)> {
+        let maker = self.made(name, kind)?;
+        let [x, constant] = &self.node(maker).input[..] else { return None };
+        let tensor = self.constant(constant)?;
+        let along_channels = matches!(&tensor.dims[..], [1, _, 1, 1]);
+        along_channels.then_some(())?;
+        Some((maker, x, floats(tensor)?))
+    }
+
+    /// A constant, straight or through the cast that makes single precision of it.
+    fn constant(&self, name: &str) -> Option<&'a TensorProto> {
+        if let Some(tensor) = self.constants.get(name) {
+            return Some(tensor);
+        }
+        let cast = self.node(*self.makers.get(name)?);
+        let single = cast.op_type == "Cast" && attribute(cast, "to")?.i == DataType::Float as i64;
+        single.then(|| self.constants.get(cast.input.first()?.as_str()).copied()).flatten()
+    }
+}
+
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name == name)
+}
+
+/// Whether the attribute is this number, or left out where that means 1.
+fn is(node: &NodeProto, name: &str, value: i64) -> bool {
+    attribute(node, name).map_or(1, |a| a.i) == value
+}
+
+/// Whether all of the attribute's numbers are this one, or it is left out where that means 1.
+fn usual(node: &NodeProto, name: &str, value: i64) -> bool {
+    attribute(node, name).map_or(value == 1, |a| a.ints.iter().all(|v| *v == value))
+}
+
+/// The numbers of a tensor as infomark writes it.
+fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    let raw = &tensor.raw_data;
+    let values: Vec<f32> = if tensor.data_type == DataType::Float16 as i32 {
+        raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()
+    } else if tensor.data_type == DataType::Float as i32 {
+        raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+    } else {
+        return None;
+    };
+    let length: i64 = tensor.dims.iter().product();
+    (length == values.len() as i64).then_some(values)
+}
+
+fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    let whole = tensor.data_type == DataType::Int64 as i32 && tensor.dims.len() == 1;
+    whole.then(|| tensor.raw_data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect())
+}

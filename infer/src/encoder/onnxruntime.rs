@@ -1,0 +1,154 @@
+//! Models run by ONNX Runtime, for those who have its library.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use super::{Interface, ModelError};
+use crate::Description;
+
+/// ONNX Runtime, from the shared library of an installation (1.17 or later), e.g. `libonnxruntime.so` of the Python package. Nothing is
+/// linked with it or downloaded.
+#[derive(Clone, Debug)]
+pub struct OnnxRuntime {
+    environment: Environment,
+}
+
+impl OnnxRuntime {
+    /// Loads the library. A process uses the first one that it loads; the path of a second one is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Runtime`] when there is no such library, or it is another one or too old.
+    ///
+    /// ```no_run
+    /// use infomark_infer::{Encoder, OnnxRuntime};
+    ///
+    /// let runtime = OnnxRuntime::load("libonnxruntime.so")?;
+    /// let encoder = Encoder::from_bytes_on(&runtime, &std::fs::read("encoder.onnx")?, "encoder.onnx")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load(library: impl AsRef<Path>) -> Result<OnnxRuntime, ModelError> {
+        let library = library.as_ref();
+        let refuse = |reason: String| ModelError::Runtime { library: library.display().to_string(), reason };
+        let builder = ort::init_from(library).map_err(|error| refuse(error.to_string()))?;
+        let environment = builder.with_telemetry(false).build().map_err(|error| refuse(error.to_string()))?;
+        Ok(OnnxRuntime { environment })
+    }
+
+    pub(super) fn sessions(&self, bytes: &[u8], interface: &Interface) -> Result<Sessions, String> {
+        let sessions = Sessions {
+            environment: self.environment.clone(),
+            bytes: bytes.into(),
+            outputs: interface.outputs.iter().map(|(name, _)| name.clone()).collect(),
+            idle: Mutex::default(),
+        };
+        let first = sessions.open()?;
+        sessions.give_back(first);
+        Ok(sessions)
+    }
+}
+
+/// A model's sessions: as many as there were runs at once.
+pub(super) struct Sessions {
+    environment: Environment,
+    bytes: Box<[u8]>,
+    outputs: Vec<String>,
+    idle: Mutex<Vec<Session>>,
+}
+
+impl Sessions {
+    fn open(&self) -> Result<Session, String> {
+        let builder = Session::builder(&self.environment).map_err(|error| error.to_string())?;
+        let builder = builder.with_intra_threads(1).map_err(|error| error.to_string())?;
+        let mut builder = builder.with_inter_threads(1).map_err(|error| error.to_string())?;
+        builder.commit_from_memory(&self.bytes).map_err(|error| error.to_string())
+    }
+
+    fn give_back(&self, session: Session) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    /// The outputs for a canvas of `[height, width]`, each of its length.
+    pub(super) fn run(
+        &self,
+        canvas: &[f32],
+        [height, width]: [usize; 2],
+        lengths: &[usize],
+    ) -> Result<Vec<Vec<f32>>, String> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut session = idle.map_or_else(|| self.open(), Ok)?;
+        let levels = self.run_on(&mut session, canvas, [1, 1, height, width], lengths)?;
+        self.give_back(session);
+        Ok(levels)
+    }
+
+    fn run_on(
+        &self,
+        session: &mut Session,
+        canvas: &[f32],
+        shape: [usize; 4],
+        lengths: &[usize],
+    ) -> Result<Vec<Vec<f32>>, String> {
+        let canvas = TensorRef::from_array_view((shape, canvas)).map_err(|error| error.to_string())?;
+        let maps = session
+            .run(ort::inputs![Description::INPUT_NAME => canvas])
+            .map_err(|error| error.to_string())?;
+        let level = |(name, &length): (&String, &usize)| {
+            let map = maps.get(name).ok_or_else(|| format!("output {name} is missing"))?;
+            let (_, values) = map.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+            if values.len() == length {
+                Ok(values.to_vec())
+            } else {
+                Err(format!("output {name} has {} elements where {length} are expected", values.len()))
+            }
+        };
+        self.outputs.iter().zip(lengths).map(level).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Encoder, Image};
+    use std::error::Error;
+
+    #[test]
+    fn features_are_those_of_tract() -> Result<(), Box<dyn Error>> {
+        let Some(library) = std::env::var_os("INFOMARK_ONNXRUNTIME") else {
+            println!("INFOMARK_ONNXRUNTIME does not name ONNX Runtime's library: nothing is compared");
+            return Ok(());
+        };
+        let runtime = OnnxRuntime::load(library)?;
+        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
+        let (ours, theirs) =
+            (Encoder::from_bytes(&bytes, "ceph")?, Encoder::from_bytes_on(&runtime, &bytes, "ceph")?);
+        let mut rng = infomark_core::Rng::new(3, 0);
+        let pixels = (0..300 * 400).map(|_| rng.uniform_in(0.0, 1.0)).collect();
+        let image = Image::new("noise", 300, 400, pixels)?;
+        let both = std::thread::scope(|scope| {
+            let other = scope.spawn(|| theirs.encode(&image));
+            (theirs.encode(&image), other.join())
+        });
+        let (theirs, other) = (both.0?, both.1.map_err(|_| "a thread panicked")??);
+        for ((ours, theirs), other) in
+            ours.encode(&image)?.levels().iter().zip(theirs.levels()).zip(other.levels())
+        {
+            assert_eq!(theirs.data(), other.data());
+            assert_eq!(ours.data().len(), theirs.data().len());
+            let apart = ours.data().iter().zip(theirs.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-3, "{apart} at stride {}", ours.stride());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_library_that_is_none_is_refused_by_name() -> Result<(), Box<dyn Error>> {
+        let error = OnnxRuntime::load("no-such-library.so").err().ok_or("it was loaded")?;
+        assert!(error.to_string().contains("no-such-library.so"), "{error}");
+        Ok(())
+    }
+}
