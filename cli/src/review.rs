@@ -142,10 +142,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let looking = Arc::clone(&app);
     std::thread::spawn(move || images::look(&looking, looking.spacing.as_ref()));
     let begun = Begun { address: app.guard.address(), session: shown(&session), images: count };
-    report.text(&format!(
-        "{}\n{count} images; saved in {}; Ctrl-C ends it",
-        begun.address, begun.session
-    ))?;
+    report.text(&format!("{}\n{count} images; saved in {}; Ctrl-C ends it", begun.address, begun.session))?;
     report.json(&begun)?;
     if !options.no_open {
         open(&app)?;

@@ -22,7 +22,9 @@ pub(super) const FOLDER: &str = "export";
 /// The format of a name, as `infomark match --format` calls it.
 pub(super) fn format(name: &str) -> Result<LandmarkFormat, Refusal> {
     let format = LandmarkFormat::ALL.into_iter().find(|format| Format::of(*format).name() == name);
-    format.ok_or_else(|| Refusal::bad(format!("{name}: no such format; csv, slicer, coco, labelme and isbi are")))
+    format.ok_or_else(|| {
+        Refusal::bad(format!("{name}: no such format; csv, slicer, coco, labelme and isbi are"))
+    })
 }
 
 /// Images with their points.
@@ -61,7 +63,9 @@ pub(super) fn write(app: &App, formats: &[String], accepted_only: bool) -> Resul
     let state = lock(&app.store).state().clone();
     let chosen = chosen(app, &state, accepted_only);
     if chosen.is_empty() {
-        return Err(Refusal::bad("no image has landmarks to save yet: accept images, or save all that have points"));
+        return Err(Refusal::bad(
+            "no image has landmarks to save yet: accept images, or save all that have points",
+        ));
     }
     let folder = app.session.join(FOLDER);
     output::make_folder(&folder)?;
@@ -78,20 +82,29 @@ pub(super) fn write(app: &App, formats: &[String], accepted_only: bool) -> Resul
             encode_landmarks(format, images, file).with_context(|| file.to_owned())
         };
         if !format.is_of_one_image() {
-            let file = if name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.{}", format.ending()) };
+            let file = if name == "csv" {
+                "landmarks.csv".into()
+            } else {
+                format!("landmarks.{name}.{}", format.ending())
+            };
             put(file.clone(), &encode(&all, &file)?)?;
             continue;
         }
         output::make_folder(&folder.join(name))?;
         let mut stems = HashSet::new();
         for image in &all {
-            let file = format!("{name}/{}.{}", free_stem(Path::new(image.image), &mut stems), format.ending());
+            let file =
+                format!("{name}/{}.{}", free_stem(Path::new(image.image), &mut stems), format.ending());
             put(file.clone(), &encode(std::slice::from_ref(image), &file)?)?;
         }
     }
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
-    let images: serde_json::Map<_, _> =
-        state.images.iter().filter(|(name, _)| names.contains(name)).map(|(n, r)| (n.clone(), json!(r))).collect();
+    let images: serde_json::Map<_, _> = state
+        .images
+        .iter()
+        .filter(|(name, _)| names.contains(name))
+        .map(|(n, r)| (n.clone(), json!(r)))
+        .collect();
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"), "revision": state.revision, "accepted_only": accepted_only,
         "landmarks": state.setup.names, "template": state.setup.template, "runs": state.runs, "images": images,

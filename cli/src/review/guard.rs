@@ -47,9 +47,8 @@ impl Guard {
     pub(super) fn check_page(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let own_site = |site: &str| matches!(site, "same-origin" | "none");
-        let foreign = text(ORIGIN.as_str()).is_some_and(|origin| {
-            !origin.strip_prefix("http://").is_some_and(|host| self.is_own(host))
-        });
+        let foreign = text(ORIGIN.as_str())
+            .is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(|host| self.is_own(host)));
         if foreign || text("sec-fetch-site").is_some_and(|site| !own_site(site)) {
             return Err(Refusal::new(403, "the request comes from another site"));
         }

@@ -93,11 +93,16 @@ fn done() -> Result<Answer, Refusal> {
 
 /// The value of a name in a query; only numbers and names of our own are asked for so.
 fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
-    serde_json::from_slice(&asked.body).map_err(|error| Refusal::bad(format!("the request is no JSON of this kind: {error}")))
+    serde_json::from_slice(&asked.body)
+        .map_err(|error| Refusal::bad(format!("the request is no JSON of this kind: {error}")))
 }
 
 fn known(app: &App, id: &str) -> Result<Known, Refusal> {
@@ -165,7 +170,9 @@ fn edit(app: &App, id: &str, asked: &Asked) -> Result<Answer, Refusal> {
     let mut store = lock(&app.store);
     let event = store.state().edited(&known.name, &edits, decision, known.size)?;
     store.commit(event)?;
-    Answer::json(&json!({ "revision": store.state().revision, "record": store.state().images.get(&known.name) }))
+    Answer::json(
+        &json!({ "revision": store.state().revision, "record": store.state().images.get(&known.name) }),
+    )
 }
 
 /// Changes of the list of landmarks and of the template.
@@ -188,7 +195,9 @@ fn setup(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let SetupBody { base, change } = body(asked)?;
     let fixed = |name: &str| {
         if app.fixed.iter().any(|fixed| fixed == name) {
-            return Err(Refusal::bad(format!("{name} comes with the template that was given and stays as it is")));
+            return Err(Refusal::bad(format!(
+                "{name} comes with the template that was given and stays as it is"
+            )));
         }
         Ok(())
     };
@@ -235,12 +244,14 @@ fn start(app: &Arc<App>, task: Task) -> Result<Answer, Refusal> {
 fn save_template(app: &App, id: &str) -> Result<Answer, Refusal> {
     let known = known(app, id)?;
     let engine = app.engine.as_ref();
-    let engine = engine.ok_or_else(|| Refusal::bad("a template file needs an encoder: start with --model"))?;
+    let engine =
+        engine.ok_or_else(|| Refusal::bad("a template file needs an encoder: start with --model"))?;
     let points = work::landmarks(lock(&app.store).state(), &known.name);
     let (template, _) = engine.pool.install(|| work::template_of(engine, &known, &points))?;
     let folder = app.session.join(export::FOLDER);
     output::make_folder(&folder)?;
-    let file = format!("{}.template", Path::new(&known.name).file_stem().unwrap_or_default().to_string_lossy());
+    let file =
+        format!("{}.template", Path::new(&known.name).file_stem().unwrap_or_default().to_string_lossy());
     output::write(&folder.join(&file), &template.to_bytes())?;
     Answer::json(&json!({ "files": [format!("{}/{file}", export::FOLDER)] }))
 }
@@ -252,7 +263,12 @@ fn import(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
 }
 
 /// Takes the points of a landmark file: how many, and of how many images.
-pub(super) fn take_landmarks(app: &App, bytes: &[u8], file: &str, image: Option<&Known>) -> Result<Value, Refusal> {
+pub(super) fn take_landmarks(
+    app: &App,
+    bytes: &[u8],
+    file: &str,
+    image: Option<&Known>,
+) -> Result<Value, Refusal> {
     let subject = Subject {
         image: image.map(|known| known.name.as_str()),
         spacing: image.and_then(|known| known.known_spacing.as_ref()).map(|spacing| spacing.mm),

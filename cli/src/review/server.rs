@@ -68,7 +68,8 @@ pub(super) trait Handler: Send + Sync + 'static {
 /// Takes a port of 127.0.0.1; 0 takes a free one.
 pub(super) fn listen(port: u16) -> Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = listener.with_context(|| format!("--port {port}: this port can't be used; give another"))?;
+    let listener =
+        listener.with_context(|| format!("--port {port}: this port can't be used; give another"))?;
     listener.set_nonblocking(true).context("the port can't be waited on")?;
     Ok(listener)
 }

@@ -176,7 +176,9 @@ impl State {
         let mut record = self.images.get(name).cloned().unwrap_or_default();
         for Edit { landmark, at, base, by } in edits {
             if !self.setup.names.contains(landmark) {
-                return Err(Refusal::bad(format!("there is no landmark {landmark}; add it to the list first")));
+                return Err(Refusal::bad(format!(
+                    "there is no landmark {landmark}; add it to the list first"
+                )));
             }
             let before = record.points.get(landmark);
             if before.map_or(0, |spot| spot.revision) != *base {
@@ -195,7 +197,9 @@ impl State {
                 return Err(Refusal::stale(format!("{name} was accepted or rejected elsewhere meanwhile")));
             }
             if to == Decision::Accepted && record.places().next().is_none() {
-                return Err(Refusal::bad(format!("{name} has no landmark that could be accepted; place one")));
+                return Err(Refusal::bad(format!(
+                    "{name} has no landmark that could be accepted; place one"
+                )));
             }
             record.decision = to;
             record.decision_revision = revision;
@@ -216,7 +220,8 @@ impl State {
         if record.decision != Decision::Open || self.setup.template.as_deref() == Some(name) {
             return None;
         }
-        for (landmark, found) in found.into_iter().filter(|(landmark, _)| self.setup.names.contains(landmark)) {
+        for (landmark, found) in found.into_iter().filter(|(landmark, _)| self.setup.names.contains(landmark))
+        {
             let spot = record.points.entry(landmark).or_insert(Spot {
                 revision,
                 at: None,
@@ -276,7 +281,9 @@ impl State {
     pub(super) fn free_name(&self, name: &str) -> Result<String, Refusal> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(Refusal::bad(format!("a landmark's name has 1 to {LONGEST_NAME} characters in one line")));
+            return Err(Refusal::bad(format!(
+                "a landmark's name has 1 to {LONGEST_NAME} characters in one line"
+            )));
         }
         if self.setup.names.iter().any(|known| known == name) {
             return Err(Refusal::bad(format!("there is a landmark {name} already; give another name")));
@@ -317,7 +324,9 @@ fn check_place(
     if on(x, width) && on(y, height) {
         return Ok(());
     }
-    Err(Refusal::bad(format!("{landmark} at ({x}, {y}) is not on {image}, which has {width} x {height} pixels")))
+    Err(Refusal::bad(format!(
+        "{landmark} at ({x}, {y}) is not on {image}, which has {width} x {height} pixels"
+    )))
 }
 
 #[cfg(test)]

@@ -80,7 +80,9 @@ fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
     let mut state = state(&["a", "b"]);
     let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, None)?;
     state.apply(1, event);
-    assert!(state.free_name("b").is_err() && state.free_name(" ").is_err() && state.free_name("a\nb").is_err());
+    assert!(
+        state.free_name("b").is_err() && state.free_name(" ").is_err() && state.free_name("a\nb").is_err()
+    );
     state.apply(2, Event::Rename { from: "a".into(), to: "c".into() });
     assert_eq!(state.setup.names, ["c", "b"]);
     assert_eq!(state.images["i"].places().next(), Some(("c", [1.0, 2.0])));

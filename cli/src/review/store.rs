@@ -96,7 +96,10 @@ impl Store {
             // Whatever part of the line is there would hide those after it.
             let _ = self.journal.set_len(self.length);
             let path = shown(&self.folder.join(JOURNAL));
-            return Err(Refusal::new(507, format!("{path}: can't be written ({error}); the change is not saved")));
+            return Err(Refusal::new(
+                507,
+                format!("{path}: can't be written ({error}); the change is not saved"),
+            ));
         }
         self.length += text.len() as u64;
         self.state.apply(line.revision, line.event);
@@ -117,7 +120,9 @@ impl Store {
         let path = self.folder.join(SESSION);
         output::write_json(&path, &saved)?;
         // On disk before the journal goes.
-        File::open(&path).and_then(|file| file.sync_all()).with_context(|| format!("{}: can't be written", shown(&path)))?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .with_context(|| format!("{}: can't be written", shown(&path)))?;
         let emptied = self.journal.set_len(0).and_then(|()| self.journal.seek(SeekFrom::Start(0)));
         emptied.with_context(|| format!("{}: can't be written", shown(&self.folder.join(JOURNAL))))?;
         self.length = 0;
@@ -132,7 +137,10 @@ fn read_session(path: &Path, images_from: &str) -> Result<State> {
         Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
     };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| {
-        format!("{}: not a review that this version reads; move it away or give another --session", shown(path))
+        format!(
+            "{}: not a review that this version reads; move it away or give another --session",
+            shown(path)
+        )
     })?;
     if saved.format != FORMAT {
         bail!("{}: its format is {}, this version reads {FORMAT}", shown(path), saved.format);

@@ -81,7 +81,9 @@ pub(super) enum Task {
 /// Begins a piece of work, unless one is under way.
 pub(super) fn begin(app: &Arc<App>, task: Task) -> Result<(), Refusal> {
     if app.engine.is_none() {
-        return Err(Refusal::bad("matching needs an encoder: start `infomark review` with --model FILE, or --model ceph"));
+        return Err(Refusal::bad(
+            "matching needs an encoder: start `infomark review` with --model FILE, or --model ceph",
+        ));
     }
     {
         let mut job = lock(&app.job);
@@ -122,7 +124,8 @@ pub(super) fn template_images(state: &State) -> Vec<String> {
         .collect();
     accepted.sort_by_key(|(_, record)| std::cmp::Reverse(record.corrected()));
     let all = chosen.chain(accepted.into_iter().map(|(name, _)| name));
-    let placed = |name: &&String| state.images.get(*name).is_some_and(|record| record.places().next().is_some());
+    let placed =
+        |name: &&String| state.images.get(*name).is_some_and(|record| record.places().next().is_some());
     all.filter(placed).take(MOST_TEMPLATES).cloned().collect()
 }
 
@@ -167,13 +170,16 @@ fn run_match(app: &App) -> Result<String> {
     let (mut templates, mut sources) = (engine.given.clone(), Vec::new());
     for name in &from {
         let Some(known) = known.iter().find(|known| known.name == *name) else { continue };
-        let (template, hash) = engine.pool.install(|| template_of(engine, known, &landmarks(&state, name)))?;
+        let (template, hash) =
+            engine.pool.install(|| template_of(engine, known, &landmarks(&state, name)))?;
         sources.push(Source::of(&template, hash, "review"));
         templates.push(template);
         lock(&app.job).done += 1;
     }
     if templates.is_empty() {
-        bail!("there is no template: place the landmarks in one image and use it as template, or accept an image");
+        bail!(
+            "there is no template: place the landmarks in one image and use it as template, or accept an image"
+        );
     }
     let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options());
     let trust = Trust::laying(engine.fix_orientation);
@@ -203,10 +209,20 @@ fn run_match(app: &App) -> Result<String> {
     let failed = if failures > 0 { format!("; {failures} failed") } else { String::new() };
     let (count, templates) = (job.done.saturating_sub(from.len() + failures), matcher.templates().len());
     let plural = if templates == 1 { "" } else { "s" };
-    Ok(format!("{count} of {} images matched with {templates} template{plural}{failed}{stopped}", targets.len()))
+    Ok(format!(
+        "{count} of {} images matched with {templates} template{plural}{failed}{stopped}",
+        targets.len()
+    ))
 }
 
-fn match_one(app: &App, engine: &Engine, matcher: &Matcher, judge: &Judge, known: &Known, run: u64) -> Result<()> {
+fn match_one(
+    app: &App,
+    engine: &Engine,
+    matcher: &Matcher,
+    judge: &Judge,
+    known: &Known,
+    run: u64,
+) -> Result<()> {
     let (image, hash) = images::read(known, engine.spacing.as_ref())?;
     let (found, verdict) = judge.find(matcher, &image)?;
     let found = found.iter().enumerate().map(|(index, found)| {
@@ -225,7 +241,8 @@ fn match_one(app: &App, engine: &Engine, matcher: &Matcher, judge: &Judge, known
 
 fn suggest(app: &App) -> Result<String> {
     let Some(engine) = &app.engine else { bail!("there is no encoder") };
-    let known: Vec<Known> = lock(&app.images).all.iter().filter(|known| known.error.is_none()).cloned().collect();
+    let known: Vec<Known> =
+        lock(&app.images).all.iter().filter(|known| known.error.is_none()).cloned().collect();
     // Evenly from all.
     let step = known.len().div_ceil(MOST_CANDIDATES).max(1);
     let known: Vec<&Known> = known.iter().step_by(step).collect();
@@ -241,8 +258,9 @@ fn suggest(app: &App) -> Result<String> {
     let paths: Vec<PathBuf> = known.iter().map(|known| known.path.clone()).collect();
     let ranking = engine.pool.install(|| Ranking::watched(&engine.encoder, &paths, AGAINST, 0, &advance))?;
     let best = ranking.order().into_iter().take(SUGGESTED);
-    let best: Vec<(String, f64)> =
-        best.filter_map(|index| Some((known.get(index)?.id.clone(), rounded(ranking.score(index), 3)))).collect();
+    let best: Vec<(String, f64)> = best
+        .filter_map(|index| Some((known.get(index)?.id.clone(), rounded(ranking.score(index), 3))))
+        .collect();
     lock(&app.job).suggested = best;
     Ok(format!("the best template of {} images: its key points are found best in the others", known.len()))
 }

@@ -59,7 +59,9 @@ impl Server {
 
     fn ask_with(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
         let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
         let (status, body) = self.send(&[head.as_bytes(), body].concat());
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
@@ -124,12 +126,24 @@ fn only_the_page_with_the_token_is_answered() {
         assert_eq!(server.ask_with("GET", "/", &headers, b"").0, 403, "{host}");
     }
     assert_ne!(status("GET", &format!("X-Infomark-Token: {token}\r\n")), 200, "no host");
-    for foreign in ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"] {
-        assert_eq!(server.ask_with("POST", "/api/stop", &format!("{own}{foreign}"), b"{}").0, 403, "{foreign}");
+    for foreign in [
+        "Origin: https://evil.example\r\n",
+        "Origin: null\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\n",
+    ] {
+        assert_eq!(
+            server.ask_with("POST", "/api/stop", &format!("{own}{foreign}"), b"{}").0,
+            403,
+            "{foreign}"
+        );
     }
     let same = format!("{own}Origin: http://127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin\r\n");
     assert_eq!(server.ask_with("POST", "/api/stop", &same, b"{}").0, 200);
-    assert_eq!(server.ask_with("OPTIONS", "/api/stop", &format!("{host}Origin: https://evil.example\r\n"), b"").0, 403);
+    assert_eq!(
+        server.ask_with("OPTIONS", "/api/stop", &format!("{host}Origin: https://evil.example\r\n"), b"").0,
+        403
+    );
 }
 
 #[test]
@@ -151,7 +165,8 @@ fn no_path_leads_out_and_what_is_wrong_is_told() {
         assert_eq!(server.get(path).0, 404, "{path}");
     }
     let id = server.id("0.png");
-    let (status, told) = server.ask_with("POST", &format!("/api/images/{id}/edit"), &server.own(), b"{\"edits\":");
+    let (status, told) =
+        server.ask_with("POST", &format!("/api/images/{id}/edit"), &server.own(), b"{\"edits\":");
     assert!(status == 400 && told["error"].as_str().unwrap().contains("JSON"), "{told}");
     assert_eq!(server.post("/api/setup", &json!({ "base": 0, "change": { "add": { "name": "" } } })).0, 400);
     assert_eq!(server.post("/api/export", &json!({ "formats": ["../x"], "accepted_only": false })).0, 400);
@@ -160,19 +175,29 @@ fn no_path_leads_out_and_what_is_wrong_is_told() {
     // Told in the head, and found out while it comes.
     let long = vec![b'x'; (1 << 20) + 1];
     assert_eq!(server.ask_with("POST", "/api/setup", &server.own(), &long).0, 413);
-    let head = format!("POST /api/import HTTP/1.1\r\n{}Connection: close\r\nContent-Length: 99999999999\r\n\r\n", server.own());
+    let head = format!(
+        "POST /api/import HTTP/1.1\r\n{}Connection: close\r\nContent-Length: 99999999999\r\n\r\n",
+        server.own()
+    );
     assert_eq!(server.send(head.as_bytes()).0, 413);
-    let head = format!("POST /api/setup HTTP/1.1\r\n{}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n", server.own());
+    let head = format!(
+        "POST /api/setup HTTP/1.1\r\n{}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        server.own()
+    );
     let chunk = [format!("{:x}\r\n", long.len()).as_bytes(), &long, b"\r\n0\r\n\r\n"].concat();
     assert_eq!(server.send(&[head.as_bytes(), &chunk].concat()).0, 413);
 
-    let looked = |state: &Value| state["listing"].as_array().unwrap().iter().all(|i| !i["size"].is_null() || !i["error"].is_null());
+    let looked = |state: &Value| {
+        state["listing"].as_array().unwrap().iter().all(|i| !i["size"].is_null() || !i["error"].is_null())
+    };
     let state = server.wait(looked);
-    let broken = state["listing"].as_array().unwrap().iter().find(|i| i["name"] == "broken.png").unwrap().clone();
+    let broken =
+        state["listing"].as_array().unwrap().iter().find(|i| i["name"] == "broken.png").unwrap().clone();
     assert!(broken["error"].as_str().unwrap().starts_with("broken.png: not a PNG"), "{broken}");
     assert_eq!(server.get(&format!("/api/images/{}/pixels", broken["id"].as_str().unwrap())).0, 422);
     let (status, pixels) = server.send(
-        format!("GET /api/images/{id}/pixels HTTP/1.1\r\n{}Connection: close\r\n\r\n", server.own()).as_bytes(),
+        format!("GET /api/images/{id}/pixels HTTP/1.1\r\n{}Connection: close\r\n\r\n", server.own())
+            .as_bytes(),
     );
     assert_eq!((status, pixels.len()), (200, 2 * 96 * 128), "the rest works");
 }
@@ -183,7 +208,8 @@ fn a_stale_change_is_refused_and_a_killed_server_loses_nothing() {
     let mut server = Server::start(&place, "");
     let second = place.run("review data/images --no-open --session rev");
     assert!(second.reason().contains("another review"));
-    let (status, answer) = server.post("/api/setup", &json!({ "base": 0, "change": { "add": { "name": "sella" } } }));
+    let (status, answer) =
+        server.post("/api/setup", &json!({ "base": 0, "change": { "add": { "name": "sella" } } }));
     assert_eq!(status, 200, "{answer}");
     assert_eq!(server.post("/api/setup", &json!({ "base": 0, "change": { "add": { "name": "b" } } })).0, 409);
     let id = server.id("1.png");
@@ -204,7 +230,8 @@ fn a_stale_change_is_refused_and_a_killed_server_loses_nothing() {
     }
     assert_eq!(after["records"]["1.png"]["points"]["sella"]["at"], json!([10.25, 20.5]));
     for formats in [json!(["csv", "coco", "slicer", "labelme", "isbi"])] {
-        let (status, files) = server.post("/api/export", &json!({ "formats": formats, "accepted_only": true }));
+        let (status, files) =
+            server.post("/api/export", &json!({ "formats": formats, "accepted_only": true }));
         assert_eq!((status, files["files"].as_array().unwrap().len()), (200, 6), "{files}");
     }
     for file in ["landmarks.csv", "landmarks.coco.json", "slicer/1.mrk.json", "labelme/1.json"] {
@@ -221,7 +248,11 @@ fn matching_leaves_what_people_did_and_accepted_images_become_templates() {
     let server = Server::start(&place, "--model encoder.onnx");
     let table = place.read("data/landmarks.csv");
     let table = String::from_utf8(table).unwrap();
-    let first: String = table.lines().filter(|line| line.starts_with("image,") || line.starts_with("0.png,")).map(|l| format!("{l}\n")).collect();
+    let first: String = table
+        .lines()
+        .filter(|line| line.starts_with("image,") || line.starts_with("0.png,"))
+        .map(|l| format!("{l}\n"))
+        .collect();
     let (status, taken) = server.ask_with("POST", "/api/import", &server.own(), first.as_bytes());
     assert_eq!((status, &taken["images"]), (200, &json!(1)), "{taken}");
     let state = server.state();
@@ -245,7 +276,9 @@ fn matching_leaves_what_people_did_and_accepted_images_become_templates() {
     assert_eq!(state["records"]["1.png"], kept, "an accepted image stays as it is");
     let (status, saved) = server.post(&format!("/api/images/{}/template", server.id("1.png")), &json!({}));
     assert_eq!(status, 200, "{saved}");
-    place.run("match --model encoder.onnx --template rev/export/1.template data/images --out found").success();
+    place
+        .run("match --model encoder.onnx --template rev/export/1.template data/images --out found")
+        .success();
     assert_eq!(server.post("/api/suggest", &json!({})).0, 200);
     assert_eq!(server.wait(ended)["job"]["suggested"].as_array().unwrap().len(), 5);
 }
