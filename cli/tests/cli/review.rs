@@ -229,11 +229,9 @@ fn a_stale_change_is_refused_and_a_killed_server_loses_nothing() {
         assert_eq!(after[key], before[key], "{key}");
     }
     assert_eq!(after["records"]["1.png"]["points"]["sella"]["at"], json!([10.25, 20.5]));
-    for formats in [json!(["csv", "coco", "slicer", "labelme", "isbi"])] {
-        let (status, files) =
-            server.post("/api/export", &json!({ "formats": formats, "accepted_only": true }));
-        assert_eq!((status, files["files"].as_array().unwrap().len()), (200, 6), "{files}");
-    }
+    let formats = json!({ "formats": ["csv", "coco", "slicer", "labelme", "isbi"], "accepted_only": true });
+    let (status, files) = server.post("/api/export", &formats);
+    assert_eq!((status, files["files"].as_array().unwrap().len()), (200, 6), "{files}");
     for file in ["landmarks.csv", "landmarks.coco.json", "slicer/1.mrk.json", "labelme/1.json"] {
         place.run(&format!("convert rev/export/{file} --images data/images --out back.csv")).success();
         let table = String::from_utf8(place.read("back.csv")).unwrap();
