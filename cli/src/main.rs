@@ -16,6 +16,7 @@ mod plot;
 mod progress;
 mod psi;
 mod report;
+mod review;
 mod select;
 mod self_train;
 mod spacing;
@@ -89,6 +90,7 @@ enum Command {
     Map(map::Options),
     Convert(convert::Options),
     Report(report::Options),
+    Review(review::Options),
     Demo(demo::Options),
 }
 
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         Command::Map(options) => map::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
         Command::Report(options) => report::run(&options, threads, &report),
+        Command::Review(options) => review::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {

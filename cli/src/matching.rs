@@ -27,9 +27,9 @@ use crate::progress::Progress;
 use crate::spacing;
 use crate::templates::{Given, Place, Source};
 use journal::Journal;
-use trust::{ExpectedErrors, Judge, Judged, Recognised, Trust};
+use trust::ExpectedErrors;
 
-pub(crate) use trust::matching_text;
+pub(crate) use trust::{Judge, Judged, Recognised, Trust, matching_text};
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]

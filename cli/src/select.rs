@@ -87,12 +87,28 @@ pub(crate) struct Ranking {
 impl Ranking {
     /// Encodes each image once, those of the sample twice; keeps the key points only. On the threads of the caller's pool.
     pub(crate) fn of(encoder: &Encoder, images: &[PathBuf], against: usize, seed: u64) -> Result<Self> {
+        let progress = Progress::new((images.len() + against.min(images.len())) as u64, "choosing");
+        let ranking = Self::watched(encoder, images, against, seed, &|| {
+            progress.advance();
+            Ok(())
+        });
+        progress.finish();
+        ranking
+    }
+
+    /// [`of`](Self::of) that tells each piece of work: an image, or one of the sample. It ends when that is an error.
+    pub(crate) fn watched(
+        encoder: &Encoder,
+        images: &[PathBuf],
+        against: usize,
+        seed: u64,
+        advance: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Self> {
         let against = draw(against.min(images.len()), images.len(), seed, STREAM);
-        let progress = Progress::new((images.len() + against.len()) as u64, "choosing");
         let encode = |path: &PathBuf| Ok::<_, anyhow::Error>(encoder.encode(&read_image(path)?)?);
         let candidate = |path: &PathBuf| {
             let candidate = Candidate::new(&encode(path)?)?;
-            progress.advance();
+            advance()?;
             Ok(candidate)
         };
         let candidates = images.par_iter().map(candidate).collect::<Result<Vec<_>>>()?;
@@ -102,11 +118,10 @@ impl Ranking {
                 if own == index { Ok(None) } else { candidate.served(&encoding).map(Some) }
             };
             let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>()?;
-            progress.advance();
+            advance()?;
             Ok(values)
         };
         let columns = against.par_iter().map(column).collect::<Result<Vec<_>>>()?;
-        progress.finish();
         let row = |candidate: usize| {
             let values: Vec<Option<f64>> = columns.iter().map(|column| column[candidate]).collect();
             let known: Vec<f64> = values.iter().flatten().copied().collect();
@@ -134,7 +149,7 @@ impl Ranking {
     }
 
     /// All images, the highest score first.
-    fn order(&self) -> Vec<usize> {
+    pub(crate) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.served.len()).collect();
         order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));
         order

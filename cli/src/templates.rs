@@ -62,7 +62,7 @@ impl Source {
         self.landmarks_from == FILE
     }
 
-    fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
+    pub(crate) fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
         let places = template.landmarks().iter().zip(template.points());
         Self {
             image: file_name(Path::new(template.image())),

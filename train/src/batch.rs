@@ -2,7 +2,7 @@
 
 use infomark_core::{
     Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Tier, TierPolicy, Tone, View, elastic_controls_len,
+    Rng, Thresholds, Tier, TierPolicy, Tone, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
@@ -98,39 +98,21 @@ fn draw_item(
     let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
     let mut sums = Vec::new();
     let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
-    let policy = policy(config)?;
-    let alike = policy.low == policy.medium && policy.medium == policy.high;
-    let area = config.view_size * config.view_size;
+    let policy = config.tier_policy()?;
+    let side = config.view_size;
+    let area = side * side;
     let mut views = vec![0.0; config.views * area];
     let mut positives = Vec::with_capacity(config.views);
     let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
-    let side = config.view_size;
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
+    let source = Source { plane, entropy: &sample.entropy, thresholds: set.thresholds, sampler: &sampler };
     for out in views.chunks_exact_mut(area) {
-        let centre = centre(&sampler, width, height, rng)?;
-        let entropy = sample.entropy[centre.1 * width + centre.0];
-        let tier = set.thresholds.tier(entropy);
-        let tone = policy.range(tier).draw(rng);
-        let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
-        let field = deform(at, config, rng, &mut controls).map_err(TrainError::internal("view"))?;
-        let mut target = PlaneMut::new(&mut view, config.view_size, config.view_size)
-            .map_err(TrainError::internal("view"))?;
-        field
-            .resample(plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
-            .map_err(TrainError::internal("view"))?;
-        tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
-        unshuffle(&view, config.view_size, out);
-        // A tone that was drawn for one tier serves pixels of that tier.
-        let serves = |x: usize, y: usize| alike || set.thresholds.tier(sample.entropy[y * width + x]) == tier;
-        let drawn = draw_positives(&sampler, &field, config.pixels, serves, rng)?;
-        // Positives are whole pixels of the image.
-        let at = |p: &Positive<f32>| p.image.y as usize * width + p.image.x as usize;
-        entropies.push(drawn.iter().map(|p| sample.entropy[at(p)]).collect());
-        positives.push(drawn);
-        let far = (side - 1) as f32;
-        let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
-        places.push(Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) });
+        let drawn = source.draw(&policy, config, rng, &mut controls, &mut view)?;
+        unshuffle(&view, side, out);
+        entropies.push(drawn.positives.iter().map(|p| source.entropy_at(p)).collect());
+        positives.push(drawn.positives);
+        places.push(drawn.place);
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let mut toned = pixels.clone();
@@ -139,6 +121,63 @@ fn draw_item(
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
     Ok(Item { image, views, positives, entropies, places })
+}
+
+/// An image that views are drawn of.
+pub(crate) struct Source<'a> {
+    pub(crate) plane: Plane<'a, f32>,
+    /// Patch entropy of each pixel in nats.
+    pub(crate) entropy: &'a [f32],
+    pub(crate) thresholds: Thresholds<f32>,
+    pub(crate) sampler: &'a Pixels<'a>,
+}
+
+/// A view that was drawn.
+pub(crate) struct Drawn {
+    pub(crate) place: Place,
+    pub(crate) tone: Tone<f32>,
+    pub(crate) positives: Vec<Positive<f32>>,
+}
+
+impl Source<'_> {
+    /// Draws a view around a pixel into `view`, which has `view_size` rows and columns, and pixels that it shows.
+    pub(crate) fn draw(
+        &self,
+        policy: &TierPolicy<f32>,
+        config: &TrainConfig,
+        rng: &mut Rng,
+        controls: &mut [Point<f32>],
+        view: &mut [f32],
+    ) -> Result<Drawn, TrainError> {
+        let (width, height, side) = (self.plane.width(), self.plane.height(), config.view_size);
+        let alike = policy.low == policy.medium && policy.medium == policy.high;
+        let centre = centre(self.sampler, width, height, rng)?;
+        let tier = self.tier(centre);
+        let tone = policy.range(tier).draw(rng);
+        let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
+        let field = deform(at, config, rng, controls).map_err(TrainError::internal("view"))?;
+        let mut target = PlaneMut::new(view, side, side).map_err(TrainError::internal("view"))?;
+        field
+            .resample(self.plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
+            .map_err(TrainError::internal("view"))?;
+        tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+        // A tone that was drawn for one tier serves pixels of that tier.
+        let serves = |x: usize, y: usize| alike || self.tier((x, y)) == tier;
+        let positives = draw_positives(self.sampler, &field, config.pixels, serves, rng)?;
+        let far = (side - 1) as f32;
+        let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
+        let place = Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) };
+        Ok(Drawn { place, tone, positives })
+    }
+
+    /// The entropy at a positive, which is a whole pixel of the image.
+    pub(crate) fn entropy_at(&self, positive: &Positive<f32>) -> f32 {
+        self.entropy[positive.image.y as usize * self.plane.width() + positive.image.x as usize]
+    }
+
+    fn tier(&self, (x, y): (usize, usize)) -> Tier {
+        self.thresholds.tier(self.entropy[y * self.plane.width() + x])
+    }
 }
 
 /// A view around a pixel: rotated, scaled, stretched along a random axis, and deformed.
@@ -212,16 +251,23 @@ pub(crate) fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, Trai
         .map_err(TrainError::internal("intensity"))
 }
 
-fn policy(config: &TrainConfig) -> Result<TierPolicy<f32>, TrainError> {
-    if let Some(policy) = &config.policy {
-        return policy.tiers(config.gamma).map_err(TrainError::internal("intensity"));
+impl TrainConfig {
+    /// How strongly the views of each tier differ: [`policy`](Self::policy) or [`intensity`](Self::intensity), with
+    /// [`gamma`](Self::gamma).
+    ///
+    /// # Errors
+    /// When a range is unusable, which [`check`](Self::check) refuses too.
+    pub fn tier_policy(&self) -> Result<TierPolicy<f32>, TrainError> {
+        if let Some(policy) = &self.policy {
+            return policy.tiers(self.gamma).map_err(TrainError::internal("intensity"));
+        }
+        let [low, medium, high] = self.intensity;
+        Ok(TierPolicy {
+            low: range(low, self.gamma)?,
+            medium: range(medium, self.gamma)?,
+            high: range(high, self.gamma)?,
+        })
     }
-    let [low, medium, high] = config.intensity;
-    Ok(TierPolicy {
-        low: range(low, config.gamma)?,
-        medium: range(medium, config.gamma)?,
-        high: range(high, config.gamma)?,
-    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
 //!
+//! [`GuidedImage`] draws such views for whoever trains another network on them.
+//!
 //! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
 //!
 //! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates from the images how strongly the views of each tier may differ, by mutual information; a training takes the
@@ -39,6 +41,7 @@ mod data;
 mod encoder;
 mod error;
 mod export;
+mod guided;
 mod landmark;
 mod negatives;
 mod objective;
@@ -59,6 +62,7 @@ mod whole;
 pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
+pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
     Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
     SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,

@@ -26,7 +26,10 @@ pub struct Policy {
 
 impl Policy {
     /// The policy with exponents of gamma between `exp(-gamma)` and `exp(gamma)`.
-    pub(crate) fn tiers(&self, gamma: f32) -> Result<TierPolicy<f32>, AugmentError> {
+    ///
+    /// # Errors
+    /// When a range is not finite, negative or not in order.
+    pub fn tiers(&self, gamma: f32) -> Result<TierPolicy<f32>, AugmentError> {
         let range = |ranges: Ranges| {
             IntensityRange::new(
                 ranges.brightness.into(),

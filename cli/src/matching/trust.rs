@@ -33,8 +33,15 @@ pub(crate) struct Trust {
     fix_orientation: bool,
 }
 
+impl Trust {
+    /// The defaults, with images laid as the template is or not.
+    pub(crate) fn laying(fix_orientation: bool) -> Self {
+        Self { fix_orientation, ..Self::default() }
+    }
+}
+
 /// What decides about points.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     measured: Option<Measured>,
     coverage: f64,
     abstain_above: Option<f64>,
@@ -49,7 +56,7 @@ struct Measured {
 
 /// Where expected errors come from, as results tell it.
 #[derive(Clone, Serialize)]
-pub(super) struct ExpectedErrors {
+pub(crate) struct ExpectedErrors {
     from: &'static str,
     /// Share of errors that they are meant to bound.
     coverage: f64,
@@ -69,47 +76,47 @@ struct CalibrationUsed {
 }
 
 /// Whether an image shows what the template shows, and which way up.
-#[derive(Clone, Deserialize, Serialize)]
-pub(super) struct Recognised {
-    recognised: bool,
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Recognised {
+    pub(crate) recognised: bool,
     orientation: String,
     /// Whether the image was laid as the template is before landmarks were looked for.
     laid_anew: bool,
     /// Share of the template's places that agree on how it lies on the image.
     agreement: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) warning: Option<String>,
+    pub(crate) warning: Option<String>,
 }
 
 /// What is said of one point beside its place and score.
-#[derive(Clone, Deserialize, Serialize)]
-pub(super) struct Judged {
-    pub(super) margin: f64,
-    pub(super) match_back_px: Option<f64>,
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) margin: f64,
+    pub(crate) match_back_px: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     match_back_mm: Option<f64>,
     prior_offset_px: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spread_px: Option<f64>,
-    pub(super) expected_error_px: f64,
+    pub(crate) expected_error_px: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expected_error_mm: Option<f64>,
-    pub(super) abstain: bool,
+    pub(crate) expected_error_mm: Option<f64>,
+    pub(crate) abstain: bool,
 }
 
 /// A recognition, and what follows from it.
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     recognition: Recognition,
     fix_orientation: bool,
 }
 
 impl Verdict {
-    pub(super) fn orientation(&self) -> Orientation {
+    pub(crate) fn orientation(&self) -> Orientation {
         self.recognition.orientation
     }
 
     /// Whether the image has to be laid as the template is.
-    pub(super) fn is_laid_anew(&self) -> bool {
+    pub(crate) fn is_laid_anew(&self) -> bool {
         self.fix_orientation && self.recognition.is_recognised() && !self.orientation().is_upright()
     }
 
@@ -118,7 +125,7 @@ impl Verdict {
         !self.recognition.is_recognised() || (!self.orientation().is_upright() && !self.is_laid_anew())
     }
 
-    pub(super) fn told(&self, label: &str) -> Recognised {
+    pub(crate) fn told(&self, label: &str) -> Recognised {
         let orientation = self.orientation();
         let agreement = self.recognition.agreement;
         let warning = if !self.recognition.is_recognised() {
@@ -147,7 +154,7 @@ impl Verdict {
 }
 
 impl Judge {
-    pub(super) fn new(trust: &Trust, matcher: &Matcher, templates: &[Source], how: &How) -> Result<Self> {
+    pub(crate) fn new(trust: &Trust, matcher: &Matcher, templates: &[Source], how: &How) -> Result<Self> {
         if let Some(most) = trust.abstain_above.filter(|most| !(most.is_finite() && *most > 0.0)) {
             bail!("--abstain-above {most}: it has to be a number of mm above 0");
         }
@@ -178,7 +185,7 @@ impl Judge {
         })
     }
 
-    pub(super) fn told(&self) -> ExpectedErrors {
+    pub(crate) fn told(&self) -> ExpectedErrors {
         let calibration = self.measured.as_ref().map(|measured| measured.used.clone());
         ExpectedErrors {
             from: if calibration.is_some() { "split conformal prediction" } else { "score and margin" },
@@ -191,12 +198,12 @@ impl Judge {
     }
 
     /// Whether an image that lies otherwise than the template is laid anew.
-    pub(super) fn fix_orientation(&self) -> bool {
+    pub(crate) fn fix_orientation(&self) -> bool {
         self.fix_orientation
     }
 
     /// A threshold in mm says nothing of an image whose pixels have no size.
-    pub(super) fn check_spacing(&self, image: &Image) -> Result<()> {
+    pub(crate) fn check_spacing(&self, image: &Image) -> Result<()> {
         if self.abstain_above.is_some() && image.spacing().is_none() {
             bail!(
                 "{}: nothing states the size of its pixels, which --abstain-above needs; give --spacing X Y, or use --abstain-below",
@@ -207,7 +214,7 @@ impl Judge {
     }
 
     /// Finds the landmarks in an image, in pixels of the image as it was given.
-    pub(super) fn find(&self, matcher: &Matcher, image: &Image) -> Result<(Vec<Found>, Verdict)> {
+    pub(crate) fn find(&self, matcher: &Matcher, image: &Image) -> Result<(Vec<Found>, Verdict)> {
         let encoding = matcher.encoder().encode_with(image, matcher.looks())?;
         let recognition = matcher.recognise(image, &encoding)?;
         let verdict = Verdict { recognition, fix_orientation: self.fix_orientation };
@@ -223,7 +230,7 @@ impl Judge {
         Ok((found, verdict))
     }
 
-    pub(super) fn judge(&self, index: usize, found: &Found, image: &Image, verdict: &Verdict) -> Judged {
+    pub(crate) fn judge(&self, index: usize, found: &Found, image: &Image, verdict: &Verdict) -> Judged {
         let Confidence { margin, back, prior, spread, .. } = found.confidence;
         let bound = self.measured.as_ref().and_then(|measured| measured.bounds.get(index));
         let expected = match bound {

@@ -15,7 +15,8 @@ use crate::map;
 use crate::output::file_name;
 
 const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
+/// What it shares with the page of `infomark review`, then its own.
+const STYLE: &str = concat!(include_str!("base.css"), include_str!("page.css"));
 const SCRIPT: &str = include_str!("page.js");
 
 /// A figure in a box.

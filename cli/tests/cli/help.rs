@@ -18,6 +18,7 @@ fn every_command_explains_itself_with_an_example() {
         "map",
         "convert",
         "report",
+        "review",
         "demo",
     ] {
         let help = infomark(Path::new("."), [command, "--help"]).success();

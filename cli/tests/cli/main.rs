@@ -14,6 +14,7 @@ mod map;
 mod matching;
 mod psi;
 mod report;
+mod review;
 mod support;
 mod train;
 mod tune;

@@ -1,0 +1,217 @@
+//! `infomark review`: a local page to place, match, correct and accept landmarks.
+
+mod export;
+mod guard;
+mod images;
+mod refusal;
+mod routes;
+mod server;
+mod state;
+mod store;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use infomark_infer::{Looks, PixelSpacing};
+
+use crate::inputs;
+use crate::interrupt;
+use crate::matching::Model;
+use crate::models;
+use crate::output::{Report, file_name, shown};
+use crate::spacing;
+use crate::templates::Given;
+use guard::Guard;
+use images::Images;
+use state::Event;
+use store::Store;
+use work::{Engine, Job};
+
+/// Place, match, correct and accept landmarks on a page in the browser, on this machine only.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  infomark review cephalograms/ --model ceph --template ceph
+  infomark review radiographs/ --model encoder.onnx
+
+The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
+--session DIR, from where the same command goes on after whatever ended it. Nothing is written beside the images.
+Key ? shows the keys. docs/review.md says more.")]
+pub(crate) struct Options {
+    /// Folder of the images
+    #[arg(value_name = "DIR")]
+    images: PathBuf,
+    /// Encoder to match with, as `infomark train` writes it, or `ceph`; without it the page only takes landmarks down
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Template file, or `ceph`, to match with beside the images that are annotated on the page
+    #[arg(long = "template", value_name = "FILE", requires = "model")]
+    templates: Vec<PathBuf>,
+    /// Landmarks to begin with, of images of the folder, in any format
+    #[arg(long, value_name = "FILE")]
+    landmarks: Option<PathBuf>,
+    /// Folder of the review [default: DIR.review, beside DIR]
+    #[arg(long, value_name = "DIR")]
+    session: Option<PathBuf>,
+    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    #[arg(long, num_args = 2, value_names = ["X", "Y"])]
+    spacing: Option<Vec<f64>>,
+    /// Match an image that is mirrored or turned by quarters as if it lay as the template does
+    #[arg(long)]
+    fix_orientation: bool,
+    /// Port; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// Only print the address; open no browser
+    #[arg(long)]
+    no_open: bool,
+}
+
+/// All that requests and work share.
+struct App {
+    guard: Guard,
+    /// Of the images.
+    folder: PathBuf,
+    session: PathBuf,
+    spacing: Option<PixelSpacing>,
+    engine: Option<Engine>,
+    /// Landmarks of the templates that were given.
+    fixed: Vec<String>,
+    store: Mutex<Store>,
+    images: Mutex<Images>,
+    job: Mutex<Job>,
+    stop_job: AtomicBool,
+}
+
+/// What a mutex holds, whatever a thread that held it did.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is printed with `--json`.
+#[derive(serde::Serialize)]
+struct Begun {
+    address: String,
+    session: String,
+    images: usize,
+}
+
+pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    let given = options.spacing.as_deref().map(spacing::given).transpose()?;
+    let engine = engine(options, threads, given.as_ref())?;
+    let session = session_folder(options)?;
+    let mut fixed: Vec<String> = Vec::new();
+    for name in engine.iter().flat_map(|engine| &engine.given).flat_map(|template| template.landmarks()) {
+        if !fixed.contains(name) {
+            fixed.push(name.clone());
+        }
+    }
+    infomark_infer::list_images(&options.images)?;
+    let mut store = Store::open(&session, &options.images)?;
+    let setup = store.state().with_names(fixed.iter().map(String::as_str));
+    let setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    if setup != store.state().setup {
+        store.commit(Event::Setup(setup)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    }
+    let listener = server::listen(options.port)?;
+    let port = listener.local_addr().context("the port is not known")?.port();
+    let app = Arc::new(App {
+        guard: Guard::new(port)?,
+        folder: options.images.clone(),
+        session: session.clone(),
+        spacing: given,
+        engine,
+        fixed,
+        store: Mutex::new(store),
+        images: Mutex::default(),
+        job: Mutex::default(),
+        stop_job: AtomicBool::new(false),
+    });
+    let count = images::list(&app)?;
+    if let Some(file) = &options.landmarks {
+        images::look(&app, app.spacing.as_ref());
+        let bytes = std::fs::read(file).with_context(|| format!("{}: can't be read", shown(file)))?;
+        let image = lock(&app.images).all.iter().find(|known| same_stem(&known.name, file)).cloned();
+        let taken = routes::take_landmarks(&app, &bytes, &shown(file), image.as_ref());
+        taken.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    }
+    let looking = Arc::clone(&app);
+    std::thread::spawn(move || images::look(&looking, looking.spacing.as_ref()));
+    let begun = Begun { address: app.guard.address(), session: shown(&session), images: count };
+    report.text(&format!("{}\n{count} images; saved in {}; Ctrl-C ends it", begun.address, begun.session))?;
+    report.json(&begun)?;
+    if !options.no_open {
+        open(&app)?;
+    }
+    let stop = interrupt::flag();
+    server::serve(listener, Arc::new(routes::Site(Arc::clone(&app))), &stop)?;
+    app.stop_job.store(true, Ordering::Relaxed);
+    let _ = std::fs::remove_file(session.join(OPENER));
+    lock(&app.store).fold()
+}
+
+fn same_stem(image: &str, file: &Path) -> bool {
+    let stem = Path::new(image).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.is_some_and(|stem| file_name(file).strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn engine(options: &Options, threads: usize, given: Option<&PixelSpacing>) -> Result<Option<Engine>> {
+    let Some(path) = &options.model else { return Ok(None) };
+    let encoder = Arc::new(models::encoder(path)?);
+    let pool = inputs::pool(threads)?;
+    let templates = if options.templates.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        let files = Given { templates: options.templates.clone(), landmarks: Vec::new(), count: None };
+        pool.install(|| files.read(&encoder, given, Looks::default()))?
+    };
+    // Told now, not when matching begins.
+    if !templates.0.is_empty() {
+        infomark_infer::Matcher::new(Arc::clone(&encoder), templates.0.clone())?;
+    }
+    let model = Model::of(&encoder, path);
+    Ok(Some(Engine::new(encoder, model, templates, (options.fix_orientation, given.cloned()), pool)))
+}
+
+/// Beside the images' folder, unless given.
+fn session_folder(options: &Options) -> Result<PathBuf> {
+    if let Some(session) = &options.session {
+        return Ok(session.clone());
+    }
+    let folder = inputs::identity(&options.images);
+    match (folder.parent(), folder.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.join(format!("{}.review", name.to_string_lossy()))),
+        _ => bail!("{}: it has no folder above it; give --session", shown(&options.images)),
+    }
+}
+
+/// Page that leads to the address, for the browser to be started with.
+const OPENER: &str = "open.html";
+
+/// Opens the browser. The token is in a file that only its owner reads, as command lines can be seen by all.
+fn open(app: &App) -> Result<()> {
+    let path = inputs::identity(&app.session).join(OPENER);
+    let page = format!(
+        "<!doctype html><meta name=\"referrer\" content=\"no-referrer\"><meta http-equiv=\"refresh\" content=\"0;url={}\">",
+        app.guard.address()
+    );
+    // Temporary files are private.
+    let mut file = tempfile::NamedTempFile::new_in(&app.session).context("can't write the page's address")?;
+    std::io::Write::write_all(&mut file, page.as_bytes())?;
+    file.persist(&path).with_context(|| format!("{}: can't be written", shown(&path)))?;
+    let program = match std::env::consts::OS {
+        "macos" => "open",
+        "windows" => "explorer",
+        _ => "xdg-open",
+    };
+    let mut command = Command::new(program);
+    let started = command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if started.is_err() {
+        eprintln!("no browser could be started; open the address above");
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+// The lists of images and landmarks, and what is said of them in words.
+import { canRedo, canUndo, expected, image, model, record, spot, unsure } from "./model.js";
+
+const by = (id) => document.getElementById(id);
+const make = (tag, text, className) => {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  return element;
+};
+
+// The images that the list shows, in its order.
+export function shown() {
+  const filter = by("filter").value;
+  const wanted = (image) => {
+    if (filter === "all") return true;
+    if (filter === "failed") return Boolean(image.error);
+    return record(image.name).decision === filter;
+  };
+  const images = model.images.filter(wanted);
+  if (by("order").value === "name") return images;
+  return images.map((image, index) => [unsure(image), index, image]).sort((a, b) => b[0] - a[0] || a[1] - b[1]).map((entry) => entry[2]);
+}
+
+const SIGNS = { open: "○", accepted: "✓", rejected: "✗" };
+function state(image) {
+  const { points, decision, recognition } = record(image.name);
+  const count = Object.values(points).filter((point) => point.at).length;
+  const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
+  if (model.setup.template === image.name) words.push("template");
+  else if (model.templates.includes(image.name)) words.push("matched with");
+  const error = expected(image);
+  if (error && decision === "open") words.push(`expected error ${error}`);
+  if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
+  return { sign: SIGNS[decision], words: words.join(", ") };
+}
+
+// Rebuilds a list and keeps the focus where it was.
+function fill(list, rows) {
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  list.replaceChildren(...rows);
+  if (focused) [...list.querySelectorAll("button")].find((button) => button.dataset.key === focused)?.focus();
+}
+
+function row(key, current, parts, choose) {
+  const button = make("button");
+  button.type = "button";
+  button.dataset.key = key;
+  if (current) button.setAttribute("aria-current", "true");
+  button.append(...parts);
+  button.addEventListener("click", choose);
+  const item = make("li");
+  item.append(button);
+  return item;
+}
+
+export function draw({ open, choose }) {
+  const images = shown();
+  fill(by("image-list"), images.map((image) => {
+    const { sign, words } = state(image);
+    return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
+  }));
+  by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
+
+  const here = image();
+  const about = record();
+  by("image-name").textContent = here?.name ?? "No image";
+  by("image-state").textContent = here ? here.error ?? [state(here).words, about.recognition?.warning].filter(Boolean).join(". ") : "";
+  fill(by("marks"), model.setup.names.map((name) => {
+    const point = here && about.points[name];
+    let words = "not placed", sign = "○";
+    if (point?.at) {
+      sign = point.by === "match" ? "+" : "◎";
+      const { found } = point;
+      const error = found && (found.expected_error_mm !== undefined ? `${found.expected_error_mm.toFixed(1)} mm` : `${found.expected_error_px.toFixed(1)} px`);
+      words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, expected error ${error}${found.abstain ? ", doubtful" : ""}`
+        : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
+    } else if (point?.by === "hand") words = "cleared";
+    return row(name, name === model.chosen, [make("span", sign), make("b", name), make("small", words)], () => choose(name));
+  }));
+
+  by("accept").setAttribute("aria-pressed", about.decision === "accepted");
+  by("reject").setAttribute("aria-pressed", about.decision === "rejected");
+  const fixed = model.fixed.includes(model.chosen);
+  const able = {
+    accept: here, reject: here, undo: canUndo(), redo: canRedo(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
+    clear: spot()?.at, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    suggest: model.model && !model.job.running, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
+  };
+  for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
+  by("saved").textContent = model.failed ? "not connected" : model.pending ? "saving…" : "all saved";
+  by("folder").textContent = model.folder ?? "";
+  by("session").textContent = model.session ? `Saved in ${model.session}.` : "";
+  const { job } = model;
+  by("job").hidden = !job.number;
+  by("stop").hidden = !job.running;
+  by("bar").hidden = !job.running;
+  by("bar").value = job.total ? job.done / job.total : 0;
+  by("job-text").textContent = job.running ? `${job.kind}: ${job.done} of ${job.total}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
+  if (job.suggested?.length && !job.running) {
+    const names = job.suggested.map(([id, score]) => {
+      const known = model.images.find((image) => image.id === id);
+      const button = make("button", `${known?.name} (${score.toFixed(2)})`);
+      button.type = "button";
+      button.addEventListener("click", () => open(id));
+      return button;
+    });
+    by("job-text").append(": ", ...names);
+  }
+  by("canvas").setAttribute("aria-label", here ? `${here.name}, ${state(here).words}; ${model.chosen ? `chosen landmark ${model.chosen}` : "no landmark chosen"}` : "No image");
+}

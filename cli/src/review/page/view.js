@@ -1,0 +1,253 @@
+// The image on a canvas: pixels in grey, a view onto them, landmarks over it, a magnifier.
+import { ask } from "./api.js";
+import { edit, image, model, record, spot } from "./model.js";
+
+const canvas = document.getElementById("canvas");
+const context = canvas.getContext("2d", { alpha: false });
+const style = getComputedStyle(document.documentElement);
+const colour = (name) => style.getPropertyValue(name).trim();
+
+// Grey levels of the image, and the canvas that holds them windowed; one pixel of it is `step` pixels of the image.
+let levels = null, picture = null, step = 1, size = [1, 1];
+// Pixels of the canvas for a pixel of the image, and where the centre of the view is.
+let scale = 1, centre = [0, 0];
+export const grey = { window: 100, level: 50 };
+// A point that is dragged, at its place under the pointer.
+let drag = null, pointer = null, frame = 0;
+let told = () => {};
+export const onTold = (listener) => { told = listener; };
+
+const ratio = () => devicePixelRatio || 1;
+export const toScreen = ([x, y]) => [(x - centre[0]) * scale + canvas.width / 2, (y - centre[1]) * scale + canvas.height / 2];
+const toImage = ([x, y]) => [(x - canvas.width / 2) / scale + centre[0], (y - canvas.height / 2) / scale + centre[1]];
+const onCanvas = (event) => {
+  const box = canvas.getBoundingClientRect();
+  return [(event.clientX - box.left) * ratio(), (event.clientY - box.top) * ratio()];
+};
+const within = ([x, y]) => [Math.min(Math.max(x, -0.5), size[0] - 0.5), Math.min(Math.max(y, -0.5), size[1] - 0.5)];
+const rounded = ([x, y]) => within([Math.round(x * 1000) / 1000, Math.round(y * 1000) / 1000]);
+
+let asked = 0;
+export async function show() {
+  const turn = ++asked;
+  const { id } = image();
+  levels = picture = null;
+  draw();
+  const response = await ask(`images/${id}/pixels`);
+  const bytes = await response.arrayBuffer();
+  if (turn !== asked) return null;
+  levels = new Uint16Array(bytes);
+  step = Number(response.headers.get("x-step"));
+  size = response.headers.get("x-image").split("x").map(Number);
+  picture = new OffscreenCanvas(Number(response.headers.get("x-width")), Number(response.headers.get("x-height")));
+  windowed();
+  fit();
+  return { changed: response.headers.get("x-changed") === "true" };
+}
+
+// Applies window and level, in percent of the range of grey.
+export function windowed() {
+  if (!picture) return;
+  const low = grey.level - grey.window / 2;
+  const table = new Uint32Array(65536);
+  for (let value = 0; value < 65536; value++) {
+    const light = Math.min(Math.max(((value / 655.35 - low) / grey.window) * 255, 0), 255) + 0.5 | 0;
+    table[value] = 0xff000000 | (light << 16) | (light << 8) | light;
+  }
+  const inside = picture.getContext("2d");
+  const data = inside.createImageData(picture.width, picture.height);
+  const pixels = new Uint32Array(data.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[levels[i]];
+  inside.putImageData(data, 0, 0);
+  draw();
+}
+
+export function fit() {
+  scale = Math.min(canvas.width / size[0], canvas.height / size[1]) || 1;
+  centre = [(size[0] - 1) / 2, (size[1] - 1) / 2];
+  draw();
+}
+export function zoom(factor, at = [canvas.width / 2, canvas.height / 2]) {
+  const fixed = toImage(at);
+  const least = Math.min(canvas.width / size[0], canvas.height / size[1]) / 4;
+  scale = Math.min(Math.max(scale * factor, least), 64 * ratio());
+  const moved = toImage(at);
+  centre = within([centre[0] + fixed[0] - moved[0], centre[1] + fixed[1] - moved[1]]);
+  draw();
+}
+// Moves the view by pixels of the screen.
+export function pan(x, y) {
+  centre = within([centre[0] + (x * ratio()) / scale, centre[1] + (y * ratio()) / scale]);
+  draw();
+}
+export const ready = () => picture !== null;
+export const middle = () => rounded(centre);
+// Moves the chosen point by pixels of the screen.
+export function nudge(x, y) {
+  const at = drag?.at ?? spot()?.at;
+  if (at) edit([{ landmark: model.chosen, at: rounded([at[0] + (x * ratio()) / scale, at[1] + (y * ratio()) / scale]) }]);
+}
+// Brings the chosen point into sight.
+export function reveal() {
+  const at = spot()?.at;
+  if (!at) return draw();
+  const [x, y] = toScreen(at);
+  if (x < 0 || y < 0 || x > canvas.width || y > canvas.height) centre = at;
+  draw();
+}
+
+export function draw() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    paint(context, canvas.width, canvas.height, toScreen, scale);
+    magnify();
+    tell();
+  });
+}
+
+function paint(onto, width, height, place, scale) {
+  onto.setTransform(1, 0, 0, 1, 0, 0);
+  onto.fillStyle = "#000";
+  onto.fillRect(0, 0, width, height);
+  if (!picture) return;
+  const [left, top] = place([-0.5, -0.5]);
+  onto.imageSmoothingEnabled = scale < 6;
+  onto.drawImage(picture, left, top, picture.width * step * scale, picture.height * step * scale);
+  marks(onto, place);
+}
+
+// Shapes tell apart what colours do: a cross was found, a ring was placed by a person, dashes are doubtful.
+function marks(onto, place) {
+  const arm = 7 * ratio();
+  onto.font = `${12 * ratio()}px system-ui, sans-serif`;
+  const { points } = record();
+  for (const landmark of model.setup.names) {
+    const point = points[landmark];
+    const at = drag?.landmark === landmark ? drag.at : point?.at;
+    if (!at) continue;
+    const [x, y] = place(at);
+    const byHand = point?.by === "hand" || point?.by === "file" || drag?.landmark === landmark;
+    const path = new Path2D();
+    path.moveTo(x - arm, y); path.lineTo(x + arm, y);
+    path.moveTo(x, y - arm); path.lineTo(x, y + arm);
+    if (byHand) { path.moveTo(x + arm * 0.6, y); path.arc(x, y, arm * 0.6, 0, 7); }
+    const doubtful = !byHand && point.found?.abstain;
+    onto.setLineDash(doubtful ? [3 * ratio(), 2 * ratio()] : []);
+    onto.strokeStyle = "#000"; onto.lineWidth = 4 * ratio(); onto.stroke(path);
+    onto.strokeStyle = colour(byHand ? "--truth" : "--found"); onto.lineWidth = 1.6 * ratio(); onto.stroke(path);
+    onto.setLineDash([]);
+    if (landmark === model.chosen) {
+      onto.strokeStyle = "#000"; onto.lineWidth = 4 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
+      onto.strokeStyle = "#fff"; onto.lineWidth = 1.6 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
+    }
+    onto.lineWidth = 3 * ratio(); onto.strokeStyle = "#000"; onto.fillStyle = "#fff";
+    onto.strokeText(landmark, x + arm * 1.5, y - arm * 0.6);
+    onto.fillText(landmark, x + arm * 1.5, y - arm * 0.6);
+  }
+}
+
+const glass = new OffscreenCanvas(1, 1);
+// What is around the pointer, four times as large, in the corner that is farther away.
+function magnify() {
+  const wanted = document.getElementById("magnify").checked && picture && pointer && (drag || model.chosen);
+  if (!wanted) return;
+  const side = Math.round(Math.min(180 * ratio(), canvas.width / 3));
+  const at = drag?.at ?? toImage(pointer), large = Math.max(scale * 4, 2 * ratio());
+  glass.width = glass.height = side;
+  const onto = glass.getContext("2d");
+  const place = ([x, y]) => [(x - at[0]) * large + side / 2, (y - at[1]) * large + side / 2];
+  onto.fillRect(0, 0, side, side);
+  const [left, top] = place([-0.5, -0.5]);
+  onto.imageSmoothingEnabled = large < 6;
+  onto.drawImage(picture, left, top, picture.width * step * large, picture.height * step * large);
+  onto.strokeStyle = "#fff"; onto.lineWidth = 1;
+  onto.beginPath();
+  onto.moveTo(side / 2, 0); onto.lineTo(side / 2, side * 0.42); onto.moveTo(side / 2, side * 0.58); onto.lineTo(side / 2, side);
+  onto.moveTo(0, side / 2); onto.lineTo(side * 0.42, side / 2); onto.moveTo(side * 0.58, side / 2); onto.lineTo(side, side / 2);
+  onto.stroke();
+  const left2 = pointer[0] > canvas.width / 2 ? 8 : canvas.width - side - 8;
+  context.drawImage(glass, left2, 8);
+  context.strokeStyle = "#fff"; context.lineWidth = 2; context.strokeRect(left2, 8, side, side);
+}
+
+function tell() {
+  const at = drag?.at ?? (pointer && picture ? toImage(pointer) : spot()?.at);
+  told(at ?? null, Math.round((scale / ratio()) * 100));
+}
+
+const nearest = (at) => {
+  const near = (landmark) => {
+    const place = record().points[landmark]?.at;
+    if (!place) return Infinity;
+    const [x, y] = toScreen(place);
+    return Math.hypot(x - at[0], y - at[1]);
+  };
+  const best = model.setup.names.map((landmark) => [near(landmark), landmark]).sort((a, b) => a[0] - b[0])[0];
+  return best && best[0] < 14 * ratio() ? best[1] : null;
+};
+
+let hold = null;
+// `choose` chooses a landmark, `placed` is told of a click where none is, `window` of a new window.
+export function listen({ choose, placed, window: greyed }) {
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!picture) return;
+    canvas.setPointerCapture(event.pointerId);
+    const at = onCanvas(event);
+    hold = { at, last: at, moved: false, button: event.button };
+    if (event.button === 0) {
+      const landmark = nearest(at);
+      if (landmark) {
+        choose(landmark);
+        drag = { landmark, at: record().points[landmark].at, offset: toScreen(record().points[landmark].at).map((value, i) => value - at[i]) };
+      }
+    }
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    pointer = onCanvas(event);
+    if (hold) {
+      const [x, y] = [pointer[0] - hold.last[0], pointer[1] - hold.last[1]];
+      if (Math.hypot(pointer[0] - hold.at[0], pointer[1] - hold.at[1]) > 3 * ratio()) hold.moved = true;
+      if (hold.moved) {
+        if (hold.button === 2) {
+          grey.window = Math.min(Math.max(grey.window + x / 5, 1), 100);
+          grey.level = Math.min(Math.max(grey.level + y / 5, 0), 100);
+          greyed();
+          hold.last = pointer;
+        } else if (drag) {
+          drag.at = rounded(toImage([pointer[0] + drag.offset[0], pointer[1] + drag.offset[1]]));
+        } else {
+          pan(-x / ratio(), -y / ratio());
+          hold.last = pointer;
+        }
+      }
+    }
+    draw();
+  });
+  const release = (event) => {
+    const held = hold, dragged = drag;
+    hold = null;
+    if (held?.moved && dragged && event.type === "pointerup") {
+      edit([{ landmark: dragged.landmark, at: dragged.at }]).then(() => { drag = null; draw(); });
+      return;
+    }
+    drag = null;
+    if (held && !held.moved && held.button === 0 && !dragged && event.type === "pointerup") placed(rounded(toImage(onCanvas(event))));
+    draw();
+  };
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("pointerleave", () => { pointer = null; draw(); });
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoom(Math.exp(-Math.sign(event.deltaY) * 0.18), onCanvas(event));
+  }, { passive: false });
+  new ResizeObserver(() => {
+    const box = canvas.getBoundingClientRect();
+    const whole = canvas.width === 300 || Math.abs(scale - Math.min(canvas.width / size[0], canvas.height / size[1])) < 1e-9;
+    canvas.width = Math.max(Math.round(box.width * ratio()), 1);
+    canvas.height = Math.max(Math.round(box.height * ratio()), 1);
+    if (whole) fit();
+    draw();
+  }).observe(canvas);
+}

@@ -1,0 +1,320 @@
+//! What the page asks for.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use hyper::Method;
+use infomark_infer::{Subject, parse_landmarks_of};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::images::{self, Known};
+use super::refusal::Refusal;
+use super::server::{Answer, Asked, Handler};
+use super::state::{Decide, Edit, Event, Setup};
+use super::work::{self, Task};
+use super::{App, export, lock};
+use crate::output;
+
+/// Longest body of a request; of a landmark file that is dropped on the page.
+const BODY: usize = 1 << 20;
+const FILE: usize = 16 << 20;
+
+/// The page's files, with what they are.
+const STATIC: [(&str, &str, &str); 8] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
+    ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
+    ("/main.js", "text/javascript; charset=utf-8", include_str!("page/main.js")),
+    ("/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),
+    ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
+    ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
+    ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
+];
+
+/// The application behind its server.
+pub(super) struct Site(pub(super) Arc<App>);
+
+impl Handler for Site {
+    fn admit(&self, head: &hyper::http::request::Parts) -> Result<usize, Refusal> {
+        self.0.guard.check_host(&head.headers)?;
+        if head.uri.path().starts_with("/api/") {
+            self.0.guard.check_page(&head.headers)?;
+            return Ok(if head.uri.path() == "/api/import" { FILE } else { BODY });
+        }
+        // The page's own files hold nothing of anybody.
+        Ok(0)
+    }
+
+    fn answer(&self, asked: Asked) -> Result<Answer, Refusal> {
+        let app = &self.0;
+        let parts: Vec<&str> = asked.path.split('/').skip(1).collect();
+        let get = asked.method == Method::GET;
+        let post = asked.method == Method::POST;
+        match parts.as_slice() {
+            ["api", "state"] if get => state(app, &asked),
+            ["api", "images", id, "pixels"] if get => pixels(app, id),
+            ["api", "images", id, "edit"] if post => edit(app, id, &asked),
+            ["api", "images", id, "template"] if post => save_template(app, id),
+            ["api", "setup"] if post => setup(app, &asked),
+            ["api", "match"] if post => start(app, Task::Match),
+            ["api", "suggest"] if post => start(app, Task::Suggest),
+            ["api", "stop"] if post => {
+                app.stop_job.store(true, Ordering::Relaxed);
+                done()
+            }
+            ["api", "rescan"] if post => {
+                let count = images::list(app)?;
+                images::look(app, app.spacing.as_ref());
+                Answer::json(&json!({ "images": count }))
+            }
+            ["api", "import"] if post => import(app, &asked),
+            ["api", "export"] if post => write(app, &asked),
+            ["api", "export", format] if get => {
+                let bytes = export::bytes(app, format, query(&asked.query, "all").is_none())?;
+                Ok(Answer::new("application/octet-stream", bytes))
+            }
+            _ if get => {
+                let file = STATIC.iter().find(|(path, ..)| *path == asked.path);
+                let (_, kind, text) = file.ok_or_else(|| Refusal::missing("there is no such page"))?;
+                Ok(Answer::new(kind, *text))
+            }
+            _ => Err(Refusal::missing("there is no such request")),
+        }
+    }
+}
+
+fn done() -> Result<Answer, Refusal> {
+    Answer::json(&json!({}))
+}
+
+/// The value of a name in a query; only numbers and names of our own are asked for so.
+fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
+    serde_json::from_slice(&asked.body)
+        .map_err(|error| Refusal::bad(format!("the request is no JSON of this kind: {error}")))
+}
+
+fn known(app: &App, id: &str) -> Result<Known, Refusal> {
+    let found = lock(&app.images).by_id(id).cloned();
+    found.ok_or_else(|| Refusal::missing("there is no such image in the folder; look for new images"))
+}
+
+/// What changed since a revision.
+fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
+    let number = |name| query(&asked.query, name).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
+    let (since, listed) = (number("since"), number("listed"));
+    let job = lock(&app.job).clone();
+    let (listing, version): (Option<Vec<Known>>, u64) = {
+        let images = lock(&app.images);
+        ((images.version != listed).then(|| images.all.clone()), images.version)
+    };
+    let store = lock(&app.store);
+    let state = store.state();
+    let records: serde_json::Map<String, Value> = state
+        .images
+        .iter()
+        .filter(|(_, record)| record.revision > since)
+        .map(|(name, record)| (name.clone(), json!(record)))
+        .collect();
+    Answer::json(&json!({
+        "revision": state.revision, "listed": version, "listing": listing, "records": records, "job": job,
+        "setup": (state.setup.revision > since || since == 0).then_some(&state.setup),
+        "fixed": app.fixed, "model": app.engine.is_some(), "templates": work::template_images(state),
+        "given": app.engine.as_ref().map_or(0, |engine| engine.given.len()),
+        "session": output::shown(store.folder()), "folder": output::file_name(&app.folder), "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+fn pixels(app: &App, id: &str) -> Result<Answer, Refusal> {
+    let known = known(app, id)?;
+    let (image, hash) = images::read(&known, app.spacing.as_ref()).map_err(|error| {
+        let error = output::one_line(&error);
+        lock(&app.images).fail(&known.name, error.clone());
+        Refusal::new(422, error)
+    })?;
+    let (bytes, width, height, step) = images::grey(&image);
+    let expected = lock(&app.store).state().images.get(&known.name).and_then(|record| record.sha256.clone());
+    let mut answer = Answer::new("application/octet-stream", bytes);
+    answer.headers = vec![
+        ("x-width", width.to_string()),
+        ("x-height", height.to_string()),
+        ("x-step", step.to_string()),
+        ("x-image", format!("{}x{}", image.width(), image.height())),
+        ("x-changed", expected.is_some_and(|expected| expected != hash).to_string()),
+    ];
+    Ok(answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditBody {
+    #[serde(default)]
+    edits: Vec<Edit>,
+    decision: Option<Decide>,
+}
+
+fn edit(app: &App, id: &str, asked: &Asked) -> Result<Answer, Refusal> {
+    let known = known(app, id)?;
+    let EditBody { edits, decision } = body(asked)?;
+    let mut store = lock(&app.store);
+    let event = store.state().edited(&known.name, &edits, decision, known.size)?;
+    store.commit(event)?;
+    Answer::json(
+        &json!({ "revision": store.state().revision, "record": store.state().images.get(&known.name) }),
+    )
+}
+
+/// Changes of the list of landmarks and of the template.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum Change {
+    Add { name: String },
+    Rename { from: String, to: String },
+    Remove { name: String },
+    Template { image: Option<String> },
+}
+
+#[derive(Deserialize)]
+struct SetupBody {
+    base: u64,
+    change: Change,
+}
+
+fn setup(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
+    let SetupBody { base, change } = body(asked)?;
+    let fixed = |name: &str| {
+        if app.fixed.iter().any(|fixed| fixed == name) {
+            return Err(Refusal::bad(format!(
+                "{name} comes with the template that was given and stays as it is"
+            )));
+        }
+        Ok(())
+    };
+    let template = match &change {
+        Change::Template { image: Some(id) } => Some(known(app, id)?.name),
+        _ => None,
+    };
+    let mut store = lock(&app.store);
+    let state = store.state();
+    state.check_setup(base)?;
+    let event = match change {
+        Change::Add { name } => {
+            let name = state.free_name(&name)?;
+            Event::Setup(state.with_names([name.as_str()])?)
+        }
+        Change::Rename { from, to } => {
+            fixed(&from)?;
+            if !state.setup.names.contains(&from) {
+                return Err(Refusal::bad(format!("there is no landmark {from}")));
+            }
+            let to = state.free_name(&to)?;
+            Event::Rename { from, to }
+        }
+        Change::Remove { name } => {
+            fixed(&name)?;
+            Event::Remove { name }
+        }
+        Change::Template { .. } => {
+            if let Some(name) = template.as_ref().filter(|name| work::landmarks(state, name).is_empty()) {
+                return Err(Refusal::bad(format!("{name} has no landmarks yet; place them first")));
+            }
+            Event::Setup(Setup { template, ..state.setup.clone() })
+        }
+    };
+    store.commit(event)?;
+    Answer::json(&json!({ "revision": store.state().revision, "setup": store.state().setup }))
+}
+
+fn start(app: &Arc<App>, task: Task) -> Result<Answer, Refusal> {
+    work::begin(app, task)?;
+    done()
+}
+
+fn save_template(app: &App, id: &str) -> Result<Answer, Refusal> {
+    let known = known(app, id)?;
+    let engine = app.engine.as_ref();
+    let engine =
+        engine.ok_or_else(|| Refusal::bad("a template file needs an encoder: start with --model"))?;
+    let points = work::landmarks(lock(&app.store).state(), &known.name);
+    let (template, _) = engine.pool.install(|| work::template_of(engine, &known, &points))?;
+    let folder = app.session.join(export::FOLDER);
+    output::make_folder(&folder)?;
+    let file =
+        format!("{}.template", Path::new(&known.name).file_stem().unwrap_or_default().to_string_lossy());
+    output::write(&folder.join(&file), &template.to_bytes())?;
+    Answer::json(&json!({ "files": [format!("{}/{file}", export::FOLDER)] }))
+}
+
+/// A landmark file that was dropped on the page; 3D Slicer's and ISBI's are of the image that `for` names.
+fn import(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
+    let image = query(&asked.query, "for").map(|id| known(app, id)).transpose()?;
+    Answer::json(&take_landmarks(app, &asked.body, "the file", image.as_ref())?)
+}
+
+/// Takes the points of a landmark file: how many, and of how many images.
+pub(super) fn take_landmarks(
+    app: &App,
+    bytes: &[u8],
+    file: &str,
+    image: Option<&Known>,
+) -> Result<Value, Refusal> {
+    let subject = Subject {
+        image: image.map(|known| known.name.as_str()),
+        spacing: image.and_then(|known| known.known_spacing.as_ref()).map(|spacing| spacing.mm),
+        ..Subject::default()
+    };
+    let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
+    let listed = lock(&app.images).all.clone();
+    let (mut points, mut images, mut unknown) = (0, 0, Vec::new());
+    let mut store = lock(&app.store);
+    let names = read.images().flat_map(|(_, landmarks)| landmarks).map(|landmark| landmark.name.as_str());
+    let setup = store.state().with_names(names)?;
+    // All of the file is checked before any of it is taken.
+    let mut taken = Vec::new();
+    for (name, landmarks) in read.images() {
+        let Some(known) = listed.iter().find(|known| known.name == name) else {
+            unknown.push(name.to_owned());
+            continue;
+        };
+        let places: Vec<_> = landmarks.iter().map(|l| (l.name.clone(), [l.at.x, l.at.y])).collect();
+        store.state().imported(name, &places, known.size)?;
+        taken.push((name.to_owned(), places, known.size));
+    }
+    if setup != store.state().setup {
+        store.commit(Event::Setup(setup))?;
+    }
+    for (name, places, size) in taken {
+        let (event, count) = store.state().imported(&name, &places, size)?;
+        if count > 0 {
+            store.commit(event)?;
+            images += 1;
+        }
+        points += count;
+    }
+    Ok(json!({ "points": points, "images": images, "unknown": unknown }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportBody {
+    formats: Vec<String>,
+    accepted_only: bool,
+}
+
+fn write(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
+    let ExportBody { formats, accepted_only } = body(asked)?;
+    let files = export::write(app, &formats, accepted_only)?;
+    let folder = std::fs::canonicalize(&app.session).context("the review's folder is gone")?;
+    Answer::json(&json!({ "files": files, "folder": output::shown(&folder) }))
+}

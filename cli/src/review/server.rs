@@ -1,0 +1,164 @@
+//! HTTP on 127.0.0.1: so many connections, so much time, so many bytes, and then a handler.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::guard::HEADERS;
+use super::refusal::Refusal;
+
+/// Connections at once; further ones wait.
+const CONNECTIONS: usize = 64;
+/// Requests worked on at once.
+const WORKERS: usize = 8;
+/// For a request's head, and between requests.
+const HEAD_TIME: Duration = Duration::from_secs(15);
+/// For a request's body.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// For a connection with all that is asked for over it; a browser opens another.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+/// How often it is looked whether to end.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A request as a handler gets it.
+pub(super) struct Asked {
+    pub(super) method: hyper::Method,
+    /// As it was sent, with escapes.
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) body: Bytes,
+}
+
+/// What a handler answers.
+pub(super) struct Answer {
+    pub(super) kind: &'static str,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { kind, headers: Vec::new(), body: body.into() }
+    }
+
+    pub(super) fn json(object: &impl serde::Serialize) -> Result<Self, Refusal> {
+        Ok(Self::new("application/json", serde_json::to_vec(object).context("can't write JSON")?))
+    }
+}
+
+/// What answers requests.
+pub(super) trait Handler: Send + Sync + 'static {
+    /// Whether a request may be made, from its head; how long its body may be.
+    fn admit(&self, head: &hyper::http::request::Parts) -> Result<usize, Refusal>;
+    fn answer(&self, asked: Asked) -> Result<Answer, Refusal>;
+}
+
+/// Takes a port of 127.0.0.1; 0 takes a free one.
+pub(super) fn listen(port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener =
+        listener.with_context(|| format!("--port {port}: this port can't be used; give another"))?;
+    listener.set_nonblocking(true).context("the port can't be waited on")?;
+    Ok(listener)
+}
+
+/// Answers until `stop` is true.
+pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &AtomicBool) -> Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(WORKERS).build();
+    let runtime = runtime.context("can't start the server")?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).context("the port can't be waited on")?;
+        let free = Arc::new(Semaphore::new(CONNECTIONS));
+        while !stop.load(Ordering::Relaxed) {
+            let Ok(Ok(place)) = timeout(TICK, Arc::clone(&free).acquire_owned()).await else { continue };
+            // A connection that broke off before it was taken is none of ours.
+            let Ok(Ok((stream, _))) = timeout(TICK, listener.accept()).await else { continue };
+            let _ = stream.set_nodelay(true);
+            let handler = Arc::clone(&handler);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
+                let connection = server.serve_connection(TokioIo::new(stream), service);
+                // Whoever was not answered within it sees a closed connection.
+                let _ = timeout(CONNECTION_TIME, connection).await;
+                drop(place);
+            });
+        }
+        Ok(())
+    })
+}
+
+async fn respond(
+    handler: Arc<impl Handler>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+    let answer = match handle(handler, request).await {
+        Ok(answer) => response(StatusCode::OK, answer),
+        Err(Refusal { status, error }) => {
+            let body = serde_json::json!({ "error": error }).to_string();
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = response(status, Answer::new("application/json", body));
+            if status == StatusCode::PAYLOAD_TOO_LARGE {
+                // What is left of the body is not read.
+                response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    Ok(answer)
+}
+
+async fn handle(handler: Arc<impl Handler>, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    let limit = handler.admit(&head)?;
+    let too_long = || Refusal::new(413, format!("the request is longer than {limit} bytes"));
+    let told = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|told| told > limit as u64) {
+        return Err(too_long());
+    }
+    let body = timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
+    let body = match body.map_err(|_| Refusal::new(408, "the request took too long to come"))? {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_long()),
+        Err(_) => return Err(Refusal::bad("the request broke off")),
+    };
+    let asked = Asked {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        body,
+    };
+    let answer = tokio::task::spawn_blocking(move || handler.answer(asked)).await;
+    answer.unwrap_or_else(|_| Err(Refusal::new(500, "this request could not be answered; the others are")))
+}
+
+fn response(status: StatusCode, answer: Answer) -> Response<Full<Bytes>> {
+    let Answer { kind, headers, body } = answer;
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let all = response.headers_mut();
+    for (name, value) in HEADERS {
+        all.insert(name, HeaderValue::from_static(value));
+    }
+    all.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            all.insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,334 @@
+//! What a review knows, and what may be done to it. Nothing here touches a file.
+//!
+//! Every change has a number, its *revision*, one more than that of the change before. A landmark's point, a decision about
+//! an image and the list of landmarks each remember the revision of their last change. Whoever changes one names the revision
+//! that they saw; where it is another by now, the change is refused. So edits of two tabs merge point by point, and none is
+//! lost unseen.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use crate::matching::{Judged, Recognised};
+
+/// Longest name of a landmark, in characters.
+const LONGEST_NAME: usize = 80;
+/// Most landmarks.
+const MOST_NAMES: usize = 500;
+
+/// Everything, as `session.json` holds it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct State {
+    pub(super) revision: u64,
+    pub(super) setup: Setup,
+    /// What made points, by the revision at which it began.
+    pub(super) runs: BTreeMap<u64, serde_json::Value>,
+    /// By file name.
+    pub(super) images: BTreeMap<String, Record>,
+}
+
+/// Which landmarks there are, and where they were annotated first.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct Setup {
+    pub(super) revision: u64,
+    /// Names of the landmarks, in order.
+    pub(super) names: Vec<String>,
+    /// The annotated image that the others are matched with.
+    pub(super) template: Option<String>,
+}
+
+/// What is known of an image.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct Record {
+    pub(super) revision: u64,
+    pub(super) decision: Decision,
+    pub(super) decision_revision: u64,
+    pub(super) points: BTreeMap<String, Spot>,
+    /// Of the file that the points are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recognition: Option<Recognised>,
+    /// The run that matched it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<u64>,
+}
+
+/// What a person says of an image's points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decision {
+    #[default]
+    Open,
+    Accepted,
+    Rejected,
+}
+
+/// Who put a point where it is, or took it away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum By {
+    #[default]
+    Hand,
+    File,
+    Match,
+}
+
+/// A landmark of an image.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Spot {
+    pub(super) revision: u64,
+    /// In pixels; none where it was cleared.
+    pub(super) at: Option<[f64; 2]>,
+    pub(super) by: By,
+    /// Where matching found it last, whether or not that still holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<Match>,
+}
+
+/// What matching says of a landmark.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Match {
+    pub(super) at: [f64; 2],
+    pub(super) score: f64,
+    #[serde(flatten)]
+    pub(super) sure: Judged,
+}
+
+/// One change of one point.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit {
+    pub(super) landmark: String,
+    pub(super) at: Option<[f64; 2]>,
+    /// Revision of the point as it was seen; 0 where there was none.
+    pub(super) base: u64,
+    /// `match` gives the landmark back to matching, at the place that it found.
+    #[serde(default)]
+    pub(super) by: By,
+}
+
+/// A change of the decision about an image.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decide {
+    pub(super) to: Decision,
+    pub(super) base: u64,
+}
+
+/// What happened: a line of the journal.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Event {
+    Setup(Setup),
+    Rename { from: String, to: String },
+    Remove { name: String },
+    Image { name: String, record: Record },
+    Run(serde_json::Value),
+}
+
+impl State {
+    /// Makes a change, whose number is `revision`.
+    pub(super) fn apply(&mut self, revision: u64, event: Event) {
+        self.revision = revision;
+        match event {
+            Event::Setup(setup) => self.setup = Setup { revision, ..setup },
+            Event::Image { name, record } => {
+                self.images.insert(name, Record { revision, ..record });
+            }
+            Event::Run(run) => {
+                self.runs.insert(revision, run);
+            }
+            Event::Rename { from, to } => {
+                self.setup.revision = revision;
+                for name in self.setup.names.iter_mut().filter(|name| **name == from) {
+                    name.clone_from(&to);
+                }
+                for record in self.images.values_mut() {
+                    if let Some(spot) = record.points.remove(&from) {
+                        record.points.insert(to.clone(), spot);
+                        record.revision = revision;
+                    }
+                }
+            }
+            Event::Remove { name } => {
+                self.setup.revision = revision;
+                self.setup.names.retain(|other| *other != name);
+                for record in self.images.values_mut() {
+                    if record.points.remove(&name).is_some() {
+                        record.revision = revision;
+                    }
+                }
+            }
+        }
+    }
+
+    /// An image with some of its points changed; `size` is that of the image, which they have to lie on.
+    pub(super) fn edited(
+        &self,
+        name: &str,
+        edits: &[Edit],
+        decide: Option<Decide>,
+        size: Option<(usize, usize)>,
+    ) -> Result<Event, Refusal> {
+        let revision = self.revision + 1;
+        let mut record = self.images.get(name).cloned().unwrap_or_default();
+        for Edit { landmark, at, base, by } in edits {
+            if !self.setup.names.contains(landmark) {
+                return Err(Refusal::bad(format!(
+                    "there is no landmark {landmark}; add it to the list first"
+                )));
+            }
+            let before = record.points.get(landmark);
+            if before.map_or(0, |spot| spot.revision) != *base {
+                return Err(Refusal::stale(format!("{landmark} of {name} was changed elsewhere meanwhile")));
+            }
+            let found = before.and_then(|spot| spot.found.clone());
+            let given_back = *by == By::Match && *at == found.as_ref().map(|found| found.at);
+            if *by == By::Match && !given_back {
+                return Err(Refusal::bad(format!("{landmark} of {name}: matching did not find it there")));
+            }
+            check_place(name, landmark, *at, size)?;
+            record.points.insert(landmark.clone(), Spot { revision, at: *at, by: *by, found });
+        }
+        if let Some(Decide { to, base }) = decide {
+            if record.decision_revision != base {
+                return Err(Refusal::stale(format!("{name} was accepted or rejected elsewhere meanwhile")));
+            }
+            if to == Decision::Accepted && record.places().next().is_none() {
+                return Err(Refusal::bad(format!(
+                    "{name} has no landmark that could be accepted; place one"
+                )));
+            }
+            record.decision = to;
+            record.decision_revision = revision;
+        }
+        Ok(Event::Image { name: name.to_owned(), record })
+    }
+
+    /// An image with what matching found: points of people and decided images stay as they are. None where nothing changes.
+    pub(super) fn matched(
+        &self,
+        name: &str,
+        found: Vec<(String, Match)>,
+        recognition: Recognised,
+        (run, sha256): (u64, String),
+    ) -> Option<Event> {
+        let revision = self.revision + 1;
+        let mut record = self.images.get(name).cloned().unwrap_or_default();
+        if record.decision != Decision::Open || self.setup.template.as_deref() == Some(name) {
+            return None;
+        }
+        for (landmark, found) in found.into_iter().filter(|(landmark, _)| self.setup.names.contains(landmark))
+        {
+            let spot = record.points.entry(landmark).or_insert(Spot {
+                revision,
+                at: None,
+                by: By::Match,
+                found: None,
+            });
+            if spot.by == By::Match {
+                (spot.at, spot.revision) = (Some(found.at), revision);
+            }
+            spot.found = Some(found);
+        }
+        record.recognition = Some(recognition);
+        record.run = Some(run);
+        record.sha256 = Some(sha256);
+        Some(Event::Image { name: name.to_owned(), record })
+    }
+
+    /// An image with the points of a landmark file: those of people stay as they are. Also how many were taken.
+    pub(super) fn imported(
+        &self,
+        name: &str,
+        points: &[(String, [f64; 2])],
+        size: Option<(usize, usize)>,
+    ) -> Result<(Event, usize), Refusal> {
+        let revision = self.revision + 1;
+        let mut record = self.images.get(name).cloned().unwrap_or_default();
+        let mut taken = 0;
+        for (landmark, at) in points {
+            check_place(name, landmark, Some(*at), size)?;
+            let before = record.points.get(landmark);
+            if before.is_some_and(|spot| spot.by == By::Hand) {
+                continue;
+            }
+            let found = before.and_then(|spot| spot.found.clone());
+            record.points.insert(landmark.clone(), Spot { revision, at: Some(*at), by: By::File, found });
+            taken += 1;
+        }
+        Ok((Event::Image { name: name.to_owned(), record }, taken))
+    }
+
+    /// The list of landmarks with further ones.
+    pub(super) fn with_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Setup, Refusal> {
+        let mut setup = self.setup.clone();
+        for name in names {
+            let name = name.trim();
+            if !setup.names.iter().any(|known| known == name) {
+                setup.names.push(self.free_name(name)?);
+            }
+        }
+        if setup.names.len() > MOST_NAMES {
+            return Err(Refusal::bad(format!("more than {MOST_NAMES} landmarks; leave some out")));
+        }
+        Ok(setup)
+    }
+
+    /// A name that a landmark can get.
+    pub(super) fn free_name(&self, name: &str) -> Result<String, Refusal> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(Refusal::bad(format!(
+                "a landmark's name has 1 to {LONGEST_NAME} characters in one line"
+            )));
+        }
+        if self.setup.names.iter().any(|known| known == name) {
+            return Err(Refusal::bad(format!("there is a landmark {name} already; give another name")));
+        }
+        Ok(name.to_owned())
+    }
+
+    /// Refuses a change of the list that was made from an older one.
+    pub(super) fn check_setup(&self, base: u64) -> Result<(), Refusal> {
+        if self.setup.revision == base {
+            return Ok(());
+        }
+        Err(Refusal::stale("the landmarks or the template were changed elsewhere meanwhile".into()))
+    }
+}
+
+impl Record {
+    /// The landmarks that have a place, by name.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, [f64; 2])> {
+        self.points.iter().filter_map(|(name, spot)| Some((name.as_str(), spot.at?)))
+    }
+
+    /// How many points people placed or moved.
+    pub(super) fn corrected(&self) -> usize {
+        self.points.values().filter(|spot| spot.by != By::Match).count()
+    }
+}
+
+fn check_place(
+    image: &str,
+    landmark: &str,
+    at: Option<[f64; 2]>,
+    size: Option<(usize, usize)>,
+) -> Result<(), Refusal> {
+    let Some([x, y]) = at else { return Ok(()) };
+    let (width, height) = size.unwrap_or((1 << 15, 1 << 15));
+    let on = |value: f64, side: usize| (-0.5..=side as f64 - 0.5).contains(&value);
+    if on(x, width) && on(y, height) {
+        return Ok(());
+    }
+    Err(Refusal::bad(format!(
+        "{landmark} at ({x}, {y}) is not on {image}, which has {width} x {height} pixels"
+    )))
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,92 @@
+//! Properties of edits.
+
+use infomark_core::Rng;
+
+use super::*;
+
+fn state(names: &[&str]) -> State {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    State { setup: Setup { names, ..Setup::default() }, ..State::default() }
+}
+
+fn edit(landmark: &str, at: Option<[f64; 2]>, base: u64) -> Edit {
+    Edit { landmark: landmark.into(), at, base, by: By::Hand }
+}
+
+#[test]
+fn tabs_with_old_views_converge_and_no_accepted_edit_is_lost_unseen() {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+    for seed in 0..200 {
+        let mut rng = Rng::new(seed, 0);
+        let mut server = state(&NAMES);
+        let mut tabs = [server.clone(), server.clone()];
+        let mut journal = Vec::new();
+        for _ in 0..60 {
+            let tab = &mut tabs[rng.below(2) as usize];
+            if rng.below(3) == 0 {
+                *tab = server.clone();
+                continue;
+            }
+            let landmark = NAMES[rng.below(3) as usize];
+            let seen = tab.images.get("i").and_then(|record| record.points.get(landmark)).cloned();
+            let at = (rng.below(4) > 0).then(|| [rng.below(90) as f64, rng.below(90) as f64]);
+            let base = seen.as_ref().map_or(0, |spot| spot.revision);
+            let before = server.images.get("i").and_then(|record| record.points.get(landmark)).cloned();
+            match server.edited("i", &[edit(landmark, at, base)], None, Some((100, 100))) {
+                Ok(event) => {
+                    assert_eq!(before, seen, "only what was seen is replaced");
+                    let revision = server.revision + 1;
+                    journal.push((revision, event.clone()));
+                    server.apply(revision, event);
+                }
+                Err(refusal) => {
+                    assert_eq!(refusal.status, 409);
+                    assert_ne!(before, seen);
+                    *tab = server.clone();
+                }
+            }
+        }
+        let mut again = state(&NAMES);
+        journal.into_iter().for_each(|(revision, event)| again.apply(revision, event));
+        assert_eq!(again, server, "the journal gives the same");
+    }
+}
+
+#[test]
+fn edits_of_different_points_merge() -> Result<(), Refusal> {
+    let mut state = state(&["a", "b"]);
+    for landmark in ["a", "b"] {
+        let event = state.edited("i", &[edit(landmark, Some([1.0, 2.0]), 0)], None, None)?;
+        state.apply(state.revision + 1, event);
+    }
+    assert_eq!(state.images["i"].places().count(), 2);
+    Ok(())
+}
+
+#[test]
+fn points_beyond_the_image_and_numbers_that_are_none_are_refused() {
+    let state = state(&["a"]);
+    for at in [[-1.0, 5.0], [5.0, 40.0], [f64::NAN, 1.0], [1.0, f64::INFINITY]] {
+        let refused = state.edited("i", &[edit("a", Some(at), 0)], None, Some((40, 40)));
+        assert!(refused.is_err_and(|refusal| refusal.status == 400), "{at:?}");
+    }
+    assert!(state.edited("i", &[edit("other", None, 0)], None, None).is_err());
+    let accept = Decide { to: Decision::Accepted, base: 0 };
+    assert!(state.edited("i", &[], Some(accept), None).is_err(), "nothing to accept");
+}
+
+#[test]
+fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
+    let mut state = state(&["a", "b"]);
+    let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, None)?;
+    state.apply(1, event);
+    assert!(
+        state.free_name("b").is_err() && state.free_name(" ").is_err() && state.free_name("a\nb").is_err()
+    );
+    state.apply(2, Event::Rename { from: "a".into(), to: "c".into() });
+    assert_eq!(state.setup.names, ["c", "b"]);
+    assert_eq!(state.images["i"].places().next(), Some(("c", [1.0, 2.0])));
+    state.apply(3, Event::Remove { name: "c".into() });
+    assert_eq!(state.images["i"].places().count(), 0);
+    Ok(())
+}

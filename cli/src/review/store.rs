@@ -1,0 +1,208 @@
+//! A review on disk: `session.json`, replaced as a whole, and `journal.jsonl` with each change since.
+//!
+//! A change is told as saved once its line is in the journal. Starting reads both, takes the changes that `session.json` does
+//! not have, up to a line that a kill cut off, and writes `session.json` anew.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use super::state::{Event, State};
+use crate::output::{self, shown};
+
+const SESSION: &str = "session.json";
+const JOURNAL: &str = "journal.jsonl";
+const LOCK: &str = "lock";
+/// Layout of both files.
+const FORMAT: u32 = 1;
+/// Length from which the journal is folded into `session.json`, in bytes.
+const LONG: u64 = 8 << 20;
+
+/// `session.json`.
+#[derive(Deserialize, Serialize)]
+struct Saved {
+    format: u32,
+    version: String,
+    /// The folder of the images.
+    images_from: String,
+    state: State,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Line {
+    revision: u64,
+    #[serde(flatten)]
+    event: Event,
+}
+
+/// The state with its files. It stays locked against other servers while it lives.
+pub(super) struct Store {
+    state: State,
+    folder: PathBuf,
+    images_from: String,
+    journal: File,
+    length: u64,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the review in a folder, or begins one. Refuses a folder that another server has open.
+    pub(super) fn open(folder: &Path, images: &Path) -> Result<Self> {
+        output::make_folder(folder)?;
+        let unwritable = |path: &Path| format!("{}: can't write here; give another --session", shown(path));
+        let path = folder.join(LOCK);
+        let lock = File::create(&path).with_context(|| unwritable(&path))?;
+        // Some file systems know no locks.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            bail!(
+                "{}: another review has this folder open; use its page, end it, or give another --session",
+                shown(folder)
+            );
+        }
+        let images_from = shown(&fs::canonicalize(images).unwrap_or_else(|_| images.to_owned()));
+        let mut state = read_session(&folder.join(SESSION), &images_from)?;
+        let path = folder.join(JOURNAL);
+        for line in read_journal(&path)? {
+            if line.revision == state.revision + 1 {
+                state.apply(line.revision, line.event);
+            }
+        }
+        let journal = OpenOptions::new().create(true).append(true).open(&path);
+        let journal = journal.with_context(|| unwritable(&path))?;
+        let mut store =
+            Self { state, folder: folder.to_owned(), images_from, journal, length: 0, _lock: lock };
+        store.fold()?;
+        Ok(store)
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a change and writes it down; nothing changes when it cannot be written.
+    pub(super) fn commit(&mut self, event: Event) -> Result<u64, Refusal> {
+        let line = Line { revision: self.state.revision + 1, event };
+        let text = serde_json::to_string(&line).context("can't write JSON")? + "\n";
+        let written = self.journal.write_all(text.as_bytes()).and_then(|()| self.journal.sync_data());
+        if let Err(error) = written {
+            // Whatever part of the line is there would hide those after it.
+            let _ = self.journal.set_len(self.length);
+            let path = shown(&self.folder.join(JOURNAL));
+            return Err(Refusal::new(
+                507,
+                format!("{path}: can't be written ({error}); the change is not saved"),
+            ));
+        }
+        self.length += text.len() as u64;
+        self.state.apply(line.revision, line.event);
+        if self.length > LONG {
+            self.fold()?;
+        }
+        Ok(self.state.revision)
+    }
+
+    /// Writes `session.json` and empties the journal. Stopped in between, its lines are known by their revisions.
+    pub(super) fn fold(&mut self) -> Result<()> {
+        let saved = Saved {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            images_from: self.images_from.clone(),
+            state: self.state.clone(),
+        };
+        let path = self.folder.join(SESSION);
+        output::write_json(&path, &saved)?;
+        // On disk before the journal goes.
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .with_context(|| format!("{}: can't be written", shown(&path)))?;
+        let emptied = self.journal.set_len(0).and_then(|()| self.journal.seek(SeekFrom::Start(0)));
+        emptied.with_context(|| format!("{}: can't be written", shown(&self.folder.join(JOURNAL))))?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+fn read_session(path: &Path, images_from: &str) -> Result<State> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::default()),
+        Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
+    };
+    let saved: Saved = serde_json::from_slice(&bytes).with_context(|| {
+        format!(
+            "{}: not a review that this version reads; move it away or give another --session",
+            shown(path)
+        )
+    })?;
+    if saved.format != FORMAT {
+        bail!("{}: its format is {}, this version reads {FORMAT}", shown(path), saved.format);
+    }
+    if saved.images_from != images_from {
+        eprintln!("warning: this review was begun on the images of {}", saved.images_from);
+    }
+    Ok(saved.state)
+}
+
+/// The lines of a journal, up to one that is cut off.
+fn read_journal(path: &Path) -> Result<Vec<Line>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
+    Ok(lines.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::state::Setup;
+
+    fn names(store: &mut Store, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        assert!(store.commit(Event::Setup(Setup { names, ..Setup::default() })).is_ok());
+    }
+
+    #[test]
+    fn what_was_committed_is_there_again_and_a_cut_line_is_not() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut store = Store::open(folder.path(), folder.path())?;
+        names(&mut store, &["a"]);
+        names(&mut store, &["a", "b"]);
+        let state = store.state().clone();
+        // Killed: nothing is folded; the last line is cut off.
+        drop(store);
+        let path = folder.path().join(JOURNAL);
+        let mut text = fs::read(&path)?;
+        text.extend(b"{\"revision\":3,\"setup\":{\"rev");
+        fs::write(&path, &text)?;
+        let mut store = Store::open(folder.path(), folder.path())?;
+        assert_eq!(store.state(), &state);
+        names(&mut store, &["c"]);
+        // Stopped between the session and the journal's end: old lines are there again.
+        store.fold()?;
+        fs::write(&path, &text)?;
+        drop(store);
+        assert_eq!(Store::open(folder.path(), folder.path())?.state().setup.names, ["c"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_second_server_is_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let first = Store::open(folder.path(), folder.path())?;
+        let second = Store::open(folder.path(), folder.path());
+        assert!(second.is_err_and(|error| error.to_string().contains("another review")));
+        drop(first);
+        Store::open(folder.path(), folder.path()).map(drop)
+    }
+}

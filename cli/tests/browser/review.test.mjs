@@ -1,0 +1,225 @@
+// The page of `infomark review` in a headless Chromium: placing, matching, correcting, saving, reloading, keys, two tabs, axe.
+//
+//   INFOMARK=path/to/infomark CHROMIUM=/usr/bin/chromium node --test review.test.mjs
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const infomark = process.env.INFOMARK ?? "infomark";
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const folder = mkdtempSync(path.join(tmpdir(), "infomark-review-"));
+let browser;
+const servers = [];
+
+// A server on the made images, on a review of its own.
+async function serve(session, images = "images", rest = ["--model", "demo/encoder.onnx"]) {
+  const child = spawn(infomark, ["review", images, "--no-open", "--session", session, "--threads", "1", ...rest], { cwd: folder });
+  servers.push(child);
+  const address = await new Promise((done, failed) => {
+    let out = "", told = "";
+    child.stdout.on("data", (data) => { out += data; if (out.includes("\n")) done(out.split("\n")[0]); });
+    child.stderr.on("data", (data) => { told += data; });
+    child.on("exit", () => failed(new Error(told)));
+  });
+  return { address, child };
+}
+
+before(async () => {
+  execFileSync(infomark, ["demo", "--out", "demo", "--steps", "3", "--images", "16"], { cwd: folder, stdio: "ignore" });
+  cpSync(path.join(folder, "demo/test/images"), path.join(folder, "images"), { recursive: true });
+  writeFileSync(path.join(folder, "images/broken.png"), "no image");
+  // A large image, 16 bits: a ramp with some structure.
+  const [width, height] = [2400, 1935];
+  const pixels = Buffer.alloc(width * height * 2);
+  for (let i = 0; i < width * height; i++) pixels.writeUInt16BE(((i % width) * 20 + ((i / width) | 0) * 7) % 60000, 2 * i);
+  execFileSync("mkdir", ["-p", path.join(folder, "large")]);
+  writeFileSync(path.join(folder, "large/large.pgm"), Buffer.concat([Buffer.from(`P5\n${width} ${height}\n65535\n`), pixels]));
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+after(async () => {
+  await browser?.close();
+  for (const server of servers) server.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function open(address, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 850 }, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => /^(data:|blob:|http:\/\/127\.0\.0\.1:)/.test(request.url()) || complaints.push(request.url()));
+  await page.goto(address);
+  await page.waitForFunction(() => document.getElementById("where").textContent.includes("zoom"));
+  return { page, complaints };
+}
+const saved = (page) => page.waitForFunction(() => document.getElementById("saved").textContent === "all saved");
+const choose = (page, name) => page.locator("#image-list button", { hasText: name }).click();
+const marks = (page) => page.locator("#marks button").allTextContents();
+async function clickImage(page, x, y) {
+  const box = await page.locator("#canvas").boundingBox();
+  await page.mouse.click(box.x + box.width * x, box.y + box.height * y);
+  await page.waitForTimeout(100);
+  await saved(page);
+}
+
+test("placing, matching, correcting, accepting, saving, and a reload", async () => {
+  const { address } = await serve("whole");
+  const { page, complaints } = await open(address);
+  assert.ok(!page.url().includes("token"), "the token leaves the address");
+  await clickImage(page, 0.5, 0.4);
+  await page.keyboard.press("Escape");
+  await clickImage(page, 0.55, 0.6);
+  assert.equal((await marks(page)).filter((text) => text.includes("placed by hand")).length, 2);
+  await page.locator("#marks button").first().click();
+  await page.click("#rename");
+  await page.fill("#naming-name", "sella");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("sella"));
+  await saved(page);
+  await page.click("#use-template");
+  await saved(page);
+  await page.click("#match");
+  await page.waitForFunction(() => /images matched with 1 template/.test(document.getElementById("job-text").textContent), null, { timeout: 120000 });
+  await page.locator("#image-list button", { hasText: "expected error" }).first().click();
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("matched, score"));
+  await page.waitForTimeout(300);
+  // Drags the chosen point: its place is read off the marks by choosing it and asking the page.
+  const name = await page.textContent("#image-name");
+  await page.locator("#marks button", { hasText: "sella" }).click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("Shift+ArrowRight");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("corrected by hand"));
+  await saved(page);
+  await page.keyboard.press("Control+z");
+  await page.waitForFunction(() => !document.getElementById("marks").textContent.includes("corrected by hand"));
+  await page.keyboard.press("Control+Shift+z");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("corrected by hand"));
+  await saved(page);
+  await page.keyboard.press("a");
+  await page.waitForFunction((name) => [...document.querySelectorAll("#image-list button")].some((row) => row.textContent.includes(name) && row.textContent.includes("accepted")), name);
+  await page.keyboard.press("m");
+  await page.waitForFunction(() => /images matched with 2 templates/.test(document.getElementById("job-text").textContent), null, { timeout: 120000 });
+  await page.click("#export");
+  await page.check("#formats input[value=coco]");
+  await page.click("#save");
+  await page.waitForFunction(() => document.getElementById("saving-text").textContent.startsWith("Saved"));
+  for (const file of ["landmarks.csv", "landmarks.coco.json", "review.json"]) assert.ok(existsSync(path.join(folder, "whole/export", file)), file);
+  await page.keyboard.press("Escape");
+  await page.reload();
+  await page.waitForFunction((name) => [...document.querySelectorAll("#image-list button")].some((row) => row.textContent.includes(name) && row.textContent.includes("accepted")), name);
+  await choose(page, name);
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("corrected by hand"));
+  assert.deepEqual(complaints, []);
+});
+
+test("the keyboard alone places, moves, clears and accepts", async () => {
+  const { address } = await serve("keys");
+  const { page, complaints } = await open(address);
+  for (let i = 0; i < 80 && (await page.evaluate(() => document.activeElement.id)) !== "canvas"; i++) await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "canvas");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("placed by hand"));
+  await page.keyboard.press("Shift+ArrowLeft");
+  await page.keyboard.press("+");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 2);
+  await saved(page);
+  await page.keyboard.press("p");
+  await page.waitForFunction(() => document.querySelector("#marks [aria-current]").textContent.includes("point 1"));
+  await page.keyboard.press("Delete");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("cleared"));
+  await page.keyboard.press("Control+z");
+  await page.waitForFunction(() => !document.getElementById("marks").textContent.includes("cleared"));
+  await saved(page);
+  const first = await page.textContent("#image-name");
+  await page.keyboard.press("]");
+  await page.waitForFunction((first) => document.getElementById("image-name").textContent !== first, first);
+  await page.keyboard.press("[");
+  await page.waitForFunction((first) => document.getElementById("image-name").textContent === first, first);
+  await page.keyboard.press("r");
+  await page.waitForFunction(() => document.getElementById("image-list").textContent.includes("rejected"));
+  await page.keyboard.press("?");
+  assert.ok(await page.locator("#keys").evaluate((dialog) => dialog.open));
+  await page.keyboard.press("Escape");
+  // Tab leaves the canvas in the end.
+  await page.locator("#canvas").focus();
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
+  assert.notEqual(await page.evaluate(() => document.activeElement.id), "canvas");
+  assert.deepEqual(complaints, []);
+});
+
+test("two tabs see each other's changes, and a killed server loses nothing", async () => {
+  const { address, child } = await serve("tabs");
+  const { page: one } = await open(address);
+  const { page: two } = await open(address);
+  await clickImage(one, 0.4, 0.5);
+  await two.waitForFunction(() => document.getElementById("marks").textContent.includes("placed by hand"));
+  await two.keyboard.press("Escape");
+  await clickImage(two, 0.6, 0.5);
+  await one.waitForFunction(() => document.querySelectorAll("#marks button").length === 2);
+  child.kill("SIGKILL");
+  await one.waitForFunction(() => document.getElementById("alert-text").textContent.includes("does not answer"));
+  assert.equal(await one.textContent("#saved"), "not connected");
+  const { address: again } = await serve("tabs");
+  const { page } = await open(again);
+  await page.waitForFunction(() => document.getElementById("marks").textContent.split("placed by hand").length === 3);
+});
+
+test("a file that is no image is told, and so is a missing token", async () => {
+  const { address } = await serve("errors");
+  const { page } = await open(address);
+  await page.locator("#image-list button", { hasText: "broken.png" }).click();
+  await page.waitForFunction(() => document.getElementById("alert-text").textContent.startsWith("broken.png: not a PNG"));
+  const context = await browser.newContext();
+  const bare = await context.newPage();
+  await bare.goto(address.split("?")[0]);
+  await bare.waitForFunction(() => document.getElementById("alert-text").textContent.includes("token"));
+});
+
+test("an image of 2400 x 1935 pixels pans and zooms smoothly", async () => {
+  const { address } = await serve("smooth", "large", []);
+  const { page, complaints } = await open(address);
+  assert.ok((await page.textContent("#where")).includes("2400 x 1935"));
+  const ms = await page.evaluate(async () => {
+    const canvas = document.getElementById("canvas");
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const box = canvas.getBoundingClientRect();
+    await frame();
+    const start = performance.now();
+    for (let i = 0; i < 60; i++) {
+      canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: i % 20 < 10 ? -1 : 1, clientX: box.x + 5 * i, clientY: box.y + 200, cancelable: true }));
+      await frame();
+    }
+    return performance.now() - start;
+  });
+  assert.ok(ms < 2000, `60 frames took ${ms} ms`);
+  assert.deepEqual(complaints, []);
+});
+
+for (const [name, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["on a phone", { viewport: { width: 360, height: 740 }, isMobile: true }]]) {
+  test(`axe finds nothing serious, ${name}`, async () => {
+    const { address } = await serve(`axe ${name}`);
+    // The test's own script is none of the page's.
+    const { page } = await open(address, { ...options, bypassCSP: true });
+    await page.locator("#add-name").fill("sella");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 1);
+    for (const dialog of [null, "#help", "#export"]) {
+      if (dialog) await page.click(dialog);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => window.axe.run());
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes[0].html]), []);
+      if (dialog) await page.keyboard.press("Escape");
+    }
+    const [wide, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= shown, `${wide} pixels on a screen of ${shown}`);
+  });
+}

@@ -1,0 +1,180 @@
+"""Information of pixels and patches, sampling, the loss."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Array, Seed, contiguous, floats, levels, pairs, random, shaped
+
+
+def entropy_map(
+    image: Array,
+    k: int = 9,
+    *,
+    shape: Literal["square", "disk"] = "square",
+    border: Literal["cut", "mirror", "clamp"] = "cut",
+    step: int = 1,
+    mask: Optional[npt.NDArray[np.bool_]] = None,
+    dtype: npt.DTypeLike = np.float64,
+    out: Optional[Array] = None,
+) -> Array:
+    """Entropy of the 256 grey levels around each pixel, in nats: ``(height, width)``, of ``dtype`` float32 or float64.
+
+    ``k`` is the side of the squares, or the radius of the disks, in pixels; they are cut off at the border of the image
+    unless it is to be mirrored or clamped. With a ``step``, of every so many pixels in both directions. Pixels outside
+    ``mask`` count in no patch. ``out`` takes the result instead of a new array.
+
+    Source: Quan et al., IGU-Aug (IEEE TMI 2025), image information entropy.
+    """
+    grey = levels(image)
+    if step < 1:
+        raise _infomark.InfomarkError(f"a step of {step} pixels: it has to be at least 1")
+    if k < 0:
+        raise _infomark.InfomarkError(f"a patch of {k} pixels: it has to be at least 1")
+    if out is None:
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"dtype: float32 or float64 is wanted, not {np.dtype(dtype)}")
+        out = np.empty((-(-grey.shape[0] // step), -(-grey.shape[1] // step)), dtype)
+    elif shaped(out, 2, "out").dtype not in (np.float32, np.float64):
+        raise TypeError(f"out: float32 or float64 is wanted, not {out.dtype}")
+    if mask is not None:
+        if shaped(mask, 2, "mask").dtype != np.bool_:
+            raise TypeError(f"mask: bool is wanted, not {mask.dtype}")
+        mask = np.ascontiguousarray(mask)
+    _infomark.entropy_map(grey, shape, k, border, step, mask, out)
+    return out
+
+
+def tier_thresholds(entropy: Array, medium: float = 1 / 3, high: float = 2 / 3) -> tuple[float, float]:
+    """The entropies, in nats, below which the shares ``medium`` and ``high`` of the pixels are."""
+    return _infomark.tier_thresholds(floats(entropy, "entropy"), medium, high)
+
+
+def tiers(entropy: Array, thresholds: Optional[tuple[float, float]] = None) -> npt.NDArray[np.uint8]:
+    """The tier of each pixel: 0 low, 1 medium, 2 high; by the least entropies of the medium and the high tier, in nats.
+
+    Without ``thresholds``, a third of the pixels is in each.
+    """
+    entropy = floats(entropy, "entropy")
+    medium, high = tier_thresholds(entropy) if thresholds is None else thresholds
+    return _infomark.tiers(entropy, medium, high)
+
+
+def weight_map(entropy: Array, *, alpha: float = 0.3, least: Optional[float] = None) -> Array:
+    """How often each pixel is sampled, in proportion: ``entropy ** alpha``; or 1 from the entropy ``least`` on, else 0."""
+    return _infomark.weight_map(floats(entropy, "entropy"), alpha, least)
+
+
+def sample_pixels(
+    weights: Array, count: int, rng: Seed, *, apart: Optional[float] = None
+) -> npt.NDArray[np.int64]:
+    """``count`` pixels drawn in proportion to their weights, as rows ``(x, y)``; one may come twice.
+
+    With ``apart``, none is nearer than so many pixels to another, and there are fewer where no more have room.
+    """
+    if count < 0:
+        raise ValueError(f"count {count}: it has to be at least 0")
+    return _infomark.sample_pixels(floats(weights, "weights"), count, random(rng), apart)
+
+
+def mutual_information(
+    first: Array, second: Array, *, bins: int = 256, window: Optional[tuple[int, int]] = None
+) -> float:
+    """Mutual information of two patches of one shape, in nats; symmetric, and of a patch with itself its entropy.
+
+    ``window`` is the lowest and highest grey value of the bins (8, 16, 32, 64, 128 or 256 of them); others belong to the
+    outermost. ``uint8`` and ``float32`` patches take (0, 255) of 256 levels, ``uint16`` ones need theirs.
+    """
+    words = isinstance(first, np.ndarray) and first.dtype == np.uint16
+    if words and window is None:
+        raise _infomark.InfomarkError("uint16 patches: give the window of their grey values, such as window=(0, 4095)")
+    if words:
+        first, second = (contiguous(shaped(part, 2, "patch")) for part in (first, second))
+    else:
+        first, second = levels(first, "patch"), levels(second, "patch")
+    low, high = (0, 255) if window is None else window
+    return _infomark.mutual_information(first, second, bins, low, high)
+
+
+def _features(array: Array, what: str) -> Array:
+    if shaped(array, 3, what).dtype != np.float32:
+        raise TypeError(f"{what}: float32 is wanted, not {array.dtype}")
+    return contiguous(array)
+
+
+def info_nce(
+    view: Array,
+    image: Array,
+    view_points: npt.ArrayLike,
+    image_points: npt.ArrayLike,
+    stride: int,
+    *,
+    temperature: float = 0.1,
+    window: Optional[int] = None,
+    ignored: int = 0,
+) -> float:
+    """The contrastive loss of one level, summed over pairs of points.
+
+    ``view`` and ``image`` are features ``(channels, height, width)``, float32, of length 1; the points ``(N, 2)`` are pixels
+    of the network's inputs, ``stride`` of them to a cell. A point is told from all cells of the image, or from those up to
+    ``window`` columns and rows away; those up to ``ignored`` away are left out.
+
+    Source: van den Oord et al. (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
+    """
+    at, to = pairs(view_points, np.float32), pairs(image_points, np.float32)
+    maps = _features(view, "view"), _features(image, "image")
+    return _infomark.info_nce(*maps, at, to, stride, temperature, window, ignored, None)
+
+
+def info_nce_gradient(
+    view: Array,
+    image: Array,
+    view_points: npt.ArrayLike,
+    image_points: npt.ArrayLike,
+    stride: int,
+    *,
+    temperature: float = 0.1,
+    window: Optional[int] = None,
+    ignored: int = 0,
+    out: Optional[tuple[Array, Array]] = None,
+) -> tuple[float, Array, Array]:
+    """:func:`info_nce`, and its derivatives by all features of view and image; they are **added** to ``out``, if given."""
+    at, to = pairs(view_points, np.float32), pairs(image_points, np.float32)
+    view, image = _features(view, "view"), _features(image, "image")
+    of_view, of_image = (np.zeros_like(view), np.zeros_like(image)) if out is None else out
+    loss = _infomark.info_nce(view, image, at, to, stride, temperature, window, ignored, (of_view, of_image))
+    return loss, of_view, of_image
+
+
+def resample(
+    image: npt.NDArray[np.uint8],
+    centre: tuple[float, float],
+    size: tuple[int, int],
+    *,
+    rotation_deg: float = 0.0,
+    scale: float = 1.0,
+    out: Optional[npt.NDArray[np.uint8]] = None,
+) -> npt.NDArray[np.uint8]:
+    """A view of ``size`` (height, width) around ``centre`` (x, y): turned clockwise on screen, ``scale`` pixels of the image to one
+    of its own; linear between pixels, 0 outside the image."""
+    if shaped(image, 2, "image").dtype != np.uint8:
+        raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
+    if out is None:
+        out = np.empty(size, np.uint8)
+    _infomark.resample(contiguous(image), centre, rotation_deg, scale, out)
+    return out
+
+
+def tone(
+    image: Array, *, brightness: float = 1.0, contrast: float = 1.0, gamma: float = 1.0, in_place: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Changes brightness, then contrast around the mean, then gamma of ``uint8`` pixels."""
+    if shaped(image, 2, "image").dtype != np.uint8:
+        raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
+    changed: Any = image if in_place else image.copy()
+    _infomark.tone(changed, brightness, contrast, gamma)
+    return changed  # type: ignore[no-any-return]

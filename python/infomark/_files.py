@@ -1,0 +1,121 @@
+"""Images, landmark files and data folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Array, Path, pairs, unit
+
+Source = Union[Array, Path]
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Named points of an image: ``points`` is ``(N, 2)``, float64."""
+
+    names: list[str]
+    points: npt.NDArray[np.float64]
+
+
+def named_image(image: Source) -> tuple[str, npt.NDArray[np.float32]]:
+    """What messages call an image, and its pixels in [0, 1]; from a file or an array."""
+    if isinstance(image, np.ndarray):
+        return "array", unit(image)
+    return os.fspath(image), read_image(image)
+
+
+def read_image(path: Path) -> npt.NDArray[np.float32]:
+    """An image file (PNG, TIFF, JPEG, BMP, PGM, DICOM, NIfTI slice), grey, in [0, 1]."""
+    return _infomark.read_image(path)[0]
+
+
+def read_spacing(path: Path) -> Optional[tuple[float, float]]:
+    """Millimetres per pixel across and down, where the file of an image states them."""
+    return _infomark.read_image(path)[1]
+
+
+def lay_on(image: Source, width: int, height: int, *, local_contrast: bool = True) -> npt.NDArray[np.float32]:
+    """An image on a canvas ``(height, width)`` as encoders see it: its aspect kept, centred, edge pixels repeated, and its
+    local contrast made even."""
+    return _infomark.lay_on(named_image(image)[1], width, height, local_contrast)
+
+
+def read_landmarks(
+    path: Path,
+    *,
+    image: Optional[str] = None,
+    spacing: Optional[tuple[float, float]] = None,
+    names: Sequence[str] = (),
+) -> dict[str, Landmarks]:
+    """The landmarks of each image in a file: CSV, 3D Slicer markups, COCO, LabelMe or ISBI text, told by its content.
+
+    Slicer's and ISBI's files do not name their ``image``; Slicer's are in mm, which ``spacing`` turns into pixels; ISBI's have
+    no ``names``.
+    """
+    found = _infomark.read_landmarks(path, image, spacing, list(names))
+    return {key: Landmarks(own, points) for key, (own, points) in found}
+
+
+def write_landmarks(
+    path: Path,
+    landmarks: Mapping[str, Landmarks],
+    *,
+    format: str = "csv",
+    sizes: Optional[Mapping[str, tuple[int, int]]] = None,
+    spacing: Optional[tuple[float, float]] = None,
+) -> None:
+    """Writes landmarks by image as ``csv``, ``slicer``, ``coco``, ``labelme`` or ``isbi``; the file appears whole or not at all.
+
+    COCO and LabelMe state the images' ``sizes`` (width, height). Slicer's file is in mm by ``spacing``, else 1 mm a pixel.
+    """
+    if format in ("coco", "labelme") and any(key not in (sizes or {}) for key in landmarks):
+        raise _infomark.InfomarkError(f"format {format!r} states the sizes of images: give sizes={{name: (width, height)}}")
+    size = {} if sizes is None else sizes
+    rows = [
+        (key, size.get(key, (0, 0)), list(own.names), pairs(own.points)) for key, own in landmarks.items()
+    ]
+    _infomark.write_landmarks(path, format, rows, spacing)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """An annotated folder: ``images/``, ``landmarks.csv``, ``dataset.toml``."""
+
+    #: What it is called.
+    name: str
+    #: Millimetres per pixel across and down.
+    spacing: tuple[float, float]
+    #: Names of the landmarks that every image has.
+    landmarks: list[str]
+    #: Files of the images, sorted by name.
+    images: list[str]
+    #: ``(images, landmarks, 2)``, float64.
+    points: npt.NDArray[np.float64]
+
+    @staticmethod
+    def open(folder: Path) -> DataSet:
+        """Opens a folder; all files are checked but for the images' pixels."""
+        name, spacing, landmarks, images, points = _infomark.dataset(folder)
+        return DataSet(name, spacing, landmarks, [os.fspath(path) for path in images], np.stack(points))
+
+    def index(self, image: str) -> int:
+        """The place of the image of a file name."""
+        names = [os.path.basename(path) for path in self.images]
+        if image not in names:
+            raise _infomark.InfomarkError(f"{image}: no such image; it holds {len(names)} images, the first is {names[0]}")
+        return names.index(image)
+
+
+def phantom(
+    width: int = 256, height: int = 320, *, seed: int = 0, index: int = 0
+) -> tuple[npt.NDArray[np.uint8], Landmarks]:
+    """A made-up radiograph of a head with exact landmarks, for tests and examples."""
+    pixels, (names, points) = _infomark.phantom(width, height, seed, index)
+    return pixels, Landmarks(names, points)

@@ -1,0 +1,136 @@
+"""Trainings and tunings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from . import _infomark
+from ._arrays import Path
+from ._matching import Encoder
+from ._views import TierPolicy
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a training came to."""
+
+    steps: int
+    seconds: float
+    #: Mean loss of the last 50 steps.
+    loss: Optional[float]
+    #: Training images.
+    images: int
+    #: Width and height of the encoder's input.
+    input: tuple[int, int]
+    #: SHA-256 of the encoder's file.
+    sha256: str
+    #: Whether the callback stopped it.
+    stopped: bool
+    #: Whether the loss no longer fell.
+    stalled: bool
+    #: "CPU" or "CUDA device NAME".
+    scoring_and_loss: str
+    #: Steps and mean radial error in mm, of the checkpoints that were scored.
+    scores: list[tuple[int, float]]
+
+
+def _options(given: Optional[Mapping[str, Any]], **own: Any) -> dict[str, Any]:
+    return {**(given or {}), **{key: value for key, value in own.items() if value is not None}}
+
+
+def train(
+    images: Path,
+    out: Path,
+    *,
+    steps: Optional[int] = None,
+    minutes: Optional[float] = None,
+    seed: Optional[int] = None,
+    policy: Optional[Union[Tuned, Mapping[str, Any]]] = None,
+    config: Optional[Mapping[str, Any]] = None,
+    run: Optional[Path] = None,
+    score_data: Optional[Path] = None,
+    score_templates: int = 3,
+    resume: bool = False,
+    threads: int = 0,
+    callback: Optional[Callable[[dict[str, Any]], object]] = None,
+) -> Summary:
+    """Trains an encoder on a folder of unlabelled radiographs, and writes it to the file ``out``.
+
+    45 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line, on any number of
+    threads (0: all cores). ``config`` has further options by name: the fields of ``TrainConfig`` of the crate infomark-train.
+    Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
+
+    ``callback`` gets a dictionary with ``event`` ("computing", "reading", "step", "scored", "estimated") and its figures, such as
+    ``step``, ``loss`` and ``seconds_left``; the training waits for it. If it returns False, or raises, or on Ctrl-C, the
+    training stops after the step: its checkpoint and the encoder so far are written, then an exception is raised.
+    """
+    budget: Optional[dict[str, float]] = None
+    if steps is not None and minutes is not None:
+        raise _infomark.InfomarkError("steps and minutes: give one of them")
+    if steps is not None:
+        budget = {"steps": steps}
+    elif minutes is not None:
+        budget = {"minutes": minutes}
+    ranges = policy.policy_ranges if isinstance(policy, Tuned) else policy
+    options = json.dumps(_options(config, budget=budget, seed=seed, policy=ranges))
+    beside = os.path.splitext(os.fspath(out))[0] + ".run"
+    paths = (os.fspath(images), os.fspath(out), beside if run is None else os.fspath(run))
+    score = None if score_data is None else (os.fspath(score_data), score_templates)
+    return Summary(**_infomark.train(options, threads, paths, score, resume, callback))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """How strongly the views of each tier may differ, and what that comes from."""
+
+    #: All of it, as ``infomark tune --json`` prints.
+    as_dict: dict[str, Any]
+    #: The policy file, TOML.
+    text: str
+
+    @property
+    def policy_ranges(self) -> dict[str, Any]:
+        """Ranges of brightness and contrast by tier."""
+        kept = ("brightness", "contrast")
+        return {tier: {key: self.as_dict[tier][key] for key in kept} for tier in ("low", "medium", "high")}
+
+    @property
+    def policy(self) -> TierPolicy:
+        """The same, to draw views by."""
+        return TierPolicy.of_config({"policy": self.policy_ranges, "gamma": 0.0})
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Least entropies of the medium and the high tier, in nats."""
+        medium, high = self.as_dict["thresholds"]
+        return medium, high
+
+    def save(self, path: Path) -> None:
+        """Writes the policy file for ``infomark train --policy``, whole or not at all."""
+        path = os.fspath(path)
+        with open(path + ".tmp", "w", encoding="utf-8") as file:
+            file.write(self.text)
+        os.replace(path + ".tmp", path)
+
+
+def tune(
+    images: Path,
+    encoder: Encoder,
+    *,
+    seed: int = 0,
+    config: Optional[Mapping[str, Any]] = None,
+    threads: int = 0,
+    progress: Optional[Callable[[int, int], object]] = None,
+) -> Tuned:
+    """How strongly views may differ in each tier: until a patch shares no more information with its original than the same
+    place of two people does (Quan et al., IGU-Aug, IEEE TMI 2025).
+
+    ``config`` has further options by name: ``sources``, ``others``, ``key_points``, ``patch``, ``quantile``. ``progress`` gets how many
+    comparisons of how many are done, from other threads; its exception, as Ctrl-C, is raised when all are.
+    """
+    found, text = _infomark.tune(images, encoder._inner, json.dumps({**(config or {}), "seed": seed}), threads, progress)
+    return Tuned(json.loads(found), text)

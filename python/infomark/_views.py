@@ -1,0 +1,180 @@
+"""Guided views: of one image, and as a data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Array, Path, Seed, random
+from ._files import Source, lay_on, named_image
+from ._infomark import Rng
+
+_Points = npt.NDArray[np.float32]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GuidedView:
+    """A view, with points that are the same in it and in the image."""
+
+    #: ``(size, size)``, float32, in [0, 1]; 0 where it leaves the image.
+    image: npt.NDArray[np.float32]
+    #: ``(N, 2)``, float32: pixels of the view, and of the image; fewer than asked for where few can be seen.
+    view_points: _Points
+    image_points: _Points
+    #: ``(N,)``, nats.
+    entropies: npt.NDArray[np.float32]
+    #: 0 low, 1 medium, 2 high: of the pixel in its centre.
+    tier: int
+    #: Brightness, contrast and gamma that were drawn.
+    tone: tuple[float, float, float]
+    #: ``(4, 2)``, in the image, in turn.
+    corners: _Points
+
+
+class GuidedImage:
+    """An image with its entropy, tiers and weights, for several views of it.
+
+    Of the options of a training count ``patch``, ``alpha``, ``discard``, ``least_entropy`` and ``tier_quantiles``; ``thresholds`` of the
+    tiers, in nats, are quantiles of the image itself unless given.
+    """
+
+    def __init__(self, image: Source, *, thresholds: Optional[tuple[float, float]] = None, **options: Any) -> None:
+        self._inner = _infomark.GuidedImage(named_image(image)[1], json.dumps(options), thresholds)
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Least entropies of the medium and the high tier, in nats."""
+        return self._inner.thresholds()
+
+    @property
+    def entropy(self) -> npt.NDArray[np.float32]:
+        """Entropy around each pixel, in nats."""
+        return self._inner.entropy()
+
+    @property
+    def weights(self) -> npt.NDArray[np.float32]:
+        """How often each pixel is drawn, in proportion."""
+        return self._inner.weights()
+
+
+class TierPolicy:
+    """How strongly the views of each tier differ: ranges of the factors of brightness and contrast and of the exponent gamma,
+    a triple of ``(low, high)`` for each tier."""
+
+    def __init__(
+        self,
+        low: tuple[Range, Range, Range],
+        medium: tuple[Range, Range, Range],
+        high: tuple[Range, Range, Range],
+    ) -> None:
+        self._inner = _infomark.TierPolicy(low, medium, high)
+
+    @classmethod
+    def _of(cls, inner: _infomark.TierPolicy) -> TierPolicy:
+        policy = cls.__new__(cls)
+        policy._inner = inner
+        return policy
+
+    @classmethod
+    def published(cls) -> TierPolicy:
+        """The ranges found for cephalograms by Quan et al. (IEEE TMI 2025)."""
+        return cls._of(_infomark.TierPolicy.published())
+
+    @classmethod
+    def of_config(cls, config: Optional[Mapping[str, Any]] = None) -> TierPolicy:
+        """What a training with these options draws views by; without any, what ``infomark train`` does."""
+        return cls._of(_infomark.TierPolicy.of_config(json.dumps(dict(config or {}))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TierPolicy, tuple(self.ranges)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TierPolicy) and self.ranges == other.ranges
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.ranges))
+
+    @property
+    def ranges(self) -> list[tuple[Range, Range, Range]]:
+        """Of the low, medium and high tier: brightness, contrast, gamma."""
+        return [(b, c, g) for b, c, g in self._inner.ranges()]
+
+    def view(self, image: Union[Source, GuidedImage], rng: Seed, **options: Any) -> GuidedView:
+        """A view around a pixel drawn by its information, its grey levels changed as its tier allows, with points tracked.
+
+        Of the options of a training count ``view_size`` (a multiple of 32, at least 64), ``pixels`` (how many points), ``rotation_deg``,
+        ``scale``, ``stretch``, ``elastic``, ``elastic_spacing``, and those of :class:`GuidedImage`, which spares measuring the image
+        for each view.
+        """
+        return self.views(image, 1, rng, **options)[0]
+
+    def views(self, image: Union[Source, GuidedImage], count: int, rng: Seed, **options: Any) -> list[GuidedView]:
+        """``count`` views of one image, as :meth:`view`."""
+        if not isinstance(image, GuidedImage):
+            image = GuidedImage(image, **options)
+        drawn = image._inner.views(self._inner, json.dumps(options), count, random(rng))
+        return [GuidedView(*view) for view in drawn]
+
+
+class GuidedViews:
+    """A map-style data set of guided views, for ``torch.utils.data.DataLoader`` and whoever else asks for ``len`` and items.
+
+    Item ``i`` is of image ``i % len(images)``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)`` on the canvas ``size`` with even
+    local contrast, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32, with ``valid`` ``(pixels,)``, bool, false
+    in rows that no point was found for, which are 0; ``tier``, an int. NumPy arrays, which torch makes tensors of.
+
+    An item depends on the ``seed``, the ``epoch`` and its index alone: not on workers, nor on their order.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Union[Array, Path]],
+        policy: Optional[TierPolicy] = None,
+        *,
+        size: tuple[int, int] = (384, 480),
+        seed: int = 0,
+        thresholds: Optional[tuple[float, float]] = None,
+        **options: Any,
+    ) -> None:
+        self.images = list(images)
+        self.policy = TierPolicy.of_config() if policy is None else policy
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+        self.thresholds = thresholds
+        self.options = options
+        if not self.images:
+            raise _infomark.InfomarkError("no images: give at least one")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Other views from now on; workers that persist keep theirs."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        canvas = lay_on(self.images[index], *self.size)
+        guided = GuidedImage(canvas, thresholds=self.thresholds, **self.options)
+        view = self.policy.view(guided, Rng(self.seed, self.epoch * len(self) + index), **self.options)
+        pixels = int(self.options.get("pixels", 96))
+        valid = np.arange(pixels) < len(view.view_points)
+        points = np.zeros((2, pixels, 2), np.float32)
+        points[0, valid], points[1, valid] = view.view_points, view.image_points
+        return {
+            "view": view.image[None],
+            "image": canvas[None],
+            "view_points": points[0],
+            "image_points": points[1],
+            "valid": valid,
+            "tier": view.tier,
+        }

@@ -1,0 +1,57 @@
+//! Arrays as the core's planes and points.
+
+use infomark_core::{Plane, PlaneMut, Point, Real};
+use numpy::ndarray::Array2;
+use numpy::{
+    AsSliceError, Element, IntoPyArray, PyArray2, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArrayMethods,
+};
+use pyo3::{Bound, PyErr, PyResult, Python};
+
+use crate::error::{raise, refuse};
+
+/// Not contiguous, which the Python side sees to.
+pub(crate) fn layout(_: AsSliceError) -> PyErr {
+    refuse("an array is not C-contiguous: pass numpy.ascontiguousarray of it")
+}
+
+/// An image `(height, width)` as it lies in memory.
+pub(crate) fn plane<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyResult<Plane<'a, T>> {
+    let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
+    Plane::new(array.as_slice().map_err(layout)?, width, height).map_err(raise)
+}
+
+/// An output `(height, width)` where it lies in memory.
+pub(crate) fn plane_mut<'a, T: Element>(
+    array: &'a mut PyReadwriteArray2<'_, T>,
+) -> PyResult<PlaneMut<'a, T>> {
+    let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
+    PlaneMut::new(array.as_slice_mut().map_err(layout)?, width, height).map_err(raise)
+}
+
+/// Rows of `(x, y)`.
+pub(crate) fn points<T: Element + Real>(array: &PyReadonlyArray2<'_, T>) -> PyResult<Vec<Point<T>>> {
+    let (pairs, rest) = array.as_slice().map_err(layout)?.as_chunks();
+    match (array.shape(), rest) {
+        (&[_, 2], []) => Ok(pairs.iter().map(|&[x, y]| Point::new(x, y)).collect()),
+        (shape, _) => Err(refuse(format!("points of shape {shape:?}: (N, 2) is needed, a row of x, y each"))),
+    }
+}
+
+/// Points as rows of `(x, y)`.
+pub(crate) fn rows<'py, T: Element + Copy>(
+    py: Python<'py>,
+    points: impl IntoIterator<Item = Point<T>>,
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let flat: Vec<T> = points.into_iter().flat_map(|at| [at.x, at.y]).collect();
+    matrix(py, flat.len() / 2, 2, flat)
+}
+
+/// A matrix from its elements, row by row, without a copy.
+pub(crate) fn matrix<T: Element>(
+    py: Python<'_>,
+    height: usize,
+    width: usize,
+    data: Vec<T>,
+) -> PyResult<Bound<'_, PyArray2<T>>> {
+    Ok(Array2::from_shape_vec((height, width), data).map_err(raise)?.into_pyarray(py))
+}

@@ -1,0 +1,141 @@
+//! Encoders and templates.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use infomark_infer::Looks;
+use numpy::ndarray::Array3;
+use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::array::rows;
+use crate::error::raise;
+use crate::files::landmarks;
+use crate::views::image;
+
+/// The model that a path names: a name that comes with the package, where there is no such file.
+fn named(path: &Path) -> Option<infomark_models::Model> {
+    if path.exists() {
+        return None;
+    }
+    infomark_models::find(path.to_str()?)
+}
+
+/// An encoder.
+#[pyclass(module = "infomark._infomark", frozen)]
+pub(crate) struct Encoder {
+    pub(crate) inner: Arc<infomark_infer::Encoder>,
+}
+
+#[pymethods]
+impl Encoder {
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let loaded = py.detach(|| match named(&path) {
+            Some(model) => infomark_infer::Encoder::from_bytes(model.encoder, model.name),
+            None => infomark_infer::Encoder::load(&path),
+        });
+        Ok(Self { inner: Arc::new(loaded.map_err(raise)?) })
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String) -> PyResult<Self> {
+        let loaded = py.detach(|| infomark_infer::Encoder::from_bytes(bytes, name));
+        Ok(Self { inner: Arc::new(loaded.map_err(raise)?) })
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn sha256(&self) -> &str {
+        self.inner.sha256()
+    }
+
+    /// What the file says of itself, as JSON.
+    fn description(&self) -> PyResult<String> {
+        serde_json::to_string(self.inner.description()).map_err(raise)
+    }
+
+    /// Stride and features of each level.
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        pixels: PyReadonlyArray2<'py, f32>,
+    ) -> PyResult<Vec<(usize, Bound<'py, PyArray3<f32>>)>> {
+        let (image, encoder) = (image(name, &pixels)?, &self.inner);
+        let encoding = py.detach(|| encoder.encode(&image)).map_err(raise)?;
+        let level = |map: infomark_core::FeatureMap<'_, f32>| {
+            let shape = (map.channels(), map.height(), map.width());
+            let array = Array3::from_shape_vec(shape, map.data().to_vec()).map_err(raise)?;
+            Ok((map.stride(), array.into_pyarray(py)))
+        };
+        encoding.levels().into_iter().map(level).collect()
+    }
+}
+
+/// A template.
+#[pyclass(module = "infomark._infomark", frozen)]
+pub(crate) struct Template {
+    pub(crate) inner: infomark_infer::Template,
+}
+
+#[pymethods]
+impl Template {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        encoder: &Encoder,
+        name: &str,
+        pixels: PyReadonlyArray2<'_, f32>,
+        names: Vec<String>,
+        at: PyReadonlyArray2<'_, f64>,
+        looks: (bool, bool, bool),
+    ) -> PyResult<Self> {
+        let (image, landmarks) = (image(name, &pixels)?, landmarks(names, &at)?);
+        let looks = Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 };
+        let encoder = &encoder.inner;
+        let made = py.detach(|| infomark_infer::Template::with_looks(encoder, &image, &landmarks, looks));
+        Ok(Self { inner: made.map_err(raise)? })
+    }
+
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let loaded = py.detach(|| match named(&path) {
+            Some(model) => infomark_infer::Template::from_bytes(model.template, model.name),
+            None => infomark_infer::Template::load(&path),
+        });
+        Ok(Self { inner: loaded.map_err(raise)? })
+    }
+
+    #[staticmethod]
+    fn from_bytes(bytes: &[u8], name: String) -> PyResult<Self> {
+        Ok(Self { inner: infomark_infer::Template::from_bytes(bytes, name).map_err(raise)? })
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.inner.to_bytes())
+    }
+
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.inner.save(path)).map_err(raise)
+    }
+
+    fn image(&self) -> &str {
+        self.inner.image()
+    }
+
+    fn model_sha256(&self) -> &str {
+        self.inner.model_sha256()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.inner.landmarks().to_vec()
+    }
+
+    fn points<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        rows(py, self.inner.points().iter().copied())
+    }
+}

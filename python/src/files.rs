@@ -1,0 +1,212 @@
+//! Images, landmark files, data folders, and what errors come to.
+
+use std::path::PathBuf;
+
+use infomark_core::{Interval, Spacing, Statistic, bootstrap_interval, radial_error_mm};
+use infomark_infer::{
+    Annotated, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation, PixelSpacing,
+    Subject, read_landmarks_of, write_landmarks_as,
+};
+use infomark_phantom::Phantom;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+use crate::array::{layout, matrix, plane, points, rows};
+use crate::error::{raise, refuse};
+use crate::views::image;
+
+/// Pixels in `[0, 1]`, and millimetres per pixel where the file states them.
+type Read<'py> = (Bound<'py, PyArray2<f32>>, Option<(f64, f64)>);
+
+/// Reads an image file.
+#[pyfunction]
+pub(crate) fn read_image(py: Python<'_>, path: PathBuf) -> PyResult<Read<'_>> {
+    let image = py.detach(|| infomark_infer::read_image(path)).map_err(raise)?;
+    let spacing = image.spacing().map(|spacing| (spacing.mm.x, spacing.mm.y));
+    Ok((matrix(py, image.height(), image.width(), image.into_pixels())?, spacing))
+}
+
+/// The image files of a folder, sorted by name.
+#[pyfunction]
+pub(crate) fn list_images(folder: PathBuf) -> PyResult<Vec<PathBuf>> {
+    infomark_infer::list_images(folder).map_err(raise)
+}
+
+/// 16-bit pixels as files of that depth are read.
+#[pyfunction]
+pub(crate) fn stretch<'py>(
+    py: Python<'py>,
+    pixels: PyReadonlyArray2<'py, u16>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let pixels = plane(&pixels)?;
+    let values = pixels.data().iter().map(|&value| f32::from(value)).collect();
+    let image = Image::stretched("array", pixels.width(), pixels.height(), values).map_err(raise)?;
+    matrix(py, pixels.height(), pixels.width(), image.into_pixels())
+}
+
+/// An image on a canvas, as encoders see it.
+#[pyfunction]
+pub(crate) fn lay_on<'py>(
+    py: Python<'py>,
+    pixels: PyReadonlyArray2<'py, f32>,
+    width: usize,
+    height: usize,
+    local_contrast: bool,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let image = image("image", &pixels)?;
+    let how = if local_contrast { Normalisation::LOCAL_CONTRAST } else { Normalisation::UnitRange };
+    let laid = py.detach(|| {
+        let input = InputSize::new(width, height)?;
+        Fit::new(image.width(), image.height(), input)?.apply(&image, how)
+    });
+    matrix(py, height, width, laid.map_err(raise)?)
+}
+
+/// Names and points of an image.
+type Named<'py> = (Vec<String>, Bound<'py, PyArray2<f64>>);
+
+fn named<'py>(py: Python<'py>, landmarks: &[Landmark]) -> PyResult<Named<'py>> {
+    let names = landmarks.iter().map(|landmark| landmark.name.clone()).collect();
+    Ok((names, rows(py, landmarks.iter().map(|landmark| landmark.at))?))
+}
+
+/// Landmarks with their names.
+pub(crate) fn landmarks(names: Vec<String>, at: &PyReadonlyArray2<'_, f64>) -> PyResult<Vec<Landmark>> {
+    let points = points(at)?;
+    if names.len() != points.len() {
+        return Err(refuse(format!("{} names for {} points", names.len(), points.len())));
+    }
+    Ok(names.into_iter().zip(points).map(|(name, at)| Landmark::new(name, at)).collect())
+}
+
+fn spacing_of(spacing: Option<(f64, f64)>) -> PyResult<Option<Spacing>> {
+    spacing.map(|(x, y)| Spacing::new(x, y)).transpose().map_err(raise)
+}
+
+/// Reads a landmark file of any format.
+#[pyfunction]
+pub(crate) fn read_landmarks(
+    py: Python<'_>,
+    path: PathBuf,
+    image: Option<String>,
+    spacing: Option<(f64, f64)>,
+    names: Vec<String>,
+) -> PyResult<Vec<(String, Named<'_>)>> {
+    let subject = Subject { image: image.as_deref(), spacing: spacing_of(spacing)?, names: &names };
+    let file = py.detach(|| read_landmarks_of(path, &subject)).map_err(raise)?;
+    file.images().map(|(image, landmarks)| Ok((image.to_owned(), named(py, landmarks)?))).collect()
+}
+
+/// An image of a landmark file: its name, width and height, names and points.
+type Written<'py> = (String, (usize, usize), Vec<String>, PyReadonlyArray2<'py, f64>);
+
+/// Writes a landmark file.
+#[pyfunction]
+pub(crate) fn write_landmarks(
+    path: PathBuf,
+    format: &str,
+    images: Vec<Written<'_>>,
+    spacing: Option<(f64, f64)>,
+) -> PyResult<()> {
+    let format = match format {
+        "csv" => LandmarkFormat::Csv,
+        "slicer" => LandmarkFormat::Slicer,
+        "coco" => LandmarkFormat::Coco,
+        "labelme" => LandmarkFormat::LabelMe,
+        "isbi" => LandmarkFormat::Isbi,
+        other => {
+            return Err(refuse(format!(
+                "format {other:?}: csv, slicer, coco, labelme and isbi are possible"
+            )));
+        }
+    };
+    let spacing = spacing_of(spacing)?.map(PixelSpacing::given);
+    let marks = images.iter().map(|(_, _, names, at)| landmarks(names.clone(), at));
+    let marks = marks.collect::<PyResult<Vec<_>>>()?;
+    let annotated: Vec<_> = images
+        .iter()
+        .zip(&marks)
+        .map(|((image, size, ..), landmarks)| Annotated {
+            image,
+            size: *size,
+            spacing: spacing.as_ref(),
+            landmarks,
+        })
+        .collect();
+    write_landmarks_as(path, format, &annotated).map_err(raise)
+}
+
+/// Name, spacing, landmarks, images, and the points of each.
+type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, Vec<Bound<'py, PyArray2<f64>>>);
+
+/// Opens a data folder.
+#[pyfunction]
+pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
+    let data = py.detach(|| DataSet::open(folder)).map_err(raise)?;
+    let points = data.images.iter().map(|sample| rows(py, sample.landmarks.iter().copied()));
+    let points = points.collect::<PyResult<_>>()?;
+    let paths = data.images.into_iter().map(|sample| sample.path).collect();
+    Ok((data.name, (data.spacing.x, data.spacing.y), data.landmarks, paths, points))
+}
+
+/// Distances in millimetres of found points from true ones.
+#[pyfunction]
+pub(crate) fn errors_mm<'py>(
+    py: Python<'py>,
+    found: PyReadonlyArray2<'py, f64>,
+    truth: PyReadonlyArray2<'py, f64>,
+    spacing: (f64, f64),
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let spacing = Spacing::new(spacing.0, spacing.1).map_err(raise)?;
+    let (found, truth) = (points(&found)?, points(&truth)?);
+    if found.len() != truth.len() {
+        return Err(refuse(format!("{} found points and {} true ones", found.len(), truth.len())));
+    }
+    let errors: Vec<f64> =
+        found.into_iter().zip(truth).map(|(found, truth)| radial_error_mm(found, truth, spacing)).collect();
+    Ok(errors.into_pyarray(py))
+}
+
+/// A figure and the ends of its interval.
+type Figure = (f64, (f64, f64));
+
+/// The mean of errors, the shares below radii, and their 95 % intervals as `infomark evaluate` draws them.
+#[pyfunction]
+pub(crate) fn scores(
+    py: Python<'_>,
+    errors: PyReadonlyArray1<'_, f64>,
+    landmarks: usize,
+    radii_mm: Vec<f64>,
+    seed: u64,
+) -> PyResult<(Figure, Vec<Figure>)> {
+    /// Resamples and stream of random numbers of `infomark evaluate`.
+    const RESAMPLES: usize = 2000;
+    const STREAM: u64 = 2;
+    let errors = errors.as_slice().map_err(layout)?;
+    let figure = |statistic: Statistic| {
+        let (mut rng, mut scratch) = (infomark_core::Rng::new(seed, STREAM), vec![0.0; RESAMPLES]);
+        let Interval { low, high } =
+            bootstrap_interval(errors, landmarks, statistic, 0.95, &mut rng, &mut scratch)?;
+        Ok((statistic.of(errors).unwrap_or(f64::NAN), (low, high)))
+    };
+    let all = py.detach(|| {
+        let rates = radii_mm.iter().map(|&radius_mm| figure(Statistic::Sdr { radius_mm }));
+        Ok::<_, infomark_core::ScoreError>((figure(Statistic::Mean)?, rates.collect::<Result<_, _>>()?))
+    });
+    all.map_err(raise)
+}
+
+/// A made-up radiograph: its pixels, and its landmarks.
+#[pyfunction]
+pub(crate) fn phantom(
+    py: Python<'_>,
+    width: usize,
+    height: usize,
+    seed: u64,
+    index: u64,
+) -> PyResult<(Bound<'_, PyArray2<u8>>, Named<'_>)> {
+    let image = Phantom::new(width, height).map_err(raise)?.image(seed, index);
+    let names = image.landmarks.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let points = rows(py, image.landmarks.iter().map(|(_, at)| *at))?;
+    Ok((matrix(py, image.height, image.width, image.pixels)?, (names, points)))
+}

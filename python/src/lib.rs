@@ -1,0 +1,42 @@
+//! The Rust side of the Python package `infomark`: arrays in, arrays out, with the interpreter's lock released meanwhile.
+//!
+//! It adds no algorithm. What users see, its checks of types and its documentation are in `infomark/`; here arrays are
+//! contiguous and of the right type already.
+
+mod array;
+mod encoder;
+mod error;
+mod files;
+mod maps;
+mod matching;
+mod training;
+mod views;
+
+/// Rust side of `infomark`; import that instead.
+#[pyo3::pymodule]
+mod _infomark {
+    #[pymodule_export]
+    use super::encoder::{Encoder, Template};
+    #[pymodule_export]
+    use super::error::InfomarkError;
+    #[pymodule_export]
+    use super::files::{
+        dataset, errors_mm, lay_on, list_images, phantom, read_image, read_landmarks, scores, stretch,
+        write_landmarks,
+    };
+    #[pymodule_export]
+    use super::maps::{
+        entropy_map, info_nce, mutual_information, sample_pixels, tier_thresholds, tiers, weight_map,
+    };
+    #[pymodule_export]
+    use super::matching::{FolderMatches, Matcher};
+    #[pymodule_export]
+    use super::training::{train, tune};
+    #[pymodule_export]
+    use super::views::{GuidedImage, Rng, TierPolicy, resample, tone};
+
+    /// Version of the package.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,165 @@
+"""Files, matches and evaluations, against the command line."""
+
+import csv
+import json
+import multiprocessing
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import infomark
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    return infomark.Encoder("ceph")
+
+
+@pytest.fixture(scope="session")
+def template(encoder, folder):
+    data = infomark.DataSet.open(folder)
+    return infomark.Template(encoder, data.images[0], data.landmarks, data.points[0])
+
+
+def test_landmark_files_come_back(tmp_path, folder):
+    marks = infomark.read_landmarks(folder / "landmarks.csv")
+    assert len(marks) == 4
+    one = {"0.pgm": marks["0.pgm"]}
+    for format, name in [("coco", "a.json"), ("labelme", "b.json"), ("slicer", "c.mrk.json"), ("isbi", "d.txt")]:
+        path = tmp_path / name
+        infomark.write_landmarks(path, one, format=format, sizes={"0.pgm": (160, 192)}, spacing=(0.5, 0.6))
+        back = infomark.read_landmarks(path, image="0.pgm", spacing=(0.5, 0.6), names=one["0.pgm"].names)["0.pgm"]
+        assert back.names == one["0.pgm"].names
+        assert np.allclose(back.points, one["0.pgm"].points, atol=1e-9), format
+    with pytest.raises(infomark.InfomarkError, match="sizes"):
+        infomark.write_landmarks(tmp_path / "e.json", one, format="coco")
+    with pytest.raises(infomark.InfomarkError, match="nowhere.csv: no such file"):
+        infomark.read_landmarks("nowhere.csv")
+
+
+def test_a_path_and_its_array_give_the_same(encoder, template, folder):
+    path = folder / "images" / "1.pgm"
+    levels = np.round(infomark.read_image(path) * 255).astype(np.uint8)
+    found, same = infomark.match(encoder, template, path), infomark.match(encoder, template, levels)
+    assert np.array_equal(found.points, same.points) and np.array_equal(found.scores, same.scores)
+    assert found.points.shape == (len(found.names), 2) and found.points.dtype == np.float64
+    own = infomark.match(encoder, template, folder / "images" / "0.pgm")
+    assert np.abs(own.points - template.landmarks.points).max() < 2
+    features = encoder.encode(path)
+    assert sorted(features) == encoder.description["strides"]
+    assert np.allclose(np.linalg.norm(features[8], axis=0), 1, atol=1e-3)
+
+
+def test_matches_are_those_of_the_command_line(cli, encoder, template, folder, tmp_path):
+    command = [cli, "match", "--model", "ceph", "--template", folder / "images" / "0.pgm"]
+    command += ["--landmarks", folder / "landmarks.csv", folder / "images", "--out", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(tmp_path / "landmarks.csv") as file:
+        rows = {(row["image"], row["landmark"]): row for row in csv.DictReader(file)}
+    matches = infomark.match_folder(encoder, template, folder / "images")
+    assert len(matches) == 4
+    seen = 0
+    for one in matches:
+        for name, x, y, score in one.found:
+            row = rows[one.path.rsplit("/", 1)[-1], name]
+            assert (round(x, 3), round(y, 3), round(score, 4)) == tuple(float(row[key]) for key in ("x", "y", "score"))
+            seen += 1
+    assert matches.done == 4 and seen == len(rows)
+
+
+def test_evaluations_are_those_of_the_command_line(cli, encoder, folder):
+    command = [cli, "evaluate", "--model", "ceph", "--data", folder, "--template", "2.pgm", "--json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    calls = []
+    scored = infomark.evaluate(encoder, "2.pgm", folder, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert round(scored.mre_mm, 4) == told["mre_mm"]
+    assert [round(end, 4) for end in scored.mre_mm_interval] == told["mre_mm_interval"]
+    for radius, share in scored.sdr.items():
+        assert round(share, 4) == told["sdr"][f"{radius:g}"]
+        assert [round(end, 4) for end in scored.sdr_intervals[radius]] == told["sdr_intervals"][f"{radius:g}"]
+    assert "2.pgm" not in scored.images and scored.errors_mm.shape == (3, len(scored.landmarks))
+
+
+def test_maps_are_those_of_the_command_line(cli, folder, tmp_path):
+    path = folder / "images" / "0.pgm"
+    done = subprocess.run([cli, "map", path, "--out", tmp_path, "--json"], check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    entropy = infomark.entropy_map(infomark.read_image(path))
+    assert round(float(entropy.mean()), 4) == told["entropy_nats"]["mean"]
+    medium, high = infomark.tier_thresholds(entropy)
+    assert told["thresholds_nats"] == {"medium": round(medium, 4), "high": round(high, 4)}
+    share = (infomark.tiers(entropy) == 2).mean()
+    assert round(float(share), 4) == told["tier_shares"]["high"]
+
+
+def test_errors_have_the_words_of_the_command_line(cli, tmp_path):
+    missing = tmp_path / "no.onnx"
+    done = subprocess.run([cli, "evaluate", "--model", missing, "--data", tmp_path], capture_output=True, text=True)
+    with pytest.raises(infomark.InfomarkError) as raised:
+        infomark.Encoder(missing)
+    assert done.stderr.strip() == f"error: {raised.value}"
+
+
+def test_a_broken_image_is_told_and_the_others_go_on(encoder, template, folder, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    good = folder / "images" / "1.pgm"
+    first, second = infomark.match_folder(encoder, template, [broken, good], threads=1)
+    assert first.found is None and "broken.png" in first.error
+    assert second.error is None and second.found is not None
+
+
+def test_models_are_pickled(encoder, template, tmp_path):
+    matcher = infomark.Matcher(encoder, template, prior=False)
+    again = pickle.loads(pickle.dumps(matcher))
+    assert again.encoder.sha256 == encoder.sha256 and again.landmarks == matcher.landmarks
+    template.save(tmp_path / "a.template")
+    assert infomark.Template.load(tmp_path / "a.template").to_bytes() == template.to_bytes()
+
+
+def child(matcher, path, queue):
+    queue.put(matcher.find(path).points)
+    queue.put([one.found.points for one in matcher.find_all([path], threads=2)][0])
+
+
+def test_a_forked_process_finds_the_same(encoder, template, folder):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork on this system")
+    matcher, path = infomark.Matcher(encoder, template), str(folder / "images" / "3.pgm")
+    here = [one.found.points for one in matcher.find_all([path], threads=2)][0]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(matcher, path, queue))
+    process.start()
+    assert np.array_equal(queue.get(timeout=120), here)
+    assert np.array_equal(queue.get(timeout=120), here)
+    process.join(60)
+
+
+def test_ctrl_c_stops_a_folder(folder):
+    program = f"""
+import _thread, threading, infomark
+data = infomark.DataSet.open({str(folder)!r})
+encoder = infomark.Encoder("ceph")
+template = infomark.Template(encoder, data.images[0], data.landmarks, data.points[0])
+threading.Timer(0.5, _thread.interrupt_main).start()
+try:
+    for one in infomark.match_folder(encoder, template, data.images * 200, threads=1):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "interrupted", done.stderr
+
+
+def test_words_are_taken_as_files_of_16_bits_are(tmp_path):
+    words = np.random.default_rng(4).integers(300, 5000, (48, 40), dtype=np.uint16)
+    (tmp_path / "a.pgm").write_bytes(b"P5\n40 48\n65535\n" + words.astype(">u2").tobytes())
+    file = infomark.read_image(tmp_path / "a.pgm")
+    assert np.array_equal(infomark.entropy_map(words), infomark.entropy_map(file))
+    assert np.array_equal(infomark.lay_on(words, 64, 64), infomark.lay_on(file, 64, 64))

@@ -1,0 +1,32 @@
+"""The pieces of the tutorial, and the examples, run."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+PYTHON = pathlib.Path(__file__).resolve().parents[1]
+
+
+def test_the_tutorial_runs(tmp_path):
+    pieces = re.findall(r"```python\n(.*?)```", (PYTHON / "tutorial.md").read_text(), re.S)
+    assert len(pieces) >= 8
+    done = subprocess.run([sys.executable, "-c", "\n".join(pieces)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_smallest_program_prints_landmarks(folder):
+    command = [sys.executable, PYTHON / "examples" / "find.py", folder / "images" / "0.pgm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 10 and done.stdout.startswith("sella at ")
+
+
+def test_torch_loads_views(folder):
+    pytest.importorskip("torch", reason="PyTorch is not installed: its example is not run")
+    command = [sys.executable, PYTHON / "examples" / "torch_views.py", folder / "images"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "torch.Size([4, 1, 224, 224])" in done.stdout

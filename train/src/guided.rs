@@ -1,0 +1,177 @@
+//! Guided views of one image, for whoever trains a network of their own on them.
+
+use infomark_core::{
+    Plane, Point, Positive, Rng, Sampler, Thresholds, Tier, TierPolicy, Tone, elastic_controls_len,
+};
+use infomark_infer::Image;
+
+use crate::batch::Source;
+use crate::compute::{Compute, Pixels};
+use crate::{TrainConfig, TrainError};
+
+/// An image with what guides its views: the entropy around each pixel, its tier, and how often it is drawn.
+///
+/// ```
+/// use infomark_core::Rng;
+/// use infomark_infer::Image;
+/// use infomark_train::{GuidedImage, TrainConfig};
+///
+/// let pixels = (0..128 * 128).map(|i| ((i * i) % 251) as f32 / 250.0).collect();
+/// let image = Image::new("pattern", 128, 128, pixels)?;
+/// let config = TrainConfig { view_size: 64, pixels: 10, ..TrainConfig::default() };
+/// let guided = GuidedImage::new(&image, &config, None)?;
+/// let views = guided.views(&config.tier_policy()?, &config, 2, &mut Rng::new(0, 0))?;
+/// assert_eq!((views.len(), views[0].pixels.len()), (2, 64 * 64));
+/// // The same point of the anatomy, in the view and in the image.
+/// let infomark_core::Positive { view, image } = views[0].positives[0];
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GuidedImage {
+    width: usize,
+    height: usize,
+    pixels: Vec<f32>,
+    entropy: Vec<f32>,
+    weights: Vec<f32>,
+    thresholds: Thresholds<f32>,
+}
+
+/// A view, with pixels that are the same in it and in the image.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GuidedView {
+    /// Columns and rows.
+    pub side: usize,
+    /// Its pixels in `[0, 1]`, row by row; 0 where it leaves the image.
+    pub pixels: Vec<f32>,
+    /// Tier of the pixel in its centre, which decides how strongly it differs.
+    pub tier: Tier,
+    /// How its grey levels were changed.
+    pub tone: Tone<f32>,
+    /// Its corners in the image, in turn.
+    pub corners: [Point<f32>; 4],
+    /// Drawn pixels of the image that it shows, and where; fewer than were asked for where few can be seen. Where the policy's
+    /// tiers differ, all are of the view's tier.
+    pub positives: Vec<Positive<f32>>,
+    /// Entropy around each of them, in nats.
+    pub entropies: Vec<f32>,
+}
+
+impl GuidedImage {
+    /// Measures an image, which is taken as it is: of `config` count `patch`, `alpha`, `discard`, `least_entropy` and
+    /// `tier_quantiles`. Thresholds of the tiers that are not given are those quantiles of the image's own pixels, and so is the
+    /// entropy of what is discarded.
+    ///
+    /// # Errors
+    /// When an option is unusable, or no pixel may be drawn.
+    pub fn new(
+        image: &Image,
+        config: &TrainConfig,
+        thresholds: Option<Thresholds<f32>>,
+    ) -> Result<Self, TrainError> {
+        config.check()?;
+        let (width, height) = (image.width(), image.height());
+        // Above a threshold all pixels weigh alike.
+        let alpha = if config.least_entropy.is_some() { 0.0 } else { config.alpha };
+        let (entropy, mut weights) =
+            Compute::Cpu(None).guidance(&image.to_levels(), width, config.patch, alpha)?;
+        let plane = Plane::new(&entropy, width, height).map_err(TrainError::internal("entropy"))?;
+        let mut scratch = vec![0.0; entropy.len()];
+        let mut quantiles = |low, high| {
+            Thresholds::from_quantiles(plane, low, high, &mut scratch).map_err(TrainError::internal("tiers"))
+        };
+        let [medium, high] = config.tier_quantiles;
+        let thresholds = thresholds.map_or_else(|| quantiles(medium, high), Ok)?;
+        let least = match config.least_entropy {
+            Some(least) => least,
+            None => quantiles(config.discard, 1.0)?.medium,
+        };
+        for (weight, &h) in weights.iter_mut().zip(&entropy) {
+            if h < least {
+                *weight = 0.0;
+            }
+        }
+        if !weights.iter().any(|weight| *weight > 0.0) {
+            return Err(match config.least_entropy {
+                None => TrainError::Blank { file: image.name().to_owned() },
+                Some(least) => TrainError::BelowThreshold {
+                    file: image.name().into(),
+                    most: entropy.iter().copied().fold(0.0, f32::max),
+                    least,
+                },
+            });
+        }
+        Ok(Self { width, height, pixels: image.pixels().to_vec(), entropy, weights, thresholds })
+    }
+
+    /// Columns of the image.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows of the image.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Entropy around each pixel in nats, row by row.
+    pub fn entropy(&self) -> &[f32] {
+        &self.entropy
+    }
+
+    /// How often each pixel is drawn, in proportion, row by row.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The entropies that separate the tiers.
+    pub fn thresholds(&self) -> Thresholds<f32> {
+        self.thresholds
+    }
+
+    /// Draws so many views, as a training does: around pixels by weight, turned, scaled, stretched and deformed, their grey levels
+    /// changed as `policy` says for the tier of their centre. Of `config` count `view_size`, `pixels`, `rotation_deg`,
+    /// `scale`, `stretch`, `elastic` and `elastic_spacing`.
+    ///
+    /// # Errors
+    /// When an option is unusable.
+    pub fn views(
+        &self,
+        policy: &TierPolicy<f32>,
+        config: &TrainConfig,
+        count: usize,
+        rng: &mut Rng,
+    ) -> Result<Vec<GuidedView>, TrainError> {
+        config.check()?;
+        let TierPolicy { low, medium, high } = *policy;
+        TierPolicy::new(low, medium, high).map_err(TrainError::internal("intensity"))?;
+        let mut sums = vec![0.0; self.weights.len()];
+        let sampler = Plane::new(&self.weights, self.width, self.height)
+            .map_err(TrainError::internal("view"))
+            .and_then(|weights| {
+                Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
+            })?;
+        let source = Source {
+            plane: Plane::new(&self.pixels, self.width, self.height).map_err(TrainError::internal("view"))?,
+            entropy: &self.entropy,
+            thresholds: self.thresholds,
+            sampler: &sampler,
+        };
+        let side = config.view_size;
+        let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
+        let mut one = |_| {
+            let mut pixels = vec![0.0; side * side];
+            let drawn = source.draw(policy, config, rng, &mut controls, &mut pixels)?;
+            Ok(GuidedView {
+                side,
+                pixels,
+                tier: drawn.place.tier,
+                tone: drawn.tone,
+                corners: drawn.place.corners,
+                entropies: drawn.positives.iter().map(|p| source.entropy_at(p)).collect(),
+                positives: drawn.positives,
+            })
+        };
+        (0..count).map(&mut one).collect()
+    }
+}
