@@ -25,7 +25,9 @@ export function sync() {
     let news = state.revision !== model.revision || state.listing;
     if (state.revision < model.revision) throw new Refused(0, "The server was started on another review. Reload the page.");
     if (state.listing) model.images = state.listing;
-    if (state.setup) model.setup = state.setup;
+    // An answer that was under way while a change was made is older than that.
+    if (state.setup && state.setup.revision >= model.setup.revision) model.setup = state.setup;
+    if (!image()) model.current = null;
     for (const [name, record] of Object.entries(state.records)) take(name, record);
     for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
