@@ -24,6 +24,7 @@ thread_local! {
 
 /// Fills `out` with entropies in nats.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn entropy_map(
     py: Python<'_>,
     image: PyReadonlyArray2<'_, u8>,
@@ -276,6 +277,7 @@ fn map<'a>(array: &'a PyReadonlyArray3<'_, f32>, stride: usize) -> PyResult<Feat
 
 /// `InfoNCE` summed over points; adds to the gradients, where there are some.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn info_nce(
     py: Python<'_>,
     view: PyReadonlyArray3<'_, f32>,
