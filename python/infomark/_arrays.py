@@ -16,6 +16,10 @@ Path = Union[str, "os.PathLike[str]"]
 Seed = Union[int, Rng, np.random.Generator]
 
 
+#: Most pixels of an image, as of files: 512 MiB in float32.
+MOST_IMAGE = 2**27
+
+
 def shaped(array: Array, dimensions: int, what: str) -> Array:
     """Checks that it is an array of so many dimensions."""
     if not isinstance(array, np.ndarray):
@@ -34,6 +38,8 @@ def contiguous(array: Array) -> Array:
 def unit(image: Array, what: str = "image") -> npt.NDArray[np.float32]:
     """An image as float32 in [0, 1]."""
     image = shaped(image, 2, what)
+    if image.size > MOST_IMAGE:
+        raise ValueError(f"{what}: {image.shape} are more pixels than an image may have ({MOST_IMAGE}); scale it down first")
     if image.dtype == np.uint8:
         # As files of 8 bits are read.
         return np.ascontiguousarray(image).astype(np.float32) / np.float32(255)

@@ -69,6 +69,10 @@ def weight_map(entropy: Array, *, alpha: float = 0.3, least: Optional[float] = N
     return _infomark.weight_map(floats(entropy, "entropy"), alpha, least)
 
 
+#: Most pixels that are drawn by one call.
+MOST_PIXELS = 10**8
+
+
 def sample_pixels(
     weights: Array, count: int, rng: Seed, *, apart: Optional[float] = None
 ) -> npt.NDArray[np.int64]:
@@ -78,6 +82,8 @@ def sample_pixels(
     """
     if count < 0:
         raise ValueError(f"count {count}: it has to be at least 0")
+    if count > MOST_PIXELS:
+        raise ValueError(f"count {count}: at most {MOST_PIXELS} pixels are drawn at once")
     return _infomark.sample_pixels(floats(weights, "weights"), count, random(rng), apart)
 
 

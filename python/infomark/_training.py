@@ -66,7 +66,8 @@ def train(
 
     ``callback`` gets a dictionary with ``event`` ("computing", "reading", "step", "scored", "estimated") and its figures, such as
     ``step``, ``loss`` and ``seconds_left``; the training waits for it. If it returns False, or raises, or on Ctrl-C, the
-    training stops after the step: its checkpoint and the encoder so far are written, then an exception is raised.
+    training stops after the step: its checkpoint and the encoder so far are written. An exception, KeyboardInterrupt among them, is
+    raised then; False gives the summary with ``stopped`` set.
     """
     budget: Optional[dict[str, float]] = None
     if steps is not None and minutes is not None:

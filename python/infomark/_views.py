@@ -38,6 +38,10 @@ class GuidedView:
     corners: _Points
 
 
+#: Options that count when an image is measured.
+MEASURED = frozenset({"patch", "alpha", "discard", "least_entropy", "tier_quantiles"})
+
+
 class GuidedImage:
     """An image with its entropy, tiers and weights, for several views of it.
 
@@ -117,7 +121,11 @@ class TierPolicy:
 
     def views(self, image: Union[Source, GuidedImage], count: int, rng: Seed, **options: Any) -> list[GuidedView]:
         """``count`` views of one image, as :meth:`view`."""
-        if not isinstance(image, GuidedImage):
+        if isinstance(image, GuidedImage):
+            late = sorted(set(options) & MEASURED)
+            if late:
+                raise TypeError(f"{', '.join(late)}: a GuidedImage is measured already; give it these options instead")
+        else:
             image = GuidedImage(image, **options)
         drawn = image._inner.views(self._inner, json.dumps(options), count, random(rng))
         return [GuidedView(*view) for view in drawn]
@@ -165,7 +173,8 @@ class GuidedViews:
             raise IndexError(index)
         canvas = lay_on(self.images[index], *self.size)
         guided = GuidedImage(canvas, thresholds=self.thresholds, **self.options)
-        view = self.policy.view(guided, Rng(self.seed, self.epoch * len(self) + index), **self.options)
+        drawing = {name: value for name, value in self.options.items() if name not in MEASURED}
+        view = self.policy.view(guided, Rng(self.seed, self.epoch * len(self) + index), **drawing)
         pixels = int(self.options.get("pixels", 96))
         valid = np.arange(pixels) < len(view.view_points)
         points = np.zeros((2, pixels, 2), np.float32)

@@ -9,14 +9,20 @@ use pyo3::{Bound, PyErr, PyResult, Python};
 
 use crate::error::{raise, refuse};
 
-/// Not contiguous, which the Python side sees to.
+/// Not contiguous, which the Python side sees to for what is read.
 pub(crate) fn layout(_: AsSliceError) -> PyErr {
     refuse("an array is not C-contiguous: pass numpy.ascontiguousarray of it")
+}
+
+/// Refuses an array in the order of Fortran, whose elements come as a slice, too, but column by column.
+pub(crate) fn row_by_row(array: &impl PyUntypedArrayMethods) -> PyResult<()> {
+    if array.is_c_contiguous() { Ok(()) } else { Err(layout(AsSliceError)) }
 }
 
 /// An image `(height, width)` as it lies in memory.
 pub(crate) fn plane<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyResult<Plane<'a, T>> {
     let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
+    row_by_row(array)?;
     Plane::new(array.as_slice().map_err(layout)?, width, height).map_err(raise)
 }
 
@@ -25,11 +31,13 @@ pub(crate) fn plane_mut<'a, T: Element>(
     array: &'a mut PyReadwriteArray2<'_, T>,
 ) -> PyResult<PlaneMut<'a, T>> {
     let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
+    row_by_row(array)?;
     PlaneMut::new(array.as_slice_mut().map_err(layout)?, width, height).map_err(raise)
 }
 
 /// Rows of `(x, y)`.
 pub(crate) fn points<T: Element + Real>(array: &PyReadonlyArray2<'_, T>) -> PyResult<Vec<Point<T>>> {
+    row_by_row(array)?;
     let (pairs, rest) = array.as_slice().map_err(layout)?.as_chunks();
     match (array.shape(), rest) {
         (&[_, 2], []) => Ok(pairs.iter().map(|&[x, y]| Point::new(x, y)).collect()),

@@ -63,6 +63,9 @@ impl Matcher {
         prior: bool,
         prior_sigma: f32,
     ) -> PyResult<Self> {
+        if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
+            return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
+        }
         let templates = templates.iter().map(|template| template.inner.clone());
         let options = MatchOptions { neighbours, prior, prior_sigma };
         let inner = infomark_infer::Matcher::new(Arc::clone(&encoder.inner), templates).map_err(raise)?;

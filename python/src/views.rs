@@ -161,7 +161,13 @@ impl GuidedImage {
     ) -> PyResult<Vec<Drawn<'py>>> {
         let (config, rng) = (config(options)?, &mut rng.inner);
         let (inner, policy) = (&self.inner, policy.inner);
-        let views = py.detach(|| inner.views(&policy, &config, count, rng)).map_err(raise)?;
+        let mut views = Vec::new();
+        while views.len() < count {
+            // A few at a time, so that they can be interrupted.
+            let next = (count - views.len()).min(64);
+            views.extend(py.detach(|| inner.views(&policy, &config, next, rng)).map_err(raise)?);
+            py.check_signals()?;
+        }
         let one = |view: infomark_train::GuidedView| {
             let tone = (view.tone.brightness, view.tone.contrast, view.tone.gamma);
             let tier = Tier::ALL.iter().position(|tier| *tier == view.tier).unwrap_or(0);

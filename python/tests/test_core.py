@@ -46,6 +46,19 @@ def test_out_is_filled_and_returned(noise):
         infomark.entropy_map(noise, out=np.empty((3, 3)))
     with pytest.raises(ValueError):
         infomark.entropy_map(noise, out=np.empty((40, 100))[:, ::2])
+    # Contiguous, but column by column.
+    with pytest.raises(ValueError, match="C-contiguous"):
+        infomark.entropy_map(noise, out=np.empty(noise.shape, order="F"))
+    with pytest.raises(ValueError, match="C-contiguous"):
+        infomark.resample(noise, (20, 20), (20, 30), out=np.empty((20, 30), np.uint8, order="F"))
+
+
+def test_sizes_beyond_reason_are_refused(noise):
+    with pytest.raises(ValueError, match="at most"):
+        infomark.sample_pixels(np.ones((5, 5)), 10**10, 0)
+    huge = np.broadcast_to(np.uint8(7), (30000, 30000))
+    with pytest.raises(ValueError, match="scale it down"):
+        infomark.GuidedImage(huge)
 
 
 @pytest.mark.parametrize(

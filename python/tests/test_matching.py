@@ -114,6 +114,8 @@ def test_a_broken_image_is_told_and_the_others_go_on(encoder, template, folder, 
 
 
 def test_models_are_pickled(encoder, template, tmp_path):
+    with pytest.raises(infomark.InfomarkError, match="prior_sigma"):
+        infomark.Matcher(encoder, template, prior_sigma=float("nan"))
     matcher = infomark.Matcher(encoder, template, prior=False)
     again = pickle.loads(pickle.dumps(matcher))
     assert again.encoder.sha256 == encoder.sha256 and again.landmarks == matcher.landmarks

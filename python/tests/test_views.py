@@ -34,6 +34,8 @@ def test_views_follow_the_seed_and_the_tier(image):
     again = policy.views(guided, 5, infomark.Rng(1), **SMALL)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(views, again))
     assert not np.array_equal(views[0].image, policy.view(guided, 2, **SMALL).image)
+    with pytest.raises(TypeError, match="patch"):
+        policy.view(guided, 1, patch=3)
     for view in views:
         brightness, contrast, gamma = policy.ranges[view.tier]
         assert brightness[0] <= view.tone[0] <= brightness[1] and contrast[0] <= view.tone[1] <= contrast[1]
