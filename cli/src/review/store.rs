@@ -52,27 +52,23 @@ pub(super) struct Store {
 impl Store {
     /// Opens the review in a folder, or begins one. Refuses a folder that another server has open.
     pub(super) fn open(folder: &Path, images: &Path) -> Result<Self> {
-        output::make_folder(folder)?;
-        let unwritable = |path: &Path| format!("{}: can't write here; give another --session", shown(path));
-        let path = folder.join(LOCK);
-        let lock = File::create(&path).with_context(|| unwritable(&path))?;
-        // Some file systems know no locks.
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            bail!(
-                "{}: another review has this folder open; use its page, end it, or give another --session",
-                shown(folder)
-            );
-        }
+        let (lock, journal) = open_files(folder)?;
         let images_from = shown(&fs::canonicalize(images).unwrap_or_else(|_| images.to_owned()));
         let mut state = read_session(&folder.join(SESSION), &images_from)?;
         let path = folder.join(JOURNAL);
         for line in read_journal(&path)? {
-            if line.revision == state.revision + 1 {
+            let next = state.revision + 1;
+            if line.revision > next {
+                bail!(
+                    "{}: the change {next} is missing, and those from {} on are of no use without it; put back {SESSION} and this file as they were, or move this file away to go on without them",
+                    shown(&path),
+                    line.revision
+                );
+            }
+            if line.revision == next {
                 state.apply(line.revision, line.event);
             }
         }
-        let journal = OpenOptions::new().create(true).append(true).open(&path);
-        let journal = journal.with_context(|| unwritable(&path))?;
         let mut store =
             Self { state, folder: folder.to_owned(), images_from, journal, length: 0, _lock: lock };
         store.fold()?;
@@ -89,6 +85,7 @@ impl Store {
 
     /// Makes a change and writes it down; nothing changes when it cannot be written.
     pub(super) fn commit(&mut self, event: Event) -> Result<u64, Refusal> {
+        self.hold_on()?;
         let line = Line { revision: self.state.revision + 1, event };
         let text = serde_json::to_string(&line).context("can't write JSON")? + "\n";
         let written = self.journal.write_all(text.as_bytes()).and_then(|()| self.journal.sync_data());
@@ -109,8 +106,19 @@ impl Store {
         Ok(self.state.revision)
     }
 
+    /// Makes the files anew where they were moved or deleted, so that nothing is written into a file that nobody finds.
+    fn hold_on(&mut self) -> Result<()> {
+        let there = fs::metadata(self.folder.join(JOURNAL)).is_ok_and(|data| data.len() == self.length);
+        if !there {
+            (self._lock, self.journal) = open_files(&self.folder)?;
+            self.fold()?;
+        }
+        Ok(())
+    }
+
     /// Writes `session.json` and empties the journal. Stopped in between, its lines are known by their revisions.
     pub(super) fn fold(&mut self) -> Result<()> {
+        output::make_folder(&self.folder)?;
         let saved = Saved {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -151,15 +159,48 @@ fn read_session(path: &Path, images_from: &str) -> Result<State> {
     Ok(saved.state)
 }
 
-/// The lines of a journal, up to one that is cut off.
+/// The lock, held, and the journal, of a folder that is made where it is missing.
+fn open_files(folder: &Path) -> Result<(File, File)> {
+    output::make_folder(folder)?;
+    let open = |name: &str, options: &mut OpenOptions| {
+        let path = folder.join(name);
+        let file = options.create(true).open(&path);
+        file.with_context(|| format!("{}: can't write here; give another --session", shown(&path)))
+    };
+    let lock = open(LOCK, OpenOptions::new().write(true).truncate(false))?;
+    // Some file systems know no locks.
+    if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        bail!(
+            "{}: another review has this folder open; use its page, end it, or give another --session",
+            shown(folder)
+        );
+    }
+    Ok((lock, open(JOURNAL, OpenOptions::new().append(true))?))
+}
+
+/// The lines of a journal. The last one may be cut off, by a kill; any other that can't be read is an error, as those after it would
+/// be lost.
 fn read_journal(path: &Path) -> Result<Vec<Line>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
     };
-    let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
-    Ok(lines.collect())
+    let mut lines = Vec::new();
+    let mut parts = bytes.split(|byte| *byte == b'\n').enumerate().peekable();
+    while let Some((number, part)) = parts.next() {
+        match serde_json::from_slice(part) {
+            Ok(line) => lines.push(line),
+            // What follows the last line's end: nothing, a part of a line, or zeros that a crash of the machine left.
+            Err(_) if parts.peek().is_none() => {}
+            Err(_) => bail!(
+                "{}: line {} is damaged, and the changes after it would be lost; mend it, or move this file away to go on with {SESSION} alone",
+                shown(path),
+                number + 1
+            ),
+        }
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -193,6 +234,53 @@ mod tests {
         fs::write(&path, &text)?;
         drop(store);
         assert_eq!(Store::open(folder.path(), folder.path())?.state().setup.names, ["c"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_damaged_journal_is_refused_and_left_as_it_is() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut store = Store::open(folder.path(), folder.path())?;
+        for list in [&["a"][..], &["a", "b"], &["a", "b", "c"]] {
+            names(&mut store, list);
+        }
+        drop(store);
+        let path = folder.path().join(JOURNAL);
+        let text = fs::read_to_string(&path)?;
+        let lines: Vec<&str> = text.lines().collect();
+        let damaged = [
+            format!("{}\nGARBAGE\n{}\n{}\n", lines[0], lines[1], lines[2]),
+            format!("{}\n\n{}\n{}\n", lines[0], lines[1], lines[2]),
+            format!("\u{feff}{text}"),
+            format!("{}\n{}\n", lines[0], lines[2]),
+            format!("{}\n{}\n", lines[1], lines[2]),
+        ];
+        for text in damaged {
+            fs::write(&path, &text)?;
+            let error = Store::open(folder.path(), folder.path()).err().context("it was opened")?;
+            assert!(error.to_string().contains("journal.jsonl: "), "{error}");
+            assert_eq!(fs::read_to_string(&path)?, text);
+        }
+        fs::write(&path, &text)?;
+        assert_eq!(Store::open(folder.path(), folder.path())?.state().setup.names, ["a", "b", "c"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_that_is_deleted_meanwhile_comes_back_whole() -> Result<()> {
+        let parent = tempfile::tempdir()?;
+        let folder = parent.path().join("review");
+        let mut store = Store::open(&folder, parent.path())?;
+        names(&mut store, &["a"]);
+        fs::remove_dir_all(&folder)?;
+        names(&mut store, &["a", "b"]);
+        drop(store);
+        let mut store = Store::open(&folder, parent.path())?;
+        assert_eq!(store.state().setup.names, ["a", "b"]);
+        fs::remove_dir_all(&folder)?;
+        store.fold()?;
+        drop(store);
+        assert_eq!(Store::open(&folder, parent.path())?.state().setup.names, ["a", "b"]);
         Ok(())
     }
 

@@ -45,10 +45,13 @@ const neighbour = (by_) => {
   const next = ids.includes(model.current) ? step(ids, model.current, by_) : ids[0];
   if (next) open(next);
 };
+// Gives the chosen landmark its place, or the first one that has none, or a new one. One that has a place stays there, as a click too
+// many would move it otherwise.
 async function place(at) {
   if (!view.ready()) return;
-  if (!model.chosen) {
-    const free = model.setup.names.find((name) => !record().points[name]?.at);
+  const placed = (name) => Boolean(record().points[name]?.at);
+  if (!model.chosen || placed(model.chosen)) {
+    const free = model.setup.names.find((name) => !placed(name));
     if (free) model.chosen = free;
     else if (model.fixed.length) return;
     else {
@@ -68,8 +71,17 @@ async function add(name) {
   await setup({ add: { name } });
   if (model.setup.names.includes(name)) choose(name);
 }
+let deciding = false;
 async function decided(to) {
-  if (!image()) return;
+  if (!image() || deciding) return;
+  deciding = true;
+  try {
+    await decideAndGoOn(to);
+  } finally {
+    deciding = false;
+  }
+}
+async function decideAndGoOn(to) {
   const before = lists.shown().map(({ id }) => id);
   const { id } = image();
   await decide(to);

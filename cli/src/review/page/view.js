@@ -228,11 +228,15 @@ export function listen({ choose, placed, window: greyed }) {
     const held = hold, dragged = drag;
     hold = null;
     if (held?.moved && dragged && event.type === "pointerup") {
-      edit([{ landmark: dragged.landmark, at: dragged.at }]).then(() => { drag = null; draw(); });
+      edit([{ landmark: dragged.landmark, at: dragged.at }]).then(() => {
+        if (drag === dragged) drag = null;
+        draw();
+      });
       return;
     }
     drag = null;
-    if (held && !held.moved && held.button === 0 && !dragged && event.type === "pointerup") placed(rounded(toImage(onCanvas(event))));
+    const at = toImage(onCanvas(event)), inside = within(at).every((value, i) => value === at[i]);
+    if (held && !held.moved && held.button === 0 && !dragged && inside && event.type === "pointerup") placed(rounded(at));
     draw();
   };
   canvas.addEventListener("pointerup", release);
