@@ -15,14 +15,14 @@ pub(crate) fn layout(_: AsSliceError) -> PyErr {
 }
 
 /// Refuses an array in the order of Fortran, whose elements come as a slice, too, but column by column.
-pub(crate) fn row_by_row(array: &impl PyUntypedArrayMethods) -> PyResult<()> {
-    if array.is_c_contiguous() { Ok(()) } else { Err(layout(AsSliceError)) }
+pub(crate) fn row_by_row(is_c_contiguous: bool) -> PyResult<()> {
+    if is_c_contiguous { Ok(()) } else { Err(layout(AsSliceError)) }
 }
 
 /// An image `(height, width)` as it lies in memory.
 pub(crate) fn plane<'a, T: Element>(array: &'a PyReadonlyArray2<'_, T>) -> PyResult<Plane<'a, T>> {
     let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
-    row_by_row(array)?;
+    row_by_row(array.is_c_contiguous())?;
     Plane::new(array.as_slice().map_err(layout)?, width, height).map_err(raise)
 }
 
@@ -31,13 +31,13 @@ pub(crate) fn plane_mut<'a, T: Element>(
     array: &'a mut PyReadwriteArray2<'_, T>,
 ) -> PyResult<PlaneMut<'a, T>> {
     let &[height, width] = array.shape() else { return Err(refuse("an image needs two dimensions")) };
-    row_by_row(array)?;
+    row_by_row(array.is_c_contiguous())?;
     PlaneMut::new(array.as_slice_mut().map_err(layout)?, width, height).map_err(raise)
 }
 
 /// Rows of `(x, y)`.
 pub(crate) fn points<T: Element + Real>(array: &PyReadonlyArray2<'_, T>) -> PyResult<Vec<Point<T>>> {
-    row_by_row(array)?;
+    row_by_row(array.is_c_contiguous())?;
     let (pairs, rest) = array.as_slice().map_err(layout)?.as_chunks();
     match (array.shape(), rest) {
         (&[_, 2], []) => Ok(pairs.iter().map(|&[x, y]| Point::new(x, y)).collect()),

@@ -272,7 +272,7 @@ fn map<'a>(array: &'a PyReadonlyArray3<'_, f32>, stride: usize) -> PyResult<Feat
     let &[channels, height, width] = array.shape() else {
         return Err(refuse("features need three dimensions: channels, height, width"));
     };
-    row_by_row(array)?;
+    row_by_row(array.is_c_contiguous())?;
     FeatureMap::new(array.as_slice().map_err(layout)?, channels, width, height, stride).map_err(raise)
 }
 
@@ -308,8 +308,8 @@ pub(crate) fn info_nce(
     let value = match gradients {
         None => py.detach(|| loss.forward(view, image, &positives, &mut scratch)),
         Some((mut of_view, mut of_image)) => {
-            row_by_row(&of_view)?;
-            row_by_row(&of_image)?;
+            row_by_row(of_view.is_c_contiguous())?;
+            row_by_row(of_image.is_c_contiguous())?;
             let of_view = of_view.as_slice_mut().map_err(layout)?;
             let of_image = of_image.as_slice_mut().map_err(layout)?;
             py.detach(|| loss.backward(view, image, &positives, of_view, of_image, &mut scratch))
