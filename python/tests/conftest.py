@@ -3,11 +3,15 @@
 import os
 import pathlib
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 import infomark
+
+# Programs that are started in the background may begin with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = {"input_area": 96 * 128, "view_size": 64, "pixels": 8, "batch": 2, "widths": [8, 8, 8, 8, 8], "embedding": 8}

@@ -144,7 +144,8 @@ def test_a_forked_process_finds_the_same(encoder, template, folder):
 
 def test_ctrl_c_stops_a_folder(folder):
     program = f"""
-import _thread, threading, infomark
+import _thread, signal, threading, infomark
+signal.signal(signal.SIGINT, signal.default_int_handler)
 data = infomark.DataSet.open({str(folder)!r})
 encoder = infomark.Encoder("ceph")
 template = infomark.Template(encoder, data.images[0], data.landmarks, data.points[0])
