@@ -5,6 +5,8 @@ from typing import Any, Callable, Optional, Sequence, Union, final
 import numpy as np
 import numpy.typing as npt
 
+__all__: list[str]
+
 _Path = Union[str, PathLike[str]]
 _Floats = npt.NDArray[np.float64]
 _Single = npt.NDArray[np.float32]
@@ -41,7 +43,7 @@ class TierPolicy:
 @final
 class GuidedImage:
     def __new__(
-        cls, pixels: _Single, options: str, thresholds: Optional[tuple[float, float]] = None
+        cls, pixels: _Single, options: str, thresholds: Optional[tuple[float, float]]
     ) -> GuidedImage: ...
     def thresholds(self) -> tuple[float, float]: ...
     def entropy(self) -> _Single: ...
@@ -112,9 +114,9 @@ def entropy_map(
 ) -> None: ...
 def tier_thresholds(entropy: _Array, medium: float, high: float) -> tuple[float, float]: ...
 def tiers(entropy: _Array, medium: float, high: float) -> npt.NDArray[np.uint8]: ...
-def weight_map(entropy: _Array, alpha: float, least: Optional[float] = None) -> _Array: ...
+def weight_map(entropy: _Array, alpha: float, least: Optional[float]) -> _Array: ...
 def sample_pixels(
-    weights: _Array, count: int, rng: Rng, apart: Optional[float] = None
+    weights: _Array, count: int, rng: Rng, apart: Optional[float]
 ) -> npt.NDArray[np.int64]: ...
 def mutual_information(first: _Array, second: _Array, bins: int, low: int, high: int) -> float: ...
 def info_nce(
@@ -126,7 +128,7 @@ def info_nce(
     temperature: float,
     window: Optional[int],
     ignored: int,
-    gradients: Optional[tuple[_Single, _Single]] = None,
+    gradients: Optional[tuple[_Single, _Single]],
 ) -> float: ...
 def resample(
     image: npt.NDArray[np.uint8],
@@ -147,7 +149,7 @@ def write_landmarks(
     path: _Path,
     format: str,
     images: Sequence[tuple[str, tuple[int, int], list[str], _Floats]],
-    spacing: Optional[tuple[float, float]] = None,
+    spacing: Optional[tuple[float, float]],
 ) -> None: ...
 def dataset(
     folder: _Path,
@@ -163,12 +165,12 @@ def train(
     paths: tuple[_Path, _Path, _Path],
     score: Optional[tuple[_Path, int]],
     resume: bool,
-    callback: Optional[Callable[[dict[str, Any]], object]] = None,
+    callback: Optional[Callable[[dict[str, Any]], object]],
 ) -> dict[str, Any]: ...
 def tune(
     images: _Path,
     encoder: Encoder,
     options: str,
     threads: int,
-    progress: Optional[Callable[[int, int], object]] = None,
+    progress: Optional[Callable[[int, int], object]],
 ) -> tuple[str, str]: ...
