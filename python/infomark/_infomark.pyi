@@ -5,7 +5,38 @@ from typing import Any, Callable, Optional, Sequence, Union, final
 import numpy as np
 import numpy.typing as npt
 
-__all__: list[str]
+__all__ = [
+    "Encoder",
+    "FolderMatches",
+    "GuidedImage",
+    "InfomarkError",
+    "Matcher",
+    "Rng",
+    "Template",
+    "TierPolicy",
+    "__version__",
+    "dataset",
+    "entropy_map",
+    "errors_mm",
+    "info_nce",
+    "lay_on",
+    "list_images",
+    "mutual_information",
+    "phantom",
+    "read_image",
+    "read_landmarks",
+    "resample",
+    "sample_pixels",
+    "scores",
+    "stretch",
+    "tier_thresholds",
+    "tiers",
+    "tone",
+    "train",
+    "tune",
+    "weight_map",
+    "write_landmarks",
+]
 
 _Path = Union[str, PathLike[str]]
 _Floats = npt.NDArray[np.float64]
