@@ -113,6 +113,8 @@ struct Planned {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let experiment = Experiment::read(&options.file)?;
+    // Now, as the work tree may go on while the arms train.
+    let commit = Commit::of(&options.file);
     let chosen = chosen(&experiment, options.only.as_deref())?;
     let root = data_root(options);
     let bench = Bench::open(&experiment, &root, &options.out, threads)?;
@@ -151,7 +153,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             missing.push(bench.name(place));
         }
     }
-    conclude(&bench, options, &finished, missing, report)
+    conclude(&bench, options, commit, &finished, missing, report)
 }
 
 /// Keeps the file with its results, and refuses a folder that holds those of another.
@@ -180,6 +182,7 @@ fn begin(options: &Options) -> Result<()> {
 fn conclude(
     bench: &Bench<'_>,
     options: &Options,
+    commit: Option<Commit>,
     finished: &[(Place, Finished)],
     missing: Vec<String>,
     report: &Report,
@@ -206,7 +209,7 @@ fn conclude(
         title: &experiment.title,
         about: &experiment.about,
         version: env!("CARGO_PKG_VERSION"),
-        commit: Commit::of(&options.file),
+        commit,
         file: shown(&options.file),
         file_sha256: infomark_infer::sha256(&file_bytes),
         evaluate: &experiment.evaluate,
