@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     let count = images.len();
     let calibration = ErrorCalibration::new(
-        (matcher.encoder().sha256(), sources.iter().map(|source| source.sha256.clone()).collect()),
+        (matcher.encoder().sha256(), sources.iter().map(|source| source.made_of().to_owned()).collect()),
         &matcher.landmarks().into_iter().map(str::to_owned).collect::<Vec<_>>(),
         matching_text(&options.how),
         images,

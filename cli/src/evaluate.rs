@@ -8,6 +8,7 @@ mod table;
 
 pub(crate) use network::evaluate_network;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,7 @@ use crate::matching::{How, Matching, Model};
 use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
+use crate::refine::{Refine, RefinedWith};
 use crate::select::{self, Ranking};
 use confidence::Trusted;
 use figures::{Figures, Summary};
@@ -47,7 +49,8 @@ Examples:
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
 landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
 With --templates N, N images together are the template: ten random sets one after the other, or the set that `infomark
-select` chooses, which looks at no landmarks."
+select` chooses, which looks at no landmarks. With --refine radiographs/ unlabelled images have a say in the templates'
+features first."
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
@@ -94,6 +97,8 @@ pub(crate) struct Options {
     calibrate: Option<usize>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    refine: Refine,
     /// Folder for evaluation.json, errors.csv and confidence.png and .svg
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -132,6 +137,7 @@ impl Options {
             seed,
             calibrate: None,
             how: How::default(),
+            refine: Refine::default(),
             out: Some(out.to_owned()),
         }
     }
@@ -152,6 +158,9 @@ pub(crate) struct Evaluation {
     template_data: String,
     model: Model,
     matching: Matching,
+    /// None where templates are what their images show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refined: Option<RefinedWith>,
     expected_errors: Trusted,
     version: &'static str,
     seed: u64,
@@ -263,8 +272,12 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
             vec![pool.install(rank)?.choose(at_once)]
         }
     };
-    let how = (options.how.options(), options.how.looks());
-    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, how))?;
+    let how = Search {
+        matching: options.how.options(),
+        looks: options.how.looks(),
+        refine: Cow::Borrowed(&options.refine),
+    };
+    let (runs, refined) = pool.install(|| score_all(&encoder, &data, template_data, &chosen, &how))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
@@ -275,13 +288,13 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
         None => None,
         Some(count) => {
             let left = plan::leave(template_data, &data, &chosen.concat(), count, options.seed)?;
-            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, how))?)
+            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, &how))?.0)
         }
     };
     let unit = |data: &DataSet| (data.spacing.x * data.spacing.y).sqrt();
     let calibrating = calibrating.as_deref().map(|runs| (runs, unit(template_data)));
     let expected = confidence::compare(&runs, calibrating, &data.landmarks, unit(&data))?;
-    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, expected)?;
+    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, (expected, refined))?;
     if let Some(out) = &options.out {
         write(out, &evaluation, &data, &runs)?;
     }
@@ -294,7 +307,7 @@ fn evaluate(
     data: &DataSet,
     template_folder: &Path,
     runs: &[Run],
-    expected_errors: Trusted,
+    (expected_errors, refined): (Trusted, Option<RefinedWith>),
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
@@ -307,6 +320,7 @@ fn evaluate(
         template_data: shown(template_folder),
         model: Model::of(encoder, options.encoder()?),
         matching: options.how.matching(),
+        refined,
         expected_errors,
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
@@ -340,14 +354,23 @@ struct Prepared {
 /// grow with the number of templates.
 const KEPT: usize = 32;
 
-/// Scores every image with every template.
+/// How templates are made and looked for.
+#[derive(Default)]
+pub(crate) struct Search<'a> {
+    matching: MatchOptions,
+    looks: Looks,
+    refine: Cow<'a, Refine>,
+}
+
+/// Scores every image with every template; with what the templates were refined, if they were.
 pub(crate) fn score_all(
     encoder: &Encoder,
     data: &DataSet,
     template_data: &DataSet,
     sets: &[Vec<usize>],
-    (matching, looks): (MatchOptions, Looks),
-) -> Result<Vec<Run>> {
+    search: &Search<'_>,
+) -> Result<(Vec<Run>, Option<RefinedWith>)> {
+    let looks = search.looks;
     let mut chosen: Vec<usize> = sets.concat();
     chosen.sort_unstable();
     chosen.dedup();
@@ -363,7 +386,10 @@ pub(crate) fn score_all(
         let encoding = (own.is_some() && order < KEPT).then_some(encoding);
         Ok(Prepared { template, own, encoding })
     };
-    let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
+    let mut templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
+    let own = templates.iter().map(|prepared| prepared.template.clone()).collect();
+    let (refined, refined_with) = search.refine.apply(encoder, own, looks)?;
+    templates.iter_mut().zip(refined).for_each(|(prepared, template)| prepared.template = template);
     let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
     let together: Vec<Vec<&Prepared>> =
         sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
@@ -372,7 +398,7 @@ pub(crate) fn score_all(
         .par_iter()
         .enumerate()
         .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &together, (matching, looks));
+            let scores = score_image(encoder, data, (image, sample), &together, (search.matching, looks));
             progress.advance();
             scores
         })
@@ -386,7 +412,7 @@ pub(crate) fn score_all(
             run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
         }
     }
-    Ok(runs)
+    Ok((runs, refined_with))
 }
 
 /// One image with every set of templates; nothing for a set that the image itself is in.
