@@ -61,7 +61,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours"]
+        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours", "refine"]
     )]
     landmark_model: Option<PathBuf>,
     /// Data folder to score on

@@ -70,7 +70,7 @@ pub(crate) struct Options {
         value_name = "FILE",
         conflicts_with_all = [
             "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "look_turned", "look_mirrored",
-            "calibration", "abstain_above", "abstain_below", "fix_orientation",
+            "calibration", "abstain_above", "abstain_below", "fix_orientation", "refine",
         ]
     )]
     landmark_model: Option<PathBuf>,

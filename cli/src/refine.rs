@@ -17,10 +17,10 @@ use crate::progress::Progress;
 pub(crate) struct Refine {
     /// Refine the templates with unlabelled images of the same kind, such as those that the encoder was trained on: what a
     /// landmark looks like is then what they share, not what one image shows. Folders or images; landmarks in them are not read
-    #[arg(long = "refine", value_name = "IMAGES")]
+    #[arg(id = "refine", long = "refine", value_name = "IMAGES")]
     images: Vec<PathBuf>,
     /// Take so many of these images, drawn at random [default: 100]
-    #[arg(long = "refine-images", value_name = "N", requires = "images")]
+    #[arg(id = "refine_images", long = "refine-images", value_name = "N", requires = "refine")]
     count: Option<usize>,
 }
 
@@ -61,6 +61,9 @@ impl Refine {
         if let Some(done) = templates.iter().find(|template| template.refined_on() > 0) {
             bail!("--refine: template {} is refined already; make it again from its image", done.image());
         }
+        if let Some(missing) = self.images.iter().find(|path| !path.exists()) {
+            bail!("--refine {}: no such file or folder; check the spelling", shown(missing));
+        }
         let inputs = inputs::expand(&self.images)?;
         let count = self.count.unwrap_or(IMAGES).min(inputs.len());
         if count == 0 {
@@ -85,10 +88,8 @@ impl Refine {
         for _ in 0..ROUNDS {
             let one = |path: &PathBuf| -> Result<Vec<Option<Sighting>>> {
                 let encoding = encoder.encode_with(&read_image(path)?, looks)?;
-                let name = file_name(path);
                 let sight = |template: &Template| {
-                    let is_own = file_name(Path::new(template.image())) == name;
-                    if is_own { Ok(None) } else { template.sight(&encoding).map(Some) }
+                    if is_own(template, path) { Ok(None) } else { template.sight(&encoding).map(Some) }
                 };
                 let sightings = refined.iter().map(sight).collect::<Result<_, _>>()?;
                 progress.advance();
@@ -111,5 +112,15 @@ impl Refine {
         }
         let with = RefinedWith { images: paths.len(), images_sha256: sha256_files(&paths)? };
         Ok((refined, Some(with)))
+    }
+}
+
+/// Whether a path is a template's own image: that file, or one of its name where only that is known, as of template files.
+fn is_own(template: &Template, path: &Path) -> bool {
+    let image = Path::new(template.image());
+    if image.is_file() {
+        inputs::identity(image) == inputs::identity(path)
+    } else {
+        file_name(image) == file_name(path)
     }
 }

@@ -36,13 +36,13 @@ fn sightings(template: &Template, encoder: &Encoder, grain: f32) -> Vec<Sighting
         let image = person(seed, seed as usize % 5, seed as usize % 3, grain);
         template.sight(&encoder.encode(&image).unwrap()).unwrap()
     };
-    (100..124).map(one).collect()
+    (100..112).map(one).collect()
 }
 
 /// Mean error in pixels on people that have no say in the template.
 fn error(template: &Template, encoder: &Encoder, grain: f32) -> f64 {
     let mut errors = Vec::new();
-    for seed in 0..24 {
+    for seed in 0..10 {
         let (left, top) = (seed as usize % 6, seed as usize % 4);
         let encoding = encoder.encode(&person(seed, left, top, grain)).unwrap();
         // By the landmarks' own features, which is what grain spoils.
@@ -58,10 +58,10 @@ fn error(template: &Template, encoder: &Encoder, grain: f32) -> f64 {
 #[test]
 fn what_many_people_share_is_found_better_than_what_one_person_shows() {
     let encoder = load();
-    let grain = 0.1;
+    let grain = 0.25;
     let template = Template::new(&encoder, &person(1000, 0, 0, grain), &points()).unwrap();
     let sightings = sightings(&template, &encoder, grain);
-    assert!(sightings.iter().filter(|sighting| sighting.is_recognised()).count() > 12);
+    assert!(sightings.iter().filter(|sighting| sighting.is_recognised()).count() > 6);
     let refined = template.refined(&sightings);
     assert_eq!(template.refined_on(), 0);
     assert_eq!(refined.refined_on(), sightings.iter().filter(|s| s.is_recognised()).count());
