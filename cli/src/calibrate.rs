@@ -57,11 +57,11 @@ struct Calibrated {
 const COVERAGE: f64 = 0.9;
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    for given in options.given.files().chain([&options.model]) {
-        if inputs::identity(&options.out) == inputs::identity(given) {
+    for given in options.given.files().chain([options.model.clone()]) {
+        if inputs::identity(&options.out) == inputs::identity(&given) {
             bail!(
                 "--out {}: it would overwrite what the result is made from; name another file",
-                shown(given)
+                shown(&given)
             );
         }
     }

@@ -471,10 +471,10 @@ impl Finder {
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
     let models = options.model.iter().chain(&options.landmark_model);
-    for given in options.given.files().chain(models) {
-        let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
-        if outputs.contains(&inputs::identity(given)) {
-            bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
+    let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
+    for given in options.given.files().chain(models.cloned()) {
+        if outputs.contains(&inputs::identity(&given)) {
+            bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));
         }
     }
     Ok(())

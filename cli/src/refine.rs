@@ -41,8 +41,11 @@ const STREAM: u64 = 4;
 
 impl Refine {
     /// The files that results must not take the place of.
-    pub(crate) fn files(&self) -> &[PathBuf] {
-        &self.images
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        // Folders that can't be listed are told of when they are read.
+        inputs::expand(&self.images)
+            .map(|inputs| inputs.into_iter().map(|input| input.path).collect())
+            .unwrap_or_default()
     }
 
     /// The templates as they are, or refined, on the threads of the caller's pool. The image of a template has no say in it.

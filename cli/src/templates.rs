@@ -117,8 +117,8 @@ fn kind(path: &Path) -> Kind {
 
 impl Given {
     /// The files that results must not take the place of.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.templates.iter().chain(&self.landmarks).chain(self.refine.files())
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.templates.iter().chain(&self.landmarks).cloned().chain(self.refine.files())
     }
 
     /// Reads and encodes them, in the order given.
@@ -270,12 +270,11 @@ struct Written {
 
 /// `infomark template`.
 pub(crate) fn run(options: &Options, threads: usize, report: &crate::output::Report) -> Result<()> {
-    let given = [&options.image, &options.landmarks, &options.model];
+    let given = [&options.image, &options.landmarks, &options.model].map(PathBuf::clone);
     let out = inputs::identity(&options.out);
-    if let Some(input) =
-        given.into_iter().chain(options.refine.files()).find(|input| inputs::identity(input) == out)
-    {
-        bail!("{}: the template would overwrite this file; give another as --out", shown(input));
+    let mut given = given.into_iter().chain(options.refine.files());
+    if let Some(input) = given.find(|input| inputs::identity(input) == out) {
+        bail!("{}: the template would overwrite this file; give another as --out", shown(&input));
     }
     let encoder = models::encoder(&options.model)?;
     let (template, source) =
