@@ -1,5 +1,6 @@
 // The lists of images and landmarks, and what is said of them in words.
-import { canRedo, canUndo, expected, image, model, record, spot, unsure } from "./model.js";
+import * as history from "./history.js";
+import { expected, image, model, placeOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -31,6 +32,7 @@ function state(image) {
   else if (model.templates.includes(image.name)) words.push("matched with");
   const error = expected(image);
   if (error && decision === "open") words.push(`expected error ${error}`);
+  if (replaced(image)) words.push("the image was replaced since its points were placed");
   if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
   return { sign: SIGNS[decision], words: words.join(", ") };
 }
@@ -61,6 +63,7 @@ export function draw({ open, choose }) {
     return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
   }));
   by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
+  by("none").hidden = model.listed < 0 || model.images.length > 0;
 
   const here = image();
   const about = record();
@@ -83,11 +86,13 @@ export function draw({ open, choose }) {
   by("reject").setAttribute("aria-pressed", about.decision === "rejected");
   const fixed = model.fixed.includes(model.chosen);
   const able = {
-    accept: here, reject: here, undo: canUndo(), redo: canRedo(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: spot()?.at, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
-    suggest: model.model && !model.job.running, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
+    accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
+    clear: placeOf(), "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
+  by("undo").title = `Take back: ${history.words(history.last())}`;
+  by("redo").title = `Do again: ${history.words(history.next())}`;
   by("saved").textContent = model.failed ? "not connected" : model.pending ? "saving…" : "all saved";
   by("folder").textContent = model.folder ?? "";
   by("session").textContent = model.session ? `Saved in ${model.session}.` : "";
