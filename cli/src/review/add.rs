@@ -86,7 +86,9 @@ fn parts(name: &str) -> (&str, &str) {
 /// A name for a file in one folder of any system: what is not allowed in one becomes a line.
 fn clean(name: &str) -> Result<String, Refusal> {
     let refused = || {
-        Refusal::bad(format!("an image's name has 1 to {LONGEST_NAME} bytes and does not begin with a dot; rename it"))
+        Refusal::bad(format!(
+            "an image's name has 1 to {LONGEST_NAME} bytes and does not begin with a dot; rename it"
+        ))
     };
     let suits = |c: char| !(c.is_control() || "/\\:*?\"<>|".contains(c));
     let clean: String = name.chars().map(|c| if suits(c) { c } else { '_' }).collect();

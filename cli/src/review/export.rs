@@ -9,7 +9,7 @@ use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks, sha2
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::images::Known;
+use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::work::landmarks;
@@ -93,6 +93,12 @@ pub(super) fn make(app: &App, formats: &[String], accepted_only: bool) -> Result
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
     let state = lock(&app.store).state().clone();
+    // Right after the start, not all have been looked into.
+    let unknown = |known: &&Known| {
+        known.size.is_none() && known.error.is_none() && state.images.contains_key(&known.name)
+    };
+    let unknown: Vec<Known> = lock(&app.images).all.iter().filter(unknown).cloned().collect();
+    unknown.into_iter().for_each(|known| images::look_at(app, known));
     let (chosen, mut told) = choose(app, &state, accepted_only);
     if chosen.is_empty() {
         let gone = if told.left_out.is_empty() { "" } else { "; the images of those that have are gone" };

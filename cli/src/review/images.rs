@@ -158,7 +158,8 @@ pub(super) fn list(app: &App) -> Result<usize> {
             known.clone_from(before);
         }
     }
-    if images.all != all {
+    // Somebody who asks for the first time is told even of an empty list.
+    if images.all != all || images.version == 0 {
         images.all = all;
         images.version += 1;
     }
@@ -215,6 +216,16 @@ pub(super) fn look_at(app: &App, mut known: Known) {
     if let Some(place) = images.all.iter_mut().find(|other| other.is_same_file(&before)) {
         *place = known;
     }
+}
+
+/// An image with what its file says, which is not known of all right after the start.
+pub(super) fn looked(app: &App, known: Known) -> Known {
+    if known.size.is_some() || known.error.is_some() {
+        return known;
+    }
+    look_at(app, known.clone());
+    let images = lock(&app.images);
+    images.by_name(&known.name).cloned().unwrap_or(known)
 }
 
 type Told = ((usize, usize), Option<PixelSpacing>, String);

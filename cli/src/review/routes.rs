@@ -139,7 +139,8 @@ fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
 
 fn known(app: &App, id: &str) -> Result<Known, Refusal> {
     let found = lock(&app.images).by_id(id).cloned();
-    found.ok_or_else(|| Refusal::missing("there is no such image in the folder any more"))
+    let found = found.ok_or_else(|| Refusal::missing("there is no such image in the folder any more"))?;
+    Ok(images::looked(app, found))
 }
 
 /// What changed since a revision.
@@ -165,6 +166,7 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         "fixed": app.fixed, "model": app.engine.is_some(), "templates": work::template_images(state),
         "given": app.engine.as_ref().map_or(0, |engine| engine.given.len()),
         "session": output::shown(store.folder()), "folder": output::file_name(&app.folder), "version": env!("CARGO_PKG_VERSION"),
+        "longest": { "image": add::LONGEST, "landmarks": FILE },
     }))
 }
 
@@ -317,6 +319,10 @@ pub(super) fn take_landmarks(
     };
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
     let listed = lock(&app.images).all.clone();
+    let listed = listed.into_iter().map(|known| {
+        if read.images().any(|(name, _)| known.name == name) { images::looked(app, known) } else { known }
+    });
+    let listed: Vec<Known> = listed.collect();
     let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
     let mut store = lock(&app.store);
     let names = read.images().flat_map(|(_, landmarks)| landmarks).map(|landmark| landmark.name.as_str());

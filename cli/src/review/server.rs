@@ -115,7 +115,8 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
             let line = Arc::new(Line::default());
             let (shared, own) = (Arc::clone(&shared), Arc::clone(&line));
             let task = tokio::spawn(async move {
-                let service = service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&own), request));
+                let service =
+                    service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&own), request));
                 let mut server = http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
                 let connection = server.serve_connection(TokioIo::new(stream), service);

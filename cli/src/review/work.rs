@@ -173,7 +173,9 @@ fn run_match(app: &App) -> Result<String> {
         let (template, hash) =
             engine.pool.install(|| template_of(engine, known, &landmarks(&state, name)))?;
         if state.images.get(name).is_some_and(|record| record.is_of_another(Some(&hash))) {
-            bail!("{name}: the image was replaced since its points were placed; look whether they still fit, and accept it then");
+            bail!(
+                "{name}: the image was replaced since its points were placed; look whether they still fit, and accept it then"
+            );
         }
         sources.push(Source::of(&template, hash, "review"));
         templates.push(template);

@@ -56,6 +56,15 @@ function row(key, current, parts, choose) {
   return item;
 }
 
+// What to do next, for those who see the page for the first time.
+function hint() {
+  const some = (has) => Object.values(model.records).some(({ points }) => Object.values(points).some((point) => point.at && has(point)));
+  if (some(({ by }) => by === "match")) return "Drag what is off; A accepts the image, R rejects it.";
+  if (!model.model) return some(() => true) ? "Save as… writes the points." : "Each click into the image places the next landmark.";
+  if (model.given || model.templates.length) return "Match the rest finds the landmarks in all images.";
+  return some(() => true) ? "When all landmarks are placed here, press Use as template." : "Each click into the image places the next landmark. Do so in one image, which will be the template.";
+}
+
 export function draw({ open, choose }) {
   const images = shown();
   fill(by("image-list"), images.map((image) => {
@@ -81,6 +90,8 @@ export function draw({ open, choose }) {
     } else if (point?.by === "hand") words = "cleared";
     return row(name, name === model.chosen, [make("span", sign), make("b", name), make("small", words)], () => choose(name));
   }));
+
+  by("hint").textContent = here ? hint() : "";
 
   by("accept").setAttribute("aria-pressed", about.decision === "accepted");
   by("reject").setAttribute("aria-pressed", about.decision === "rejected");

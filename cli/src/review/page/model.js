@@ -45,7 +45,7 @@ export function sync() {
     for (const [name, record] of Object.entries(state.records)) take(name, record);
     for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder", "longest"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
-    history.keepOnly(model.setup.names);
+    if (!renaming) history.keepOnly(model.setup.names);
     news ||= before !== JSON.stringify([model.job, model.templates, model.failed]);
     if (news) changed();
   })().finally(() => { asking = null; });
@@ -150,10 +150,19 @@ async function change(change) {
   model.setup = setup;
   await sync();
 }
+// A landmark that is being renamed is on no list for a moment, but not gone.
+let renaming = 0;
 const rename = async (from, to) => {
-  await change({ rename: { from, to } });
-  history.renamed(from, to);
-  if (model.chosen === from || !model.chosen) model.chosen = to;
+  const chosen = model.chosen === from;
+  renaming += 1;
+  try {
+    model.setup = (await json("setup", { base: model.setup.revision, change: { rename: { from, to } } })).setup;
+    history.renamed(from, to);
+    if (chosen) model.chosen = to;
+  } finally {
+    renaming -= 1;
+  }
+  await sync();
 };
 const idOf = (name) => model.images.find((image) => image.name === name)?.id ?? null;
 const setDecision = async (id, name, to) => {

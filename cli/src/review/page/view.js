@@ -159,8 +159,11 @@ function marks(onto, place) {
       onto.strokeStyle = "#fff"; onto.lineWidth = 1.6 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
     }
     onto.lineWidth = 3 * ratio(); onto.strokeStyle = "#000"; onto.fillStyle = "#fff";
-    onto.strokeText(landmark, x + arm * 1.5, y - arm * 0.6);
-    onto.fillText(landmark, x + arm * 1.5, y - arm * 0.6);
+    // On the other side where the canvas ends.
+    const width = onto.measureText(landmark).width + arm * 1.5;
+    const left = x + width > canvas.width && x > width ? x - width : x + arm * 1.5;
+    onto.strokeText(landmark, left, y - arm * 0.6);
+    onto.fillText(landmark, left, y - arm * 0.6);
   }
 }
 

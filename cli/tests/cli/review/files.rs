@@ -31,7 +31,11 @@ fn images_that_are_dropped_are_copied_into_the_reviews_folder_and_nowhere_else()
         png(SIZE, image.as_raw())
     };
     let (status, answer) = add("new%20one.png", &noise(1));
-    assert_eq!((status, &answer["name"], &answer["is_new"]), (200, &json!("new one.png"), &json!(true)), "{answer}");
+    assert_eq!(
+        (status, &answer["name"], &answer["is_new"]),
+        (200, &json!("new one.png"), &json!(true)),
+        "{answer}"
+    );
     let (status, again) = add("other.png", &noise(1));
     assert_eq!((status, &again["name"], &again["is_new"]), (200, &json!("new one.png"), &json!(false)));
     // The name of an image of the folder, and of one that was added.
@@ -51,7 +55,10 @@ fn images_that_are_dropped_are_copied_into_the_reviews_folder_and_nowhere_else()
     let dicom = Dicom::new(64, 48, 12, (0..64 * 48).map(|i| (i % 4000) as u16).collect()).encode();
     assert_eq!(add("IM0001", &dicom).1["name"], "IM0001");
     let head = |length: u64| {
-        format!("POST /api/add?name=a.png HTTP/1.1\r\n{}Connection: close\r\nContent-Length: {length}\r\n\r\n", server.own())
+        format!(
+            "POST /api/add?name=a.png HTTP/1.1\r\n{}Connection: close\r\nContent-Length: {length}\r\n\r\n",
+            server.own()
+        )
     };
     assert_eq!(server.send(head((128 << 20) + 1).as_bytes()).0, 413);
     let host = format!("Host: 127.0.0.1:{}\r\n", server.port);
@@ -59,8 +66,7 @@ fn images_that_are_dropped_are_copied_into_the_reviews_folder_and_nowhere_else()
     let foreign = format!("{}Origin: https://evil.example\r\n", server.own());
     assert_eq!(server.ask_with("POST", "/api/add?name=a.png", &foreign, &noise(7)).0, 403);
 
-    let names: Vec<String> =
-        place.tree("rev/images").keys().map(|path| path.display().to_string()).collect();
+    let names: Vec<String> = place.tree("rev/images").keys().map(|path| path.display().to_string()).collect();
     assert_eq!(names, ["0-2.png", "IM0001", "NEW ONE-2.png", "new one.png", "x_.._.._y.png"]);
     assert_eq!(place.tree("data"), before, "nothing is written beside the images");
     let id = server.id("new one.png");
@@ -75,7 +81,8 @@ fn a_folder_without_images_can_be_filled_from_the_page_or_from_outside() {
     let place = Workplace::new();
     let image = place.read("data/images/0.png");
     for index in 0..5 {
-        std::fs::rename(place.file(&format!("data/images/{index}.png")), place.file(&format!("{index}.png"))).unwrap();
+        std::fs::rename(place.file(&format!("data/images/{index}.png")), place.file(&format!("{index}.png")))
+            .unwrap();
     }
     let server = Server::start(&place, "");
     assert_eq!(server.state()["listing"], json!([]));
@@ -92,19 +99,30 @@ fn images_that_are_replaced_or_gone_are_told_and_not_saved_in_silence() {
     let place = Workplace::new();
     let server = Server::start(&place, "--model encoder.onnx");
     let image = |state: &Value, name: &str| {
-        state["listing"].as_array().unwrap().iter().find(|image| image["name"] == name).cloned().unwrap_or_default()
+        state["listing"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|image| image["name"] == name)
+            .cloned()
+            .unwrap_or_default()
     };
     server.wait(|state| (0..5).all(|i| !image(state, &format!("{i}.png"))["size"].is_null()));
-    let add = json!({ "base": server.state()["setup"]["revision"], "change": { "add": { "name": "sella" } } });
+    let add =
+        json!({ "base": server.state()["setup"]["revision"], "change": { "add": { "name": "sella" } } });
     assert_eq!(server.post("/api/setup", &add).0, 200);
     for name in ["0.png", "1.png", "2.png"] {
         assert_eq!(server.place(&server.id(name), "sella", [10.0, 20.0], 0).0, 200);
     }
     let (first, template) = (server.state(), server.id("0.png"));
-    let use_it = json!({ "base": first["setup"]["revision"], "change": { "template": { "image": template } } });
+    let use_it =
+        json!({ "base": first["setup"]["revision"], "change": { "template": { "image": template } } });
     assert_eq!(server.post("/api/setup", &use_it).0, 200);
     // Another image of another size under the same name; and one less.
-    place.write("data/images/0.png", png((64, 80), &(0..64 * 80).map(|i| (i % 251) as u8).collect::<Vec<_>>()));
+    place.write(
+        "data/images/0.png",
+        png((64, 80), &(0..64 * 80).map(|i| (i % 251) as u8).collect::<Vec<_>>()),
+    );
     std::fs::remove_file(place.file("data/images/1.png")).unwrap();
     let state = server.wait(|state| {
         image(state, "0.png")["size"] == json!([64, 80]) && image(state, "1.png")["error"].is_string()
@@ -114,11 +132,18 @@ fn images_that_are_replaced_or_gone_are_told_and_not_saved_in_silence() {
     assert_eq!(server.get(&format!("/api/images/{}/pixels", server.id("1.png"))).0, 422);
     let (status, saved) = server.post("/api/export", &json!({ "formats": ["csv"], "accepted_only": false }));
     assert_eq!(status, 200, "{saved}");
-    assert_eq!((&saved["told"]["left_out"], &saved["told"]["replaced"]), (&json!(["1.png"]), &json!(["0.png"])));
+    assert_eq!(
+        (&saved["told"]["left_out"], &saved["told"]["replaced"]),
+        (&json!(["1.png"]), &json!(["0.png"]))
+    );
     // Points of another image make no template.
     assert_eq!(server.post("/api/match", &json!({})).0, 200);
     let job = server.wait(|state| state["job"]["running"] == false)["job"].clone();
-    assert!(job["failed"] == true && job["message"].as_str().unwrap().starts_with("0.png: the image was replaced"), "{job}");
+    assert!(
+        job["failed"] == true
+            && job["message"].as_str().unwrap().starts_with("0.png: the image was replaced"),
+        "{job}"
+    );
     let accept = json!({ "decision": { "to": "accepted", "base": 0 } });
     let (status, answer) = server.post(&format!("/api/images/{template}/edit"), &accept);
     assert_eq!((status, &answer["record"]["sha256"]), (200, &image(&state, "0.png")["sha256"]), "{answer}");
@@ -131,11 +156,13 @@ fn images_that_are_replaced_or_gone_are_told_and_not_saved_in_silence() {
 fn a_save_removes_what_an_earlier_one_wrote_but_no_file_of_anybody_else() {
     let place = Workplace::new();
     let server = Server::start(&place, "");
-    let (status, _) = server.ask_with("POST", "/api/import", &server.own(), &place.read("data/landmarks.csv"));
+    let (status, _) =
+        server.ask_with("POST", "/api/import", &server.own(), &place.read("data/landmarks.csv"));
     assert_eq!(status, 200);
     server.wait(|state| state["listing"].as_array().unwrap().iter().all(|image| !image["size"].is_null()));
     let save = |formats: &[&str]| {
-        let (status, saved) = server.post("/api/export", &json!({ "formats": formats, "accepted_only": false }));
+        let (status, saved) =
+            server.post("/api/export", &json!({ "formats": formats, "accepted_only": false }));
         assert_eq!(status, 200, "{saved}");
         saved["told"].clone()
     };
@@ -152,7 +179,10 @@ fn a_save_removes_what_an_earlier_one_wrote_but_no_file_of_anybody_else() {
     place.write("rev/export/landmarks.csv", "changed by hand");
     assert_eq!(save(&["slicer"])["kept"], json!(["landmarks.csv"]));
     let files: Vec<_> = place.tree("rev/export").keys().map(|path| path.display().to_string()).collect();
-    assert!(files.contains(&"mine.txt".to_owned()) && files.contains(&"landmarks.csv".to_owned()), "{files:?}");
+    assert!(
+        files.contains(&"mine.txt".to_owned()) && files.contains(&"landmarks.csv".to_owned()),
+        "{files:?}"
+    );
     assert!(!files.iter().any(|file| file.starts_with("isbi/")), "{files:?}");
 }
 
@@ -164,7 +194,11 @@ fn every_format_can_be_downloaded_and_several_files_come_in_an_archive() {
     server.wait(|state| state["listing"].as_array().unwrap().iter().all(|image| !image["size"].is_null()));
     let download = |formats: &[&str]| {
         let body = json!({ "formats": formats, "accepted_only": false }).to_string();
-        let head = format!("POST /api/download HTTP/1.1\r\n{}Connection: close\r\nContent-Length: {}\r\n\r\n", server.own(), body.len());
+        let head = format!(
+            "POST /api/download HTTP/1.1\r\n{}Connection: close\r\nContent-Length: {}\r\n\r\n",
+            server.own(),
+            body.len()
+        );
         server.send(&[head.as_bytes(), body.as_bytes()].concat())
     };
     let (status, table) = download(&["csv"]);
@@ -217,7 +251,8 @@ fn idle_connections_do_not_keep_the_page_waiting() {
 fn a_landmark_file_changes_no_accepted_image() {
     let place = Workplace::new();
     let server = Server::start(&place, "");
-    let import = || server.ask_with("POST", "/api/import", &server.own(), &place.read("data/landmarks.csv")).1;
+    let import =
+        || server.ask_with("POST", "/api/import", &server.own(), &place.read("data/landmarks.csv")).1;
     assert_eq!(import()["images"], 5);
     let accept = json!({ "decision": { "to": "accepted", "base": 0 } });
     assert_eq!(server.post(&format!("/api/images/{}/edit", server.id("1.png")), &accept).0, 200);
