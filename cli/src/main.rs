@@ -157,6 +157,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
 mod tests {
     use std::path::Path;
 
+    use anyhow::Context;
+
     use super::*;
 
     /// The commands of a document's shell blocks, with lines that go on joined and comments left out.
@@ -196,9 +198,8 @@ mod tests {
                         continue;
                     }
                     count += 1;
-                    if let Err(error) = Cli::try_parse_from(&words) {
-                        panic!("{}: {command}\n{error}", path.display());
-                    }
+                    let taken = Cli::try_parse_from(&words).map(drop);
+                    taken.with_context(|| format!("{}: {command}", path.display()))?;
                 }
             }
         }
