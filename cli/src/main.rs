@@ -153,3 +153,58 @@ fn refuse(error: &clap::Error) -> ExitCode {
     eprintln!("{} (see --help)", words.join(" "));
     ExitCode::from(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    /// The commands of a document's shell blocks, with lines that go on joined and comments left out.
+    fn commands(document: &str) -> Vec<String> {
+        let mut commands = Vec::new();
+        let (mut inside, mut open) = (false, String::new());
+        for line in document.lines() {
+            match line.trim_end() {
+                "```sh" => inside = true,
+                "```" => inside = false,
+                line if inside => {
+                    open += line.split("  #").next().unwrap_or(line);
+                    match open.strip_suffix('\\') {
+                        Some(begun) => open = begun.to_owned(),
+                        None => commands.push(std::mem::take(&mut open)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        commands
+    }
+
+    #[test]
+    fn the_program_takes_every_command_that_the_documents_show() -> anyhow::Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut count = 0;
+        for folder in ["", "docs", "models", "capi", "python"] {
+            for entry in std::fs::read_dir(root.join(folder))? {
+                let path = entry?.path();
+                if path.extension().is_none_or(|ending| ending != "md") {
+                    continue;
+                }
+                for command in commands(&std::fs::read_to_string(&path)?) {
+                    let words: Vec<&str> = command.split_whitespace().collect();
+                    if words.first() != Some(&"infomark") {
+                        continue;
+                    }
+                    count += 1;
+                    let taken = Cli::try_parse_from(&words).map(drop);
+                    taken.with_context(|| format!("{}: {command}", path.display()))?;
+                }
+            }
+        }
+        assert!(count > 20, "{count} commands");
+        Ok(())
+    }
+}

@@ -14,6 +14,8 @@ use crate::output;
 
 /// Pixels across a figure.
 const WIDTH: u32 = 900;
+/// Pixels across a figure for small screens too, where its text is large beside it.
+const NARROW: u32 = 560;
 /// PNG files are drawn so many times as large, and shrunk to half of that: this smooths their lines.
 const ZOOM: u32 = 4;
 const FONT: &str = "sans-serif";
@@ -112,10 +114,19 @@ pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<Pat
 }
 
 /// Charts below each other, as the text of an SVG file.
-pub(crate) fn svg(charts: &[Chart], note: &str) -> Result<String> {
+fn svg(charts: &[Chart], note: &str) -> Result<String> {
+    svg_of_width(charts, note, WIDTH)
+}
+
+/// [`svg`] for small screens.
+pub(crate) fn narrow_svg(charts: &[Chart], note: &str) -> Result<String> {
+    svg_of_width(charts, note, NARROW)
+}
+
+fn svg_of_width(charts: &[Chart], note: &str, width: u32) -> Result<String> {
     load_font()?;
     let mut svg = String::new();
-    draw(SVGBackend::with_string(&mut svg, (WIDTH, height(charts))), charts, note, 1)?;
+    draw(SVGBackend::with_string(&mut svg, (width, height(charts))), charts, note, 1)?;
     Ok(svg)
 }
 
@@ -139,10 +150,11 @@ fn draw<B: DrawingBackend>(backend: B, charts: &[Chart], note: &str, zoom: u32) 
     let mut rest = root.clone();
     // Axes below each other end at the same place.
     let names = charts.iter().flat_map(legend).map(|series| text_width(&series.name)).max();
-    let right = names.map_or(24, |widest| (44 + widest).min(WIDTH as i32 / 3));
+    let across = (root.dim_in_pixel().0 / zoom) as i32;
+    let right = names.map_or(24, |widest| (44 + widest).min(across / 3));
     for chart in charts {
         let (area, below) = rest.split_vertically(chart.height * zoom);
-        draw_chart(&area, chart, right, zoom as i32)?;
+        draw_chart(&area, chart, (across, right), zoom as i32)?;
         rest = below;
     }
     let (width, height) = root.dim_in_pixel();
@@ -163,13 +175,13 @@ fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) ->
 fn draw_chart<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     chart: &Chart,
-    right: i32,
+    (across, right): (i32, i32),
     zoom: i32,
 ) -> Result<()> {
     let (x, y) = ranges(chart);
     let named = !chart.rows.is_empty();
     let widest = chart.rows.iter().map(|row| text_width(row)).max().unwrap_or(0);
-    let left = if named { (20 + widest).min(WIDTH as i32 / 3) } else { 64 };
+    let left = if named { (20 + widest).min(across / 3) } else { 64 };
     let mut context = ChartBuilder::on(area)
         .caption(&chart.title, (FONT, 16 * zoom).into_font().style(FontStyle::Bold).color(&INK))
         .margin(10 * zoom)
@@ -184,7 +196,8 @@ fn draw_chart<B: DrawingBackend>(
     };
     let (x_digits, y_digits) = (if chart.x_whole { 0 } else { digits(x) }, digits(y));
     // As many ticks as there are whole numbers, at most, so that they lie on them.
-    let x_ticks = if chart.x_whole { ((x[1] - x[0]) as usize).clamp(1, 10) } else { 10 };
+    let most = (across as usize / 80).clamp(2, 10);
+    let x_ticks = if chart.x_whole { ((x[1] - x[0]) as usize).clamp(1, most) } else { most };
     let x_text = |v: &f64| format!("{v:.x_digits$}");
     let y_text = |v: &f64| format!("{v:.y_digits$}");
     let mut mesh = context.configure_mesh();

@@ -1,5 +1,6 @@
 //! `infomark review`: a local page to place, match, correct and accept landmarks.
 
+mod add;
 mod export;
 mod guard;
 mod images;
@@ -9,6 +10,7 @@ mod server;
 mod state;
 mod store;
 mod work;
+mod zip;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,7 +41,8 @@ Examples:
   infomark review radiographs/ --model encoder.onnx
 
 The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
---session DIR, from where the same command goes on after whatever ended it. Nothing is written beside the images.
+--session DIR, from where the same command goes on after whatever ended it. Nothing is written beside the images; those that are
+dropped on the page are copied into --session DIR.
 Key ? shows the keys. docs/review.md says more.")]
 pub(crate) struct Options {
     /// Folder of the images
@@ -110,7 +113,11 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             fixed.push(name.clone());
         }
     }
-    infomark_infer::list_images(&options.images)?;
+    // A folder without images may get some, there or on the page.
+    match infomark_infer::list_images(&options.images) {
+        Ok(_) | Err(infomark_infer::ImageError::NoImages { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     let mut store = Store::open(&session, &options.images)?;
     let setup = store.state().with_names(fixed.iter().map(String::as_str));
     let setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
@@ -133,21 +140,23 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     });
     let count = images::list(&app)?;
     if let Some(file) = &options.landmarks {
-        images::look(&app, app.spacing.as_ref());
+        images::look(&app);
         let bytes = std::fs::read(file).with_context(|| format!("{}: can't be read", shown(file)))?;
         let image = lock(&app.images).all.iter().find(|known| same_stem(&known.name, file)).cloned();
         let taken = routes::take_landmarks(&app, &bytes, &shown(file), image.as_ref());
         taken.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     }
-    let looking = Arc::clone(&app);
-    std::thread::spawn(move || images::look(&looking, looking.spacing.as_ref()));
+    let stop = interrupt::flag();
+    let (looking, stopped) = (Arc::clone(&app), Arc::clone(&stop));
+    std::thread::spawn(move || images::watch(&looking, &stopped));
     let begun = Begun { address: app.guard.address(), session: shown(&session), images: count };
-    report.text(&format!("{}\n{count} images; saved in {}; Ctrl-C ends it", begun.address, begun.session))?;
+    let images =
+        if count == 0 { "no images yet; drop some on the page".into() } else { format!("{count} images") };
+    report.text(&format!("{}\n{images}; saved in {}; Ctrl-C ends it", begun.address, begun.session))?;
     report.json(&begun)?;
     if !options.no_open {
         open(&app)?;
     }
-    let stop = interrupt::flag();
     server::serve(listener, Arc::new(routes::Site(Arc::clone(&app))), &stop)?;
     app.stop_job.store(true, Ordering::Relaxed);
     let _ = std::fs::remove_file(session.join(OPENER));

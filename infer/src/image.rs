@@ -5,14 +5,17 @@ mod decode;
 mod dicom;
 mod error;
 mod grey;
+mod levels;
 mod list;
 #[cfg(feature = "nifti")]
 mod nifti;
 
 pub use decode::{
-    ImageHeader, ReadLimits, decode_image, read_image, read_image_header, read_image_size, read_image_with,
+    ImageHeader, ReadLimits, decode_image, decode_levels, read_image, read_image_header, read_image_size,
+    read_image_with,
 };
 pub use error::ImageError;
+pub use levels::Levels;
 pub use list::list_images;
 #[cfg(feature = "nifti")]
 pub use nifti::read_nifti_slice;

@@ -3,7 +3,7 @@
 use infomark_core::Rng;
 use infomark_infer::{
     DESCRIPTION_KEY, Description, Encoder, FORMAT, FORMAT_KEY, LandmarkFile, ReadLimits, Subject,
-    decode_image, parse_landmarks, parse_landmarks_of,
+    decode_image, decode_levels, parse_landmarks, parse_landmarks_of,
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -39,9 +39,25 @@ pub fn damaged(whole: &[u8], seed: u64, index: u64) -> Vec<u8> {
     bytes
 }
 
-/// Reads bytes as an image: an image whose promises hold, or an error in one line. Whether there was an image.
+/// Reads bytes as an image: an image whose promises hold, or an error in one line; and as all of its levels, whose window is
+/// that image. Whether there was an image.
 pub fn image(bytes: &[u8]) -> bool {
     let limits = ReadLimits { max_side: 4096, max_bytes: MAX_BYTES };
+    match (decode_image(bytes, "image", &limits), decode_levels(bytes, "image", &limits)) {
+        (Ok(image), Ok(levels)) => {
+            assert_eq!((image.width(), image.height()), (levels.width, levels.height));
+            let [low, high] = levels.window;
+            assert!(0.0 <= low && low < high && high <= 1.0, "{low} to {high}");
+            // A level is half a step off, and a window of a step shows nothing between black and white.
+            let worst = 0.51 / (65535.0 * (high - low)) + 1e-6;
+            for (&pixel, &level) in image.pixels().iter().zip(&levels.levels) {
+                let shown = ((f64::from(level) / 65535.0 - low) / (high - low)).clamp(0.0, 1.0);
+                assert!((shown - f64::from(pixel)).abs() <= worst, "{pixel} is shown as {shown}");
+            }
+        }
+        (_, Err(error)) => check_message(&error.to_string()),
+        (Err(error), _) => check_message(&error.to_string()),
+    }
     match decode_image(bytes, "image", &limits) {
         Ok(image) => {
             assert_eq!(image.pixels().len(), image.width() * image.height());

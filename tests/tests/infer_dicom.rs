@@ -8,8 +8,8 @@ use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use infomark_infer::{
-    Calibration, Image, ImageError, PixelSpacing, ReadLimits, SpacingSource, decode_image, list_images,
-    read_image_size,
+    Calibration, Image, ImageError, PixelSpacing, ReadLimits, SpacingSource, decode_image, decode_levels,
+    list_images, read_image_size,
 };
 use infomark_tests::infer_dicom::{Dicom, SECRET, jpeg_2000, lossless_jpeg, rle, syntax};
 use proptest::prelude::*;
@@ -136,6 +136,30 @@ fn the_window_functions_are_those_of_the_standard() {
     close(&decode(&window("LINEAR_EXACT")).unwrap(), exact, &samples(12));
     let sigmoid = |x: f64| 1.0 / (1.0 + (-4.0 * (x - center) / width).exp());
     close(&decode(&window("SIGMOID")).unwrap(), sigmoid, &samples(12));
+}
+
+#[test]
+fn levels_hold_the_whole_range_and_their_window_is_what_is_shown() {
+    let window = |function: &str| {
+        new(12).text((0x0028, 0x1050), "DS", "2000").text((0x0028, 0x1051), "DS", "1000").text(
+            (0x0028, 0x1056),
+            "CS",
+            function,
+        )
+    };
+    let turned = window("LINEAR_EXACT").text((0x0028, 0x0004), "CS", "MONOCHROME1");
+    for dicom in [window("LINEAR"), window("SIGMOID"), turned.clone(), new(12), new(8), new(16)] {
+        assert!(infomark_tests::infer_mutate::image(&dicom.encode()));
+    }
+    let levels = |dicom: &Dicom| decode_levels(&dicom.encode(), "scan.dcm", &ReadLimits::default()).unwrap();
+    let shown = levels(&window("LINEAR_EXACT"));
+    assert_eq!((shown.levels[0], shown.levels[WIDTH * HEIGHT - 1]), (0, u16::MAX));
+    assert!(shown.levels.windows(2).all(|pair| pair[0] < pair[1]), "each value stays apart");
+    for (end, expected) in shown.window.into_iter().zip([1500.0 / 4095.0, 2500.0 / 4095.0]) {
+        assert!((end - expected).abs() < 1e-9, "{end}");
+    }
+    let [low, high] = levels(&turned).window;
+    assert!((low - (1.0 - shown.window[1])).abs() < 1e-9 && (high - (1.0 - shown.window[0])).abs() < 1e-9);
 }
 
 #[test]

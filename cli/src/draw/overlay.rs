@@ -121,6 +121,31 @@ fn draw(pen: &mut impl Pen, size: (usize, usize), zoom: usize, marks: &[Mark], t
     }
 }
 
+/// Where names beside points cover each other least: the top left corner of each, for names of these widths and this height. `arm` is
+/// that of the points' crosses, `others` are places that names should leave free as well. Lengths of any unit.
+pub(crate) fn label_corners(
+    points: &[Point<f64>],
+    others: &[Point<f64>],
+    (widths, height): (&[f64], f64),
+    arm: f64,
+    frame: (f64, f64),
+) -> Vec<Point<f64>> {
+    // Whole numbers, fine enough.
+    let scale = 4096.0 / frame.0.max(frame.1).max(1.0);
+    let whole = |length: f64| (length * scale).round() as i32;
+    let style = Style { arm: whole(arm).max(1), gap: 0, stroke: 1, font: Font::of_height(8) };
+    let area = Area { x: 0, y: 0, width: whole(frame.0), height: whole(frame.1) };
+    let at = |point: &Point<f64>| (whole(point.x), whole(point.y));
+    let mut taken: Vec<Area> =
+        points.iter().chain(others).map(|point| around(at(point), style.arm)).collect();
+    let place = |(point, width): (&Point<f64>, &f64)| {
+        let label = place_label(at(point), (whole(*width), whole(height)), &style, area, &taken);
+        taken.push(label);
+        Point::new(f64::from(label.x) / scale, f64::from(label.y) / scale)
+    };
+    points.iter().zip(widths).map(place).collect()
+}
+
 /// Writes the title on a darkened strip; the strip.
 fn draw_title(pen: &mut impl Pen, width: usize, title: &str, style: &Style) -> Area {
     let pad = style.font.height() / 3;

@@ -42,6 +42,18 @@ pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
     canvas
 }
 
+/// A small picture with its name below and room around.
+pub(crate) fn captioned(picture: &Canvas, name: &str) -> Canvas {
+    let font = Font::of_height(13);
+    let pad = font.height() / 3;
+    let (width, height) = (picture.width() as i32, picture.height() as i32);
+    let (across, down) = (width + 2 * pad, height + font.height() + 3 * pad);
+    let mut canvas = Canvas::new(across as usize, down as usize, BACKGROUND);
+    canvas.paste(picture, pad, pad);
+    canvas.text(&font.shorten(name, width), pad, height + 2 * pad, font, INK);
+    canvas
+}
+
 /// Panels in rows of `columns`.
 pub(crate) fn sheet(panels: &[Canvas], columns: usize) -> Canvas {
     let columns = columns.clamp(1, panels.len().max(1));

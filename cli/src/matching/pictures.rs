@@ -9,7 +9,7 @@ use infomark_infer::Image;
 use rayon::prelude::*;
 
 use super::{Matched, Scored};
-use crate::draw::{Canvas, Mark, overlay, overlay_svg, sheet};
+use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::output::{self, shown};
 
 /// Longest side of a picture on a sheet.
@@ -40,14 +40,15 @@ pub(super) fn write_overlay(
 
 /// Draws all overlays small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
 pub(super) fn write_sheets(out: &Path, images: &[Matched]) -> Result<()> {
-    let overlays: Vec<&str> = images.iter().filter_map(|image| image.overlay.as_deref()).collect();
-    let small = |name: &&str| {
+    let overlays: Vec<(&str, &str)> =
+        images.iter().filter_map(|image| Some((image.overlay.as_deref()?, image.image.as_str()))).collect();
+    let small = |(name, image): &(&str, &str)| {
         let path = out.join(name);
         let bytes = fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
         let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
         let long = picture.width().max(picture.height()).max(SIDE);
         let side = |length: usize| (length * SIDE).div_ceil(long);
-        Ok(picture.resized(side(picture.width()), side(picture.height()), false))
+        Ok(captioned(&picture.resized(side(picture.width()), side(picture.height()), false), image))
     };
     let name = |index: usize| match index {
         0 => "contact-sheet.png".to_owned(),

@@ -28,7 +28,7 @@ pub(super) struct Figure {
 pub(super) fn figures(results: &Results) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut add = |chart: Chart, caption: String| -> Result<()> {
-        figures.push(Figure { svg: plot::svg(&[chart], "")?, caption });
+        figures.push(Figure { svg: plot::narrow_svg(&[chart], "")?, caption });
         Ok(())
     };
     match results.kind {

@@ -10,17 +10,21 @@ use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{ExtendedColorType, ImageBuffer, Luma};
+use infomark_core::Point;
 use infomark_infer::{Image, read_image};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::results::{Case, Results, Spot};
+use crate::draw::label_corners;
 use crate::inputs::Input;
 use crate::output::{file_name, rounded, shown};
 use crate::progress::Progress;
 
 /// Longest side of a picture in pixels.
 const SIDE: u32 = 1000;
+/// Width of a letter, as a share of its height.
+const LETTER: f64 = 0.55;
 /// Of JPEG.
 const QUALITY: u8 = 82;
 
@@ -55,6 +59,10 @@ struct Mark {
     score: Option<f64>,
     expected_mm: Option<f64>,
     abstained: bool,
+    /// Where its name begins or ends, on the line that letters stand on.
+    label: [f64; 2],
+    /// `start` or `end`.
+    anchor: &'static str,
 }
 
 /// The worst `most` images, with their points.
@@ -152,13 +160,38 @@ fn picture(case: &Case, places: &Places<'_>) -> Result<Option<Picture>> {
         score: mean(&|point| point.score).map(|value| rounded(value, 3)),
         expected_mm: mean(&|point| point.expected_mm).map(|value| rounded(value, 2)),
         abstained: case.points.iter().filter(|point| point.abstained).count(),
-        points: case.points.iter().map(mark).collect(),
-        arm: width.max(height) as f64 / 90.0,
+        points: marks(&case.points, (width as f64, height as f64)),
+        arm: arm((width as f64, height as f64)),
     }))
 }
 
-fn mark(point: &Spot) -> Mark {
+fn arm((width, height): (f64, f64)) -> f64 {
+    width.max(height) / 90.0
+}
+
+/// Points with their names beside them.
+fn marks(points: &[Spot], size: (f64, f64)) -> Vec<Mark> {
+    let arm = arm(size);
+    let height = 2.0 * arm;
+    let at: Vec<_> = points.iter().map(|point| Point::new(point.at.0, point.at.1)).collect();
+    let truths: Vec<_> =
+        points.iter().filter_map(|point| point.truth).map(|(x, y)| Point::new(x, y)).collect();
+    let widths: Vec<f64> =
+        points.iter().map(|point| LETTER * height * point.name.chars().count() as f64).collect();
+    let corners = label_corners(&at, &truths, (&widths, height), arm, size);
+    let one = |((point, corner), width): ((&Spot, Point<f64>), &f64)| {
+        // Names left of their point end beside it, however wide the letters are.
+        let left = corner.x + width / 2.0 < point.at.0;
+        let (x, anchor) = if left { (corner.x + width, "end") } else { (corner.x, "start") };
+        mark(point, [rounded(x, 2), rounded(corner.y + 0.8 * height, 2)], anchor)
+    };
+    points.iter().zip(corners).zip(&widths).map(one).collect()
+}
+
+fn mark(point: &Spot, label: [f64; 2], anchor: &'static str) -> Mark {
     Mark {
+        label,
+        anchor,
         name: point.name.clone(),
         x: rounded(point.at.0, 2),
         y: rounded(point.at.1, 2),

@@ -29,7 +29,10 @@
     frame = requestAnimationFrame(() => {
       frame = 0;
       const svg = stage.firstElementChild;
-      if (svg) svg.setAttribute("viewBox", part.join(" "));
+      if (!svg) return;
+      svg.setAttribute("viewBox", part.join(" "));
+      // Marks and names keep their size on the screen.
+      svg.style.setProperty("--zoom", part[2] / whole[2]);
     });
   };
   const open = (picture) => {

@@ -81,6 +81,7 @@ pub(super) fn html(
                 tables => tables(results),
                 template => &results.template,
                 failed => &results.failed,
+                abstained => results.cases.iter().flat_map(|case| &case.points).any(|point| point.abstained),
                 truth => results.kind == Kind::Evaluation,
                 version => env!("CARGO_PKG_VERSION"),
             })

@@ -1,101 +1,138 @@
 //! Landmark files of a review, and what is said of where they are from.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Component, Path};
 
 use anyhow::Context;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks};
+use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks, sha256};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::images::Known;
+use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::work::landmarks;
-use super::{App, lock};
+use super::{App, lock, zip};
 use crate::convert::Format;
 use crate::inputs::free_stem;
 use crate::output;
 
 /// Folder of the files, within that of the review.
 pub(super) const FOLDER: &str = "export";
+/// What says of the others where they are from.
+const ABOUT: &str = "review.json";
 
 /// The format of a name, as `infomark match --format` calls it.
-pub(super) fn format(name: &str) -> Result<LandmarkFormat, Refusal> {
+fn format(name: &str) -> Result<LandmarkFormat, Refusal> {
     let format = LandmarkFormat::ALL.into_iter().find(|format| Format::of(*format).name() == name);
     format.ok_or_else(|| {
         Refusal::bad(format!("{name}: no such format; csv, slicer, coco, labelme and isbi are"))
     })
 }
 
-/// Images with their points.
+/// Files with what a person should know of them.
+pub(super) struct Files {
+    /// By the name within the folder.
+    files: Vec<(String, Vec<u8>)>,
+    about: Vec<u8>,
+    pub(super) told: Told,
+}
+
+/// What is said of files beside them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Told {
+    /// Images whose points are in none, as they are gone or can't be read.
+    left_out: Vec<String>,
+    /// Images that are other files by now than those that their points were placed in.
+    replaced: Vec<String>,
+    pub(super) files: Vec<String>,
+    /// Files of an earlier export that were removed, and those that were changed since and stay.
+    removed: Vec<String>,
+    kept: Vec<String>,
+}
+
+/// An image with its points.
 struct Chosen {
     known: Known,
+    size: (usize, usize),
     points: Vec<Landmark>,
 }
 
-fn chosen(app: &App, state: &State, accepted_only: bool) -> Vec<Chosen> {
+fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) {
     let images = lock(&app.images);
-    let wanted = |known: &&Known| {
-        state.images.get(&known.name).is_some_and(|record| match record.decision {
+    let mut told = Told::default();
+    let mut chosen = Vec::new();
+    for known in &images.all {
+        let Some(record) = state.images.get(&known.name) else { continue };
+        let wanted = match record.decision {
             Decision::Accepted => true,
             Decision::Open => !accepted_only || state.setup.template.as_ref() == Some(&known.name),
             Decision::Rejected => false,
-        })
-    };
-    let with_points = |known: &Known| {
-        let points = landmarks(state, &known.name);
-        (!points.is_empty()).then(|| Chosen { known: known.clone(), points })
-    };
-    images.all.iter().filter(wanted).filter_map(with_points).collect()
-}
-
-fn annotated(chosen: &Chosen) -> Annotated<'_> {
-    Annotated {
-        image: &chosen.known.name,
-        size: chosen.known.size.unwrap_or((0, 0)),
-        spacing: chosen.known.known_spacing.as_ref(),
-        landmarks: &chosen.points,
-    }
-}
-
-/// Writes the formats into the review's folder; the names of the files.
-pub(super) fn write(app: &App, formats: &[String], accepted_only: bool) -> Result<Vec<String>, Refusal> {
-    let state = lock(&app.store).state().clone();
-    let chosen = chosen(app, &state, accepted_only);
-    if chosen.is_empty() {
-        return Err(Refusal::bad(
-            "no image has landmarks to save yet: accept images, or save all that have points",
-        ));
-    }
-    let folder = app.session.join(FOLDER);
-    output::make_folder(&folder)?;
-    let mut files = Vec::new();
-    let mut put = |name: String, bytes: &[u8]| -> Result<(), Refusal> {
-        output::write(&folder.join(&name), bytes)?;
-        files.push(format!("{FOLDER}/{name}"));
-        Ok(())
-    };
-    let all: Vec<Annotated<'_>> = chosen.iter().map(annotated).collect();
-    for name in formats {
-        let format = format(name)?;
-        let encode = |images: &[Annotated<'_>], file: &str| {
-            encode_landmarks(format, images, file).with_context(|| file.to_owned())
         };
-        if !format.is_of_one_image() {
-            let file = if name == "csv" {
-                "landmarks.csv".into()
-            } else {
-                format!("landmarks.{name}.{}", format.ending())
-            };
-            put(file.clone(), &encode(&all, &file)?)?;
+        let points = landmarks(state, &known.name);
+        if !wanted || points.is_empty() {
             continue;
         }
-        output::make_folder(&folder.join(name))?;
-        let mut stems = HashSet::new();
-        for image in &all {
-            let file =
-                format!("{name}/{}.{}", free_stem(Path::new(image.image), &mut stems), format.ending());
-            put(file.clone(), &encode(std::slice::from_ref(image), &file)?)?;
+        let Some(size) = known.size else {
+            told.left_out.push(known.name.clone());
+            continue;
+        };
+        if record.is_of_another(known.sha256.as_deref()) {
+            told.replaced.push(known.name.clone());
+        }
+        chosen.push(Chosen { known: known.clone(), size, points });
+    }
+    (chosen, told)
+}
+
+/// Makes the files of some formats.
+pub(super) fn make(app: &App, formats: &[String], accepted_only: bool) -> Result<Files, Refusal> {
+    let asked: Vec<LandmarkFormat> = formats.iter().map(|name| format(name)).collect::<Result<_, _>>()?;
+    if asked.is_empty() {
+        return Err(Refusal::bad("no format is chosen; choose one"));
+    }
+    let state = lock(&app.store).state().clone();
+    // Right after the start, not all have been looked into.
+    let unknown = |known: &&Known| {
+        known.size.is_none() && known.error.is_none() && state.images.contains_key(&known.name)
+    };
+    let unknown: Vec<Known> = lock(&app.images).all.iter().filter(unknown).cloned().collect();
+    unknown.into_iter().for_each(|known| images::look_at(app, known));
+    let (chosen, mut told) = choose(app, &state, accepted_only);
+    if chosen.is_empty() {
+        let gone = if told.left_out.is_empty() { "" } else { "; the images of those that have are gone" };
+        return Err(Refusal::bad(format!(
+            "no image has landmarks to save yet: accept images, or save all that have points{gone}"
+        )));
+    }
+    let all: Vec<Annotated<'_>> = chosen
+        .iter()
+        .map(|chosen| Annotated {
+            image: &chosen.known.name,
+            size: chosen.size,
+            spacing: chosen.known.known_spacing.as_ref(),
+            landmarks: &chosen.points,
+        })
+        .collect();
+    let mut files = Vec::new();
+    for format in LandmarkFormat::ALL.into_iter().filter(|format| asked.contains(format)) {
+        let (name, ending) = (Format::of(format).name(), format.ending());
+        let mut put = |file: String, images: &[Annotated<'_>]| -> Result<(), Refusal> {
+            let bytes = encode_landmarks(format, images, &file).with_context(|| file.clone())?;
+            files.push((file, bytes));
+            Ok(())
+        };
+        if format.is_of_one_image() {
+            let mut stems = HashSet::new();
+            for image in &all {
+                let stem = free_stem(Path::new(image.image), &mut stems);
+                put(format!("{name}/{stem}.{ending}"), std::slice::from_ref(image))?;
+            }
+        } else if name == "csv" {
+            put("landmarks.csv".into(), &all)?;
+        } else {
+            put(format!("landmarks.{name}.{ending}"), &all)?;
         }
     }
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
@@ -105,22 +142,81 @@ pub(super) fn write(app: &App, formats: &[String], accepted_only: bool) -> Resul
         .filter(|(name, _)| names.contains(name))
         .map(|(n, r)| (n.clone(), json!(r)))
         .collect();
+    let hashes: BTreeMap<&String, String> = files.iter().map(|(name, bytes)| (name, sha256(bytes))).collect();
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"), "revision": state.revision, "accepted_only": accepted_only,
         "landmarks": state.setup.names, "template": state.setup.template, "runs": state.runs, "images": images,
+        "files": hashes, "left_out": told.left_out, "replaced": told.replaced,
     });
-    put("review.json".into(), (output::to_json(&about)? + "\n").as_bytes())?;
-    Ok(files)
+    told.files = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
+    told.files.push(format!("{FOLDER}/{ABOUT}"));
+    Ok(Files { files, about: (output::to_json(&about)? + "\n").into_bytes(), told })
 }
 
-/// All images as one file of a format that holds several.
-pub(super) fn bytes(app: &App, name: &str, accepted_only: bool) -> Result<Vec<u8>, Refusal> {
-    let format = format(name)?;
-    if format.is_of_one_image() {
-        return Err(Refusal::bad(format!("{name} has a file for each image; save it to the folder instead")));
+/// What [`ABOUT`] says of an earlier export.
+#[derive(Default, Deserialize)]
+struct Earlier {
+    /// The hashes of its files.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+}
+
+fn earlier(folder: &Path) -> Earlier {
+    // What can't be read says nothing of files that could be removed.
+    let bytes = fs::read(folder.join(ABOUT)).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+/// The formats that are in the review's folder.
+pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
+    let files = earlier(&app.session.join(FOLDER)).files;
+    let is_of = |name: &&'static str| {
+        let one = format!("{name}/");
+        let all = if *name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.") };
+        files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
+    };
+    LandmarkFormat::ALL.into_iter().map(|format| Format::of(format).name()).filter(is_of).collect()
+}
+
+impl Files {
+    /// Writes them into the review's folder, and removes those of an earlier export that these do not replace.
+    pub(super) fn write(mut self, app: &App) -> Result<Told, Refusal> {
+        let folder = app.session.join(FOLDER);
+        output::make_folder(&folder)?;
+        for (name, bytes) in &self.files {
+            let path = folder.join(name);
+            output::make_folder(path.parent().unwrap_or(&folder))?;
+            output::write(&path, bytes)?;
+        }
+        for (name, hash) in earlier(&folder).files {
+            let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+            let path = folder.join(&name);
+            if !inside || self.files.iter().any(|(new, _)| *new == name) || !path.is_file() {
+                continue;
+            }
+            let same = fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == hash);
+            if same && fs::remove_file(&path).is_ok() {
+                // Where it was the last one.
+                let _ = path.parent().filter(|parent| *parent != folder).map(fs::remove_dir);
+                self.told.removed.push(name);
+            } else {
+                self.told.kept.push(name);
+            }
+        }
+        output::write(&folder.join(ABOUT), &self.about)?;
+        Ok(self.told)
     }
-    let state = lock(&app.store).state().clone();
-    let chosen = chosen(app, &state, accepted_only);
-    let all: Vec<Annotated<'_>> = chosen.iter().map(annotated).collect();
-    Ok(encode_landmarks(format, &all, name).context("landmarks")?)
+
+    /// One file as it is; of several an archive with [`ABOUT`]. With its name.
+    pub(super) fn download(mut self) -> Result<(String, Vec<u8>), Refusal> {
+        if self.files.len() == 1 {
+            let (name, bytes) = self.files.remove(0);
+            return Ok((name.replace('/', "-"), bytes));
+        }
+        self.files.push((ABOUT.into(), self.about));
+        let archive = zip::archive(&self.files);
+        let archive =
+            archive.ok_or_else(|| Refusal::bad("too much for one archive; save to the folder instead"))?;
+        Ok(("landmarks.zip".into(), archive))
+    }
 }

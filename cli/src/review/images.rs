@@ -1,22 +1,33 @@
-//! The images of the folder, and their pixels.
+//! The images of the folder and those that were added on the page, and their pixels.
 
-use std::fs;
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{Image, PixelSpacing, ReadLimits, decode_image, list_images, read_image_header, sha256};
+use infomark_infer::{
+    Image, ImageError, Levels, PixelSpacing, ReadLimits, decode_image, decode_levels, list_images,
+    read_image_header, sha256,
+};
 use serde::Serialize;
 
+use super::state::Seen;
 use super::{App, lock};
 use crate::output::{file_name, one_line};
 
+/// Folder of added images, within that of the review.
+pub(super) const ADDED: &str = "images";
 /// Longest side that is sent; larger images are halved, or divided further.
 const LONGEST: usize = 6144;
 /// Characters of an image's id.
 const ID: usize = 20;
+/// How often the folders are looked through, at most; of slow ones a twentieth of the time is taken.
+const OFTEN: Duration = Duration::from_secs(2);
 
-/// An image of the folder.
-#[derive(Clone, Debug, Serialize)]
+/// An image of the review.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Known {
     /// What requests call it: a hash of its name.
     pub(super) id: String,
@@ -29,8 +40,47 @@ pub(super) struct Known {
     pub(super) spacing: Option<String>,
     /// Why it cannot be used.
     pub(super) error: Option<String>,
+    /// Of its file.
+    pub(super) sha256: Option<String>,
     #[serde(skip)]
     pub(super) known_spacing: Option<PixelSpacing>,
+    #[serde(skip)]
+    stamp: Option<Stamp>,
+}
+
+/// What changes with a file, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stamp {
+    bytes: u64,
+    changed: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(data: &Metadata) -> Self {
+        Self { bytes: data.len(), changed: data.modified().ok() }
+    }
+}
+
+impl Known {
+    fn new(name: String, path: PathBuf) -> Self {
+        let stamp = fs::metadata(&path).ok().map(|data| Stamp::of(&data));
+        let id = sha256(name.as_bytes()).chars().take(ID).collect();
+        let (size, spacing_mm, spacing, error, sha256, known_spacing) = (None, None, None, None, None, None);
+        Self { id, name, path, size, spacing_mm, spacing, error, sha256, known_spacing, stamp }
+    }
+
+    pub(super) fn seen(&self) -> Seen<'_> {
+        Seen { size: self.size, sha256: self.sha256.as_deref() }
+    }
+
+    /// Whether there is no such file any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.stamp.is_none()
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        (&self.name, &self.path, &self.stamp) == (&other.name, &other.path, &other.stamp)
+    }
 }
 
 /// The images, with a number that goes up when something about them changes.
@@ -45,61 +95,159 @@ impl Images {
         self.all.iter().find(|known| known.id == id)
     }
 
-    /// Remembers why an image cannot be used.
-    pub(super) fn fail(&mut self, name: &str, error: String) {
-        if let Some(known) = self.all.iter_mut().find(|known| known.name == name) {
-            known.error = Some(error);
+    pub(super) fn by_name(&self, name: &str) -> Option<&Known> {
+        self.all.iter().find(|known| known.name == name)
+    }
+
+    /// Remembers the hash of a file, which may have changed without another length or time.
+    pub(super) fn tell_hash(&mut self, known: &Known, size: (usize, usize), sha256: &str) {
+        let known = self.all.iter_mut().find(|other| other.is_same_file(known));
+        if let Some(known) = known.filter(|known| known.sha256.as_deref().is_some_and(|old| old != sha256)) {
+            known.size = Some(size);
+            known.sha256 = Some(sha256.to_owned());
+            self.version += 1;
+        }
+    }
+
+    /// Remembers why an image cannot be used, or that it can.
+    pub(super) fn tell(&mut self, name: &str, error: Option<String>) {
+        let known = self.all.iter_mut().find(|known| known.name == name);
+        if let Some(known) = known.filter(|known| known.error != error) {
+            known.error = error;
             self.version += 1;
         }
     }
 }
 
-/// Lists the folder's images anew; those that are known keep what is known of them.
+/// Lists the images anew; of files that are the same, what is known is kept. Images that are gone stay in the list while the review
+/// has points of them. How many there are.
 pub(super) fn list(app: &App) -> Result<usize> {
-    let files = list_images(&app.folder)?;
+    let mut files = or_none(list_images(&app.folder))?;
+    let added = app.session.join(ADDED);
+    if added.is_dir() {
+        files.extend(or_none(list_images(&added))?);
+    }
+    let with_points: Vec<String> = {
+        let store = lock(&app.store);
+        let images = store.state().images.iter();
+        images.filter(|(_, record)| record.places().next().is_some()).map(|(name, _)| name.clone()).collect()
+    };
+    let mut names = HashSet::new();
+    let mut all: Vec<Known> = Vec::with_capacity(files.len());
+    for path in files {
+        let name = name_of(&path);
+        let number = (2..).map(|number| format!("{name} ({number})"));
+        let free = std::iter::once(name.clone()).chain(number).find(|name| names.insert(name.clone()));
+        let mut known = Known::new(free.unwrap_or_default(), path);
+        if known.name != name {
+            known.error = Some(format!("{name}: another image has this name; rename one of them"));
+        }
+        all.push(known);
+    }
+    for name in with_points.into_iter().filter(|name| !names.contains(name)) {
+        let mut known = Known::new(name, PathBuf::new());
+        known.error = Some(format!(
+            "{}: the image is gone, and its points are left out of what is saved; put it back",
+            known.name
+        ));
+        all.push(known);
+    }
     let mut images = lock(&app.images);
-    let earlier = std::mem::take(&mut images.all);
-    let known = files.into_iter().map(|path| {
-        let name = file_name(&path);
-        let before = earlier.iter().find(|known| known.name == name && known.error.is_none());
-        before.cloned().unwrap_or_else(|| Known {
-            id: sha256(name.as_bytes()).chars().take(ID).collect(),
-            name,
-            path,
-            size: None,
-            spacing_mm: None,
-            spacing: None,
-            error: None,
-            known_spacing: None,
-        })
-    });
-    images.all = known.collect();
-    images.version += 1;
-    Ok(images.all.len())
+    for known in &mut all {
+        if let Some(before) = images.by_name(&known.name).filter(|before| before.is_same_file(known)) {
+            known.clone_from(before);
+        }
+    }
+    // Somebody who asks for the first time is told even of an empty list.
+    if images.all != all || images.version == 0 {
+        images.all = all;
+        images.version += 1;
+    }
+    Ok(images.all.iter().filter(|known| known.stamp.is_some()).count())
 }
 
-/// Looks into the headers of images that nothing is known of.
-pub(super) fn look(app: &App, given: Option<&PixelSpacing>) {
-    let open: Vec<PathBuf> = {
+/// A folder without images is one to which some may come.
+fn or_none(listed: Result<Vec<PathBuf>, ImageError>) -> Result<Vec<PathBuf>> {
+    match listed {
+        Err(ImageError::NoImages { .. }) => Ok(Vec::new()),
+        listed => Ok(listed?),
+    }
+}
+
+/// The name of a file, with what is not UTF-8 in it as escapes, so that names that differ stay apart.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let mut text = String::new();
+    for part in name.as_encoded_bytes().utf8_chunks() {
+        text += part.valid();
+        for byte in part.invalid() {
+            text += &format!("\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Looks into the images that nothing is known of.
+pub(super) fn look(app: &App) {
+    let open: Vec<Known> = {
         let images = lock(&app.images);
         let open = images.all.iter().filter(|known| known.size.is_none() && known.error.is_none());
-        open.map(|known| known.path.clone()).collect()
+        open.cloned().collect()
     };
-    for path in open {
-        let header = read_image_header(&path);
-        let mut images = lock(&app.images);
-        images.version += 1;
-        let Some(known) = images.all.iter_mut().find(|known| known.path == path) else { continue };
-        match header {
-            Ok(header) => {
-                known.size = Some((header.width, header.height));
-                known.known_spacing = given.cloned().or(header.spacing);
-                known.spacing_mm = known.known_spacing.as_ref().map(|spacing| [spacing.mm.x, spacing.mm.y]);
-                known.spacing =
-                    known.known_spacing.as_ref().map(|s| format!("{}, {}", s.source, s.calibration));
-            }
-            Err(error) => known.error = Some(without_folder(&one_line(&error.into()), &path)),
+    open.into_iter().for_each(|known| look_at(app, known));
+}
+
+/// Looks into an image.
+pub(super) fn look_at(app: &App, mut known: Known) {
+    let before = known.clone();
+    match header(&known, app.spacing.as_ref()) {
+        Ok((size, spacing, sha256)) => {
+            known.size = Some(size);
+            known.spacing_mm = spacing.as_ref().map(|spacing| [spacing.mm.x, spacing.mm.y]);
+            known.spacing = spacing.as_ref().map(|s| format!("{}, {}", s.source, s.calibration));
+            known.known_spacing = spacing;
+            known.sha256 = Some(sha256);
         }
+        Err(error) => known.error = Some(without_folder(&one_line(&error), &known.path)),
+    }
+    let mut images = lock(&app.images);
+    images.version += 1;
+    // It may be another file by now.
+    if let Some(place) = images.all.iter_mut().find(|other| other.is_same_file(&before)) {
+        *place = known;
+    }
+}
+
+/// An image with what its file says, which is not known of all right after the start.
+pub(super) fn looked(app: &App, known: Known) -> Known {
+    if known.size.is_some() || known.error.is_some() {
+        return known;
+    }
+    look_at(app, known.clone());
+    let images = lock(&app.images);
+    images.by_name(&known.name).cloned().unwrap_or(known)
+}
+
+type Told = ((usize, usize), Option<PixelSpacing>, String);
+
+fn header(known: &Known, given: Option<&PixelSpacing>) -> Result<Told> {
+    let header = read_image_header(&known.path)?;
+    let spacing = given.cloned().or(header.spacing);
+    Ok(((header.width, header.height), spacing, sha256(&bytes(known)?)))
+}
+
+/// Keeps the list as the folders are, until `stop`.
+pub(super) fn watch(app: &App, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        look(app);
+        let rest = OFTEN.max(20 * begun.elapsed());
+        let next = Instant::now() + rest;
+        while Instant::now() < next && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // A folder that cannot be read now may be there again later; its images say so when they are opened.
+        let _ = list(app);
     }
 }
 
@@ -108,16 +256,23 @@ fn without_folder(text: &str, path: &Path) -> String {
     text.replace(&path.display().to_string(), &file_name(path))
 }
 
+fn bytes(known: &Known) -> Result<Vec<u8>> {
+    let Known { path, name, .. } = known;
+    if known.stamp.is_none() {
+        bail!("{}", known.error.as_deref().unwrap_or("the image is gone; put it back"));
+    }
+    let most = ReadLimits::default().max_bytes;
+    let data = fs::metadata(path).with_context(|| format!("{name}: can't be read; is it still there?"))?;
+    if !data.is_file() || data.len() > most {
+        bail!("{name}: no file, or one of more than {} MiB", most >> 20);
+    }
+    fs::read(path).with_context(|| format!("{name}: can't be read"))
+}
+
 /// An image, and the hash of its file.
 pub(super) fn read(known: &Known, given: Option<&PixelSpacing>) -> Result<(Image, String)> {
-    let Known { path, name, .. } = known;
-    let limits = ReadLimits::default();
-    let data = fs::metadata(path).with_context(|| format!("{name}: can't be read; is it still there?"))?;
-    if !data.is_file() || data.len() > limits.max_bytes {
-        bail!("{name}: no file, or one of more than {} MiB", limits.max_bytes >> 20);
-    }
-    let bytes = fs::read(path).with_context(|| format!("{name}: can't be read"))?;
-    let image = decode_image(&bytes, name, &limits)?;
+    let bytes = bytes(known)?;
+    let image = decode_image(&bytes, &known.name, &ReadLimits::default())?;
     let image = match given {
         Some(spacing) => image.with_spacing(spacing.clone()),
         None => image,
@@ -125,26 +280,50 @@ pub(super) fn read(known: &Known, given: Option<&PixelSpacing>) -> Result<(Image
     Ok((image, sha256(&bytes)))
 }
 
+/// All grey levels of an image, and the hash of its file.
+pub(super) fn levels(known: &Known) -> Result<(Levels, String)> {
+    let bytes = bytes(known)?;
+    let levels = decode_levels(&bytes, &known.name, &ReadLimits::default())?;
+    Ok((levels, sha256(&bytes)))
+}
+
 /// Grey levels of 16 bits, little endian, row by row; their width and height, and how many pixels of the image across and
 /// down each stands for.
-pub(super) fn grey(image: &Image) -> (Vec<u8>, usize, usize, usize) {
-    let (width, height) = (image.width(), image.height());
+pub(super) fn grey(image: &Levels) -> (Vec<u8>, usize, usize, usize) {
+    let Levels { width, height, levels, .. } = image;
+    let (width, height) = (*width, *height);
     let step = width.max(height).div_ceil(LONGEST).max(1);
     let (across, down) = (width.div_ceil(step), height.div_ceil(step));
-    let pixels = image.pixels();
+    if step == 1 {
+        return (levels.iter().flat_map(|level| level.to_le_bytes()).collect(), width, height, 1);
+    }
     let mut bytes = Vec::with_capacity(2 * across * down);
     for row in 0..down {
         for column in 0..across {
-            let (mut sum, mut count) = (0.0_f32, 0.0_f32);
+            let (mut sum, mut count) = (0_u64, 0_u64);
             for y in row * step..((row + 1) * step).min(height) {
                 for x in column * step..((column + 1) * step).min(width) {
-                    sum += pixels.get(y * width + x).copied().unwrap_or(0.0);
-                    count += 1.0;
+                    sum += u64::from(levels.get(y * width + x).copied().unwrap_or(0));
+                    count += 1;
                 }
             }
-            let level = (sum / count.max(1.0) * f32::from(u16::MAX)).round() as u16;
-            bytes.extend(level.to_le_bytes());
+            bytes.extend(((sum + count / 2) / count.max(1)).to_le_bytes().into_iter().take(2));
         }
     }
     (bytes, across, down, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_differ_in_a_byte_that_is_no_text_stay_apart() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = |bytes: &[u8]| name_of(&Path::new("a").join(std::ffi::OsStr::from_bytes(bytes)));
+        assert_eq!(name(b"r\xe9sum\xe9.png"), "r\\xe9sum\\xe9.png");
+        assert_ne!(name(b"\xe8.png"), name(b"\xe9.png"));
+        assert_eq!(name("\u{e9}.png".as_bytes()), "\u{e9}.png");
+    }
 }

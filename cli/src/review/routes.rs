@@ -13,23 +13,24 @@ use serde_json::{Value, json};
 
 use super::images::{self, Known};
 use super::refusal::Refusal;
-use super::server::{Answer, Asked, Handler};
-use super::state::{Decide, Edit, Event, Setup};
+use super::server::{Answer, Asked, BODY, Handler};
+use super::state::{Decide, Decision, Edit, Event, Setup};
 use super::work::{self, Task};
-use super::{App, export, lock};
+use super::{App, add, export, lock};
 use crate::output;
 
-/// Longest body of a request; of a landmark file that is dropped on the page.
-const BODY: usize = 1 << 20;
+/// Longest landmark file that is dropped on the page.
 const FILE: usize = 16 << 20;
 
 /// The page's files, with what they are.
-const STATIC: [(&str, &str, &str); 8] = [
+const STATIC: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
     ("/main.js", "text/javascript; charset=utf-8", include_str!("page/main.js")),
     ("/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),
+    ("/history.js", "text/javascript; charset=utf-8", include_str!("page/history.js")),
+    ("/files.js", "text/javascript; charset=utf-8", include_str!("page/files.js")),
     ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
     ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
@@ -43,7 +44,11 @@ impl Handler for Site {
         self.0.guard.check_host(&head.headers)?;
         if head.uri.path().starts_with("/api/") {
             self.0.guard.check_page(&head.headers)?;
-            return Ok(if head.uri.path() == "/api/import" { FILE } else { BODY });
+            return Ok(match head.uri.path() {
+                "/api/import" => FILE,
+                "/api/add" => add::LONGEST,
+                _ => BODY,
+            });
         }
         // The page's own files hold nothing of anybody.
         Ok(0)
@@ -66,16 +71,19 @@ impl Handler for Site {
                 app.stop_job.store(true, Ordering::Relaxed);
                 done()
             }
-            ["api", "rescan"] if post => {
-                let count = images::list(app)?;
-                images::look(app, app.spacing.as_ref());
-                Answer::json(&json!({ "images": count }))
+            ["api", "add"] if post => {
+                let name = query(&asked.query, "name").unwrap_or_default();
+                Answer::json(&add::add(app, &decoded(name)?, &asked.body)?)
             }
             ["api", "import"] if post => import(app, &asked),
+            ["api", "export"] if get => Answer::json(&json!({ "formats": export::formats_there(app) })),
             ["api", "export"] if post => write(app, &asked),
-            ["api", "export", format] if get => {
-                let bytes = export::bytes(app, format, query(&asked.query, "all").is_none())?;
-                Ok(Answer::new("application/octet-stream", bytes))
+            ["api", "download"] if post => {
+                let ExportBody { formats, accepted_only } = body(&asked)?;
+                let (name, bytes) = export::make(app, &formats, accepted_only)?.download()?;
+                let mut answer = Answer::new("application/octet-stream", bytes);
+                answer.headers = vec![("x-name", name)];
+                Ok(answer)
             }
             _ if get => {
                 let file = STATIC.iter().find(|(path, ..)| *path == asked.path);
@@ -91,13 +99,37 @@ fn done() -> Result<Answer, Refusal> {
     Answer::json(&json!({}))
 }
 
-/// The value of a name in a query; only numbers and names of our own are asked for so.
+/// The value of a name in a query, with its escapes.
 fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
+}
+
+/// Text without its escapes.
+fn decoded(text: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let byte;
+        (byte, rest) = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |digit: u8| char::from(digit).to_digit(16);
+                let (high, low) = digit(*high).zip(digit(*low)).ok_or_else(|| bad_escape(text))?;
+                (u8::try_from(16 * high + low).unwrap_or(b'?'), after)
+            }
+            (b'%', _) => return Err(bad_escape(text)),
+            _ => (first, after),
+        };
+        bytes.push(byte);
+    }
+    String::from_utf8(bytes).map_err(|_| bad_escape(text))
+}
+
+fn bad_escape(text: &str) -> Refusal {
+    Refusal::bad(format!("{text}: its escapes are no UTF-8; send the name percent-encoded"))
 }
 
 fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
@@ -107,7 +139,8 @@ fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Refusal> {
 
 fn known(app: &App, id: &str) -> Result<Known, Refusal> {
     let found = lock(&app.images).by_id(id).cloned();
-    found.ok_or_else(|| Refusal::missing("there is no such image in the folder; look for new images"))
+    let found = found.ok_or_else(|| Refusal::missing("there is no such image in the folder any more"))?;
+    Ok(images::looked(app, found))
 }
 
 /// What changed since a revision.
@@ -133,25 +166,28 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         "fixed": app.fixed, "model": app.engine.is_some(), "templates": work::template_images(state),
         "given": app.engine.as_ref().map_or(0, |engine| engine.given.len()),
         "session": output::shown(store.folder()), "folder": output::file_name(&app.folder), "version": env!("CARGO_PKG_VERSION"),
+        "longest": { "image": add::LONGEST, "landmarks": FILE },
     }))
 }
 
 fn pixels(app: &App, id: &str) -> Result<Answer, Refusal> {
     let known = known(app, id)?;
-    let (image, hash) = images::read(&known, app.spacing.as_ref()).map_err(|error| {
+    let (image, hash) = images::levels(&known).map_err(|error| {
         let error = output::one_line(&error);
-        lock(&app.images).fail(&known.name, error.clone());
+        lock(&app.images).tell(&known.name, Some(error.clone()));
         Refusal::new(422, error)
     })?;
+    lock(&app.images).tell_hash(&known, (image.width, image.height), &hash);
     let (bytes, width, height, step) = images::grey(&image);
-    let expected = lock(&app.store).state().images.get(&known.name).and_then(|record| record.sha256.clone());
+    let [low, high] = image.window;
     let mut answer = Answer::new("application/octet-stream", bytes);
     answer.headers = vec![
         ("x-width", width.to_string()),
         ("x-height", height.to_string()),
         ("x-step", step.to_string()),
-        ("x-image", format!("{}x{}", image.width(), image.height())),
-        ("x-changed", expected.is_some_and(|expected| expected != hash).to_string()),
+        ("x-image", format!("{}x{}", image.width, image.height)),
+        ("x-window", format!("{low},{high}")),
+        ("x-sha256", hash),
     ];
     Ok(answer)
 }
@@ -168,7 +204,7 @@ fn edit(app: &App, id: &str, asked: &Asked) -> Result<Answer, Refusal> {
     let known = known(app, id)?;
     let EditBody { edits, decision } = body(asked)?;
     let mut store = lock(&app.store);
-    let event = store.state().edited(&known.name, &edits, decision, known.size)?;
+    let event = store.state().edited(&known.name, &edits, decision, known.seen())?;
     store.commit(event)?;
     Answer::json(
         &json!({ "revision": store.state().revision, "record": store.state().images.get(&known.name) }),
@@ -256,6 +292,13 @@ fn save_template(app: &App, id: &str) -> Result<Answer, Refusal> {
     Answer::json(&json!({ "files": [format!("{}/{file}", export::FOLDER)] }))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportBody {
+    formats: Vec<String>,
+    accepted_only: bool,
+}
+
 /// A landmark file that was dropped on the page; 3D Slicer's and ISBI's are of the image that `for` names.
 fn import(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let image = query(&asked.query, "for").map(|id| known(app, id)).transpose()?;
@@ -276,7 +319,11 @@ pub(super) fn take_landmarks(
     };
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
     let listed = lock(&app.images).all.clone();
-    let (mut points, mut images, mut unknown) = (0, 0, Vec::new());
+    let listed = listed.into_iter().map(|known| {
+        if read.images().any(|(name, _)| known.name == name) { images::looked(app, known) } else { known }
+    });
+    let listed: Vec<Known> = listed.collect();
+    let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
     let mut store = lock(&app.store);
     let names = read.images().flat_map(|(_, landmarks)| landmarks).map(|landmark| landmark.name.as_str());
     let setup = store.state().with_names(names)?;
@@ -288,33 +335,50 @@ pub(super) fn take_landmarks(
             continue;
         };
         let places: Vec<_> = landmarks.iter().map(|l| (l.name.clone(), [l.at.x, l.at.y])).collect();
-        store.state().imported(name, &places, known.size)?;
-        taken.push((name.to_owned(), places, known.size));
+        store.state().imported(name, &places, known.seen())?;
+        taken.push((known, places));
     }
     if setup != store.state().setup {
         store.commit(Event::Setup(setup))?;
     }
-    for (name, places, size) in taken {
-        let (event, count) = store.state().imported(&name, &places, size)?;
+    for (known, places) in taken {
+        let record = store.state().images.get(&known.name);
+        decided += usize::from(record.is_some_and(|record| record.decision != Decision::Open));
+        let (event, count) = store.state().imported(&known.name, &places, known.seen())?;
         if count > 0 {
             store.commit(event)?;
             images += 1;
         }
         points += count;
     }
-    Ok(json!({ "points": points, "images": images, "unknown": unknown }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExportBody {
-    formats: Vec<String>,
-    accepted_only: bool,
+    Ok(json!({ "points": points, "images": images, "unknown": unknown, "decided": decided }))
 }
 
 fn write(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let ExportBody { formats, accepted_only } = body(asked)?;
-    let files = export::write(app, &formats, accepted_only)?;
+    let told = export::make(app, &formats, accepted_only)?.write(app)?;
     let folder = std::fs::canonicalize(&app.session).context("the review's folder is gone")?;
-    Answer::json(&json!({ "files": files, "folder": output::shown(&folder) }))
+    Answer::json(&json!({ "told": told, "folder": output::shown(&folder) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_become_the_bytes_of_text() {
+        assert_eq!(decoded("a%20%C3%A4.png").ok().as_deref(), Some("a \u{e4}.png"));
+        assert_eq!(decoded("..%2F%2e%2E").ok().as_deref(), Some("../.."));
+        for bad in ["%", "%f", "%zz", "%ff", "%-1"] {
+            assert!(decoded(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_page_offers_every_format_that_is_written() {
+        for format in infomark_infer::LandmarkFormat::ALL {
+            let value = format!("value=\"{}\"", crate::convert::Format::of(format).name());
+            assert!(include_str!("page/index.html").contains(&value), "{value}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,13 +14,16 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::guard::HEADERS;
 use super::refusal::Refusal;
 
-/// Connections at once; further ones wait.
+/// Connections at once; a further one takes the place of one over which nothing is asked.
 const CONNECTIONS: usize = 64;
+/// Longest body of an ordinary request. Longer ones are taken one at a time.
+pub(super) const BODY: usize = 1 << 20;
 /// Requests worked on at once.
 const WORKERS: usize = 8;
 /// For a request's head, and between requests.
@@ -31,6 +34,8 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
 /// How often it is looked whether to end.
 const TICK: Duration = Duration::from_millis(200);
+/// How often it is looked for a free place.
+const SOON: Duration = Duration::from_millis(5);
 
 /// A request as a handler gets it.
 pub(super) struct Asked {
@@ -60,7 +65,7 @@ impl Answer {
 
 /// What answers requests.
 pub(super) trait Handler: Send + Sync + 'static {
-    /// Whether a request may be made, from its head; how long its body may be.
+    /// Whether a request may be made, from its head; how long its body may be, 0 where anybody may ask.
     fn admit(&self, head: &hyper::http::request::Parts) -> Result<usize, Refusal>;
     fn answer(&self, asked: Asked) -> Result<Answer, Refusal>;
 }
@@ -74,39 +79,76 @@ pub(super) fn listen(port: u16) -> Result<TcpListener> {
     Ok(listener)
 }
 
+/// A connection as others see it.
+#[derive(Default)]
+struct Line {
+    /// Requests that somebody who may ask has made, and that are not answered yet.
+    asked: AtomicU64,
+    /// When that was last, counted in such requests; 0 where it never was.
+    last: AtomicU64,
+}
+
+/// What all connections share.
+struct Shared<H> {
+    handler: Arc<H>,
+    requests: AtomicU64,
+    /// For long bodies.
+    large: Semaphore,
+}
+
 /// Answers until `stop` is true.
 pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &AtomicBool) -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(WORKERS).build();
     let runtime = runtime.context("can't start the server")?;
+    let shared = Arc::new(Shared { handler, requests: AtomicU64::new(0), large: Semaphore::new(1) });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).context("the port can't be waited on")?;
-        let free = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut open: Vec<(JoinHandle<()>, Arc<Line>)> = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            let Ok(Ok(place)) = timeout(TICK, Arc::clone(&free).acquire_owned()).await else { continue };
             // A connection that broke off before it was taken is none of ours.
             let Ok(Ok((stream, _))) = timeout(TICK, listener.accept()).await else { continue };
+            while !has_place(&mut open) && !stop.load(Ordering::Relaxed) {
+                sleep(SOON).await;
+            }
             let _ = stream.set_nodelay(true);
-            let handler = Arc::clone(&handler);
-            tokio::spawn(async move {
-                let service = service_fn(move |request| respond(Arc::clone(&handler), request));
+            let line = Arc::new(Line::default());
+            let (shared, own) = (Arc::clone(&shared), Arc::clone(&line));
+            let task = tokio::spawn(async move {
+                let service =
+                    service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&own), request));
                 let mut server = http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
                 let connection = server.serve_connection(TokioIo::new(stream), service);
                 // Whoever was not answered within it sees a closed connection.
                 let _ = timeout(CONNECTION_TIME, connection).await;
-                drop(place);
             });
+            open.push((task, line));
         }
         Ok(())
     })
 }
 
+/// Whether there is a place for a connection. Where there is none, the one that has been idle for longest is closed; those over
+/// which nobody ever asked who may go first.
+fn has_place(open: &mut Vec<(JoinHandle<()>, Arc<Line>)>) -> bool {
+    open.retain(|(task, _)| !task.is_finished());
+    if open.len() < CONNECTIONS {
+        return true;
+    }
+    let idle = open.iter().filter(|(_, line)| line.asked.load(Ordering::Relaxed) == 0);
+    if let Some((task, _)) = idle.min_by_key(|(_, line)| line.last.load(Ordering::Relaxed)) {
+        task.abort();
+    }
+    false
+}
+
 async fn respond(
-    handler: Arc<impl Handler>,
+    shared: Arc<Shared<impl Handler>>,
+    line: Arc<Line>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
-    let answer = match handle(handler, request).await {
+    let answer = match handle(&shared, &line, request).await {
         Ok(answer) => response(StatusCode::OK, answer),
         Err(Refusal { status, error }) => {
             let body = serde_json::json!({ "error": error }).to_string();
@@ -122,14 +164,33 @@ async fn respond(
     Ok(answer)
 }
 
-async fn handle(handler: Arc<impl Handler>, request: Request<Incoming>) -> Result<Answer, Refusal> {
+/// Counts a request while it is there.
+struct Asking<'a>(&'a Line);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn handle(
+    shared: &Shared<impl Handler>,
+    line: &Line,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
-    let limit = handler.admit(&head)?;
+    let limit = shared.handler.admit(&head)?;
+    let _asking = (limit > 0).then(|| {
+        line.last.store(shared.requests.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        line.asked.fetch_add(1, Ordering::Relaxed);
+        Asking(line)
+    });
     let too_long = || Refusal::new(413, format!("the request is longer than {limit} bytes"));
     let told = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if told.is_some_and(|told| told > limit as u64) {
         return Err(too_long());
     }
+    let _turn = if limit > BODY { shared.large.acquire().await.ok() } else { None };
     let body = timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
     let body = match body.map_err(|_| Refusal::new(408, "the request took too long to come"))? {
         Ok(body) => body.to_bytes(),
@@ -142,6 +203,7 @@ async fn handle(handler: Arc<impl Handler>, request: Request<Incoming>) -> Resul
         query: head.uri.query().unwrap_or_default().to_owned(),
         body,
     };
+    let handler = Arc::clone(&shared.handler);
     let answer = tokio::task::spawn_blocking(move || handler.answer(asked)).await;
     answer.unwrap_or_else(|_| Err(Refusal::new(500, "this request could not be answered; the others are")))
 }

@@ -117,6 +117,13 @@ pub(super) struct Decide {
     pub(super) base: u64,
 }
 
+/// The file of an image as it was looked into last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen<'a> {
+    pub(super) size: Option<(usize, usize)>,
+    pub(super) sha256: Option<&'a str>,
+}
+
 /// What happened: a line of the journal.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -164,16 +171,17 @@ impl State {
         }
     }
 
-    /// An image with some of its points changed; `size` is that of the image, which they have to lie on.
+    /// An image with some of its points changed, which have to lie on it.
     pub(super) fn edited(
         &self,
         name: &str,
         edits: &[Edit],
         decide: Option<Decide>,
-        size: Option<(usize, usize)>,
+        file: Seen<'_>,
     ) -> Result<Event, Refusal> {
         let revision = self.revision + 1;
         let mut record = self.images.get(name).cloned().unwrap_or_default();
+        record.begin_on(file);
         for Edit { landmark, at, base, by } in edits {
             if !self.setup.names.contains(landmark) {
                 return Err(Refusal::bad(format!(
@@ -189,7 +197,7 @@ impl State {
             if *by == By::Match && !given_back {
                 return Err(Refusal::bad(format!("{landmark} of {name}: matching did not find it there")));
             }
-            check_place(name, landmark, *at, size)?;
+            check_place(name, landmark, *at, file.size)?;
             record.points.insert(landmark.clone(), Spot { revision, at: *at, by: *by, found });
         }
         if let Some(Decide { to, base }) = decide {
@@ -203,6 +211,10 @@ impl State {
             }
             record.decision = to;
             record.decision_revision = revision;
+            if to == Decision::Accepted {
+                // Whoever accepts has looked at it as it is.
+                record.sha256 = file.sha256.map(str::to_owned).or(record.sha256);
+            }
         }
         Ok(Event::Image { name: name.to_owned(), record })
     }
@@ -235,22 +247,30 @@ impl State {
         }
         record.recognition = Some(recognition);
         record.run = Some(run);
-        record.sha256 = Some(sha256);
+        // Points of people are still those of the file that they were placed in.
+        if record.sha256.is_none() || record.corrected() == 0 {
+            record.sha256 = Some(sha256);
+        }
         Some(Event::Image { name: name.to_owned(), record })
     }
 
-    /// An image with the points of a landmark file: those of people stay as they are. Also how many were taken.
+    /// An image with the points of a landmark file: those of people stay as they are, and so do images that are accepted or
+    /// rejected. Also how many were taken.
     pub(super) fn imported(
         &self,
         name: &str,
         points: &[(String, [f64; 2])],
-        size: Option<(usize, usize)>,
+        file: Seen<'_>,
     ) -> Result<(Event, usize), Refusal> {
         let revision = self.revision + 1;
         let mut record = self.images.get(name).cloned().unwrap_or_default();
+        record.begin_on(file);
         let mut taken = 0;
         for (landmark, at) in points {
-            check_place(name, landmark, Some(*at), size)?;
+            check_place(name, landmark, Some(*at), file.size)?;
+            if record.decision != Decision::Open {
+                continue;
+            }
             let before = record.points.get(landmark);
             if before.is_some_and(|spot| spot.by == By::Hand) {
                 continue;
@@ -304,6 +324,19 @@ impl Record {
     /// The landmarks that have a place, by name.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, [f64; 2])> {
         self.points.iter().filter_map(|(name, spot)| Some((name.as_str(), spot.at?)))
+    }
+
+    /// Whether the points are of another file than the one of this hash.
+    pub(super) fn is_of_another(&self, sha256: Option<&str>) -> bool {
+        let of = self.sha256.as_deref();
+        self.places().next().is_some() && of.is_some() && sha256.is_some() && of != sha256
+    }
+
+    /// The first point says which file they are of.
+    fn begin_on(&mut self, file: Seen<'_>) {
+        if self.sha256.is_none() || self.places().next().is_none() {
+            self.sha256 = file.sha256.map(str::to_owned).or(self.sha256.take());
+        }
     }
 
     /// How many points people placed or moved.

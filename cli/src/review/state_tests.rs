@@ -13,6 +13,10 @@ fn edit(landmark: &str, at: Option<[f64; 2]>, base: u64) -> Edit {
     Edit { landmark: landmark.into(), at, base, by: By::Hand }
 }
 
+fn seen_file(size: (usize, usize)) -> Seen<'static> {
+    Seen { size: Some(size), ..Seen::default() }
+}
+
 #[test]
 fn tabs_with_old_views_converge_and_no_accepted_edit_is_lost_unseen() {
     const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -32,7 +36,7 @@ fn tabs_with_old_views_converge_and_no_accepted_edit_is_lost_unseen() {
             let at = (rng.below(4) > 0).then(|| [rng.below(90) as f64, rng.below(90) as f64]);
             let base = seen.as_ref().map_or(0, |spot| spot.revision);
             let before = server.images.get("i").and_then(|record| record.points.get(landmark)).cloned();
-            match server.edited("i", &[edit(landmark, at, base)], None, Some((100, 100))) {
+            match server.edited("i", &[edit(landmark, at, base)], None, seen_file((100, 100))) {
                 Ok(event) => {
                     assert_eq!(before, seen, "only what was seen is replaced");
                     let revision = server.revision + 1;
@@ -56,7 +60,7 @@ fn tabs_with_old_views_converge_and_no_accepted_edit_is_lost_unseen() {
 fn edits_of_different_points_merge() -> Result<(), Refusal> {
     let mut state = state(&["a", "b"]);
     for landmark in ["a", "b"] {
-        let event = state.edited("i", &[edit(landmark, Some([1.0, 2.0]), 0)], None, None)?;
+        let event = state.edited("i", &[edit(landmark, Some([1.0, 2.0]), 0)], None, Seen::default())?;
         state.apply(state.revision + 1, event);
     }
     assert_eq!(state.images["i"].places().count(), 2);
@@ -67,18 +71,18 @@ fn edits_of_different_points_merge() -> Result<(), Refusal> {
 fn points_beyond_the_image_and_numbers_that_are_none_are_refused() {
     let state = state(&["a"]);
     for at in [[-1.0, 5.0], [5.0, 40.0], [f64::NAN, 1.0], [1.0, f64::INFINITY]] {
-        let refused = state.edited("i", &[edit("a", Some(at), 0)], None, Some((40, 40)));
+        let refused = state.edited("i", &[edit("a", Some(at), 0)], None, seen_file((40, 40)));
         assert!(refused.is_err_and(|refusal| refusal.status == 400), "{at:?}");
     }
-    assert!(state.edited("i", &[edit("other", None, 0)], None, None).is_err());
+    assert!(state.edited("i", &[edit("other", None, 0)], None, Seen::default()).is_err());
     let accept = Decide { to: Decision::Accepted, base: 0 };
-    assert!(state.edited("i", &[], Some(accept), None).is_err(), "nothing to accept");
+    assert!(state.edited("i", &[], Some(accept), Seen::default()).is_err(), "nothing to accept");
 }
 
 #[test]
 fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
     let mut state = state(&["a", "b"]);
-    let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, None)?;
+    let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, Seen::default())?;
     state.apply(1, event);
     assert!(
         state.free_name("b").is_err() && state.free_name(" ").is_err() && state.free_name("a\nb").is_err()
@@ -88,5 +92,39 @@ fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
     assert_eq!(state.images["i"].places().next(), Some(("c", [1.0, 2.0])));
     state.apply(3, Event::Remove { name: "c".into() });
     assert_eq!(state.images["i"].places().count(), 0);
+    Ok(())
+}
+
+#[test]
+fn points_belong_to_the_file_they_were_placed_in_until_somebody_accepts() -> Result<(), Refusal> {
+    let mut state = state(&["a"]);
+    let file = |sha256| Seen { sha256: Some(sha256), ..Seen::default() };
+    let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, file("old"))?;
+    state.apply(1, event);
+    let event = state.edited("i", &[edit("a", Some([2.0, 2.0]), 1)], None, file("new"))?;
+    state.apply(2, event);
+    assert!(state.images["i"].is_of_another(Some("new")) && !state.images["i"].is_of_another(Some("old")));
+    let accept = Decide { to: Decision::Accepted, base: 0 };
+    let event = state.edited("i", &[], Some(accept), file("new"))?;
+    state.apply(3, event);
+    assert!(!state.images["i"].is_of_another(Some("new")));
+    Ok(())
+}
+
+#[test]
+fn files_change_no_point_of_a_person_and_no_decided_image() -> Result<(), Refusal> {
+    let mut state = state(&["a", "b"]);
+    let points = [("a".to_owned(), [5.0, 5.0]), ("b".to_owned(), [6.0, 6.0])];
+    let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, Seen::default())?;
+    state.apply(1, event);
+    let (event, taken) = state.imported("i", &points, Seen::default())?;
+    assert_eq!(taken, 1);
+    state.apply(2, event);
+    for decision in [Decision::Accepted, Decision::Rejected] {
+        let base = state.images["i"].decision_revision;
+        let event = state.edited("i", &[], Some(Decide { to: decision, base }), Seen::default())?;
+        state.apply(state.revision + 1, event);
+        assert_eq!(state.imported("i", &[("b".into(), [7.0, 7.0])], Seen::default())?.1, 0);
+    }
     Ok(())
 }

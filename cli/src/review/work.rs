@@ -163,7 +163,7 @@ fn run_match(app: &App) -> Result<String> {
     let from = template_images(&state);
     let targets: Vec<&Known> = known
         .iter()
-        .filter(|known| !from.contains(&known.name))
+        .filter(|known| !known.is_gone() && !from.contains(&known.name))
         .filter(|known| state.images.get(&known.name).is_none_or(|r| r.decision == Decision::Open))
         .collect();
     lock(&app.job).total = from.len() + targets.len();
@@ -172,6 +172,11 @@ fn run_match(app: &App) -> Result<String> {
         let Some(known) = known.iter().find(|known| known.name == *name) else { continue };
         let (template, hash) =
             engine.pool.install(|| template_of(engine, known, &landmarks(&state, name)))?;
+        if state.images.get(name).is_some_and(|record| record.is_of_another(Some(&hash))) {
+            bail!(
+                "{name}: the image was replaced since its points were placed; look whether they still fit, and accept it then"
+            );
+        }
         sources.push(Source::of(&template, hash, "review"));
         templates.push(template);
         lock(&app.job).done += 1;
@@ -198,7 +203,9 @@ fn run_match(app: &App) -> Result<String> {
         let done = match_one(app, engine, &matcher, &judge, known, run);
         if let Err(error) = &done {
             failed.fetch_add(1, Ordering::Relaxed);
-            lock(&app.images).fail(&known.name, one_line(error));
+            lock(&app.images).tell(&known.name, Some(one_line(error)));
+        } else {
+            lock(&app.images).tell(&known.name, None);
         }
         lock(&app.job).done += 1;
     };

@@ -2,71 +2,23 @@
 //
 //   INFOMARK=path/to/infomark CHROMIUM=/usr/bin/chromium node --test review.test.mjs
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { before, test } from "node:test";
+import { browser, choose, clickImage, folder, grey, infomark, marks, open, saved, serve } from "./review-page.mjs";
 
-const infomark = process.env.INFOMARK ?? "infomark";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const folder = mkdtempSync(path.join(tmpdir(), "infomark-review-"));
-let browser;
-const servers = [];
 
-// A server on the made images, on a review of its own.
-async function serve(session, images = "images", rest = ["--model", "demo/encoder.onnx"]) {
-  const child = spawn(infomark, ["review", images, "--no-open", "--session", session, "--threads", "1", ...rest], { cwd: folder });
-  servers.push(child);
-  const address = await new Promise((done, failed) => {
-    let out = "", told = "";
-    child.stdout.on("data", (data) => { out += data; if (out.includes("\n")) done(out.split("\n")[0]); });
-    child.stderr.on("data", (data) => { told += data; });
-    child.on("exit", () => failed(new Error(told)));
-  });
-  return { address, child };
-}
-
-before(async () => {
+before(() => {
   execFileSync(infomark, ["demo", "--out", "demo", "--steps", "3", "--images", "16"], { cwd: folder, stdio: "ignore" });
   cpSync(path.join(folder, "demo/test/images"), path.join(folder, "images"), { recursive: true });
   writeFileSync(path.join(folder, "images/broken.png"), "no image");
   // A large image, 16 bits: a ramp with some structure.
-  const [width, height] = [2400, 1935];
-  const pixels = Buffer.alloc(width * height * 2);
-  for (let i = 0; i < width * height; i++) pixels.writeUInt16BE(((i % width) * 20 + ((i / width) | 0) * 7) % 60000, 2 * i);
-  execFileSync("mkdir", ["-p", path.join(folder, "large")]);
-  writeFileSync(path.join(folder, "large/large.pgm"), Buffer.concat([Buffer.from(`P5\n${width} ${height}\n65535\n`), pixels]));
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  mkdirSync(path.join(folder, "large"));
+  writeFileSync(path.join(folder, "large/large.pgm"), grey(2400, 1935, (x, y) => (x * 20 + y * 7) % 60000));
 });
-after(async () => {
-  await browser?.close();
-  for (const server of servers) server.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
-});
-
-async function open(address, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 850 }, ...options });
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("request", (request) => /^(data:|blob:|http:\/\/127\.0\.0\.1:)/.test(request.url()) || complaints.push(request.url()));
-  await page.goto(address);
-  await page.waitForFunction(() => document.getElementById("where").textContent.includes("zoom"));
-  return { page, complaints };
-}
-const saved = (page) => page.waitForFunction(() => document.getElementById("saved").textContent === "all saved");
-const choose = (page, name) => page.locator("#image-list button", { hasText: name }).click();
-const marks = (page) => page.locator("#marks button").allTextContents();
-async function clickImage(page, x, y) {
-  const box = await page.locator("#canvas").boundingBox();
-  await page.mouse.click(box.x + box.width * x, box.y + box.height * y);
-  await page.waitForTimeout(100);
-  await saved(page);
-}
 
 test("placing, matching, correcting, accepting, saving, and a reload", async () => {
   const { address } = await serve("whole");

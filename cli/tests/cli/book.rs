@@ -42,6 +42,10 @@ fn shortened(line: &str) -> String {
     if let Some(place) = words.iter().position(|&word| word == "--steps") {
         words.drain(place..place + 2);
     }
+    if words.starts_with(&["infomark", "review"]) {
+        // A page is served until it is told to end.
+        return format!("{line} --no-open --threads 1 & sleep 5; kill -INT $!; wait $! || true\n");
+    }
     let extra = match words[..] {
         ["infomark", "demo", ..] => " --steps 2 --images 12",
         ["infomark", "train", ..] => " --steps 2",
@@ -85,6 +89,7 @@ fn the_tutorials_commands_run_and_make_what_it_says() {
         "found/contact-sheet.png",
         "found/report.html",
         "scores/report.html",
+        "new.review/session.json",
     ] {
         assert!(here.path().join(file).is_file(), "{file}");
     }
@@ -113,6 +118,32 @@ fn the_readmes_commands_run() {
     let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("cargo ")).collect();
     assert!(lines.len() >= 3, "{lines:?}");
     run(&lines.join("\n"), workplace.path());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_review_pages_commands_begin_a_review() {
+    use std::io::{BufRead, BufReader};
+    let text = fs::read_to_string(root().join("docs/review.md")).expect("the document");
+    let workplace = Workplace::new();
+    run("cp -r data/images radiographs; cp -r data/images cephalograms", workplace.path());
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("infomark review ")).collect();
+    assert!(lines.len() >= 3, "{lines:?}");
+    for line in lines {
+        let line = line.split("  #").next().unwrap_or(line).trim_end();
+        let words = line.split(' ').skip(1).chain(["--no-open", "--threads", "1"]);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_infomark"))
+            .args(words)
+            .current_dir(workplace.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut address).expect("text");
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(address.starts_with("http://127.0.0.1:"), "{line}: {address}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `infomark review`: its server, asked byte by byte.
 
+mod files;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -231,7 +233,7 @@ fn a_stale_change_is_refused_and_a_killed_server_loses_nothing() {
     assert_eq!(after["records"]["1.png"]["points"]["sella"]["at"], json!([10.25, 20.5]));
     let formats = json!({ "formats": ["csv", "coco", "slicer", "labelme", "isbi"], "accepted_only": true });
     let (status, files) = server.post("/api/export", &formats);
-    assert_eq!((status, files["files"].as_array().unwrap().len()), (200, 6), "{files}");
+    assert_eq!((status, files["told"]["files"].as_array().unwrap().len()), (200, 6), "{files}");
     for file in ["landmarks.csv", "landmarks.coco.json", "slicer/1.mrk.json", "labelme/1.json"] {
         place.run(&format!("convert rev/export/{file} --images data/images --out back.csv")).success();
         let table = String::from_utf8(place.read("back.csv")).unwrap();

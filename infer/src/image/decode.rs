@@ -8,7 +8,8 @@ use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
 #[cfg(feature = "dicom")]
 use super::dicom;
-use super::grey::{Layout, grey};
+use super::grey::{self, Layout, grey};
+use super::levels::Levels;
 #[cfg(feature = "nifti")]
 use super::nifti;
 use super::{Image, ImageError, MIN_SIDE};
@@ -136,6 +137,37 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
     let pixels = grey(&samples, &header.layout, header.width, &name)?;
     drop(samples);
     Image::new(name, header.width, header.height, pixels)
+}
+
+/// All grey levels of a file that is in memory, of which [`decode_image`] shows a window; `name` stands for it in messages.
+///
+/// # Errors
+///
+/// As [`read_image`], but for an image of one level alone within its window, which is none beyond it.
+///
+/// ```no_run
+/// let bytes = std::fs::read("skull.dcm")?;
+/// let levels = infomark_infer::decode_levels(&bytes, "skull.dcm", &Default::default())?;
+/// println!("shown from {:?} of the range", levels.window);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn decode_levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { name: name.to_owned() });
+    }
+    #[cfg(feature = "dicom")]
+    if dicom::is_dicom(bytes) {
+        return dicom::levels(bytes, name, limits);
+    }
+    #[cfg(feature = "nifti")]
+    if let Some(bytes) = nifti_bytes(bytes, name, limits)? {
+        return nifti::levels(&bytes, name, limits);
+    }
+    let decoded = contain(|| decode(bytes, name, limits));
+    let (header, samples) =
+        decoded.unwrap_or_else(|reason| Err(ImageError::Damaged { name: name.to_owned(), reason }))?;
+    let levels = grey::levels(&samples, &header.layout, header.width, name)?;
+    Levels::new(name, (header.width, header.height), levels)
 }
 
 /// The bytes of a NIfTI file, unpacked; none if it is no such file.

@@ -9,6 +9,7 @@ mod pixels;
 
 use std::fmt;
 
+use super::levels::Levels;
 use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
 use crate::contain::contain;
 use elements::Elements;
@@ -68,6 +69,17 @@ pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Im
         Some(spacing) => image.with_spacing(spacing),
         None => image,
     })
+}
+
+/// All grey levels of the image.
+pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
+    let (elements, header) = open(bytes, name, limits)?;
+    let levels = contain(|| {
+        let stored = pixels::decode(&elements, &header)?;
+        Ok(display::levels(&stored, &elements, &header))
+    });
+    let levels = levels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
+    Levels::new(name, (header.width, header.height), levels.map_err(|problem| problem.of(name))?)
 }
 
 fn open<'a>(bytes: &'a [u8], name: &str, limits: &ReadLimits) -> Result<(Elements<'a>, Header), ImageError> {

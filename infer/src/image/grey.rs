@@ -3,6 +3,7 @@
 use image::ColorType;
 
 use super::ImageError;
+use super::levels::Scale;
 
 /// How samples lie in a decoded image.
 pub(super) struct Layout {
@@ -55,6 +56,26 @@ pub(super) fn grey(
     }
 }
 
+/// All grey levels in 16 bits, with the window that [`grey`] shows.
+pub(super) fn levels(
+    samples: &[u8],
+    layout: &Layout,
+    width: usize,
+    name: &str,
+) -> Result<(Vec<u16>, [f64; 2]), ImageError> {
+    if !layout.wide {
+        let bytes = samples.iter().map(|&byte| u16::from(byte));
+        let pixels = merge(bytes, samples.len(), u16::from(u8::MAX), layout, width, name)?;
+        return Ok((pixels.into_iter().map(|value| value as u16 * 257).collect(), [0.0, 1.0]));
+    }
+    let words = samples.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+    let pixels = merge(words, samples.len() / 2, u16::MAX, layout, width, name)?;
+    let (low, high) = ends(&pixels);
+    let extremes = pixels.iter().fold((f32::MAX, f32::MIN), |(a, b), &value| (a.min(value), b.max(value)));
+    let scale = Scale::new((extremes.0.into(), extremes.1.into()), (low.into(), high.into()));
+    Ok((pixels.iter().map(|&value| scale.level(value.into())).collect(), scale.window()))
+}
+
 /// One whole number a pixel: the channels' mean, where they agree and alpha is full.
 fn merge(
     mut samples: impl Iterator<Item = u16>,
@@ -86,10 +107,19 @@ fn merge(
     Ok(pixels)
 }
 
-/// Maps whole numbers so that the `CLIPPED` quantiles become 0 and 1; where they coincide, the least and the greatest.
+/// Maps whole numbers so that their [`ends`] become 0 and 1.
 fn stretch(pixels: &mut [f32]) {
+    let (low, high) = ends(pixels);
+    let range = (high - low).max(1.0);
+    for value in pixels {
+        *value = ((*value - low) / range).clamp(0.0, 1.0);
+    }
+}
+
+/// The `CLIPPED` quantiles of whole numbers; where they coincide, the least and the greatest.
+fn ends(pixels: &[f32]) -> (f32, f32) {
     let mut counts = vec![0_u64; 1 << 16];
-    for &value in pixels.iter() {
+    for &value in pixels {
         counts[usize::from(value as u16)] += 1;
     }
     let clipped = (pixels.len() as f64 * CLIPPED) as u64;
@@ -101,26 +131,29 @@ fn stretch(pixels: &mut [f32]) {
         low = counts.iter().position(|&n| n > 0).unwrap_or(0);
         high = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
     }
-    let (low, range) = (low as f32, (high - low).max(1) as f32);
-    for value in pixels {
-        *value = ((*value - low) / range).clamp(0.0, 1.0);
-    }
+    (low as f32, high as f32)
 }
 
-/// [`stretch`] for any finite values: the `CLIPPED` quantiles become 0 and 1; where they coincide, the
-/// least and the greatest.
+/// [`stretch`] for any finite values.
 pub(super) fn stretch_values(pixels: &mut [f32]) {
-    let mut sorted = pixels.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
-    let ends =
-        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
-    let (low, high) = ends(clipped).filter(|(low, high)| low < high).or(ends(0)).unwrap_or((0.0, 1.0));
+    let [_, low, high, _] = ends_of_values(pixels);
     let range = f64::from(high) - f64::from(low);
     for value in pixels {
         let share = (f64::from(*value) - f64::from(low)) / if range > 0.0 { range } else { 1.0 };
         *value = share.clamp(0.0, 1.0) as f32;
     }
+}
+
+/// The least value, the `CLIPPED` quantiles, or the extremes where those coincide, and the greatest value.
+pub(super) fn ends_of_values(pixels: &[f32]) -> [f32; 4] {
+    let mut sorted = pixels.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
+    let ends =
+        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
+    let (least, most) = ends(0).unwrap_or((0.0, 1.0));
+    let (low, high) = ends(clipped).filter(|(low, high)| low < high).unwrap_or((least, most));
+    [least, low, high, most]
 }
 
 /// The first level with more than `clipped` pixels at or below it.

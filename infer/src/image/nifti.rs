@@ -8,7 +8,8 @@ use infomark_core::Spacing;
 use nifti::{NiftiHeader, NiftiType, Unit};
 
 use super::decode::{read_bytes, too_large};
-use super::grey::stretch_values;
+use super::grey::{ends_of_values, stretch_values};
+use super::levels::{Levels, Scale};
 use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
 use crate::contain::contain;
 use crate::{Calibration, PixelSpacing, SpacingSource};
@@ -89,6 +90,21 @@ pub(super) fn decode(
         Some(spacing) => image.with_spacing(spacing),
         None => image,
     })
+}
+
+/// All grey levels of the only slice.
+pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
+    let slice = Slice::open(bytes, name, limits, None)?;
+    let values = slice.values(bytes).map_err(|problem| problem.of(name))?;
+    let (extremes, shown) = if slice.is_plain() {
+        ((0.0, 255.0), (0.0, 255.0))
+    } else {
+        let [least, low, high, most] = ends_of_values(&values).map(f64::from);
+        ((least, most), (low, high))
+    };
+    let scale = Scale::near(extremes, shown);
+    let levels = values.iter().map(|&value| scale.level(value.into())).collect();
+    Levels::new(name, (slice.width, slice.height), (levels, scale.window()))
 }
 
 /// What the file says of its only slice.
@@ -186,7 +202,24 @@ impl Slice {
         })
     }
 
+    /// Bytes that mean nothing else.
+    fn is_plain(&self) -> bool {
+        self.voxel.kind == NiftiType::Uint8 && self.slope == 1.0 && self.intercept == 0.0
+    }
+
     fn pixels(&self, bytes: &[u8]) -> Result<Vec<f32>, Problem> {
+        let mut pixels = self.values(bytes)?;
+        if self.is_plain() {
+            for value in &mut pixels {
+                *value /= f32::from(u8::MAX);
+            }
+        } else {
+            stretch_values(&mut pixels);
+        }
+        Ok(pixels)
+    }
+
+    fn values(&self, bytes: &[u8]) -> Result<Vec<f32>, Problem> {
         let bytes = bytes.get(self.start..).unwrap_or_default();
         let size = self.voxel.bytes;
         let mut pixels = Vec::with_capacity(self.width * self.height);
@@ -201,13 +234,6 @@ impl Slice {
                 }
                 pixels.push(value);
             }
-        }
-        if self.voxel.kind == NiftiType::Uint8 && self.slope == 1.0 && self.intercept == 0.0 {
-            for value in &mut pixels {
-                *value /= f32::from(u8::MAX);
-            }
-        } else {
-            stretch_values(&mut pixels);
         }
         Ok(pixels)
     }

@@ -1,5 +1,6 @@
 // The lists of images and landmarks, and what is said of them in words.
-import { canRedo, canUndo, expected, image, model, record, spot, unsure } from "./model.js";
+import * as history from "./history.js";
+import { expected, image, model, placeOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -31,6 +32,7 @@ function state(image) {
   else if (model.templates.includes(image.name)) words.push("matched with");
   const error = expected(image);
   if (error && decision === "open") words.push(`expected error ${error}`);
+  if (replaced(image)) words.push("the image was replaced since its points were placed");
   if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
   return { sign: SIGNS[decision], words: words.join(", ") };
 }
@@ -54,6 +56,15 @@ function row(key, current, parts, choose) {
   return item;
 }
 
+// What to do next, for those who see the page for the first time.
+function hint() {
+  const some = (has) => Object.values(model.records).some(({ points }) => Object.values(points).some((point) => point.at && has(point)));
+  if (some(({ by }) => by === "match")) return "Drag what is off; A accepts the image, R rejects it.";
+  if (!model.model) return some(() => true) ? "Save as… writes the points." : "Each click into the image places the next landmark.";
+  if (model.given || model.templates.length) return "Match the rest finds the landmarks in all images.";
+  return some(() => true) ? "When all landmarks are placed here, press Use as template." : "Each click into the image places the next landmark. Do so in one image, which will be the template.";
+}
+
 export function draw({ open, choose }) {
   const images = shown();
   fill(by("image-list"), images.map((image) => {
@@ -61,6 +72,7 @@ export function draw({ open, choose }) {
     return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
   }));
   by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
+  by("none").hidden = model.listed < 0 || model.images.length > 0;
 
   const here = image();
   const about = record();
@@ -79,15 +91,19 @@ export function draw({ open, choose }) {
     return row(name, name === model.chosen, [make("span", sign), make("b", name), make("small", words)], () => choose(name));
   }));
 
+  by("hint").textContent = here ? hint() : "";
+
   by("accept").setAttribute("aria-pressed", about.decision === "accepted");
   by("reject").setAttribute("aria-pressed", about.decision === "rejected");
   const fixed = model.fixed.includes(model.chosen);
   const able = {
-    accept: here, reject: here, undo: canUndo(), redo: canRedo(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: spot()?.at, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
-    suggest: model.model && !model.job.running, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
+    accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
+    clear: placeOf(), "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
+  by("undo").title = `Take back: ${history.words(history.last())}`;
+  by("redo").title = `Do again: ${history.words(history.next())}`;
   by("saved").textContent = model.failed ? "not connected" : model.pending ? "saving…" : "all saved";
   by("folder").textContent = model.folder ?? "";
   by("session").textContent = model.session ? `Saved in ${model.session}.` : "";

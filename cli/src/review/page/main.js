@@ -1,7 +1,8 @@
 // The page of `infomark review`: what its buttons and keys do.
-import { ask, json } from "./api.js";
+import { ask } from "./api.js";
+import * as files from "./files.js";
 import * as lists from "./lists.js";
-import { changed, decide, edit, image, inTurn, model, onChange, onComplaint, order, record, redo, setup, spot, sync, undo } from "./model.js";
+import { changed, decide, edit, image, model, onChange, onComplaint, order, placeOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
 import * as view from "./view.js";
 
 const by = (id) => document.getElementById(id);
@@ -12,17 +13,23 @@ function complain(error) {
   by("alert").hidden = false;
 }
 onComplaint(complain);
-by("alert-close").addEventListener("click", () => { by("alert").hidden = true; });
+function tell(text) {
+  by("notice-text").textContent = text;
+  by("notice").hidden = !text;
+}
+for (const id of ["alert", "notice"]) by(`${id}-close`).addEventListener("click", () => { by(id).hidden = true; });
 
-let drawn = null;
+// The image that is shown, and the hash that the list told of it.
+let drawn = null, listed = null;
 async function open(id) {
-  if (!id) return;
+  if (!model.images.some((image) => image.id === id)) return;
   model.current = drawn = id;
+  listed = image().sha256;
   changed();
   if (image().error) complain(new Error(image().error));
   try {
-    const told = await view.show();
-    if (told?.changed) complain(new Error(`${image().name} is not the file any more that its points were found in; look whether they still fit.`));
+    const hash = await view.show();
+    if (hash && replaced(image(), hash)) complain(new Error(`${image().name} was replaced since its points were placed. Look whether they still fit, move those that do not, and accept it: then they are points of the new image.`));
   } catch (error) {
     complain(error);
     await sync().catch(() => {});
@@ -45,27 +52,32 @@ const neighbour = (by_) => {
   const next = ids.includes(model.current) ? step(ids, model.current, by_) : ids[0];
   if (next) open(next);
 };
-// Gives the chosen landmark its place, or the first one that has none, or a new one. One that has a place stays there, as a click too
-// many would move it otherwise.
-async function place(at) {
+// The landmark that gets a place next: the chosen one, or the first that has none. One that has a place stays there, as a click too many
+// would move it otherwise. None where a new one has to be made for it.
+const nextToPlace = () => (model.chosen && !placeOf() ? model.chosen : model.setup.names.find((name) => !placeOf(name)));
+// Clicks that come faster than names can be made wait for each other.
+let placing = Promise.resolve();
+const place = (at) => {
+  const { current } = model;
+  placing = placing.then(() => model.current === current && placeNow(at)).catch(complain);
+};
+async function placeNow(at) {
   if (!view.ready()) return;
-  const placed = (name) => Boolean(record().points[name]?.at);
-  if (!model.chosen || placed(model.chosen)) {
-    const free = model.setup.names.find((name) => !placed(name));
-    if (free) model.chosen = free;
-    else if (model.fixed.length) return;
-    else {
-      const number = model.setup.names.length + 1;
-      await add(`point ${number}`);
-    }
+  const free = nextToPlace();
+  if (free) model.chosen = free;
+  else if (model.fixed.length) return;
+  else {
+    let number = model.setup.names.length + 1;
+    while (model.setup.names.includes(`point ${number}`)) number += 1;
+    await add(`point ${number}`);
   }
   const name = model.chosen;
-  if (!name) return;
-  await edit([{ landmark: name, at }]);
+  if (!name || placeOf(name)) return;
+  edit([{ landmark: name, at }]);
   // On to the next one that has no place.
   const { names } = model.setup;
-  const rest = names.slice(names.indexOf(name) + 1).find((other) => !record().points[other]?.at);
-  if (model.chosen === name && document.activeElement === canvas && rest) choose(rest);
+  const rest = names.slice(names.indexOf(name) + 1).find((other) => !placeOf(other));
+  if (document.activeElement === canvas && rest) choose(rest);
 }
 async function add(name) {
   await setup({ add: { name } });
@@ -83,10 +95,13 @@ async function decided(to) {
 }
 async function decideAndGoOn(to) {
   const before = lists.shown().map(({ id }) => id);
-  const { id } = image();
+  const { id, name } = image();
   await decide(to);
+  const { points, decision } = record(name);
+  const corrected = Object.values(points).some(({ at, by }) => at && by !== "match");
+  if (to === "accepted" && decision === to && corrected && by("at-once").checked) again = true;
   // On to the next image that is open.
-  if (record().decision !== to || model.current !== id) return;
+  if (decision !== to || model.current !== id) return;
   const after = before.slice(before.indexOf(id) + 1);
   const next = after.find((other) => {
     const known = model.images.find((image) => image.id === other);
@@ -94,7 +109,14 @@ async function decideAndGoOn(to) {
   });
   if (next) open(next);
 }
-const clear = () => spot()?.at && edit([{ landmark: model.chosen, at: null }]);
+// Whether to match the rest again as soon as nothing is under way.
+let again = false;
+function matchAgain() {
+  if (!again || model.job.running || !model.model) return;
+  again = false;
+  order("match");
+}
+const clear = () => placeOf() && edit([{ landmark: model.chosen, at: null }]);
 const giveBack = () => spot()?.found && edit([{ landmark: model.chosen, at: spot().found.at, by: "match" }]);
 
 const click = (id, action) => by(id).addEventListener("click", action);
@@ -108,13 +130,10 @@ click("reject", () => decided("rejected"));
 click("match", () => order("match"));
 click("suggest", () => order("suggest"));
 click("stop", () => ask("stop", {}).catch(complain));
-click("rescan", () => order("rescan"));
 click("use-template", () => setup({ template: { image: model.current } }));
 click("clear", clear);
 click("give-back", giveBack);
 click("help", () => by("keys").showModal());
-click("export", () => by("saving").showModal());
-click("saving-close", () => by("saving").close());
 click("naming-close", () => by("naming").close());
 click("remove", () => {
   if (confirm(`Remove ${model.chosen} from the list, with its points in all images? This can't be undone.`)) setup({ remove: { name: model.chosen } });
@@ -124,13 +143,11 @@ click("rename", () => {
   by("naming").showModal();
   by("naming-name").select();
 });
-by("naming-form").addEventListener("submit", async (event) => {
+by("naming-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const from = model.chosen, to = by("naming-name").value.trim();
   by("naming").close();
-  if (to === from) return;
-  await setup({ rename: { from, to } });
-  if (model.setup.names.includes(to)) choose(to);
+  if (to !== from) setup({ rename: { from, to } });
 });
 by("add").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -139,60 +156,36 @@ by("add").addEventListener("submit", (event) => {
   if (name) add(name);
 });
 for (const id of ["filter", "order"]) by(id).addEventListener("change", changed);
+// The sliders as window and level are; the window's goes by factors, as that of one file may be a thousandth of its range.
 const greyed = () => {
-  by("window").value = view.grey.window;
-  by("level").value = view.grey.level;
+  const { window: width, level, most, from, to } = view.grey;
+  by("window").value = (100 * Math.log(width)) / Math.log(most);
+  by("window").setAttribute("aria-valuetext", `${Math.round(width)} percent of what infomark reads`);
+  Object.assign(by("level"), { min: from, max: to, value: level });
   view.windowed();
 };
-for (const id of ["window", "level"]) by(id).addEventListener("input", () => {
-  view.grey[id] = Number(by(id).value);
+by("window").addEventListener("input", () => {
+  view.grey.window = view.grey.most ** (by("window").value / 100);
+  view.windowed();
+});
+by("level").addEventListener("input", () => {
+  view.grey.level = Number(by("level").value);
   view.windowed();
 });
 click("grey", () => { Object.assign(view.grey, { window: 100, level: 50 }); greyed(); });
 by("magnify").addEventListener("change", view.draw);
-view.listen({ choose, placed: place, window: greyed });
+view.listen({ choose, placed: place, window: greyed, next: () => nextToPlace() ?? (model.fixed.length ? null : "a new landmark") });
+files.listen({ open, tell, complain });
 view.onTold((at, percent) => {
   const known = image();
   const mm = at && known?.spacing_mm ? `, ${at.map((value, i) => (value * known.spacing_mm[i]).toFixed(1)).join(", ")} mm (${known.spacing})` : known ? "; the file states no size of its pixels" : "";
   by("where").textContent = known ? `${at ? `x, y ${at.map((value) => value.toFixed(1)).join(", ")} px` : `${known.size?.join(" x ") ?? ""} px`}${mm}; zoom ${percent} %` : "";
 });
 
-click("save", async () => {
-  const formats = [...document.querySelectorAll("#formats input:checked")].map((box) => box.value);
-  try {
-    const { files, folder } = await json("export", { formats, accepted_only: by("accepted-only").checked });
-    by("saving-text").textContent = `Saved in ${folder}: ${files.slice(0, 6).join(", ")}${files.length > 6 ? `, and ${files.length - 6} more` : ""}.`;
-  } catch (error) { by("saving-text").textContent = error.message; }
-});
-click("save-template", async () => {
-  try {
-    by("saving-text").textContent = `Saved: ${(await json(`images/${model.current}/template`, {})).files.join(", ")}.`;
-  } catch (error) { by("saving-text").textContent = error.message; }
-});
-click("download", async () => {
-  try {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await (await ask(`export/csv${by("accepted-only").checked ? "" : "?all=1"}`)).blob());
-    link.download = "landmarks.csv";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  } catch (error) { by("saving-text").textContent = error.message; }
-});
-const take = (file) => inTurn(async () => {
-  const { points, images, unknown } = await json(`import${model.current ? `?for=${model.current}` : ""}`, file);
-  await sync();
-  complain(new Error(`${file.name}: ${points} points of ${images} images taken${unknown.length ? `; not in this folder: ${unknown.slice(0, 3).join(", ")}` : ""}. Points placed by hand stay.`));
-});
-by("file").addEventListener("change", () => by("file").files[0] && take(by("file").files[0]));
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
-});
-
 document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]") || event.target.closest("input:not([type=checkbox]):not([type=range]),select,textarea")) return;
   const on = event.target === canvas;
+  if (on) view.keyed();
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
     event.preventDefault();
     (event.shiftKey ? redo : undo)();
@@ -207,7 +200,7 @@ document.addEventListener("keydown", (event) => {
   const far = event.shiftKey ? 10 : 1;
   const arrow = (x, y) => {
     if (!on) return false;
-    if (event.altKey || !spot()?.at) view.pan(x * 40, y * 40);
+    if (event.altKey || !placeOf()) view.pan((x * 40) / (far > 1 ? 8 : 1), (y * 40) / (far > 1 ? 8 : 1));
     else view.nudge(x * far, y * far);
     return true;
   };
@@ -222,14 +215,17 @@ document.addEventListener("keydown", (event) => {
   const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (action && (!event.altKey || event.key.startsWith("Arrow")) && action() !== false) event.preventDefault();
 });
-window.addEventListener("beforeunload", (event) => { if (model.pending) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => { if (model.pending || files.busy) event.preventDefault(); });
 
 let late = 0;
 onChange(() => {
   cancelAnimationFrame(late);
   late = requestAnimationFrame(() => {
     lists.draw({ open, choose });
-    if (model.current && model.current !== drawn) open(model.current);
+    matchAgain();
+    const { sha256 } = image() ?? {};
+    // Another image is chosen, or the file of this one is another by now.
+    if (model.current && (model.current !== drawn || (sha256 !== listed && sha256 && view.hash() && sha256 !== view.hash()))) open(model.current);
     view.draw();
   });
 });

@@ -1,9 +1,10 @@
 // What the server knows, as it was seen last, and the changes that are made to it.
 import { ask, json, Refused } from "./api.js";
+import * as history from "./history.js";
 
 export const model = {
   revision: 0, listed: -1, setup: { revision: 0, names: [], template: null }, images: [], records: {}, job: {},
-  fixed: [], templates: [], given: 0, model: false, current: null, chosen: null, pending: 0, failed: "",
+  fixed: [], templates: [], given: 0, model: false, current: null, chosen: null, pending: 0, failed: "", longest: {},
 };
 const listeners = [];
 export const onChange = (listener) => listeners.push(listener);
@@ -14,6 +15,19 @@ export const onComplaint = (listener) => { complain = listener; };
 export const image = () => model.images.find((image) => image.id === model.current);
 export const record = (name = image()?.name) => model.records[name] ?? { decision: "open", decision_revision: 0, points: {} };
 export const spot = (landmark = model.chosen) => record().points[landmark];
+// Whether the points are of another file than the one that is there now.
+export const replaced = (known = image(), hash = known?.sha256) => {
+  const { sha256, points } = record(known?.name);
+  return Boolean(hash && sha256 && hash !== sha256 && Object.values(points).some(({ at }) => at));
+};
+
+// Places that are on their way to the server, by image and landmark.
+const wanted = new Map();
+const key = (name, landmark) => JSON.stringify([name, landmark]);
+export const isWanted = (landmark, name = image()?.name) => wanted.has(key(name, landmark));
+// Where a landmark is, or will be in a moment.
+export const placeOf = (landmark = model.chosen, name = image()?.name) =>
+  wanted.get(key(name, landmark))?.at ?? (isWanted(landmark, name) ? null : record(name).points[landmark]?.at ?? null);
 
 // Asks for what is new. One at a time: an older answer must not follow a newer one.
 let asking = null;
@@ -29,8 +43,9 @@ export function sync() {
     if (state.setup && state.setup.revision >= model.setup.revision) model.setup = state.setup;
     if (!image()) model.current = null;
     for (const [name, record] of Object.entries(state.records)) take(name, record);
-    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder"]) model[key] = state[key];
+    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder", "longest"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
+    if (!renaming) history.keepOnly(model.setup.names);
     news ||= before !== JSON.stringify([model.job, model.templates, model.failed]);
     if (news) changed();
   })().finally(() => { asking = null; });
@@ -43,7 +58,10 @@ function take(name, record) {
 
 // Changes go one after the other, so that each knows the revisions that the one before made.
 let queue = Promise.resolve();
+// The change that is last in the queue, if it sets one point and is not sent yet: another place for that point joins it.
+let waiting = null;
 export function inTurn(work) {
+  waiting = null;
   model.pending += 1;
   changed();
   queue = queue.then(work).catch(async (error) => {
@@ -56,26 +74,37 @@ export function inTurn(work) {
   return queue;
 }
 
-// Sets points of an image. `by` is "match" to give a point back to matching.
-async function send(id, name, edits, seen) {
-  const points = () => record(name).points;
-  const body = () => ({ edits: edits.map(({ landmark, at, by }) => ({ landmark, at, by, base: points()[landmark]?.revision ?? 0 })) });
-  try {
-    const answer = await json(`images/${id}/edit`, body());
-    take(name, answer.record);
-  } catch (error) {
-    if (error.status !== 409) throw error;
-    await sync();
-    // Matching moved the point meanwhile: what a person does goes before it. Another person's change does not.
-    if (edits.some(({ landmark }) => (points()[landmark]?.by ?? "match") !== "match" && points()[landmark].revision !== seen[landmark])) throw error;
-    take(name, (await json(`images/${id}/edit`, body())).record);
+// As inTurn, for whoever handles what comes of it.
+export const valueInTurn = (work) => new Promise((done, failed) => { inTurn(() => work().then(done, failed)); });
+
+// Revisions that this tab made.
+const own = new Set();
+const elsewhere = (landmark, name) => new Refused(409, `${landmark} of ${name} was changed elsewhere meanwhile; look at it again.`);
+// Refuses to replace what another tab's user did since `seen`. Matching moves points, too, but what a person does goes before it.
+function check(name, edits, seen) {
+  for (const { landmark } of edits) {
+    const point = record(name).points[landmark];
+    const revision = point?.revision ?? 0;
+    if (seen[landmark] !== undefined && revision !== seen[landmark] && !own.has(revision) && (point?.by ?? "match") !== "match") throw elsewhere(landmark, name);
   }
 }
 
-const past = [];
-let future = [];
-export const canUndo = () => past.length > 0;
-export const canRedo = () => future.length > 0;
+// Sets points of an image. `by` is "match" to give a point back to matching.
+async function send(id, name, edits, seen) {
+  const body = () => ({ edits: edits.map(({ landmark, at, by }) => ({ landmark, at, by, base: record(name).points[landmark]?.revision ?? 0 })) });
+  check(name, edits, seen);
+  let answer;
+  try {
+    answer = await json(`images/${id}/edit`, body());
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    await sync();
+    check(name, edits, seen);
+    answer = await json(`images/${id}/edit`, body());
+  }
+  for (const { landmark } of edits) own.add(answer.record.points[landmark]?.revision);
+  take(name, answer.record);
+}
 
 const now = (name, landmark) => {
   const point = record(name).points[landmark];
@@ -84,44 +113,99 @@ const now = (name, landmark) => {
 
 export function edit(edits) {
   const { id, name } = image();
-  const seen = Object.fromEntries(edits.map(({ landmark }) => [landmark, record(name).points[landmark]?.revision ?? 0]));
-  return inTurn(async () => {
-    const before = edits.map(({ landmark }) => now(name, landmark));
-    await send(id, name, edits, seen);
-    past.push({ id, name, before, after: edits.map(({ landmark }) => now(name, landmark)) });
-    future = [];
-  });
-}
-
-const replay = (from, to, which) => inTurn(async () => {
-  const step = from.pop();
-  if (!step) return;
-  // Refused where another tab changed the point since.
-  const other = which === "before" ? "after" : "before";
-  for (const wanted of step[other]) {
-    const is = now(step.name, wanted.landmark);
-    if (JSON.stringify(is.at) !== JSON.stringify(wanted.at)) throw new Refused(409, `${wanted.landmark} of ${step.name} was changed elsewhere meanwhile; this step is left out.`);
+  const [{ landmark, by }] = edits;
+  const alone = edits.length === 1 && !by;
+  if (alone && waiting?.name === name && waiting.edits[0].landmark === landmark) {
+    waiting.edits = edits;
+    wanted.get(key(name, landmark)).at = edits[0].at;
+    changed();
+    return waiting.done;
   }
-  await send(step.id, step.name, step[which], {});
-  to.push(step);
-  model.current = step.id;
-});
-export const undo = () => replay(past, future, "before");
-export const redo = () => replay(future, past, "after");
-
-export function decide(to) {
-  const { id, name } = image();
-  return inTurn(async () => {
-    const { decision, decision_revision: base } = record(name);
-    const answer = await json(`images/${id}/edit`, { decision: { to: decision === to ? "open" : to, base } });
-    take(name, answer.record);
+  // What this tab has not been answered yet is its own.
+  const seen = Object.fromEntries(edits.filter(({ landmark }) => !isWanted(landmark, name)).map(({ landmark }) => [landmark, record(name).points[landmark]?.revision ?? 0]));
+  const mine = { name, edits };
+  for (const { landmark, at } of edits) {
+    const before = wanted.get(key(name, landmark));
+    wanted.set(key(name, landmark), { at, count: (before?.count ?? 0) + 1 });
+  }
+  mine.done = inTurn(async () => {
+    if (waiting === mine) waiting = null;
+    try {
+      const before = edits.map(({ landmark }) => now(name, landmark));
+      await send(id, name, mine.edits, seen);
+      history.did({ kind: "points", id, name, before, after: edits.map(({ landmark }) => now(name, landmark)) });
+    } finally {
+      for (const { landmark } of edits) {
+        const left = wanted.get(key(name, landmark));
+        if (left && (left.count -= 1) === 0) wanted.delete(key(name, landmark));
+      }
+    }
   });
+  if (alone) waiting = mine;
+  return mine.done;
 }
 
-export const setup = (change) => inTurn(async () => {
+async function change(change) {
   const { setup } = await json("setup", { base: model.setup.revision, change });
   model.setup = setup;
   await sync();
+}
+// A landmark that is being renamed is on no list for a moment, but not gone.
+let renaming = 0;
+const rename = async (from, to) => {
+  const chosen = model.chosen === from;
+  renaming += 1;
+  try {
+    model.setup = (await json("setup", { base: model.setup.revision, change: { rename: { from, to } } })).setup;
+    history.renamed(from, to);
+    if (chosen) model.chosen = to;
+  } finally {
+    renaming -= 1;
+  }
+  await sync();
+};
+const idOf = (name) => model.images.find((image) => image.name === name)?.id ?? null;
+const setDecision = async (id, name, to) => {
+  const answer = await json(`images/${id}/edit`, { decision: { to, base: record(name).decision_revision } });
+  take(name, answer.record);
+};
+
+async function perform(step, which) {
+  const other = which === "before" ? "after" : "before";
+  const stale = () => { throw new Refused(409, `${history.words(step)}: changed elsewhere meanwhile; this step is left out.`); };
+  if (step.kind === "rename") return rename(step[other], step[which]);
+  if (step.kind === "template") return change({ template: { image: step[which] } });
+  if (!model.images.some(({ id }) => id === step.id)) stale();
+  if (step.kind === "decision") {
+    if (record(step.name).decision !== step[other]) stale();
+    await setDecision(step.id, step.name, step[which]);
+  } else {
+    // Refused where another tab changed a point since.
+    for (const spot of step[other]) if (JSON.stringify(now(step.name, spot.landmark).at) !== JSON.stringify(spot.at)) stale();
+    await send(step.id, step.name, step[which], {});
+  }
+  model.current = step.id;
+}
+export const undo = () => inTurn(() => history.replay("before", perform));
+export const redo = () => inTurn(() => history.replay("after", perform));
+
+export function decide(wish) {
+  const { id, name } = image();
+  return inTurn(async () => {
+    const before = record(name).decision, after = before === wish ? "open" : wish;
+    await setDecision(id, name, after);
+    history.did({ kind: "decision", id, name, before, after });
+  });
+}
+
+export const setup = (wish) => inTurn(async () => {
+  const before = idOf(model.setup.template);
+  if (wish.rename) {
+    await rename(wish.rename.from, wish.rename.to);
+    return history.did({ kind: "rename", before: wish.rename.from, after: wish.rename.to });
+  }
+  await change(wish);
+  if (wish.template) history.did({ kind: "template", before, after: wish.template.image });
 });
 
 export const order = (path) => inTurn(async () => {

@@ -1,6 +1,6 @@
 // The image on a canvas: pixels in grey, a view onto them, landmarks over it, a magnifier.
 import { ask } from "./api.js";
-import { edit, image, model, record, spot } from "./model.js";
+import { edit, image, isWanted, model, placeOf, record } from "./model.js";
 
 const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d", { alpha: false });
@@ -8,13 +8,18 @@ const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
 
 // Grey levels of the image, and the canvas that holds them windowed; one pixel of it is `step` pixels of the image.
-let levels = null, picture = null, step = 1, size = [1, 1];
+let levels = null, picture = null, step = 1, size = [1, 1], sha256 = null;
 // Pixels of the canvas for a pixel of the image, and where the centre of the view is.
 let scale = 1, centre = [0, 0];
-export const grey = { window: 100, level: 50 };
+// Window and level in percent of the window that infomark reads, and how far they go: over all that the file holds.
+export const grey = { window: 100, level: 50, most: 100, from: 0, to: 100 };
+let read = [0, 1];
 // A point that is dragged, at its place under the pointer.
 let drag = null, pointer = null, frame = 0;
-let told = () => {};
+// Whether keys were used last, rather than a pointer.
+let keys = false;
+export function keyed() { keys = true; draw(); }
+let told = () => {}, greyed = () => {}, next = () => null;
 export const onTold = (listener) => { told = listener; };
 
 const ratio = () => devicePixelRatio || 1;
@@ -31,7 +36,7 @@ let asked = 0;
 export async function show() {
   const turn = ++asked;
   const { id } = image();
-  levels = picture = null;
+  levels = picture = sha256 = null;
   draw();
   const response = await ask(`images/${id}/pixels`);
   const bytes = await response.arrayBuffer();
@@ -40,18 +45,30 @@ export async function show() {
   step = Number(response.headers.get("x-step"));
   size = response.headers.get("x-image").split("x").map(Number);
   picture = new OffscreenCanvas(Number(response.headers.get("x-width")), Number(response.headers.get("x-height")));
-  windowed();
-  fit();
-  return { changed: response.headers.get("x-changed") === "true" };
+  const before = shape;
+  shape = `${response.headers.get("x-image")} ${id}`;
+  sha256 = response.headers.get("x-sha256");
+  read = response.headers.get("x-window").split(",").map(Number);
+  const width = read[1] - read[0];
+  grey.most = Math.max(100 / width, 101);
+  [grey.from, grey.to] = [(-read[0] / width) * 100, ((1 - read[0]) / width) * 100];
+  grey.window = Math.min(grey.window, grey.most);
+  grey.level = Math.min(Math.max(grey.level, grey.from), grey.to);
+  greyed();
+  if (shape !== before) fit();
+  return sha256;
 }
+let shape = null;
+export const hash = () => sha256;
 
-// Applies window and level, in percent of the range of grey.
+// Applies window and level.
 export function windowed() {
   if (!picture) return;
-  const low = grey.level - grey.window / 2;
+  const low = grey.level - grey.window / 2, of = 65535 * (read[1] - read[0]);
   const table = new Uint32Array(65536);
   for (let value = 0; value < 65536; value++) {
-    const light = Math.min(Math.max(((value / 655.35 - low) / grey.window) * 255, 0), 255) + 0.5 | 0;
+    const share = ((value - 65535 * read[0]) / of) * 100;
+    const light = Math.min(Math.max(((share - low) / grey.window) * 255, 0), 255) + 0.5 | 0;
     table[value] = 0xff000000 | (light << 16) | (light << 8) | light;
   }
   const inside = picture.getContext("2d");
@@ -84,12 +101,12 @@ export const ready = () => picture !== null;
 export const middle = () => rounded(centre);
 // Moves the chosen point by pixels of the screen.
 export function nudge(x, y) {
-  const at = drag?.at ?? spot()?.at;
+  const at = drag?.at ?? placeOf();
   if (at) edit([{ landmark: model.chosen, at: rounded([at[0] + (x * ratio()) / scale, at[1] + (y * ratio()) / scale]) }]);
 }
 // Brings the chosen point into sight.
 export function reveal() {
-  const at = spot()?.at;
+  const at = placeOf();
   if (!at) return draw();
   const [x, y] = toScreen(at);
   if (x < 0 || y < 0 || x > canvas.width || y > canvas.height) centre = at;
@@ -100,6 +117,7 @@ export function draw() {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
     paint(context, canvas.width, canvas.height, toScreen, scale);
+    reticle();
     magnify();
     tell();
   });
@@ -123,10 +141,10 @@ function marks(onto, place) {
   const { points } = record();
   for (const landmark of model.setup.names) {
     const point = points[landmark];
-    const at = drag?.landmark === landmark ? drag.at : point?.at;
+    const at = drag?.landmark === landmark ? drag.at : placeOf(landmark);
     if (!at) continue;
     const [x, y] = place(at);
-    const byHand = point?.by === "hand" || point?.by === "file" || drag?.landmark === landmark;
+    const byHand = isWanted(landmark) || point?.by === "hand" || point?.by === "file" || drag?.landmark === landmark;
     const path = new Path2D();
     path.moveTo(x - arm, y); path.lineTo(x + arm, y);
     path.moveTo(x, y - arm); path.lineTo(x, y + arm);
@@ -141,18 +159,43 @@ function marks(onto, place) {
       onto.strokeStyle = "#fff"; onto.lineWidth = 1.6 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
     }
     onto.lineWidth = 3 * ratio(); onto.strokeStyle = "#000"; onto.fillStyle = "#fff";
-    onto.strokeText(landmark, x + arm * 1.5, y - arm * 0.6);
-    onto.fillText(landmark, x + arm * 1.5, y - arm * 0.6);
+    // On the other side where the canvas ends.
+    const width = onto.measureText(landmark).width + arm * 1.5;
+    const left = x + width > canvas.width && x > width ? x - width : x + arm * 1.5;
+    onto.strokeText(landmark, left, y - arm * 0.6);
+    onto.fillText(landmark, left, y - arm * 0.6);
   }
 }
 
+// A line with a dark edge, seen on any grey.
+function outlined(onto, path, colour) {
+  onto.strokeStyle = "#000"; onto.lineWidth = 4 * ratio(); onto.stroke(path);
+  onto.strokeStyle = colour; onto.lineWidth = 1.6 * ratio(); onto.stroke(path);
+}
+
+// Whoever uses keys sees where Enter places what: in the middle.
+const keying = () => keys && picture && document.activeElement === canvas;
+function reticle() {
+  const landmark = keying() && next();
+  if (!landmark) return;
+  const [x, y] = toScreen(centre), gap = 5 * ratio(), arm = 26 * ratio();
+  const path = new Path2D();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { path.moveTo(x + dx * gap, y + dy * gap); path.lineTo(x + dx * arm, y + dy * arm); }
+  outlined(context, path, "#fff");
+  context.font = `${12 * ratio()}px system-ui, sans-serif`;
+  context.lineWidth = 3 * ratio(); context.strokeStyle = "#000"; context.fillStyle = "#fff";
+  context.strokeText(`Enter: ${landmark}`, x + gap * 2, y + arm);
+  context.fillText(`Enter: ${landmark}`, x + gap * 2, y + arm);
+}
+
 const glass = new OffscreenCanvas(1, 1);
-// What is around the pointer, four times as large, in the corner that is farther away.
+// What is around the pointer, or around what keys move, four times as large, in the corner that is farther away.
 function magnify() {
-  const wanted = document.getElementById("magnify").checked && picture && pointer && (drag || model.chosen);
-  if (!wanted) return;
+  const keyed = keying() && (placeOf() ?? (next() ? centre : null));
+  const near = keyed || (pointer && (drag || model.chosen) && (drag?.at ?? toImage(pointer)));
+  if (!near || !picture || !document.getElementById("magnify").checked) return;
   const side = Math.round(Math.min(180 * ratio(), canvas.width / 3));
-  const at = drag?.at ?? toImage(pointer), large = Math.max(scale * 4, 2 * ratio());
+  const at = near, large = Math.max(scale * 4, 2 * ratio());
   glass.width = glass.height = side;
   const onto = glass.getContext("2d");
   const place = ([x, y]) => [(x - at[0]) * large + side / 2, (y - at[1]) * large + side / 2];
@@ -165,19 +208,19 @@ function magnify() {
   onto.moveTo(side / 2, 0); onto.lineTo(side / 2, side * 0.42); onto.moveTo(side / 2, side * 0.58); onto.lineTo(side / 2, side);
   onto.moveTo(0, side / 2); onto.lineTo(side * 0.42, side / 2); onto.moveTo(side * 0.58, side / 2); onto.lineTo(side, side / 2);
   onto.stroke();
-  const left2 = pointer[0] > canvas.width / 2 ? 8 : canvas.width - side - 8;
+  const left2 = toScreen(at)[0] > canvas.width / 2 ? 8 : canvas.width - side - 8;
   context.drawImage(glass, left2, 8);
   context.strokeStyle = "#fff"; context.lineWidth = 2; context.strokeRect(left2, 8, side, side);
 }
 
 function tell() {
-  const at = drag?.at ?? (pointer && picture ? toImage(pointer) : spot()?.at);
+  const at = drag?.at ?? (keying() ? placeOf() ?? centre : pointer && picture ? toImage(pointer) : placeOf());
   told(at ?? null, Math.round((scale / ratio()) * 100));
 }
 
 const nearest = (at) => {
   const near = (landmark) => {
-    const place = record().points[landmark]?.at;
+    const place = placeOf(landmark);
     if (!place) return Infinity;
     const [x, y] = toScreen(place);
     return Math.hypot(x - at[0], y - at[1]);
@@ -187,31 +230,56 @@ const nearest = (at) => {
 };
 
 let hold = null;
-// `choose` chooses a landmark, `placed` is told of a click where none is, `window` of a new window.
-export function listen({ choose, placed, window: greyed }) {
+// Pointers that are down, by their ids: two fingers zoom.
+const down = new Map();
+function pinch(before) {
+  const [a, b] = [...down.values()], [c, d] = before;
+  const middle = (p, q) => [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2];
+  const apart = (p, q) => Math.max(Math.hypot(p[0] - q[0], p[1] - q[1]), 1);
+  const [to, from] = [middle(a, b), middle(c, d)];
+  pan((from[0] - to[0]) / ratio(), (from[1] - to[1]) / ratio());
+  zoom(apart(a, b) / apart(c, d), to);
+}
+// `choose` chooses a landmark, `placed` is told of a click where none is, `window` of a new window, `next` says what Enter places.
+export function listen({ choose, placed, window: told, next: what }) {
+  [greyed, next] = [told, what];
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => { keys ||= name === "focus" && !hold; draw(); });
   canvas.addEventListener("pointerdown", (event) => {
+    keys = false;
     if (!picture) return;
     canvas.setPointerCapture(event.pointerId);
     const at = onCanvas(event);
+    down.set(event.pointerId, at);
+    if (down.size > 1) {
+      // A second finger: nothing is placed or moved.
+      drag = null;
+      hold = { at, last: at, moved: true, button: 1 };
+      return;
+    }
     hold = { at, last: at, moved: false, button: event.button };
     if (event.button === 0) {
       const landmark = nearest(at);
       if (landmark) {
         choose(landmark);
-        drag = { landmark, at: record().points[landmark].at, offset: toScreen(record().points[landmark].at).map((value, i) => value - at[i]) };
+        const place = placeOf(landmark);
+        drag = { landmark, at: place, offset: toScreen(place).map((value, i) => value - at[i]) };
       }
     }
   });
   canvas.addEventListener("pointermove", (event) => {
+    keys = false;
     pointer = onCanvas(event);
-    if (hold) {
+    const before = [...down.values()];
+    if (down.has(event.pointerId)) down.set(event.pointerId, pointer);
+    if (down.size === 2) pinch(before);
+    else if (hold) {
       const [x, y] = [pointer[0] - hold.last[0], pointer[1] - hold.last[1]];
       if (Math.hypot(pointer[0] - hold.at[0], pointer[1] - hold.at[1]) > 3 * ratio()) hold.moved = true;
       if (hold.moved) {
         if (hold.button === 2) {
-          grey.window = Math.min(Math.max(grey.window + x / 5, 1), 100);
-          grey.level = Math.min(Math.max(grey.level + y / 5, 0), 100);
+          grey.window = Math.min(Math.max(grey.window * Math.exp(x / (200 * ratio())), 1), grey.most);
+          grey.level = Math.min(Math.max(grey.level + (y * grey.window) / (500 * ratio()), grey.from), grey.to);
           greyed();
           hold.last = pointer;
         } else if (drag) {
@@ -225,16 +293,15 @@ export function listen({ choose, placed, window: greyed }) {
     draw();
   });
   const release = (event) => {
-    const held = hold, dragged = drag;
-    hold = null;
-    if (held?.moved && dragged && event.type === "pointerup") {
-      edit([{ landmark: dragged.landmark, at: dragged.at }]).then(() => {
-        if (drag === dragged) drag = null;
-        draw();
-      });
+    down.delete(event.pointerId);
+    // The finger that is left moves the image.
+    if (down.size) {
+      hold = { at: [...down.values()][0], last: [...down.values()][0], moved: true, button: 1 };
       return;
     }
-    drag = null;
+    const held = hold, dragged = drag;
+    hold = drag = null;
+    if (held?.moved && dragged && event.type === "pointerup") edit([{ landmark: dragged.landmark, at: dragged.at }]);
     const at = toImage(onCanvas(event)), inside = within(at).every((value, i) => value === at[i]);
     if (held && !held.moved && held.button === 0 && !dragged && inside && event.type === "pointerup") placed(rounded(at));
     draw();

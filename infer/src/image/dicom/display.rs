@@ -6,25 +6,52 @@ use dicom_core::VR;
 use super::elements::{Elements, Syntax, Value, tag};
 use super::header::Header;
 use crate::image::grey::CLIPPED;
+use crate::image::levels::Scale;
 
 /// The pixels in `[0, 1]`.
 pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Vec<f32> {
+    let (values, voi) = transformations(stored, elements, header);
+    let grey: Vec<f32> = values.iter().map(|&value| shown(&voi, value, header) as f32).collect();
+    stored.iter().map(|&bits| grey[usize::from(bits)]).collect()
+}
+
+/// All grey levels in 16 bits, with the window that [`display`] shows. Tables and sigmoids end where they are black and white.
+pub(super) fn levels(stored: &[u16], elements: &Elements<'_>, header: &Header) -> (Vec<u16>, [f64; 2]) {
+    let (values, voi) = transformations(stored, elements, header);
+    let (levels, [low, high]): (Vec<u16>, _) = if let Voi::Ramp { low, range } = voi {
+        let found = |(a, b): (f64, f64), &bits: &u16| {
+            let value = values[usize::from(bits)];
+            (a.min(value), b.max(value))
+        };
+        let extremes = stored.iter().fold((f64::MAX, f64::MIN), found);
+        let scale = Scale::new(extremes, (low, low + range.max(0.0)));
+        (values.iter().map(|&value| scale.level(value)).collect(), scale.window())
+    } else {
+        let scale = Scale::new((0.0, 1.0), (0.0, 1.0));
+        (values.iter().map(|&value| scale.level(voi.apply(value))).collect(), scale.window())
+    };
+    if header.inverted {
+        let levels: Vec<u16> = levels.iter().map(|level| u16::MAX - level).collect();
+        return (stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [1.0 - high, 1.0 - low]);
+    }
+    (stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [low, high])
+}
+
+fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
+    let shown = voi.apply(value);
+    if header.inverted { 1.0 - shown } else { shown }
+}
+
+/// The modality's value of each pattern of bits, and how values are shown.
+fn transformations(stored: &[u16], elements: &Elements<'_>, header: &Header) -> (Vec<f64>, Voi) {
     let implicit = elements.syntax() == Syntax::ImplicitLittle;
     let modality = Modality::of(elements, header, implicit);
-    // One entry for each pattern of bits.
     let patterns = 1_usize << header.stored;
     let values: Vec<f64> = (0..patterns).map(|bits| modality.apply(signed(bits, header))).collect();
     let voi = Voi::of(elements, header, implicit, &modality).unwrap_or_else(|| {
         if plain_bytes(header, &modality) { Voi::BYTES } else { whole_range(stored, &values) }
     });
-    let grey: Vec<f32> = values
-        .iter()
-        .map(|&value| {
-            let shown = voi.apply(value);
-            (if header.inverted { 1.0 - shown } else { shown }) as f32
-        })
-        .collect();
-    stored.iter().map(|&bits| grey[usize::from(bits)]).collect()
+    (values, voi)
 }
 
 fn signed(bits: usize, header: &Header) -> f64 {
