@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
-use infomark_train::evaluate::{Evaluation as Scoring, Figures, Run, Summary, check_names, leave, random_sets};
+use infomark_train::evaluate::{
+    Evaluation as Scoring, Figures, Run, Summary, check_names, leave, random_sets,
+};
 use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
 
@@ -279,7 +281,9 @@ fn evaluate(
 fn sets(options: &Options, data: &DataSet, folder: &Path) -> Result<Vec<Vec<usize>>> {
     let all = data.images.len();
     if !options.template.is_empty() {
-        return Ok(vec![options.template.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?]);
+        return Ok(vec![
+            options.template.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?,
+        ]);
     }
     if options.all_templates {
         return Ok((0..all).map(|index| vec![index]).collect());

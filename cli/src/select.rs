@@ -111,8 +111,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         output::make_folder(out)?;
     }
     let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
-    let ranking =
-        inputs::pool(threads)?.install(|| rank(&encoder, &paths, options.against, options.seed))?;
+    let ranking = inputs::pool(threads)?.install(|| rank(&encoder, &paths, options.against, options.seed))?;
     let (order, chosen) = (ranking.order(), ranking.choose(options.count));
     let label = |&index: &usize| inputs[index].label.clone();
     let selection = Selection {

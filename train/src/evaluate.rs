@@ -105,15 +105,15 @@ impl Evaluation<'_> {
         let known = Known::of(self.data);
         let prepare = |(order, &index): (usize, &usize)| {
             let images = &self.template_data.images;
-            let sample = images
-                .get(index)
-                .ok_or_else(|| TrainError::Set { data: self.template_data.name.clone(), images: images.len() })?;
+            let sample = images.get(index).ok_or_else(|| TrainError::Set {
+                data: self.template_data.name.clone(),
+                images: images.len(),
+            })?;
             let prepared = self.prepare(sample, known.place_of(sample), order < KEPT)?;
             advance()?;
             Ok(prepared)
         };
-        let templates =
-            chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, TrainError>>()?;
+        let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, TrainError>>()?;
         let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
         let together: Vec<Vec<&Prepared>> =
             sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
