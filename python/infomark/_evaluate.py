@@ -136,6 +136,28 @@ def _search(finder: Any, found_names: list[str], data: DataSet, places: list[int
     return [], places, found, errors.reshape(len(places), -1)
 
 
+#: Most sets of templates that are drawn.
+MOST_SETS = 10_000
+
+
+def _sets(given: Any, source: DataSet, together: int, seed: int) -> list[list[int]]:
+    """Places of the images of each set of templates: drawn at random, or by name."""
+    everything = len(source.images)
+    if given is None or isinstance(given, int):
+        if not 1 <= together <= everything:
+            raise _infomark.InfomarkError(f"together {together}: {source.name} holds {everything} images")
+        if given is not None and not 1 <= given <= MOST_SETS:
+            raise _infomark.InfomarkError(f"{given} templates: at least one is needed, and at most {MOST_SETS}")
+        if given is not None and together == 1 and given > everything:
+            raise _infomark.InfomarkError(f"{given} templates: {source.name} holds {everything} images; ask for as many")
+        return _infomark.random_sets(10 if given is None else given, together, everything, seed)
+    lists = [list(given)] if all(isinstance(name, str) for name in given) else given
+    sets = [[source.index(name) for name in ([names] if isinstance(names, str) else names)] for names in lists]
+    if not sets or not all(sets):
+        raise _infomark.InfomarkError("there is no template to match; give at least one")
+    return sets
+
+
 def evaluate(
     encoder: Union[Encoder, LandmarkNetwork],
     templates: Union[None, int, Set, Sequence[Set]],
@@ -161,8 +183,8 @@ def evaluate(
     * A name, or several, which are matched together; a :class:`Template`, or several, in their place.
     * A list of lists of names: sets one after the other. ``[[name] for name in names]`` takes each by itself.
 
-    With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that it is in. ``turned``,
-    ``mirrored`` and ``fine`` are as of :class:`Template`, ``options`` those of :class:`Matcher`. ``progress`` is called with how many
+    With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that names it; the own image of a
+    :class:`Template` is, so leave it out of ``data``. ``turned``, ``mirrored`` and ``fine`` are as of :class:`Template`, ``options`` those of :class:`Matcher`. ``progress`` is called with how many
     pieces of work (templates and images) of how many are done; its exception, or Ctrl-C, ends the evaluation.
     """
     data = data if isinstance(data, DataSet) else DataSet.open(data)
@@ -179,47 +201,31 @@ def evaluate(
 
         return told
 
+    everywhere = list(range(len(data.images)))
     if isinstance(encoder, LandmarkNetwork):
         if given is not None:
             raise _infomark.InfomarkError("a landmark network needs no templates: give None")
-        places = list(range(len(data.images)))
-        names = encoder.landmarks
-        _, _, found, errors = _search(encoder, names, data, places, threads, counting(len(places)))
-        return _evaluation(data, [([encoder.name], places, found, errors)], radii, seed)
+        _, _, found, errors = _search(encoder, encoder.landmarks, data, everywhere, threads, counting(len(everywhere)))
+        return _evaluation(data, [([encoder.name], everywhere, found, errors)], radii, seed)
 
-    if given is None or isinstance(given, int):
-        count = 10 if given is None else given
-        everything = len(source.images)
-        if given is not None and not 1 <= count:
-            raise _infomark.InfomarkError(f"{count} templates: at least one is needed")
-        if not 1 <= together <= everything:
-            raise _infomark.InfomarkError(f"together {together}: {source.name} holds {everything} images")
-        if given is not None and together == 1 and count > everything:
-            raise _infomark.InfomarkError(f"{count} templates: {source.name} holds {everything} images; ask for as many")
-        sets = _infomark.random_sets(count, together, everything, seed)
-    elif any(isinstance(template, Template) for template in given):
+    if given is not None and not isinstance(given, int) and any(isinstance(template, Template) for template in given):
         made, own = [], set()
         for template in given:
             if isinstance(template, str):
                 index = source.index(template)
                 own.add(os.path.realpath(source.images[index]))
-                looks = {"turned": turned, "mirrored": mirrored, "fine": fine}
                 at = source.images[index], source.landmarks, source.points[index]
-                template = Template(encoder, *at, **looks)
-            elif not isinstance(template, Template):
+                made.append(Template(encoder, *at, turned=turned, mirrored=mirrored, fine=fine))
+            elif isinstance(template, Template):
+                made.append(template)
+            else:
                 raise TypeError("templates: sets of several are named by their images; give Template objects as one list")
-            made.append(template)
         matcher = Matcher(encoder, made, **options)
-        places = [i for i, path in enumerate(data.images) if os.path.realpath(path) not in own]
+        places = [i for i in everywhere if os.path.realpath(data.images[i]) not in own]
         _, _, found, errors = _search(matcher, matcher.landmarks, data, places, threads, counting(len(places)))
         return _evaluation(data, [([template.image for template in made], places, found, errors)], radii, seed)
-    elif all(isinstance(template, str) for template in given):
-        sets = [[source.index(str(name)) for name in given]]
-    else:
-        lists = [[names] if isinstance(names, str) else list(names) for names in given]  # type: ignore[arg-type]
-        sets = [[source.index(str(name)) for name in names] for names in lists]
-    if not sets or not all(sets):
-        raise _infomark.InfomarkError("there is no template to match; give at least one")
+
+    sets = _sets(given, source, together, seed)
     other = None if source is data else _folder(source)
     matching = {"neighbours": True, "prior": True, "prior_sigma": 12.0, **options}
     how = (matching.pop("neighbours"), matching.pop("prior"), matching.pop("prior_sigma"))
