@@ -70,7 +70,7 @@ fn fill<T: Real>(
     mask: Option<Plane<'_, bool>>,
     out: PlaneMut<'_, T>,
 ) -> PyResult<()> {
-    let filled = py.detach(|| {
+    py.detach(|| {
         COUNTS.with_borrow_mut(|counts| {
             let needed = map.scratch_len(image.width(), image.height());
             // Mirrored and clamped patches may be larger than any image.
@@ -91,8 +91,7 @@ fn fill<T: Real>(
             }
             filled.map_err(raise)
         })
-    });
-    filled
+    })
 }
 
 /// An array of one of the two floating-point types.
