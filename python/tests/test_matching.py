@@ -75,7 +75,8 @@ def test_evaluations_are_those_of_the_command_line(cli, encoder, folder):
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     calls = []
     scored = infomark.evaluate(encoder, "2.pgm", folder, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    # One template and four images.
+    assert calls == [(done, 5) for done in range(1, 6)]
     assert round(scored.mre_mm, 4) == told["mre_mm"]
     assert [round(end, 4) for end in scored.mre_mm_interval] == told["mre_mm_interval"]
     for radius, share in scored.sdr.items():
@@ -97,11 +98,10 @@ def test_medians_over_templates_are_those_of_the_command_line(cli, encoder, fold
         command = [cli, "evaluate", "--model", "ceph", "--data", folder, "--json", *options]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
+    own = {"prior": False, "neighbours": False}
     for options, call in [
-        ([], {"templates": None}),
-        (["--random-templates", "3", "--seed", "5"], {"templates": 3, "seed": 5}),
-        (["--random-templates", "3", "--templates", "2"], {"templates": 3, "together": 2}),
-        (["--all-templates", "--no-prior"], {"templates": [["0.pgm"], ["1.pgm"], "2.pgm", ["3.pgm"]], "prior": False}),
+        (["--no-prior", "--no-neighbours"], {"templates": None, **own}),
+        (["--random-templates", "3", "--templates", "2", "--seed", "5"], {"templates": 3, "together": 2, "seed": 5}),
     ]:
         expected, scored = told(*options), infomark.evaluate(encoder, data=folder, **call)
         assert scored.summary == expected["summary"]
@@ -109,10 +109,12 @@ def test_medians_over_templates_are_those_of_the_command_line(cli, encoder, fold
         assert round(scored.mre_mm, 3) == round(expected["mre_mm"], 3)
         assert np.allclose(scored.mre_mm_interval, expected["mre_mm_interval"], atol=1e-4)
         assert np.allclose(scored.sdr[2.0], expected["sdr"]["2"], atol=1e-4)
-        for own, template in zip(scored.by_template, expected["templates"]):
-            assert round(own.mre_mm, 4) == template["mre_mm"] and own.sdr_intervals is not None
-        for own, landmark in zip(scored.by_landmark, expected["landmarks"]):
-            assert own.name == landmark["landmark"] and abs(own.mre_mm - landmark["mre_mm"]) < 2e-4
+        for figures, template in zip(scored.by_template, expected["templates"]):
+            assert round(figures.mre_mm, 4) == template["mre_mm"] and figures.sdr_intervals is not None
+        for figures, landmark in zip(scored.by_landmark, expected["landmarks"]):
+            assert figures.name == landmark["landmark"] and abs(figures.mre_mm - landmark["mre_mm"]) < 2e-4
+    each = infomark.evaluate(encoder, [["0.pgm"], ["1.pgm"], "2.pgm", ["3.pgm"]], folder, prior=False, neighbours=False)
+    assert each.templates == ["0.pgm", "1.pgm", "2.pgm", "3.pgm"] and each.summary == "median over 4 templates"
 
 
 def test_what_can_not_be_evaluated_is_refused(encoder, folder):
