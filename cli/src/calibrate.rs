@@ -58,11 +58,11 @@ struct Calibrated {
 const COVERAGE: f64 = 0.9;
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    for given in options.given.files().chain([&options.model]) {
-        if inputs::identity(&options.out) == inputs::identity(given) {
+    for given in options.given.files().chain([options.model.clone()]) {
+        if inputs::identity(&options.out) == inputs::identity(&given) {
             bail!(
                 "--out {}: it would overwrite what the result is made from; name another file",
-                shown(given)
+                shown(&given)
             );
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     let count = images.len();
     let calibration = ErrorCalibration::new(
-        (matcher.encoder().sha256(), sources.iter().map(|source| source.sha256.clone()).collect()),
+        (matcher.encoder().sha256(), sources.iter().map(|source| source.made_of().to_owned()).collect()),
         &matcher.landmarks().into_iter().map(str::to_owned).collect::<Vec<_>>(),
         matching_text(&options.how),
         images,

@@ -13,7 +13,7 @@ use infomark_train::evaluate::{Run, median};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
-use crate::evaluate::score_all;
+use crate::evaluate::{Search, score_all};
 use crate::inputs;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::duration;
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let summary = with_progress(&paths.run, |told| train(&config, &paths, told))?;
     let encoder = Encoder::load(&paths.out)?;
-    let runs = pool.install(|| score_all(&encoder, &test, &template, &[vec![0]], Default::default()))?;
+    let (runs, _) = pool.install(|| score_all(&encoder, &test, &template, &[vec![0]], &Search::default()))?;
     let run = runs.first().context("no template was scored")?;
     pool.install(|| pictures::draw(&test, run, &out.join(name::OVERLAYS), &out.join(name::SHEET)))?;
     let errors_px: Vec<f64> = errors_px(run).collect();

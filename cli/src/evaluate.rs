@@ -6,6 +6,7 @@ mod table;
 
 pub(crate) use network::evaluate_network;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use crate::matching::{How, Matching, Model};
 use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
+use crate::refine::{Refine, RefinedWith};
 use crate::select;
 use confidence::Trusted;
 
@@ -40,7 +42,8 @@ Examples:
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
 landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
 With --templates N, N images together are the template: ten random sets one after the other, or the set that `infomark
-select` chooses, which looks at no landmarks."
+select` chooses, which looks at no landmarks. With --refine radiographs/ unlabelled images have a say in the templates'
+features first."
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
@@ -51,7 +54,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours"]
+        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours", "refine"]
     )]
     landmark_model: Option<PathBuf>,
     /// Data folder to score on
@@ -87,6 +90,8 @@ pub(crate) struct Options {
     calibrate: Option<usize>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    refine: Refine,
     /// Folder for evaluation.json, errors.csv and confidence.png and .svg
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -125,6 +130,7 @@ impl Options {
             seed,
             calibrate: None,
             how: How::default(),
+            refine: Refine::default(),
             out: Some(out.to_owned()),
         }
     }
@@ -145,6 +151,9 @@ pub(crate) struct Evaluation {
     template_data: String,
     model: Model,
     matching: Matching,
+    /// None where templates are what their images show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refined: Option<RefinedWith>,
     expected_errors: Trusted,
     version: &'static str,
     seed: u64,
@@ -219,8 +228,12 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
             vec![ranking.choose(at_once)]
         }
     };
-    let how = (options.how.options(), options.how.looks());
-    let runs = pool.install(|| score_all(&encoder, &data, template_data, &chosen, how))?;
+    let how = Search {
+        matching: options.how.options(),
+        looks: options.how.looks(),
+        refine: Cow::Borrowed(&options.refine),
+    };
+    let (runs, refined) = pool.install(|| score_all(&encoder, &data, template_data, &chosen, &how))?;
     if runs.iter().all(|run| run.images.is_empty()) {
         bail!(
             "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
@@ -232,13 +245,13 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
         Some(count) => {
             let left = leave(template_data, &data, &chosen.concat(), count, options.seed)
                 .with_context(|| format!("--calibrate {count}"))?;
-            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, how))?)
+            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, &how))?.0)
         }
     };
     let unit = |data: &DataSet| (data.spacing.x * data.spacing.y).sqrt();
     let calibrating = calibrating.as_deref().map(|runs| (runs, unit(template_data)));
     let expected = confidence::compare(&runs, calibrating, &data.landmarks, unit(&data))?;
-    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, expected)?;
+    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, (expected, refined))?;
     if let Some(out) = &options.out {
         write(out, &evaluation, &data, &runs)?;
     }
@@ -251,7 +264,7 @@ fn evaluate(
     data: &DataSet,
     template_folder: &Path,
     runs: &[Run],
-    expected_errors: Trusted,
+    (expected_errors, refined): (Trusted, Option<RefinedWith>),
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
@@ -264,6 +277,7 @@ fn evaluate(
         template_data: shown(template_folder),
         model: Model::of(encoder, options.encoder()?),
         matching: options.how.matching(),
+        refined,
         expected_errors,
         version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
@@ -319,22 +333,34 @@ pub(crate) fn check_radii(radii: &[f64]) -> Result<()> {
     }
 }
 
-/// Scores every image with every set of templates, with a bar.
+/// How templates are made and looked for.
+#[derive(Default)]
+pub(crate) struct Search<'a> {
+    matching: MatchOptions,
+    looks: Looks,
+    refine: Cow<'a, Refine>,
+}
+
+/// Scores every image with every set of templates, with a bar; with what the templates were refined, if they were.
 pub(crate) fn score_all(
     encoder: &Encoder,
     data: &DataSet,
     template_data: &DataSet,
     sets: &[Vec<usize>],
-    (matching, looks): (MatchOptions, Looks),
-) -> Result<Vec<Run>> {
+    search: &Search<'_>,
+) -> Result<(Vec<Run>, Option<RefinedWith>)> {
     let templates: BTreeSet<usize> = sets.iter().flatten().copied().collect();
     let progress = Progress::new((templates.len() + data.images.len()) as u64, "scoring");
-    let runs = Scoring { encoder, data, template_data, matching, looks }.run(sets, &|| {
+    let advance = || {
         progress.advance();
         Ok(())
-    });
+    };
+    let (matching, looks) = (search.matching, search.looks);
+    let ready = Scoring { encoder, data, template_data, matching, looks }.prepare(sets, &advance)?;
+    let (refined, with) = search.refine.apply(encoder, ready.templates(), looks)?;
+    let runs = ready.with(refined).score(&advance)?;
     progress.finish();
-    Ok(runs?)
+    Ok((runs, with))
 }
 
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {

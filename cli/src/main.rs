@@ -15,6 +15,7 @@ mod output;
 mod plot;
 mod progress;
 mod psi;
+mod refine;
 mod report;
 mod review;
 mod select;
@@ -111,7 +112,7 @@ fn main() -> ExitCode {
         Command::SelfTrain(options) => self_train::run(&options, threads, &report),
         Command::Tune(options) => tune::run(&options, threads, &report),
         Command::Select(options) => select::run(&options, threads, &report),
-        Command::Template(options) => templates::run(&options, &report),
+        Command::Template(options) => templates::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
         Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),

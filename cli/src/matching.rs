@@ -70,7 +70,7 @@ pub(crate) struct Options {
         value_name = "FILE",
         conflicts_with_all = [
             "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "look_turned", "look_mirrored",
-            "calibration", "abstain_above", "abstain_below", "fix_orientation",
+            "calibration", "abstain_above", "abstain_below", "fix_orientation", "refine",
         ]
     )]
     landmark_model: Option<PathBuf>,
@@ -471,10 +471,10 @@ impl Finder {
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
     let models = options.model.iter().chain(&options.landmark_model);
-    for given in options.given.files().chain(models) {
-        let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
-        if outputs.contains(&inputs::identity(given)) {
-            bail!("{}: the results would overwrite this file; give another folder as --out", shown(given));
+    let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
+    for given in options.given.files().chain(models.cloned()) {
+        if outputs.contains(&inputs::identity(&given)) {
+            bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));
         }
     }
     Ok(())

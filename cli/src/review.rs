@@ -166,7 +166,7 @@ fn engine(options: &Options, threads: usize, given: Option<&PixelSpacing>) -> Re
     let templates = if options.templates.is_empty() {
         (Vec::new(), Vec::new())
     } else {
-        let files = Given { templates: options.templates.clone(), landmarks: Vec::new(), count: None };
+        let files = Given { templates: options.templates.clone(), ..Given::default() };
         pool.install(|| files.read(&encoder, given, Looks::default()))?
     };
     // Told now, not when matching begins.

@@ -14,14 +14,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::convert::Format;
+use crate::inputs;
 use crate::matching::hash;
 use crate::models;
 use crate::output::{file_name, rounded, shown};
+use crate::refine::{Refine, RefinedWith};
 use crate::select;
 use crate::spacing;
 
 /// Which templates.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Given {
     /// The annotated image; or a template file, or a data folder. Several are matched together
     #[arg(long = "template", value_name = "IMAGE")]
@@ -33,6 +35,8 @@ pub(crate) struct Given {
     /// Take so many images of a data folder as templates, chosen without their landmarks as `infomark select` does [default: all]
     #[arg(long = "templates", value_name = "N")]
     pub(crate) count: Option<usize>,
+    #[command(flatten)]
+    pub(crate) refine: Refine,
 }
 
 /// A template as results tell it.
@@ -44,6 +48,17 @@ pub(crate) struct Source {
     pub(crate) sha256: String,
     landmarks_from: &'static str,
     landmarks: Vec<Place>,
+    /// None where the features are those of the image alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refined: Option<Refined>,
+}
+
+/// What a template was refined with, and what it is then.
+#[derive(Serialize)]
+struct Refined {
+    #[serde(flatten)]
+    with: RefinedWith,
+    template_sha256: String,
 }
 
 /// A landmark in pixels of its image.
@@ -63,6 +78,11 @@ impl Source {
         self.landmarks_from == FILE
     }
 
+    /// The hash of what the template is made of: of the file that was read, or of what refining made of it.
+    pub(crate) fn made_of(&self) -> &str {
+        self.refined.as_ref().map_or(&self.sha256, |refined| &refined.template_sha256)
+    }
+
     pub(crate) fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
         let places = template.landmarks().iter().zip(template.points());
         Self {
@@ -70,6 +90,7 @@ impl Source {
             sha256,
             landmarks_from,
             landmarks: places.map(|(name, at)| Place { landmark: name.clone(), x: at.x, y: at.y }).collect(),
+            refined: None,
         }
     }
 }
@@ -97,8 +118,8 @@ fn kind(path: &Path) -> Kind {
 
 impl Given {
     /// The files that results must not take the place of.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.templates.iter().chain(&self.landmarks)
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.templates.iter().chain(&self.landmarks).cloned().chain(self.refine.files())
     }
 
     /// Reads and encodes them, in the order given.
@@ -146,8 +167,26 @@ impl Given {
                 }
             }
         }
-        Ok(all.into_iter().unzip())
+        let (templates, sources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        refine(&self.refine, encoder, templates, sources, looks)
     }
+}
+
+/// The templates refined, if that is asked for, and told so.
+fn refine(
+    refine: &Refine,
+    encoder: &Encoder,
+    templates: Vec<Template>,
+    mut sources: Vec<Source>,
+    looks: Looks,
+) -> Result<(Vec<Template>, Vec<Source>)> {
+    let (templates, with) = refine.apply(encoder, templates, looks)?;
+    if let Some(with) = with {
+        for (source, template) in sources.iter_mut().zip(&templates) {
+            source.refined = Some(Refined { with: with.clone(), template_sha256: template.sha256() });
+        }
+    }
+    Ok((templates, sources))
 }
 
 /// An annotated image, encoded.
@@ -200,6 +239,8 @@ fn from_folder(
 Example: the same results as with the image itself, without its landmarks' file
   infomark template 001.png --landmarks points.csv --model encoder.onnx --out 001.template
   infomark match --model encoder.onnx --template 001.template new/ --out found
+and better ones, as unlabelled images have a say in what the landmarks look like
+  infomark template 001.png --landmarks points.csv --model encoder.onnx --refine radiographs/ --out 001.template
 
 The file holds names and places of the landmarks, features, and the hash of the encoder, which has to be the
 one that it is used with. It does not hold the image.")]
@@ -213,6 +254,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    #[command(flatten)]
+    refine: Refine,
     /// The template file to write
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
@@ -227,22 +270,30 @@ struct Written {
 }
 
 /// `infomark template`.
-pub(crate) fn run(options: &Options, report: &crate::output::Report) -> Result<()> {
-    let inputs = [&options.image, &options.landmarks, &options.model];
-    let out = crate::inputs::identity(&options.out);
-    if let Some(input) = inputs.into_iter().find(|input| crate::inputs::identity(input) == out) {
-        bail!("{}: the template would overwrite this file; give another as --out", shown(input));
+pub(crate) fn run(options: &Options, threads: usize, report: &crate::output::Report) -> Result<()> {
+    let given = [&options.image, &options.landmarks, &options.model].map(PathBuf::clone);
+    let out = inputs::identity(&options.out);
+    let mut given = given.into_iter().chain(options.refine.files());
+    if let Some(input) = given.find(|input| inputs::identity(input) == out) {
+        bail!("{}: the template would overwrite this file; give another as --out", shown(&input));
     }
     let encoder = models::encoder(&options.model)?;
     let (template, source) =
         from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
+    let refined = || refine(&options.refine, &encoder, vec![template], vec![source], Looks::default());
+    let (templates, sources) = inputs::pool(threads)?.install(refined)?;
+    let (template, source) = templates.into_iter().zip(sources).next().context("no template")?;
     template.save(&options.out)?;
     let bytes = template.to_bytes();
     report.text(&format!(
-        "{}: {} landmarks of {}, {} kB",
+        "{}: {} landmarks of {}{}, {} kB",
         shown(&options.out),
         template.landmarks().len(),
         template.image(),
+        match template.refined_on() {
+            0 => String::new(),
+            images => format!(", refined on {images} images"),
+        },
         rounded(bytes.len() as f64 / 1000.0, 0)
     ))?;
     report.json(&Written {

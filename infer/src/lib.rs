@@ -29,6 +29,7 @@
 //! * Annotated folders: [`DataSet::open`].
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
+//! * Templates that unlabelled images make better: [`Template::refined`].
 //! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
 //! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
@@ -103,4 +104,4 @@ pub use orientation::Orientation;
 pub use recognise::{Recognition, recognise};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
-pub use template::{Template, TemplateError, TemplateFileError};
+pub use template::{Sighting, Template, TemplateError, TemplateFileError};

@@ -142,18 +142,7 @@ pub fn match_templates(
     if templates.is_empty() {
         return Err(MatchError::NoTemplates);
     }
-    if let Some(other) = templates.iter().find(|t| t.model_sha256() != encoding.model_sha256()) {
-        return Err(MatchError::OtherModel {
-            template: other.image().to_owned(),
-            image: encoding.image().to_owned(),
-        });
-    }
-    if let Some(other) = templates.iter().find(|template| template.looks() != encoding.looks()) {
-        return Err(MatchError::OtherLooks {
-            template: other.image().to_owned(),
-            image: encoding.image().to_owned(),
-        });
-    }
+    templates.iter().try_for_each(|template| template.check_maker(encoding))?;
     search(templates, encoding, options)
         .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
 }

@@ -94,16 +94,25 @@ impl Neighbours {
             let plane = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
             similarity(&maps, &features, encoding.temperature(), plane, &mut scratch)
                 .map_err(|e| e.to_string())?;
-            let offset = alignment.map_or(*offset, |alignment| {
-                let from = alignment.predict(place).at;
-                let to = alignment.predict(Point::new(place.x + offset.x, place.y + offset.y)).at;
-                Point::new(to.x - from.x, to.y - from.y)
-            });
+            let offset = laid(*offset, place, alignment);
             add_moved(&map, &mut votes, (width, height), (offset.x / stride, offset.y / stride));
         }
         add_resized(&votes, coarse, out, fine);
         Ok(())
     }
+}
+
+/// An offset from a landmark's place in the template as it lies on the image, where an alignment says how it turns and stretches.
+pub(crate) fn laid(
+    offset: Point<f32>,
+    place: Point<f32>,
+    alignment: Option<&Alignment<'_, f32>>,
+) -> Point<f32> {
+    alignment.map_or(offset, |alignment| {
+        let from = alignment.predict(place).at;
+        let to = alignment.predict(Point::new(place.x + offset.x, place.y + offset.y)).at;
+        Point::new(to.x - from.x, to.y - from.y)
+    })
 }
 
 /// Adds [`WEIGHT`] times what lies `by` cells further in `map`, linear between cells, the border continued.

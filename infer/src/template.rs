@@ -1,18 +1,20 @@
 //! The landmarks of one annotated image, as features.
 
 mod file;
+mod refine;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use file::TemplateFileError;
 use infomark_core::{FeatureMap, Point, sample_feature};
+pub use refine::Sighting;
 
 use crate::augment::Looks;
 use crate::back::Back;
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
-use crate::{Encoder, Encoding, Image, Landmark, ModelError, neighbours, prior};
+use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Template {
     looks: Looks,
     levels: usize,
     channels: usize,
+    /// Unlabelled images that have a say in the features.
+    refined_on: usize,
 }
 
 /// Why a template could not be made; every message names the image and the fix.
@@ -165,6 +169,7 @@ impl Template {
             anchors,
             back: Some(Arc::new(Back::of(encoding))),
             looks: encoding.looks(),
+            refined_on: 0,
         })
     }
 
@@ -211,6 +216,18 @@ impl Template {
     /// The template's own feature maps; none in a template that was made without them.
     pub(crate) fn back(&self) -> Option<&Back> {
         self.back.as_deref()
+    }
+
+    /// Checks that an encoding is of the encoder and the looks that made the template.
+    pub(crate) fn check_maker(&self, encoding: &Encoding) -> Result<(), MatchError> {
+        let (template, image) = (self.image.clone(), encoding.image().to_owned());
+        if self.model_sha256() != encoding.model_sha256() {
+            return Err(MatchError::OtherModel { template, image });
+        }
+        if self.looks != encoding.looks() {
+            return Err(MatchError::OtherLooks { template, image });
+        }
+        Ok(())
     }
 
     /// Checks that the features are of an encoding's levels and channels: those of a file may not be.

@@ -84,7 +84,64 @@ struct Prepared {
 /// grow with the number of templates.
 const KEPT: usize = 32;
 
-impl Evaluation<'_> {
+/// Templates that are ready to be matched, set by set.
+pub struct Ready<'a> {
+    evaluation: Evaluation<'a>,
+    sets: Vec<Vec<usize>>,
+    /// Places of the templates in their folder, ascending.
+    chosen: Vec<usize>,
+    /// In the order of `chosen`.
+    templates: Vec<Prepared>,
+}
+
+impl Ready<'_> {
+    /// The templates, each once, in the folder's order.
+    pub fn templates(&self) -> Vec<Template> {
+        self.templates.iter().map(|prepared| prepared.template.clone()).collect()
+    }
+
+    /// The same with others in the place of [`templates`](Self::templates), such as refined ones, in their order.
+    #[must_use]
+    pub fn with(mut self, templates: Vec<Template>) -> Self {
+        self.templates
+            .iter_mut()
+            .zip(templates)
+            .for_each(|(prepared, template)| prepared.template = template);
+        self
+    }
+
+    /// Scores every image with every set. `advance` is called once for each image.
+    ///
+    /// # Errors
+    /// When an image can't be read or matched, and those of `advance`.
+    pub fn score(
+        &self,
+        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
+    ) -> Result<Vec<Run>, TrainError> {
+        let Evaluation { data, template_data, .. } = self.evaluation;
+        let member = |index: &usize| self.templates.get(self.chosen.binary_search(index).ok()?);
+        let together: Vec<Vec<&Prepared>> =
+            self.sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
+        let score = |(image, sample): (usize, &Sample)| {
+            let scores = self.evaluation.score((image, sample), &together)?;
+            advance()?;
+            Ok(scores)
+        };
+        let rows = data.images.par_iter().enumerate().map(score).collect::<Result<Vec<_>, TrainError>>()?;
+        let name = |index: &usize| Some(template_data.images.get(*index)?.name.clone());
+        let run =
+            |set: &Vec<usize>| Run { templates: set.iter().filter_map(name).collect(), images: Vec::new() };
+        let mut runs: Vec<_> = self.sets.iter().map(run).collect();
+        for (image, row) in rows.into_iter().enumerate() {
+            for (run, scores) in runs.iter_mut().zip(row) {
+                run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
+            }
+        }
+        Ok(runs)
+    }
+}
+
+impl<'a> Evaluation<'a> {
     /// Scores every image with every set of templates, which are places in [`template_data`](Self::template_data); the images of a
     /// set are matched together. No image is scored with a set that it is in, be it the same file or a copy of it.
     ///
@@ -98,7 +155,19 @@ impl Evaluation<'_> {
         sets: &[Vec<usize>],
         advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
     ) -> Result<Vec<Run>, TrainError> {
-        plan::check_names(self.data, self.template_data)?;
+        self.prepare(sets, advance)?.score(advance)
+    }
+
+    /// The first half of [`run`](Self::run): encodes the templates. `advance` is called once for each.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn prepare(
+        &self,
+        sets: &[Vec<usize>],
+        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
+    ) -> Result<Ready<'a>, TrainError> {
+        check_names(self.data, self.template_data)?;
         let mut chosen: Vec<usize> = sets.concat();
         chosen.sort_unstable();
         chosen.dedup();
@@ -109,34 +178,15 @@ impl Evaluation<'_> {
                 data: self.template_data.name.clone(),
                 images: images.len(),
             })?;
-            let prepared = self.prepare(sample, known.place_of(sample), order < KEPT)?;
+            let prepared = self.prepare_one(sample, known.place_of(sample), order < KEPT)?;
             advance()?;
             Ok(prepared)
         };
         let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, TrainError>>()?;
-        let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
-        let together: Vec<Vec<&Prepared>> =
-            sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
-        let score = |(image, sample): (usize, &Sample)| {
-            let scores = self.score((image, sample), &together)?;
-            advance()?;
-            Ok(scores)
-        };
-        let rows =
-            self.data.images.par_iter().enumerate().map(score).collect::<Result<Vec<_>, TrainError>>()?;
-        let name = |index: &usize| Some(self.template_data.images.get(*index)?.name.clone());
-        let run =
-            |set: &Vec<usize>| Run { templates: set.iter().filter_map(name).collect(), images: Vec::new() };
-        let mut runs: Vec<_> = sets.iter().map(run).collect();
-        for (image, row) in rows.into_iter().enumerate() {
-            for (run, scores) in runs.iter_mut().zip(row) {
-                run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
-            }
-        }
-        Ok(runs)
+        Ok(Ready { evaluation: *self, sets: sets.to_vec(), chosen, templates })
     }
 
-    fn prepare(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, TrainError> {
+    fn prepare_one(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, TrainError> {
         let landmarks = in_order(self.template_data, sample, &self.data.landmarks);
         let encoding = self.encode(sample)?;
         let template = Template::from_encoding(&encoding, &landmarks)

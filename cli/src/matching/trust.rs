@@ -264,7 +264,7 @@ fn check(
     templates: &[Source],
     how: &How,
 ) -> Result<()> {
-    let sources = templates.iter().map(|source| &source.sha256);
+    let sources = templates.iter().map(Source::made_of);
     let same = [
         ("encoder", calibration.model_sha256 == matcher.encoder().sha256()),
         ("template", calibration.templates_sha256.iter().eq(sources)),

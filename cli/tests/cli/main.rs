@@ -13,6 +13,7 @@ mod landmarks;
 mod map;
 mod matching;
 mod psi;
+mod refine;
 mod report;
 mod review;
 mod support;

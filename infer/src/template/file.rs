@@ -134,6 +134,9 @@ struct Header {
     /// In which ways the image was looked at.
     #[serde(default)]
     looks: Looks,
+    /// Unlabelled images that have a say in the features.
+    #[serde(default, skip_serializing_if = "is_none")]
+    refined_on: usize,
     /// Places on the ring around each landmark.
     ring: Vec<usize>,
     ring_levels: usize,
@@ -141,6 +144,11 @@ struct Header {
     anchor_levels: usize,
     /// The feature maps that found places are matched back to, where the template has them.
     back: Option<Maps>,
+}
+
+/// Templates that were not refined are written as they were before templates could be, which older versions read.
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Feature maps of the whole template.
@@ -196,6 +204,7 @@ impl Template {
             levels: self.levels,
             channels: self.channels,
             looks: self.looks,
+            refined_on: self.refined_on,
             ring: self.neighbours.places.iter().map(Vec::len).collect(),
             ring_levels: self.neighbours.levels,
             anchors: self.anchors.places.len(),
@@ -344,6 +353,7 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         anchors,
         back: back.map(Arc::new),
         looks: header.looks,
+        refined_on: header.refined_on,
         levels,
         channels,
     })

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Encoding, Fit, InputSize, LabelSource, Landmark, LandmarkNet, MatchOptions, Template,
+    Encoder, Encoding, Fit, InputSize, LabelSource, Landmark, LandmarkNet, MatchOptions, Sighting, Template,
     list_images, match_encoding, read_image, read_image_size, sha256, sha256_files,
 };
 use rayon::prelude::*;
@@ -31,6 +31,8 @@ const INDEX: &str = "self-train.json";
 const LABELS: &str = "labels.json";
 /// Name of a round's network.
 const NETWORK: &str = "network.onnx";
+/// Rounds of refining the template.
+const REFINING: usize = 2;
 /// How much longer the last round is than each before.
 const LAST: f64 = 2.0;
 
@@ -42,6 +44,9 @@ pub struct SelfTrainConfig {
     pub network: LandmarkConfig,
     /// Networks that are trained, each from the encoder: the last one is the result, those before say which labels to believe.
     pub rounds: usize,
+    /// Whether the template is refined with the unlabelled images before it is matched to them
+    /// ([`Template::refined`](infomark_infer::Template::refined)).
+    pub refine: bool,
     /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
     /// is believed.
     pub match_back: f64,
@@ -54,7 +59,7 @@ pub struct SelfTrainConfig {
 impl Default for SelfTrainConfig {
     fn default() -> Self {
         let network = LandmarkConfig { budget: Budget::Minutes(60.0), ..LandmarkConfig::default() };
-        Self { network, rounds: 2, match_back: 10.0, outlier: 3.5, agreement: 10.0 }
+        Self { network, rounds: 2, refine: true, match_back: 10.0, outlier: 3.5, agreement: 10.0 }
     }
 }
 
@@ -386,7 +391,18 @@ fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage>, TrainErr
     let around = |e: infomark_infer::TemplateError| TrainError::Template(Box::new(e));
     let failed = |e: infomark_infer::MatchError| TrainError::Match(Box::new(e));
     let own = encode(&work.encoder, &work.paths.template)?;
-    let template = Template::from_encoding(&own, landmarks).map_err(around)?;
+    let annotated = Template::from_encoding(&own, landmarks).map_err(around)?;
+    let mut template = annotated.clone();
+    for _ in 0..if work.config.refine { REFINING } else { 0 } {
+        let sight = |place: usize, path: &Path| {
+            if place == work.own {
+                return Ok(None);
+            }
+            template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed)
+        };
+        let sightings: Vec<Sighting> = with_each(&work.files, tell, sight)?.into_iter().flatten().collect();
+        template = annotated.refined(&sightings);
+    }
     let on_canvas = |fit: &Fit, at: Point<f64>| fit.push(at);
     let marked: Vec<Point<f64>> = landmarks.iter().map(|l| on_canvas(own.fit(), l.at)).collect();
     let one = |place: usize, path: &Path| {

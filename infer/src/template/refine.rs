@@ -1,0 +1,180 @@
+//! Templates that other images have a say in: features that many people share instead of one person's.
+//!
+//! A landmark's feature has a part that all people share and a part of its own image. Where the template finds its landmarks in
+//! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
+//! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
+
+use infomark_core::{Plane, Point, peak, sample_feature};
+
+use super::Template;
+use crate::matching::cells;
+use crate::neighbours::Neighbour;
+use crate::recognise::Recognition;
+use crate::score_map::{Laid, anchor_matches};
+use crate::{Encoding, MatchError, MatchOptions, neighbours, prior};
+
+/// Weight of the template's own features beside the mean of the others'.
+const OWN: f32 = 0.5;
+/// Share of the images that have a say in a landmark: those that it is found in best.
+const BEST: f64 = 0.5;
+
+/// Where a template's landmarks seem to be in an unlabelled image, and their features there; takes tens of kilobytes.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// Landmark by landmark; empty for an image that shows something else.
+    landmarks: Vec<Sighted>,
+}
+
+#[derive(Clone, Debug)]
+struct Sighted {
+    /// The height of the map that the place was chosen from.
+    score: f32,
+    /// Level by level.
+    features: Vec<f32>,
+    /// Those of the ring's places, in the template's order.
+    ring: Vec<Vec<f32>>,
+}
+
+impl Sighting {
+    /// Whether the image shows the template's anatomy; only then it has a say.
+    pub fn is_recognised(&self) -> bool {
+        !self.landmarks.is_empty()
+    }
+}
+
+impl Template {
+    /// Looks for the landmarks in an unlabelled image, which [`refined`](Self::refined) then takes.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`], but `Model`.
+    pub fn sight(&self, encoding: &Encoding) -> Result<Sighting, MatchError> {
+        self.check_maker(encoding)?;
+        self.sighting(encoding)
+            .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
+    }
+
+    fn sighting(&self, encoding: &Encoding) -> Result<Sighting, String> {
+        self.check(encoding)?;
+        let options = MatchOptions::default();
+        let matches = anchor_matches(self, encoding, options)?;
+        let laid = Laid::new(self, encoding, &matches, options);
+        let strange = prior::agreement(&matches, encoding) < Recognition::FEWEST;
+        let Some(alignment) = laid.alignment().filter(|_| !strange) else {
+            return Ok(Sighting { landmarks: Vec::new() });
+        };
+        let levels = encoding.levels();
+        let coarse: Vec<_> =
+            levels.iter().copied().filter(|map| map.stride() >= neighbours::FINEST).collect();
+        let finest = levels.first().ok_or("no levels")?;
+        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
+        let shown = cells(encoding.fit().content(), stride);
+        let features_at = |maps: &[infomark_core::FeatureMap<'_, f32>], at: Point<f32>| {
+            let mut features = vec![0.0; maps.len() * self.channels];
+            for (&map, slot) in maps.iter().zip(features.chunks_exact_mut(self.channels)) {
+                sample_feature(map, at, slot).map_err(|e| e.to_string())?;
+            }
+            Ok::<_, String>(features)
+        };
+        let one = |(index, &place): (usize, &Point<f32>)| {
+            let map = laid.score_map(index)?;
+            let highest = Plane::new(&map.all, width, height)
+                .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
+                .map(|shown| peak(shown, stride))
+                .map_err(|e| e.to_string())?
+                .ok_or("all similarities are NaN")?;
+            let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);
+            let at = Point::new(highest.at.x + start.x, highest.at.y + start.y);
+            let around = |neighbour: &Neighbour| {
+                let offset = neighbours::laid(neighbour.offset, place, Some(alignment));
+                features_at(&coarse, Point::new(at.x + offset.x, at.y + offset.y))
+            };
+            let ring = self.neighbours.places.get(index).map_or(&[][..], Vec::as_slice);
+            Ok(Sighted {
+                score: highest.value,
+                features: features_at(&levels, at)?,
+                ring: ring.iter().map(around).collect::<Result<_, String>>()?,
+            })
+        };
+        let landmarks = self.places.iter().enumerate().map(one).collect::<Result<_, String>>()?;
+        Ok(Sighting { landmarks })
+    }
+
+    /// The template with features that unlabelled images share: for each landmark and each place around it the mean of those of
+    /// the better half of the images, by how well the landmark is found there, and of its own with half the weight.
+    ///
+    /// Sightings of the refined template are better ones: refine the template that was made of the annotated image once more
+    /// with them. Two rounds with a hundred images are what `infomark template --refine` makes. Images that are not recognised, and
+    /// sightings of a template with other landmarks, have no say; without any, the template stays as it is. The order of the
+    /// sightings matters to rounding and between equals only.
+    ///
+    /// ```no_run
+    /// use infomark_infer::{Encoder, Template, read_image, read_landmarks};
+    ///
+    /// let encoder = Encoder::load("encoder.onnx")?;
+    /// let image = read_image("template.png")?;
+    /// let points = read_landmarks("points.csv")?;
+    /// let template = Template::new(&encoder, &image, points.on_image("template.png", image.width(), image.height())?)?;
+    /// let mut refined = template.clone();
+    /// for _ in 0..2 {
+    ///     let mut sightings = Vec::new();
+    ///     for name in ["001.png", "002.png", "003.png"] {
+    ///         sightings.push(refined.sight(&encoder.encode(&read_image(name)?)?)?);
+    ///     }
+    ///     refined = template.refined(&sightings);
+    /// }
+    /// refined.save("template.template")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn refined(&self, sightings: &[Sighting]) -> Template {
+        let fits = |sighting: &&Sighting| {
+            sighting.landmarks.len() == self.names.len()
+                && sighting.landmarks.iter().zip(&self.neighbours.places).all(|(sighted, ring)| {
+                    sighted.features.len() == self.levels * self.channels
+                        && sighted.ring.len() == ring.len()
+                        && sighted.ring.iter().zip(ring).all(|(a, b)| a.len() == b.features.len())
+                })
+        };
+        let fitting: Vec<&Sighting> = sightings.iter().filter(fits).collect();
+        let mut refined = self.clone();
+        let own = refined.features.chunks_exact_mut(self.levels * self.channels);
+        for (index, (features, ring)) in own.zip(&mut refined.neighbours.places).enumerate() {
+            let mut sighted: Vec<&Sighted> =
+                fitting.iter().filter_map(|sighting| sighting.landmarks.get(index)).collect();
+            sighted.sort_by(|a, b| b.score.total_cmp(&a.score));
+            sighted.truncate((sighted.len() as f64 * BEST).ceil() as usize);
+            blend(features, sighted.iter().map(|sighted| &sighted.features[..]), self.channels);
+            for (place, neighbour) in ring.iter_mut().enumerate() {
+                let others = sighted.iter().filter_map(|sighted| sighted.ring.get(place).map(Vec::as_slice));
+                blend(&mut neighbour.features, others, self.channels);
+            }
+        }
+        refined.refined_on = fitting.len();
+        refined
+    }
+
+    /// Of how many unlabelled images the features are, beside its own: 0 unless it was [refined](Self::refined).
+    pub fn refined_on(&self) -> usize {
+        self.refined_on
+    }
+}
+
+/// Makes features the mean of others and of themselves, each vector of length 1 again.
+fn blend<'a>(features: &mut [f32], others: impl Iterator<Item = &'a [f32]>, channels: usize) {
+    let others: Vec<&[f32]> = others.collect();
+    if others.is_empty() {
+        return;
+    }
+    let share = 1.0 / others.len() as f32;
+    features.iter_mut().for_each(|value| *value *= OWN);
+    for other in others {
+        features.iter_mut().zip(other).for_each(|(sum, value)| *sum += share * value);
+    }
+    for vector in features.chunks_exact_mut(channels) {
+        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+        if length > 0.0 {
+            vector.iter_mut().for_each(|value| *value /= length);
+        }
+    }
+}
