@@ -8,7 +8,7 @@ use infomark_infer::{Image, PixelSpacing, ReadLimits, decode_image, read_image};
 use crate::entry::entry;
 use crate::handle::{Kind, close, held, open};
 use crate::memory::{Memory, place, text};
-use crate::options::Options;
+use crate::options::{Options, fields};
 use crate::plane::{AnyPlane, any_plane, infomark_plane, infomark_plane_mut, plane_mut};
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_FILE};
 use crate::status::{OrFail, Result, infomark_status, refused};
@@ -54,6 +54,7 @@ unsafe impl Options for infomark_image_options {
         spacing_x_mm: 0.0,
         spacing_y_mm: 0.0,
     };
+    const FIELDS: &'static [usize] = fields!(name, black, white, spacing_x_mm, spacing_y_mm);
 }
 
 /// Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, told by content.

@@ -10,7 +10,7 @@ use crate::entry::entry;
 use crate::handle::{Kind, c_text, close, held, open};
 use crate::image::infomark_image;
 use crate::memory::{place, values};
-use crate::options::{Options, flag};
+use crate::options::{Options, fields, flag};
 use crate::plane::infomark_point;
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_BUFFER, INFOMARK_MISMATCH};
 use crate::status::{Failure, Result, failure, infomark_status, refused};
@@ -51,6 +51,7 @@ pub struct infomark_match_options {
 unsafe impl Options for infomark_match_options {
     const DEFAULT: Self =
         Self { struct_size: size_of::<Self>(), without_neighbours: 0, without_prior: 0, prior_sigma: 0.0 };
+    const FIELDS: &'static [usize] = fields!(without_neighbours, without_prior, prior_sigma);
 }
 
 /// How one image is searched. Zero means the default, for every field.
@@ -66,6 +67,7 @@ pub struct infomark_find_options {
 // SAFETY: numbers only, the size first, and no gaps between them.
 unsafe impl Options for infomark_find_options {
     const DEFAULT: Self = Self { struct_size: size_of::<Self>(), time_limit_s: 0.0 };
+    const FIELDS: &'static [usize] = fields!(time_limit_s);
 }
 
 impl infomark_find_options {

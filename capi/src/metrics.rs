@@ -8,7 +8,7 @@ use infomark_core::{
 
 use crate::entry::entry;
 use crate::memory::{Memory, place, value};
-use crate::options::Options;
+use crate::options::{Options, fields};
 use crate::plane::{AnyPlane, any_plane, infomark_plane, infomark_plane_mut, plane, plane_mut};
 use crate::status::infomark_status::INFOMARK_ARGUMENT;
 use crate::status::{OrFail, Result, infomark_status, refused};
@@ -45,6 +45,7 @@ pub struct infomark_entropy_options {
 unsafe impl Options for infomark_entropy_options {
     const DEFAULT: Self =
         Self { struct_size: size_of::<Self>(), size: 0, step: 0, shape: INFOMARK_SQUARE, border: 0 };
+    const FIELDS: &'static [usize] = fields!(size, step, shape, border);
 }
 
 impl infomark_entropy_options {
@@ -338,6 +339,7 @@ pub struct infomark_contrast_options {
 // SAFETY: numbers only, the size first, and no gaps between them.
 unsafe impl Options for infomark_contrast_options {
     const DEFAULT: Self = Self { struct_size: size_of::<Self>(), sigma_px: 0.0, gain: 0.0, floor: 0.0 };
+    const FIELDS: &'static [usize] = fields!(sigma_px, gain, floor);
 }
 
 impl infomark_contrast_options {

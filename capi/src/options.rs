@@ -10,7 +10,15 @@ use crate::status::{Result, refused};
 pub(crate) unsafe trait Options: Copy {
     /// All zero, but for the size.
     const DEFAULT: Self;
+    /// Where the fields after the size begin, which is where a structure of an older header may end.
+    const FIELDS: &'static [usize];
 }
+
+/// Where fields of a structure begin.
+macro_rules! fields {
+    ($($field:ident),+) => { &[$(std::mem::offset_of!(Self, $field)),+] };
+}
+pub(crate) use fields;
 
 /// Options of any age: null for the defaults; what a caller of an older header did not know is zero, what this library does
 /// not know has to be.
@@ -27,6 +35,11 @@ pub(crate) unsafe fn options<T: Options>(data: *const T) -> Result<T> {
     if size < size_of::<usize>() || size > 4096 {
         return Err(refused(format_args!(
             "the options say that they take {size} bytes: set struct_size to sizeof of the structure"
+        )));
+    }
+    if size < size_of::<T>() && !T::FIELDS.contains(&size) {
+        return Err(refused(format_args!(
+            "the options say that they take {size} bytes, which ends within a field: set struct_size to sizeof of the structure"
         )));
     }
     let known = size.min(size_of::<T>());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
 use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image};
+use infomark_train::evaluate::median;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -102,7 +103,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let expected = calibration.bounds(COVERAGE).ok().map(|bounds| {
         let each = errors.iter().zip(bounds.iter().cycle());
         let expected = each.map(|((_, confidence), bound)| unit * bound.expected(confidence)).collect();
-        rounded(crate::evaluate::median(expected), 3)
+        rounded(median(expected), 3)
     });
     report.text(&match expected {
         Some(mm) => format!(

@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, Encoder};
+use infomark_train::evaluate::{Run, median};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
-use crate::evaluate::{Run, Search, score_all};
+use crate::evaluate::{Search, score_all};
 use crate::inputs;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::duration;
@@ -114,7 +115,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let demonstration = Demonstration {
         mre_px: rounded(mre_px, 3),
         mre_percent_of_width: rounded(100.0 * mre_px / width, 3),
-        median_px: rounded(crate::evaluate::median(errors_px.clone()), 3),
+        median_px: rounded(median(errors_px.clone()), 3),
         within_2_percent_of_width: rounded(
             infomark_core::sdr(&errors_px, 0.02 * width).unwrap_or(f64::NAN),
             4,

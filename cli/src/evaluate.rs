@@ -1,23 +1,21 @@
 //! `infomark evaluate`.
 
 mod confidence;
-mod figures;
 mod network;
-mod plan;
 mod table;
 
 pub(crate) use network::evaluate_network;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_core::{Point, radial_error_mm};
-use infomark_infer::{
-    Confidence, DataSet, Encoder, Encoding, Found, Looks, MatchOptions, Sample, Template, match_templates,
-    read_image,
+use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
+use infomark_train::evaluate::{
+    Evaluation as Scoring, Figures, Run, Summary, check_names, leave, random_sets,
 };
-use rayon::prelude::*;
+use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
 
 use crate::inputs;
@@ -26,13 +24,8 @@ use crate::models;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::refine::{Refine, RefinedWith};
-use crate::select::{self, Ranking};
+use crate::select;
 use confidence::Trusted;
-use figures::{Figures, Summary};
-use plan::Choice;
-
-pub(crate) use figures::{Radius, median, quantile};
-pub(crate) use plan::draw;
 
 /// Score an encoder: match templates to annotated images, and measure the errors.
 #[derive(clap::Args)]
@@ -200,36 +193,6 @@ impl Evaluation {
 
 const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
 
-/// One landmark found in one image with one template.
-pub(crate) struct Score {
-    pub(crate) found: Point<f64>,
-    pub(crate) truth: Point<f64>,
-    pub(crate) score: f64,
-    pub(crate) error_mm: f64,
-    pub(crate) confidence: Confidence,
-}
-
-/// The scores of one image with one template, landmark by landmark.
-pub(crate) struct ScoredImage {
-    /// Its place in the data folder.
-    pub(crate) image: usize,
-    pub(crate) scores: Vec<Score>,
-}
-
-/// All scores of one template, or of several together.
-pub(crate) struct Run {
-    /// Names of the templates' images.
-    pub(crate) templates: Vec<String>,
-    pub(crate) images: Vec<ScoredImage>,
-}
-
-impl Run {
-    /// The templates in one word.
-    pub(crate) fn name(&self) -> String {
-        self.templates.join(" + ")
-    }
-}
-
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     if let Some(path) = &options.landmark_model {
         return network::run(options, path, threads, report);
@@ -251,25 +214,18 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     let other = options.template_data.as_ref().map(DataSet::open).transpose()?;
     let template_data = other.as_ref().unwrap_or(&data);
     let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
-    if let Some(other) = &other {
-        plan::check_names(&data, &options.data, other, template_folder)?;
-    }
+    check_names(&data, template_data)?;
     let at_once = options.templates;
     select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
-    let choice = match (&options.template[..], options.random_templates) {
-        (names @ [_, ..], _) => Choice::Named(names),
-        ([], Some(count)) => Choice::Random { count, at_most: false, at_once },
-        ([], None) if options.all_templates => Choice::All,
-        ([], None) => Choice::Random { count: 10, at_most: true, at_once },
-    };
     let pool = inputs::pool(threads)?;
     let chosen = match options.choose {
-        Choose::Random => plan::choose(template_data, template_folder, choice, options.seed)?,
+        Choose::Random => sets(options, template_data, template_folder)?,
         Choose::Select => {
             let images: Vec<PathBuf> =
                 template_data.images.iter().map(|sample| sample.path.clone()).collect();
-            let rank = || Ranking::of(&encoder, &images, select::AGAINST, options.seed);
-            vec![pool.install(rank)?.choose(at_once)]
+            let rank = || select::rank(&encoder, &images, AGAINST, options.seed);
+            let ranking: Ranking = pool.install(rank)?;
+            vec![ranking.choose(at_once)]
         }
     };
     let how = Search {
@@ -287,7 +243,8 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     let calibrating = match options.calibrate {
         None => None,
         Some(count) => {
-            let left = plan::leave(template_data, &data, &chosen.concat(), count, options.seed)?;
+            let left = leave(template_data, &data, &chosen.concat(), count, options.seed)
+                .with_context(|| format!("--calibrate {count}"))?;
             Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, &how))?.0)
         }
     };
@@ -311,10 +268,10 @@ fn evaluate(
 ) -> Result<Evaluation> {
     let (names, radii) = (&data.landmarks, &options.radii);
     let scored = runs.iter().filter(|run| !run.images.is_empty());
-    let templates =
-        scored.map(|run| Figures::of(run, names, radii, options.seed)).collect::<Result<Vec<_>>>()?;
+    let figures = scored.map(|run| Ok((Figures::of(run, names, radii, options.seed)?, run)));
+    let figures = figures.collect::<Result<Vec<_>>>()?;
     Ok(Evaluation {
-        summary: Summary::of(&templates, runs, names, radii, options.seed),
+        summary: Summary::of(&figures, names, radii, options.seed).rounded(),
         intervals: INTERVALS,
         data: Data::of(data, &options.data),
         template_data: shown(template_folder),
@@ -330,8 +287,43 @@ fn evaluate(
             Choose::Random if options.all_templates => "all",
             Choose::Random => "random",
         },
-        templates,
+        templates: figures.into_iter().map(|(figures, _)| figures.rounded()).collect(),
     })
+}
+
+/// Places of the templates in their data folder, set by set, that were asked for by name or number.
+fn sets(options: &Options, data: &DataSet, folder: &Path) -> Result<Vec<Vec<usize>>> {
+    let all = data.images.len();
+    if !options.template.is_empty() {
+        return Ok(vec![
+            options.template.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?,
+        ]);
+    }
+    if options.all_templates {
+        return Ok((0..all).map(|index| vec![index]).collect());
+    }
+    match options.random_templates {
+        Some(0) => bail!("--random-templates 0: at least one template is needed"),
+        Some(count) if count > all && options.templates == 1 => bail!(
+            "--random-templates {count}: {} holds {all} images; ask for as many or use --all-templates",
+            shown(folder)
+        ),
+        count => Ok(random_sets(count.unwrap_or(10), options.templates, all, options.seed)),
+    }
+}
+
+fn named(data: &DataSet, folder: &Path, name: &str) -> Result<usize> {
+    match data.images.iter().position(|sample| sample.name == name) {
+        Some(index) => Ok(index),
+        None => {
+            let (all, first) = (data.images.len(), data.images.first());
+            let first = first.map_or("none", |sample| sample.name.as_str());
+            bail!(
+                "--template {name}: no such image in {}; it holds {all} images, the first is {first}",
+                shown(folder)
+            );
+        }
+    }
 }
 
 pub(crate) fn check_radii(radii: &[f64]) -> Result<()> {
@@ -341,19 +333,6 @@ pub(crate) fn check_radii(radii: &[f64]) -> Result<()> {
     }
 }
 
-/// A template ready to match.
-struct Prepared {
-    template: Template,
-    /// The image to score on that is the template itself.
-    own: Option<usize>,
-    /// Its features, if they are needed again.
-    encoding: Option<Encoding>,
-}
-
-/// Encodings of templates that are kept for scoring; further ones are made again, so that memory does not
-/// grow with the number of templates.
-const KEPT: usize = 32;
-
 /// How templates are made and looked for.
 #[derive(Default)]
 pub(crate) struct Search<'a> {
@@ -362,7 +341,7 @@ pub(crate) struct Search<'a> {
     refine: Cow<'a, Refine>,
 }
 
-/// Scores every image with every template; with what the templates were refined, if they were.
+/// Scores every image with every set of templates, with a bar; with what the templates were refined, if they were.
 pub(crate) fn score_all(
     encoder: &Encoder,
     data: &DataSet,
@@ -370,95 +349,18 @@ pub(crate) fn score_all(
     sets: &[Vec<usize>],
     search: &Search<'_>,
 ) -> Result<(Vec<Run>, Option<RefinedWith>)> {
-    let looks = search.looks;
-    let mut chosen: Vec<usize> = sets.concat();
-    chosen.sort_unstable();
-    chosen.dedup();
-    let progress = Progress::new((chosen.len() + data.images.len()) as u64, "scoring");
-    let known = plan::Known::of(data);
-    let prepare = |(order, &index): (usize, &usize)| {
-        let sample = &template_data.images[index];
-        let landmarks = plan::in_order(template_data, sample, &data.landmarks);
-        let encoding = encode(encoder, sample, looks)?;
-        let template = Template::from_encoding(&encoding, &landmarks)?;
-        let own = known.place_of(sample);
+    let templates: BTreeSet<usize> = sets.iter().flatten().copied().collect();
+    let progress = Progress::new((templates.len() + data.images.len()) as u64, "scoring");
+    let advance = || {
         progress.advance();
-        let encoding = (own.is_some() && order < KEPT).then_some(encoding);
-        Ok(Prepared { template, own, encoding })
+        Ok(())
     };
-    let mut templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>>>()?;
-    let own = templates.iter().map(|prepared| prepared.template.clone()).collect();
-    let (refined, refined_with) = search.refine.apply(encoder, own, looks)?;
-    templates.iter_mut().zip(refined).for_each(|(prepared, template)| prepared.template = template);
-    let member = |index: &usize| templates.get(chosen.binary_search(index).ok()?);
-    let together: Vec<Vec<&Prepared>> =
-        sets.iter().map(|set| set.iter().filter_map(member).collect()).collect();
-    let rows = data
-        .images
-        .par_iter()
-        .enumerate()
-        .map(|(image, sample)| {
-            let scores = score_image(encoder, data, (image, sample), &together, (search.matching, looks));
-            progress.advance();
-            scores
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let (matching, looks) = (search.matching, search.looks);
+    let ready = Scoring { encoder, data, template_data, matching, looks }.prepare(sets, &advance)?;
+    let (refined, with) = search.refine.apply(encoder, ready.templates(), looks)?;
+    let runs = ready.with(refined).score(&advance)?;
     progress.finish();
-    let names =
-        |set: &Vec<usize>| set.iter().map(|&index| template_data.images[index].name.clone()).collect();
-    let mut runs: Vec<_> = sets.iter().map(|set| Run { templates: names(set), images: Vec::new() }).collect();
-    for (image, row) in rows.into_iter().enumerate() {
-        for (run, scores) in runs.iter_mut().zip(row) {
-            run.images.extend(scores.map(|scores| ScoredImage { image, scores }));
-        }
-    }
-    Ok((runs, refined_with))
-}
-
-/// One image with every set of templates; nothing for a set that the image itself is in.
-fn score_image(
-    encoder: &Encoder,
-    data: &DataSet,
-    (image, sample): (usize, &Sample),
-    sets: &[Vec<&Prepared>],
-    (matching, looks): (MatchOptions, Looks),
-) -> Result<Vec<Option<Vec<Score>>>> {
-    let is_own = |prepared: &&Prepared| prepared.own == Some(image);
-    let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
-    let made;
-    let encoding = match kept {
-        Some(encoding) => encoding,
-        None => {
-            made = encode(encoder, sample, looks)?;
-            &made
-        }
-    };
-    let score_with = |set: &Vec<&Prepared>| {
-        if set.iter().any(is_own) {
-            return Ok(None);
-        }
-        let templates: Vec<&Template> = set.iter().map(|prepared| &prepared.template).collect();
-        let found = match_templates(&templates, encoding, matching)?;
-        Ok(Some(score(data, sample, &found)))
-    };
-    sets.iter().map(score_with).collect()
-}
-
-fn encode(encoder: &Encoder, sample: &Sample, looks: Looks) -> Result<Encoding> {
-    Ok(encoder.encode_with(&read_image(&sample.path)?, looks)?)
-}
-
-fn score(data: &DataSet, sample: &Sample, found: &[Found]) -> Vec<Score> {
-    let pairs = found.iter().zip(&sample.landmarks);
-    pairs
-        .map(|(found, &truth)| Score {
-            found: found.at,
-            truth,
-            score: found.score,
-            error_mm: radial_error_mm(found.at, truth, data.spacing),
-            confidence: found.confidence,
-        })
-        .collect()
+    Ok((runs, with))
 }
 
 fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use infomark_infer::{Encoder, Looks, Sighting, Template, read_image, sha256_files};
+use infomark_train::evaluate::draw;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::evaluate::draw;
 use crate::inputs;
 use crate::output::{file_name, shown};
 use crate::progress::Progress;

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Candidate, Encoder, choose_templates, read_image, sha256_files};
-use rayon::prelude::*;
+use infomark_infer::{Encoder, read_image, sha256_files};
+use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
 
 use crate::draw::{Canvas, Legend, panel, sheet};
-use crate::evaluate::draw;
 use crate::inputs;
 use crate::matching::Model;
 use crate::models;
@@ -45,10 +44,6 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
-/// Images that key points are looked for in, unless told otherwise.
-pub(crate) const AGAINST: usize = 24;
-/// Random numbers of the draw.
-const STREAM: u64 = 3;
 /// Images on the sheet.
 const ON_SHEET: usize = 8;
 const COLUMNS: usize = 4;
@@ -76,84 +71,21 @@ struct Ranked {
     score: f64,
 }
 
-/// How well each image's key points are found in a sample of all.
-pub(crate) struct Ranking {
-    /// Places of the sample, ascending.
-    against: Vec<usize>,
-    /// Image by image: its value for each of the sample.
-    served: Vec<Vec<f64>>,
+/// Ranks images on the threads of the caller's pool, with a bar.
+pub(crate) fn rank(encoder: &Encoder, images: &[PathBuf], against: usize, seed: u64) -> Result<Ranking> {
+    let progress = Progress::new((images.len() + against.min(images.len())) as u64, "choosing");
+    let ranking = Ranking::of(encoder, images, against, seed, &|| {
+        progress.advance();
+        Ok(())
+    });
+    progress.finish();
+    Ok(ranking?)
 }
 
-impl Ranking {
-    /// Encodes each image once, those of the sample twice; keeps the key points only. On the threads of the caller's pool.
-    pub(crate) fn of(encoder: &Encoder, images: &[PathBuf], against: usize, seed: u64) -> Result<Self> {
-        let progress = Progress::new((images.len() + against.min(images.len())) as u64, "choosing");
-        let ranking = Self::watched(encoder, images, against, seed, &|| {
-            progress.advance();
-            Ok(())
-        });
-        progress.finish();
-        ranking
-    }
-
-    /// [`of`](Self::of) that tells each piece of work: an image, or one of the sample. It ends when that is an error.
-    pub(crate) fn watched(
-        encoder: &Encoder,
-        images: &[PathBuf],
-        against: usize,
-        seed: u64,
-        advance: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<Self> {
-        let against = draw(against.min(images.len()), images.len(), seed, STREAM);
-        let encode = |path: &PathBuf| Ok::<_, anyhow::Error>(encoder.encode(&read_image(path)?)?);
-        let candidate = |path: &PathBuf| {
-            let candidate = Candidate::new(&encode(path)?)?;
-            advance()?;
-            Ok(candidate)
-        };
-        let candidates = images.par_iter().map(candidate).collect::<Result<Vec<_>>>()?;
-        let column = |&index: &usize| {
-            let encoding = encode(&images[index])?;
-            let one = |(own, candidate): (usize, &Candidate)| {
-                if own == index { Ok(None) } else { candidate.served(&encoding).map(Some) }
-            };
-            let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>()?;
-            advance()?;
-            Ok(values)
-        };
-        let columns = against.par_iter().map(column).collect::<Result<Vec<_>>>()?;
-        let row = |candidate: usize| {
-            let values: Vec<Option<f64>> = columns.iter().map(|column| column[candidate]).collect();
-            let known: Vec<f64> = values.iter().flatten().copied().collect();
-            // An image has no value for itself; with its mean there, being in the sample changes no score.
-            let mean = infomark_core::mean(&known).unwrap_or(0.0);
-            values.into_iter().map(|value| value.unwrap_or(mean)).collect()
-        };
-        Ok(Self { served: (0..images.len()).map(row).collect(), against })
-    }
-
-    /// Mean over the sample.
-    pub(crate) fn score(&self, image: usize) -> f64 {
-        self.served.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
-    }
-
-    /// So many images, best first.
-    pub(crate) fn choose(&self, count: usize) -> Vec<usize> {
-        choose_templates(&self.served, count)
-    }
-
-    /// [`choose`](Self::choose), an error when `folder` has fewer.
-    pub(crate) fn choose_from(&self, count: usize, folder: &Path) -> Result<Vec<usize>> {
-        check_count("--templates", count, self.served.len(), &shown(folder))?;
-        Ok(self.choose(count))
-    }
-
-    /// All images, the highest score first.
-    pub(crate) fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.served.len()).collect();
-        order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));
-        order
-    }
+/// So many of the images of `folder`, best first; an error when it has fewer.
+pub(crate) fn choose_from(ranking: &Ranking, count: usize, folder: &Path) -> Result<Vec<usize>> {
+    check_count("--templates", count, ranking.images(), &shown(folder))?;
+    Ok(ranking.choose(count))
 }
 
 /// Refuses to choose none, or more images than there are.
@@ -179,8 +111,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         output::make_folder(out)?;
     }
     let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
-    let ranking =
-        inputs::pool(threads)?.install(|| Ranking::of(&encoder, &paths, options.against, options.seed))?;
+    let ranking = inputs::pool(threads)?.install(|| rank(&encoder, &paths, options.against, options.seed))?;
     let (order, chosen) = (ranking.order(), ranking.choose(options.count));
     let label = |&index: &usize| inputs[index].label.clone();
     let selection = Selection {
@@ -189,7 +120,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         model: Model::of(&encoder, &options.model),
         images_sha256: sha256_files(&paths)?,
         seed: options.seed,
-        against: ranking.against.iter().map(label).collect(),
+        against: ranking.against().iter().map(label).collect(),
         ranking: order
             .iter()
             .map(|index| Ranked { image: label(index), score: rounded(ranking.score(*index), 4) })

@@ -9,6 +9,7 @@ use infomark_infer::{
     DataSet, Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
 };
 use infomark_models::Model;
+use infomark_train::AGAINST;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::matching::hash;
 use crate::models;
 use crate::output::{file_name, rounded, shown};
 use crate::refine::{Refine, RefinedWith};
-use crate::select::{self, Ranking};
+use crate::select;
 use crate::spacing;
 
 /// Which templates.
@@ -218,7 +219,7 @@ fn from_folder(
     let chosen = match count {
         Some(count) => {
             let images: Vec<PathBuf> = data.images.iter().map(|sample| sample.path.clone()).collect();
-            Ranking::of(encoder, &images, select::AGAINST, 0)?.choose_from(count, path)?
+            select::choose_from(&select::rank(encoder, &images, AGAINST, 0)?, count, path)?
         }
         None => (0..data.images.len()).collect(),
     };

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from infomark import GuidedViews
 
-data = GuidedViews(sorted(Path(sys.argv[1]).iterdir()), size=(384, 480), seed=0, pixels=96)
+data = GuidedViews(sorted(Path(sys.argv[1]).iterdir()), shape=(480, 384), seed=0, pixels=96)
 # The type of data sets is torch's own class; any object with items will do.
 loader = torch.utils.data.DataLoader(data, batch_size=4, num_workers=2)  # type: ignore[arg-type, unused-ignore]
 for batch in loader:

@@ -4,11 +4,11 @@ NumPy arrays in, NumPy arrays out; the interpreter's lock is released while some
 otherwise than by infomark's Rust crates and command line: the same input and seed give the same bits.
 
 Conventions
-    Images are 2-D arrays ``(height, width)``. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, their
-    0.001 and 0.999 quantiles become black and white; at least 32 x 32. ``float32``: in [0, 1]. Any strides; what is not
-    C-contiguous is copied.
+    Images are 2-D arrays ``(height, width)``, and whatever gives the shape of an array has this order, as NumPy does. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, their
+    0.001 and 0.999 quantiles become black and white; at least 32 x 32. ``float32``: in [0, 1]. Any strides
+    and byte order; what is not C-contiguous, or of another byte order, is copied.
     Points are rows ``(x, y)`` in pixels of the image as it was given: x to the right, y down, the centre of the first
-    pixel at (0, 0).
+    pixel at (0, 0). Spacings are ``(x, y)``, too: mm per pixel across and down.
     ``rng`` is an int, the seed that the command line takes; an :class:`Rng`, which is drawn on; or a
     ``numpy.random.Generator``, which one number is drawn from as a seed.
     What can't be done is an :class:`InfomarkError`, a ``ValueError`` with the command line's text; an array of a wrong
@@ -22,16 +22,20 @@ from __future__ import annotations
 from ._infomark import InfomarkError, Rng, __version__
 from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information, resample
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
+from ._evaluate import Evaluation, Figures, Selection, evaluate, select
 from ._files import DataSet, Landmarks, lay_on, phantom, read_image, read_landmarks, read_spacing, write_landmarks
-from ._matching import Encoder, Evaluation, FolderMatch, FolderMatches, Found, Matcher, Template
-from ._matching import evaluate, match, match_folder
-from ._training import Summary, Tuned, train, tune
+from ._matching import Encoder, FolderMatch, FolderMatches, Found, Matcher, Template, match, match_folder
+from ._network import FolderLocated, FolderLocations, LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary
+from ._network import self_train, train_landmarks
+from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
-    "DataSet", "Encoder", "Evaluation", "FolderMatch", "FolderMatches", "Found", "GuidedImage", "GuidedView",
-    "GuidedViews", "InfomarkError", "Landmarks", "Matcher", "Rng", "Summary", "Template", "TierPolicy", "Tuned",
-    "__version__", "entropy_map", "evaluate", "info_nce", "info_nce_gradient", "lay_on", "match", "match_folder",
-    "mutual_information", "phantom", "read_image", "read_landmarks", "read_spacing", "resample", "sample_pixels",
-    "tier_thresholds", "tiers", "tone", "train", "tune", "weight_map", "write_landmarks",
+    "DataSet", "Encoder", "Evaluation", "Figures", "FolderLocated", "FolderLocations", "FolderMatch", "FolderMatches",
+    "Found", "GuidedImage", "GuidedView", "GuidedViews", "InfomarkError", "LandmarkNetwork", "Landmarks", "Located",
+    "Matcher", "NetworkSummary", "Psi", "Rng", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy",
+    "Tuned", "__version__", "entropy_map", "evaluate", "info_nce", "info_nce_gradient", "lay_on", "match",
+    "match_folder", "mutual_information", "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample",
+    "sample_pixels", "select", "self_train", "tier_thresholds", "tiers", "tone", "train", "train_landmarks", "tune",
+    "weight_map", "write_landmarks",
 ]  # fmt: skip

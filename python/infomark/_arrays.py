@@ -21,18 +21,29 @@ MOST_IMAGE = 2**27
 
 
 def shaped(array: Array, dimensions: int, what: str) -> Array:
-    """Checks that it is an array of so many dimensions."""
+    """An array of so many dimensions, in the machine's byte order."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{what}: a NumPy array is wanted, not {type(array).__name__}")
     if array.ndim != dimensions:
         raise ValueError(f"{what}: {dimensions} dimensions are wanted, not the shape {array.shape}")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def output(array: Array, dimensions: int, what: str, *types: Any) -> None:
+    """Checks an array that is written where it lies."""
+    shaped(array, dimensions, what)
+    if array.dtype not in types:
+        names = " or ".join(np.dtype(kind).name for kind in types)
+        raise TypeError(f"{what}: {names} in the machine's byte order is wanted, not {array.dtype.str}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{what}: it is written where it lies, which has to be C-contiguous")
+    if not array.flags.writeable:
+        raise ValueError(f"{what}: it is read-only")
 
 
 def contiguous(array: Array) -> Array:
     """The array itself where its layout allows, else a copy."""
-    # Of the machine's byte order, too.
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array)
 
 
 def unit(image: Array, what: str = "image") -> npt.NDArray[np.float32]:
@@ -62,7 +73,8 @@ def levels(image: Array, what: str = "image") -> npt.NDArray[np.uint8]:
 
 def floats(array: Array, what: str) -> Array:
     """A map of float32 or float64."""
-    if shaped(array, 2, what).dtype not in (np.float32, np.float64):
+    array = shaped(array, 2, what)
+    if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"{what}: float32 or float64 is wanted, not {array.dtype}")
     return contiguous(array)
 

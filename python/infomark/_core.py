@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _infomark
-from ._arrays import Array, Seed, contiguous, floats, levels, pairs, random, shaped
+from ._arrays import Array, Seed, contiguous, floats, levels, output, pairs, random, shaped
 
 
 def entropy_map(
@@ -39,8 +39,8 @@ def entropy_map(
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"dtype: float32 or float64 is wanted, not {np.dtype(dtype)}")
         out = np.empty((-(-grey.shape[0] // step), -(-grey.shape[1] // step)), dtype)
-    elif shaped(out, 2, "out").dtype not in (np.float32, np.float64):
-        raise TypeError(f"out: float32 or float64 is wanted, not {out.dtype}")
+    else:
+        output(out, 2, "out", np.float32, np.float64)
     if mask is not None:
         if shaped(mask, 2, "mask").dtype != np.bool_:
             raise TypeError(f"mask: bool is wanted, not {mask.dtype}")
@@ -95,11 +95,12 @@ def mutual_information(
     ``window`` is the lowest and highest grey value of the bins (8, 16, 32, 64, 128 or 256 of them); others belong to the
     outermost. ``uint8`` and ``float32`` patches take (0, 255) of 256 levels, ``uint16`` ones need theirs.
     """
-    words = isinstance(first, np.ndarray) and first.dtype == np.uint16
+    first, second = shaped(first, 2, "patch"), shaped(second, 2, "patch")
+    words = first.dtype == np.uint16
     if words and window is None:
         raise _infomark.InfomarkError("uint16 patches: give the window of their grey values, such as window=(0, 4095)")
     if words:
-        first, second = (contiguous(shaped(part, 2, "patch")) for part in (first, second))
+        first, second = contiguous(first), contiguous(second)
     else:
         first, second = levels(first, "patch"), levels(second, "patch")
     low, high = (0, 255) if window is None else window
@@ -107,7 +108,8 @@ def mutual_information(
 
 
 def _features(array: Array, what: str) -> Array:
-    if shaped(array, 3, what).dtype != np.float32:
+    array = shaped(array, 3, what)
+    if array.dtype != np.float32:
         raise TypeError(f"{what}: float32 is wanted, not {array.dtype}")
     return contiguous(array)
 
@@ -127,7 +129,7 @@ def info_nce(
 
     ``view`` and ``image`` are features ``(channels, height, width)``, float32, of length 1; the points ``(N, 2)`` are pixels
     of the network's inputs, ``stride`` of them to a cell. A point is told from all cells of the image, or from those up to
-    ``window`` columns and rows away; those up to ``ignored`` away are left out.
+    ``window`` columns and rows away; those up to ``ignored`` away are left out. Points that are not on their map are refused.
 
     Source: van den Oord et al. (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
     """
@@ -152,6 +154,8 @@ def info_nce_gradient(
     at, to = pairs(view_points, np.float32), pairs(image_points, np.float32)
     view, image = _features(view, "view"), _features(image, "image")
     of_view, of_image = (np.zeros_like(view), np.zeros_like(image)) if out is None else out
+    output(of_view, 3, "out", np.float32)
+    output(of_image, 3, "out", np.float32)
     loss = _infomark.info_nce(view, image, at, to, stride, temperature, window, ignored, (of_view, of_image))
     return loss, of_view, of_image
 
@@ -159,18 +163,19 @@ def info_nce_gradient(
 def resample(
     image: npt.NDArray[np.uint8],
     centre: tuple[float, float],
-    size: tuple[int, int],
+    shape: tuple[int, int],
     *,
     rotation_deg: float = 0.0,
     scale: float = 1.0,
     out: Optional[npt.NDArray[np.uint8]] = None,
 ) -> npt.NDArray[np.uint8]:
-    """A view of ``size`` (height, width) around ``centre`` (x, y): turned clockwise on screen, ``scale`` pixels of the image to one
+    """A view of ``shape`` (height, width) around ``centre`` (x, y): turned clockwise on screen, ``scale`` pixels of the image to one
     of its own; linear between pixels, 0 outside the image."""
     if shaped(image, 2, "image").dtype != np.uint8:
         raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
     if out is None:
-        out = np.empty(size, np.uint8)
+        out = np.empty(shape, np.uint8)
+    output(out, 2, "out", np.uint8)
     _infomark.resample(contiguous(image), centre, rotation_deg, scale, out)
     return out
 
@@ -181,6 +186,7 @@ def tone(
     """Changes brightness, then contrast around the mean, then gamma of ``uint8`` pixels."""
     if shaped(image, 2, "image").dtype != np.uint8:
         raise TypeError(f"image: uint8 is wanted, not {image.dtype}")
-    changed: Any = image if in_place else image.copy()
+    changed: Any = image if in_place else image.copy(order="C")
+    output(changed, 2, "image", np.uint8)
     _infomark.tone(changed, brightness, contrast, gamma)
     return changed  # type: ignore[no-any-return]

@@ -41,9 +41,10 @@ def read_spacing(path: Path) -> Optional[tuple[float, float]]:
     return _infomark.read_image(path)[1]
 
 
-def lay_on(image: Source, width: int, height: int, *, local_contrast: bool = True) -> npt.NDArray[np.float32]:
-    """An image on a canvas ``(height, width)`` as encoders see it: its aspect kept, centred, edge pixels repeated, and its
-    local contrast made even."""
+def lay_on(image: Source, shape: tuple[int, int], *, local_contrast: bool = True) -> npt.NDArray[np.float32]:
+    """An image on a canvas of ``shape`` ``(height, width)`` as encoders see it: its aspect kept, centred, edge pixels repeated, and
+    its local contrast made even. Sides are 1 to 8192 pixels."""
+    height, width = shape
     return _infomark.lay_on(named_image(image)[1], width, height, local_contrast)
 
 
@@ -68,18 +69,20 @@ def write_landmarks(
     landmarks: Mapping[str, Landmarks],
     *,
     format: str = "csv",
-    sizes: Optional[Mapping[str, tuple[int, int]]] = None,
+    shapes: Optional[Mapping[str, tuple[int, int]]] = None,
     spacing: Optional[tuple[float, float]] = None,
 ) -> None:
     """Writes landmarks by image as ``csv``, ``slicer``, ``coco``, ``labelme`` or ``isbi``; the file appears whole or not at all.
 
-    COCO and LabelMe state the images' ``sizes`` (width, height). Slicer's file is in mm by ``spacing``, else 1 mm a pixel.
+    COCO and LabelMe state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's file is in mm by ``spacing``
+    (x, y), else 1 mm a pixel.
     """
-    if format in ("coco", "labelme") and any(key not in (sizes or {}) for key in landmarks):
-        raise _infomark.InfomarkError(f"format {format!r} states the sizes of images: give sizes={{name: (width, height)}}")
-    size = {} if sizes is None else sizes
+    if format in ("coco", "labelme") and any(key not in (shapes or {}) for key in landmarks):
+        raise _infomark.InfomarkError(f"format {format!r} states the sizes of images: give shapes={{name: (height, width)}}")
+    known = {} if shapes is None else shapes
+    sizes = {key: (width, height) for key, (height, width) in known.items()}
     rows = [
-        (key, size.get(key, (0, 0)), list(own.names), pairs(own.points)) for key, own in landmarks.items()
+        (key, sizes.get(key, (0, 0)), list(own.names), pairs(own.points)) for key, own in landmarks.items()
     ]
     _infomark.write_landmarks(path, format, rows, spacing)
 
@@ -114,8 +117,9 @@ class DataSet:
 
 
 def phantom(
-    width: int = 256, height: int = 320, *, seed: int = 0, index: int = 0
+    shape: tuple[int, int] = (320, 256), *, seed: int = 0, index: int = 0
 ) -> tuple[npt.NDArray[np.uint8], Landmarks]:
-    """A made-up radiograph of a head with exact landmarks, for tests and examples."""
+    """A made-up radiograph of a head, ``(height, width)``, with exact landmarks, for tests and examples."""
+    height, width = shape
     pixels, (names, points) = _infomark.phantom(width, height, seed, index)
     return pixels, Landmarks(names, points)

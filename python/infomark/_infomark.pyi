@@ -10,6 +10,7 @@ __all__ = [
     "FolderMatches",
     "GuidedImage",
     "InfomarkError",
+    "LandmarkNetwork",
     "Matcher",
     "Rng",
     "Template",
@@ -18,21 +19,27 @@ __all__ = [
     "dataset",
     "entropy_map",
     "errors_mm",
+    "figures",
     "info_nce",
     "lay_on",
     "list_images",
     "mutual_information",
     "phantom",
+    "psi",
+    "random_sets",
     "read_image",
     "read_landmarks",
     "resample",
     "sample_pixels",
-    "scores",
+    "score_sets",
+    "select",
+    "self_train",
     "stretch",
     "tier_thresholds",
     "tiers",
     "tone",
     "train",
+    "train_landmarks",
     "tune",
     "weight_map",
     "write_landmarks",
@@ -44,7 +51,9 @@ _Single = npt.NDArray[np.float32]
 _Array = npt.NDArray[Any]
 _Named = tuple[list[str], _Floats]
 _Range = tuple[float, float]
-_Figure = tuple[float, tuple[float, float]]
+_Folder = tuple[str, tuple[float, float], list[str], Sequence[_Path], _Floats]
+_Progress = Optional[Callable[[int, int], object]]
+_Callback = Optional[Callable[[dict[str, Any]], object]]
 _Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
 _View = tuple[_Single, _Single, _Single, _Single, int, tuple[float, float, float], _Single]
 
@@ -132,7 +141,19 @@ class Matcher:
 class FolderMatches:
     def __len__(self) -> int: ...
     def close(self) -> None: ...
-    def next(self) -> Optional[tuple[Path, Optional[_Table], Optional[str]]]: ...
+    def next(self) -> Optional[tuple[Path, Any, Optional[str]]]: ...
+
+@final
+class LandmarkNetwork:
+    @staticmethod
+    def load(path: _Path) -> LandmarkNetwork: ...
+    @staticmethod
+    def from_bytes(bytes: bytes, name: str) -> LandmarkNetwork: ...
+    def name(self) -> str: ...
+    def sha256(self) -> str: ...
+    def description(self) -> str: ...
+    def find(self, name: str, pixels: _Single) -> tuple[list[str], _Floats, _Floats]: ...
+    def find_all(self, paths: Sequence[_Path], threads: int) -> FolderMatches: ...
 
 def entropy_map(
     image: npt.NDArray[np.uint8],
@@ -186,9 +207,29 @@ def dataset(
     folder: _Path,
 ) -> tuple[str, tuple[float, float], list[str], list[Path], list[_Floats]]: ...
 def errors_mm(found: _Floats, truth: _Floats, spacing: tuple[float, float]) -> _Floats: ...
-def scores(
-    errors: _Floats, landmarks: int, radii_mm: list[float], seed: int
-) -> tuple[_Figure, list[_Figure]]: ...
+def score_sets(
+    encoder: Encoder,
+    data: _Folder,
+    template_data: Optional[_Folder],
+    sets: Sequence[Sequence[int]],
+    matching: tuple[bool, bool, float],
+    looks: tuple[bool, bool, bool],
+    threads: int,
+    progress: _Progress,
+) -> list[tuple[list[str], list[int], _Floats, _Floats]]: ...
+def random_sets(count: int, together: int, images: int, seed: int) -> list[list[int]]: ...
+def figures(
+    runs: Sequence[tuple[list[str], list[int], _Floats]], landmarks: list[str], radii_mm: list[float], seed: int
+) -> tuple[str, str]: ...
+def select(
+    encoder: Encoder,
+    images: Sequence[_Path],
+    count: int,
+    against: int,
+    seed: int,
+    threads: int,
+    progress: _Progress,
+) -> tuple[list[int], list[float], list[int]]: ...
 def phantom(width: int, height: int, seed: int, index: int) -> tuple[npt.NDArray[np.uint8], _Named]: ...
 def train(
     options: str,
@@ -196,12 +237,40 @@ def train(
     paths: tuple[_Path, _Path, _Path],
     score: Optional[tuple[_Path, int]],
     resume: bool,
-    callback: Optional[Callable[[dict[str, Any]], object]],
+    callback: _Callback,
 ) -> dict[str, Any]: ...
+def train_landmarks(
+    options: str,
+    threads: int,
+    paths: tuple[_Path, _Path, _Path],
+    encoder: Optional[_Path],
+    images: Optional[int],
+    resume: bool,
+    callback: _Callback,
+) -> dict[str, Any]: ...
+def self_train(
+    options: str,
+    threads: int,
+    paths: tuple[_Path, ...],
+    names: list[str],
+    at: _Floats,
+    resume: bool,
+    callback: _Callback,
+) -> tuple[dict[str, Any], float, str]: ...
 def tune(
     images: _Path,
     encoder: Encoder,
     options: str,
     threads: int,
-    progress: Optional[Callable[[int, int], object]],
+    progress: _Progress,
 ) -> tuple[str, str]: ...
+def psi(
+    images: _Path,
+    encoder: Encoder,
+    options: str,
+    views: int,
+    bins: int,
+    seed: int,
+    threads: int,
+    progress: _Progress,
+) -> str: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path, pairs
-from ._files import DataSet, Landmarks, Source, named_image
+from ._files import Landmarks, Source, named_image
 
 _Floats = npt.NDArray[np.float64]
 
@@ -193,9 +193,14 @@ class Matcher:
 
     def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches:
         """Finds them in the images of a folder, or in files: :func:`match_folder`."""
-        if isinstance(images, (str, os.PathLike)):
-            images = _infomark.list_images(images)
-        return FolderMatches(self._inner.find_all([os.fspath(path) for path in images], threads))
+        return FolderMatches(self._inner.find_all(paths_of(images), threads))
+
+
+def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
+    """The image files of a folder, or those given."""
+    if isinstance(images, (str, os.PathLike)):
+        images = _infomark.list_images(images)
+    return [os.fspath(path) for path in images]
 
 
 @dataclass(frozen=True)
@@ -247,80 +252,3 @@ def match_folder(
     An image that fails is an element with an ``error``, and the others go on.
     """
     return Matcher(encoder, templates, **options).find_all(images, threads=threads)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Errors of found landmarks; intervals are 95 % bootstrap over images (percentiles of 2000 resamples)."""
-
-    #: Images that were scored, and names of the landmarks.
-    images: list[str]
-    landmarks: list[str]
-    #: ``(images, landmarks)``, float64, in mm.
-    errors_mm: _Floats
-    #: ``(images, landmarks, 2)``, float64, in pixels.
-    found: _Floats
-    #: Mean radial error in mm, and its interval.
-    mre_mm: float
-    mre_mm_interval: tuple[float, float]
-    #: Share of the errors below each radius in mm, and its interval.
-    sdr: dict[float, float]
-    sdr_intervals: dict[float, tuple[float, float]]
-
-
-def evaluate(
-    encoder: Encoder,
-    templates: Union[str, Template, Sequence[Union[str, Template]]],
-    data: Union[DataSet, Path],
-    *,
-    template_data: Optional[Union[DataSet, Path]] = None,
-    radii: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
-    seed: int = 0,
-    threads: int = 0,
-    progress: Optional[Callable[[int, int], object]] = None,
-    **options: Any,
-) -> Evaluation:
-    """Errors in mm of the landmarks found in an annotated folder, with one template or several together.
-
-    ``templates`` are templates, or names of images of ``template_data`` (or of ``data``, which are not scored then). The figures
-    are those of ``infomark evaluate --template``. ``progress`` is called with how many images of how many are done.
-    """
-    data = data if isinstance(data, DataSet) else DataSet.open(data)
-    source = data if template_data is None else template_data
-    source = source if isinstance(source, DataSet) else DataSet.open(source)
-    given = [templates] if isinstance(templates, (str, Template)) else list(templates)
-    own, made = set(), []
-    for template in given:
-        if isinstance(template, str):
-            index = source.index(template)
-            own.add(os.path.realpath(source.images[index]))
-            template = Template(encoder, source.images[index], source.landmarks, source.points[index])
-        made.append(template)
-    matcher = Matcher(encoder, made, **options)
-    missing = [name for name in data.landmarks if name not in matcher.landmarks]
-    if missing:
-        raise _infomark.InfomarkError(f"landmark {missing[0]} of {data.name} is in no template; add it, or remove its name")
-    order = [matcher.landmarks.index(name) for name in data.landmarks]
-    places = [i for i, path in enumerate(data.images) if os.path.realpath(path) not in own]
-    if not places:
-        raise _infomark.InfomarkError(f"{data.name}: no image is left to score; add images or give template_data")
-    matches = matcher.find_all([data.images[i] for i in places], threads=threads)
-    found = np.empty((len(places), len(order), 2))
-    for place, one in enumerate(matches):
-        if one.found is None:
-            raise _infomark.InfomarkError(one.error)
-        found[place] = one.found.points[order]
-        if progress is not None:
-            progress(place + 1, len(places))
-    errors = _infomark.errors_mm(found.reshape(-1, 2), data.points[places].reshape(-1, 2), data.spacing)
-    (mre, interval), rates = _infomark.scores(errors, len(order), list(radii), seed)
-    return Evaluation(
-        [os.path.basename(data.images[i]) for i in places],
-        data.landmarks,
-        errors.reshape(len(places), -1),
-        found,
-        mre,
-        interval,
-        {radius: share for radius, (share, _) in zip(radii, rates)},
-        {radius: ends for radius, (_, ends) in zip(radii, rates)},
-    )

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
+import numpy as np
+import numpy.typing as npt
+
 from . import _infomark
 from ._arrays import Path
 from ._matching import Encoder
@@ -24,8 +27,8 @@ class Summary:
     loss: Optional[float]
     #: Training images.
     images: int
-    #: Width and height of the encoder's input.
-    input: tuple[int, int]
+    #: Height and width of the encoder's input.
+    input_shape: tuple[int, int]
     #: SHA-256 of the encoder's file.
     sha256: str
     #: Whether the callback stopped it.
@@ -38,8 +41,23 @@ class Summary:
     scores: list[tuple[int, float]]
 
 
-def _options(given: Optional[Mapping[str, Any]], **own: Any) -> dict[str, Any]:
+def options_of(given: Optional[Mapping[str, Any]], **own: Any) -> dict[str, Any]:
+    """Options by name, with those that have arguments of their own."""
     return {**(given or {}), **{key: value for key, value in own.items() if value is not None}}
+
+
+def budget_of(steps: Optional[int], minutes: Optional[float]) -> Optional[dict[str, float]]:
+    """How long to train, as the options have it."""
+    if steps is not None and minutes is not None:
+        raise _infomark.InfomarkError("steps and minutes: give one of them")
+    if steps is not None:
+        return {"steps": steps}
+    return None if minutes is None else {"minutes": minutes}
+
+
+def run_beside(out: Path, run: Optional[Path]) -> str:
+    """The folder of checkpoints and log."""
+    return os.path.splitext(os.fspath(out))[0] + ".run" if run is None else os.fspath(run)
 
 
 def train(
@@ -69,17 +87,9 @@ def train(
     training stops after the step: its checkpoint and the encoder so far are written. An exception, KeyboardInterrupt among them, is
     raised then; False gives the summary with ``stopped`` set.
     """
-    budget: Optional[dict[str, float]] = None
-    if steps is not None and minutes is not None:
-        raise _infomark.InfomarkError("steps and minutes: give one of them")
-    if steps is not None:
-        budget = {"steps": steps}
-    elif minutes is not None:
-        budget = {"minutes": minutes}
     ranges = policy.policy_ranges if isinstance(policy, Tuned) else policy
-    options = json.dumps(_options(config, budget=budget, seed=seed, policy=ranges))
-    beside = os.path.splitext(os.fspath(out))[0] + ".run"
-    paths = (os.fspath(images), os.fspath(out), beside if run is None else os.fspath(run))
+    options = json.dumps(options_of(config, budget=budget_of(steps, minutes), seed=seed, policy=ranges))
+    paths = (os.fspath(images), os.fspath(out), run_beside(out, run))
     score = None if score_data is None else (os.fspath(score_data), score_templates)
     return Summary(**_infomark.train(options, threads, paths, score, resume, callback))
 
@@ -131,7 +141,56 @@ def tune(
     place of two people does (Quan et al., IGU-Aug, IEEE TMI 2025).
 
     ``config`` has further options by name: ``sources``, ``others``, ``key_points``, ``patch``, ``quantile``. ``progress`` gets how many
-    comparisons of how many are done, from other threads; its exception, as Ctrl-C, is raised when all are.
+    comparisons of how many are done; its exception, as Ctrl-C, is raised when all are.
     """
     found, text = _infomark.tune(images, encoder._inner, json.dumps({**(config or {}), "seed": seed}), threads, progress)
     return Tuned(json.loads(found), text)
+
+
+@dataclass(frozen=True)
+class Psi:
+    """How well an encoder keeps features in views (positive similarity), against the entropy around the pixel."""
+
+    #: All of it, as ``infomark psi --json`` prints, but for the files.
+    as_dict: dict[str, Any]
+
+    @property
+    def psi(self) -> float:
+        """Mean similarity over all pixels, -1 to 1."""
+        return float(self.as_dict["psi"])
+
+    @property
+    def curve(self) -> npt.NDArray[np.float64]:
+        """Rows of the bins: least entropy and that of the next, in nats, pixels, mean similarity and its standard error; NaN where
+        there are no pixels."""
+        keys = ("low", "high", "pixels", "psi", "error")
+        rows = [[np.nan if row[key] is None else row[key] for key in keys] for row in self.as_dict["bins"]]
+        return np.array(rows, np.float64)
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Least entropies of the medium and the high tier, in nats: the edges of the dip, or quantiles where there is none."""
+        dip = self.as_dict["dip"]
+        medium, high = self.as_dict["quantile_thresholds"] if dip is None else dip["thresholds"]
+        return medium, high
+
+
+def psi(
+    images: Path,
+    encoder: Encoder,
+    *,
+    views: int = 120,
+    bins: int = 44,
+    seed: int = 0,
+    config: Optional[Mapping[str, Any]] = None,
+    threads: int = 0,
+    progress: Optional[Callable[[int, int], object]] = None,
+) -> Psi:
+    """Measures how well an encoder keeps its features in ``views`` of the images of a folder, against entropy, and where that cuts the
+    tiers (Quan et al., IGU-Aug, IEEE TMI 2025).
+
+    ``config`` says how views differ, as of :func:`train`. ``progress`` gets how many batches of how many are done; its exception, as
+    Ctrl-C, is raised when all are.
+    """
+    options = json.dumps(dict(config or {}))
+    return Psi(json.loads(_infomark.psi(images, encoder._inner, options, views, bins, seed, threads, progress)))

@@ -134,8 +134,8 @@ class TierPolicy:
 class GuidedViews:
     """A map-style data set of guided views, for ``torch.utils.data.DataLoader`` and whoever else asks for ``len`` and items.
 
-    Item ``i`` is of image ``i % len(images)``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)`` on the canvas ``size`` with even
-    local contrast, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32, with ``valid`` ``(pixels,)``, bool, false
+    Item ``i`` is of image ``i``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)`` on a canvas of ``shape``
+    ``(height, width)`` with even local contrast, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32, with ``valid`` ``(pixels,)``, bool, false
     in rows that no point was found for, which are 0; ``tier``, an int. NumPy arrays, which torch makes tensors of.
 
     An item depends on the ``seed``, the ``epoch`` and its index alone: not on workers, nor on their order.
@@ -146,14 +146,14 @@ class GuidedViews:
         images: Sequence[Union[Array, Path]],
         policy: Optional[TierPolicy] = None,
         *,
-        size: tuple[int, int] = (384, 480),
+        shape: tuple[int, int] = (480, 384),
         seed: int = 0,
         thresholds: Optional[tuple[float, float]] = None,
         **options: Any,
     ) -> None:
         self.images = list(images)
         self.policy = TierPolicy.of_config() if policy is None else policy
-        self.size = size
+        self.shape = shape
         self.seed = seed
         self.epoch = 0
         self.thresholds = thresholds
@@ -171,7 +171,7 @@ class GuidedViews:
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        canvas = lay_on(self.images[index], *self.size)
+        canvas = lay_on(self.images[index], self.shape)
         guided = GuidedImage(canvas, thresholds=self.thresholds, **self.options)
         drawing = {name: value for name, value in self.options.items() if name not in MEASURED}
         view = self.policy.view(guided, Rng(self.seed, self.epoch * len(self) + index), **drawing)

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use infomark_core::{Interval, Spacing, Statistic, bootstrap_interval, radial_error_mm};
+use infomark_core::{Spacing, radial_error_mm};
 use infomark_infer::{
     Annotated, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation, PixelSpacing,
     Subject, read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-use crate::array::{layout, matrix, plane, points, rows};
+use crate::array::{matrix, plane, points, rows};
 use crate::error::{raise, refuse};
 use crate::views::image;
 
@@ -165,35 +165,6 @@ pub(crate) fn errors_mm<'py>(
     let errors: Vec<f64> =
         found.into_iter().zip(truth).map(|(found, truth)| radial_error_mm(found, truth, spacing)).collect();
     Ok(errors.into_pyarray(py))
-}
-
-/// A figure and the ends of its interval.
-type Figure = (f64, (f64, f64));
-
-/// The mean of errors, the shares below radii, and their 95 % intervals as `infomark evaluate` draws them.
-#[pyfunction]
-pub(crate) fn scores(
-    py: Python<'_>,
-    errors: PyReadonlyArray1<'_, f64>,
-    landmarks: usize,
-    radii_mm: Vec<f64>,
-    seed: u64,
-) -> PyResult<(Figure, Vec<Figure>)> {
-    /// Resamples and stream of random numbers of `infomark evaluate`.
-    const RESAMPLES: usize = 2000;
-    const STREAM: u64 = 2;
-    let errors = errors.as_slice().map_err(layout)?;
-    let figure = |statistic: Statistic| {
-        let (mut rng, mut scratch) = (infomark_core::Rng::new(seed, STREAM), vec![0.0; RESAMPLES]);
-        let Interval { low, high } =
-            bootstrap_interval(errors, landmarks, statistic, 0.95, &mut rng, &mut scratch)?;
-        Ok((statistic.of(errors).unwrap_or(f64::NAN), (low, high)))
-    };
-    let all = py.detach(|| {
-        let rates = radii_mm.iter().map(|&radius_mm| figure(Statistic::Sdr { radius_mm }));
-        Ok::<_, infomark_core::ScoreError>((figure(Statistic::Mean)?, rates.collect::<Result<_, _>>()?))
-    });
-    all.map_err(raise)
 }
 
 /// A made-up radiograph: its pixels, and its landmarks.

@@ -6,11 +6,14 @@
 mod array;
 mod encoder;
 mod error;
+mod evaluate;
 mod files;
 mod maps;
 mod matching;
+mod network;
 mod training;
 mod views;
+mod watch;
 
 /// Rust side of `infomark`; import that instead.
 #[pyo3::pymodule]
@@ -20,8 +23,10 @@ mod _infomark {
     #[pymodule_export]
     use super::error::InfomarkError;
     #[pymodule_export]
+    use super::evaluate::{figures, random_sets, score_sets, select};
+    #[pymodule_export]
     use super::files::{
-        dataset, errors_mm, lay_on, list_images, phantom, read_image, read_landmarks, scores, stretch,
+        dataset, errors_mm, lay_on, list_images, phantom, read_image, read_landmarks, stretch,
         write_landmarks,
     };
     #[pymodule_export]
@@ -31,7 +36,9 @@ mod _infomark {
     #[pymodule_export]
     use super::matching::{FolderMatches, Matcher};
     #[pymodule_export]
-    use super::training::{train, tune};
+    use super::network::{LandmarkNetwork, self_train, train_landmarks};
+    #[pymodule_export]
+    use super::training::{psi, train, tune};
     #[pymodule_export]
     use super::views::{GuidedImage, Rng, TierPolicy, resample, tone};
 

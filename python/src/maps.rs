@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use infomark_core::{
-    Binning, EntropyMap, FeatureMap, InfoNce, Negatives, PatchBorder, Plane, PlaneMut, Positive, Real,
+    Binning, EntropyMap, FeatureMap, InfoNce, Negatives, PatchBorder, Plane, PlaneMut, Point, Positive, Real,
     Sampler, Thresholds, Tier, Weighting, draw_apart, draw_apart_scratch_len, joint_entropy,
     joint_entropy_scratch_len,
 };
@@ -16,6 +16,11 @@ use pyo3::prelude::*;
 use crate::array::{layout, matrix, plane, plane_mut, points, row_by_row};
 use crate::error::{raise, refuse};
 use crate::views::Rng;
+
+/// Most scratch of an entropy map, in elements: 1 GiB.
+const MOST_COUNTS: usize = 1 << 27;
+/// Most that is kept between calls: 8 MiB.
+const KEPT_COUNTS: usize = 1 << 20;
 
 thread_local! {
     /// Kept between calls: it is as large as a small image.
@@ -65,19 +70,28 @@ fn fill<T: Real>(
     mask: Option<Plane<'_, bool>>,
     out: PlaneMut<'_, T>,
 ) -> PyResult<()> {
-    let filled = py.detach(|| {
+    py.detach(|| {
         COUNTS.with_borrow_mut(|counts| {
             let needed = map.scratch_len(image.width(), image.height());
+            // Mirrored and clamped patches may be larger than any image.
+            if needed > MOST_COUNTS || counts.try_reserve(needed.saturating_sub(counts.len())).is_err() {
+                return Err(refuse(format!(
+                    "patches of {needed} pixels are too large: make them smaller, or cut them off at the border"
+                )));
+            }
             if counts.len() < needed {
                 counts.resize(needed, 0);
             }
-            match mask {
+            let filled = match mask {
                 Some(mask) => map.compute_masked(image, mask, out, counts),
                 None => map.compute(image, out, counts),
+            };
+            if counts.len() > KEPT_COUNTS {
+                *counts = Vec::new();
             }
+            filled.map_err(raise)
         })
-    });
-    filled.map_err(raise)
+    })
 }
 
 /// An array of one of the two floating-point types.
@@ -276,6 +290,20 @@ fn map<'a>(array: &'a PyReadonlyArray3<'_, f32>, stride: usize) -> PyResult<Feat
     FeatureMap::new(array.as_slice().map_err(layout)?, channels, width, height, stride).map_err(raise)
 }
 
+/// Refuses points that no cell of a map shows, which the core takes to the nearest one.
+fn inside(what: &str, map: &FeatureMap<'_, f32>, points: &[Point<f32>]) -> PyResult<()> {
+    let (width, height) = (map.width() * map.stride(), map.height() * map.stride());
+    let within = |at: f32, size: usize| at >= -0.5 && f64::from(at) < size as f64 - 0.5;
+    match points.iter().position(|at| !(within(at.x, width) && within(at.y, height))) {
+        Some(index) => Err(refuse(format!(
+            "point {index} of the {what}, ({}, {}), is not on it: its features show {width} x {height} pixels",
+            points.get(index).map_or(f32::NAN, |at| at.x),
+            points.get(index).map_or(f32::NAN, |at| at.y),
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// `InfoNCE` summed over points; adds to the gradients, where there are some.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -300,6 +328,8 @@ pub(crate) fn info_nce(
             in_image.len()
         )));
     }
+    inside("view", &view, &in_view)?;
+    inside("image", &image, &in_image)?;
     let positives: Vec<_> =
         in_view.into_iter().zip(in_image).map(|(view, image)| Positive { view, image }).collect();
     let negatives = window.map_or(Negatives::WholeMap, |radius| Negatives::Window { radius });

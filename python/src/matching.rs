@@ -7,14 +7,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use infomark_infer::{Found, MatchOptions, read_image};
+use infomark_infer::{Found, Image, LandmarkNet, Located, MatchOptions, read_image};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::array::rows;
 use crate::encoder::{Encoder, Template};
 use crate::error::{raise, refuse};
+use crate::network::places;
 use crate::views::image;
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
@@ -47,6 +49,14 @@ fn table<'py>(py: Python<'py>, found: &[Found]) -> PyResult<Table<'py>> {
     ))
 }
 
+/// How landmarks are looked for: whether by neighbours, by the rest of the image, and how far from there in pixels.
+pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32)) -> PyResult<MatchOptions> {
+    if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
+        return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
+    }
+    Ok(MatchOptions { neighbours, prior, prior_sigma })
+}
+
 /// An encoder with templates.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Matcher {
@@ -63,11 +73,8 @@ impl Matcher {
         prior: bool,
         prior_sigma: f32,
     ) -> PyResult<Self> {
-        if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
-            return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
-        }
+        let options = match_options((neighbours, prior, prior_sigma))?;
         let templates = templates.iter().map(|template| template.inner.clone());
-        let options = MatchOptions { neighbours, prior, prior_sigma };
         let inner = infomark_infer::Matcher::new(Arc::clone(&encoder.inner), templates).map_err(raise)?;
         Ok(Self { inner: inner.options(options) })
     }
@@ -87,11 +94,33 @@ impl Matcher {
     }
 
     fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
-        FolderMatches::start(&self.inner, paths, threads)
+        FolderMatches::start(Finder::Matcher(self.inner.clone()), paths, threads)
     }
 }
 
-type Done = (usize, Result<Vec<Found>, String>);
+/// What finds landmarks in the images of a folder. It is cheap to clone.
+#[derive(Clone)]
+pub(crate) enum Finder {
+    Matcher(infomark_infer::Matcher),
+    Network(Arc<LandmarkNet>),
+}
+
+impl Finder {
+    fn find(&self, image: &Image) -> Result<Seen, String> {
+        match self {
+            Self::Matcher(matcher) => matcher.find(image).map(Seen::Matched).map_err(|e| e.to_string()),
+            Self::Network(network) => network.find(image).map(Seen::Located).map_err(|e| e.to_string()),
+        }
+    }
+}
+
+/// Landmarks of an image, by either way.
+enum Seen {
+    Matched(Vec<Found>),
+    Located(Vec<Located>),
+}
+
+type Done = (usize, Result<Seen, String>);
 
 /// Matches of many images, in their order.
 #[pyclass(module = "infomark._infomark", frozen)]
@@ -105,26 +134,26 @@ pub(crate) struct FolderMatches {
 struct State {
     done: Receiver<Done>,
     /// Those that came before their turn.
-    waiting: BTreeMap<usize, Result<Vec<Found>, String>>,
+    waiting: BTreeMap<usize, Result<Seen, String>>,
     next: usize,
     /// Threads of its own: none is shared with other calls, or with a process that was forked.
     _pool: rayon::ThreadPool,
 }
 
 impl FolderMatches {
-    fn start(matcher: &infomark_infer::Matcher, paths: Vec<PathBuf>, threads: usize) -> PyResult<Self> {
+    pub(crate) fn start(finder: Finder, paths: Vec<PathBuf>, threads: usize) -> PyResult<Self> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| refuse(format!("can't start {threads} threads: {error}")))?;
         let (tell, done) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         for (place, path) in paths.iter().cloned().enumerate() {
-            let (matcher, tell, stop) = (matcher.clone(), tell.clone(), Arc::clone(&stop));
+            let (finder, tell, stop) = (finder.clone(), tell.clone(), Arc::clone(&stop));
             pool.spawn_fifo(move || {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let found = read_image(path).map_err(|error| error.to_string());
-                let found = found.and_then(|image| matcher.find(&image).map_err(|e| e.to_string()));
+                let found = found.and_then(|image| finder.find(&image));
                 // Nobody listens after a stop.
                 let _ = tell.send((place, found));
             });
@@ -140,8 +169,8 @@ impl Drop for FolderMatches {
     }
 }
 
-/// The image's path, and what was found or why nothing was.
-type Next<'py> = (PathBuf, Option<Table<'py>>, Option<String>);
+/// The image's path, and the columns of what was found or why nothing was.
+type Next<'py> = (PathBuf, Option<Bound<'py, PyAny>>, Option<String>);
 
 #[pymethods]
 impl FolderMatches {
@@ -182,7 +211,12 @@ impl FolderMatches {
                 Some(Ok((place, found))) => {
                     let path = self.paths.get(place).cloned().unwrap_or_default();
                     return Ok(Some(match found {
-                        Ok(found) => (path, Some(table(py, &found)?), None),
+                        Ok(Seen::Matched(found)) => {
+                            (path, Some(table(py, &found)?.into_bound_py_any(py)?), None)
+                        }
+                        Ok(Seen::Located(found)) => {
+                            (path, Some(places(py, &found)?.into_bound_py_any(py)?), None)
+                        }
                         Err(error) => (path, None, Some(error)),
                     }));
                 }

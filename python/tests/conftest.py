@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     (folder / "images").mkdir()
     marks = {}
     for index in range(4):
-        image, marks[f"{index}.pgm"] = infomark.phantom(160, 192, seed=1, index=index)
+        image, marks[f"{index}.pgm"] = infomark.phantom((192, 160), seed=1, index=index)
         write_pgm(folder / "images" / f"{index}.pgm", image)
     infomark.write_landmarks(folder / "landmarks.csv", marks)
     names = ", ".join(f'"{name}"' for name in marks["0.pgm"].names)
@@ -48,7 +48,7 @@ def cli():
 
 @pytest.fixture(scope="session")
 def image():
-    return infomark.phantom(96, 128, seed=2)[0]
+    return infomark.phantom((128, 96), seed=2)[0]
 
 
 @pytest.fixture

@@ -53,7 +53,37 @@ def test_out_is_filled_and_returned(noise):
         infomark.resample(noise, (20, 20), (20, 30), out=np.empty((20, 30), np.uint8, order="F"))
 
 
+def test_arrays_of_the_other_byte_order_are_taken_and_not_written(noise):
+    other = noise.astype(np.uint16).astype(">u2" if np.little_endian else "<u2")
+    words = noise.astype(np.uint16)
+    assert infomark.mutual_information(other, other, window=(0, 255)) == infomark.mutual_information(words, words, window=(0, 255))
+    assert np.array_equal(infomark.entropy_map(other), infomark.entropy_map(words))
+    entropy = infomark.entropy_map(noise)
+    swapped = entropy.astype(entropy.dtype.newbyteorder())
+    assert np.array_equal(infomark.tiers(swapped), infomark.tiers(entropy))
+    with pytest.raises(TypeError, match="byte order"):
+        infomark.entropy_map(noise, out=swapped)
+    entropy.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        infomark.entropy_map(noise, out=entropy)
+
+
+def test_points_off_their_map_are_refused():
+    features = np.ones((2, 4, 5), np.float32)
+    assert np.isfinite(infomark.info_nce(features, features, [(-0.5, 0)], [(19.4, 15.4)], 4))
+    for point in [(-0.6, 0), (19.5, 0), (0, 15.5), (np.nan, 0), (1e30, 0)]:
+        with pytest.raises(infomark.InfomarkError, match="point 0 of the view"):
+            infomark.info_nce(features, features, [point], [(0, 0)], 4)
+        with pytest.raises(infomark.InfomarkError, match="point 1 of the image"):
+            infomark.info_nce_gradient(features, features, [(0, 0)] * 2, [(0, 0), point], 4)
+
+
 def test_sizes_beyond_reason_are_refused(noise):
+    for border in ("mirror", "clamp"):
+        for shape in ("square", "disk"):
+            with pytest.raises(infomark.InfomarkError, match="too large"):
+                infomark.entropy_map(noise, 2**40, shape=shape, border=border)
+    assert np.isfinite(infomark.entropy_map(noise, 2**40)).all()
     with pytest.raises(ValueError, match="at most"):
         infomark.sample_pixels(np.ones((5, 5)), 10**10, 0)
     huge = np.broadcast_to(np.uint8(7), (30000, 30000))

@@ -30,11 +30,11 @@ def test_landmark_files_come_back(tmp_path, folder):
     one = {"0.pgm": marks["0.pgm"]}
     for format, name in [("coco", "a.json"), ("labelme", "b.json"), ("slicer", "c.mrk.json"), ("isbi", "d.txt")]:
         path = tmp_path / name
-        infomark.write_landmarks(path, one, format=format, sizes={"0.pgm": (160, 192)}, spacing=(0.5, 0.6))
+        infomark.write_landmarks(path, one, format=format, shapes={"0.pgm": (192, 160)}, spacing=(0.5, 0.6))
         back = infomark.read_landmarks(path, image="0.pgm", spacing=(0.5, 0.6), names=one["0.pgm"].names)["0.pgm"]
         assert back.names == one["0.pgm"].names
         assert np.allclose(back.points, one["0.pgm"].points, atol=1e-9), format
-    with pytest.raises(infomark.InfomarkError, match="sizes"):
+    with pytest.raises(infomark.InfomarkError, match="shapes"):
         infomark.write_landmarks(tmp_path / "e.json", one, format="coco")
     with pytest.raises(infomark.InfomarkError, match="nowhere.csv: no such file"):
         infomark.read_landmarks("nowhere.csv")
@@ -75,13 +75,78 @@ def test_evaluations_are_those_of_the_command_line(cli, encoder, folder):
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     calls = []
     scored = infomark.evaluate(encoder, "2.pgm", folder, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    # One template and four images.
+    assert calls == [(done, 5) for done in range(1, 6)]
     assert round(scored.mre_mm, 4) == told["mre_mm"]
     assert [round(end, 4) for end in scored.mre_mm_interval] == told["mre_mm_interval"]
     for radius, share in scored.sdr.items():
         assert round(share, 4) == told["sdr"][f"{radius:g}"]
         assert [round(end, 4) for end in scored.sdr_intervals[radius]] == told["sdr_intervals"][f"{radius:g}"]
-    assert "2.pgm" not in scored.images and scored.errors_mm.shape == (3, len(scored.landmarks))
+    assert scored.summary == "template 2.pgm" and scored.templates == ["2.pgm"]
+    assert scored.errors_mm.shape == (1, 4, len(scored.landmarks)) and scored.found.shape == (1, 4, len(scored.landmarks), 2)
+    assert np.isnan(scored.errors_mm[0, scored.images.index("2.pgm")]).all()
+    assert np.isfinite(scored.errors_mm).sum() == 3 * len(scored.landmarks)
+    # A template made by hand gives the same.
+    data = infomark.DataSet.open(folder)
+    made = infomark.Template(encoder, data.images[2], data.landmarks, data.points[2])
+    others = infomark.evaluate(encoder, made, data, template_data=folder)
+    assert np.array_equal(others.errors_mm[0, :2], scored.errors_mm[0, :2])
+
+
+def test_medians_over_templates_are_those_of_the_command_line(cli, encoder, folder):
+    def told(*options):
+        command = [cli, "evaluate", "--model", "ceph", "--data", folder, "--json", *options]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    own = {"prior": False, "neighbours": False}
+    for options, call in [
+        (["--no-prior", "--no-neighbours"], {"templates": None, **own}),
+        (["--random-templates", "3", "--templates", "2", "--seed", "5"], {"templates": 3, "together": 2, "seed": 5}),
+    ]:
+        expected, scored = told(*options), infomark.evaluate(encoder, data=folder, **call)
+        assert scored.summary == expected["summary"]
+        assert scored.templates == [template["template"] for template in expected["templates"]]
+        assert round(scored.mre_mm, 3) == round(expected["mre_mm"], 3)
+        assert np.allclose(scored.mre_mm_interval, expected["mre_mm_interval"], atol=1e-4)
+        assert np.allclose(scored.sdr[2.0], expected["sdr"]["2"], atol=1e-4)
+        for figures, template in zip(scored.by_template, expected["templates"]):
+            assert round(figures.mre_mm, 4) == template["mre_mm"] and figures.sdr_intervals is not None
+        for figures, landmark in zip(scored.by_landmark, expected["landmarks"]):
+            assert figures.name == landmark["landmark"] and abs(figures.mre_mm - landmark["mre_mm"]) < 2e-4
+    each = infomark.evaluate(encoder, [["0.pgm"], ["1.pgm"], "2.pgm", ["3.pgm"]], folder, prior=False, neighbours=False)
+    assert each.templates == ["0.pgm", "1.pgm", "2.pgm", "3.pgm"] and each.summary == "median over 4 templates"
+
+
+def test_what_can_not_be_evaluated_is_refused(encoder, folder):
+    for templates, words in [(0, "at least one"), (9, "4 images"), ([], "no template"), ([[]], "no template"), ("x", "no such image")]:
+        with pytest.raises(infomark.InfomarkError, match=words):
+            infomark.evaluate(encoder, templates, folder)
+    with pytest.raises(infomark.InfomarkError, match="together"):
+        infomark.evaluate(encoder, 2, folder, together=5)
+    with pytest.raises(infomark.InfomarkError, match="radius"):
+        infomark.evaluate(encoder, "0.pgm", folder, radii=[-1])
+    with pytest.raises(TypeError, match="neighbors"):
+        infomark.evaluate(encoder, "0.pgm", folder, neighbors=True)
+
+    def fail(done, total):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        infomark.evaluate(encoder, None, folder, progress=fail)
+
+
+def test_images_to_annotate_are_those_of_the_command_line(cli, encoder, folder):
+    command = [cli, "select", folder / "images", "--model", "ceph", "--count", "2", "--json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    calls = []
+    selection = infomark.select(encoder, folder / "images", 2, progress=lambda *call: calls.append(call))
+    name = lambda path: path.rsplit("/", 1)[-1]
+    assert [name(path) for path in selection.chosen] == told["chosen"]
+    assert [name(path) for path in selection.ranking] == [row["image"] for row in told["ranking"]]
+    assert [round(selection.scores[path], 4) for path in selection.ranking] == [row["score"] for row in told["ranking"]]
+    assert len(selection.against) == 4 and calls[-1] == (8, 8)
+    with pytest.raises(infomark.InfomarkError, match="count 9"):
+        infomark.select(encoder, folder / "images", 9)
 
 
 def test_maps_are_those_of_the_command_line(cli, folder, tmp_path):
@@ -165,4 +230,4 @@ def test_words_are_taken_as_files_of_16_bits_are(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5\n40 48\n65535\n" + words.astype(">u2").tobytes())
     file = infomark.read_image(tmp_path / "a.pgm")
     assert np.array_equal(infomark.entropy_map(words), infomark.entropy_map(file))
-    assert np.array_equal(infomark.lay_on(words, 64, 64), infomark.lay_on(file, 64, 64))
+    assert np.array_equal(infomark.lay_on(words, (64, 64)), infomark.lay_on(file, (64, 64)))

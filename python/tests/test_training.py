@@ -81,7 +81,7 @@ def test_a_policy_is_that_of_the_command_line(cli, tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     for index in range(4):
-        write_pgm(images / f"{index}.pgm", infomark.phantom(384, 480, seed=5, index=index)[0])
+        write_pgm(images / f"{index}.pgm", infomark.phantom((480, 384), seed=5, index=index)[0])
     command = [cli, "tune", images, "--model", "ceph", "--out", tmp_path / "policy.toml", "--json"]
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     calls = []

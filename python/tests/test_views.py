@@ -56,7 +56,7 @@ def test_policies_are_pickled_and_compared():
 
 
 def dataset(image):
-    return infomark.GuidedViews([image, image[::-1]], size=(96, 128), seed=4, **SMALL)
+    return infomark.GuidedViews([image, image[::-1]], shape=(128, 96), seed=4, **SMALL)
 
 
 def worker(arguments):

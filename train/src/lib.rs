@@ -20,8 +20,10 @@
 //!
 //! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
 //!
-//! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates from the images how strongly the views of each tier may differ, by mutual information; a training takes the
-//! result as its [`TrainConfig::policy`].
+//! [`evaluate`] measures the errors of an encoder on annotated images; [`Ranking`] tells which images to annotate.
+//!
+//! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates
+//! from the images how strongly the views of each tier may differ, by mutual information; a training takes the result as its [`TrainConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
 //! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
@@ -40,6 +42,7 @@ mod config;
 mod data;
 mod encoder;
 mod error;
+pub mod evaluate;
 mod export;
 mod guided;
 mod landmark;
@@ -50,6 +53,7 @@ mod policy;
 mod psi;
 mod run;
 mod score;
+mod select;
 mod stall;
 mod tensorboard;
 #[cfg(test)]
@@ -71,6 +75,7 @@ pub use policy::{Policy, Ranges};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
 pub use run::{Paths, Progress, Summary, resume, train};
 pub use score::Scoring;
+pub use select::{AGAINST, Ranking};
 pub use tune::{TuneConfig, Tuned, TunedTier, tune};
 pub use views::ViewExample;
 

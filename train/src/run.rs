@@ -168,7 +168,7 @@ fn start(
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
-    let _lock = prepare(&paths.out, &paths.run, &paths.images)?;
+    let _lock = prepare(&paths.out, &paths.run, &paths.images, &[])?;
     let compute = Compute::open(config.compute, &config)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
     // Stopping is honoured at the first step.
@@ -328,8 +328,14 @@ fn readable(state: &State, config: &TrainConfig, description: &Description) -> R
     Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
 }
 
-/// Makes the folders, and finds out now what could spoil the result in the end. The file is locked as long as it is open.
-pub(crate) fn prepare(out: &Path, run: &Path, images: &Path) -> Result<fs::File, TrainError> {
+/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The file is
+/// locked as long as it is open.
+pub(crate) fn prepare(
+    out: &Path,
+    run: &Path,
+    images: &Path,
+    inputs: &[&Path],
+) -> Result<fs::File, TrainError> {
     if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
         let reason = "this is a folder; give the name of a file to write".into();
         return Err(TrainError::Output { path: out.to_owned(), reason });
@@ -346,6 +352,12 @@ pub(crate) fn prepare(out: &Path, run: &Path, images: &Path) -> Result<fs::File,
         && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
     {
         let reason = "this is one of the training images; give another file".into();
+        return Err(TrainError::Output { path: out.to_owned(), reason });
+    }
+    if let Ok(target) = fs::canonicalize(out)
+        && inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == target))
+    {
+        let reason = "the training reads this file and would overwrite it; give another file".into();
         return Err(TrainError::Output { path: out.to_owned(), reason });
     }
     // A file that is dropped at once: the encoder will be written the same way.

@@ -2,6 +2,7 @@
 #include <infomark.h>
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,18 @@ static void metrics(void) {
     options.struct_size = sizeof options;
     options.shape = 9;
     expect(infomark_entropy_map(&image, NULL, &options, &out, scratch, len), INFOMARK_ARGUMENT);
+    /* Sizes that end within a field would take half of it; those of an older header end where one begins. */
+    options.shape = INFOMARK_SQUARE;
+    options.step = 1;
+    options.border = INFOMARK_PATCH_CLAMP;
+    for (size_t size = 0; size <= sizeof options; size++) {
+        const int whole = size == sizeof options || size == offsetof(infomark_entropy_options, size) ||
+                          size == offsetof(infomark_entropy_options, step) || size == offsetof(infomark_entropy_options, shape) ||
+                          size == offsetof(infomark_entropy_options, border);
+        options.struct_size = size;
+        expect(infomark_entropy_map(&image, NULL, &options, &out, scratch, len), whole ? INFOMARK_OK : INFOMARK_ARGUMENT);
+    }
+    options.struct_size = sizeof options;
     /* Of a later header, with a field that is not known here. */
     struct { infomark_entropy_options known; size_t later; } grown;
     memset(&grown, 0, sizeof grown);

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_infer::{DataSet, read_image};
+use infomark_train::evaluate::{Run, ScoredImage};
 use rayon::prelude::*;
 
 use crate::draw::{Canvas, Mark, overlay, sheet};
-use crate::evaluate::{Run, ScoredImage};
 use crate::output;
 use crate::progress::Progress;
 

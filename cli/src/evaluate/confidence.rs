@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use infomark_infer::{ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+use infomark_train::evaluate::{Run, Score, median};
 use serde::Serialize;
 
-use super::figures::median;
-use super::{Run, Score};
 use crate::output::rounded;
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 

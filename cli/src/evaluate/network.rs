@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use infomark_core::radial_error_mm;
 use infomark_infer::{Confidence, DataSet, LandmarkNet, Located, Sample, read_image};
+use infomark_train::evaluate::{Figures, Run, Score, ScoredImage, Summary};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::figures::{Figures, Summary};
-use super::{Data, INTERVALS, Options, Run, Score, ScoredImage, check_radii, table};
+use super::{Data, INTERVALS, Options, check_radii, table};
 use crate::inputs;
 use crate::matching::NetworkModel;
 use crate::output::{self, Report, file_name, rounded, shown};
@@ -63,10 +63,11 @@ fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluatio
     let images = inputs::pool(threads)?
         .install(|| data.images.par_iter().enumerate().map(one).collect::<Result<Vec<_>>>())?;
     progress.finish();
-    let runs = [Run { templates: vec![file_name(path)], images }];
-    let figures = Figures::of(&runs[0], &data.landmarks, &options.radii, options.seed)?;
-    let mut summary =
-        Summary::of(std::slice::from_ref(&figures), &runs, &data.landmarks, &options.radii, options.seed);
+    let run = Run { templates: vec![file_name(path)], images };
+    let figures = Figures::of(&run, &data.landmarks, &options.radii, options.seed)?;
+    let figures = [(figures, &run)];
+    let mut summary = Summary::of(&figures, &data.landmarks, &options.radii, options.seed).rounded();
+    let [(figures, _)] = figures;
     summary.summary = format!("landmark network {}", file_name(path));
     let evaluation = Evaluation {
         summary,
@@ -79,9 +80,9 @@ fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluatio
     if let Some(out) = &options.out {
         output::make_folder(out)?;
         output::write_json(&out.join("evaluation.json"), &evaluation)?;
-        write_errors(out, &data, &runs[0])?;
+        write_errors(out, &data, &run)?;
     }
-    Ok((evaluation, figures))
+    Ok((evaluation, figures.rounded()))
 }
 
 /// Where the data's landmarks are among the network's.

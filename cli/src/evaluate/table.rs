@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::figures::{Figures, LandmarkFigures, Rates, Summary};
+use infomark_train::evaluate::{Figures, LandmarkFigures, Rates, Summary};
 
 /// The tables that a person reads.
 pub(crate) fn text(summary: &Summary, templates: &[Figures]) -> String {

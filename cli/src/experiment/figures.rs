@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_core::Rng;
+use infomark_train::evaluate::{Radius, median, quantile};
 use serde::{Deserialize, Serialize};
 
 use super::work::{Bench, Finished, Place};
-use crate::evaluate::{Radius, median, quantile};
 use crate::output::{rounded, shown};
 
 /// Resamples of an interval.

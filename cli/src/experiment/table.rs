@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use infomark_train::evaluate::Radius;
 
 use super::figures::ArmFigures;
 use super::file::Experiment;
 use super::work::{Finished, Place};
-use crate::evaluate::Radius;
 use crate::output;
 
 /// A table for each data set.

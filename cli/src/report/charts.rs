@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use infomark_core::Rng;
+use infomark_train::evaluate::{median, quantile};
 
 use super::results::{Error, Kind, Results};
-use crate::evaluate::{median, quantile};
 use crate::plot::{self, Chart, Dot, FAINT, Series, Style, colour};
 
 /// Radii of the curve of detection rates, in mm.

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use infomark_train::evaluate::median;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::evaluate::median;
 use crate::output::{file_name, shown};
 
 /// Largest file of results that is read, in bytes: a million landmarks.

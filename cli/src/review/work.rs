@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Result, bail};
 use infomark_core::Point;
 use infomark_infer::{Encoder, Landmark, Looks, Matcher, PixelSpacing, Template, sha256};
+use infomark_train::{AGAINST, Ranking, TrainError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,7 +20,6 @@ use super::state::{Decision, Event, Match, State};
 use super::{App, lock};
 use crate::matching::{How, Judge, Model, Trust};
 use crate::output::{one_line, rounded};
-use crate::select::{AGAINST, Ranking};
 use crate::templates::Source;
 
 /// Templates that are matched together at most: time grows with them, and the gain of each falls.
@@ -260,10 +260,10 @@ fn suggest(app: &App) -> Result<String> {
     let stop: &AtomicBool = &app.stop_job;
     let advance = || {
         lock(&app.job).done += 1;
-        if stop.load(Ordering::Relaxed) { bail!("stopped") } else { Ok(()) }
+        if stop.load(Ordering::Relaxed) { Err(TrainError::Stopped) } else { Ok(()) }
     };
     let paths: Vec<PathBuf> = known.iter().map(|known| known.path.clone()).collect();
-    let ranking = engine.pool.install(|| Ranking::watched(&engine.encoder, &paths, AGAINST, 0, &advance))?;
+    let ranking = engine.pool.install(|| Ranking::of(&engine.encoder, &paths, AGAINST, 0, &advance))?;
     let best = ranking.order().into_iter().take(SUGGESTED);
     let best: Vec<(String, f64)> = best
         .filter_map(|index| Some((known.get(index)?.id.clone(), rounded(ranking.score(index), 3))))

@@ -194,7 +194,8 @@ fn run(
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
     let work = begin(config, paths)?;
-    let _lock = prepare(&paths.out, &paths.run, &paths.images)?;
+    let inputs = [paths.encoder.as_path(), &paths.template];
+    let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     let rounds = work.config.rounds;
     let mut counts = Vec::new();
     let mut earlier: Option<(PathBuf, Vec<PseudoImage>)> = None;

@@ -87,7 +87,9 @@ fn run(
     tell: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
     let chosen = choose(data, paths, images, seed)?;
-    let _lock = prepare(&paths.out, &paths.run, &paths.data.join("images"))?;
+    let files = ["landmarks.csv", "dataset.toml"].map(|name| paths.data.join(name));
+    let inputs: Vec<_> = files.iter().chain(&paths.encoder).map(PathBuf::as_path).collect();
+    let _lock = prepare(&paths.out, &paths.run, &paths.data.join("images"), &inputs)?;
     let job = Job {
         names: &data.landmarks,
         images: &chosen,

@@ -1,0 +1,272 @@
+"""Errors on annotated images, and which images to annotate."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Path
+from ._files import DataSet
+from ._matching import Encoder, Matcher, Template, paths_of
+from ._network import LandmarkNetwork
+
+_Floats = npt.NDArray[np.float64]
+Progress = Callable[[int, int], object]
+#: Templates that are matched together: images by name, or templates.
+Set = Union[str, Template, Sequence[Union[str, Template]]]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures of one set of templates, or of one landmark. Intervals are 95 % bootstrap over images (percentiles of 2000 resamples)."""
+
+    #: Names of the templates' images, joined; or the landmark's.
+    name: str
+    #: Mean and median radial error in mm.
+    mre_mm: float
+    median_mm: float
+    #: Share of the errors below each radius in mm, 0 to 1.
+    sdr: dict[float, float]
+    #: Interval of the mean; none of a landmark.
+    mre_mm_interval: Optional[tuple[float, float]] = None
+    #: Intervals of the shares; none of a landmark.
+    sdr_intervals: Optional[dict[float, tuple[float, float]]] = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors of found landmarks: the figures of one set of templates, or the median over several. Intervals are 95 % bootstrap over
+    images (percentiles of 2000 resamples), which are drawn the same for all templates."""
+
+    #: What the figures are, in words, such as "median over 10 templates".
+    summary: str
+    #: Names of the sets of templates, of the images, and of the landmarks.
+    templates: list[str]
+    images: list[str]
+    landmarks: list[str]
+    #: ``(templates, images, landmarks)``, float64, in mm; NaN where an image is a template itself.
+    errors_mm: _Floats
+    #: ``(templates, images, landmarks, 2)``, float64, in pixels (x, y); NaN where an image is a template itself.
+    found: _Floats
+    #: Mean radial error in mm, and its interval.
+    mre_mm: float
+    mre_mm_interval: tuple[float, float]
+    #: Median of the errors in mm.
+    median_mm: float
+    #: Share of the errors below each radius in mm, 0 to 1, and its interval.
+    sdr: dict[float, float]
+    sdr_intervals: dict[float, tuple[float, float]]
+    #: The figures of each set of templates, and the medians of each landmark.
+    by_template: list[Figures]
+    by_landmark: list[Figures]
+
+
+def _rates(figures: dict[str, Any], key: str) -> dict[float, Any]:
+    pairs = {float(radius): value for radius, value in figures[key].items()}
+    return {radius: tuple(value) if isinstance(value, list) else value for radius, value in pairs.items()}
+
+
+def _figures(told: dict[str, Any]) -> Figures:
+    own = (told["mre_mm"], told["median_mm"], _rates(told, "sdr"))
+    if "landmark" in told:
+        return Figures(told["landmark"], *own)
+    low, high = told["mre_mm_interval"]
+    return Figures(told["template"], *own, (low, high), _rates(told, "sdr_intervals"))
+
+
+#: What a set of templates came to: their names, places of the images, found points, errors in mm.
+_Run = tuple[list[str], list[int], _Floats, _Floats]
+
+
+def _evaluation(data: DataSet, runs: list[_Run], radii: Sequence[float], seed: int) -> Evaluation:
+    scored = [run for run in runs if run[1]]
+    if not scored:
+        raise _infomark.InfomarkError(f"{data.name}: no image is left to score; add images or give template_data")
+    shape = (len(scored), len(data.images), len(data.landmarks))
+    errors, found = np.full(shape, np.nan), np.full((*shape, 2), np.nan)
+    for place, (_, images, own_found, own_errors) in enumerate(scored):
+        errors[place, images], found[place, images] = own_errors, own_found
+    given = [(names, images, own_errors) for names, images, _, own_errors in scored]
+    text, each = _infomark.figures(given, data.landmarks, [float(radius) for radius in radii], seed)
+    summary, low_high = json.loads(text), json.loads(text)["mre_mm_interval"]
+    return Evaluation(
+        summary["summary"],
+        [" + ".join(names) for names, *_ in scored],
+        [os.path.basename(path) for path in data.images],
+        data.landmarks,
+        errors,
+        found,
+        summary["mre_mm"],
+        (low_high[0], low_high[1]),
+        summary["median_mm"],
+        _rates(summary, "sdr"),
+        _rates(summary, "sdr_intervals"),
+        [_figures(told) for told in json.loads(each)],
+        [_figures(told) for told in summary["landmarks"]],
+    )
+
+
+def _folder(data: DataSet) -> tuple[str, tuple[float, float], list[str], list[str], _Floats]:
+    return data.name, data.spacing, data.landmarks, data.images, np.ascontiguousarray(data.points, np.float64)
+
+
+def _search(finder: Any, found_names: list[str], data: DataSet, places: list[int], threads: int, told: Any) -> _Run:
+    """Finds the landmarks of a folder in some of its images."""
+    missing = [name for name in data.landmarks if name not in found_names]
+    if missing:
+        raise _infomark.InfomarkError(
+            f"landmark {missing[0]} of {data.name} is not one that is looked for; those are {', '.join(found_names)}"
+        )
+    order = [found_names.index(name) for name in data.landmarks]
+    found = np.empty((len(places), len(order), 2))
+    for place, one in enumerate(finder.find_all([data.images[i] for i in places], threads=threads)):
+        if one.found is None:
+            raise _infomark.InfomarkError(one.error)
+        found[place] = one.found.points[order]
+        told()
+    truth = np.ascontiguousarray(data.points[places], np.float64)
+    errors = _infomark.errors_mm(found.reshape(-1, 2), truth.reshape(-1, 2), data.spacing)
+    return [], places, found, errors.reshape(len(places), -1)
+
+
+#: Most sets of templates that are drawn.
+MOST_SETS = 10_000
+
+
+def _sets(given: Any, source: DataSet, together: int, seed: int) -> list[list[int]]:
+    """Places of the images of each set of templates: drawn at random, or by name."""
+    everything = len(source.images)
+    if given is None or isinstance(given, int):
+        if not 1 <= together <= everything:
+            raise _infomark.InfomarkError(f"together {together}: {source.name} holds {everything} images")
+        if given is not None and not 1 <= given <= MOST_SETS:
+            raise _infomark.InfomarkError(f"{given} templates: at least one is needed, and at most {MOST_SETS}")
+        if given is not None and together == 1 and given > everything:
+            raise _infomark.InfomarkError(f"{given} templates: {source.name} holds {everything} images; ask for as many")
+        return _infomark.random_sets(10 if given is None else given, together, everything, seed)
+    lists = [list(given)] if all(isinstance(name, str) for name in given) else given
+    sets = [[source.index(name) for name in ([names] if isinstance(names, str) else names)] for names in lists]
+    if not sets or not all(sets):
+        raise _infomark.InfomarkError("there is no template to match; give at least one")
+    return sets
+
+
+def evaluate(
+    encoder: Union[Encoder, LandmarkNetwork],
+    templates: Union[None, int, Set, Sequence[Set]],
+    data: Union[DataSet, Path],
+    *,
+    template_data: Optional[Union[DataSet, Path]] = None,
+    together: int = 1,
+    radii: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
+    seed: int = 0,
+    threads: int = 0,
+    progress: Optional[Progress] = None,
+    turned: bool = False,
+    mirrored: bool = False,
+    fine: bool = False,
+    **options: Any,
+) -> Evaluation:
+    """Errors in mm of the landmarks found in an annotated folder; the figures are those of ``infomark evaluate``.
+
+    ``templates`` are images of ``template_data`` (else of ``data``):
+
+    * ``None``: ten drawn at random by ``seed``, one after the other, or all where there are no more; a number: so many. With
+      ``together``, sets of so many that are matched together. The figures are medians over them.
+    * A name, or several, which are matched together; a :class:`Template`, or several, in their place.
+    * A list of lists of names: sets one after the other. ``[[name] for name in names]`` takes each by itself.
+
+    With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that names it; the own image of a
+    :class:`Template` is, so leave it out of ``data``. ``turned``, ``mirrored`` and ``fine`` are as of :class:`Template`, ``options`` those of :class:`Matcher`. ``progress`` is called with how many
+    pieces of work (templates and images) of how many are done; its exception, or Ctrl-C, ends the evaluation.
+    """
+    data = data if isinstance(data, DataSet) else DataSet.open(data)
+    source = data if template_data is None else template_data
+    source = source if isinstance(source, DataSet) else DataSet.open(source)
+    given = [templates] if isinstance(templates, (str, Template)) else templates
+
+    def counting(total: int) -> Callable[[], None]:
+        done = iter(range(1, total + 1))
+
+        def told() -> None:
+            if progress is not None:
+                progress(next(done), total)
+
+        return told
+
+    everywhere = list(range(len(data.images)))
+    if isinstance(encoder, LandmarkNetwork):
+        if given is not None:
+            raise _infomark.InfomarkError("a landmark network needs no templates: give None")
+        _, _, found, errors = _search(encoder, encoder.landmarks, data, everywhere, threads, counting(len(everywhere)))
+        return _evaluation(data, [([encoder.name], everywhere, found, errors)], radii, seed)
+
+    if given is not None and not isinstance(given, int) and any(isinstance(template, Template) for template in given):
+        made, own = [], set()
+        for template in given:
+            if isinstance(template, str):
+                index = source.index(template)
+                own.add(os.path.realpath(source.images[index]))
+                at = source.images[index], source.landmarks, source.points[index]
+                made.append(Template(encoder, *at, turned=turned, mirrored=mirrored, fine=fine))
+            elif isinstance(template, Template):
+                made.append(template)
+            else:
+                raise TypeError("templates: sets of several are named by their images; give Template objects as one list")
+        matcher = Matcher(encoder, made, **options)
+        places = [i for i in everywhere if os.path.realpath(data.images[i]) not in own]
+        _, _, found, errors = _search(matcher, matcher.landmarks, data, places, threads, counting(len(places)))
+        return _evaluation(data, [([template.image for template in made], places, found, errors)], radii, seed)
+
+    sets = _sets(given, source, together, seed)
+    other = None if source is data else _folder(source)
+    matching = {"neighbours": True, "prior": True, "prior_sigma": 12.0, **options}
+    how = (matching.pop("neighbours"), matching.pop("prior"), matching.pop("prior_sigma"))
+    if matching:
+        raise TypeError(f"unknown options: {', '.join(sorted(matching))}")
+    looks_at = (turned, mirrored, fine)
+    runs = _infomark.score_sets(encoder._inner, _folder(data), other, sets, how, looks_at, threads, progress)
+    return _evaluation(data, runs, radii, seed)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images to annotate."""
+
+    #: Paths, best first, so that each of the others is served well by one of them.
+    chosen: list[str]
+    #: Paths of all images, the highest score first.
+    ranking: list[str]
+    #: Share of an image's key points that are found where those around them say, 0 to 1, by path.
+    scores: dict[str, float]
+    #: Paths of the images that key points were looked for in.
+    against: list[str]
+
+
+def select(
+    encoder: Encoder,
+    images: Union[Path, Sequence[Path]],
+    count: int = 1,
+    *,
+    against: int = 24,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Optional[Progress] = None,
+) -> Selection:
+    """Says which ``count`` of the images of a folder, or of files, to annotate as templates, without any label, as ``infomark select``.
+
+    Up to 200 key points of each are looked for in ``against`` of them, drawn by ``seed``. ``progress`` is called with how many pieces of
+    work of how many are done; its exception, or Ctrl-C, ends the work.
+    """
+    paths = paths_of(images)
+    chosen, scores, looked = _infomark.select(encoder._inner, paths, count, against, seed, threads, progress)
+    by_path = dict(zip(paths, scores))
+    ranking = sorted(paths, key=lambda path: -by_path[path])
+    return Selection([paths[i] for i in chosen], ranking, by_path, [paths[i] for i in looked])

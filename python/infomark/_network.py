@@ -1,0 +1,245 @@
+"""Networks that find landmarks without a template, and their trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Path, pairs
+from ._files import Source, named_image
+from ._matching import paths_of
+from ._training import budget_of, options_of, run_beside
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a landmark network puts the landmarks of an image; arrays of one element for each name, float64."""
+
+    names: list[str]
+    #: ``(N, 2)``, pixels of the image as it was given, always on it.
+    points: _Floats
+    #: Probability of the cells that say so, 0 to 1: the network's own view, not the share of points that are right.
+    probabilities: _Floats
+
+    def __iter__(self) -> Iterator[tuple[str, float, float, float]]:
+        """Name, x, y and probability of each."""
+        for name, (x, y), probability in zip(self.names, self.points.tolist(), self.probabilities.tolist()):
+            yield name, x, y, probability
+
+
+@dataclass(frozen=True)
+class FolderLocated:
+    """One image of several: where its landmarks are, or the error, as text."""
+
+    path: str
+    found: Optional[Located]
+    error: Optional[str]
+
+
+class FolderLocations:
+    """Iterator over the landmarks of many images, in their order, as they come, as :class:`FolderMatches`."""
+
+    def __init__(self, inner: _infomark.FolderMatches) -> None:
+        self._inner = inner
+        self.done = 0
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __iter__(self) -> FolderLocations:
+        return self
+
+    def __next__(self) -> FolderLocated:
+        item = self._inner.next()
+        if item is None:
+            raise StopIteration
+        self.done += 1
+        path, found, error = item
+        return FolderLocated(os.fspath(path), None if found is None else Located(*found), error)
+
+    def close(self) -> None:
+        """Stops after the images under way."""
+        self._inner.close()
+
+
+class LandmarkNetwork:
+    """A network that finds landmarks by itself: the file that :func:`train_landmarks` or :func:`self_train` wrote.
+
+    It can be shared between threads, and is pickled by its path, or by its bytes where it was made of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._inner = _infomark.LandmarkNetwork.load(path)
+        self._made_of: tuple[Any, ...] = (os.fspath(path),)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "network") -> LandmarkNetwork:
+        """A network from the bytes of its file; ``name`` stands for it in messages."""
+        network = cls.__new__(cls)
+        network._inner = _infomark.LandmarkNetwork.from_bytes(data, name)
+        network._made_of = (data, name)
+        return network
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (LandmarkNetwork if len(self._made_of) == 1 else LandmarkNetwork.from_bytes), self._made_of
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._inner.name()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of its file."""
+        return self._inner.sha256()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the file says of itself: its input, landmarks, training."""
+        described: dict[str, Any] = json.loads(self._inner.description())
+        return described
+
+    @property
+    def landmarks(self) -> list[str]:
+        """Names in the order in which they are found."""
+        names: list[str] = self.description["landmarks"]
+        return names
+
+    def find(self, image: Source) -> Located:
+        """Finds the landmarks in an array or a file."""
+        return Located(*self._inner.find(*named_image(image)))
+
+    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderLocations:
+        """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
+
+        An image that fails is an element with an ``error``, and the others go on.
+        """
+        return FolderLocations(self._inner.find_all(paths_of(images), threads))
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """What the training of a landmark network came to."""
+
+    steps: int
+    seconds: float
+    #: Mean loss of the last 50 steps.
+    loss: Optional[float]
+    #: Training images.
+    images: int
+    #: Names of the landmarks, in the order in which they are found.
+    landmarks: list[str]
+    #: Height and width of the network's input.
+    input_shape: tuple[int, int]
+    #: SHA-256 of the encoder that it started from.
+    encoder_sha256: Optional[str]
+    #: SHA-256 of the network's file.
+    sha256: str
+    #: Whether the callback stopped it.
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class SelfTrainSummary:
+    """What self-training came to."""
+
+    #: The last round's network.
+    network: NetworkSummary
+    #: Seconds of training in all rounds.
+    seconds: float
+    #: Of each round and landmark: ``landmark``, ``kept`` (images it is learnt in, besides the template), and ``doubted`` (images it is
+    #: not learnt in for its score, for where it matches back to, for its shape, and for disagreement).
+    rounds: list[list[dict[str, Any]]]
+
+
+Callback = Callable[[dict[str, Any]], object]
+
+
+def _labels(callback: Optional[Callback]) -> Optional[Callback]:
+    """The callback with labels as objects."""
+    if callback is None:
+        return None
+    told = callback
+
+    def tell(event: dict[str, Any]) -> object:
+        if "labels" in event:
+            event["labels"] = json.loads(event["labels"])
+        return told(event)
+
+    return tell
+
+
+def train_landmarks(
+    data: Path,
+    out: Path,
+    *,
+    encoder: Optional[Path] = None,
+    images: Optional[int] = None,
+    steps: Optional[int] = None,
+    minutes: Optional[float] = None,
+    seed: Optional[int] = None,
+    config: Optional[Mapping[str, Any]] = None,
+    run: Optional[Path] = None,
+    resume: bool = False,
+    threads: int = 0,
+    callback: Optional[Callback] = None,
+) -> NetworkSummary:
+    """Trains a network on an annotated folder (``images/``, ``landmarks.csv``, ``dataset.toml``), and writes it to the file ``out``.
+
+    It starts from the weights of an ``encoder``, a file, or from random ones, and learns from ``images`` of the folder, drawn at
+    random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
+    on any number of threads (0: all cores). ``config`` has further options by name: the fields of ``LandmarkConfig`` of the crate
+    infomark-train. Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
+
+    ``callback`` gets a dictionary with ``event`` ("reading", "step") and its figures, and may stop the training, as that of
+    :func:`train`.
+    """
+    options = json.dumps(options_of(config, budget=budget_of(steps, minutes), seed=seed))
+    paths = (os.fspath(data), os.fspath(out), run_beside(out, run))
+    start = None if encoder is None else os.fspath(encoder)
+    return NetworkSummary(**_infomark.train_landmarks(options, threads, paths, start, images, resume, callback))
+
+
+def self_train(
+    images: Path,
+    encoder: Path,
+    template: Path,
+    names: Sequence[str],
+    points: npt.ArrayLike,
+    out: Path,
+    *,
+    rounds: Optional[int] = None,
+    steps: Optional[int] = None,
+    minutes: Optional[float] = None,
+    seed: Optional[int] = None,
+    config: Optional[Mapping[str, Any]] = None,
+    run: Optional[Path] = None,
+    resume: bool = False,
+    threads: int = 0,
+    callback: Optional[Callback] = None,
+) -> SelfTrainSummary:
+    """Trains a network on a folder of unlabelled ``images`` from one annotated image: ``template``, a file, has the landmarks ``names`` at
+    ``points`` ``(N, 2)``, in its pixels. ``encoder`` is a file that :func:`train` wrote.
+
+    The landmarks are matched into every image; what contradicts itself is not learnt. An hour in all unless ``minutes`` or ``steps``
+    say otherwise. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with
+    those of ``LandmarkConfig`` under ``network``. ``callback`` gets "labelling", "labels", "reading" and "step".
+    """
+    given = dict(config or {})
+    network = {"budget": {"minutes": 60.0}, **given.pop("network", {})}
+    network = options_of(network, budget=budget_of(steps, minutes), seed=seed)
+    options = json.dumps(options_of(given, network=network, rounds=rounds))
+    paths = (*(os.fspath(path) for path in (images, encoder, template, out)), run_beside(out, run))
+    trained, seconds, counts = _infomark.self_train(
+        options, threads, paths, list(names), pairs(points), resume, _labels(callback)
+    )
+    return SelfTrainSummary(NetworkSummary(**trained), seconds, json.loads(counts))

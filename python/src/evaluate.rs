@@ -1,0 +1,212 @@
+//! Errors of encoders on annotated images, and which images to annotate.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use infomark_core::{Point, Spacing};
+use infomark_infer::{Confidence, DataSet, Looks, Sample};
+use infomark_train::TrainError;
+use infomark_train::evaluate::{Evaluation, Figures, Run, Score, ScoredImage, Summary};
+use numpy::ndarray::{Array2, Array3};
+use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use crate::array::layout;
+use crate::encoder::Encoder;
+use crate::error::{raise, refuse};
+use crate::matching::match_options;
+use crate::watch::{Tell, counted, watched};
+
+/// A data folder as Python holds it: name, spacing, landmarks, images, and points `(images, landmarks, 2)`.
+type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, PyReadonlyArray3<'py, f64>);
+
+fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<DataSet> {
+    let spacing = Spacing::new(spacing.0, spacing.1).map_err(raise)?;
+    if points.shape() != [paths.len(), landmarks.len(), 2] {
+        return Err(refuse(format!(
+            "{name}: points of shape {:?}, with {} images and {} landmarks",
+            points.shape(),
+            paths.len(),
+            landmarks.len()
+        )));
+    }
+    let numbers = points.as_slice().map_err(layout)?;
+    if numbers.iter().any(|number| !number.is_finite()) {
+        return Err(refuse(format!("{name}: a point is not a finite number")));
+    }
+    let sample = |(place, path): (usize, PathBuf)| {
+        let own = numbers.iter().skip(place * landmarks.len() * 2).take(landmarks.len() * 2);
+        let own: Vec<f64> = own.copied().collect();
+        let (pairs, _) = own.as_chunks();
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        // Sizes are read with the images; scoring asks for none.
+        Sample {
+            name,
+            path,
+            width: 0,
+            height: 0,
+            landmarks: pairs.iter().map(|&[x, y]| Point::new(x, y)).collect(),
+        }
+    };
+    let images = paths.into_iter().enumerate().map(sample).collect();
+    Ok(DataSet { name, spacing, landmarks, images })
+}
+
+/// What one set of templates came to: their names, places of the scored images, found points, and errors in mm.
+type Scored<'py> = (Vec<String>, Vec<usize>, Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>);
+
+/// Counts pieces of work that threads do, for a callback that one thread calls.
+struct Counted<'a> {
+    done: AtomicUsize,
+    total: usize,
+    tell: Mutex<Tell<'a, (usize, usize)>>,
+}
+
+impl<'a> Counted<'a> {
+    fn new(total: usize, tell: Tell<'a, (usize, usize)>) -> Self {
+        Self { done: AtomicUsize::new(0), total, tell: Mutex::new(tell) }
+    }
+
+    fn advance(&self) -> Result<(), TrainError> {
+        let mut tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner);
+        match tell((1 + self.done.fetch_add(1, Ordering::Relaxed), self.total)) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(TrainError::Stopped),
+        }
+    }
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool, TrainError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| TrainError::Threads { threads, reason: error.to_string() })
+}
+
+/// Scores every image of a folder with every set of templates, which are places in another folder or the same.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn score_sets<'py>(
+    py: Python<'py>,
+    encoder: &Encoder,
+    data: Folder<'py>,
+    template_data: Option<Folder<'py>>,
+    sets: Vec<Vec<usize>>,
+    matching: (bool, bool, f32),
+    looks: (bool, bool, bool),
+    threads: usize,
+    progress: Option<Bound<'py, PyAny>>,
+) -> PyResult<Vec<Scored<'py>>> {
+    let data = data_set(data)?;
+    let other = template_data.map(data_set).transpose()?;
+    let matching = match_options(matching)?;
+    let landmarks = data.landmarks.len();
+    let encoder = &encoder.inner;
+    let runs = watched(py, counted(progress), |tell| {
+        let mut different = sets.concat();
+        different.sort_unstable();
+        different.dedup();
+        let counted = Counted::new(different.len() + data.images.len(), tell);
+        let evaluation = Evaluation {
+            encoder,
+            data: &data,
+            template_data: other.as_ref().unwrap_or(&data),
+            matching,
+            looks: Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 },
+        };
+        pool(threads)?.install(|| evaluation.run(&sets, &|| counted.advance()))
+    })?;
+    let scored = |run: Run| {
+        let scores = || run.images.iter().flat_map(|image| &image.scores);
+        let found: Vec<f64> = scores().flat_map(|score| [score.found.x, score.found.y]).collect();
+        let errors: Vec<f64> = scores().map(|score| score.error_mm).collect();
+        let places: Vec<usize> = run.images.iter().map(|image| image.image).collect();
+        let found = Array3::from_shape_vec((places.len(), landmarks, 2), found).map_err(raise)?;
+        let errors = Array2::from_shape_vec((places.len(), landmarks), errors).map_err(raise)?;
+        Ok((run.templates, places, found.into_pyarray(py), errors.into_pyarray(py)))
+    };
+    runs.into_iter().map(scored).collect()
+}
+
+/// The templates that `infomark evaluate` draws.
+#[pyfunction]
+pub(crate) fn random_sets(count: usize, together: usize, images: usize, seed: u64) -> Vec<Vec<usize>> {
+    infomark_train::evaluate::random_sets(count, together, images, seed)
+}
+
+/// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each.
+#[pyfunction]
+pub(crate) fn figures(
+    py: Python<'_>,
+    runs: Vec<(Vec<String>, Vec<usize>, PyReadonlyArray2<'_, f64>)>,
+    landmarks: Vec<String>,
+    radii_mm: Vec<f64>,
+    seed: u64,
+) -> PyResult<(String, String)> {
+    if let Some(radius) = radii_mm.iter().find(|radius| !(radius.is_finite() && **radius > 0.0)) {
+        return Err(refuse(format!("radii {radius}: a radius has to be a number of mm above 0")));
+    }
+    let run = |(templates, places, errors): (Vec<String>, Vec<usize>, PyReadonlyArray2<'_, f64>)| {
+        if errors.shape() != [places.len(), landmarks.len()] {
+            return Err(refuse(format!("errors of shape {:?} of {} images", errors.shape(), places.len())));
+        }
+        let rows = errors.as_slice().map_err(layout)?.chunks(landmarks.len().max(1));
+        let images = places.into_iter().zip(rows).map(|(image, row)| ScoredImage {
+            image,
+            scores: row.iter().map(|&error_mm| only(error_mm)).collect(),
+        });
+        Ok(Run { templates, images: images.collect() })
+    };
+    let runs = runs.into_iter().map(run).collect::<PyResult<Vec<_>>>()?;
+    let told = py.detach(|| {
+        let figures = runs.iter().map(|run| Ok((Figures::of(run, &landmarks, &radii_mm, seed)?, run)));
+        let figures = figures.collect::<Result<Vec<_>, infomark_core::ScoreError>>()?;
+        let summary = Summary::of(&figures, &landmarks, &radii_mm, seed);
+        Ok((summary, figures.into_iter().map(|(figures, _)| figures).collect::<Vec<_>>()))
+    });
+    let (summary, each) = told.map_err(|error: infomark_core::ScoreError| raise(error))?;
+    Ok((serde_json::to_string(&summary).map_err(raise)?, serde_json::to_string(&each).map_err(raise)?))
+}
+
+/// A score of which only the error counts.
+fn only(error_mm: f64) -> Score {
+    let unknown = Point::new(f64::NAN, f64::NAN);
+    let confidence = Confidence { margin: f64::NAN, back: None, prior: None, spread: None, scale: 1.0 };
+    Score { found: unknown, truth: unknown, score: f64::NAN, error_mm, confidence }
+}
+
+/// Images to annotate, best first; scores of all; and which were looked at.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn select(
+    py: Python<'_>,
+    encoder: &Encoder,
+    images: Vec<PathBuf>,
+    count: usize,
+    against: usize,
+    seed: u64,
+    threads: usize,
+    progress: Option<Bound<'_, PyAny>>,
+) -> PyResult<(Vec<usize>, Vec<f64>, Vec<usize>)> {
+    if images.len() < 3 {
+        let found = images.len();
+        return Err(refuse(format!("{found} images say nothing about which is typical; give at least 3")));
+    }
+    if !(1..=images.len()).contains(&count) {
+        let all = images.len();
+        return Err(refuse(format!(
+            "count {count}: there are {all} images; ask for at least 1 and at most as many"
+        )));
+    }
+    if against == 0 {
+        return Err(refuse("against 0: key points have to be looked for in at least one image"));
+    }
+    let encoder = &encoder.inner;
+    let ranking = watched(py, counted(progress), |tell| {
+        let counted = Counted::new(images.len() + against.min(images.len()), tell);
+        pool(threads)?
+            .install(|| infomark_train::Ranking::of(encoder, &images, against, seed, &|| counted.advance()))
+    })?;
+    let scores = (0..ranking.images()).map(|image| ranking.score(image)).collect();
+    Ok((ranking.choose(count), scores, ranking.against().to_vec()))
+}

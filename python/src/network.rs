@@ -1,0 +1,187 @@
+//! Networks that find landmarks without a template, and their trainings.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use infomark_infer::{LandmarkNet, Located};
+use infomark_train::{
+    LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig, SelfTrainPaths,
+};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::array::rows;
+use crate::error::{raise, refuse};
+use crate::files::landmarks;
+use crate::matching::{Finder, FolderMatches};
+use crate::training::tell_python;
+use crate::views::image;
+use crate::watch::watched;
+
+/// Names, points and probabilities.
+pub(crate) type Place<'py> = (Vec<String>, Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>);
+
+pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Place<'py>> {
+    let probabilities: Vec<f64> = located.iter().map(|located| located.probability).collect();
+    Ok((
+        located.iter().map(|located| located.name.clone()).collect(),
+        rows(py, located.iter().map(|located| located.at))?,
+        probabilities.into_pyarray(py),
+    ))
+}
+
+/// A landmark network.
+#[pyclass(module = "infomark._infomark", frozen)]
+pub(crate) struct LandmarkNetwork {
+    inner: Arc<LandmarkNet>,
+}
+
+#[pymethods]
+impl LandmarkNetwork {
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Ok(Self { inner: Arc::new(py.detach(|| LandmarkNet::load(path)).map_err(raise)?) })
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String) -> PyResult<Self> {
+        Ok(Self { inner: Arc::new(py.detach(|| LandmarkNet::from_bytes(bytes, name)).map_err(raise)?) })
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn sha256(&self) -> &str {
+        self.inner.sha256()
+    }
+
+    /// What the file says of itself, as JSON.
+    fn description(&self) -> PyResult<String> {
+        serde_json::to_string(self.inner.description()).map_err(raise)
+    }
+
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        pixels: PyReadonlyArray2<'py, f32>,
+    ) -> PyResult<Place<'py>> {
+        let (image, network) = (image(name, &pixels)?, &self.inner);
+        places(py, &py.detach(|| network.find(&image)).map_err(raise)?)
+    }
+
+    fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
+        FolderMatches::start(Finder::Network(Arc::clone(&self.inner)), paths, threads)
+    }
+}
+
+/// What a training tells, as the callback gets it; nothing for what it does not.
+fn event<'py>(py: Python<'py>, progress: &LandmarkProgress) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let event = PyDict::new(py);
+    match progress {
+        LandmarkProgress::Reading { done, total } => {
+            event.set_item("event", "reading")?;
+            event.set_item("done", done)?;
+            event.set_item("total", total)?;
+        }
+        LandmarkProgress::Labelling { done, total } => {
+            event.set_item("event", "labelling")?;
+            event.set_item("done", done)?;
+            event.set_item("total", total)?;
+        }
+        LandmarkProgress::Labels { round, rounds, labels } => {
+            event.set_item("event", "labels")?;
+            event.set_item("round", round)?;
+            event.set_item("rounds", rounds)?;
+            event.set_item("labels", serde_json::to_string(labels).map_err(raise)?)?;
+        }
+        LandmarkProgress::Step { step, fraction, heat, offset, images_per_second, seconds_left } => {
+            event.set_item("event", "step")?;
+            event.set_item("step", step)?;
+            event.set_item("fraction", fraction)?;
+            event.set_item("heat", heat)?;
+            event.set_item("offset", offset)?;
+            event.set_item("images_per_second", images_per_second)?;
+            event.set_item("seconds_left", seconds_left)?;
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(event))
+}
+
+fn summary<'py>(py: Python<'py>, summary: LandmarkSummary) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("steps", summary.steps)?;
+    dict.set_item("seconds", summary.seconds)?;
+    dict.set_item("loss", summary.loss)?;
+    dict.set_item("images", summary.images)?;
+    dict.set_item("landmarks", summary.landmarks)?;
+    dict.set_item("input_shape", (summary.input.height(), summary.input.width()))?;
+    dict.set_item("encoder_sha256", summary.encoder_sha256)?;
+    dict.set_item("sha256", summary.sha256)?;
+    dict.set_item("stopped", summary.stopped)?;
+    Ok(dict)
+}
+
+/// Trains on a data folder, perhaps on some of its images and from an encoder; `paths` are the folder, the file and the run's folder.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn train_landmarks<'py>(
+    py: Python<'py>,
+    options: &str,
+    threads: usize,
+    paths: (PathBuf, PathBuf, PathBuf),
+    encoder: Option<PathBuf>,
+    images: Option<usize>,
+    resume: bool,
+    callback: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut options: LandmarkConfig =
+        serde_json::from_str(options).map_err(|error| refuse(format!("options: {error}")))?;
+    options.threads = threads;
+    let (data, out, run) = paths;
+    let paths = LandmarkPaths { data, images, encoder, out, run };
+    let hear = |progress: LandmarkProgress| tell_python(callback.as_ref(), event(py, &progress)?);
+    let trained = watched(py, hear, |tell| {
+        if resume {
+            infomark_train::resume_landmarks(&paths, threads, tell)
+        } else {
+            infomark_train::train_landmarks(&options, &paths, tell)
+        }
+    })?;
+    summary(py, trained)
+}
+
+/// Trains on unlabelled images from one annotated one; `paths` are the images, the encoder, the annotated image, the file and the
+/// run's folder. The rounds' labels come as JSON.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn self_train<'py>(
+    py: Python<'py>,
+    options: &str,
+    threads: usize,
+    paths: (PathBuf, PathBuf, PathBuf, PathBuf, PathBuf),
+    names: Vec<String>,
+    at: PyReadonlyArray2<'py, f64>,
+    resume: bool,
+    callback: Option<Bound<'py, PyAny>>,
+) -> PyResult<(Bound<'py, PyDict>, f64, String)> {
+    let mut options: SelfTrainConfig =
+        serde_json::from_str(options).map_err(|error| refuse(format!("options: {error}")))?;
+    options.network.threads = threads;
+    let (images, encoder, template, out, run) = paths;
+    let landmarks = landmarks(names, &at)?;
+    let paths = SelfTrainPaths { images, encoder, template, landmarks, out, run };
+    let hear = |progress: LandmarkProgress| tell_python(callback.as_ref(), event(py, &progress)?);
+    let trained = watched(py, hear, |tell| {
+        if resume {
+            infomark_train::resume_self_train(&paths, threads, tell)
+        } else {
+            infomark_train::self_train(&options, &paths, tell)
+        }
+    })?;
+    let rounds = serde_json::to_string(&trained.rounds).map_err(raise)?;
+    Ok((summary(py, trained.network)?, trained.seconds, rounds))
+}

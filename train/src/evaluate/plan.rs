@@ -1,0 +1,161 @@
+//! Which templates are scored on which images.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use infomark_core::Rng;
+use infomark_infer::{DataSet, Landmark, Sample, sha256};
+
+use crate::TrainError;
+
+/// Random numbers of templates that are matched one by one.
+const ONE_BY_ONE: u64 = 1;
+/// Random numbers of the images to calibrate on.
+const LEFT: u64 = 3;
+/// Random numbers of the first set of several templates, and of those after it.
+const SETS: u64 = 1 << 20;
+
+/// `count` different numbers below `all`, ascending; all of them where there are no more.
+pub fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..all).collect();
+    let mut rng = Rng::new(seed, stream);
+    let count = count.min(all);
+    for place in 0..count {
+        let other = place + rng.below((all - place) as u64) as usize;
+        order.swap(place, other);
+    }
+    order.truncate(count);
+    order.sort_unstable();
+    order
+}
+
+/// `count` sets of `at_once` of `all` images, as `infomark evaluate` draws its templates: single images are all different, and as
+/// many as there are; sets of several may share images.
+pub fn random_sets(count: usize, at_once: usize, all: usize, seed: u64) -> Vec<Vec<usize>> {
+    match at_once {
+        0 | 1 => draw(count, all, seed, ONE_BY_ONE).into_iter().map(|index| vec![index]).collect(),
+        _ => (0..count).map(|set| draw(at_once, all, seed, SETS + set as u64)).collect(),
+    }
+}
+
+/// `count` images of the templates' folder to calibrate on, drawn from those that are neither `templates`, which are places in it,
+/// nor in `data`.
+///
+/// # Errors
+/// When `count` is 0 or there are fewer: [`TrainError::Left`].
+pub fn leave(
+    template_data: &DataSet,
+    data: &DataSet,
+    templates: &[usize],
+    count: usize,
+    seed: u64,
+) -> Result<DataSet, TrainError> {
+    let known = Known::of(data);
+    let scored = |sample: &Sample| known.place_of(sample).is_some();
+    let free: Vec<&Sample> = template_data
+        .images
+        .iter()
+        .enumerate()
+        .filter(|(index, sample)| !templates.contains(index) && !scored(sample))
+        .map(|(_, sample)| sample)
+        .collect();
+    if count == 0 || count > free.len() {
+        return Err(TrainError::Left { wanted: count, left: free.len() });
+    }
+    let image = |sample: &&Sample| {
+        let landmarks = in_order(template_data, sample, &data.landmarks);
+        Sample { landmarks: landmarks.iter().map(|landmark| landmark.at).collect(), ..(*sample).clone() }
+    };
+    let drawn = draw(count, free.len(), seed, LEFT);
+    Ok(DataSet {
+        spacing: template_data.spacing,
+        landmarks: data.landmarks.clone(),
+        images: drawn.into_iter().filter_map(|place| free.get(place)).map(image).collect(),
+        ..template_data.clone()
+    })
+}
+
+/// Refuses two folders that do not name the same landmarks.
+///
+/// # Errors
+/// [`TrainError::Names`].
+pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), TrainError> {
+    let names = |data: &DataSet| data.landmarks.iter().cloned().collect::<BTreeSet<_>>();
+    let (here, there) = (names(data), names(template_data));
+    let of = |lacks: &DataSet, has: &DataSet, landmark: &String| TrainError::Names {
+        lacks: manifest(lacks),
+        has: manifest(has),
+        landmark: landmark.clone(),
+    };
+    match (here.difference(&there).next(), there.difference(&here).next()) {
+        (Some(landmark), _) => Err(of(template_data, data, landmark)),
+        (None, Some(landmark)) => Err(of(data, template_data, landmark)),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Where a folder names its landmarks.
+fn manifest(data: &DataSet) -> PathBuf {
+    let images = data.images.first().and_then(|sample| sample.path.parent());
+    images.and_then(Path::parent).unwrap_or(Path::new("")).join("dataset.toml")
+}
+
+/// The landmarks of an image of a folder, in the order of `names`.
+pub fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
+    let mut landmarks = data.landmarks_of(sample);
+    landmarks.sort_by_key(|landmark| names.iter().position(|name| *name == landmark.name));
+    landmarks
+}
+
+/// The images to score on, to be recognised by file or by content.
+pub(crate) struct Known<'a> {
+    data: &'a DataSet,
+    places: HashMap<PathBuf, usize>,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn of(data: &'a DataSet) -> Self {
+        let places = data.images.iter().enumerate().map(|(place, sample)| (identity(&sample.path), place));
+        Self { data, places: places.collect() }
+    }
+
+    /// The place of the image that is the same file as `sample`, or has the same bytes.
+    pub(crate) fn place_of(&self, sample: &Sample) -> Option<usize> {
+        if let Some(&place) = self.places.get(&identity(&sample.path)) {
+            return Some(place);
+        }
+        let size = |sample: &Sample| sample.path.metadata().map(|file| file.len()).ok();
+        let hash = |sample: &Sample| fs::read(&sample.path).map(|bytes| sha256(&bytes)).ok();
+        let (length, content) = (size(sample)?, hash(sample)?);
+        let same = |other: &Sample| size(other) == Some(length) && hash(other).as_ref() == Some(&content);
+        self.data.images.iter().position(same)
+    }
+}
+
+/// Where a path leads, so that two ways to one file are equal.
+fn identity(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_templates_are_different_and_follow_the_seed() {
+        let drawn = draw(10, 100, 0, 0);
+        assert_eq!(drawn, draw(10, 100, 0, 0));
+        assert_ne!(drawn, draw(10, 100, 1, 0));
+        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(draw(4, 4, 9, 0), [0, 1, 2, 3]);
+        assert_eq!(draw(9, 4, 9, 0), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn sets_of_one_are_different_images() {
+        assert_eq!(random_sets(9, 1, 3, 0), [[0], [1], [2]]);
+        let sets = random_sets(9, 2, 3, 0);
+        assert!(sets.len() == 9 && sets.iter().all(|set| set.len() == 2 && set[0] < set[1]));
+    }
+}

@@ -1,0 +1,98 @@
+//! Which images to annotate, of many: those whose key points are found best in a sample of the others.
+
+use std::path::PathBuf;
+
+use infomark_infer::{Candidate, Encoder, choose_templates, read_image};
+use rayon::prelude::*;
+
+use crate::TrainError;
+use crate::evaluate::draw;
+
+/// Images that key points are looked for in, unless told otherwise.
+pub const AGAINST: usize = 24;
+/// Random numbers of the draw.
+const STREAM: u64 = 3;
+
+/// How well each image's key points are found in a sample of all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// Places of the sample, ascending.
+    against: Vec<usize>,
+    /// Image by image: its value for each of the sample.
+    served: Vec<Vec<f64>>,
+}
+
+impl Ranking {
+    /// Ranks `images` by up to 200 key points of each, which are looked for in `against` of them, drawn by `seed`. No landmarks are
+    /// read.
+    ///
+    /// It encodes each image once, those of the sample twice, on the threads of the pool that it is called in, and keeps the key
+    /// points only. `advance` is called once for each image and once more for each of the sample; it ends when that is an error.
+    ///
+    /// # Errors
+    /// When an image can't be read, has no key points, or can't be searched.
+    pub fn of(
+        encoder: &Encoder,
+        images: &[PathBuf],
+        against: usize,
+        seed: u64,
+        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
+    ) -> Result<Self, TrainError> {
+        let against = draw(against, images.len(), seed, STREAM);
+        let encode = |path: &PathBuf| Ok::<_, TrainError>(encoder.encode(&read_image(path)?)?);
+        let candidate = |path: &PathBuf| {
+            let candidate =
+                Candidate::new(&encode(path)?).map_err(|error| TrainError::Template(Box::new(error)))?;
+            advance()?;
+            Ok(candidate)
+        };
+        let candidates = images.par_iter().map(candidate).collect::<Result<Vec<_>, TrainError>>()?;
+        let column = |&index: &usize| {
+            let path = images.get(index).ok_or_else(|| TrainError::internal("select")("no such image"))?;
+            let encoding = encode(path)?;
+            let one = |(own, candidate): (usize, &Candidate)| {
+                if own == index { Ok(None) } else { candidate.served(&encoding).map(Some) }
+            };
+            let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>();
+            advance()?;
+            values.map_err(|error| TrainError::Match(Box::new(error)))
+        };
+        let columns = against.par_iter().map(column).collect::<Result<Vec<_>, TrainError>>()?;
+        let row = |candidate: usize| {
+            let values: Vec<Option<f64>> =
+                columns.iter().map(|column| column.get(candidate).copied().flatten()).collect();
+            let known: Vec<f64> = values.iter().flatten().copied().collect();
+            // An image has no value for itself; with its mean there, being in the sample changes no score.
+            let mean = infomark_core::mean(&known).unwrap_or(0.0);
+            values.into_iter().map(|value| value.unwrap_or(mean)).collect()
+        };
+        Ok(Self { served: (0..images.len()).map(row).collect(), against })
+    }
+
+    /// Places of the images that key points were looked for in, ascending.
+    pub fn against(&self) -> &[usize] {
+        &self.against
+    }
+
+    /// Images that were ranked.
+    pub fn images(&self) -> usize {
+        self.served.len()
+    }
+
+    /// Share of an image's key points that were found where those around them say, 0 to 1: the mean over the sample.
+    pub fn score(&self, image: usize) -> f64 {
+        self.served.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
+    }
+
+    /// So many images, best first, so that each of the sample is served well by one of them.
+    pub fn choose(&self, count: usize) -> Vec<usize> {
+        choose_templates(&self.served, count)
+    }
+
+    /// All images, the highest score first.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.served.len()).collect();
+        order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));
+        order
+    }
+}
