@@ -29,8 +29,7 @@ impl ViewPlan {
         tone: Tone<f32>,
     ) -> Result<Self, CudaError> {
         Warp::new(centre, rotation_rad, scale, 1, 1)?;
-        let factor = |value: f32| (value, value);
-        IntensityRange::new(factor(tone.brightness), factor(tone.contrast), factor(tone.gamma))?;
+        let tone = checked_tone(tone)?;
         let Ok(image) = i32::try_from(image) else {
             return Err(CudaError::shape("plan a view", format!("there is no image {image}")));
         };
@@ -40,7 +39,7 @@ impl ViewPlan {
             centre: [centre.x, centre.y],
             turn: [scale * cos, scale * sin],
             inverse: [cos / scale, sin / scale],
-            tone: [tone.brightness, tone.contrast, tone.gamma],
+            tone,
         })
     }
 
@@ -153,14 +152,19 @@ pub trait ViewSource: crate::Element + sealed::Sealed {
     /// The kernel.
     #[doc(hidden)]
     const KERNEL: &'static str;
+    /// That of elastic views.
+    #[doc(hidden)]
+    const ELASTIC_KERNEL: &'static str;
 }
 
 impl ViewSource for u8 {
     const KERNEL: &'static str = "make_views_u8";
+    const ELASTIC_KERNEL: &'static str = "make_elastic_views_u8";
 }
 
 impl ViewSource for f32 {
     const KERNEL: &'static str = "make_views_f32";
+    const ELASTIC_KERNEL: &'static str = "make_elastic_views_f32";
 }
 
 impl Device {
@@ -227,8 +231,7 @@ impl Device {
     /// `Tone::apply_in_place` after it. To the bit where gamma is 1, but for the mean that contrast keeps, whose sum has
     /// another order.
     ///
-    /// Cost: 12 bytes a pixel of the views and the images once; limited by memory for as many views as the
-    /// device has multiprocessors.
+    /// Cost: two launches, 12 bytes a pixel of the views and the images once; limited by memory.
     ///
     /// # Errors
     /// When a view is of an image that the batch has not, a side is 0, an image is empty, or the device can't.
@@ -241,27 +244,23 @@ impl Device {
         border: f32,
     ) -> Result<Buffer<f32>, CudaError> {
         const OPERATION: &str = "make views";
-        check_view_size(OPERATION, width, height)?;
-        let count = plans.len();
-        if count > 0 && (plans.images > images.count || images.pixels() == 0) {
-            let (images, of) = (plans.images, (images.count, images.width, images.height));
-            let reason =
-                format!("views of {images} images, the batch has {} of {} x {} pixels", of.0, of.1, of.2);
-            return Err(CudaError::shape(OPERATION, reason));
-        }
-        let pixels = count.checked_mul(width * height);
-        let pixels = pixels.ok_or(CudaError::OutOfMemory { operation: OPERATION, bytes: usize::MAX })?;
-        let mut out = self.allocate(pixels, OPERATION)?;
+        check_size(OPERATION, width, height)?;
+        check_images(OPERATION, images, plans.len(), plans.images)?;
+        let tiles = Tiles::new(OPERATION, plans.len(), width, height)?;
+        let (mut out, mut sums) = (tiles.pixels(self)?, tiles.sums(self)?);
         let (extent, sizes) = (images.extent(), (width as i32, height as i32));
-        let launch = Launch::new(self, OPERATION, T::KERNEL)?
+        Launch::new(self, OPERATION, T::KERNEL)?
             .read(images.buffer)
             .read(&plans.plans)
             .write(&mut out)
+            .write(&mut sums)
             .value(&extent)
             .value(&sizes.0)
             .value(&sizes.1)
-            .value(&border);
-        launch.run(Grid::new(count, 512))?;
+            .value(&tiles.each)
+            .value(&border)
+            .run(tiles.grid())?;
+        tiles.tone(self, "tone_views", &plans.plans, &sums, &mut out)?;
         Ok(out)
     }
 
@@ -283,15 +282,9 @@ impl Device {
         height: usize,
     ) -> Result<Buffer<PointPair>, CudaError> {
         const OPERATION: &str = "push points";
-        check_view_size(OPERATION, width, height)?;
-        let (count, views) = (points.len(), plans.len());
-        let per_view = u32::try_from(count / views.max(1)).ok();
-        let (Some(per_view), 0, Ok(source_width @ 1..), true) =
-            (per_view, count % views.max(1), u32::try_from(source_width), views > 0 || count == 0)
-        else {
-            let reason = format!("{count} points of images {source_width} pixels wide for {views} views");
-            return Err(CudaError::shape(OPERATION, reason));
-        };
+        check_size(OPERATION, width, height)?;
+        let count = points.len();
+        let (per_view, source_width) = check_points(OPERATION, count, plans.len(), source_width)?;
         let mut out = self.allocate(count, OPERATION)?;
         let sizes = (count as u64, width as i32, height as i32);
         Launch::new(self, OPERATION, "push_points")?
@@ -308,7 +301,114 @@ impl Device {
     }
 }
 
-fn check_view_size(operation: &'static str, width: usize, height: usize) -> Result<(), CudaError> {
+/// The tiles that views of one size are made in: a block each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiles {
+    operation: &'static str,
+    views: usize,
+    /// Pixels of a view.
+    area: u32,
+    /// Tiles of a view.
+    pub(crate) each: u32,
+}
+
+/// Pixels of a tile.
+const TILE_PIXELS: usize = 2048;
+/// Threads that make it.
+const TILE_THREADS: u32 = 256;
+
+impl Tiles {
+    /// The sides are as [`check_size`] wants them, or 0 where there are no views.
+    pub(crate) fn new(
+        operation: &'static str,
+        views: usize,
+        width: usize,
+        height: usize,
+    ) -> Result<Self, CudaError> {
+        let area = width * height;
+        let tiles = Self { operation, views, area: area as u32, each: area.div_ceil(TILE_PIXELS) as u32 };
+        if views.checked_mul(area).is_none() {
+            return Err(CudaError::OutOfMemory { operation, bytes: usize::MAX });
+        }
+        Ok(tiles)
+    }
+
+    pub(crate) fn grid(&self) -> Grid {
+        Grid::new(self.views * self.each as usize, TILE_THREADS)
+    }
+
+    /// Memory for all pixels.
+    pub(crate) fn pixels(&self, device: &Device) -> Result<Buffer<f32>, CudaError> {
+        device.allocate(self.views * self.area as usize, self.operation)
+    }
+
+    /// Memory for the brightness of each tile.
+    pub(crate) fn sums(&self, device: &Device) -> Result<Buffer<f64>, CudaError> {
+        device.allocate(self.views * self.each as usize, self.operation)
+    }
+
+    /// Applies contrast and gamma to brightened views.
+    pub(crate) fn tone<P>(
+        &self,
+        device: &Device,
+        kernel: &'static str,
+        plans: &Buffer<P>,
+        sums: &Buffer<f64>,
+        out: &mut Buffer<f32>,
+    ) -> Result<(), CudaError> {
+        Launch::new(device, self.operation, kernel)?
+            .read(plans)
+            .read(sums)
+            .write(out)
+            .value(&self.area)
+            .value(&self.each)
+            .run(self.grid())
+    }
+}
+
+/// A tone's factors, if they are usable.
+pub(crate) fn checked_tone(tone: Tone<f32>) -> Result<[f32; 3], CudaError> {
+    let factor = |value: f32| (value, value);
+    IntensityRange::new(factor(tone.brightness), factor(tone.contrast), factor(tone.gamma))?;
+    Ok([tone.brightness, tone.contrast, tone.gamma])
+}
+
+/// Refuses views of images that a batch has not.
+pub(crate) fn check_images<T>(
+    operation: &'static str,
+    images: Images<'_, T>,
+    views: usize,
+    of: usize,
+) -> Result<(), CudaError> {
+    let Images { count, width, height, .. } = images;
+    if views == 0 || (of <= count && images.pixels() > 0) {
+        return Ok(());
+    }
+    let reason = format!("views of {of} images, the batch has {count} of {width} x {height} pixels");
+    Err(CudaError::shape(operation, reason))
+}
+
+/// Points of each view, and the images' width, as the kernels have them.
+pub(crate) fn check_points(
+    operation: &'static str,
+    count: usize,
+    views: usize,
+    source_width: usize,
+) -> Result<(u32, u32), CudaError> {
+    let per_view = u32::try_from(count / views.max(1)).ok();
+    match (per_view, u32::try_from(source_width)) {
+        (Some(per_view), Ok(width @ 1..)) if count % views.max(1) == 0 && (views > 0 || count == 0) => {
+            Ok((per_view, width))
+        }
+        _ => {
+            let reason = format!("{count} points of images {source_width} pixels wide for {views} views");
+            Err(CudaError::shape(operation, reason))
+        }
+    }
+}
+
+/// Refuses views whose pixels can't be counted, or whose places are not exact in `f32`.
+pub(crate) fn check_size(operation: &'static str, width: usize, height: usize) -> Result<(), CudaError> {
     let pixels = width.checked_mul(height).and_then(|pixels| i32::try_from(pixels).ok());
     match pixels {
         Some(1..) if width < 1 << 24 && height < 1 << 24 => Ok(()),
