@@ -60,6 +60,7 @@ mod mutual;
 mod sample;
 mod search;
 mod shape;
+mod tiles;
 mod view;
 
 pub use buffer::{Buffer, Element};
