@@ -106,11 +106,9 @@ pub(crate) fn check_points(
     views: usize,
     source_width: usize,
 ) -> Result<(u32, u32), CudaError> {
-    let per_view = u32::try_from(count / views.max(1)).ok();
-    match (per_view, u32::try_from(source_width)) {
-        (Some(per_view), Ok(width @ 1..)) if count % views.max(1) == 0 && (views > 0 || count == 0) => {
-            Ok((per_view, width))
-        }
+    let fits = count.is_multiple_of(views.max(1)) && (views > 0 || count == 0);
+    match (u32::try_from(count / views.max(1)), u32::try_from(source_width)) {
+        (Ok(per_view), Ok(width @ 1..)) if fits => Ok((per_view, width)),
         _ => {
             let reason = format!("{count} points of images {source_width} pixels wide for {views} views");
             Err(CudaError::shape(operation, reason))

@@ -77,7 +77,7 @@ impl<'a> Canvas<'a> {
                 On::Here(plane.map_err(TrainError::internal("view"))?)
             }
             #[cfg(feature = "cuda")]
-            Image::There(image) => On::There(image.place(field, tone)?),
+            Image::There(image) => On::There(Box::new(image.place(field, tone)?)),
         };
         Ok(Placed { field, tone, on })
     }
@@ -108,7 +108,7 @@ pub(crate) struct Placed<'a> {
 enum On<'a> {
     Here(Plane<'a, f32>),
     #[cfg(feature = "cuda")]
-    There(cuda::Placed<'a>),
+    There(Box<cuda::Placed<'a>>),
 }
 
 impl Placed<'_> {
