@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
-    /// Where entropies, sampling and the loss are computed; the network stays on the CPU. auto: on a CUDA device where there is
+    /// Where entropies, sampling, views and the loss are computed; the network stays on the CPU. auto: on a CUDA device where there is
     /// one and this program was built for it (feature cuda)
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     device: Device,
@@ -133,7 +133,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     pictures::write_curves(&paths.run)?;
     draw_psi(&paths, threads)?;
     report.text(&format!(
-        "{}: {} steps on {} images in {}{}{}{}\nscoring and loss: {}\ncheckpoints, log and plots: {}",
+        "{}: {} steps on {} images in {}{}{}{}\nscoring, views and loss: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
@@ -265,7 +265,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
             // Where there was no choice, the line at the end will do.
             Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
                 let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                eprintln!("scoring and loss: {scoring_and_loss}{reason}");
+                eprintln!("scoring, views and loss: {scoring_and_loss}{reason}");
             }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);

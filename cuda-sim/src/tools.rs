@@ -124,12 +124,17 @@ impl Tools {
     /// # Errors
     /// When ptxas does not run or refuses the file.
     pub fn assemble(&self, ptx: &Path, architecture: &str) -> Result<Vec<Usage>, ToolError> {
+        let file = |source| ToolError::File { path: self.ptxas.clone(), source };
+        // Not to /dev/null: a compiler that fails removes what it has written, which the superuser may do.
+        let folder = tempfile::tempdir().map_err(file)?;
         let output = Command::new(&self.ptxas)
-            .args(["-v", "-o", "/dev/null"])
+            .arg("-v")
+            .arg("-o")
+            .arg(folder.path().join("kernels.cubin"))
             .arg(format!("-arch={architecture}"))
             .arg(ptx)
             .output()
-            .map_err(|source| ToolError::File { path: self.ptxas.clone(), source })?;
+            .map_err(file)?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(ToolError::Refused { kernel: ptx.display().to_string(), log });

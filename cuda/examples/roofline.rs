@@ -6,10 +6,12 @@
 
 use half::bf16;
 use infomark_core::{
-    InfoNce, Negatives, PatchBorder, Point, Positive, Rng, Thresholds, TierPolicy, Weighting,
+    Affine, Elastic, InfoNce, Negatives, PatchBorder, Point, Positive, Rng, Thresholds, TierPolicy, Tone,
+    View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
-    Buffer, CudaError, Device, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel, ViewGuide,
+    Buffer, CudaError, Device, ElasticView, Features, Gradients, Images, Level, Patch, PointPair,
+    SearchLevel, ViewGuide,
 };
 use std::time::Instant;
 
@@ -85,8 +87,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     time(&device, "64 views of 192 x 192", 12 * 64 * 192 * 192 + pixels, tb_s, || {
         device.make_views(images, &plans, 192, 192, 0.0)
     })?;
+    elastic(&device, images, tb_s, &mut rng)?;
     loss(&device, tb_s, &mut rng)?;
     search(&device, tb_s, &mut rng)?;
+    Ok(())
+}
+
+fn elastic(
+    device: &Device,
+    images: Images<'_, u8>,
+    tb_s: f64,
+    rng: &mut Rng,
+) -> Result<(), Box<dyn std::error::Error>> {
+    const VIEW: usize = 192;
+    const SPACING: usize = 32;
+    let mut controls = vec![[Point::default(); elastic_controls_len(VIEW, VIEW, SPACING)]; IMAGES];
+    let mut views = Vec::new();
+    for (image, controls) in controls.iter_mut().enumerate() {
+        let mut place = || rng.uniform_in(96.0, 288.0);
+        let map = Affine::rotation(0.2)?.then(&Affine::scaling(1.2, 0.8)?)?;
+        let view = View::around(Point::new(place(), place()), &map, VIEW, VIEW)?;
+        let field = Elastic::draw(view, SPACING, 5.0, rng, controls)?;
+        views.push(ElasticView { image, field, tone: Tone { brightness: 1.1, contrast: 0.9, gamma: 1.2 } });
+    }
+    let views = device.upload_elastic_views(&views)?;
+    let bytes = 12 * IMAGES * VIEW * VIEW + IMAGES * SIDE * SIDE;
+    time(device, "64 elastic views of 192 x 192", bytes, tb_s, || {
+        device.make_elastic_views(images, &views, 0.0)
+    })?;
+    let points: Vec<u32> = (0..64 * IMAGES).map(|_| rng.below((SIDE * SIDE) as u64) as u32).collect();
+    let points = device.upload(&points)?;
+    time(device, "4,096 points in them", 20 * points.len(), tb_s, || {
+        device.push_elastic_points(&points, &views, SIDE)
+    })?;
     Ok(())
 }
 

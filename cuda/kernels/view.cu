@@ -1,4 +1,4 @@
-#include "common.cuh"
+#include "view.cuh"
 
 // Views of a batch of images: rotated, scaled and shifted parts with another tone, and their points.
 
@@ -66,61 +66,51 @@ __device__ __forceinline__ bool neighbours(float at, i32 size, Neighbours &out) 
     return true;
 }
 
-__device__ __forceinline__ float grey(u8 value) { return (float)value / 255.0f; }
-__device__ __forceinline__ float grey(float value) { return value; }
-
-__device__ __forceinline__ float mix(float a, float b, float part) { return a + (b - a) * part; }
-
-__device__ __forceinline__ float unit(float value) { return fminf(fmaxf(value, 0.0f), 1.0f); }
-
 template <class T>
-__device__ __forceinline__ void make_view(const T *images, const View &view, float *out, Images size, i32 width,
-                                          i32 height, float border, double *parts, float *mean) {
+__device__ __forceinline__ void make_view(const T *images, const View *views, float *out, double *sums, Images size,
+                                          i32 width, i32 height, u32 tiles, float border, double *parts) {
+    Tile tile(width * height, tiles);
+    const View &view = views[tile.view];
     const T *pixels = images + view.image * size.step;
     float middle_x = (float)(width - 1) * 0.5f, middle_y = (float)(height - 1) * 0.5f;
-    double sum = 0.0;
-    for (i32 i = threadIdx.x; i < width * height; i += blockDim.x) {
-        float x = (float)(i % width) - middle_x, y = (float)(i / width) - middle_y;
+    auto value = [&](u32 column, u32 row) {
+        float x = (float)column - middle_x, y = (float)row - middle_y;
         Neighbours across, down;
-        float value = border;
-        if (neighbours(view.centre_x + (x * view.turn_x - y * view.turn_y), size.width, across) &&
-            neighbours(view.centre_y + (x * view.turn_y + y * view.turn_x), size.height, down)) {
-            const T *top = pixels + down.low * size.pitch, *bottom = pixels + down.high * size.pitch;
-            float above = mix(grey(top[across.low]), grey(top[across.high]), across.part);
-            float below = mix(grey(bottom[across.low]), grey(bottom[across.high]), across.part);
-            value = mix(above, below, down.part);
+        if (!neighbours(view.centre_x + (x * view.turn_x - y * view.turn_y), size.width, across) ||
+            !neighbours(view.centre_y + (x * view.turn_y + y * view.turn_x), size.height, down)) {
+            return border;
         }
-        value = unit(value * view.brightness);
-        sum += (double)value;
-        out[i] = value;
-    }
-    sum = block_sum(sum, parts);
-    if (threadIdx.x == 0) *mean = (float)(sum / ((double)width * (double)height));
-    __syncthreads();
-    float base = (1.0f - view.contrast) * *mean;
-    // Each thread meets the pixels that it wrote itself.
-    for (i32 i = threadIdx.x; i < width * height; i += blockDim.x) {
-        float value = unit(out[i] * view.contrast + base);
-        out[i] = view.gamma == 1.0f ? value : powf(value, view.gamma);
-    }
+        const T *top = pixels + down.low * size.pitch, *bottom = pixels + down.high * size.pitch;
+        float above = mix(grey(top[across.low]), grey(top[across.high]), across.part);
+        float below = mix(grey(bottom[across.low]), grey(bottom[across.high]), across.part);
+        return mix(above, below, down.part);
+    };
+    brighten(value, view.brightness, tile, out, sums, width, width * height, parts);
 }
 
-// A block a view. Bytes: at most 4 reads of the source a pixel (L1 and L2, the source once from DRAM), 12 of the view
-// (written, read, written). Limit: DRAM, when there are as many views as the device has multiprocessors.
+// Resampled and brightened; `tone_views` does the rest. A block a tile. Bytes: at most 4 reads of the source a pixel
+// (L1 and L2, the source once from DRAM), 4 written a pixel, 8 a tile. Limit: DRAM.
 extern "C" __global__ void make_views_u8(const u8 *__restrict__ images, const View *__restrict__ views,
-                                         float *__restrict__ out, Images size, i32 width, i32 height, float border) {
-    __shared__ double parts[32];
-    __shared__ float mean;
-    out += (i64)blockIdx.x * width * height;
-    make_view(images, views[blockIdx.x], out, size, width, height, border, parts, &mean);
+                                         float *__restrict__ out, double *__restrict__ sums, Images size, i32 width,
+                                         i32 height, u32 tiles, float border) {
+    __shared__ double parts[VIEW_WARPS];
+    make_view(images, views, out, sums, size, width, height, tiles, border, parts);
 }
 
 extern "C" __global__ void make_views_f32(const float *__restrict__ images, const View *__restrict__ views,
-                                          float *__restrict__ out, Images size, i32 width, i32 height, float border) {
-    __shared__ double parts[32];
+                                          float *__restrict__ out, double *__restrict__ sums, Images size, i32 width,
+                                          i32 height, u32 tiles, float border) {
+    __shared__ double parts[VIEW_WARPS];
+    make_view(images, views, out, sums, size, width, height, tiles, border, parts);
+}
+
+// Contrast and gamma of those views. A block a tile. Bytes: 8 a pixel (read and written, from L2 where the views fit),
+// 8 read a tile of the view. Limit: DRAM or L2.
+extern "C" __global__ void tone_views(const View *__restrict__ views, const double *__restrict__ sums,
+                                      float *__restrict__ out, u32 pixels, u32 tiles) {
+    __shared__ double parts[VIEW_WARPS];
     __shared__ float mean;
-    out += (i64)blockIdx.x * width * height;
-    make_view(images, views[blockIdx.x], out, size, width, height, border, parts, &mean);
+    finish_tone(views, sums, out, pixels, tiles, parts, &mean);
 }
 
 // Points of the images (as pixel indices) in their views: a quadruple of the place in the view and in the image, all

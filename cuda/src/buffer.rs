@@ -30,6 +30,7 @@ elements!(
     f64,
     bf16,
     crate::view::ViewPlan,
+    crate::elastic::ElasticPlan,
     crate::loss::PointPair,
     crate::search::Found,
     crate::mutual::PatchPair,

@@ -10,11 +10,12 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 /// The kernels: PTX 8.4 for compute capability 8.0, compiled by NVRTC 12.4 from the file of the same name.
-const PTX: [&str; 6] = [
+const PTX: [&str; 7] = [
     include_str!("../kernels/entropy.ptx"),
     include_str!("../kernels/mutual.ptx"),
     include_str!("../kernels/sample.ptx"),
     include_str!("../kernels/view.ptx"),
+    include_str!("../kernels/elastic.ptx"),
     include_str!("../kernels/info_nce.ptx"),
     include_str!("../kernels/search.ptx"),
 ];

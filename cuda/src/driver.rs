@@ -135,6 +135,8 @@ parameters!(
     crate::shape::Extent,
     crate::view::Guide,
     crate::view::ViewPlan,
+    crate::elastic::ElasticPlan,
+    crate::elastic::ControlGrid,
     crate::loss::PointPair,
     crate::loss::Levels,
     crate::search::Pyramid,
@@ -151,7 +153,13 @@ macro_rules! zero_is_valid {
     };
 }
 
-zero_is_valid!(crate::view::ViewPlan, crate::loss::PointPair, crate::search::Found, crate::mutual::PatchPair);
+zero_is_valid!(
+    crate::view::ViewPlan,
+    crate::elastic::ElasticPlan,
+    crate::loss::PointPair,
+    crate::search::Found,
+    crate::mutual::PatchPair,
+);
 
 /// A kernel and the sizes of its parameters.
 #[derive(Debug)]

@@ -100,7 +100,7 @@ pub enum CudaError {
     #[error(transparent)]
     Entropy(#[from] EntropyError),
     /// Weights that can't be sampled.
-    #[error("image {image}: {source}")]
+    #[error("pixel sampler: image {image}: {source}")]
     Sample {
         /// Which image of the batch.
         image: usize,

@@ -9,6 +9,7 @@
 //! | what patches share | [`Device::mutual_information`] | `mutual_information` |
 //! | which pixels are sampled | [`Device::weight_map`], [`Device::pixel_sampler`], [`Device::draw_pixels`] | `weight_map`, `Sampler` |
 //! | how views are changed | [`Device::plan_views`], [`Device::make_views`], [`Device::push_points`] | `TierPolicy`, `Warp`, `Tone` |
+//! | views through any affine map, deformed | [`Device::make_elastic_views`], [`Device::push_elastic_points`] | `Elastic`, `Tone` |
 //! | what an encoder is trained by | [`Device::info_nce`], [`Device::info_nce_backward`] | `InfoNce` |
 //! | where a landmark is found | [`Device::similarities`], [`Device::highest`], [`Device::search`] | `similarity`, `peak` |
 //!
@@ -51,6 +52,7 @@
 mod buffer;
 mod device;
 mod driver;
+mod elastic;
 mod entropy;
 mod error;
 mod loss;
@@ -58,10 +60,12 @@ mod mutual;
 mod sample;
 mod search;
 mod shape;
+mod tiles;
 mod view;
 
 pub use buffer::{Buffer, Element};
 pub use device::Device;
+pub use elastic::{ElasticView, ElasticViews};
 pub use error::CudaError;
 pub use loss::{Gradients, Level, PointPair};
 pub use mutual::Patch;

@@ -112,7 +112,8 @@ impl<'a, T> Images<'a, T> {
             width: self.width as i32,
             height: self.height as i32,
             pitch: self.stride as i64,
-            step: (self.stride * self.height) as i64,
+            // Too large only where there is no second image to step to.
+            step: self.stride.wrapping_mul(self.height) as i64,
         }
     }
 

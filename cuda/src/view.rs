@@ -2,6 +2,7 @@
 
 use crate::driver::{Grid, Launch};
 use crate::loss::PointPair;
+use crate::tiles::{Tiles, check_images, check_points, check_size, checked_tone};
 use crate::{Buffer, CudaError, Device, Images};
 use infomark_core::{AugmentError, IntensityRange, Point, Thresholds, TierPolicy, Tone, Warp};
 
@@ -28,11 +29,11 @@ impl ViewPlan {
         scale: f32,
         tone: Tone<f32>,
     ) -> Result<Self, CudaError> {
+        const OPERATION: &str = "plan a view";
         Warp::new(centre, rotation_rad, scale, 1, 1)?;
-        let factor = |value: f32| (value, value);
-        IntensityRange::new(factor(tone.brightness), factor(tone.contrast), factor(tone.gamma))?;
+        let tone = checked_tone(OPERATION, tone)?;
         let Ok(image) = i32::try_from(image) else {
-            return Err(CudaError::shape("plan a view", format!("there is no image {image}")));
+            return Err(CudaError::shape(OPERATION, format!("there is no image {image}")));
         };
         let (sin, cos) = (libm_sin(rotation_rad), libm_cos(rotation_rad));
         Ok(Self {
@@ -40,7 +41,7 @@ impl ViewPlan {
             centre: [centre.x, centre.y],
             turn: [scale * cos, scale * sin],
             inverse: [cos / scale, sin / scale],
-            tone: [tone.brightness, tone.contrast, tone.gamma],
+            tone,
         })
     }
 
@@ -153,14 +154,19 @@ pub trait ViewSource: crate::Element + sealed::Sealed {
     /// The kernel.
     #[doc(hidden)]
     const KERNEL: &'static str;
+    /// That of elastic views.
+    #[doc(hidden)]
+    const ELASTIC_KERNEL: &'static str;
 }
 
 impl ViewSource for u8 {
     const KERNEL: &'static str = "make_views_u8";
+    const ELASTIC_KERNEL: &'static str = "make_elastic_views_u8";
 }
 
 impl ViewSource for f32 {
     const KERNEL: &'static str = "make_views_f32";
+    const ELASTIC_KERNEL: &'static str = "make_elastic_views_f32";
 }
 
 impl Device {
@@ -227,8 +233,7 @@ impl Device {
     /// `Tone::apply_in_place` after it. To the bit where gamma is 1, but for the mean that contrast keeps, whose sum has
     /// another order.
     ///
-    /// Cost: 12 bytes a pixel of the views and the images once; limited by memory for as many views as the
-    /// device has multiprocessors.
+    /// Cost: two launches, 12 bytes a pixel of the views and the images once; limited by memory.
     ///
     /// # Errors
     /// When a view is of an image that the batch has not, a side is 0, an image is empty, or the device can't.
@@ -241,27 +246,23 @@ impl Device {
         border: f32,
     ) -> Result<Buffer<f32>, CudaError> {
         const OPERATION: &str = "make views";
-        check_view_size(OPERATION, width, height)?;
-        let count = plans.len();
-        if count > 0 && (plans.images > images.count || images.pixels() == 0) {
-            let (images, of) = (plans.images, (images.count, images.width, images.height));
-            let reason =
-                format!("views of {images} images, the batch has {} of {} x {} pixels", of.0, of.1, of.2);
-            return Err(CudaError::shape(OPERATION, reason));
-        }
-        let pixels = count.checked_mul(width * height);
-        let pixels = pixels.ok_or(CudaError::OutOfMemory { operation: OPERATION, bytes: usize::MAX })?;
-        let mut out = self.allocate(pixels, OPERATION)?;
+        check_size(OPERATION, width, height)?;
+        check_images(OPERATION, images, plans.len(), plans.images)?;
+        let tiles = Tiles::new(OPERATION, plans.len(), width, height)?;
+        let (mut out, mut sums) = (tiles.pixels(self)?, tiles.sums(self)?);
         let (extent, sizes) = (images.extent(), (width as i32, height as i32));
-        let launch = Launch::new(self, OPERATION, T::KERNEL)?
+        Launch::new(self, OPERATION, T::KERNEL)?
             .read(images.buffer)
             .read(&plans.plans)
             .write(&mut out)
+            .write(&mut sums)
             .value(&extent)
             .value(&sizes.0)
             .value(&sizes.1)
-            .value(&border);
-        launch.run(Grid::new(count, 512))?;
+            .value(&tiles.each)
+            .value(&border)
+            .run(tiles.grid())?;
+        tiles.tone(self, "tone_views", &plans.plans, &sums, &mut out)?;
         Ok(out)
     }
 
@@ -283,15 +284,9 @@ impl Device {
         height: usize,
     ) -> Result<Buffer<PointPair>, CudaError> {
         const OPERATION: &str = "push points";
-        check_view_size(OPERATION, width, height)?;
-        let (count, views) = (points.len(), plans.len());
-        let per_view = u32::try_from(count / views.max(1)).ok();
-        let (Some(per_view), 0, Ok(source_width @ 1..), true) =
-            (per_view, count % views.max(1), u32::try_from(source_width), views > 0 || count == 0)
-        else {
-            let reason = format!("{count} points of images {source_width} pixels wide for {views} views");
-            return Err(CudaError::shape(OPERATION, reason));
-        };
+        check_size(OPERATION, width, height)?;
+        let count = points.len();
+        let (per_view, source_width) = check_points(OPERATION, count, plans.len(), source_width)?;
         let mut out = self.allocate(count, OPERATION)?;
         let sizes = (count as u64, width as i32, height as i32);
         Launch::new(self, OPERATION, "push_points")?
@@ -305,13 +300,5 @@ impl Device {
             .value(&sizes.2)
             .run(Grid::over(count))?;
         Ok(out)
-    }
-}
-
-fn check_view_size(operation: &'static str, width: usize, height: usize) -> Result<(), CudaError> {
-    let pixels = width.checked_mul(height).and_then(|pixels| i32::try_from(pixels).ok());
-    match pixels {
-        Some(1..) if width < 1 << 24 && height < 1 << 24 => Ok(()),
-        _ => Err(CudaError::shape(operation, format!("views of {width} x {height} pixels are not possible"))),
     }
 }

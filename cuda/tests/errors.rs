@@ -2,11 +2,12 @@
 #![cfg(not(feature = "gpu"))]
 
 use infomark_core::{
-    InfoNce, IntensityRange, Negatives, PatchBorder, Point, Thresholds, TierPolicy, Tone, Weighting,
+    Affine, Elastic, InfoNce, IntensityRange, Negatives, PatchBorder, Point, Thresholds, TierPolicy, Tone,
+    View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
-    Buffer, CudaError, Device, Element, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel,
-    ViewGuide, ViewPlan,
+    Buffer, CudaError, Device, ElasticView, ElasticViews, Element, Features, Gradients, Images, Level, Patch,
+    PointPair, SearchLevel, ViewGuide, ViewPlan,
 };
 use infomark_cuda_sim::{Kind, StandIn, StandInError};
 
@@ -75,6 +76,7 @@ struct Inputs {
     pairs: Buffer<PointPair>,
     guide: ViewGuide,
     views: infomark_cuda::ViewPlans,
+    elastic: ElasticViews,
     sampler: infomark_cuda::PixelSampler,
     maps: infomark_cuda::Similarities,
 }
@@ -99,6 +101,9 @@ impl Inputs {
         let floats = device.upload(&[0.5f32; SIDE * SIDE])?;
         let one = (1.0, 1.0);
         let plan = ViewPlan::new(0, Point::new(1.0, 1.0), 0.0, 1.0, Tone::identity())?;
+        let controls = [Point::default(); elastic_controls_len(3, 2, 2)];
+        let field = Elastic::new(View::new(Affine::identity(), 3, 2)?, 2, &controls)?;
+        let elastic = ElasticView { image: 0, field, tone: Tone::identity() };
         Ok(Self {
             bytes: device.zeros(SIDE * SIDE)?,
             indices: device.zeros(2)?,
@@ -110,6 +115,7 @@ impl Inputs {
                 scale: 1.2,
             },
             views: device.upload_views(&[plan; 2])?,
+            elastic: device.upload_elastic_views(&[elastic; 2])?,
             sampler: device.pixel_sampler(Images::new(&floats, 1, SIDE, SIDE)?)?,
             maps: device
                 .similarities(&[SearchLevel { images: features(&floats)?, templates: &floats }], 0.1)?,
@@ -139,6 +145,8 @@ fn everything(stand_in: StandIn) -> Result<bool, Box<dyn std::error::Error>> {
     device.download_views(&device.plan_views(inputs.map()?, &inputs.indices, &inputs.guide, 1, 2)?)?;
     all(&device, &device.make_views(images, &inputs.views, 3, 2, 0.0)?)?;
     all(&device, &device.push_points(&inputs.indices, &inputs.views, SIDE, 3, 2)?)?;
+    all(&device, &device.make_elastic_views(images, &inputs.elastic, 0.0)?)?;
+    all(&device, &device.push_elastic_points(&inputs.indices, &inputs.elastic, SIDE)?)?;
     let (mut views, mut images) = (device.zeros(SIDE * SIDE)?, device.zeros(SIDE * SIDE)?);
     let levels = [level(&inputs.floats, &inputs.floats)?];
     let mut gradients = [Gradients { views: &mut views, images: &mut images }];
@@ -202,6 +210,12 @@ fn buffers_of_another_device_are_refused(device: &Device, other: &Device) -> Out
     }
     for (points, views) in [(&there.indices, &here.views), (&here.indices, &there.views)] {
         foreign(device.push_points(points, views, SIDE, 3, 2), "push points");
+    }
+    for (images, views) in [(strange, &here.elastic), (own, &there.elastic)] {
+        foreign(device.make_elastic_views(images, views, 0.0), "make elastic views");
+    }
+    for (points, views) in [(&there.indices, &here.elastic), (&here.indices, &there.elastic)] {
+        foreign(device.push_elastic_points(points, views, SIDE), "push elastic points");
     }
     for (views, images, pairs) in [
         (&there.floats, &here.floats, &here.pairs),

@@ -1,12 +1,12 @@
 //! What a step trains on: images, views of them, and the pixels that are the same in both.
 
 use infomark_core::{
-    Affine, AugmentError, Border, Elastic, IntensityRange, Interpolation, Plane, PlaneMut, Point, Positive,
-    Rng, Thresholds, Tier, TierPolicy, Tone, View, elastic_controls_len,
+    Affine, AugmentError, Elastic, IntensityRange, Point, Positive, Rng, Thresholds, Tier, TierPolicy, Tone,
+    View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
-use crate::compute::Pixels;
+use crate::compute::{Canvas, Pixels, Placed};
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
 use crate::{TrainConfig, TrainError, stream};
@@ -94,8 +94,7 @@ fn draw_item(
 ) -> Result<Item, TrainError> {
     let rng = &mut Rng::new(config.seed, stream);
     let (width, height) = (set.input.width(), set.input.height());
-    let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
-    let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
+    let canvas = set.compute.canvas(&sample.levels, width, height)?;
     let mut sums = Vec::new();
     let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = config.tier_policy()?;
@@ -106,7 +105,8 @@ fn draw_item(
     let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
     let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
-    let source = Source { plane, entropy: &sample.entropy, thresholds: set.thresholds, sampler: &sampler };
+    let source =
+        Source { canvas: &canvas, entropy: &sample.entropy, thresholds: set.thresholds, sampler: &sampler };
     for out in views.chunks_exact_mut(area) {
         let drawn = source.draw(&policy, config, rng, &mut controls, &mut view)?;
         unshuffle(&view, side, out);
@@ -115,9 +115,7 @@ fn draw_item(
         places.push(drawn.place);
     }
     let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
-    let mut toned = pixels.clone();
-    let target = PlaneMut::new(&mut toned, width, height).map_err(TrainError::internal("view"))?;
-    tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+    let toned = canvas.toned(tone)?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
     Ok(Item { image, views, positives, entropies, places })
@@ -125,7 +123,7 @@ fn draw_item(
 
 /// An image that views are drawn of.
 pub(crate) struct Source<'a> {
-    pub(crate) plane: Plane<'a, f32>,
+    pub(crate) canvas: &'a Canvas<'a>,
     /// Patch entropy of each pixel in nats.
     pub(crate) entropy: &'a [f32],
     pub(crate) thresholds: Thresholds<f32>,
@@ -149,21 +147,18 @@ impl Source<'_> {
         controls: &mut [Point<f32>],
         view: &mut [f32],
     ) -> Result<Drawn, TrainError> {
-        let (width, height, side) = (self.plane.width(), self.plane.height(), config.view_size);
+        let (width, height, side) = (self.canvas.width(), self.canvas.height(), config.view_size);
         let alike = policy.low == policy.medium && policy.medium == policy.high;
         let centre = centre(self.sampler, width, height, rng)?;
         let tier = self.tier(centre);
         let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
         let field = deform(at, config, rng, controls).map_err(TrainError::internal("view"))?;
-        let mut target = PlaneMut::new(view, side, side).map_err(TrainError::internal("view"))?;
-        field
-            .resample(self.plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
-            .map_err(TrainError::internal("view"))?;
-        tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+        let mut placed = self.canvas.place(field, tone)?;
+        placed.fill(view)?;
         // A tone that was drawn for one tier serves pixels of that tier.
         let serves = |x: usize, y: usize| alike || self.tier((x, y)) == tier;
-        let positives = draw_positives(self.sampler, &field, config.pixels, serves, rng)?;
+        let positives = draw_positives(self.sampler, &mut placed, config.pixels, serves, rng)?;
         let far = (side - 1) as f32;
         let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
         let place = Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) };
@@ -172,11 +167,11 @@ impl Source<'_> {
 
     /// The entropy at a positive, which is a whole pixel of the image.
     pub(crate) fn entropy_at(&self, positive: &Positive<f32>) -> f32 {
-        self.entropy[positive.image.y as usize * self.plane.width() + positive.image.x as usize]
+        self.entropy[positive.image.y as usize * self.canvas.width() + positive.image.x as usize]
     }
 
     fn tier(&self, (x, y): (usize, usize)) -> Tier {
-        self.thresholds.tier(self.entropy[y * self.plane.width() + x])
+        self.thresholds.tier(self.entropy[y * self.canvas.width() + x])
     }
 }
 
@@ -222,7 +217,7 @@ fn centre(
 /// Pixels of the image by weight, kept where the view shows and `serves` them.
 fn draw_positives(
     sampler: &Pixels<'_>,
-    field: &Elastic<'_, f32>,
+    placed: &mut Placed<'_>,
     count: usize,
     serves: impl Fn(usize, usize) -> bool,
     rng: &mut Rng,
@@ -230,13 +225,8 @@ fn draw_positives(
     let mut positives = Vec::with_capacity(count);
     // A view shows a tenth of the image at the least, most often a quarter; a third of that is of one tier.
     for _ in 0..count * 120 {
-        let (x, y) = sampler.draw(rng)?;
-        let image = Point { x: x as f32, y: y as f32 };
-        if !serves(x, y) {
-            continue;
-        }
-        if let Some(view) = field.push(image) {
-            positives.push(Positive { view, image });
+        if let Some(positive) = placed.draw(sampler, rng, &serves)? {
+            positives.push(positive);
             if positives.len() == count {
                 break;
             }

@@ -31,7 +31,7 @@ pub(crate) struct Position {
     pub(crate) training_data_sha256: String,
     #[serde(default)]
     pub(crate) stall: Stall,
-    /// What computed entropies, weights, drawn pixels and the loss of the latest steps: "CPU" or "CUDA device NAME".
+    /// What computed entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
     #[serde(default)]
     pub(crate) scoring_and_loss: String,
 }

@@ -1,18 +1,22 @@
-//! Where what surrounds the network is computed: entropies, weights, drawn pixels, and the loss with its gradient.
+//! Where what surrounds the network is computed: entropies, weights, drawn pixels, views with their points, and the loss with
+//! its gradient.
 //!
-//! The CPU path is `infomark-core`'s; the CUDA path (feature `cuda`) is `infomark-cuda`'s. Entropies are equal to the bit,
-//! weights to 5 units in the last place, losses and gradients as `docs/cuda.md` says. Each path gives the same bits
-//! whenever it is given the same input.
+//! The CPU path is `infomark-core`'s; the CUDA path (feature `cuda`) is `infomark-cuda`'s. Entropies and the points of views are
+//! equal to the bit, weights to 5 units in the last place, pixels of views, losses and gradients as `docs/cuda.md` says. Each
+//! path gives the same bits whenever it is given the same input.
 
+mod canvas;
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use infomark_core::{Plane, PlaneMut, Rng, Sampler, Weighting, entropy_map, entropy_scratch_len, weight_map};
+use infomark_core::{Plane, PlaneMut, Sampler, Weighting, entropy_map, entropy_scratch_len, weight_map};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use canvas::{Canvas, Pixels, Placed};
 
 use crate::{TrainConfig, TrainError};
 
-/// Where entropies, weights, drawn pixels and the loss are computed. The network is not moved.
+/// Where entropies, weights, drawn pixels, views and the loss are computed. The network is not moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeOn {
@@ -123,24 +127,21 @@ impl Compute {
             Self::Cuda(cuda) => cuda.pixels(weights, width, seed, stream).map(Pixels::Drawn),
         }
     }
-}
 
-/// Draws pixels of one image.
-pub(crate) enum Pixels<'a> {
-    /// From sums of weights.
-    Sums(Sampler<'a>),
-    /// As a device has drawn them.
-    #[cfg(feature = "cuda")]
-    Drawn(cuda::Drawn<'a>),
-}
-
-impl Pixels<'_> {
-    /// A pixel as `(column, row)`; takes two words of the stream.
-    pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
+    /// An image of grey levels to make views of.
+    pub(crate) fn canvas(
+        &self,
+        levels: &[u8],
+        width: usize,
+        height: usize,
+    ) -> Result<Canvas<'_>, TrainError> {
         match self {
-            Self::Sums(sampler) => Ok(sampler.draw(rng)),
+            Self::Cpu(_) => {
+                let pixels: Vec<f32> = levels.iter().map(|v| f32::from(*v) / 255.0).collect();
+                Ok(Canvas::here(pixels.into(), width, height))
+            }
             #[cfg(feature = "cuda")]
-            Self::Drawn(drawn) => drawn.draw(rng),
+            Self::Cuda(cuda) => Ok(Canvas::there(cuda.canvas(levels, width, height)?, width, height)),
         }
     }
 }
@@ -166,7 +167,9 @@ fn guidance(
 
 #[cfg(all(test, feature = "cuda"))]
 mod tests {
-    use infomark_core::{InfoNce, Negatives, Point, Positive};
+    use infomark_core::{
+        Affine, Elastic, InfoNce, Negatives, Point, Positive, Rng, Tone, View, elastic_controls_len,
+    };
     use infomark_cuda_sim::{Kind, StandIn, StandInError};
 
     use super::*;
@@ -181,6 +184,9 @@ mod tests {
     /// suite's `LOSS` and `GRADIENT`, which are against `f64`.
     const LOSS: f32 = 4e-5;
     const GRADIENT: f32 = 6e-5;
+    /// Pixels of views whose contrast is changed, and whose gamma is too, before the power: `CONTRAST` and `GAMMA` of that suite.
+    const CONTRAST: f64 = 2.4e-7;
+    const GAMMA: f64 = 1e-6;
 
     fn level(items: usize, width: usize, height: usize, stride: usize, loss: InfoNce<f32>) -> Level {
         const CHANNELS: usize = 6;
@@ -227,6 +233,60 @@ mod tests {
         Ok(())
     }
 
+    #[track_caller]
+    fn pixels_agree(found: &[f32], expected: &[f32], tone: Tone<f32>) {
+        assert_eq!(found.len(), expected.len());
+        let before = |v: f32| f64::from(v).powf(1.0 / f64::from(tone.gamma));
+        let off =
+            found.iter().zip(expected).map(|(&f, &e)| (before(f) - before(e)).abs()).fold(0.0, f64::max);
+        let most = match tone {
+            Tone { gamma, .. } if gamma != 1.0 => GAMMA,
+            Tone { contrast, .. } if contrast != 1.0 => CONTRAST,
+            _ => 0.0,
+        };
+        assert!(off <= most, "pixels are off by {off}, {tone:?}");
+    }
+
+    /// Views, stretched and deformed, are the CPU's, and show the same pixels at the same places.
+    fn views_agree(paths: [&Compute; 2], levels: &[u8], weights: &[f32], width: usize) -> Outcome {
+        const SIDE: usize = 48;
+        const SPACING: usize = 10;
+        let height = levels.len() / width;
+        let [device, cpu] = paths;
+        let (there, here) = (device.canvas(levels, width, height)?, cpu.canvas(levels, width, height)?);
+        assert_eq!((there.width(), there.height()), (here.width(), here.height()));
+        let (mut sums, mut no_sums) = (Vec::new(), Vec::new());
+        let host = cpu.pixels(weights, width, (8, 3), &mut sums)?;
+        let drawn = device.pixels(weights, width, (8, 3), &mut no_sums)?;
+        let (mut a, mut b) = (Rng::new(8, 3), Rng::new(8, 3));
+        let plain = Tone::identity();
+        let contrast = Tone { brightness: 1.2, contrast: 0.6, ..plain };
+        let mut shown = 0;
+        for (view, tone) in [plain, contrast, Tone { gamma: 1.3, ..contrast }].into_iter().enumerate() {
+            pixels_agree(&there.toned(tone)?, &here.toned(tone)?, tone);
+            let stretched = Affine::rotation(0.4)?.then(&Affine::scaling(1.3, 0.7)?)?;
+            let centre = Point::new(20.0 + 15.0 * view as f32, 30.0);
+            let map = View::around(centre, &stretched, SIDE, SIDE)?;
+            let mut controls = vec![Point::default(); elastic_controls_len(SIDE, SIDE, SPACING)];
+            let field = Elastic::draw(map, SPACING, 2.0, &mut Rng::new(1, view as u64), &mut controls)?;
+            let (mut found, mut expected) = (vec![9.0; SIDE * SIDE], vec![7.0; SIDE * SIDE]);
+            let (mut placed, mut on_cpu) = (there.place(field, tone)?, here.place(field, tone)?);
+            placed.fill(&mut found)?;
+            on_cpu.fill(&mut expected)?;
+            pixels_agree(&found, &expected, tone);
+            assert!(expected.iter().any(|v| *v > 0.0) && (view > 0 || expected.contains(&0.0)));
+            // More draws than are looked for at a time.
+            for draw in 0..1500 {
+                let wanted = |x: usize, _: usize| draw % 3 > 0 || x.is_multiple_of(2);
+                let positive = placed.draw(&drawn, &mut a, wanted)?;
+                assert_eq!(positive, on_cpu.draw(&host, &mut b, wanted)?, "draw {draw} of view {view}");
+                shown += usize::from(positive.is_some());
+            }
+        }
+        assert!((300..4200).contains(&shown), "{shown} of 4,500 are shown");
+        Ok(())
+    }
+
     #[test]
     fn what_a_device_computes_is_the_cpus() -> Outcome {
         match StandIn::load(Kind::Plain) {
@@ -265,6 +325,7 @@ mod tests {
                 assert_eq!(a.uniform::<f32>(), b.uniform::<f32>());
             }
         }
+        views_agree([&device, &cpu], &levels, &weights, width)?;
         let Compute::Cuda(device) = &device else { return Err("no device".into()) };
         losses_agree(device)
     }

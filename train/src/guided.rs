@@ -6,7 +6,7 @@ use infomark_core::{
 use infomark_infer::Image;
 
 use crate::batch::Source;
-use crate::compute::{Compute, Pixels};
+use crate::compute::{Canvas, Compute, Pixels};
 use crate::{TrainConfig, TrainError};
 
 /// An image with what guides its views: the entropy around each pixel, its tier, and how often it is drawn.
@@ -151,8 +151,9 @@ impl GuidedImage {
             .and_then(|weights| {
                 Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
             })?;
+        let canvas = Canvas::here(self.pixels.as_slice().into(), self.width, self.height);
         let source = Source {
-            plane: Plane::new(&self.pixels, self.width, self.height).map_err(TrainError::internal("view"))?,
+            canvas: &canvas,
             entropy: &self.entropy,
             thresholds: self.thresholds,
             sampler: &sampler,

@@ -31,7 +31,7 @@
 //!
 //! # Features
 //!
-//! * `cuda`: entropies, weights, drawn pixels and the loss with its gradient are computed on a CUDA device, where there is one;
+//! * `cuda`: entropies, weights, drawn pixels, views and the loss with its gradient are computed on a CUDA device, where there is one;
 //!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
 //!   the checkpoint say which path ran.
 

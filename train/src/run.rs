@@ -39,7 +39,7 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Where entropies, weights, drawn pixels and the loss are computed; told once, first of all.
+    /// Where entropies, weights, drawn pixels, views and the loss are computed; told once, first of all.
     Computing {
         /// "CPU" or "CUDA device NAME".
         scoring_and_loss: String,
@@ -110,7 +110,7 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
     pub stalled: bool,
-    /// What computed entropies, weights, drawn pixels and the loss: "CPU" or "CUDA device NAME".
+    /// What computed entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
     pub scoring_and_loss: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,

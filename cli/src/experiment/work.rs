@@ -64,7 +64,7 @@ pub(super) struct Trained {
     pub(super) steps: u64,
     seconds: f64,
     loss: Option<f32>,
-    /// What computed entropies, weights, drawn pixels and the loss, of an encoder.
+    /// What computed entropies, weights, drawn pixels, views and the loss, of an encoder.
     #[serde(default)]
     scoring_and_loss: String,
     config: Recipe,

@@ -68,7 +68,7 @@ fn a_training_says_where_it_computes() {
     let checkpoint = String::from_utf8(place.read("a.run/checkpoint.json")).unwrap();
     assert!(checkpoint.contains("\"scoring_and_loss\": \"CPU\""), "{checkpoint}");
     let text = place.run("train data/images --out a.onnx --resume a.run").success();
-    assert!(text.contains("scoring and loss: CPU"), "{text}");
+    assert!(text.contains("scoring, views and loss: CPU"), "{text}");
 }
 
 #[test]

@@ -133,6 +133,16 @@ impl<'a, T: Real> Elastic<'a, T> {
         self.view
     }
 
+    /// Pixels of the view from one control point to the next.
+    pub fn spacing(&self) -> usize {
+        self.spacing
+    }
+
+    /// The control displacements, row by row, in pixels of the view.
+    pub fn controls(&self) -> &'a [Point<T>] {
+        self.controls
+    }
+
     /// The displacement `d` at a place of the view, in pixels of the view.
     pub fn displacement(&self, view: Point<T>) -> Point<T> {
         let (i, t) = self.cell(view.x, self.view.width());

@@ -1,6 +1,7 @@
 //! What holds on every device: on the stand-in in every order of threads, and on a real one.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod elastic;
 mod entropy;
 mod loss;
 mod mutual;
@@ -40,6 +41,7 @@ impl<'a> Setting<'a> {
         mutual::run(self)?;
         sample::run(self)?;
         view::run(self)?;
+        elastic::run(self)?;
         loss::run(self)?;
         search::run(self)?;
         pipeline::run(self)?;

@@ -2,12 +2,12 @@
 
 use super::{Outcome, Setting};
 use infomark_core::{
-    InfoNce, IntensityRange, Negatives, PatchBorder, Point, SampleError, Thresholds, TierPolicy, Tone,
-    Weighting,
+    Affine, Elastic, InfoNce, IntensityRange, Negatives, PatchBorder, Point, SampleError, Thresholds,
+    TierPolicy, Tone, View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
-    CudaError, Device, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel, Similarities,
-    ViewGuide, ViewPlan,
+    CudaError, Device, ElasticView, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel,
+    Similarities, ViewGuide, ViewPlan,
 };
 
 pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
@@ -16,6 +16,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
     entropy_and_information(device)?;
     sampling(device)?;
     views(device)?;
+    elastic_views(device)?;
     loss(device)?;
     search(device)?;
     // None of that has harmed the device.
@@ -39,6 +40,16 @@ fn shapes(device: &Device) -> Outcome {
     refused(Images::new(&bytes, 0, 1 << 24, 1), &["too large"]);
     refused(Images::new(&bytes, usize::MAX, 1, 1), &["too large"]);
     refused(Images::with_stride(&bytes, 2, 1, 2, usize::MAX), &["needs 18446744073709551615"]);
+    // No pixels need no memory, however far apart they are.
+    let no_views = device.upload_views(&[])?;
+    for (count, width) in [(0, 3), (2, 0)] {
+        let none = Images::with_stride(&bytes, count, width, 2, usize::MAX)?;
+        assert!(device.entropy_map(none, 3, PatchBorder::Cut)?.is_empty());
+        assert!(device.mutual_information(none, none, &[], 1, 1)?.is_empty());
+        assert!(device.make_views(none, &no_views, 2, 2, 0.0)?.is_empty());
+    }
+    let row = Images::with_stride(&bytes, 1, 4, 1, usize::MAX)?;
+    assert_eq!(device.download(&device.entropy_map(row, 3, PatchBorder::Clamp)?)?, [0.0; 4]);
     let floats = device.zeros::<f32>(12)?;
     refused(Features::new(&floats, 1, 3, 2, 3, 4), &["12 elements", "3 channels of 2 x 3", "18"]);
     refused(Features::new(&floats, 1, 0, 2, 3, 4), &["0 channels"]);
@@ -99,7 +110,7 @@ fn views(device: &Device) -> Outcome {
     let (middle, tone) = (Point::new(1.0, 1.0), Tone::identity());
     assert!(ViewPlan::new(0, middle, 0.0, 0.0, tone).is_err());
     assert!(ViewPlan::new(0, Point::new(f32::NAN, 0.0), 0.0, 1.0, tone).is_err());
-    assert!(ViewPlan::new(0, middle, 0.0, 1.0, Tone { gamma: 0.0, ..tone }).is_err());
+    refused(ViewPlan::new(0, middle, 0.0, 1.0, Tone { gamma: 0.0, ..tone }), &["plan a view", "gamma 0"]);
     assert!(ViewPlan::new(usize::MAX, middle, 0.0, 1.0, tone).is_err());
     let bytes = device.zeros::<u8>(12)?;
     let images = Images::new(&bytes, 1, 4, 3)?;
@@ -137,6 +148,69 @@ fn views(device: &Device) -> Outcome {
     wrong.high.gamma = (0.0, 1.0);
     refused(plan(ViewGuide { policy: wrong, ..guide }), &["gamma"]);
     assert_eq!(plan(guide)?.len(), 4);
+    Ok(())
+}
+
+fn elastic_views(device: &Device) -> Outcome {
+    let controls = [Point::default(); elastic_controls_len(6, 4, 2)];
+    let field = |width, height, spacing| -> Result<_, infomark_core::AugmentError> {
+        let view = View::new(Affine::identity(), width, height)?;
+        Elastic::new(view, spacing, &controls[..elastic_controls_len(width, height, spacing)])
+    };
+    let good = ElasticView { image: 0, field: field(4, 4, 2)?, tone: Tone::identity() };
+    let upload = |second: ElasticView<'_>| device.upload_elastic_views(&[good, second]);
+    for other in [field(5, 4, 2)?, field(4, 3, 2)?, field(4, 4, 3)?] {
+        refused(upload(ElasticView { field: other, ..good }), &["elastic views", "view 1", "4 x 4 and 2"]);
+    }
+    for gamma in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let tone = Tone { gamma, ..good.tone };
+        refused(upload(ElasticView { tone, ..good }), &["elastic views", "gamma", "above 0"]);
+    }
+    let bright = Tone { brightness: f32::NAN, ..good.tone };
+    refused(upload(ElasticView { tone: bright, ..good }), &["brightness", "NaN"]);
+    let number = usize::MAX.to_string();
+    refused(upload(ElasticView { image: usize::MAX, ..good }), &["elastic views", &number]);
+    // The core allows sizes whose pixels nobody can hold.
+    let point = [Point::default(); 16];
+    let far = |side: usize| -> Result<_, infomark_core::AugmentError> {
+        let view = View::new(Affine::scaling(1e-12, 1e-12)?, side, side)?;
+        Elastic::new(view, usize::MAX, &point)
+    };
+    for side in [1 << 16, 1 << 24, usize::MAX >> 1] {
+        let size = format!("{side} x {side}");
+        let large = ElasticView { field: far(side)?, ..good };
+        refused(device.upload_elastic_views(&[large]), &["elastic views", &size]);
+    }
+
+    let bytes = device.zeros::<u8>(12)?;
+    let images = Images::new(&bytes, 1, 4, 3)?;
+    let second = upload(ElasticView { image: 1, ..good })?;
+    let make = |images, views| device.make_elastic_views(images, views, 0.0);
+    refused(make(images, &second), &["make elastic views", "2 images", "1 of 4 x 3"]);
+    let first = device.upload_elastic_views(&[good])?;
+    let none = device.zeros::<u8>(0)?;
+    refused(make(Images::new(&none, 1, 0, 3)?, &first), &["make elastic views", "0 x 3"]);
+    assert_eq!(make(images, &first)?.len(), 16);
+    let no_views = device.upload_elastic_views(&[])?;
+    assert!(make(images, &no_views)?.is_empty());
+
+    let points = device.zeros::<u32>(3)?;
+    let push = |views, width| device.push_elastic_points(&points, views, width);
+    refused(push(&second, 4), &["push elastic points", "3 points", "2 views"]);
+    refused(push(&first, 0), &["push elastic points", "0 pixels wide"]);
+    refused(push(&first, 1 << 32), &["push elastic points", "4294967296 pixels wide"]);
+    refused(push(&no_views, 4), &["push elastic points", "0 views"]);
+    // Not a number anywhere: a border of NaN counts as 0, as in the core.
+    let controls = vec![Point::default(); elastic_controls_len(4, 4, 2)];
+    let away = View::new(Affine::translation(100.0, 0.0)?, 4, 4)?;
+    let away = ElasticView { field: Elastic::new(away, 2, &controls)?, ..good };
+    let made = device.make_elastic_views(images, &device.upload_elastic_views(&[away])?, f32::NAN)?;
+    assert_eq!(device.download(&made)?, [0.0; 16]);
+    // Points past the image are points too.
+    let past = device.upload(&[u32::MAX, 12, 3])?;
+    let pushed = device.download(&device.push_elastic_points(&past, &first, 4)?)?;
+    let shown: Vec<_> = pushed.iter().map(|pair| pair.positive().is_some()).collect();
+    assert_eq!(shown, [false, true, true]);
     Ok(())
 }
 

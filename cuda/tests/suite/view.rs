@@ -16,8 +16,16 @@ struct Described {
     tone: Tone<f32>,
 }
 
+/// 1, or another factor.
+fn factor(rng: &mut Rng, low: f32, high: f32) -> f32 {
+    if rng.below(3) == 0 { 1.0 } else { rng.uniform_in(low, high) }
+}
+
+pub(crate) fn describe_tone(rng: &mut Rng) -> Tone<f32> {
+    Tone { brightness: factor(rng, 0.0, 2.0), contrast: factor(rng, 0.0, 2.3), gamma: factor(rng, 0.25, 3.0) }
+}
+
 fn describe(rng: &mut Rng, images: usize, size: (usize, usize)) -> Described {
-    let factor = |rng: &mut Rng, low, high| if rng.below(3) == 0 { 1.0 } else { rng.uniform_in(low, high) };
     let centre = |rng: &mut Rng, size: usize| match rng.below(3) {
         // Half pixels are where outside begins.
         0 => rng.below(2 * size as u64) as f32 * 0.5 - 0.5,
@@ -28,11 +36,7 @@ fn describe(rng: &mut Rng, images: usize, size: (usize, usize)) -> Described {
         centre: Point::new(centre(rng, size.0), centre(rng, size.1)),
         angle: factor(rng, -3.2, 3.2) - 1.0,
         scale: factor(rng, 0.3, 3.0),
-        tone: Tone {
-            brightness: factor(rng, 0.0, 2.0),
-            contrast: factor(rng, 0.0, 2.3),
-            gamma: factor(rng, 0.25, 3.0),
-        },
+        tone: describe_tone(rng),
     }
 }
 
@@ -50,22 +54,22 @@ fn expected(
     Ok(out)
 }
 
-fn compare(view: Described, found: &[f32], expected: &[f32]) -> Outcome {
-    let what = format!("{view:?}");
+/// Whether the pixels of a view of some tone are as near as that tone allows.
+pub(crate) fn compare(what: &str, tone: Tone<f32>, found: &[f32], expected: &[f32]) -> Outcome {
     let wide: Vec<f64> = expected.iter().map(|&v| f64::from(v)).collect();
-    if view.tone.gamma != 1.0 {
+    if tone.gamma != 1.0 {
         // A power of less than 1 is steep at 0, so what the mean's rounding moves is compared before it.
         let before = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-            values.map(|v| v.powf(1.0 / f64::from(view.tone.gamma))).collect()
+            values.map(|v| v.powf(1.0 / f64::from(tone.gamma))).collect()
         };
         let found: Vec<f32> =
             before(&mut found.iter().map(|&v| f64::from(v))).into_iter().map(|v| v as f32).collect();
-        return close(&what, &found, &before(&mut wide.into_iter()), tolerance::GAMMA);
+        return close(what, &found, &before(&mut wide.into_iter()), tolerance::GAMMA);
     }
-    if view.tone.contrast != 1.0 {
-        return close(&what, found, &wide, tolerance::CONTRAST);
+    if tone.contrast != 1.0 {
+        return close(what, found, &wide, tolerance::CONTRAST);
     }
-    same_bits(&what, found, expected)
+    same_bits(what, found, expected)
 }
 
 fn views_agree(
@@ -96,7 +100,7 @@ fn views_agree(
     setting.see_floats(&a);
     for (&view, found) in views.iter().zip(a.chunks_exact(size.0 * size.1)) {
         let source = Plane::new(&floats[view.image * width * height..][..width * height], width, height)?;
-        compare(view, found, &expected(source, view, size, border)?)?;
+        compare(&format!("{view:?}"), view.tone, found, &expected(source, view, size, border)?)?;
     }
 
     let points: Vec<u32> = (0..3 * count).map(|_| rng.below((width * height) as u64) as u32).collect();

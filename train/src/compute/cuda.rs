@@ -1,19 +1,17 @@
 //! The CUDA path.
 
-use std::cell::RefCell;
+mod draw;
 
-use infomark_core::{PatchBorder, Positive, Rng, Weighting};
-use infomark_cuda::{
-    CudaError, Device, Features, Gradients, Images, Level as LossLevel, PixelSampler, PointPair,
-};
+use infomark_core::{PatchBorder, Positive, Weighting};
+use infomark_cuda::{CudaError, Device, Features, Gradients, Images, Level as LossLevel, PointPair};
+
+pub(crate) use draw::{Canvas, Drawn, Placed};
 
 use crate::objective::{Level, Objective};
 use crate::{TrainConfig, TrainError};
 
 /// Largest side of a patch whose entropy the kernels compute.
 const MOST_PATCH: usize = 64;
-/// Pixels that are drawn at a time.
-const BLOCK: usize = 2048;
 
 /// The first device.
 pub(crate) struct Cuda {
@@ -72,7 +70,17 @@ impl Cuda {
         let weights = self.device.upload(weights)?;
         let sampler =
             self.device.pixel_sampler(Images::new(&weights, 1, width, weights.len() / width.max(1))?)?;
-        Ok(Drawn { device: &self.device, sampler, width, seed, stream, pixels: RefCell::default() })
+        Ok(Drawn::new(&self.device, sampler, width, (seed, stream)))
+    }
+
+    /// An image of grey levels to make views of.
+    pub(crate) fn canvas(
+        &self,
+        levels: &[u8],
+        width: usize,
+        height: usize,
+    ) -> Result<Canvas<'_>, TrainError> {
+        Canvas::new(&self.device, levels, width, height)
     }
 
     /// The loss of each level over all positives, and its gradient, both divided by their number.
@@ -127,33 +135,5 @@ impl Cuda {
             result.views.push(device.download(views)?);
         }
         Ok(result)
-    }
-}
-
-/// Pixels of an image as the device draws them: number `j` is the sampler's at position `2 j` of the stream.
-pub(crate) struct Drawn<'a> {
-    device: &'a Device,
-    sampler: PixelSampler,
-    width: usize,
-    seed: u64,
-    stream: u64,
-    pixels: RefCell<Vec<u32>>,
-}
-
-impl Drawn<'_> {
-    pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
-        let at = usize::try_from(rng.counter() / 2).unwrap_or(usize::MAX);
-        if !rng.counter().is_multiple_of(2) {
-            return Err(TrainError::internal("sampler")("an odd place in the stream"));
-        }
-        rng.next_u64();
-        let mut pixels = self.pixels.borrow_mut();
-        while pixels.len() <= at {
-            let first = pixels.len() as u64;
-            let more = self.device.draw_pixels(&self.sampler, BLOCK, self.seed, self.stream, first)?;
-            pixels.extend(self.device.download(&more)?);
-        }
-        let pixel = pixels[at] as usize;
-        Ok((pixel % self.width, pixel / self.width))
     }
 }

@@ -1,0 +1,152 @@
+//! Images that views are made of, and pixels drawn from them.
+
+use std::borrow::Cow;
+
+use infomark_core::{Border, Elastic, Interpolation, Plane, PlaneMut, Point, Positive, Rng, Sampler, Tone};
+
+#[cfg(feature = "cuda")]
+use super::cuda;
+use crate::TrainError;
+
+/// Draws pixels of one image.
+pub(crate) enum Pixels<'a> {
+    /// From sums of weights.
+    Sums(Sampler<'a>),
+    /// As a device has drawn them.
+    #[cfg(feature = "cuda")]
+    Drawn(cuda::Drawn<'a>),
+}
+
+impl Pixels<'_> {
+    /// A pixel as `(column, row)`; takes two words of the stream.
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
+        match self {
+            Self::Sums(sampler) => Ok(sampler.draw(rng)),
+            #[cfg(feature = "cuda")]
+            Self::Drawn(drawn) => drawn.draw(rng),
+        }
+    }
+}
+
+/// An image that views are made of.
+pub(crate) struct Canvas<'a> {
+    width: usize,
+    height: usize,
+    image: Image<'a>,
+}
+
+enum Image<'a> {
+    /// Pixels in `[0, 1]`, row by row.
+    Here(Cow<'a, [f32]>),
+    /// Grey levels on a device.
+    #[cfg(feature = "cuda")]
+    There(cuda::Canvas<'a>),
+}
+
+impl<'a> Canvas<'a> {
+    /// Pixels in `[0, 1]`, row by row, as many as the sides say, of which the views are made on the CPU.
+    pub(crate) fn here(pixels: Cow<'a, [f32]>, width: usize, height: usize) -> Self {
+        Self { width, height, image: Image::Here(pixels) }
+    }
+
+    /// An image on a device.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn there(image: cuda::Canvas<'a>, width: usize, height: usize) -> Self {
+        Self { width, height, image: Image::There(image) }
+    }
+
+    /// Columns.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub(crate) fn height(&self) -> usize {
+        self.height
+    }
+
+    /// A view that is yet to be made.
+    pub(crate) fn place<'v>(
+        &'v self,
+        field: Elastic<'v, f32>,
+        tone: Tone<f32>,
+    ) -> Result<Placed<'v>, TrainError> {
+        let on = match &self.image {
+            Image::Here(pixels) => {
+                let plane = Plane::new(pixels, self.width, self.height);
+                On::Here(plane.map_err(TrainError::internal("view"))?)
+            }
+            #[cfg(feature = "cuda")]
+            Image::There(image) => On::There(Box::new(image.place(field, tone)?)),
+        };
+        Ok(Placed { field, tone, on })
+    }
+
+    /// The whole image with another tone.
+    pub(crate) fn toned(&self, tone: Tone<f32>) -> Result<Vec<f32>, TrainError> {
+        match &self.image {
+            Image::Here(pixels) => {
+                let mut out = pixels.to_vec();
+                let target = PlaneMut::new(&mut out, self.width, self.height);
+                let target = target.map_err(TrainError::internal("tone"))?;
+                tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+                Ok(out)
+            }
+            #[cfg(feature = "cuda")]
+            Image::There(image) => image.toned(tone),
+        }
+    }
+}
+
+/// A view: where it lies in its image, and its tone.
+pub(crate) struct Placed<'a> {
+    field: Elastic<'a, f32>,
+    tone: Tone<f32>,
+    on: On<'a>,
+}
+
+enum On<'a> {
+    Here(Plane<'a, f32>),
+    #[cfg(feature = "cuda")]
+    There(Box<cuda::Placed<'a>>),
+}
+
+impl Placed<'_> {
+    /// Makes the view: linear between pixels, 0 where it leaves the image, its tone changed.
+    pub(crate) fn fill(&self, out: &mut [f32]) -> Result<(), TrainError> {
+        match &self.on {
+            On::Here(plane) => {
+                let view = self.field.view();
+                let target = PlaneMut::new(out, view.width(), view.height());
+                let mut target = target.map_err(TrainError::internal("view"))?;
+                self.field
+                    .resample(*plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
+                    .map_err(TrainError::internal("view"))?;
+                self.tone.apply_in_place(target).map_err(TrainError::internal("tone"))
+            }
+            #[cfg(feature = "cuda")]
+            On::There(view) => view.fill(out),
+        }
+    }
+
+    /// Draws a pixel of the image; `None` unless it is `wanted` and the view shows it. Takes two words of the stream.
+    pub(crate) fn draw(
+        &mut self,
+        pixels: &Pixels<'_>,
+        rng: &mut Rng,
+        wanted: impl Fn(usize, usize) -> bool,
+    ) -> Result<Option<Positive<f32>>, TrainError> {
+        #[cfg(feature = "cuda")]
+        let counter = rng.counter();
+        let (x, y) = pixels.draw(rng)?;
+        if !wanted(x, y) {
+            return Ok(None);
+        }
+        #[cfg(feature = "cuda")]
+        if let (Pixels::Drawn(drawn), On::There(view)) = (pixels, &mut self.on) {
+            return view.shown(drawn, counter);
+        }
+        let image = Point { x: x as f32, y: y as f32 };
+        Ok(self.field.push(image).map(|view| Positive { view, image }))
+    }
+}
