@@ -76,11 +76,7 @@ impl Refine {
             .into_iter()
             .map(|index| inputs[index].path.clone())
             .collect();
-        let unreadable = |path: &PathBuf| match read_image(path) {
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
-        let problems: Vec<_> = paths.par_iter().map(unreadable).collect();
+        let problems: Vec<_> = paths.par_iter().map(|path| read_image(path).err()).collect();
         for problem in problems.iter().flatten() {
             eprintln!("warning: --refine: left out: {problem}");
         }
