@@ -67,7 +67,7 @@ impl Matcher {
             return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
         }
         let templates = templates.iter().map(|template| template.inner.clone());
-        let options = MatchOptions { neighbours, prior, prior_sigma };
+        let options = MatchOptions { neighbours, prior, prior_sigma, ..MatchOptions::default() };
         let inner = infomark_infer::Matcher::new(Arc::clone(&encoder.inner), templates).map_err(raise)?;
         Ok(Self { inner: inner.options(options) })
     }
