@@ -217,6 +217,31 @@ fn templates_and_their_landmarks_have_to_go_together() {
     assert!(!place.file("none").exists());
 }
 
+#[test]
+fn how_places_are_told_more_finely_than_cells_is_a_choice_that_results_tell() {
+    let place = Workplace::new();
+    let mut tables = Vec::new();
+    for way in ["cell", "parabola", "soft-argmax"] {
+        let object =
+            place.run_match(&format!("data/images/1.png --sub-pixel {way} --out {way} --json")).json();
+        assert_eq!(object["matching"]["sub_pixel"], way);
+        tables.push(place.read(&format!("{way}/landmarks.csv")));
+    }
+    place.run_match("data/images/1.png --out default").success();
+    assert_eq!(place.read("default/landmarks.csv"), tables[1]);
+    assert!(tables[0] != tables[1] && tables[1] != tables[2]);
+}
+
+#[test]
+fn keys_of_a_data_folder_that_mean_nothing_are_warned_about() {
+    let place = Workplace::new();
+    let toml = String::from_utf8(place.read("data/dataset.toml")).unwrap();
+    place.write("data/dataset.toml", format!("{toml}spacing = [1, 1]\n"));
+    let outcome = place.run("evaluate --model encoder.onnx --data data --template 0.png");
+    assert!(outcome.stderr.contains("warning: data/dataset.toml: spacing means nothing here"), "{outcome:?}");
+    outcome.success();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_stopped_matching_says_so_and_goes_on_to_the_same_result() {
