@@ -156,6 +156,7 @@ pub unsafe extern "C" fn infomark_matcher_new(
             neighbours: !flag("without_neighbours", options.without_neighbours)?,
             prior: !flag("without_prior", options.without_prior)?,
             prior_sigma,
+            ..MatchOptions::default()
         };
         let matcher = Matcher::new(encoder.encoder.clone(), templates).map_err(failed)?.options(options);
         let names = matcher.landmarks().into_iter().map(c_text).collect::<Result<_>>()?;

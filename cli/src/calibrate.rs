@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         }
     }
     let encoder = models::encoder(&options.model)?;
-    let data = DataSet::open(&options.data)?;
+    let data = inputs::data_folder(&options.data)?;
     let pool = inputs::pool(threads)?;
     let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options());

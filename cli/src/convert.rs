@@ -72,7 +72,8 @@ Examples:
   infomark convert points.csv --images radiographs/ --format coco --out points.json
 
 What the files are is told by their content. 3D Slicer markups and ISBI text belong to the image of the
-same name but for the ending. --images gives the size of the images and of their pixels; 3D Slicer takes
+same name but for the ending. Of images that share a name or differ in the ending alone, the second is
+`name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images and of their pixels; 3D Slicer takes
 pixels whose size no file states for 1 mm. Formats of one image a file are written into a folder."
 )]
 pub(crate) struct Options {
@@ -106,7 +107,10 @@ struct Converted {
 
 /// An image that landmarks may belong to.
 struct Known {
+    /// What tables call it.
     name: String,
+    /// What files of its own are called.
+    stem: String,
     size: (usize, usize),
     spacing: Option<PixelSpacing>,
 }
@@ -128,7 +132,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
         .iter()
         .map(|(image, landmarks)| annotated(image, landmarks, given.as_ref(), &known, needs_images))
         .collect::<Result<_>>()?;
-    let files = write(options, format, &images)?;
+    let files = write(options, format, &images, &known)?;
     report.text(&files.join("\n"))?;
     report.json(&Converted {
         format: Format::of(format).name(),
@@ -142,7 +146,8 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
     let known = |input: inputs::Input| {
         let header = read_image_header(&input.path)?;
         Ok(Known {
-            name: file_name(&input.path),
+            name: input.label,
+            stem: input.stem,
             size: (header.width, header.height),
             spacing: given.cloned().or(header.spacing),
         })
@@ -181,13 +186,9 @@ fn read(
 /// The image whose name a landmark file shares but for the ending.
 fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
     let name = file_name(path);
-    let stem = |image: &str| Path::new(image).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let shared = |image: &&Known| {
-        let rest = stem(&image.name).and_then(|stem| name.strip_prefix(&stem).map(str::to_owned));
-        rest.is_some_and(|rest| rest.starts_with('.'))
-    };
+    let shared = |image: &&Known| name.strip_prefix(&image.stem).is_some_and(|rest| rest.starts_with('.'));
     // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
-    known.iter().filter(shared).max_by_key(|image| image.name.len())
+    known.iter().filter(shared).max_by_key(|image| image.stem.len())
 }
 
 fn annotated<'a>(
@@ -207,7 +208,12 @@ fn annotated<'a>(
 }
 
 /// Writes one file, or one for each image; their names.
-fn write(options: &Options, format: LandmarkFormat, images: &[Annotated<'_>]) -> Result<Vec<String>> {
+fn write(
+    options: &Options,
+    format: LandmarkFormat,
+    images: &[Annotated<'_>],
+    known: &[Known],
+) -> Result<Vec<String>> {
     let folder = options.out.is_dir() || shown(&options.out).ends_with(['/', '\\']);
     if !folder || !format.is_of_one_image() {
         if folder {
@@ -219,9 +225,10 @@ fn write(options: &Options, format: LandmarkFormat, images: &[Annotated<'_>]) ->
     }
     output::make_folder(&options.out)?;
     let mut files = Vec::new();
-    let mut stems = std::collections::HashSet::new();
+    let mut stems = known.iter().map(|known| known.stem.to_lowercase()).collect();
     for image in images {
-        let stem = inputs::free_stem(Path::new(image.image), &mut stems);
+        let stem = known.iter().find(|known| known.name == image.image).map(|known| known.stem.clone());
+        let stem = stem.unwrap_or_else(|| inputs::free_stem(Path::new(image.image), &mut stems));
         let path = options.out.join(format!("{stem}.{}", format.ending()));
         output::write(&path, &encode_landmarks(format, std::slice::from_ref(image), &shown(&path))?)?;
         files.push(shown(&path));

@@ -54,7 +54,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours", "refine"]
+        conflicts_with_all = ["model", "template_data", "which", "templates", "no_prior", "no_neighbours", "sub_pixel", "refine"]
     )]
     landmark_model: Option<PathBuf>,
     /// Data folder to score on
@@ -210,8 +210,8 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
         output::make_folder(out)?;
     }
     let encoder = models::encoder(options.encoder()?)?;
-    let data = DataSet::open(&options.data)?;
-    let other = options.template_data.as_ref().map(DataSet::open).transpose()?;
+    let data = inputs::data_folder(&options.data)?;
+    let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
     let template_data = other.as_ref().unwrap_or(&data);
     let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
     check_names(&data, template_data)?;

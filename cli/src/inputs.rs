@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use infomark_infer::list_images;
+use infomark_infer::{DataSet, list_images};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::output::{file_name, shown};
@@ -60,6 +60,19 @@ pub(crate) fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
         .chain(numbered)
         .find(|name| taken.insert(name.to_lowercase()))
         .unwrap_or_default()
+}
+
+/// A data folder; what its `dataset.toml` says in vain is told on standard error.
+pub(crate) fn data_folder(path: &Path) -> Result<DataSet> {
+    let data = DataSet::open(path)?;
+    if !data.ignored_keys.is_empty() {
+        eprintln!(
+            "warning: {}: {} means nothing here; it takes name, spacing_mm and landmarks",
+            shown(&path.join("dataset.toml")),
+            data.ignored_keys.join(", ")
+        );
+    }
+    Ok(data)
 }
 
 /// Threads for the work on many images; 0 takes all cores.

@@ -1,5 +1,6 @@
 //! `infomark match`.
 
+mod how;
 mod journal;
 mod pictures;
 mod trust;
@@ -12,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Encoder, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet, Looks,
-    MatchOptions, Matcher, PixelSpacing, encode_landmarks, read_image_header, sha256,
+    Annotated, Encoder, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet, Matcher,
+    PixelSpacing, encode_landmarks, read_image_header, sha256,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ use crate::templates::{Given, Place, Source};
 use journal::Journal;
 use trust::ExpectedErrors;
 
+pub(crate) use how::{How, Matching};
 pub(crate) use trust::{Judge, Judged, Recognised, Trust, matching_text};
 
 /// Find the landmarks of one or several annotated images in others.
@@ -69,8 +71,8 @@ pub(crate) struct Options {
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "look_turned", "look_mirrored",
-            "calibration", "abstain_above", "abstain_below", "fix_orientation", "refine",
+            "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "sub_pixel", "look_turned",
+            "look_mirrored", "calibration", "abstain_above", "abstain_below", "fix_orientation", "refine",
         ]
     )]
     landmark_model: Option<PathBuf>,
@@ -101,56 +103,6 @@ pub(crate) struct Options {
     /// Give up on an image that is not encoded after so many seconds, and go on with the next
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<f64>,
-}
-
-/// How landmarks are looked for.
-#[derive(clap::Args, Default)]
-pub(crate) struct How {
-    /// Look for each landmark by itself, without asking where the rest of the image puts it
-    #[arg(long)]
-    no_prior: bool,
-    /// Match a landmark's own feature alone, without those of the places around it
-    #[arg(long)]
-    no_neighbours: bool,
-    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
-    #[arg(long)]
-    look_turned: bool,
-    /// Look at template and image mirrored as well; takes twice as long
-    #[arg(long)]
-    look_mirrored: bool,
-    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
-    #[arg(long)]
-    look_fine: bool,
-}
-
-impl How {
-    pub(crate) fn options(&self) -> MatchOptions {
-        MatchOptions { neighbours: !self.no_neighbours, prior: !self.no_prior, ..MatchOptions::default() }
-    }
-
-    pub(crate) fn looks(&self) -> Looks {
-        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
-    }
-
-    pub(crate) fn matching(&self) -> Matching {
-        let MatchOptions { neighbours, prior, prior_sigma } = self.options();
-        let Looks { turned, mirrored, fine } = self.looks();
-        Matching { neighbours, prior_sigma: prior.then_some(prior_sigma), turned, mirrored, fine }
-    }
-}
-
-/// [`MatchOptions`] as results tell them.
-#[derive(Clone, Serialize)]
-pub(crate) struct Matching {
-    neighbours: bool,
-    /// In pixels of the encoder's canvas; none without the prior.
-    prior_sigma: Option<f32>,
-    /// Whether template and image were looked at turned to either side as well.
-    turned: bool,
-    /// Whether they were looked at mirrored as well.
-    mirrored: bool,
-    /// Whether they were looked at at 5/3 of the resolution as well.
-    fine: bool,
 }
 
 /// What was done with what: enough to do it again.
@@ -367,6 +319,10 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let search = Search { finder: &finder, given: given.as_ref(), limit, options };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let stop = interrupt::flag();
+    let tell = progress.teller();
+    let _watch = interrupt::Watch::new(&stop, move || {
+        tell("stopping: the images under way are finished and all is written; Ctrl-C again ends at once");
+    });
     let one = |input: &Input| {
         let done = search.one_or_earlier(input, &journal, &stop)?;
         progress.advance();

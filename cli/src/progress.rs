@@ -1,5 +1,7 @@
 //! Progress on a terminal; nothing when standard error is not one.
 
+use std::io::{self, Write};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar on standard error.
@@ -31,6 +33,15 @@ impl Progress {
     /// One more piece is done.
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
+    }
+
+    /// Says a line on standard error, above the bar if there is one, whenever the call is made.
+    pub(crate) fn teller(&self) -> impl Fn(&str) + Send + 'static {
+        let bar = self.bar.clone();
+        move |line| {
+            // Nobody is left to tell when this fails.
+            let _ = bar.suspend(|| writeln!(io::stderr(), "{line}"));
+        }
     }
 
     /// So many of so many are done.

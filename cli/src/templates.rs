@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    DataSet, Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
+    Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
 };
 use infomark_models::Model;
 use infomark_train::AGAINST;
@@ -215,7 +215,7 @@ fn from_folder(
     count: Option<usize>,
     looks: Looks,
 ) -> Result<Vec<(Template, Source)>> {
-    let data = DataSet::open(path)?;
+    let data = inputs::data_folder(path)?;
     let chosen = match count {
         Some(count) => {
             let images: Vec<PathBuf> = data.images.iter().map(|sample| sample.path.clone()).collect();

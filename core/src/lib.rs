@@ -143,7 +143,7 @@ pub use intensity::{
 };
 pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
 pub use locate::{
-    LocateError, Peak, highest_beyond, peak, sample_feature, similarity, similarity_scratch_len,
+    LocateError, Peak, highest_beyond, peak, sample_feature, similarity, similarity_scratch_len, soft_peak,
 };
 pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,

@@ -282,6 +282,51 @@ pub struct Peak<T> {
 /// most half a cell, and not at all along a direction in which a neighbour is missing or not
 /// finite. `None` when the map is empty or all NaN.
 pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
+    let (x, y, value) = highest_cell(map)?;
+    let beside = |x: Option<usize>, y: Option<usize>| x.zip(y).and_then(|(x, y)| map.get(x, y));
+    let shift_x = vertex(beside(x.checked_sub(1), Some(y)), value, beside(x.checked_add(1), Some(y)));
+    let shift_y = vertex(beside(Some(x), y.checked_sub(1)), value, beside(Some(x), y.checked_add(1)));
+    let at = cell_centre(T::from_usize(x) + shift_x, T::from_usize(y) + shift_y, stride);
+    Some(Peak { at, value })
+}
+
+/// The highest cell of a map of stride `stride`, refined by the mean place of the cells around it: a soft-argmax.
+///
+/// Cells whose centres lie within `radius` input pixels of the highest one's count, each with the weight
+/// `exp((value - highest) / temperature)`; below one stride of radius, or towards a temperature of 0, the place is the centre of
+/// the highest cell. The first of equal cells in reading order counts as the highest; cells that are not finite have no weight.
+/// `None` when the map is empty or all NaN, the temperature is not finite and above 0, or the radius is NaN.
+///
+/// Source: the soft-argmax of Finn et al., *Deep spatial autoencoders* (ICRA 2016), here in a window.
+pub fn soft_peak<T: Real>(map: Plane<'_, T>, stride: usize, radius: T, temperature: T) -> Option<Peak<T>> {
+    if radius.is_nan() || !(temperature.is_finite() && temperature > T::zero()) {
+        return None;
+    }
+    let (x, y, value) = highest_cell(map)?;
+    let (mut sum, mut sum_x, mut sum_y) = (T::zero(), T::zero(), T::zero());
+    let cells = radius / T::from_usize(stride);
+    for (row, cells_of_row) in map.rows().enumerate() {
+        let dy = T::from_usize(row) - T::from_usize(y);
+        if dy.abs() > cells {
+            continue;
+        }
+        for (column, &other) in cells_of_row.iter().enumerate() {
+            let dx = T::from_usize(column) - T::from_usize(x);
+            if dx * dx + dy * dy <= cells * cells && other.is_finite() {
+                let weight = ((other - value) / temperature).exp();
+                sum += weight;
+                sum_x += weight * dx;
+                sum_y += weight * dy;
+            }
+        }
+    }
+    let mean = |part: T| if sum > T::zero() { part / sum } else { T::zero() };
+    let at = cell_centre(T::from_usize(x) + mean(sum_x), T::from_usize(y) + mean(sum_y), stride);
+    Some(Peak { at, value })
+}
+
+/// Column, row and value of the first of the highest cells; NaN never counts.
+fn highest_cell<T: Real>(map: Plane<'_, T>) -> Option<(usize, usize, T)> {
     let mut best: Option<(usize, usize, T)> = None;
     for (y, row) in map.rows().enumerate() {
         for (x, &value) in row.iter().enumerate() {
@@ -291,12 +336,7 @@ pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
             }
         }
     }
-    let (x, y, value) = best?;
-    let beside = |x: Option<usize>, y: Option<usize>| x.zip(y).and_then(|(x, y)| map.get(x, y));
-    let shift_x = vertex(beside(x.checked_sub(1), Some(y)), value, beside(x.checked_add(1), Some(y)));
-    let shift_y = vertex(beside(Some(x), y.checked_sub(1)), value, beside(Some(x), y.checked_add(1)));
-    let at = cell_centre(T::from_usize(x) + shift_x, T::from_usize(y) + shift_y, stride);
-    Some(Peak { at, value })
+    best
 }
 
 /// Where the parabola through values at -1, 0 and 1 is highest, given that the middle one is.

@@ -24,6 +24,8 @@ pub struct DataSet {
     pub landmarks: Vec<String>,
     /// The images, sorted by name.
     pub images: Vec<Sample>,
+    /// Keys of `dataset.toml` that mean nothing here, sorted: misspelt ones, or those of other programs.
+    pub ignored_keys: Vec<String>,
 }
 
 /// An annotated image.
@@ -108,8 +110,9 @@ impl DataSet {
     /// landmarks = ["sella", "nasion"]
     /// ```
     ///
-    /// Every image has to have every landmark that is named, on its pixels; rows of other landmarks are ignored. The
-    /// images' headers are read, not their pixels.
+    /// Every image has to have every landmark that is named, on its pixels; rows of other landmarks are ignored, and so are
+    /// other keys of `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. The images' headers are read, not their
+    /// pixels.
     ///
     /// # Errors
     ///
@@ -164,6 +167,7 @@ impl DataSet {
             spacing: manifest.spacing,
             landmarks: manifest.landmarks,
             images,
+            ignored_keys: manifest.ignored_keys,
         })
     }
 
@@ -184,7 +188,10 @@ struct Manifest {
     name: Option<String>,
     spacing: Spacing,
     landmarks: Vec<String>,
+    ignored_keys: Vec<String>,
 }
+
+const KEYS: [&str; 3] = ["name", "spacing_mm", "landmarks"];
 
 #[derive(Deserialize)]
 struct Toml {
@@ -230,7 +237,12 @@ impl Manifest {
             let problem = format!("it names landmark {twice} twice");
             return Err(wrong(problem, "remove one of them"));
         }
-        Ok(Manifest { name: toml.name, spacing, landmarks })
+        // It was read once, so it can be again.
+        let all: toml::Table = toml::from_slice(&bytes).unwrap_or_default();
+        let mut ignored_keys: Vec<String> =
+            all.into_iter().map(|(key, _)| key).filter(|key| !KEYS.contains(&key.as_str())).collect();
+        ignored_keys.sort_unstable();
+        Ok(Manifest { name: toml.name, spacing, landmarks, ignored_keys })
     }
 }
 

@@ -99,7 +99,7 @@ pub use landmark::{
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
-pub use matching::{Found, MatchError, MatchOptions, match_encoding, match_image, match_templates};
+pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
 pub use orientation::Orientation;
 pub use recognise::{Recognition, recognise};
 pub use select::{Candidate, choose_templates};

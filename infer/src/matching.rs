@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use infomark_core::{Plane, Point, peak};
+use infomark_core::{Plane, Point, peak, soft_peak};
 
 use crate::confidence::{self, Confidence};
 use crate::score_map::{Laid, ScoreMap, anchor_matches};
@@ -85,11 +85,34 @@ pub struct MatchOptions {
     /// How far a landmark may be from where it is expected, as the standard deviation of a Gaussian, in pixels of the
     /// encoder's canvas; at least 1.
     pub prior_sigma: f32,
+    /// How a place is told more finely than the cells of the finest stride.
+    pub sub_pixel: SubPixel,
+}
+
+/// How the highest cell of a map becomes a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum SubPixel {
+    /// Its centre.
+    Cell,
+    /// Where a parabola through it and its neighbours is highest, in each direction on its own: at most half a cell away.
+    #[default]
+    Parabola,
+    /// The mean place of what lies within [`SOFT_RADIUS`](Self::SOFT_RADIUS), weighted by `exp((value - highest) /` [`SOFT_TEMPERATURE`](Self::SOFT_TEMPERATURE)`)`,
+    /// of the logarithms that the place was chosen by.
+    SoftArgmax,
+}
+
+impl SubPixel {
+    /// Radius of [`SoftArgmax`](Self::SoftArgmax), in pixels of the encoder's canvas.
+    pub const SOFT_RADIUS: f32 = 6.0;
+    /// Temperature of [`SoftArgmax`](Self::SoftArgmax).
+    pub const SOFT_TEMPERATURE: f32 = 1.0;
 }
 
 impl Default for MatchOptions {
     fn default() -> Self {
-        Self { neighbours: true, prior: true, prior_sigma: 12.0 }
+        Self { neighbours: true, prior: true, prior_sigma: 12.0, sub_pixel: SubPixel::default() }
     }
 }
 
@@ -111,7 +134,7 @@ pub fn match_image(
 ///
 /// For each landmark the cosines over the temperature are added over the strides, those of what lies around it and the
 /// logarithm of the prior are added to that, and the highest place that shows the image, not the repeated edge around it,
-/// is refined by a parabola.
+/// is refined as [`MatchOptions::sub_pixel`] says.
 ///
 /// # Errors
 ///
@@ -159,7 +182,7 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
         let having: Vec<(&Laid<'_>, usize)> = having.collect();
         let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
         let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
-        let (at, score) = highest(&map, encoding)?;
+        let (at, score) = highest(&map, encoding, options.sub_pixel)?;
         let confidence = confidence::of(&having, encoding, &map, (at, score))?;
         Ok(Found { name: name.to_owned(), at, score, confidence })
     };
@@ -184,7 +207,9 @@ pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize,
 
 /// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
 fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
-    let weight = |map: &ScoreMap| Ok::<_, String>(highest(map, encoding)?.1.max(LEAST_SCORE).powi(3) as f32);
+    let weight = |map: &ScoreMap| {
+        Ok::<_, String>(highest(map, encoding, SubPixel::default())?.1.max(LEAST_SCORE).powi(3) as f32)
+    };
     let weights = if maps.len() > 1 { maps.iter().map(weight).collect::<Result<_, _>>()? } else { vec![1.0] };
     let total: f32 = weights.iter().sum();
     let weighted = maps.into_iter().zip(weights).map(|(mut map, weight)| {
@@ -202,14 +227,23 @@ fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
 const LEAST_SCORE: f64 = 0.01;
 
 /// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
-pub(crate) fn highest(map: &ScoreMap, encoding: &Encoding) -> Result<(Point<f64>, f64), String> {
+pub(crate) fn highest(
+    map: &ScoreMap,
+    encoding: &Encoding,
+    sub_pixel: SubPixel,
+) -> Result<(Point<f64>, f64), String> {
     let levels = encoding.levels();
     let finest = levels.first().ok_or("no levels")?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let shown = cells(encoding.fit().content(), stride);
+    let refined = |map| match sub_pixel {
+        SubPixel::Cell => soft_peak(map, stride, 0.0, 1.0),
+        SubPixel::Parabola => peak(map, stride),
+        SubPixel::SoftArgmax => soft_peak(map, stride, SubPixel::SOFT_RADIUS, SubPixel::SOFT_TEMPERATURE),
+    };
     let peak = Plane::new(&map.all, width, height)
         .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-        .map(|shown| peak(shown, stride))
+        .map(refined)
         .map_err(text)?
         .ok_or("all similarities are NaN")?;
     // Of the landmark's own feature, whoever else had a say.

@@ -54,7 +54,7 @@ pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32))
     if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
         return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
     }
-    Ok(MatchOptions { neighbours, prior, prior_sigma })
+    Ok(MatchOptions { neighbours, prior, prior_sigma, ..MatchOptions::default() })
 }
 
 /// An encoder with templates.

@@ -13,7 +13,7 @@ use infomark_core::{
     Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp,
     blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
     info_nce as core_info_nce, info_nce_scratch_len, local_contrast, local_contrast_scratch_len, peak,
-    sample_feature, similarity, similarity_scratch_len,
+    sample_feature, similarity, similarity_scratch_len, soft_peak,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -223,6 +223,10 @@ pub fn locate(data: &[u8]) {
     let found = peak(plane, stride);
     let inside = |p: f32, size: usize| p >= -0.5 && p <= (size * stride) as f32 - 0.5;
     assert!(found.is_some_and(|f| inside(f.at.x, width) && inside(f.at.y, height)), "{found:?}");
+    let (radius, temperature) = (at.x, at.y);
+    let soft = soft_peak(plane, stride, radius, temperature);
+    assert_eq!(soft.is_some(), !radius.is_nan() && temperature.is_finite() && temperature > 0.0);
+    assert!(soft.is_none_or(|f| inside(f.at.x, width) && inside(f.at.y, height)), "{soft:?}");
 }
 
 /// Any image of integers takes the tones that are accepted, as floats do.

@@ -3,7 +3,9 @@
 #![allow(clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
 use infomark_core::Rng;
-use infomark_infer::{Description, Image, InputPolicy, InputSize, Normalisation};
+use infomark_infer::{
+    Description, Image, InputPolicy, InputSize, LabelSource, LandmarkDescription, Normalisation, SEAL_KEY,
+};
 use prost::Message;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -100,6 +102,65 @@ pub fn model(width: usize, height: usize) -> ModelProto {
 /// The bytes of the encoder of [`model`].
 pub fn encoder(width: usize, height: usize) -> Vec<u8> {
     model(width, height).encode_to_vec()
+}
+
+/// A landmark network of two landmarks: two convolutions with stride 4. It has no seal, so that a changed one is looked into.
+pub fn landmark_model(width: usize, height: usize) -> ModelProto {
+    const LANDMARKS: usize = 2;
+    let description = LandmarkDescription {
+        input: InputSize::new(width, height).expect("a good size"),
+        input_policy: InputPolicy::default(),
+        normalisation: Normalisation::default(),
+        stride: 4,
+        landmarks: ["a", "b"].map(str::to_owned).to_vec(),
+        encoder_sha256: None,
+        labels: LabelSource::Annotated,
+        labels_sha256: "0".repeat(64),
+        training_data_sha256: "0".repeat(64),
+        training_images: 0,
+        steps: 0,
+        seed: 1,
+        version: "0.1.0".to_owned(),
+    };
+    let outputs =
+        [(LandmarkDescription::HEAT_NAME, LANDMARKS), (LandmarkDescription::OFFSET_NAME, 2 * LANDMARKS)];
+    let side = 8;
+    let kernel = |name: &str| format!("kernel_{name}");
+    let tensors = outputs.iter().map(|&(name, maps)| {
+        let mut weights = kernels(maps as u64, side);
+        weights.truncate(maps * side * side);
+        floats(&kernel(name), &[maps as i64, 1, side as i64, side as i64], &weights)
+    });
+    let nodes = outputs.iter().map(|&(name, _)| {
+        let attributes = vec![
+            integers("kernel_shape", &[side as i64; 2]),
+            integers("pads", &[2; 4]),
+            integers("strides", &[4; 2]),
+        ];
+        node("Conv", &["image", &kernel(name)], name, attributes)
+    });
+    let properties = description.to_sealed_properties(&[]).expect("a good description");
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        metadata_props: properties
+            .into_iter()
+            .filter(|(key, _)| key != SEAL_KEY)
+            .map(|(key, value)| StringStringEntryProto { key, value })
+            .collect(),
+        graph: Some(GraphProto {
+            name: "landmarks".to_owned(),
+            node: nodes.collect(),
+            initializer: tensors.collect(),
+            input: vec![value(Description::INPUT_NAME, &[1, 1, height, width])],
+            output: outputs
+                .iter()
+                .map(|&(name, maps)| value(name, &[1, maps, height / 4, width / 4]))
+                .collect(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
 }
 
 /// Kernels of mean 0 and absolute sum 1: waves of random direction, length and phase under a bell, so that features change smoothly.

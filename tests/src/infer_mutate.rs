@@ -1,9 +1,12 @@
 //! Files damaged in many ways, and what reading one has to hold.
 
+use std::path::Path;
+
 use infomark_core::Rng;
 use infomark_infer::{
-    DESCRIPTION_KEY, Description, Encoder, FORMAT, FORMAT_KEY, LandmarkFile, ReadLimits, Subject,
-    decode_image, decode_levels, parse_landmarks, parse_landmarks_of,
+    DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY, LandmarkFile,
+    LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
+    parse_landmarks_of, sha256,
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -107,6 +110,87 @@ pub fn model(bytes: &[u8]) -> Option<Encoder> {
             None
         }
     }
+}
+
+/// Reads bytes as a landmark network: one that can be asked for its description, or an error in one line.
+pub fn landmark_net(bytes: &[u8]) -> Option<LandmarkNet> {
+    match LandmarkNet::from_bytes(bytes, "network") {
+        Ok(net) => {
+            assert!(net.description().check().is_ok());
+            Some(net)
+        }
+        Err(error) => {
+            check_message(&error.to_string());
+            None
+        }
+    }
+}
+
+/// Reads bytes as a template: one whose points are finite, or an error in one line. Whether there was one.
+pub fn template(bytes: &[u8]) -> bool {
+    match Template::from_bytes(bytes, "template") {
+        Ok(template) => {
+            assert_eq!(template.points().len(), template.landmarks().len());
+            assert!(template.points().iter().all(|point| point.is_finite()));
+            true
+        }
+        Err(error) => {
+            check_message(&error.to_string());
+            false
+        }
+    }
+}
+
+/// Reads a file as a calibration, and asks it for bounds: numbers above 0, or an error in one line. Whether it was one.
+pub fn calibration(path: &Path) -> bool {
+    match ErrorCalibration::load(path) {
+        Ok(calibration) => {
+            match calibration.bounds(0.9) {
+                Ok(bounds) => assert!(bounds.iter().all(|bound| bound.factor >= 0.0)),
+                Err(error) => check_message(&error.to_string()),
+            }
+            true
+        }
+        Err(error) => {
+            check_message(&error.to_string());
+            false
+        }
+    }
+}
+
+/// Opens a data folder: one whose spacing and points are usable, or an error in one line. Whether it was one.
+pub fn data_folder(path: &Path) -> bool {
+    match DataSet::open(path) {
+        Ok(data) => {
+            assert!(data.spacing.x > 0.0 && data.spacing.y > 0.0 && !data.landmarks.is_empty());
+            true
+        }
+        Err(error) => {
+            check_message(&error.to_string());
+            false
+        }
+    }
+}
+
+/// A template file with another header, and the lengths and hash that belong to it; none if it is no template file.
+pub fn with_header(whole: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let length = u32::from_le_bytes(whole.get(12..16)?.try_into().ok()?) as usize;
+    let header = change(whole.get(16..16 + length)?)?;
+    let mut changed = whole.get(..12)?.to_vec();
+    changed.extend(u32::try_from(header.len()).ok()?.to_le_bytes());
+    changed.extend(header);
+    changed.extend(whole.get(16 + length..whole.len() - 32)?);
+    let hash = sha256(&changed);
+    changed.extend((0..32).filter_map(|byte| u8::from_str_radix(hash.get(2 * byte..2 * byte + 2)?, 16).ok()));
+    Some(changed)
+}
+
+/// A model whose description, JSON among the metadata of the file, has other values; none if it has no description.
+pub fn redescribed(model: &ModelProto, seed: u64, index: u64) -> Option<Vec<u8>> {
+    let mut model = model.clone();
+    let description = model.metadata_props.iter_mut().find(|entry| entry.key == DESCRIPTION_KEY)?;
+    description.value = String::from_utf8(retold(description.value.as_bytes(), seed, index)?).ok()?;
+    Some(model.encode_to_vec())
 }
 
 /// Reads bytes as the description in an encoder's metadata, and as a whole encoder file.

@@ -3,7 +3,7 @@
 
 use infomark_core::{
     FeatureMap, LocateError, Plane, PlaneMut, Point, Rng, peak, sample_feature, similarity,
-    similarity_scratch_len,
+    similarity_scratch_len, soft_peak,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -166,6 +166,29 @@ proptest! {
     }
 
     #[test]
+    fn a_soft_peak_is_the_weighted_mean_of_the_places_around_the_highest(
+        values in prop::collection::vec(-3.0f64..3.0, 63), stride in 1usize..5, radius in 0.0f64..12.0,
+        temperature in 0.05f64..4.0,
+    ) {
+        let map = Plane::new(&values, 9, 7).expect("made to fit");
+        let found = soft_peak(map, stride, radius, temperature).expect("not empty");
+        let highest = values.iter().copied().fold(f64::MIN, f64::max);
+        let centre = |i: usize| {
+            let s = stride as f64;
+            Point::new((i % 9) as f64, (i / 9) as f64).resized(s, s)
+        };
+        let first = centre(values.iter().position(|&v| v == highest).expect("there is one"));
+        let near = (0..63).filter(|&i| (centre(i).x - first.x).hypot(centre(i).y - first.y) <= radius + 1e-9);
+        let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
+        for i in near {
+            let weight = ((values[i] - highest) / temperature).exp();
+            (sum, x, y) = (sum + weight, x + weight * centre(i).x, y + weight * centre(i).y);
+        }
+        prop_assert_eq!(found.value, highest);
+        prop_assert!((found.at.x - x / sum).abs() < 1e-9 && (found.at.y - y / sum).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_peak_is_the_highest_value(values in prop::collection::vec(-1.0f64..1.0, 20)) {
         let found = peak(Plane::new(&values, 5, 4).expect("made to fit"), 1).expect("not empty");
         let highest = values.iter().copied().fold(f64::MIN, f64::max);
@@ -204,6 +227,31 @@ fn peaks_at_borders_ties_and_gaps_are_well_defined() {
     assert_eq!(at(&[f64::NEG_INFINITY, 1.0, 0.0], 3), Some((1.0, 0.0, 1.0)));
     assert_eq!(at(&[f64::NAN; 4], 2), None);
     assert_eq!(peak(Plane::<f64>::new(&[], 0, 5).expect("empty"), 1), None);
+}
+
+#[test]
+fn soft_peaks_of_gaps_and_bad_arguments_are_well_defined() {
+    let at = |values: &[f64], radius: f64, temperature: f64| {
+        soft_peak(Plane::new(values, values.len(), 1).expect("made to fit"), 1, radius, temperature)
+            .map(|p| p.at.x)
+    };
+    assert_eq!(at(&[0.0, 1.0, 0.0], 1.0, 1.0), Some(1.0));
+    assert_eq!(at(&[0.0, 1.0, 1.0, 0.0], 1.0, 1e-9), Some(1.5));
+    // Below a stride it is the centre of the cell.
+    assert_eq!(at(&[0.9, 1.0, 0.0], 0.9, 1.0), Some(1.0));
+    assert_eq!(at(&[0.9, 1.0, 0.0], -1.0, 1.0), Some(1.0));
+    // What is not finite has no weight.
+    assert_eq!(at(&[f64::NAN, 1.0, f64::NEG_INFINITY], 5.0, 1.0), Some(1.0));
+    assert_eq!(at(&[3.0, f64::INFINITY, 2.0], 5.0, 1.0), Some(1.0));
+    assert_eq!(at(&[f64::NEG_INFINITY; 3], 5.0, 1.0), Some(0.0));
+    assert_eq!(at(&[f64::NAN; 3], 5.0, 1.0), None);
+    assert_eq!(at(&[], 5.0, 1.0), None);
+    let all = at(&[0.0, 1.0, 3.0], f64::INFINITY, 1.0).expect("there is a peak");
+    assert!(all > 1.5 && all < 2.0, "{all}");
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(at(&[1.0], 1.0, bad), None, "{bad}");
+    }
+    assert_eq!(at(&[1.0], f64::NAN, 1.0), None);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use infomark_core::Point;
 use infomark_infer::{
-    Candidate, Encoder, Found, Image, Landmark, MatchError, MatchOptions, Matcher, Template, TemplateError,
-    choose_templates, match_encoding, match_image, match_templates,
+    Candidate, Encoder, Found, Image, Landmark, MatchError, MatchOptions, Matcher, SubPixel, Template,
+    TemplateError, choose_templates, match_encoding, match_image, match_templates,
 };
 use infomark_tests::infer_fixture::{CHANNELS, encoder, model, texture};
 use prost::Message;
@@ -80,6 +80,34 @@ fn an_image_matched_to_itself_gives_its_landmarks_back_without_bias() {
         errors.sort_by(f64::total_cmp);
         assert!(errors[POINTS / 2] < 0.75 && errors[POINTS - 1] < 4.0, "{width} x {height}: {errors:?}");
         assert!(bias.x.abs() < 0.25 && bias.y.abs() < 0.25, "{width} x {height}: {bias:?}");
+    }
+}
+
+#[test]
+fn a_cell_is_its_centre_and_both_refinements_are_nearer() {
+    const POINTS: usize = 24;
+    let encoder = load(128, 128);
+    let image = texture(2, 128, 128, 0, 0);
+    let spread = |i: usize, step: f64| 128.0 * (0.2 + 0.6 * (i as f64 * step).fract());
+    let points: Vec<Landmark> =
+        (0..POINTS).map(|i| landmark(&i.to_string(), spread(i, 0.618), spread(i, 0.271))).collect();
+    let template = Template::new(&encoder, &image, &points).unwrap();
+    let find = |sub_pixel| {
+        let options = MatchOptions { sub_pixel, ..MatchOptions::default() };
+        match_image(&encoder, &template, &image, options).unwrap()
+    };
+    let error = |found: &[Found]| {
+        let each = found.iter().zip(&points).map(|(found, point)| distance(found.at, point.at));
+        each.sum::<f64>() / POINTS as f64
+    };
+    let cells = find(SubPixel::Cell);
+    for found in &cells {
+        let (x, y) = ((found.at.x - 0.5) / 2.0, (found.at.y - 0.5) / 2.0);
+        assert!((x - x.round()).abs() < 1e-6 && (y - y.round()).abs() < 1e-6, "{found:?}");
+    }
+    for refined in [SubPixel::Parabola, SubPixel::SoftArgmax] {
+        let found = find(refined);
+        assert!(error(&found) < error(&cells), "{refined:?}: {} {}", error(&found), error(&cells));
     }
 }
 

@@ -167,6 +167,10 @@ fn a_data_folder_gives_its_images_with_points_in_the_named_order() {
     assert_eq!(data.images[0].landmarks, [Point::new(1.0, 2.0), Point::new(3.0, 4.0)]);
     assert_eq!((data.images[0].width, data.images[0].height), (40, 32));
     assert_eq!(data.landmarks_of(&data.images[1])[1], landmark("q", 7.0, 8.0));
+    assert!(data.ignored_keys.is_empty());
+    // What means nothing is named.
+    let folder = data_folder(&format!("{TOML}spacing = 3\n[made]\nby = \"hand\"\n"), CSV);
+    assert_eq!(DataSet::open(folder.path()).unwrap().ignored_keys, ["made", "spacing"]);
     // Without a name, it is called as its folder.
     let folder = data_folder(&TOML.replace("name = \"pair\"", ""), CSV);
     let name = folder.path().file_name().unwrap().to_str().unwrap();

@@ -8,7 +8,7 @@ use infomark_infer::{
     Encoder, Landmark, MatchError, Matcher, Template, TemplateFileError, match_encoding, sha256,
 };
 use infomark_tests::infer_fixture::{encoder, texture};
-use infomark_tests::infer_mutate::damaged;
+use infomark_tests::infer_mutate::{self, damaged};
 
 fn load(width: usize, height: usize) -> Encoder {
     Encoder::from_bytes(&encoder(width, height), "fixture.onnx").unwrap()
@@ -22,13 +22,8 @@ fn template(encoder: &Encoder) -> Template {
 
 /// The file with its header changed, and the lengths and hash that belong to it.
 fn with_header(bytes: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
-    let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
-    let header = change(std::str::from_utf8(&bytes[16..16 + length]).unwrap());
-    let mut changed = bytes[..12].to_vec();
-    changed.extend((header.len() as u32).to_le_bytes());
-    changed.extend(header.as_bytes());
-    changed.extend(&bytes[16 + length..bytes.len() - 32]);
-    sealed(changed)
+    let change = |header: &[u8]| Some(change(std::str::from_utf8(header).ok()?).into_bytes());
+    infer_mutate::with_header(bytes, change).unwrap()
 }
 
 fn sealed(mut content: Vec<u8>) -> Vec<u8> {

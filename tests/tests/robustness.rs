@@ -6,12 +6,18 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::Cursor;
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks};
+use infomark_infer::{
+    Annotated, Confidence, Encoder, ErrorCalibration, Landmark, LandmarkFormat, Template, encode_landmarks,
+};
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
-use infomark_tests::infer_mutate::{self, MAX_BYTES, damaged, retold, rewritten};
+use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
+use infomark_tests::infer_mutate::{
+    self, MAX_BYTES, damaged, redescribed, retold, rewired, rewritten, with_header,
+};
 use infomark_tests::infer_nifti::nifti;
+use prost::Message;
 
 struct Measuring;
 
@@ -123,9 +129,20 @@ fn mutated_dicom_files_give_images_or_errors() {
 #[test]
 fn mutated_pictures_give_images_or_errors() {
     let grey = GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]));
-    for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Jpeg] {
+    let wide = ImageBuffer::<Luma<u16>, _>::from_fn(40, 36, |x, y| Luma([(x * 700 + y * y) as u16]));
+    let wide: DynamicImage = wide.into();
+    for (format, picture) in [
+        (ImageFormat::Png, DynamicImage::from(grey.clone())),
+        (ImageFormat::Png, wide.clone()),
+        (ImageFormat::Tiff, grey.clone().into()),
+        (ImageFormat::Tiff, wide.clone()),
+        (ImageFormat::Jpeg, grey.clone().into()),
+        (ImageFormat::Bmp, grey.clone().into()),
+        (ImageFormat::Pnm, grey.into()),
+        (ImageFormat::Pnm, wide),
+    ] {
         let mut whole = Cursor::new(Vec::new());
-        DynamicImage::from(grey.clone()).write_to(&mut whole, format).unwrap();
+        picture.write_to(&mut whole, format).unwrap();
         images(&format!("{format:?}"), (0..200).map(|index| damaged(whole.get_ref(), 24, index)));
     }
 }
@@ -171,4 +188,93 @@ fn mutated_landmark_files_give_landmarks_or_errors() {
             assert!(seen <= 1 << 20, "{format} {index}: {seen} bytes held");
         }
     }
+}
+
+/// Loads mutants of a model, and runs those that still load.
+fn models(name: &str, mutants: impl Iterator<Item = Vec<u8>>, load_and_run: impl Fn(&[u8]) -> bool) {
+    let (mut mutated, mut loaded) = (0, 0);
+    for (index, bytes) in mutants.enumerate() {
+        let seen = peak_of(|| loaded += usize::from(load_and_run(&bytes)));
+        assert!(seen <= MAX_BYTES as isize, "{name} {index}: {seen} bytes held");
+        mutated += 1;
+    }
+    println!("{name}: {loaded} of {mutated} mutants could still be loaded");
+    assert!(mutated >= 100 && loaded < mutated, "{name}: {loaded} of {mutated}");
+}
+
+#[test]
+fn mutated_encoders_give_encoders_or_errors() {
+    let (whole, image) = (model(32, 32), texture(1, 32, 32, 0, 0));
+    let run = |bytes: &[u8]| {
+        let encoder = infer_mutate::model(bytes);
+        encoder.is_some_and(|encoder| {
+            // What it says of itself may call for more than a mutant should get.
+            let _ = encoder.encode(&image);
+            true
+        })
+    };
+    let bytes = whole.encode_to_vec();
+    models("encoder, bytes", (0..200).map(|index| damaged(&bytes, 31, index)), run);
+    models("encoder, graph", (0..200).map(|index| rewired(&whole, 32, index)), run);
+    models("encoder, description", (0..200).filter_map(|index| redescribed(&whole, 33, index)), run);
+}
+
+#[test]
+fn mutated_landmark_networks_give_networks_or_errors() {
+    let (whole, image) = (landmark_model(32, 32), texture(1, 32, 32, 0, 0));
+    let bytes = whole.encode_to_vec();
+    assert!(infer_mutate::landmark_net(&bytes).is_some_and(|net| net.find(&image).is_ok()));
+    let run = |bytes: &[u8]| {
+        let net = infer_mutate::landmark_net(bytes);
+        net.is_some_and(|net| {
+            let _ = net.find(&image);
+            true
+        })
+    };
+    models("network, bytes", (0..200).map(|index| damaged(&bytes, 34, index)), run);
+    models("network, graph", (0..200).map(|index| rewired(&whole, 35, index)), run);
+    models("network, description", (0..200).filter_map(|index| redescribed(&whole, 36, index)), run);
+}
+
+#[test]
+fn mutated_templates_give_templates_or_errors() {
+    let encoder = Encoder::from_bytes(&encoder(32, 32), "encoder").unwrap();
+    let points = [Landmark::new("a", Point::new(9.0, 20.0)), Landmark::new("b", Point::new(21.5, 8.0))];
+    let whole = Template::new(&encoder, &texture(4, 32, 32, 0, 0), &points).unwrap().to_bytes();
+    assert!(infer_mutate::template(&whole));
+    models("template, bytes", (0..400).map(|index| damaged(&whole, 37, index)), infer_mutate::template);
+    // With a hash that is right, so that what it says is looked into.
+    let told = |index| with_header(&whole, |header| retold(header, 38, index));
+    models("template, header", (0..400).filter_map(told), infer_mutate::template);
+}
+
+#[test]
+fn mutated_calibrations_and_data_folders_give_results_or_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calibration.json");
+    let confidence = Confidence { margin: 0.1, back: None, prior: None, spread: None, scale: 2.0 };
+    let (names, images) = (["a", "b"].map(str::to_owned), (0..20).map(|i| i.to_string()).collect());
+    let errors: Vec<_> = (0..40).map(|i| (f64::from(i) + 0.5, confidence)).collect();
+    let made = ErrorCalibration::new(("m", vec!["t".to_owned()]), &names, "{}".to_owned(), images, &errors);
+    let whole = serde_json::to_vec(&made.unwrap()).unwrap();
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        infer_mutate::calibration(&path)
+    };
+    assert!(read(&whole));
+    models("calibration, bytes", (0..300).map(|index| damaged(&whole, 39, index)), read);
+    models("calibration, values", (0..300).filter_map(|index| retold(&whole, 40, index)), read);
+
+    std::fs::create_dir(folder.path().join("images")).unwrap();
+    GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]))
+        .save(folder.path().join("images/a.png"))
+        .unwrap();
+    std::fs::write(folder.path().join("landmarks.csv"), "image,landmark,x,y\na.png,p,1,2\n").unwrap();
+    let whole = b"name = \"a\"\nspacing_mm = [0.3, 0.25]\nlandmarks = [\"p\"]\n";
+    let open = |bytes: &[u8]| {
+        std::fs::write(folder.path().join("dataset.toml"), bytes).unwrap();
+        infer_mutate::data_folder(folder.path())
+    };
+    assert!(open(whole));
+    models("dataset.toml", (0..300).map(|index| damaged(whole, 42, index)), open);
 }

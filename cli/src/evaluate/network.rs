@@ -42,7 +42,7 @@ pub(crate) fn evaluate_network(options: &Options, path: &Path, threads: usize) -
 fn evaluate(options: &Options, path: &Path, threads: usize) -> Result<(Evaluation, Figures)> {
     check_radii(&options.radii)?;
     let net = LandmarkNet::load(path)?;
-    let data = DataSet::open(&options.data)?;
+    let data = inputs::data_folder(&options.data)?;
     let order = places(&net, &data, options)?;
     let progress = Progress::new(data.images.len() as u64, "scoring");
     let one = |(image, sample): (usize, &Sample)| -> Result<ScoredImage> {

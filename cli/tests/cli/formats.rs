@@ -135,6 +135,42 @@ fn every_format_is_written_on_request() {
 }
 
 #[test]
+fn results_of_images_that_share_a_name_convert_back() {
+    let place = Workplace::new();
+    place.make_data("other", 2, 8);
+    // Three images whose files of their own would be called alike.
+    place.write("other/images/1.bmp.png", place.read("data/images/2.png"));
+    place.write("third/1.tiff", place.read("data/images/3.png"));
+    let images = "third other/images data/images/1.png";
+    place.run_match(&format!("{images} --out found --format slicer,isbi,labelme,coco")).success();
+    let files = |folder: &str| {
+        let names: Vec<_> = place.tree(folder).into_keys().collect();
+        assert_eq!(names.len(), 5, "{names:?}");
+        names.iter().map(|name| format!("{folder}/{}", name.display())).collect::<Vec<_>>().join(" ")
+    };
+    place.run("convert found/landmarks.csv --out plain.csv").success();
+    let plain = text(&place, "plain.csv");
+    for label in ["1.tiff", "other/images/1.png", "data/images/1.png", "0.png", "1.bmp.png"] {
+        assert!(plain.contains(&format!("\n{label},")), "{plain}");
+    }
+    let names = infomark_phantom::LANDMARKS.join(",");
+    for (name, inputs) in [
+        ("slicer", files("found/slicer")),
+        ("isbi", files("found/isbi")),
+        ("labelme", files("found/labelme")),
+        ("coco", "found/landmarks.coco.json".to_owned()),
+    ] {
+        let line = format!("convert {inputs} --images {images} --names {names} --out {name}.csv");
+        place.run(&line).success();
+        assert_eq!(text(&place, &format!("{name}.csv")), plain, "{name}");
+    }
+    // What `convert` writes it reads as well.
+    place.run(&format!("convert plain.csv --images {images} --format slicer --out again/")).success();
+    place.run(&format!("convert {} --images {images} --out again.csv", files("again"))).success();
+    assert_eq!(text(&place, "again.csv"), plain);
+}
+
+#[test]
 fn a_conversion_asks_for_what_it_needs() {
     let place = Workplace::new();
     for (line, named) in [

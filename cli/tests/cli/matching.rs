@@ -218,6 +218,63 @@ fn templates_and_their_landmarks_have_to_go_together() {
 }
 
 #[test]
+fn how_places_are_told_more_finely_than_cells_is_a_choice_that_results_tell() {
+    let place = Workplace::new();
+    let mut tables = Vec::new();
+    for way in ["cell", "parabola", "soft-argmax"] {
+        let object =
+            place.run_match(&format!("data/images/1.png --sub-pixel {way} --out {way} --json")).json();
+        assert_eq!(object["matching"]["sub_pixel"], way);
+        tables.push(place.read(&format!("{way}/landmarks.csv")));
+    }
+    place.run_match("data/images/1.png --out default").success();
+    assert_eq!(place.read("default/landmarks.csv"), tables[1]);
+    assert!(tables[0] != tables[1] && tables[1] != tables[2]);
+}
+
+#[test]
+fn keys_of_a_data_folder_that_mean_nothing_are_warned_about() {
+    let place = Workplace::new();
+    let toml = String::from_utf8(place.read("data/dataset.toml")).unwrap();
+    place.write("data/dataset.toml", format!("{toml}spacing = [1, 1]\n"));
+    let outcome = place.run("evaluate --model encoder.onnx --data data --template 0.png");
+    assert!(outcome.stderr.contains("warning: data/dataset.toml: spacing means nothing here"), "{outcome:?}");
+    outcome.success();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_matching_says_so_and_goes_on_to_the_same_result() {
+    let place = Workplace::new();
+    place.make_data("many", 60, 4);
+    place.run_match("many/images --out whole").success();
+    let line = "match --model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv many/images \
+                --out found --threads 1";
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_infomark"))
+        .args(line.split_whitespace())
+        .current_dir(place.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Some images are done by now.
+    let partial = place.file("found/landmarks.partial.jsonl");
+    let lines = || std::fs::read_to_string(&partial).unwrap_or_default().lines().count();
+    while lines() < 4 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("error: stopped with") && stderr.contains("of 60 images to do"), "{stderr}");
+    let kept = lines();
+    assert!((4..60).contains(&kept), "{kept}");
+    place.run_match("many/images --out found").success();
+    assert!(!partial.exists());
+    assert_eq!(place.tree("found"), place.tree("whole"));
+}
+
+#[test]
 fn points_of_an_image_that_shows_something_else_are_abstained_from() {
     let place = Workplace::new();
     place.run_match("data/images/0.png --out own").success();

@@ -14,7 +14,8 @@ use infomark_core::{
     key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
     mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
     positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
-    similarity_scratch_len, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    similarity_scratch_len, soft_peak, tier_map, tier_weight_map, tone_path, tone_search_scratch_len,
+    weight_map,
 };
 
 const SIDE: usize = 12;
@@ -393,7 +394,8 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     similarity(&levels, &[&a, &b], T::one(), plane, scratch).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
     let second = highest_beyond(Plane::new(&out, 6, 6).ok()?, fine.stride(), found.at, T::from_f64(2.0))?;
-    (right && found.at.is_finite() && second <= found.value).then_some(())
+    let soft = soft_peak(Plane::new(&out, 6, 6).ok()?, fine.stride(), T::from_f64(4.0), T::one())?;
+    (right && found.at.is_finite() && second <= found.value && soft.value == found.value).then_some(())
 }
 
 fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {

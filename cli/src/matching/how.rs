@@ -1,0 +1,88 @@
+//! How landmarks are looked for.
+
+use infomark_infer::{Looks, MatchOptions, SubPixel};
+use serde::Serialize;
+
+/// How landmarks are looked for.
+#[derive(clap::Args, Default)]
+pub(crate) struct How {
+    /// Look for each landmark by itself, without asking where the rest of the image puts it
+    #[arg(long)]
+    no_prior: bool,
+    /// Match a landmark's own feature alone, without those of the places around it
+    #[arg(long)]
+    no_neighbours: bool,
+    /// How a place is told more finely than the encoder's cells
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    sub_pixel: Refined,
+    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
+    #[arg(long)]
+    look_turned: bool,
+    /// Look at template and image mirrored as well; takes twice as long
+    #[arg(long)]
+    look_mirrored: bool,
+    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
+    #[arg(long)]
+    look_fine: bool,
+}
+
+/// [`SubPixel`] as the command line has it.
+#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Refined {
+    /// Not at all: the middle of the best cell
+    Cell,
+    /// By a parabola through the best cell and those beside it
+    #[default]
+    Parabola,
+    /// By the mean of the places around the best cell, each weighted by how well it fits
+    SoftArgmax,
+}
+
+impl From<Refined> for SubPixel {
+    fn from(refined: Refined) -> SubPixel {
+        match refined {
+            Refined::Cell => SubPixel::Cell,
+            Refined::Parabola => SubPixel::Parabola,
+            Refined::SoftArgmax => SubPixel::SoftArgmax,
+        }
+    }
+}
+
+impl How {
+    pub(crate) fn options(&self) -> MatchOptions {
+        MatchOptions {
+            neighbours: !self.no_neighbours,
+            prior: !self.no_prior,
+            sub_pixel: self.sub_pixel.into(),
+            ..MatchOptions::default()
+        }
+    }
+
+    pub(crate) fn looks(&self) -> Looks {
+        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
+    }
+
+    pub(crate) fn matching(&self) -> Matching {
+        let MatchOptions { neighbours, prior, prior_sigma, .. } = self.options();
+        let Looks { turned, mirrored, fine } = self.looks();
+        let prior_sigma = prior.then_some(prior_sigma);
+        Matching { neighbours, prior_sigma, sub_pixel: self.sub_pixel, turned, mirrored, fine }
+    }
+}
+
+/// [`MatchOptions`] as results tell them.
+#[derive(Clone, Serialize)]
+pub(crate) struct Matching {
+    neighbours: bool,
+    /// In pixels of the encoder's canvas; none without the prior.
+    prior_sigma: Option<f32>,
+    /// How a place was told more finely than the cells.
+    sub_pixel: Refined,
+    /// Whether template and image were looked at turned to either side as well.
+    turned: bool,
+    /// Whether they were looked at mirrored as well.
+    mirrored: bool,
+    /// Whether they were looked at at 5/3 of the resolution as well.
+    fine: bool,
+}

@@ -1,0 +1,72 @@
+//! The model that comes with the program, given what it was not made for.
+
+use std::path::PathBuf;
+
+use infomark_core::Rng;
+
+use crate::support::{Workplace, encode};
+
+const SIDE: usize = 400;
+
+fn grey(level: impl FnMut(usize) -> u8) -> Vec<u8> {
+    let levels: Vec<u8> = (0..SIDE * SIDE).map(level).collect();
+    encode((SIDE, SIDE), &levels, image::ExtendedColorType::L8)
+}
+
+/// What is said of an image: whether it is recognised, and whether all of its points are abstained from.
+fn told(object: &serde_json::Value, index: usize) -> (bool, bool) {
+    let image = &object["images"][index];
+    let points = image["landmarks"].as_array().unwrap();
+    assert_eq!(points.len(), 10, "{image}");
+    let abstained = points.iter().all(|point| point["abstain"] == true);
+    (image["recognition"]["recognised"].as_bool().unwrap(), abstained)
+}
+
+#[test]
+fn the_head_model_abstains_from_noise_and_from_a_nearly_blank_image() {
+    let place = Workplace::new();
+    let mut rng = Rng::new(11, 0);
+    place.write("strange/noise.png", grey(|_| rng.below(256) as u8));
+    place.write("strange/point.png", grey(|i| 120 + u8::from(i == 77)));
+    let outcome = place.run("match --model ceph --template ceph strange --out found --json");
+    for name in ["noise.png", "point.png"] {
+        let warned = format!("warning: {name} does not seem to show what the template shows");
+        assert!(outcome.stderr.contains(&warned), "{outcome:?}");
+    }
+    let object = outcome.json();
+    for index in 0..2 {
+        assert_eq!(told(&object, index), (false, true), "{}", object["images"][index]["image"]);
+    }
+    // An image of one level shows nothing at all.
+    place.write("blank.png", grey(|_| 120));
+    let reason = place.run("match --model ceph --template ceph blank.png --out found");
+    assert_eq!(reason.code, Some(1), "{reason:?}");
+    assert!(reason.stderr.contains("blank.png"), "{reason:?}");
+}
+
+#[test]
+fn the_head_model_knows_heads_and_abstains_from_chests() {
+    let root = std::env::var_os("INFOMARK_DATA").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
+        PathBuf::from,
+    );
+    let folder = |name: &str| root.join(name).join("images");
+    if !folder("ceph-dev").is_dir() || !folder("chest-dev").is_dir() {
+        println!("skipped: no real images at {} (set INFOMARK_DATA)", root.display());
+        return;
+    }
+    let place = Workplace::new();
+    for (name, heads) in [("ceph-dev", true), ("chest-dev", false)] {
+        let mut files: Vec<_> = folder(name).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in files.iter().take(2) {
+            let bytes = std::fs::read(file).unwrap();
+            place.write(&format!("{name}/{}", file.file_name().unwrap().to_str().unwrap()), bytes);
+        }
+        let line = format!("match --model ceph --template ceph {name} --out found-{name} --json");
+        let object = place.run(&line).json();
+        for index in 0..2 {
+            assert_eq!(told(&object, index), (heads, !heads), "{}", object["images"][index]["image"]);
+        }
+    }
+}
