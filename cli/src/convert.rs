@@ -111,6 +111,8 @@ struct Known {
     name: String,
     /// What files of its own are called.
     stem: String,
+    /// The last part of its path.
+    file: String,
     size: (usize, usize),
     spacing: Option<PixelSpacing>,
 }
@@ -148,6 +150,7 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
         Ok(Known {
             name: input.label,
             stem: input.stem,
+            file: file_name(&input.path),
             size: (header.width, header.height),
             spacing: given.cloned().or(header.spacing),
         })
@@ -171,12 +174,16 @@ fn read(
             names: &options.names,
         };
         let file = read_landmarks_of(path, &subject)?;
-        for (image, landmarks) in file.images() {
-            if let Some(known) = known.iter().find(|known| known.name == image) {
-                file.on_image(image, known.size.0, known.size.1)?;
+        for (name, landmarks) in file.images() {
+            // A file may call its image by a name that several images have.
+            let own = image.filter(|own| own.file == name);
+            let image = known.iter().find(|known| known.name == name).or(own);
+            if let Some(known) = image {
+                file.on_image(name, known.size.0, known.size.1)?;
             }
-            if all.insert(image.to_owned(), landmarks.to_vec()).is_some() {
-                bail!("{}: landmarks of {image} are in another file as well; leave one out", shown(path));
+            let label = image.map_or(name, |image| image.name.as_str());
+            if all.insert(label.to_owned(), landmarks.to_vec()).is_some() {
+                bail!("{}: landmarks of {label} are in another file as well; leave one out", shown(path));
             }
         }
     }

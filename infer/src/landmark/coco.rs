@@ -53,8 +53,17 @@ struct Category {
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
     let malformed = |reason| LandmarkError::Malformed { name: name.to_owned(), format: FORMAT, reason };
+    let mut shared: HashMap<&str, usize> = HashMap::new();
+    for image in &file.images {
+        *shared.entry(without_folder(&image.file_name)).or_insert(0) += 1;
+    }
+    // Images of one name in several folders are told apart by their paths.
+    let called = |path| match without_folder(path) {
+        short if shared.get(short) == Some(&1) => short,
+        _ => path,
+    };
     let images: HashMap<u64, &str> =
-        file.images.iter().map(|image| (image.id, without_folder(&image.file_name))).collect();
+        file.images.iter().map(|image| (image.id, called(image.file_name.as_str()))).collect();
     let names: HashMap<u64, &[String]> =
         file.categories.iter().map(|category| (category.id, category.keypoints.as_slice())).collect();
     let mut builder = Builder::new(name, FORMAT);
