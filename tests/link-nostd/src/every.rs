@@ -317,6 +317,8 @@ fn maps<T: Real>(image: &[u8]) -> Option<()> {
     elastic.push(elastic.pull(at))?;
     let right = elastic.displacement(at).is_finite()
         && elastic.view().affine() == crop.affine()
+        && elastic.spacing() == 4
+        && elastic.controls() == &controls[..]
         && mask.contains(&true)
         && u8::from_work(9u8.to_work()) == 9;
     right.then_some(())
