@@ -3,6 +3,7 @@
 use super::{ImageError, MIN_SIDE};
 
 /// How far beyond the window levels of files of 32 or 64 bits reach, in widths of the window: 16 bits would be too coarse for more.
+#[cfg(feature = "nifti")]
 const BEYOND: f64 = 15.0;
 
 /// The grey levels of an image file in 16 bits, and the window of them that [`read_image`](crate::read_image) shows.
@@ -54,6 +55,7 @@ impl Scale {
     }
 
     /// [`new`](Self::new), not far beyond what is shown.
+    #[cfg(feature = "nifti")]
     pub(super) fn near((least, most): (f64, f64), shown: (f64, f64)) -> Scale {
         let far = BEYOND * (shown.1 - shown.0);
         Scale::new((least.max(shown.0 - far), most.min(shown.1 + far)), shown)
