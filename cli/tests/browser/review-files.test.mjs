@@ -152,7 +152,8 @@ test("window and level reach all of a file's range, beyond what infomark reads",
   // One pixel in 5,000 is far brighter than the rest.
   const { address } = await serve("window", fresh("five", { "a.pgm": grey(100, 100, (x, y) => (x === 50 && y % 50 === 0 ? 60000 : 500 + 10 * x)) }), []);
   const { page, complaints } = await open(address);
-  assert.ok(Number(await page.getAttribute("#level", "max")) > 1000);
+  // Set when the image has come.
+  await page.waitForFunction(() => Number(document.getElementById("level").max) > 1000);
   // How different two places are that differ by 800 of 60,000 levels.
   const contrast = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
     const canvas = document.getElementById("canvas"), light = (x) => canvas.getContext("2d").getImageData(canvas.width / 2 + x, canvas.height / 2 + 20, 1, 1).data[0];
