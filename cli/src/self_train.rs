@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use infomark_infer::{Landmark, Subject, read_image, read_landmarks_of};
+use infomark_infer::{Subject, read_image, read_landmarks_of};
 use infomark_train::{
-    Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths, resume_self_train,
-    self_train,
+    Annotated, Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths,
+    resume_self_train, self_train,
 };
 use serde::Serialize;
 
@@ -17,17 +17,19 @@ use crate::progress::{Progress, duration};
 use crate::train::read_config;
 use crate::train_landmarks::Bar;
 
-/// Train a network that finds landmarks by itself on unlabelled images, from one annotated image.
+/// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
     after_help = "\
 Examples:
   infomark self-train radiographs/ --model encoder.onnx --template 001.png --landmarks points.csv --out landmarks.onnx
+  infomark self-train radiographs/ --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv \\
+    --out landmarks.onnx
   infomark self-train radiographs/ --model encoder.onnx --template 001.png --landmarks points.csv --out landmarks.onnx \\
     --resume landmarks.run
 
-The landmarks are matched from the template into every image. What scores low, does not match back, does not lie to
+The landmarks are matched from the templates into every image. What scores low, does not match back, does not lie to
 the others as usual, or is put elsewhere by a network that learnt from the rest, is not learnt; DIR/round-*/labels.json
 says which. The network is used as `infomark match --landmark-model landmarks.onnx`."
 )]
@@ -37,12 +39,12 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The annotated image
-    #[arg(long, value_name = "IMAGE")]
-    template: PathBuf,
-    /// Its landmarks, as `infomark match` takes them
-    #[arg(long, value_name = "FILE")]
-    landmarks: PathBuf,
+    /// An annotated image; again for each further one, all with the same landmarks
+    #[arg(long, value_name = "IMAGE", required = true)]
+    template: Vec<PathBuf>,
+    /// Its landmarks, as `infomark match` takes them. For several images one file for each, in their order, or one for all
+    #[arg(long, value_name = "FILE", required = true)]
+    landmarks: Vec<PathBuf>,
     /// File of the network
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -85,7 +87,7 @@ struct Trained {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     crate::keep_freed_memory();
-    for input in [&options.model, &options.template, &options.landmarks] {
+    for input in [&options.model].into_iter().chain(&options.template).chain(&options.landmarks) {
         if identity(input) == identity(&options.out) {
             bail!("{}: the network would overwrite this file; give another as --out", shown(input));
         }
@@ -94,8 +96,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let paths = SelfTrainPaths {
         images: options.images.clone(),
         encoder: options.model.clone(),
-        template: options.template.clone(),
-        landmarks: landmarks(options)?,
+        templates: annotated(options)?,
         out: options.out.clone(),
         run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
     };
@@ -140,14 +141,24 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// The template's landmarks.
-fn landmarks(options: &Options) -> Result<Vec<Landmark>> {
-    let image = read_image(&options.template)?;
-    let name = file_name(&options.template);
-    let spacing = image.spacing().map(|spacing| spacing.mm);
-    let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
-    let table = read_landmarks_of(&options.landmarks, &subject)?;
-    Ok(table.on_image(&name, image.width(), image.height())?.to_vec())
+/// The templates with their landmarks.
+fn annotated(options: &Options) -> Result<Vec<Annotated>> {
+    let (images, tables) = (options.template.len(), options.landmarks.len());
+    if tables != 1 && tables != images {
+        bail!(
+            "--landmarks: {tables} files for {images} annotated images; give one for each image, in their order, or one for all"
+        );
+    }
+    let one = |(path, table): (&PathBuf, &PathBuf)| {
+        let image = read_image(path)?;
+        let name = file_name(path);
+        let spacing = image.spacing().map(|spacing| spacing.mm);
+        let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
+        let table = read_landmarks_of(table, &subject)?;
+        let landmarks = table.on_image(&name, image.width(), image.height())?.to_vec();
+        Ok(Annotated { image: path.clone(), landmarks })
+    };
+    options.template.iter().zip(options.landmarks.iter().cycle()).map(one).collect()
 }
 
 /// The defaults, changed by the file, changed by the command line.

@@ -251,9 +251,10 @@ def train_landmarks(
 def self_train(
     options: str,
     threads: int,
-    paths: tuple[_Path, ...],
+    paths: tuple[_Path, _Path, _Path, _Path],
+    templates: list[_Path],
     names: list[str],
-    at: _Floats,
+    at: list[_Floats],
     resume: bool,
     callback: _Callback,
 ) -> tuple[dict[str, Any], float, str]: ...

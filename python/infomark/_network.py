@@ -212,7 +212,7 @@ def train_landmarks(
 def self_train(
     images: Path,
     encoder: Path,
-    template: Path,
+    template: Union[Path, Sequence[Path]],
     names: Sequence[str],
     points: npt.ArrayLike,
     out: Path,
@@ -228,7 +228,8 @@ def self_train(
     callback: Optional[Callback] = None,
 ) -> SelfTrainSummary:
     """Trains a network on a folder of unlabelled ``images`` from one annotated image: ``template``, a file, has the landmarks ``names`` at
-    ``points`` ``(N, 2)``, in its pixels. ``encoder`` is a file that :func:`train` wrote.
+    ``points`` ``(N, 2)``, in its pixels. Several templates are a list of ``T`` files, with ``points`` ``(T, N, 2)``. ``encoder`` is a file
+    that :func:`train` wrote.
 
     The landmarks are matched into every image; what contradicts itself is not learnt. An hour in all unless ``minutes`` or ``steps``
     say otherwise. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with
@@ -238,8 +239,15 @@ def self_train(
     network = {"budget": {"minutes": 60.0}, **given.pop("network", {})}
     network = options_of(network, budget=budget_of(steps, minutes), seed=seed)
     options = json.dumps(options_of(given, network=network, rounds=rounds))
-    paths = (*(os.fspath(path) for path in (images, encoder, template, out)), run_beside(out, run))
+    paths = (os.fspath(images), os.fspath(encoder), os.fspath(out), run_beside(out, run))
+    if isinstance(template, (str, os.PathLike)):
+        templates, each = [os.fspath(template)], [pairs(points)]
+    else:
+        templates, each = [os.fspath(path) for path in template], [pairs(of_one) for of_one in np.asarray(points, float)]
+    if len(each) != len(templates):
+        wanted = "an array (T, N, 2) is needed"
+        raise _infomark.InfomarkError(f"points of {len(each)} images for {len(templates)} templates: {wanted}")
     trained, seconds, counts = _infomark.self_train(
-        options, threads, paths, list(names), pairs(points), resume, _labels(callback)
+        options, threads, paths, templates, list(names), each, resume, _labels(callback)
     )
     return SelfTrainSummary(NetworkSummary(**trained), seconds, json.loads(counts))

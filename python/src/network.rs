@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use infomark_infer::{LandmarkNet, Located};
 use infomark_train::{
-    LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig, SelfTrainPaths,
+    Annotated, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
+    SelfTrainPaths,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -154,26 +155,28 @@ pub(crate) fn train_landmarks<'py>(
     summary(py, trained)
 }
 
-/// Trains on unlabelled images from one annotated one; `paths` are the images, the encoder, the annotated image, the file and the
-/// run's folder. The rounds' labels come as JSON.
+/// Trains on unlabelled images from annotated ones, `templates` with landmarks at `at`; `paths` are the images, the encoder, the file
+/// and the run's folder. The rounds' labels come as JSON.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn self_train<'py>(
     py: Python<'py>,
     options: &str,
     threads: usize,
-    paths: (PathBuf, PathBuf, PathBuf, PathBuf, PathBuf),
+    paths: (PathBuf, PathBuf, PathBuf, PathBuf),
+    templates: Vec<PathBuf>,
     names: Vec<String>,
-    at: PyReadonlyArray2<'py, f64>,
+    at: Vec<PyReadonlyArray2<'py, f64>>,
     resume: bool,
     callback: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyDict>, f64, String)> {
     let mut options: SelfTrainConfig =
         serde_json::from_str(options).map_err(|error| refuse(format!("options: {error}")))?;
     options.network.threads = threads;
-    let (images, encoder, template, out, run) = paths;
-    let landmarks = landmarks(names, &at)?;
-    let paths = SelfTrainPaths { images, encoder, template, landmarks, out, run };
+    let (images, encoder, out, run) = paths;
+    let one = |(image, at)| Ok(Annotated { image, landmarks: landmarks(names.clone(), at)? });
+    let templates = templates.into_iter().zip(&at).map(one).collect::<PyResult<_>>()?;
+    let paths = SelfTrainPaths { images, encoder, templates, out, run };
     let hear = |progress: LandmarkProgress| tell_python(callback.as_ref(), event(py, &progress)?);
     let trained = watched(py, hear, |tell| {
         if resume {

@@ -88,6 +88,15 @@ def test_self_training_has_the_bits_of_the_command_line(cli, folder, tmp_path):
     assert again.network.sha256 == summary.network.sha256
     with pytest.raises(infomark.InfomarkError, match="names"):
         infomark.self_train(*given[:3], ["a"], data.points[0], tmp_path / "c.onnx")
+    # One template in a list is one template; two say more than one.
+    listed = (*given[:2], [given[2]], data.landmarks, data.points[:1], tmp_path / "listed.onnx")
+    same = infomark.self_train(*listed, steps=6, config={**doubtless, "network": SMALL})
+    assert same.network.sha256 == summary.network.sha256
+    two = (*given[:2], [images / "0.pgm", images / "1.pgm"], data.landmarks, data.points[:2], tmp_path / "two.onnx")
+    both = infomark.self_train(*two, steps=6, config={**doubtless, "network": SMALL})
+    assert both.network.sha256 != summary.network.sha256
+    with pytest.raises(infomark.InfomarkError, match="points of 1 images for 2 templates"):
+        infomark.self_train(*two[:4], data.points[:1], tmp_path / "d.onnx")
 
 
 def test_curves_are_those_of_the_command_line(cli, folder, tmp_path):

@@ -111,6 +111,14 @@ pub enum TrainError {
         /// Images in it.
         images: usize,
     },
+    /// A template that does not go with the others.
+    #[error("{}: {reason}", image.display())]
+    Templates {
+        /// Its image.
+        image: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Too few images to calibrate on.
     #[error(
         "{wanted} images to calibrate on: 1 to {left} images are left that are neither templates nor scored; ask for as many"

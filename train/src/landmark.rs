@@ -17,5 +17,7 @@ mod supervised;
 pub use config::LandmarkConfig;
 pub use pseudo::{Doubt, LabelCount};
 pub use run::{LandmarkProgress, LandmarkSummary};
-pub use self_train::{SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train};
+pub use self_train::{
+    Annotated, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train,
+};
 pub use supervised::{LandmarkPaths, resume_landmarks, train_landmarks};

@@ -68,8 +68,9 @@ pub use config::{Budget, TrainConfig};
 pub use error::TrainError;
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
-    Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
-    SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,
+    Annotated, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary,
+    SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train,
+    train_landmarks,
 };
 pub use policy::{Policy, Ranges};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};

@@ -5,11 +5,11 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use infomark_infer::{Encoder, LabelSource, Landmark, LandmarkNet, read_image};
+use infomark_infer::{DataSet, Encoder, LabelSource, LandmarkNet, Matcher, Template, read_image};
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths, SelfTrainConfig, SelfTrainPaths,
-    TrainConfig, resume_landmarks, resume_self_train, self_train, train, train_landmarks,
+    Annotated, Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths, SelfTrainConfig,
+    SelfTrainPaths, TrainConfig, resume_landmarks, resume_self_train, self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -139,7 +139,7 @@ fn it_learns_where_landmarks_are_in_images_that_it_has_not_seen() -> Outcome {
     let paths = paths(root.path(), "run");
     train_landmarks(&LandmarkConfig { batch: 4, ..small(150) }, &paths, &mut go_on)?;
     let net = LandmarkNet::load(&paths.out)?;
-    let data = infomark_infer::DataSet::open(root.path().join("new"))?;
+    let data = DataSet::open(root.path().join("new"))?;
     let mut errors = Vec::new();
     for image in &data.images {
         for (found, truth) in net.find(&read_image(&image.path)?)?.iter().zip(&image.landmarks) {
@@ -193,14 +193,17 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     Ok(())
 }
 
+fn annotated(data: &DataSet, index: usize) -> Annotated {
+    let sample = &data.images[index];
+    Annotated { image: sample.path.clone(), landmarks: data.landmarks_of(sample) }
+}
+
 fn of_template(root: &Path) -> Result<SelfTrainPaths, Box<dyn Error>> {
-    let data = infomark_infer::DataSet::open(root.join("data"))?;
-    let template = &data.images[0];
+    let data = DataSet::open(root.join("data"))?;
     Ok(SelfTrainPaths {
         images: root.join("data/images"),
         encoder: root.join("encoder.onnx"),
-        template: template.path.clone(),
-        landmarks: data.landmarks_of(template),
+        templates: vec![annotated(&data, 0)],
         out: root.join("self.onnx"),
         run: root.join("self"),
     })
@@ -224,7 +227,7 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
     assert_eq!(summary.rounds.len(), 2);
     assert!(summary.rounds.iter().flatten().all(|count| count.kept == 5));
     let net = LandmarkNet::load(&whole.out)?;
-    let names: Vec<String> = whole.landmarks.iter().map(|l: &Landmark| l.name.clone()).collect();
+    let names: Vec<String> = whole.templates[0].landmarks.iter().map(|l| l.name.clone()).collect();
     assert_eq!(net.description().landmarks, names);
     assert!(
         matches!(&net.description().labels, LabelSource::Matched { rounds: 2, kept: [a, b], .. } if a == b),
@@ -247,9 +250,74 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
     resume_self_train(&cut, 2, &mut go_on)?;
     assert!(fs::read(&cut.out)? == fs::read(&whole.out)?, "a resumed training gives other bits");
 
-    let other = SelfTrainPaths { template: root.path().join("data/images/03.pgm"), ..cut };
+    let data = DataSet::open(root.path().join("data"))?;
+    let other = SelfTrainPaths { templates: vec![annotated(&data, 3)], ..cut };
     let reason = resume_self_train(&other, 2, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
     assert!(reason.contains("template"), "{reason}");
+    Ok(())
+}
+
+#[test]
+fn several_templates_label_the_rest_together() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 6, 1)?;
+    encoder(root.path(), 30)?;
+    let data = DataSet::open(root.path().join("data"))?;
+    let config = SelfTrainConfig {
+        network: small(4),
+        match_back: 1e3,
+        outlier: 1e3,
+        agreement: 1e3,
+        ..SelfTrainConfig::default()
+    };
+    let mut second = annotated(&data, 4);
+    second.landmarks.reverse();
+    let paths = SelfTrainPaths { templates: vec![annotated(&data, 1), second], ..of_template(root.path())? };
+    let summary = self_train(&config, &paths, &mut go_on)?;
+    assert!(summary.rounds.iter().flatten().all(|count| count.kept == 4), "{:?}", summary.rounds);
+    let net = LandmarkNet::load(&paths.out)?;
+    let LabelSource::Matched { templates_sha256, .. } = &net.description().labels else {
+        return Err("labels of another kind".into());
+    };
+    assert_eq!(templates_sha256.len(), 2);
+    // The truth where it is known, and what both say together where it is not.
+    let labels: serde_json::Value =
+        serde_json::from_slice(&fs::read(paths.run.join("round-0/labels.json"))?)?;
+    let encoder = Encoder::load(&paths.encoder)?;
+    let template = |index: usize| {
+        let image = read_image(&data.images[index].path)?;
+        Ok::<_, Box<dyn Error>>(Template::new(&encoder, &image, &data.landmarks_of(&data.images[index]))?)
+    };
+    let both = Matcher::new(Encoder::load(&paths.encoder)?, [template(1)?, template(4)?])?;
+    for (place, sample) in data.images.iter().enumerate() {
+        let found = both.find(&read_image(&sample.path)?)?;
+        for (k, (found, truth)) in found.iter().zip(&sample.landmarks).enumerate() {
+            let at = if [1, 4].contains(&place) { *truth } else { found.at };
+            let label = &labels[place]["landmarks"][k]["matched"];
+            let away = (label[0].as_f64().unwrap_or(f64::NAN) - at.x)
+                .hypot(label[1].as_f64().unwrap_or(f64::NAN) - at.y);
+            assert!(away < 1e-6, "image {place}, landmark {k}: {label} is not {at:?}");
+        }
+    }
+
+    let elsewhere = |templates| SelfTrainPaths {
+        templates,
+        out: root.path().join("b.onnx"),
+        run: root.path().join("b"),
+        ..paths.clone()
+    };
+    let reason = |templates| {
+        self_train(&config, &elsewhere(templates), &mut go_on)
+            .map_or_else(|e| e.to_string(), |_| String::new())
+    };
+    assert!(reason(vec![annotated(&data, 1), annotated(&data, 1)]).contains("twice"));
+    assert!(reason(Vec::new()).contains("templates"));
+    let mut fewer = annotated(&data, 2);
+    let name = fewer.landmarks.remove(3).name;
+    let said = reason(vec![annotated(&data, 1), fewer.clone()]);
+    assert!(said.contains(&name) && said.contains("missing"), "{said}");
+    let said = reason(vec![fewer, annotated(&data, 1)]);
+    assert!(said.contains(&name) && said.contains("lacks"), "{said}");
     Ok(())
 }
 
@@ -258,7 +326,7 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("data"), 16, 1)?;
     encoder(root.path(), 2)?;
-    let data = infomark_infer::DataSet::open(root.path().join("data"))?;
+    let data = DataSet::open(root.path().join("data"))?;
     let paths = of_template(root.path())?;
     let network = LandmarkConfig { batch: 4, checkpoint_every: 1000, ..small(300) };
     let config = SelfTrainConfig {

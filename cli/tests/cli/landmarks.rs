@@ -66,6 +66,13 @@ fn self_training_tells_what_it_believes() {
     place.run("match --landmark-model net.onnx data/images/1.png --out found").success();
     let reason = place.run(&line).reason();
     assert!(reason.contains("holds a run already"), "{reason}");
+    let two = line
+        .replace("net.onnx", "two.onnx")
+        .replace("--landmarks", "--template data/images/2.png --landmarks");
+    place.run(&two).success();
+    let reason =
+        place.run(&format!("{two} --landmarks data/landmarks.csv --landmarks data/landmarks.csv")).reason();
+    assert!(reason.contains("3 files for 2 annotated images"), "{reason}");
 }
 
 #[test]

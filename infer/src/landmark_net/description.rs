@@ -17,10 +17,10 @@ const MAX_LANDMARKS: usize = 1024;
 pub enum LabelSource {
     /// People marked them in every training image.
     Annotated,
-    /// They were matched from one annotated image, the template.
+    /// They were matched from templates, annotated images.
     Matched {
-        /// SHA-256 of the template's file.
-        template_sha256: String,
+        /// SHA-256 of each template's image file.
+        templates_sha256: Vec<String>,
         /// Times that they were made, the first by matching.
         rounds: usize,
         /// How many of the last ones were kept, and how many there were.

@@ -81,7 +81,8 @@ const FEWEST: usize = 4;
 /// Least distance that counts as unusual, in pixels of the canvas: finer than this nothing is matched.
 const FINEST: f64 = 2.0;
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The median, of an even number of values the upper one.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

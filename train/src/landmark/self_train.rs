@@ -1,5 +1,5 @@
-//! Training on images that nobody annotated but one: matching says where its landmarks are in the others, and networks that
-//! learn from that say which of it to believe.
+//! Training on images that nobody annotated but one, or a few: matching says where its landmarks are in the others, and networks
+//! that learn from that say which of it to believe.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use infomark_core::Point;
 use infomark_infer::{
     Encoder, Encoding, Fit, InputSize, LabelSource, Landmark, LandmarkNet, MatchOptions, Sighting, Template,
-    list_images, match_encoding, read_image, read_image_size, sha256, sha256_files,
+    list_images, match_encoding, match_templates, read_image, read_image_size, sha256, sha256_files,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint;
 use super::data::Labelled;
 use super::import::Start;
-use super::pseudo::{Limits, Pseudo, PseudoImage, count, doubt_disagreement, doubt_matches};
+use super::pseudo::{Limits, Pseudo, PseudoImage, count, doubt_disagreement, doubt_matches, median};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
 use super::{LabelCount, LandmarkConfig};
 use crate::checkpoint::{exists, write_atomically};
@@ -44,11 +44,11 @@ pub struct SelfTrainConfig {
     pub network: LandmarkConfig,
     /// Networks that are trained, each from the encoder: the last one is the result, those before say which labels to believe.
     pub rounds: usize,
-    /// Whether the template is refined with the unlabelled images before it is matched to them
-    /// ([`Template::refined`](infomark_infer::Template::refined)).
+    /// Whether a single template is refined with the unlabelled images before it is matched to them
+    /// ([`Template::refined`](infomark_infer::Template::refined)); several gain nothing by it.
     pub refine: bool,
     /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
-    /// is believed.
+    /// (with several, its median) is believed.
     pub match_back: f64,
     /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
     pub outlier: f64,
@@ -101,6 +101,15 @@ impl SelfTrainConfig {
     }
 }
 
+/// An annotated image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotated {
+    /// Its file.
+    pub image: PathBuf,
+    /// Its landmarks, in its pixels.
+    pub landmarks: Vec<Landmark>,
+}
+
 /// Where self-training reads and writes.
 #[derive(Clone, Debug)]
 pub struct SelfTrainPaths {
@@ -108,10 +117,9 @@ pub struct SelfTrainPaths {
     pub images: PathBuf,
     /// The encoder's file.
     pub encoder: PathBuf,
-    /// The annotated image; it may be one of the folder's.
-    pub template: PathBuf,
-    /// Its landmarks, in its pixels.
-    pub landmarks: Vec<Landmark>,
+    /// The annotated images, at least one; they may be of the folder. All have the same landmarks, which the network has in the
+    /// order of the first.
+    pub templates: Vec<Annotated>,
     /// The network's file.
     pub out: PathBuf,
     /// Folder of the rounds; made when missing.
@@ -137,11 +145,16 @@ struct Index {
     config: SelfTrainConfig,
     images_sha256: String,
     encoder_sha256: String,
-    template_sha256: String,
+    templates: Vec<IndexTemplate>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct IndexTemplate {
+    sha256: String,
     landmarks: Vec<(String, [f64; 2])>,
 }
 
-/// Trains a landmark network from one annotated image.
+/// Trains a landmark network from one annotated image, or from several.
 ///
 /// `tell` is called from the training thread and may stop the training; a checkpoint is saved then, and what was learnt in the
 /// round that was stopped becomes the network.
@@ -166,8 +179,8 @@ pub fn self_train(
 /// Goes on with the run in `paths.run`, with the options it was started with.
 ///
 /// # Errors
-/// As [`self_train`], and when there is no run, it is damaged, or it was started with other images, another encoder or another
-/// template.
+/// As [`self_train`], and when there is no run, it is damaged, or it was started with other images, another encoder or other
+/// templates.
 pub fn resume_self_train(
     paths: &SelfTrainPaths,
     threads: usize,
@@ -183,9 +196,22 @@ struct Work<'a> {
     encoder: Encoder,
     files: Vec<PathBuf>,
     names: Vec<String>,
-    template_sha256: String,
-    /// Which of the files is the template.
-    own: usize,
+    templates: Vec<Known>,
+}
+
+/// A template.
+struct Known {
+    sha256: String,
+    /// Which of the files it is.
+    place: usize,
+    /// In the order of the names.
+    landmarks: Vec<Landmark>,
+}
+
+impl Work<'_> {
+    fn template_at(&self, place: usize) -> Option<&Known> {
+        self.templates.iter().find(|template| template.place == place)
+    }
 }
 
 fn run(
@@ -194,7 +220,9 @@ fn run(
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
     let work = begin(config, paths)?;
-    let inputs = [paths.encoder.as_path(), &paths.template];
+    let inputs: Vec<&Path> = std::iter::once(paths.encoder.as_path())
+        .chain(paths.templates.iter().map(|template| template.image.as_path()))
+        .collect();
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     let rounds = work.config.rounds;
     let mut counts = Vec::new();
@@ -219,7 +247,8 @@ fn run(
         // Stopping is honoured at the next step.
         let _ = tell(LandmarkProgress::Labels { round, rounds, labels: counted.clone() });
         if let Some(none) = counted.iter().find(|count| count.kept == 0) {
-            return Err(TrainError::Labels { landmark: none.landmark.clone(), images: work.files.len() - 1 });
+            let images = work.files.len() - work.templates.len();
+            return Err(TrainError::Labels { landmark: none.landmark.clone(), images });
         }
         counts.push(counted);
         let network = dir.join(NETWORK);
@@ -241,24 +270,24 @@ fn run(
 /// Opens what is given, and writes down what the run is made of, or compares it.
 fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Result<Work<'a>, TrainError> {
     let encoder = Encoder::load(&paths.encoder)?;
-    let hash = |path: &Path| -> Result<String, TrainError> {
-        Ok(sha256(&fs::read(path).map_err(TrainError::file(path, "can't read"))?))
-    };
-    let template_sha256 = hash(&paths.template)?;
     let mut files = list_images(&paths.images)?;
-    let length = |path: &Path| fs::metadata(path).map(|data| data.len()).ok();
-    let is_own = |path: &PathBuf| {
-        length(path) == length(&paths.template) && hash(path).is_ok_and(|hash| hash == template_sha256)
-    };
-    let own = match files.iter().position(is_own) {
-        Some(own) => own,
-        None => {
-            files.push(paths.template.clone());
-            files.len() - 1
+    let unlabelled = files.len();
+    let mut templates: Vec<Known> = Vec::new();
+    for template in &paths.templates {
+        let known = place(template, paths, &mut files)?;
+        if templates.iter().any(|other| other.place == known.place) {
+            let reason = "this template is given twice; give each once".to_owned();
+            return Err(TrainError::Templates { image: template.image.clone(), reason });
         }
+        templates.push(known);
+    }
+    let Some(first) = templates.first() else {
+        return Err(TrainError::Option { option: "templates", needs: "at least one annotated image" });
     };
-    if files.len() < 2 {
-        return Err(TrainError::TooFew { dir: paths.images.clone(), found: files.len() - 1, needed: 1 });
+    let names: Vec<String> = first.landmarks.iter().map(|landmark| landmark.name.clone()).collect();
+    if files.len() <= templates.len() {
+        let found = unlabelled.saturating_sub(templates.len());
+        return Err(TrainError::TooFew { dir: paths.images.clone(), found, needed: 1 });
     }
     let path = paths.run.join(INDEX);
     let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
@@ -278,20 +307,19 @@ fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Res
     let config = config.or(written.as_ref().map(|index| &index.config));
     let config = config.cloned().ok_or_else(|| TrainError::internal("self-training")("no options"))?;
     let index = Index {
-        format: 1,
+        format: 2,
         config: config.clone(),
         images_sha256: sha256_files(&files)
             .map_err(TrainError::file(&paths.images, "can't read the images"))?,
         encoder_sha256: encoder.sha256().to_owned(),
-        template_sha256: template_sha256.clone(),
-        landmarks: paths.landmarks.iter().map(|l| (l.name.clone(), [l.at.x, l.at.y])).collect(),
+        templates: templates.iter().map(written_template).collect(),
     };
     match written {
         Some(written) if written != index => {
             let other = match () {
                 () if written.images_sha256 != index.images_sha256 => "images",
                 () if written.encoder_sha256 != index.encoder_sha256 => "an encoder",
-                () => "a template",
+                () => "templates",
             };
             return Err(refuse(format!(
                 "the run was started with {other} other than given; give the same, or start a new run elsewhere"
@@ -304,8 +332,53 @@ fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Res
             write_atomically(&path, &json)?;
         }
     }
-    let names = paths.landmarks.iter().map(|landmark| landmark.name.clone()).collect();
-    Ok(Work { config, paths, encoder, files, names, template_sha256, own })
+    Ok(Work { config, paths, encoder, files, names, templates })
+}
+
+/// Finds a template among the files, or adds it to them, and puts its landmarks in the order of the first template's.
+fn place(
+    template: &Annotated,
+    paths: &SelfTrainPaths,
+    files: &mut Vec<PathBuf>,
+) -> Result<Known, TrainError> {
+    let hash = |path: &Path| -> Result<String, TrainError> {
+        Ok(sha256(&fs::read(path).map_err(TrainError::file(path, "can't read"))?))
+    };
+    let sha256 = hash(&template.image)?;
+    let length = |path: &Path| fs::metadata(path).map(|data| data.len()).ok();
+    let is_own = |path: &PathBuf| {
+        length(path) == length(&template.image) && hash(path).is_ok_and(|hash| hash == sha256)
+    };
+    let place = match files.iter().position(is_own) {
+        Some(place) => place,
+        None => {
+            files.push(template.image.clone());
+            files.len() - 1
+        }
+    };
+    let refuse = |reason: String| TrainError::Templates { image: template.image.clone(), reason };
+    let first = paths.templates.first().map(|first| &first.landmarks[..]).unwrap_or_default();
+    let named = |name: &str| template.landmarks.iter().find(|landmark| landmark.name == name).cloned();
+    let landmarks = first.iter().map(|landmark| {
+        named(&landmark.name).ok_or_else(|| {
+            let name = &landmark.name;
+            refuse(format!(
+                "landmark {name} of the first template is missing here; mark the same ones in all"
+            ))
+        })
+    });
+    let landmarks = landmarks.collect::<Result<Vec<_>, _>>()?;
+    match template.landmarks.iter().find(|landmark| first.iter().all(|other| other.name != landmark.name)) {
+        Some(Landmark { name, .. }) => {
+            Err(refuse(format!("the first template lacks its landmark {name}; mark the same ones in all")))
+        }
+        None => Ok(Known { sha256, place, landmarks }),
+    }
+}
+
+fn written_template(template: &Known) -> IndexTemplate {
+    let landmarks = template.landmarks.iter().map(|l| (l.name.clone(), [l.at.x, l.at.y])).collect();
+    IndexTemplate { sha256: template.sha256.clone(), landmarks }
 }
 
 fn read_labels(dir: &Path) -> Result<Option<Vec<PseudoImage>>, TrainError> {
@@ -346,7 +419,7 @@ fn train_round(
         names: &work.names,
         images: &images,
         source: LabelSource::Matched {
-            template_sha256: work.template_sha256.clone(),
+            templates_sha256: work.templates.iter().map(|template| template.sha256.clone()).collect(),
             rounds: round + 1,
             kept: [kept, labels.len() * work.names.len()],
         },
@@ -385,58 +458,71 @@ fn with_each<T: Send>(
     each.collect()
 }
 
-/// The template's landmarks in every image, matched there and back.
+/// The templates' landmarks in every image, matched there and back.
 fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage>, TrainError> {
-    let landmarks = &work.paths.landmarks;
     let around = |e: infomark_infer::TemplateError| TrainError::Template(Box::new(e));
     let failed = |e: infomark_infer::MatchError| TrainError::Match(Box::new(e));
-    let own = encode(&work.encoder, &work.paths.template)?;
-    let annotated = Template::from_encoding(&own, landmarks).map_err(around)?;
-    let mut template = annotated.clone();
-    for _ in 0..if work.config.refine { REFINING } else { 0 } {
-        let sight = |place: usize, path: &Path| {
-            if place == work.own {
-                return Ok(None);
-            }
-            template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed)
-        };
-        let sightings: Vec<Sighting> = with_each(&work.files, tell, sight)?.into_iter().flatten().collect();
-        template = annotated.refined(&sightings);
+    let on_canvas = |encoding: &Encoding, at: &[Landmark]| -> Vec<Point<f64>> {
+        at.iter().map(|landmark| encoding.fit().push(landmark.at)).collect()
+    };
+    let mut templates = Vec::new();
+    let mut own = Vec::new();
+    for known in &work.templates {
+        let path = work.files.get(known.place).ok_or_else(|| TrainError::internal("templates")("no file"))?;
+        let encoding = encode(&work.encoder, path)?;
+        templates.push(Template::from_encoding(&encoding, &known.landmarks).map_err(around)?);
+        let marked = on_canvas(&encoding, &known.landmarks);
+        own.push((encoding, marked));
     }
-    let on_canvas = |fit: &Fit, at: Point<f64>| fit.push(at);
-    let marked: Vec<Point<f64>> = landmarks.iter().map(|l| on_canvas(own.fit(), l.at)).collect();
+    if let ([template], true) = (&mut templates[..], work.config.refine) {
+        let annotated = template.clone();
+        for _ in 0..REFINING {
+            let sight = |place: usize, path: &Path| match work.template_at(place) {
+                Some(_) => Ok(None),
+                None => template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed),
+            };
+            let sightings = with_each(&work.files, tell, sight)?;
+            *template = annotated.refined(&sightings.into_iter().flatten().collect::<Vec<Sighting>>());
+        }
+    }
+    let templates: Vec<&Template> = templates.iter().collect();
     let one = |place: usize, path: &Path| {
-        if place == work.own {
-            return Ok((landmarks.iter().map(|l| Pseudo::marked(l.at)).collect(), marked.clone()));
+        if let Some(known) = work.template_at(place) {
+            let marked = known.landmarks.iter().map(|l| Pseudo::marked(l.at)).collect();
+            return Ok((marked, on_canvas(&encode(&work.encoder, path)?, &known.landmarks)));
         }
         let encoding = encode(&work.encoder, path)?;
-        let found = match_encoding(&template, &encoding, MatchOptions::default()).map_err(failed)?;
+        let found = match_templates(&templates, &encoding, MatchOptions::default()).map_err(failed)?;
         let as_template: Vec<Landmark> =
             found.iter().map(|found| Landmark::new(&found.name, found.at)).collect();
         let back = Template::from_encoding(&encoding, &as_template).map_err(around)?;
-        let back = match_encoding(&back, &own, MatchOptions::default()).map_err(failed)?;
-        let pseudo =
-            |((found, back), marked): ((&infomark_infer::Found, &infomark_infer::Found), &Point<f64>)| {
-                let back = on_canvas(own.fit(), back.at);
-                Pseudo {
-                    score: found.score,
-                    back: (back.x - marked.x).hypot(back.y - marked.y),
-                    ..Pseudo::marked(found.at)
-                }
-            };
-        let pseudos: Vec<Pseudo> = found.iter().zip(&back).zip(&marked).map(pseudo).collect();
-        let places = found.iter().map(|found| on_canvas(encoding.fit(), found.at)).collect();
-        Ok((pseudos, places))
+        // How far each landmark comes out from the mark, template by template.
+        let mut distances = vec![Vec::with_capacity(own.len()); found.len()];
+        for (own, marked) in &own {
+            let back = match_encoding(&back, own, MatchOptions::default()).map_err(failed)?;
+            for ((distances, back), marked) in distances.iter_mut().zip(&back).zip(marked) {
+                let at = own.fit().push(back.at);
+                distances.push((at.x - marked.x).hypot(at.y - marked.y));
+            }
+        }
+        let pseudo = |(found, distances): (&infomark_infer::Found, Vec<f64>)| Pseudo {
+            score: found.score,
+            back: median(distances).unwrap_or(f64::INFINITY),
+            ..Pseudo::marked(found.at)
+        };
+        let pseudos: Vec<Pseudo> = found.iter().zip(distances).map(pseudo).collect();
+        Ok((pseudos, on_canvas(&encoding, &as_template)))
     };
     let each: Vec<(Vec<Pseudo>, Vec<Point<f64>>)> = with_each(&work.files, tell, one)?;
     let (pseudos, places): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let image = |(place, (landmarks, path)): (usize, (Vec<Pseudo>, &PathBuf))| PseudoImage {
         image: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        is_template: place == work.own,
+        is_template: work.template_at(place).is_some(),
         landmarks,
     };
     let mut images: Vec<PseudoImage> = pseudos.into_iter().zip(&work.files).enumerate().map(image).collect();
-    doubt_matches(&mut images, &places, &marked, work.config.limits());
+    let marked = own.first().map(|(_, marked)| &marked[..]).unwrap_or_default();
+    doubt_matches(&mut images, &places, marked, work.config.limits());
     Ok(images)
 }
 
