@@ -5,7 +5,7 @@ use infomark_core::{FeatureMap, Plane, PlaneMut, Point, highest_beyond, peak, si
 use crate::Encoding;
 use crate::compare::similarity;
 use crate::matching::cells;
-use crate::score_map::{Laid, ScoreMap, favour};
+use crate::score_map::{Laid, ScoreMap, counted, favour};
 
 /// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
 const APART: f32 = 20.0;
@@ -63,7 +63,7 @@ pub(crate) fn of(
     let start = Point::new(at.x - (shown.x * stride) as f32, at.y - (shown.y * stride) as f32);
     let first = peak(all, stride).ok_or("all similarities are NaN")?.value;
     let second = highest_beyond(all, stride, start, APART).unwrap_or(first);
-    let margin = f64::from((first - second) * encoding.temperature() / levels.len() as f32).max(0.0);
+    let margin = f64::from((first - second) * encoding.temperature() / counted(levels.len())).max(0.0);
 
     let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
     for &(laid, index) in having {

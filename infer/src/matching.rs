@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use infomark_core::{Plane, Point, peak, soft_peak};
 
 use crate::confidence::{self, Confidence};
-use crate::score_map::{Laid, ScoreMap, anchor_matches};
+use crate::score_map::{Laid, ScoreMap, anchor_matches, counted};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
 
 /// Where a landmark was found.
@@ -15,7 +15,8 @@ pub struct Found {
     pub name: String,
     /// Where it is, in pixels of the image as it was given; always on the image.
     pub at: Point<f64>,
-    /// Mean cosine over the strides between the features of template and image there, -1 to 1.
+    /// Mean cosine over the strides between the features of template and image there, the finest counted one and a half
+    /// times, -1 to 1.
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
@@ -253,7 +254,7 @@ pub(crate) fn highest(
     let cosine =
         map.own[cell(peak.at.y, shown.y, shown.height) * width + cell(peak.at.x, shown.x, shown.width)];
     // A score is the mean of the cosines that were added over the temperature.
-    let mean = encoding.temperature() / levels.len() as f32;
+    let mean = encoding.temperature() / counted(levels.len());
     let at = Point::new(
         f64::from(peak.at.x) + (shown.x * stride) as f64,
         f64::from(peak.at.y) + (shown.y * stride) as f64,

@@ -5,6 +5,15 @@ use infomark_core::{Alignment, Match, PlaneMut, Point, similarity_scratch_len};
 use crate::compare::similarity;
 use crate::{Encoding, MatchOptions, Template, prior};
 
+/// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
+/// them found (`docs/results.md`).
+const OF_FINEST: f32 = 1.5;
+
+/// What a map of a landmark's own feature times the temperature is divided by to give the mean cosine over so many strides.
+pub(crate) fn counted(levels: usize) -> f32 {
+    levels as f32 - 1.0 + OF_FINEST
+}
+
 /// A template laid on an image.
 pub(crate) struct Laid<'a> {
     template: &'a Template,
@@ -15,7 +24,7 @@ pub(crate) struct Laid<'a> {
 
 /// Values on the grid of the finest stride, for one landmark of one template.
 pub(crate) struct ScoreMap {
-    /// Cosines of the landmark's own feature over the temperature, added over the strides.
+    /// Cosines of the landmark's own feature over the temperature, added over the strides, the finest times [`OF_FINEST`].
     pub(crate) own: Vec<f32>,
     /// With the votes of what lies around it and the logarithm of the prior, as far as they have a say.
     pub(crate) all: Vec<f32>,
@@ -79,7 +88,11 @@ impl<'a> Laid<'a> {
         let levels = encoding.levels();
         let finest = levels.first().ok_or("no levels")?;
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let (_, features) = template.features().nth(index).ok_or("no such landmark")?;
+        let (_, mut features) = template.features().nth(index).ok_or("no such landmark")?;
+        let first: Vec<f32> = features.first().ok_or("no levels")?.iter().map(|v| OF_FINEST * v).collect();
+        if let Some(feature) = features.first_mut() {
+            *feature = &first;
+        }
         let place = *template.places().get(index).ok_or("no such landmark")?;
         let mut own = vec![0.0_f32; width * height];
         let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];

@@ -103,6 +103,9 @@ pub struct TrainConfig {
     pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
     pub average: f32,
+    /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
+    /// them alike.
+    pub whiten: bool,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
@@ -155,6 +158,7 @@ impl Default for TrainConfig {
             weight_decay: 1e-4,
             warm_up: 50,
             average: 0.998,
+            whiten: true,
             checkpoint_every: 100,
             patience: 0,
             threads: 0,

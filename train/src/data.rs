@@ -130,7 +130,13 @@ impl TrainingSet {
         &self.sources[image].path
     }
 
-    fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
+    /// The part of the canvas that shows an image.
+    pub(crate) fn content(&self, image: usize) -> Rect {
+        self.sources[image].content
+    }
+
+    /// An image's grey levels on the canvas, read again unless they are kept.
+    pub(crate) fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
         let source = &self.sources[image];
         Ok(match &source.levels {
             Some(levels) => levels.into(),

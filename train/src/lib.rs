@@ -60,6 +60,7 @@ mod tensorboard;
 mod testing;
 mod tune;
 mod views;
+mod whiten;
 #[cfg(test)]
 mod whole;
 

@@ -20,6 +20,7 @@ use crate::stall::Stall;
 use crate::tensorboard::Events;
 use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
+use crate::whiten::whitened;
 use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
 /// Where a training reads and writes.
@@ -242,7 +243,7 @@ fn start(
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let share = fraction(config.budget, step, spent);
         if estimates && config.policy.is_none() && share >= config.estimate_after {
-            let encoder = readable(&state, &config, &description(&config, step))?;
+            let encoder = readable(&exported(&state, &set, &config, &device)?, &description(&config, step))?;
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
             config.policy = Some(tuned.policy());
             // Stopping is honoured after the step.
@@ -283,7 +284,8 @@ fn start(
             checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
                 let paused = Instant::now();
-                let encoder = readable(&state, &config, &description(&config, step))?;
+                let encoder = exported(&state, &set, &config, &device)?;
+                let encoder = readable(&encoder, &description(&config, step))?;
                 let mre_mm = scorer.mre_mm(&encoder)?;
                 log.score(step, mre_mm)?;
                 scores.push((step, mre_mm));
@@ -293,7 +295,8 @@ fn start(
             }
         }
     }
-    let bytes = export::onnx(&exported(&state, &config), &description(&config, step))?;
+    let encoder = exported(&state, &set, &config, &device)?;
+    let bytes = export::onnx(&encoder, &description(&config, step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
@@ -315,16 +318,22 @@ const EXAMPLES: usize = 4;
 /// Steps between measurements of the positives' similarity.
 const PSI_EVERY: u64 = 10;
 
-/// The weights that are worth keeping: their average, if there is one.
-fn exported(state: &State, config: &TrainConfig) -> Encoder {
+/// The encoder that is worth keeping: the average of its weights, if there is one, with white embeddings, if they are wanted.
+fn exported(
+    state: &State,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    device: &Device,
+) -> Result<Encoder, TrainError> {
     let last = state.encoders.clone();
     let worth = if config.average > 0.0 { with_values(last, &state.average) } else { last };
-    worth.image().clone()
+    let encoder = worth.image().clone();
+    if config.whiten { whitened(encoder, set, config, device) } else { Ok(encoder) }
 }
 
-/// The encoder as it is now, as whoever reads its file has it.
-fn readable(state: &State, config: &TrainConfig, description: &Description) -> Result<Trained, TrainError> {
-    let bytes = export::onnx(&exported(state, config), description)?;
+/// The encoder as whoever reads its file has it.
+fn readable(encoder: &Encoder, description: &Description) -> Result<Trained, TrainError> {
+    let bytes = export::onnx(encoder, description)?;
     Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
 }
 

@@ -1,0 +1,205 @@
+//! Embeddings whose directions tell equally much.
+//!
+//! A cosine counts every direction of the embeddings alike, while training leaves most of their variance in a few: at fine strides,
+//! whose negatives are near, in a third of them. Whitening (as of image descriptors, Jegou & Chum, *Negative evidences and
+//! co-occurences in image retrieval*, ECCV 2012) lets the others have a say. Cosines of whitened embeddings depend on the inverse of their
+//! second moments alone, and a linear map of an embedding is one of the weights that it is projected by: what is exported costs no more.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+
+use crate::data::TrainingSet;
+use crate::encoder::{Encoder, Head, STRIDES, host, unshuffle};
+use crate::{TrainConfig, TrainError};
+
+/// Images that the second moments are taken of, spread evenly over the folder.
+const IMAGES: usize = 32;
+/// Cells of an image at one stride that count, about.
+const CELLS: usize = 4096;
+/// What is added to the second moment of each direction, as a part of their mean: those of hardly any variance are noise.
+const SHRINKAGE: f64 = 0.1;
+
+/// The encoder with embeddings that are white over the training images, as far as [`SHRINKAGE`] lets them.
+pub(crate) fn whitened(
+    mut encoder: Encoder,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    device: &Device,
+) -> Result<Encoder, TrainError> {
+    let moments = moments(&encoder, set, config, device)?;
+    let heads = encoder.heads.into_iter().zip(&moments);
+    encoder.heads = heads.map(|(head, moments)| fold(head, moments, device)).collect::<Result<_, _>>()?;
+    Ok(encoder)
+}
+
+/// Mean products of the embeddings' elements at each stride, `embedding x embedding`.
+fn moments(
+    encoder: &Encoder,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    device: &Device,
+) -> Result<Vec<Vec<f64>>, TrainError> {
+    let (width, height, channels) = (set.input.width(), set.input.height(), config.embedding);
+    let mut sums = vec![vec![0.0; channels * channels]; STRIDES.len()];
+    let count = set.len().min(IMAGES);
+    let images: Vec<usize> = (0..count).map(|i| i * set.len() / count).collect();
+    for images in images.chunks(config.batch) {
+        let mut pixels = vec![0.0; images.len() * width * height];
+        for (&image, out) in images.iter().zip(pixels.chunks_exact_mut(width * height)) {
+            let levels: Vec<f32> = set.levels(image)?.iter().map(|level| f32::from(*level) / 255.0).collect();
+            unshuffle(&levels, width, out);
+        }
+        let shape = [images.len(), 4, height / 2, width / 2];
+        let features = encoder.forward(Tensor::from_data(TensorData::new(pixels, shape), device));
+        for ((features, stride), sum) in features.iter().zip(STRIDES).zip(&mut sums) {
+            let (columns, cells) = (width / stride, (width / stride) * (height / stride));
+            // Odd, so that all columns get their turn.
+            let step = (cells / CELLS).max(1) | 1;
+            let values = host(&features.clone().inner());
+            let each = images.par_iter().zip(values.par_chunks(channels * cells)).map(|(&image, map)| {
+                let shown = set.content(image);
+                let centre = |cell: usize| (2 * cell + 1) * stride;
+                let inside = |cell: &usize| {
+                    let (x, y) = (centre(cell % columns), centre(cell / columns));
+                    (2 * shown.x..2 * (shown.x + shown.width)).contains(&x)
+                        && (2 * shown.y..2 * (shown.y + shown.height)).contains(&y)
+                };
+                let mut own = vec![0.0; channels * channels];
+                for cell in (0..cells).step_by(step).filter(inside) {
+                    let element = |channel: usize| f64::from(map[channel * cells + cell]);
+                    for (i, row) in own.chunks_exact_mut(channels).enumerate() {
+                        let first = element(i);
+                        row.iter_mut().enumerate().for_each(|(j, sum)| *sum += first * element(j));
+                    }
+                }
+                own
+            });
+            for own in each.collect::<Vec<_>>() {
+                sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
+/// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
+fn fold(head: Head, moments: &[f64], device: &Device) -> Result<Head, TrainError> {
+    let [outputs, inputs] = head.weight.val().dims();
+    let lower = cholesky(moments, outputs)
+        .ok_or_else(|| TrainError::internal("whitening")("the embeddings are not finite"))?;
+    let mut weight = host(&head.weight.val());
+    let mut bias = host(&head.bias.val());
+    solve(&lower, outputs, &mut weight);
+    solve(&lower, outputs, &mut bias);
+    let weight = Tensor::from_data(TensorData::new(weight, [outputs, inputs]), device);
+    let bias = Tensor::from_data(TensorData::new(bias, [outputs]), device);
+    Ok(Head { weight: head.weight.map(|_| weight), bias: head.bias.map(|_| bias) })
+}
+
+/// The lower triangle `L` of `L L' = M / m + shrinkage`, `m` being the mean of the diagonal; none where that is not positive and finite.
+fn cholesky(moments: &[f64], size: usize) -> Option<Vec<f64>> {
+    let mean = (0..size).map(|i| moments[i * size + i]).sum::<f64>() / size as f64;
+    let mut lower = vec![0.0; size * size];
+    for i in 0..size {
+        for j in 0..=i {
+            let mut rest = moments[i * size + j] / mean + if i == j { SHRINKAGE } else { 0.0 };
+            for k in 0..j {
+                rest -= lower[i * size + k] * lower[j * size + k];
+            }
+            lower[i * size + j] = if i == j { rest.sqrt() } else { rest / lower[j * size + j] };
+            if !lower[i * size + j].is_finite() || (i == j && lower[i * size + j] <= 0.0) {
+                return None;
+            }
+        }
+    }
+    Some(lower)
+}
+
+/// Replaces the rows of `X`, as many as `lower` has, by those of `L^-1 X`.
+fn solve(lower: &[f64], size: usize, rows: &mut [f32]) {
+    let columns = rows.len() / size;
+    for column in 0..columns {
+        let mut solved = vec![0.0; size];
+        for i in 0..size {
+            let known: f64 = (0..i).map(|k| lower[i * size + k] * solved[k]).sum();
+            solved[i] = (f64::from(rows[i * columns + column]) - known) / lower[i * size + i];
+        }
+        for (i, value) in solved.into_iter().enumerate() {
+            rows[i * columns + column] = value as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::Compute;
+    use crate::testing::noise;
+    use std::error::Error;
+
+    #[test]
+    fn triangles_multiply_to_what_they_are_made_of_and_are_undone() {
+        let size = 5;
+        let half: Vec<f64> = noise(size * size, 1).into_iter().map(f64::from).collect();
+        let product = |i: usize, j: usize, of: &[f64]| -> f64 {
+            (0..size).map(|k| of[i * size + k] * of[j * size + k]).sum()
+        };
+        let moments: Vec<f64> = (0..size * size).map(|at| product(at / size, at % size, &half)).collect();
+        let lower = cholesky(&moments, size).unwrap_or_default();
+        let mean = (0..size).map(|i| moments[i * size + i]).sum::<f64>() / size as f64;
+        for i in 0..size {
+            for j in 0..size {
+                let expected = moments[i * size + j] / mean + if i == j { SHRINKAGE } else { 0.0 };
+                assert!((product(i, j, &lower) - expected).abs() < 1e-12);
+            }
+        }
+        let rows = noise(size * 3, 2);
+        let mut solved = rows.clone();
+        solve(&lower, size, &mut solved);
+        for (at, expected) in rows.iter().enumerate() {
+            let again: f64 =
+                (0..size).map(|k| lower[at / 3 * size + k] * f64::from(solved[k * 3 + at % 3])).sum();
+            assert!((again - f64::from(*expected)).abs() < 1e-5);
+        }
+        assert!(cholesky(&[f64::NAN; 4], 2).is_none() && cholesky(&[0.0; 4], 2).is_none());
+    }
+
+    #[test]
+    fn whitened_embeddings_have_more_even_moments() -> Result<(), Box<dyn Error>> {
+        let dir = tempfile::tempdir()?;
+        let phantom = infomark_phantom::Phantom::new(96, 128)?;
+        for i in 0..5 {
+            let image = phantom.image(0, i);
+            let header = format!("P5 {} {} 255\n", image.width, image.height);
+            let file = [header.as_bytes(), &image.pixels].concat();
+            std::fs::write(dir.path().join(format!("{i}.pgm")), file)?;
+        }
+        let config = TrainConfig {
+            input_area: 96 * 128,
+            widths: [8; 5],
+            embedding: 8,
+            batch: 2,
+            view_size: 64,
+            ..TrainConfig::default()
+        };
+        let compute = Compute::open(crate::ComputeOn::Cpu, &config)?;
+        let set = TrainingSet::open(dir.path(), &config, None, compute, &|_, _| {})?;
+        let device = Device::flex().autodiff();
+        let encoder = Encoder::new(&config, &device);
+        // Their trace over the root of the sum of all squares: 1 for a single direction, the root of 8 where all are alike.
+        let evenness = |encoder: &Encoder| -> Result<Vec<f64>, TrainError> {
+            let even = |m: &Vec<f64>| {
+                let trace: f64 = (0..8).map(|i| m[i * 8 + i]).sum();
+                trace / m.iter().map(|v| v * v).sum::<f64>().sqrt()
+            };
+            Ok(moments(encoder, &set, &config, &device)?.iter().map(even).collect())
+        };
+        let before = evenness(&encoder)?;
+        let after = evenness(&whitened(encoder, &set, &config, &device)?)?;
+        for (before, after) in before.iter().zip(&after) {
+            assert!(after > before && *after <= 8f64.sqrt() + 1e-6, "{before} becomes {after}");
+        }
+        Ok(())
+    }
+}
