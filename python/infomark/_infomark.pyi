@@ -252,9 +252,9 @@ def self_train(
     options: str,
     threads: int,
     paths: tuple[_Path, _Path, _Path, _Path],
-    templates: list[_Path],
+    templates: Sequence[_Path],
     names: list[str],
-    at: list[_Floats],
+    at: Sequence[_Floats],
     resume: bool,
     callback: _Callback,
 ) -> tuple[dict[str, Any], float, str]: ...
