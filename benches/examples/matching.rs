@@ -1,7 +1,7 @@
 //! Whole matches, on request, for `benches/peers/matching`.
 //!
 //! `matching images DIR COUNT` draws images of 384 x 480 pixels into DIR. `matching MODEL DIR` writes a template and an image
-//! (`template`, `image`: raw 32-bit floats) and the template's 19 landmarks (`points`: x and y) to DIR, then answers every line of
+//! (`template`, `image`: raw 32-bit floats, as the encoder's network takes them) and the template's 19 landmarks (`points`: x and y) to DIR, then answers every line of
 //! standard input, `own THREADS` or `all THREADS`, by as many matches of the image at once, each on a thread of its own: the milliseconds
 //! they took together and where the landmarks are. `own` compares the landmarks' own features, `all` also what lies around them and the
 //! rest of the image, as `infomark match` does.
@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Instant;
 use std::{env, fs};
 
-use infomark_core::Point;
-use infomark_infer::{Encoder, Image, Landmark, MatchOptions, Template, match_image};
+use infomark_core::{ContrastRule, Plane, PlaneMut, Point, local_contrast, local_contrast_scratch_len};
+use infomark_infer::{Encoder, Image, Landmark, MatchOptions, Normalisation, Template, match_image};
 use infomark_phantom::Phantom;
 use rayon::prelude::*;
 
@@ -44,10 +44,13 @@ fn draw(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
 
 fn serve(model: &str, dir: &Path) -> Result<(), Box<dyn Error>> {
     let phantom = Phantom::new(WIDTH, HEIGHT)?;
+    let encoder = Encoder::load(model)?;
+    let normalisation = encoder.description().normalisation;
     let image = |index: u64, file: &str| -> Result<_, Box<dyn Error>> {
         let drawn = phantom.image(SEED, index);
         let pixels: Vec<f32> = drawn.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-        fs::write(dir.join(file), pixels.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+        let taken = normalised(&pixels, normalisation)?;
+        fs::write(dir.join(file), taken.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
         Ok((Image::new(file, WIDTH, HEIGHT, pixels)?, drawn.landmarks))
     };
     let (template, drawn) = image(1 << 40, "template")?;
@@ -62,7 +65,6 @@ fn serve(model: &str, dir: &Path) -> Result<(), Box<dyn Error>> {
     let places: Vec<u8> =
         landmarks.iter().flat_map(|l| [l.at.x, l.at.y]).flat_map(|v| (v as f32).to_le_bytes()).collect();
     fs::write(dir.join("points"), places)?;
-    let encoder = Encoder::load(model)?;
     let template = Template::new(&encoder, &template, &landmarks)?;
     // Threads that last, so that the caller can read how much time they took.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
@@ -84,4 +86,22 @@ fn serve(model: &str, dir: &Path) -> Result<(), Box<dyn Error>> {
         io::stdout().flush()?;
     }
     Ok(())
+}
+
+/// Pixels of an image as the encoder's network takes them.
+fn normalised(pixels: &[f32], normalisation: Normalisation) -> Result<Vec<f32>, Box<dyn Error>> {
+    let Normalisation::LocalContrast { sigma, gain, floor } = normalisation else {
+        return Ok(pixels.to_vec());
+    };
+    let sigma_px = sigma * WIDTH.max(HEIGHT) as f32;
+    let mut scratch = vec![0.0; local_contrast_scratch_len(WIDTH, HEIGHT, f64::from(sigma_px))];
+    let mut out = vec![0.0; pixels.len()];
+    let rule = ContrastRule { sigma_px, gain, floor };
+    local_contrast(
+        Plane::new(pixels, WIDTH, HEIGHT)?,
+        PlaneMut::new(&mut out, WIDTH, HEIGHT)?,
+        rule,
+        &mut scratch,
+    )?;
+    Ok(out)
 }

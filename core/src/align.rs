@@ -142,9 +142,11 @@ impl Linear {
         self.0[0][0] * self.0[1][1] - self.0[0][1] * self.0[1][0]
     }
 
-    fn residual(&self, from: [f64; 2], to: [f64; 2]) -> f64 {
+    /// Square of the distance between where a place is taken and where it was found.
+    fn square(&self, from: [f64; 2], to: [f64; 2]) -> f64 {
         let at = self.at(from);
-        libm::hypot(at[0] - to[0], at[1] - to[1])
+        let (dx, dy) = (at[0] - to[0], at[1] - to[1]);
+        dx * dx + dy * dy
     }
 }
 
@@ -215,7 +217,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         let agree = |map: &Linear| {
             let agrees = |m: &&Match<T>| {
                 let (from, to) = pair(m);
-                map.residual(from, to) <= tolerance
+                map.square(from, to) <= tolerance * tolerance
             };
             matches.iter().filter(agrees).count()
         };
@@ -241,7 +243,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         // All that agree have a say, not three alone; kept where that does not lose any.
         let mut sums = Sums::default();
         for (from, to) in matches.iter().map(pair) {
-            if map.residual(from, to) <= tolerance {
+            if map.square(from, to) <= tolerance * tolerance {
                 sums.add(from, to, 1.0);
             }
         }
@@ -268,19 +270,19 @@ impl<'m, T: Real> Alignment<'m, T> {
     /// Where a place of the one image is expected in the other. A place that is not finite stays so.
     pub fn predict(&self, place: Point<T>) -> Expected<T> {
         let at = [place.x.as_f64(), place.y.as_f64()];
-        let (tolerance, reach) = (self.rule.tolerance.as_f64(), self.rule.reach.as_f64());
+        let AlignRule { tolerance, reach, residual, .. } = self.rule;
+        let [tolerance, reach, residual] = [tolerance, reach, residual].map(T::as_f64);
         let near = |from: [f64; 2]| {
             let (dx, dy) = (from[0] - at[0], from[1] - at[1]);
             libm::exp(-(dx * dx + dy * dy) / (2.0 * reach * reach))
         };
         let mut map = self.map;
         let weigh = |round: usize, map: &Linear, from, to| {
-            let residual = map.residual(from, to);
+            let square = map.square(from, to);
             if round == 0 {
-                return if residual <= tolerance { near(from) + FAR } else { 0.0 };
+                return if square <= tolerance * tolerance { near(from) + FAR } else { 0.0 };
             }
-            let r = residual / self.rule.residual.as_f64();
-            let doubt = 1.0 / (1.0 + r * r);
+            let doubt = 1.0 / (1.0 + square / (residual * residual));
             (near(from) + FAR) * doubt * doubt
         };
         for round in 0..=ROUNDS {
@@ -296,8 +298,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         let (mut squares, mut support) = (0.0, 0.0);
         for (from, to) in self.matches.iter().map(pair) {
             let weight = weigh(ROUNDS, &map, from, to);
-            let residual = map.residual(from, to);
-            squares += weight * residual * residual;
+            squares += weight * map.square(from, to);
             support += weight;
         }
         let found = map.at(at);

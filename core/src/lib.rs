@@ -22,7 +22,7 @@
 //! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
 //! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
 //! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
-//! | where a landmark is found | [`sample_feature`], [`similarity`], [`peak`] |
+//! | where a landmark is found | [`sample_feature`], [`similarity`], [`similarities`], [`peak`] |
 //! | which matches agree | [`Alignment`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
 //!
@@ -143,7 +143,8 @@ pub use intensity::{
 };
 pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
 pub use locate::{
-    LocateError, Peak, highest_beyond, peak, sample_feature, similarity, similarity_scratch_len, soft_peak,
+    LocateError, Peak, highest_beyond, peak, sample_feature, similarities, similarities_scratch_len,
+    similarity, similarity_scratch_len, soft_peak,
 };
 pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,

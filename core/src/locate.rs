@@ -54,8 +54,16 @@ pub enum LocateError {
         /// Height of the output.
         out_height: usize,
     },
+    /// There are more templates than maps for what is found, or fewer.
+    #[error("{outputs} maps for {templates} templates: they have to be equally many")]
+    Outputs {
+        /// Templates.
+        templates: usize,
+        /// Maps.
+        outputs: usize,
+    },
     /// Too little scratch.
-    #[error("the scratch has {len} elements and needs {needed}: see similarity_scratch_len")]
+    #[error("the scratch has {len} elements and needs {needed}: see similarities_scratch_len")]
     Scratch {
         /// Elements given.
         len: usize,
@@ -105,9 +113,14 @@ pub fn sample_feature<T: Real>(
 
 /// Elements of scratch that [`similarity`] needs: the cells of the largest level and two rows of the finest.
 pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
+    similarities_scratch_len(levels, 1)
+}
+
+/// Elements of scratch that [`similarities`] needs for `count` templates: so many times what [`similarity`] needs.
+pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -> usize {
     let cells = levels.iter().map(FeatureMap::cells).max().unwrap_or(0);
     let width = levels.iter().min_by_key(|level| level.stride()).map_or(0, FeatureMap::width);
-    cells + 2 * width
+    count * (cells + 2 * width)
 }
 
 /// How similar each place of an image is to a template's feature, on the grid of the finest level.
@@ -132,62 +145,103 @@ pub fn similarity<T: Real>(
     levels: &[FeatureMap<'_, T>],
     template: &[&[T]],
     temperature: T,
-    mut out: PlaneMut<'_, T>,
+    out: PlaneMut<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), LocateError> {
-    let finest = check(levels, template, temperature, &out, scratch.len())?;
+    similarities(levels, &[template], temperature, &mut [out], scratch)
+}
+
+/// [`similarity`] for several templates, each with a map of its own: the same values, to the bit, in less time, as each part of the
+/// image's features is fetched once for all of them. Eight at a time are enough.
+///
+/// `templates` and `outs` are equally many; `scratch` holds at least [`similarities_scratch_len`] elements.
+///
+/// # Errors
+/// As [`similarity`], or when there are more templates than maps, or fewer.
+#[inline(always)]
+pub fn similarities<T: Real>(
+    levels: &[FeatureMap<'_, T>],
+    templates: &[&[&[T]]],
+    temperature: T,
+    outs: &mut [PlaneMut<'_, T>],
+    scratch: &mut [T],
+) -> Result<(), LocateError> {
+    let count = templates.len();
+    if outs.len() != count {
+        return Err(LocateError::Outputs { templates: count, outputs: outs.len() });
+    }
+    let mut finest = 0;
+    for (template, out) in templates.iter().zip(outs.iter()) {
+        finest = check(levels, template, temperature, out)?;
+    }
+    let needed = similarities_scratch_len(levels, count);
+    if scratch.len() < needed {
+        return Err(LocateError::Scratch { len: scratch.len(), needed });
+    }
+    let Some(width) = outs.first().map(PlaneMut::width) else { return Ok(()) };
     let inverse = T::one() / temperature;
-    out.fill(T::zero());
-    let (rows, scratch) = scratch.split_at_mut(2 * out.width());
-    for (level, feature) in levels.iter().zip(template) {
-        let products = &mut scratch[..level.cells()];
-        multiply(level, feature, inverse, products);
-        add_resized(level, products, finest, &mut out, rows);
+    outs.iter_mut().for_each(|out| out.fill(T::zero()));
+    let (rows, scratch) = scratch.split_at_mut(2 * width * count);
+    for (index, level) in levels.iter().enumerate() {
+        let products = &mut scratch[..level.cells() * count];
+        multiply(level, templates.iter().map(|template| template[index]), inverse, products);
+        add_resized(level, products, finest, outs, rows);
     }
     Ok(())
 }
 
 /// Cells whose products are summed together, so that they stay in the first-level cache.
-const CELLS: usize = 1024;
+const CELLS: usize = 512;
+/// Channels taken together.
+const CHANNELS: usize = 4;
 
-/// The product of a feature, times `factor`, with that of every cell. Channels are added in their order.
+/// The products of features, times `factor`, with that of every cell: a map for each feature, one after the other. Channels are
+/// added in their order.
 #[inline(always)]
-fn multiply<T: Real>(level: &FeatureMap<'_, T>, feature: &[T], factor: T, out: &mut [T]) {
+fn multiply<'t, T: Real>(
+    level: &FeatureMap<'_, T>,
+    features: impl Iterator<Item = &'t [T]> + Clone,
+    factor: T,
+    out: &mut [T],
+) {
+    let whole = level.channels() / CHANNELS * CHANNELS;
     let planes = |first: usize| level.data().chunks_exact(level.cells()).skip(first);
-    for (part, out) in out.chunks_mut(CELLS).enumerate() {
-        out.fill(T::zero());
-        let cells = part * CELLS..part * CELLS + out.len();
-        let mut at = 0;
-        while at + 4 <= feature.len() {
+    out.fill(T::zero());
+    for start in (0..level.cells()).step_by(CELLS) {
+        let cells = start..(start + CELLS).min(level.cells());
+        for at in (0..whole).step_by(CHANNELS) {
             let mut four = planes(at);
             let (Some(p), Some(q), Some(r), Some(s)) = (four.next(), four.next(), four.next(), four.next())
             else {
                 break;
             };
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| feature[at + i] * factor);
             let (p, q) = (&p[cells.clone()], &q[cells.clone()]);
             let (r, s) = (&r[cells.clone()], &s[cells.clone()]);
-            for ((((sum, &p), &q), &r), &s) in out.iter_mut().zip(p).zip(q).zip(r).zip(s) {
-                *sum = (((*sum + a * p) + b * q) + c * r) + d * s;
+            for (feature, out) in features.clone().zip(out.chunks_exact_mut(level.cells())) {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|i| feature[at + i] * factor);
+                let out = &mut out[cells.clone()];
+                for ((((sum, &p), &q), &r), &s) in out.iter_mut().zip(p).zip(q).zip(r).zip(s) {
+                    *sum = (((*sum + a * p) + b * q) + c * r) + d * s;
+                }
             }
-            at += 4;
         }
-        for (&a, plane) in feature[at..].iter().zip(planes(at)) {
-            let a = a * factor;
-            for (sum, &f) in out.iter_mut().zip(&plane[cells.clone()]) {
-                *sum += a * f;
+        for (channel, plane) in (whole..).zip(planes(whole)) {
+            for (feature, out) in features.clone().zip(out.chunks_exact_mut(level.cells())) {
+                let a = feature[channel] * factor;
+                for (sum, &f) in out[cells.clone()].iter_mut().zip(&plane[cells.clone()]) {
+                    *sum += a * f;
+                }
             }
         }
     }
 }
 
-/// Checks everything; gives the smallest stride.
+/// Checks everything but the scratch; gives the smallest stride.
 fn check<T: Real>(
     levels: &[FeatureMap<'_, T>],
     template: &[&[T]],
     temperature: T,
     out: &PlaneMut<'_, T>,
-    len: usize,
 ) -> Result<usize, LocateError> {
     let Some(finest) = levels.iter().min_by_key(|level| level.stride()) else {
         return Err(LocateError::NoLevels);
@@ -211,44 +265,47 @@ fn check<T: Real>(
             out_height: out.height(),
         });
     }
-    let needed = similarity_scratch_len(levels);
-    if len < needed {
-        return Err(LocateError::Scratch { len, needed });
-    }
     Ok(finest.stride())
 }
 
-/// Adds a level's values to the grid of stride `finest`. `rows` holds two rows of `out`.
+/// Adds a level's values to the grids of stride `finest`: `values` holds a map for each of `outs`, `rows` two rows of each.
 #[inline(always)]
 fn add_resized<T: Real>(
     level: &FeatureMap<'_, T>,
     values: &[T],
     finest: usize,
-    out: &mut PlaneMut<'_, T>,
+    outs: &mut [PlaneMut<'_, T>],
     rows: &mut [T],
 ) {
-    let (width, out_width) = (level.width(), out.width());
-    if level.stride() == finest && (width, level.height()) == (out_width, out.height()) {
-        for (y, row) in values.chunks_exact(width).enumerate() {
-            for (sum, &value) in out.row_mut(y).iter_mut().zip(row) {
-                *sum += value;
+    let Some((out_width, out_height)) = outs.first().map(|out| (out.width(), out.height())) else { return };
+    let (width, cells) = (level.width(), level.cells());
+    if level.stride() == finest && (width, level.height()) == (out_width, out_height) {
+        for (out, values) in outs.iter_mut().zip(values.chunks_exact(cells)) {
+            for (y, row) in values.chunks_exact(width).enumerate() {
+                for (sum, &value) in out.row_mut(y).iter_mut().zip(row) {
+                    *sum += value;
+                }
             }
         }
         return;
     }
     let scale = T::from_usize(finest) / T::from_usize(level.stride());
+    // Which columns a column lies between is asked once for all maps.
     let widen = |y: usize, wide: &mut [T]| {
-        let row = &values[y * width..][..width];
-        for (x, wide) in wide.iter_mut().enumerate() {
+        for x in 0..out_width {
             let at = Point::new(T::from_usize(x), T::zero()).resized(scale, scale);
             let (left, right, part) = clamped_neighbours(at.x, width);
-            *wide = mix(row[left], row[right], part);
+            let maps = values.chunks_exact(cells).zip(wide.chunks_exact_mut(out_width));
+            for (values, wide) in maps {
+                let row = &values[y * width..][..width];
+                wide[x] = mix(row[left], row[right], part);
+            }
         }
     };
-    // The level's rows above and below, in the width of `out`: most serve several rows of it.
-    let (mut above, mut below) = rows.split_at_mut(out_width);
+    // The level's rows above and below, in the width of `outs`: most serve several rows of them.
+    let (mut above, mut below) = rows.split_at_mut(rows.len() / 2);
     let mut held = None;
-    for y in 0..out.height() {
+    for y in 0..out_height {
         let at = Point::new(T::zero(), T::from_usize(y)).resized(scale, scale);
         let (top, bottom, part) = clamped_neighbours(at.y, level.height());
         if held != Some((top, bottom)) {
@@ -260,8 +317,11 @@ fn add_resized<T: Real>(
             widen(bottom, below);
             held = Some((top, bottom));
         }
-        for ((sum, &above), &below) in out.row_mut(y).iter_mut().zip(above.iter()).zip(below.iter()) {
-            *sum += mix(above, below, part);
+        let rows = above.chunks_exact(out_width).zip(below.chunks_exact(out_width));
+        for (out, (above, below)) in outs.iter_mut().zip(rows) {
+            for ((sum, &above), &below) in out.row_mut(y).iter_mut().zip(above).zip(below) {
+                *sum += mix(above, below, part);
+            }
         }
     }
 }
@@ -326,9 +386,14 @@ pub fn soft_peak<T: Real>(map: Plane<'_, T>, stride: usize, radius: T, temperatu
 }
 
 /// Column, row and value of the first of the highest cells; NaN never counts.
+#[inline(always)]
 fn highest_cell<T: Real>(map: Plane<'_, T>) -> Option<(usize, usize, T)> {
     let mut best: Option<(usize, usize, T)> = None;
     for (y, row) in map.rows().enumerate() {
+        // Most rows hold nothing higher, which is seen without asking where.
+        if best.is_some_and(|(_, _, highest)| !any_above(row, highest)) {
+            continue;
+        }
         for (x, &value) in row.iter().enumerate() {
             let higher = best.is_none_or(|(_, _, highest)| value > highest);
             if higher && !value.is_nan() {
@@ -337,6 +402,14 @@ fn highest_cell<T: Real>(map: Plane<'_, T>) -> Option<(usize, usize, T)> {
         }
     }
     best
+}
+
+/// Whether a value is above another.
+#[inline(always)]
+fn any_above<T: Real>(row: &[T], value: T) -> bool {
+    let (parts, rest) = row.as_chunks::<16>();
+    let any = |part: &[T]| part.iter().fold(false, |any, &v| any | (v > value));
+    parts.iter().any(|part| any(part)) || any(rest)
 }
 
 /// Where the parabola through values at -1, 0 and 1 is highest, given that the middle one is.

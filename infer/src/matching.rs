@@ -97,10 +97,10 @@ pub enum SubPixel {
     /// Its centre.
     Cell,
     /// Where a parabola through it and its neighbours is highest, in each direction on its own: at most half a cell away.
-    #[default]
     Parabola,
     /// The mean place of what lies within [`SOFT_RADIUS`](Self::SOFT_RADIUS), weighted by `exp((value - highest) /` [`SOFT_TEMPERATURE`](Self::SOFT_TEMPERATURE)`)`,
     /// of the logarithms that the place was chosen by.
+    #[default]
     SoftArgmax,
 }
 

@@ -4,10 +4,10 @@
 //! part independent, so that together they are nearer: a generalised Hough transform (Ballard, 1981) with a similarity
 //! map for each vote.
 
-use infomark_core::{Alignment, FeatureMap, PlaneMut, Point, sample_feature, similarity_scratch_len};
+use infomark_core::{Alignment, FeatureMap, Point, sample_feature, similarities_scratch_len};
 
 use crate::Encoding;
-use crate::compare::similarity;
+use crate::compare::similarities;
 
 /// Radius of the ring in pixels of the canvas.
 const RADIUS: f32 = 16.0;
@@ -86,33 +86,37 @@ impl Neighbours {
         let (Some(coarse), Some(fine)) = (maps.first(), levels.first()) else { return Ok(()) };
         let Some(neighbours) = self.places.get(landmark) else { return Ok(()) };
         let (width, height, stride) = (coarse.width(), coarse.height(), coarse.stride() as f32);
-        let mut map = vec![0.0; coarse.cells()];
+        let mut planes = vec![0.0; neighbours.len() * coarse.cells()];
+        let mut scratch = vec![0.0; similarities_scratch_len(&maps, neighbours.len())];
+        let features = neighbours.iter().map(|neighbour| {
+            neighbour.features.chunks_exact(self.channels).take(self.levels).collect::<Vec<&[f32]>>()
+        });
+        let features: Vec<Vec<&[f32]>> = features.collect();
+        let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
+        similarities(&maps, &features, encoding.temperature(), &mut planes, &mut scratch)?;
+        let laid = laid(place, alignment);
         let mut votes = vec![0.0; coarse.cells()];
-        let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
-        for Neighbour { offset, features } in neighbours {
-            let features: Vec<&[f32]> = features.chunks_exact(self.channels).take(self.levels).collect();
-            let plane = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(&maps, &features, encoding.temperature(), plane, &mut scratch)
-                .map_err(|e| e.to_string())?;
-            let offset = laid(*offset, place, alignment);
-            add_moved(&map, &mut votes, (width, height), (offset.x / stride, offset.y / stride));
+        for (neighbour, map) in neighbours.iter().zip(planes.chunks_exact(coarse.cells())) {
+            let offset = laid(neighbour.offset);
+            add_moved(map, &mut votes, (width, height), (offset.x / stride, offset.y / stride));
         }
         add_resized(&votes, coarse, out, fine);
         Ok(())
     }
 }
 
-/// An offset from a landmark's place in the template as it lies on the image, where an alignment says how it turns and stretches.
-pub(crate) fn laid(
-    offset: Point<f32>,
+/// How offsets from a landmark's `place` in the template lie on the image: as they are, where no alignment says how they turn and stretch.
+pub(crate) fn laid<'a>(
     place: Point<f32>,
-    alignment: Option<&Alignment<'_, f32>>,
-) -> Point<f32> {
-    alignment.map_or(offset, |alignment| {
-        let from = alignment.predict(place).at;
-        let to = alignment.predict(Point::new(place.x + offset.x, place.y + offset.y)).at;
-        Point::new(to.x - from.x, to.y - from.y)
-    })
+    alignment: Option<&'a Alignment<'_, f32>>,
+) -> impl Fn(Point<f32>) -> Point<f32> + 'a {
+    let known = alignment.map(|alignment| (alignment, alignment.predict(place).at));
+    move |offset| {
+        known.map_or(offset, |(alignment, from)| {
+            let to = alignment.predict(Point::new(place.x + offset.x, place.y + offset.y)).at;
+            Point::new(to.x - from.x, to.y - from.y)
+        })
+    }
 }
 
 /// Adds [`WEIGHT`] times what lies `by` cells further in `map`, linear between cells, the border continued.

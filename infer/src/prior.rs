@@ -3,11 +3,11 @@
 
 use infomark_core::{
     AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
-    entropy_map, entropy_scratch_len, peak, sample_feature, similarity_scratch_len, weight_map,
+    entropy_map, entropy_scratch_len, peak, sample_feature, similarities_scratch_len, weight_map,
 };
 
 use crate::Encoding;
-use crate::compare::similarity;
+use crate::compare::{TOGETHER, similarities};
 
 /// Places looked for.
 const ANCHORS: usize = 200;
@@ -58,18 +58,23 @@ impl Anchors {
         let maps = levels.get(levels.len().saturating_sub(count)..).unwrap_or_default();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let mut map = vec![0.0f32; finest.cells()];
-        let mut scratch = vec![0.0f32; similarity_scratch_len(maps)];
+        let mut planes = vec![0.0f32; TOGETHER * finest.cells()];
+        let mut scratch = vec![0.0f32; similarities_scratch_len(maps, TOGETHER)];
         let mut matches = Vec::with_capacity(self.places.len());
-        let each = self.features.chunks_exact(self.levels * encoding.channels());
-        for (&from, features) in self.places.iter().zip(each) {
-            let features = features.chunks_exact(encoding.channels()).skip(self.levels - count);
-            let features: Vec<&[f32]> = features.collect();
-            let out = PlaneMut::new(&mut map, width, height).map_err(|e| e.to_string())?;
-            similarity(maps, &features, encoding.temperature(), out, &mut scratch)
-                .map_err(|e| e.to_string())?;
-            let found = peak(Plane::new(&map, width, height).map_err(|e| e.to_string())?, stride);
-            matches.extend(found.map(|found| Match { from, to: found.at }));
+        let (channels, all) = (encoding.channels(), self.levels * encoding.channels());
+        let several = self.features.chunks(TOGETHER * all);
+        for (places, features) in self.places.chunks(TOGETHER).zip(several) {
+            let features = features.chunks_exact(all).map(|features| {
+                features.chunks_exact(channels).skip(self.levels - count).collect::<Vec<&[f32]>>()
+            });
+            let features: Vec<Vec<&[f32]>> = features.collect();
+            let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
+            let planes = &mut planes[..features.len() * finest.cells()];
+            similarities(maps, &features, encoding.temperature(), planes, &mut scratch)?;
+            for (&from, map) in places.iter().zip(planes.chunks_exact(finest.cells())) {
+                let found = peak(Plane::new(map, width, height).map_err(|e| e.to_string())?, stride);
+                matches.extend(found.map(|found| Match { from, to: found.at }));
+            }
         }
         Ok(matches)
     }

@@ -1,8 +1,10 @@
 //! How well each landmark of a template fits each place of an image, before a place is chosen.
 
-use infomark_core::{Alignment, Match, PlaneMut, Point, similarity_scratch_len};
+use std::cell::RefCell;
 
-use crate::compare::similarity;
+use infomark_core::{Alignment, Match, Point, similarities_scratch_len};
+
+use crate::compare::{TOGETHER, similarities};
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
@@ -20,6 +22,9 @@ pub(crate) struct Laid<'a> {
     encoding: &'a Encoding,
     options: MatchOptions,
     alignment: Option<Alignment<'a, f32>>,
+    /// Maps of the own features of the landmarks that were asked for last and of those beside them, as they cost less together: the
+    /// first one's place among the landmarks divided by [`TOGETHER`], and the maps one after the other.
+    held: RefCell<Option<(usize, Vec<f32>)>>,
 }
 
 /// Values on the grid of the finest stride, for one landmark of one template.
@@ -61,7 +66,7 @@ impl<'a> Laid<'a> {
         matches: &'a [Match<f32>],
         options: MatchOptions,
     ) -> Self {
-        Self { template, encoding, options, alignment: prior::align(matches) }
+        Self { template, encoding, options, alignment: prior::align(matches), held: RefCell::new(None) }
     }
 
     pub(crate) fn template(&self) -> &'a Template {
@@ -87,17 +92,9 @@ impl<'a> Laid<'a> {
         let (template, encoding) = (self.template, self.encoding);
         let levels = encoding.levels();
         let finest = levels.first().ok_or("no levels")?;
-        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let (_, mut features) = template.features().nth(index).ok_or("no such landmark")?;
-        let first: Vec<f32> = features.first().ok_or("no levels")?.iter().map(|v| OF_FINEST * v).collect();
-        if let Some(feature) = features.first_mut() {
-            *feature = &first;
-        }
+        let (width, stride) = (finest.width(), finest.stride());
         let place = *template.places().get(index).ok_or("no such landmark")?;
-        let mut own = vec![0.0_f32; width * height];
-        let mut scratch = vec![0.0_f32; similarity_scratch_len(&levels)];
-        let out = PlaneMut::new(&mut own, width, height).map_err(text)?;
-        similarity(&levels, &features, encoding.temperature(), out, &mut scratch).map_err(text)?;
+        let own = self.own(index)?;
         let mut all = own.clone();
         if self.options.neighbours {
             template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), &mut all)?;
@@ -106,6 +103,47 @@ impl<'a> Laid<'a> {
             favour(&mut all, width, stride, alignment.predict(place).at, self.prior_sigma());
         }
         Ok(ScoreMap { own, all })
+    }
+
+    /// The map of a landmark's own feature, the finest stride counted [`OF_FINEST`] times.
+    fn own(&self, index: usize) -> Result<Vec<f32>, String> {
+        let levels = self.encoding.levels();
+        let cells = levels.first().ok_or("no levels")?.cells();
+        let (group, place) = (index / TOGETHER, index % TOGETHER);
+        let mut held = self.held.borrow_mut();
+        let held = match held.take().filter(|(of, _)| *of == group) {
+            Some(known) => held.insert(known),
+            None => held.insert((group, self.owns(group, cells)?)),
+        };
+        held.1
+            .chunks_exact(cells)
+            .nth(place)
+            .map(<[f32]>::to_vec)
+            .ok_or_else(|| "no such landmark".to_owned())
+    }
+
+    fn owns(&self, group: usize, cells: usize) -> Result<Vec<f32>, String> {
+        let levels = self.encoding.levels();
+        let features: Vec<Vec<&[f32]>> = self
+            .template
+            .features()
+            .skip(group * TOGETHER)
+            .take(TOGETHER)
+            .map(|(_, features)| features)
+            .collect();
+        let finest = features.iter().map(|features| features.first().copied().unwrap_or_default());
+        let finest: Vec<Vec<f32>> =
+            finest.map(|values| values.iter().map(|v| OF_FINEST * v).collect()).collect();
+        let weighted = features.iter().zip(&finest).map(|(features, finest)| {
+            let coarser = features.iter().skip(1).copied();
+            std::iter::once(finest.as_slice()).chain(coarser).collect::<Vec<&[f32]>>()
+        });
+        let weighted: Vec<Vec<&[f32]>> = weighted.collect();
+        let weighted: Vec<&[&[f32]]> = weighted.iter().map(Vec::as_slice).collect();
+        let mut maps = vec![0.0; weighted.len() * cells];
+        let mut scratch = vec![0.0; similarities_scratch_len(&levels, weighted.len())];
+        similarities(&levels, &weighted, self.encoding.temperature(), &mut maps, &mut scratch)?;
+        Ok(maps)
     }
 }
 
@@ -120,8 +158,4 @@ pub(crate) fn favour(map: &mut [f32], width: usize, stride: usize, expected: Poi
             *value += factor * (dx * dx + dy * dy);
         }
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

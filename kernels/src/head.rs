@@ -1,6 +1,6 @@
 //! A level's embedding: 1 x 1 convolution with bias, then each pixel's vector scaled to length one.
 
-use pulp::Arch;
+use crate::widest;
 
 /// Added to the squared length.
 pub const EPSILON: f32 = 1e-8;
@@ -54,20 +54,23 @@ fn reciprocal_lengths(y: &[[f32; TILE]]) -> [f32; TILE] {
 
 /// Embeddings of one image: `out` is `outputs x area`.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        let mut y = vec![[0.0; TILE]; shape.outputs];
-        for start in (0..shape.area).step_by(TILE) {
-            let len = TILE.min(shape.area - start);
-            project(x, weight, bias, shape, start, len, &mut y);
-            let scale = reciprocal_lengths(&y);
-            for (o, y) in y.iter().enumerate() {
-                let at = o * shape.area + start;
-                for ((out, &y), &s) in out[at..at + len].iter_mut().zip(y).zip(&scale) {
-                    *out = y * s;
+    widest(
+        #[inline(always)]
+        || {
+            let mut y = vec![[0.0; TILE]; shape.outputs];
+            for start in (0..shape.area).step_by(TILE) {
+                let len = TILE.min(shape.area - start);
+                project(x, weight, bias, shape, start, len, &mut y);
+                let scale = reciprocal_lengths(&y);
+                for (o, y) in y.iter().enumerate() {
+                    let at = o * shape.area + start;
+                    for ((out, &y), &s) in out[at..at + len].iter_mut().zip(y).zip(&scale) {
+                        *out = y * s;
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Gradients of [`forward`]: writes `dx`, adds to `dweight` and `dbias`. `dz` is the gradient of the embeddings.
@@ -82,55 +85,58 @@ pub fn backward(
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
-    Arch::new().dispatch(|| {
-        let mut y = vec![[0.0; TILE]; shape.outputs];
-        let mut dy = vec![[0.0; TILE]; shape.outputs];
-        for start in (0..shape.area).step_by(TILE) {
-            let len = TILE.min(shape.area - start);
-            project(x, weight, bias, shape, start, len, &mut y);
-            let scale = reciprocal_lengths(&y);
-            // dy = (dz - z (z . dz)) / |y| with z = y / |y|
-            let mut along = [0.0; TILE];
-            for (o, (y, dy)) in y.iter().zip(dy.iter_mut()).enumerate() {
-                let at = o * shape.area + start;
-                dy[len..].fill(0.0);
-                dy[..len].copy_from_slice(&dz[at..at + len]);
-                for ((a, &y), &d) in along.iter_mut().zip(y).zip(&*dy) {
-                    *a += y * d;
-                }
-            }
-            for (y, dy) in y.iter().zip(dy.iter_mut()) {
-                for (((dy, &y), &a), &s) in dy.iter_mut().zip(y).zip(&along).zip(&scale) {
-                    *dy = (*dy - y * a * s * s) * s;
-                }
-            }
-            for (dbias, dy) in dbias.iter_mut().zip(&dy) {
-                *dbias += dy.iter().sum::<f32>();
-            }
-            for i in 0..shape.inputs {
-                let at = i * shape.area + start;
-                let mut pixels = [0.0; TILE];
-                pixels[..len].copy_from_slice(&x[at..at + len]);
-                let mut back = [0.0; TILE];
-                for (o, dy) in dy.iter().enumerate() {
-                    let w = weight[o * shape.inputs + i];
-                    let mut sums = [0.0_f32; 8];
-                    let blocks = back
-                        .as_chunks_mut::<8>()
-                        .0
-                        .iter_mut()
-                        .zip(dy.as_chunks::<8>().0)
-                        .zip(pixels.as_chunks::<8>().0);
-                    for ((back, dy), pixels) in blocks {
-                        for k in 0..8 {
-                            back[k] += w * dy[k];
-                            sums[k] += dy[k] * pixels[k];
-                        }
+    widest(
+        #[inline(always)]
+        || {
+            let mut y = vec![[0.0; TILE]; shape.outputs];
+            let mut dy = vec![[0.0; TILE]; shape.outputs];
+            for start in (0..shape.area).step_by(TILE) {
+                let len = TILE.min(shape.area - start);
+                project(x, weight, bias, shape, start, len, &mut y);
+                let scale = reciprocal_lengths(&y);
+                // dy = (dz - z (z . dz)) / |y| with z = y / |y|
+                let mut along = [0.0; TILE];
+                for (o, (y, dy)) in y.iter().zip(dy.iter_mut()).enumerate() {
+                    let at = o * shape.area + start;
+                    dy[len..].fill(0.0);
+                    dy[..len].copy_from_slice(&dz[at..at + len]);
+                    for ((a, &y), &d) in along.iter_mut().zip(y).zip(&*dy) {
+                        *a += y * d;
                     }
-                    dweight[o * shape.inputs + i] += sums.iter().sum::<f32>();
                 }
-                dx[at..at + len].copy_from_slice(&back[..len]);
+                for (y, dy) in y.iter().zip(dy.iter_mut()) {
+                    for (((dy, &y), &a), &s) in dy.iter_mut().zip(y).zip(&along).zip(&scale) {
+                        *dy = (*dy - y * a * s * s) * s;
+                    }
+                }
+                for (dbias, dy) in dbias.iter_mut().zip(&dy) {
+                    *dbias += dy.iter().sum::<f32>();
+                }
+                for i in 0..shape.inputs {
+                    let at = i * shape.area + start;
+                    let mut pixels = [0.0; TILE];
+                    pixels[..len].copy_from_slice(&x[at..at + len]);
+                    let mut back = [0.0; TILE];
+                    for (o, dy) in dy.iter().enumerate() {
+                        let w = weight[o * shape.inputs + i];
+                        let mut sums = [0.0_f32; 8];
+                        let blocks = back
+                            .as_chunks_mut::<8>()
+                            .0
+                            .iter_mut()
+                            .zip(dy.as_chunks::<8>().0)
+                            .zip(pixels.as_chunks::<8>().0);
+                        for ((back, dy), pixels) in blocks {
+                            for k in 0..8 {
+                                back[k] += w * dy[k];
+                                sums[k] += dy[k] * pixels[k];
+                            }
+                        }
+                        dweight[o * shape.inputs + i] += sums.iter().sum::<f32>();
+                    }
+                    dx[at..at + len].copy_from_slice(&back[..len]);
+                }
             }
-        }
-    });
+        },
+    );
 }

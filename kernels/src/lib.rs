@@ -9,6 +9,25 @@ pub mod head;
 pub mod norm;
 pub mod resample;
 
+use pulp::{Arch, Simd, WithSimd};
+
+/// Runs `call` in the widest instructions that the processor has: those of the functions that are inlined into it.
+///
+/// A closure that does much is one of them only when it says `#[inline(always)]`; else it stays in the instructions that all processors of
+/// the kind have.
+pub fn widest<R>(call: impl FnOnce() -> R) -> R {
+    struct Inlined<F>(F);
+    impl<R, F: FnOnce() -> R> WithSimd for Inlined<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Inlined(call))
+}
+
 #[cfg(test)]
 mod testing {
     use infomark_core::Rng;

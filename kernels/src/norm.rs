@@ -1,11 +1,12 @@
 //! Group normalisation followed by ReLU (Wu & He, *Group normalization*, ECCV 2018, equations 2 to 6).
 
-use pulp::Arch;
+use crate::widest;
 
 /// Added to the variance.
 pub const EPSILON: f32 = 1e-5;
 
 /// Mean and reciprocal standard deviation of a group. Sums run in `f64` over rows of fixed length.
+#[inline(always)]
 fn moments(group: &[f32]) -> (f32, f32) {
     let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
     for part in group.chunks(256) {
@@ -33,35 +34,41 @@ fn moments(group: &[f32]) -> (f32, f32) {
 /// `relu(gamma * (x - mean) / deviation + beta)` of one image; `area` is `width x height`, `x` holds `gamma.len() * area`.
 pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
     let per_group = gamma.len() / groups;
-    Arch::new().dispatch(|| {
-        for (g, (x, out)) in
-            x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate()
-        {
-            let (mean, scale) = moments(x);
-            for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
-                let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
-                for (out, &x) in out.iter_mut().zip(x) {
-                    *out = (x * a + b).max(0.0);
+    widest(
+        #[inline(always)]
+        || {
+            for (g, (x, out)) in
+                x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate()
+            {
+                let (mean, scale) = moments(x);
+                for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
+                    let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
+                    for (out, &x) in out.iter_mut().zip(x) {
+                        *out = (x * a + b).max(0.0);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// [`forward`] in place.
 pub fn in_place(x: &mut [f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize) {
     let per_group = gamma.len() / groups;
-    Arch::new().dispatch(|| {
-        for (g, x) in x.chunks_exact_mut(per_group * area).enumerate() {
-            let (mean, scale) = moments(x);
-            for (c, x) in x.chunks_exact_mut(area).enumerate() {
-                let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
-                for x in x {
-                    *x = (*x * a + b).max(0.0);
+    widest(
+        #[inline(always)]
+        || {
+            for (g, x) in x.chunks_exact_mut(per_group * area).enumerate() {
+                let (mean, scale) = moments(x);
+                for (c, x) in x.chunks_exact_mut(area).enumerate() {
+                    let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
+                    for x in x {
+                        *x = (*x * a + b).max(0.0);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// What a value is multiplied by, and what is added then.
@@ -86,34 +93,38 @@ pub fn backward(
 ) {
     let per_group = gamma.len() / groups;
     let size = per_group * area;
-    Arch::new().dispatch(|| {
-        for (g, ((x, dy), dx)) in
-            x.chunks_exact(size).zip(dy.chunks_exact(size)).zip(dx.chunks_exact_mut(size)).enumerate()
-        {
-            let (mean, scale) = moments(x);
-            let channels = g * per_group..(g + 1) * per_group;
-            // Sums over the group of the gradient of the normalised value, and of it times that value.
-            let (mut sum, mut product) = (0.0_f64, 0.0_f64);
-            for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(dy.chunks_exact(area)) {
-                let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
-                let (s, p) = masked_sums(x, dy, a, b, mean, scale);
-                dbeta[c] += s as f32;
-                dgamma[c] += p as f32;
-                sum += s * f64::from(gamma[c]);
-                product += p * f64::from(gamma[c]);
-            }
-            let (sum, product) = ((sum / size as f64) as f32, (product / size as f64) as f32);
-            for ((c, x), (dy, dx)) in
-                channels.zip(x.chunks_exact(area)).zip(dy.chunks_exact(area).zip(dx.chunks_exact_mut(area)))
+    widest(
+        #[inline(always)]
+        || {
+            for (g, ((x, dy), dx)) in
+                x.chunks_exact(size).zip(dy.chunks_exact(size)).zip(dx.chunks_exact_mut(size)).enumerate()
             {
-                let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
-                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                    let passed = if x * a + b > 0.0 { dy } else { 0.0 };
-                    *dx = passed * a - scale * (sum + (x - mean) * scale * product);
+                let (mean, scale) = moments(x);
+                let channels = g * per_group..(g + 1) * per_group;
+                // Sums over the group of the gradient of the normalised value, and of it times that value.
+                let (mut sum, mut product) = (0.0_f64, 0.0_f64);
+                for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(dy.chunks_exact(area)) {
+                    let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
+                    let (s, p) = masked_sums(x, dy, a, b, mean, scale);
+                    dbeta[c] += s as f32;
+                    dgamma[c] += p as f32;
+                    sum += s * f64::from(gamma[c]);
+                    product += p * f64::from(gamma[c]);
+                }
+                let (sum, product) = ((sum / size as f64) as f32, (product / size as f64) as f32);
+                for ((c, x), (dy, dx)) in channels
+                    .zip(x.chunks_exact(area))
+                    .zip(dy.chunks_exact(area).zip(dx.chunks_exact_mut(area)))
+                {
+                    let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
+                    for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                        let passed = if x * a + b > 0.0 { dy } else { 0.0 };
+                        *dx = passed * a - scale * (sum + (x - mean) * scale * product);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Sums of the gradient that the ReLU lets through, and of it times the normalised value.

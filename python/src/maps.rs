@@ -242,15 +242,20 @@ pub(crate) fn mutual_information(
         second: Plane<'_, G>,
         (low, high): (u16, u16),
     ) -> PyResult<f64> {
-        thread_local! { static COUNTS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) } }
         let binning = Binning::<BINS>::new(low, high).map_err(raise)?;
+        counting(joint_entropy_scratch_len(BINS, first.width(), first.height()), |counts| {
+            let both = joint_entropy::<f64, G, BINS>(first, second, [binning; 2], counts).map_err(raise)?;
+            Ok(both.mutual_information())
+        })
+    }
+    /// With counts that a thread keeps between calls.
+    fn counting<R>(needed: usize, call: impl FnOnce(&mut [u32]) -> R) -> R {
+        thread_local! { static COUNTS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) } }
         COUNTS.with_borrow_mut(|counts| {
-            let needed = joint_entropy_scratch_len(BINS, first.width(), first.height());
             if counts.len() < needed {
                 counts.resize(needed, 0);
             }
-            let both = joint_entropy::<f64, G, BINS>(first, second, [binning; 2], counts).map_err(raise)?;
-            Ok(both.mutual_information())
+            call(counts)
         })
     }
     fn choose<G: infomark_core::Grey>(
@@ -272,6 +277,13 @@ pub(crate) fn mutual_information(
     match (&first, &second) {
         (Greys::Bytes(a), Greys::Bytes(b)) => {
             let (a, b) = (plane(a)?, plane(b)?);
+            // A bin for each level, in twice the speed.
+            if (bins, low, high) == (256, 0, 255) {
+                let needed = joint_entropy_scratch_len(256, a.width(), a.height());
+                return py
+                    .detach(|| counting(needed, |counts| infomark_core::mutual_information(a, b, counts)))
+                    .map_err(raise);
+            }
             py.detach(|| choose(a, b, bins, (low, high)))
         }
         (Greys::Words(a), Greys::Words(b)) => {

@@ -13,7 +13,7 @@ use infomark_core::{
     Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp,
     blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
     info_nce as core_info_nce, info_nce_scratch_len, local_contrast, local_contrast_scratch_len, peak,
-    sample_feature, similarity, similarity_scratch_len, soft_peak,
+    sample_feature, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -217,6 +217,15 @@ pub fn locate(data: &[u8]) {
     assert!(similarity(&levels, &features, 0.1, plane, &mut scratch).is_ok());
     // Features have elements up to 1, so lengths up to 2; three levels at a temperature of 0.1.
     assert!(out.iter().all(|v| v.abs() <= 60.01), "{out:?}");
+    let mut twice = vec![f32::NAN; 2 * width * height];
+    let (first, second) = twice.split_at_mut(width * height);
+    let (Ok(first), Ok(second)) = (PlaneMut::new(first, width, height), PlaneMut::new(second, width, height))
+    else {
+        return;
+    };
+    let mut scratch = vec![f32::NAN; similarities_scratch_len(&levels, 2)];
+    let both = similarities(&levels, &[&features, &features], 0.1, &mut [first, second], &mut scratch);
+    assert!(both.is_ok() && twice.chunks_exact(width * height).all(|map| map == out));
     let Ok(plane) = Plane::new(&out, width, height) else {
         return;
     };

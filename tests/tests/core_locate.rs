@@ -2,8 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic)] // A test may stop.
 
 use infomark_core::{
-    FeatureMap, LocateError, Plane, PlaneMut, Point, Rng, peak, sample_feature, similarity,
-    similarity_scratch_len, soft_peak,
+    FeatureMap, LocateError, Plane, PlaneMut, Point, Rng, peak, sample_feature, similarities,
+    similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -79,6 +79,25 @@ proptest! {
             }
             prop_assert!((value - expected).abs() <= tolerance::SIMILARITY, "{value} is not {expected}");
         }
+    }
+
+    #[test]
+    fn several_templates_have_the_maps_that_each_has_alone(seed: u64, count in 0usize..10) {
+        let pyramid = pyramid(seed);
+        let levels = maps(&pyramid);
+        let mut rng = Rng::new(seed, 1);
+        let places = (0..count).map(|_| Point::new(rng.uniform_in(0.0, 31.0), rng.uniform_in(0.0, 23.0)));
+        let templates: Vec<Vec<Vec<f64>>> = places.map(|at| template(&levels, at)).collect();
+        let features: Vec<Vec<&[f64]>> =
+            templates.iter().map(|template| template.iter().map(Vec::as_slice).collect()).collect();
+        let features: Vec<&[&[f64]]> = features.iter().map(Vec::as_slice).collect();
+        let mut out = vec![f64::NAN; count * 16 * 12];
+        let mut scratch = vec![f64::NAN; similarities_scratch_len(&levels, count)];
+        let planes = out.chunks_exact_mut(16 * 12).map(|map| PlaneMut::new(map, 16, 12).expect("made to fit"));
+        let mut planes: Vec<_> = planes.collect();
+        prop_assert_eq!(similarities(&levels, &features, 0.1, &mut planes, &mut scratch), Ok(()));
+        let alone: Vec<f64> = templates.iter().flat_map(|template| compare(&levels, template, 0.1)).collect();
+        prop_assert_eq!(out, alone);
     }
 
     #[test]
@@ -295,4 +314,8 @@ fn bad_arguments_are_errors() {
     assert!(matches!(call(&levels, &full, 0.1, (12, 16), needed), Err(LocateError::Size { .. })));
     let refused = call(&levels, &full, 0.1, (16, 12), 223);
     assert_eq!(refused, Err(LocateError::Scratch { len: 223, needed }));
+
+    let mut plane = [PlaneMut::new(&mut out, 16, 12).expect("made to fit")];
+    let refused = similarities(&levels, &[&full, &full], 0.1, &mut plane, &mut scratch);
+    assert_eq!(refused, Err(LocateError::Outputs { templates: 2, outputs: 1 }));
 }

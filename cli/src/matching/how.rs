@@ -33,9 +33,9 @@ enum Refined {
     /// Not at all: the middle of the best cell
     Cell,
     /// By a parabola through the best cell and those beside it
-    #[default]
     Parabola,
     /// By the mean of the places around the best cell, each weighted by how well it fits
+    #[default]
     SoftArgmax,
 }
 

@@ -85,8 +85,9 @@ impl Template {
                 .ok_or("all similarities are NaN")?;
             let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);
             let at = Point::new(highest.at.x + start.x, highest.at.y + start.y);
+            let lay = neighbours::laid(place, Some(alignment));
             let around = |neighbour: &Neighbour| {
-                let offset = neighbours::laid(neighbour.offset, place, Some(alignment));
+                let offset = lay(neighbour.offset);
                 features_at(&coarse, Point::new(at.x + offset.x, at.y + offset.y))
             };
             let ring = self.neighbours.places.get(index).map_or(&[][..], Vec::as_slice);

@@ -13,9 +13,9 @@ use infomark_core::{
     info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, keep_tier, key_points,
     key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
     mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
-    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarity,
-    similarity_scratch_len, soft_peak, tier_map, tier_weight_map, tone_path, tone_search_scratch_len,
-    weight_map,
+    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarities,
+    similarities_scratch_len, similarity, similarity_scratch_len, soft_peak, tier_map, tier_weight_map,
+    tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -394,10 +394,15 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     let plane = PlaneMut::new(&mut out, 6, 6).ok()?;
     let scratch = scratch.get_mut(..similarity_scratch_len(&levels))?;
     similarity(&levels, &[&a, &b], T::one(), plane, scratch).ok()?;
+    let mut again = [T::zero(); 36];
+    let plane = PlaneMut::new(&mut again, 6, 6).ok()?;
+    let scratch = scratch.get_mut(..similarities_scratch_len(&levels, 1))?;
+    similarities(&levels, &[&[&a, &b]], T::one(), &mut [plane], scratch).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
     let second = highest_beyond(Plane::new(&out, 6, 6).ok()?, fine.stride(), found.at, T::from_f64(2.0))?;
     let soft = soft_peak(Plane::new(&out, 6, 6).ok()?, fine.stride(), T::from_f64(4.0), T::one())?;
-    (right && found.at.is_finite() && second <= found.value && soft.value == found.value).then_some(())
+    (right && again == out && found.at.is_finite() && second <= found.value && soft.value == found.value)
+        .then_some(())
 }
 
 fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {

@@ -2,7 +2,7 @@
 //! gradient over whole maps and windows. Writes inputs and results into a folder and prints microseconds.
 //!
 //! ```sh
-//! cargo run --release -p infomark-cuda --example peer -- FOLDER [small]
+//! cargo run --release -p infomark-cuda --example times -- FOLDER [small]
 //! ```
 
 use infomark_core::{InfoNce, Negatives, PatchBorder, Point, Positive, Rng};
