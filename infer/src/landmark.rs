@@ -179,6 +179,11 @@ pub(crate) fn on_pixels(at: Point<f64>, width: usize, height: usize) -> bool {
     (-0.5..=width as f64 - 0.5).contains(&at.x) && (-0.5..=height as f64 - 0.5).contains(&at.y)
 }
 
+/// A coordinate without what a difference or a quotient added beyond fifteen digits, so that it reads as it was written.
+fn decimal(coordinate: f64) -> f64 {
+    format!("{coordinate:.14e}").parse().unwrap_or(coordinate)
+}
+
 /// The first few of some names, for messages.
 pub(crate) fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     const SHOWN: usize = 3;

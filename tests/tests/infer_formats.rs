@@ -166,6 +166,19 @@ fn slicer_points_without_a_place_are_left_out_and_points_off_the_plane_refused()
 }
 
 #[test]
+fn coordinates_of_a_few_decimals_come_back_to_the_bit() {
+    let at = |x: f64| Point::new(x, 89.02);
+    let points = [63.605, 0.105, 1203.001, 7.07, 40_000.333].map(|x| Landmark::new(format!("{x}"), at(x)));
+    let spacing = PixelSpacing::given(Spacing { x: 0.3023, y: 0.3 });
+    let image = Annotated { spacing: Some(&spacing), ..annotated("a.png", &points) };
+    let subject = Subject { spacing: Some(spacing.mm), ..of_image("a.png") };
+    for format in [LandmarkFormat::LabelMe, LandmarkFormat::Slicer] {
+        let file = parse(&write(format, &[image]), &subject).unwrap();
+        assert_eq!(file.get("a.png"), points, "{format:?}");
+    }
+}
+
+#[test]
 fn labelme_counts_from_the_corner_of_the_first_pixel() {
     let text = r#"{"version": "5.4.1", "imagePath": "..\\images\\a.png", "imageData": "iVBORw0KGgo=",
         "shapes": [{"label": "sella", "points": [[10.5, 20.0]], "shape_type": "point"},

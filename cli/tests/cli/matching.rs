@@ -228,7 +228,7 @@ fn how_places_are_told_more_finely_than_cells_is_a_choice_that_results_tell() {
         tables.push(place.read(&format!("{way}/landmarks.csv")));
     }
     place.run_match("data/images/1.png --out default").success();
-    assert_eq!(place.read("default/landmarks.csv"), tables[1]);
+    assert_eq!(place.read("default/landmarks.csv"), tables[2]);
     assert!(tables[0] != tables[1] && tables[1] != tables[2]);
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{from_json, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, without_folder,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, decimal, without_folder,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::LabelMe;
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
                 reason: format!("shape {number} is a point with {} positions", shape.points.len()),
             });
         };
-        let at = Point::new(x - HALF, y - HALF);
+        let at = Point::new(decimal(x - HALF), decimal(y - HALF));
         builder.add(image, Landmark::new(&shape.label, at), Place::Point(number))?;
     }
     builder.finish()

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::format::{from_json, to_json};
-use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut};
+use super::{
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut, decimal,
+};
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Slicer;
 
@@ -63,7 +65,8 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
                 let landmark = cut(&point.label);
                 return Err(LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm: z });
             }
-            let at = Point::new(sign * x / spacing.x, sign * y / spacing.y);
+            let pixels = |mm: f64, size: f64| if size == 1.0 { mm } else { decimal(mm / size) };
+            let at = Point::new(pixels(sign * x, spacing.x), pixels(sign * y, spacing.y));
             builder.add(image, Landmark::new(&point.label, at), place)?;
         }
     }
