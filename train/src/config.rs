@@ -154,7 +154,7 @@ impl Default for TrainConfig {
             ignored: 0,
             hard_negatives: 0,
             cross_image_negatives: 0,
-            learning_rate: 1e-3,
+            learning_rate: 4e-3,
             weight_decay: 1e-4,
             warm_up: 50,
             average: 0.998,
