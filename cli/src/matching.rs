@@ -1,36 +1,35 @@
 //! `infomark match`.
 
+mod find;
 mod how;
 mod journal;
 mod pictures;
+mod record;
+mod table;
 mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, bail};
-use infomark_core::Point;
-use infomark_infer::{
-    Annotated, Encoder, Image, Landmark, LandmarkDescription, LandmarkFormat, LandmarkNet, Matcher,
-    PixelSpacing, encode_landmarks, read_image_header, sha256,
-};
+use anyhow::{Context, Result, bail};
+use infomark_infer::{LandmarkNet, Matcher, sha256};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::convert::Format;
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::models;
-use crate::output::{self, Report, file_name, one_line, rounded, shown};
+use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
-use crate::templates::{Given, Place, Source};
+use crate::templates::Given;
+use find::{Finder, Search};
 use journal::Journal;
-use trust::ExpectedErrors;
+use record::{Failure, MadeBy, Matches};
 
 pub(crate) use how::{How, Matching};
+pub(crate) use record::{Model, NetworkModel};
 pub(crate) use trust::{Judge, Judged, Recognised, Trust, matching_text};
 
 /// Find the landmarks of one or several annotated images in others.
@@ -103,137 +102,6 @@ pub(crate) struct Options {
     /// Give up on an image that is not encoded after so many seconds, and go on with the next
     #[arg(long, value_name = "SECONDS")]
     time_limit: Option<f64>,
-}
-
-/// What was done with what: enough to do it again.
-#[derive(Serialize)]
-struct Matches {
-    version: &'static str,
-    #[serde(flatten)]
-    made_by: MadeBy,
-    images: Vec<Matched>,
-    failed: Vec<Failure>,
-    /// Images that were not looked at, as it was stopped.
-    images_left: usize,
-}
-
-/// What found the landmarks.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum MadeBy {
-    Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
-    Network { landmark_model: NetworkModel },
-}
-
-/// An encoder, told apart by its hash.
-#[derive(Clone, Serialize)]
-pub(crate) struct Model {
-    file: String,
-    sha256: String,
-    version: String,
-    training_images: usize,
-    training_data_sha256: String,
-    steps: u64,
-    seed: u64,
-    input: [usize; 2],
-    strides: Vec<usize>,
-    channels: usize,
-    temperature: f32,
-}
-
-impl Model {
-    pub(crate) fn of(encoder: &Encoder, path: &Path) -> Self {
-        let description = encoder.description();
-        Self {
-            file: file_name(path),
-            sha256: encoder.sha256().to_owned(),
-            version: description.version.clone(),
-            training_images: description.training_images,
-            training_data_sha256: description.training_data_sha256.clone(),
-            steps: description.steps,
-            seed: description.seed,
-            input: [description.input.width(), description.input.height()],
-            strides: description.strides.clone(),
-            channels: description.channels,
-            temperature: description.temperature,
-        }
-    }
-}
-
-/// A landmark network, told apart by its hash.
-#[derive(Clone, Serialize)]
-pub(crate) struct NetworkModel {
-    file: String,
-    sha256: String,
-    #[serde(flatten)]
-    description: LandmarkDescription,
-}
-
-impl NetworkModel {
-    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
-        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
-        Self { file: file_name(path), sha256, description }
-    }
-}
-
-/// The size of an image's pixels, and where it is from.
-#[derive(Clone, Deserialize, Serialize)]
-struct SpacingUsed {
-    x_mm: f64,
-    y_mm: f64,
-    source: String,
-    calibration: String,
-}
-
-impl SpacingUsed {
-    fn of(spacing: &PixelSpacing) -> Self {
-        Self {
-            x_mm: spacing.mm.x,
-            y_mm: spacing.mm.y,
-            source: spacing.source.to_string(),
-            calibration: spacing.calibration.to_string(),
-        }
-    }
-}
-
-/// An image and what was found in it.
-#[derive(Clone, Deserialize, Serialize)]
-struct Matched {
-    image: String,
-    width: usize,
-    height: usize,
-    /// None where nothing states it.
-    spacing: Option<SpacingUsed>,
-    #[serde(skip)]
-    known: Option<PixelSpacing>,
-    #[serde(skip)]
-    stem: String,
-    /// None by a landmark network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recognition: Option<Recognised>,
-    /// None where it could not be written.
-    overlay: Option<String>,
-    landmarks: Vec<Scored>,
-}
-
-#[derive(Clone, Deserialize, Serialize)]
-struct Scored {
-    #[serde(flatten)]
-    place: Place,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    x_mm: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y_mm: Option<f64>,
-    score: f64,
-    /// None by a landmark network.
-    #[serde(flatten)]
-    sure: Option<Judged>,
-}
-
-#[derive(Serialize)]
-struct Failure {
-    image: String,
-    error: String,
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
@@ -349,9 +217,9 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         }
     }
     let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed, images_left: left };
-    write_table(&options.out.join(TABLE), &matches.images)?;
+    table::write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
-        write_others(&options.out, format.format(), &matches.images)?;
+        table::write_others(&options.out, format.format(), &matches.images)?;
     }
     output::write_json(&options.out.join(OBJECT), &matches)?;
     if options.sheet {
@@ -369,59 +237,6 @@ fn inputs_of(options: &Options) -> Result<Vec<Input>> {
     let inputs = inputs::expand(&options.images)?;
     keep_inputs(options)?;
     Ok(inputs)
-}
-
-/// Finds landmarks in an image.
-enum Finder {
-    Matcher { matcher: Matcher, judge: Judge },
-    Network(LandmarkNet),
-}
-
-impl Finder {
-    /// Gives up when the deadline has passed.
-    fn find(
-        &self,
-        image: &Image,
-        label: &str,
-        deadline: Option<Instant>,
-    ) -> Result<(Vec<Scored>, Option<Recognised>)> {
-        match self {
-            Self::Matcher { matcher, judge } => {
-                judge.check_spacing(image)?;
-                let limited = deadline.map(|deadline| matcher.until(deadline));
-                let (found, verdict) = judge.find(limited.as_ref().unwrap_or(matcher), image)?;
-                let landmarks = found.iter().enumerate().map(|(index, found)| {
-                    let sure = judge.judge(index, found, image, &verdict);
-                    scored((&found.name, found.at, found.score), image.spacing(), Some(sure))
-                });
-                Ok((landmarks.collect(), Some(verdict.told(label))))
-            }
-            Self::Network(net) => {
-                let limited = deadline.map(|deadline| net.until(deadline));
-                let located = limited.as_ref().unwrap_or(net).find(image)?;
-                let landmarks = located.iter().map(|located| {
-                    scored((&located.name, located.at, located.probability), image.spacing(), None)
-                });
-                Ok((landmarks.collect(), None))
-            }
-        }
-    }
-
-    /// Whether an image that lies otherwise than the template is laid anew.
-    fn fixes_orientation(&self) -> bool {
-        matches!(self, Self::Matcher { judge, .. } if judge.fix_orientation())
-    }
-
-    /// What it is, for titles.
-    fn name(&self) -> String {
-        match self {
-            Self::Network(net) => file_name(Path::new(net.name())),
-            Self::Matcher { matcher, .. } => match matcher.templates() {
-                [only] => format!("template {}", file_name(Path::new(only.image()))),
-                all => format!("{} templates", all.len()),
-            },
-        }
-    }
 }
 
 /// Refuses results that would take the place of what they are made from.
@@ -457,158 +272,6 @@ fn time_limit(seconds: f64) -> Result<Duration> {
         Ok(limit) if !limit.is_zero() && Instant::now().checked_add(limit).is_some() => Ok(limit),
         _ => bail!("--time-limit {seconds}: give a number of seconds above 0"),
     }
-}
-
-/// What images are searched with.
-struct Search<'a> {
-    finder: &'a Finder,
-    given: Option<&'a PixelSpacing>,
-    limit: Option<Duration>,
-    options: &'a Options,
-}
-
-type Done = Result<(Matched, Option<Error>)>;
-
-impl Search<'_> {
-    /// What an earlier run found in an image, or what is found now; nothing when the user wants it to end.
-    fn one_or_earlier(&self, input: &Input, journal: &Journal, stop: &AtomicBool) -> Option<Done> {
-        if stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        let overlay = format!("{OVERLAYS}/{}.png", input.stem);
-        let drawn = !self.options.svg || self.options.out.join(&overlay).with_extension("svg").is_file();
-        if let Some(matched) = journal.done(input, &overlay, &self.options.out).filter(|_| drawn) {
-            let known = self.given.cloned();
-            let known =
-                known.or_else(|| read_image_header(&input.path).ok().and_then(|header| header.spacing));
-            return Some(Ok((Matched { known, stem: input.stem.clone(), ..matched }, None)));
-        }
-        let done = self.one(input, overlay);
-        if let Ok((matched, None)) = &done {
-            journal.add(input, matched);
-        }
-        Some(done)
-    }
-
-    /// Searches one image and writes its overlay; that this failed is told beside the points.
-    fn one(&self, input: &Input, file: String) -> Done {
-        let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let image = spacing::read(&input.path, self.given)?;
-        let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
-        let title = format!("{}, {}", input.label, self.finder.name());
-        let unwritten = pictures::write_overlay(
-            &self.options.out.join(&file),
-            &image,
-            &landmarks,
-            &title,
-            self.options.svg,
-        )
-        .err();
-        let matched = Matched {
-            image: input.label.clone(),
-            width: image.width(),
-            height: image.height(),
-            spacing: image.spacing().map(SpacingUsed::of),
-            known: image.spacing().cloned(),
-            stem: input.stem.clone(),
-            recognition,
-            overlay: unwritten.is_none().then_some(file),
-            landmarks,
-        };
-        let unwritten =
-            unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));
-        Ok((matched, unwritten))
-    }
-}
-
-/// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-fn scored(
-    (name, at, score): (&str, Point<f64>, f64),
-    spacing: Option<&PixelSpacing>,
-    sure: Option<Judged>,
-) -> Scored {
-    Scored {
-        place: Place { landmark: name.to_owned(), x: rounded(at.x, 3), y: rounded(at.y, 3) },
-        x_mm: spacing.map(|spacing| rounded(at.x * spacing.mm.x, 3)),
-        y_mm: spacing.map(|spacing| rounded(at.y * spacing.mm.y, 3)),
-        score: rounded(score, 4),
-        sure,
-    }
-}
-
-const COLUMNS: [&str; 12] = [
-    "image",
-    "landmark",
-    "x",
-    "y",
-    "score",
-    "x_mm",
-    "y_mm",
-    "margin",
-    "match_back_px",
-    "expected_error_px",
-    "expected_error_mm",
-    "abstain",
-];
-
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
-        [
-            image.image.clone(),
-            place.landmark.clone(),
-            place.x.to_string(),
-            place.y.to_string(),
-            score.to_string(),
-            number(*x_mm),
-            number(*y_mm),
-            number(sure.as_ref().map(|sure| sure.margin)),
-            number(sure.as_ref().and_then(|sure| sure.match_back_px)),
-            number(sure.as_ref().map(|sure| sure.expected_error_px)),
-            number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
-            sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
-        ]
-    })
-}
-
-fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
-    output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
-}
-
-/// Writes the landmarks in another format: into one file, or into a folder with a file for each image.
-fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched]) -> Result<()> {
-    let points: Vec<Vec<Landmark>> = images
-        .iter()
-        .map(|image| {
-            let places = image.landmarks.iter().map(|scored| &scored.place);
-            places.map(|place| Landmark::new(&place.landmark, Point::new(place.x, place.y))).collect()
-        })
-        .collect();
-    let annotated: Vec<Annotated<'_>> = images
-        .iter()
-        .zip(&points)
-        .map(|(image, landmarks)| Annotated {
-            image: &image.image,
-            size: (image.width, image.height),
-            spacing: image.known.as_ref(),
-            landmarks,
-        })
-        .collect();
-    let name = Format::of(format).name();
-    if !format.is_of_one_image() {
-        if format != LandmarkFormat::Csv {
-            let path = out.join(format!("landmarks.{name}.{}", format.ending()));
-            output::write(&path, &encode_landmarks(format, &annotated, &shown(&path))?)?;
-        }
-        return Ok(());
-    }
-    let folder = out.join(name);
-    output::make_folder(&folder)?;
-    for (image, annotated) in images.iter().zip(&annotated) {
-        let path = folder.join(format!("{}.{}", image.stem, format.ending()));
-        output::write(&path, &encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path))?)?;
-    }
-    Ok(())
 }
 
 /// The SHA-256 of a file that was read as an image, so it is not too large.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use infomark_infer::sha256_files;
 use serde::{Deserialize, Serialize};
 
-use super::Matched;
+use super::record::Matched;
 use crate::inputs::Input;
 use crate::output::{self, shown};
 

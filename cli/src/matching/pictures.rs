@@ -8,7 +8,7 @@ use infomark_core::Point;
 use infomark_infer::Image;
 use rayon::prelude::*;
 
-use super::{Matched, Scored};
+use super::record::{Matched, Scored};
 use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::output::{self, shown};
 

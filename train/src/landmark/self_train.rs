@@ -1,29 +1,26 @@
 //! Training on images that nobody annotated but one, or a few: matching says where its landmarks are in the others, and networks
 //! that learn from that say which of it to believe.
 
-use std::fs;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod config;
+mod label;
 
-use infomark_core::Point;
-use infomark_infer::{
-    Encoder, Encoding, Fit, InputSize, LabelSource, Landmark, LandmarkNet, MatchOptions, Sighting, Template,
-    list_images, match_encoding, match_templates, read_image, read_image_size, sha256, sha256_files,
-};
-use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use infomark_infer::{Encoder, LabelSource, Landmark, list_images, sha256, sha256_files};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
 use super::data::Labelled;
 use super::import::Start;
-use super::pseudo::{Limits, Pseudo, PseudoImage, count, doubt_disagreement, doubt_matches, median};
+use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
-use super::{LabelCount, LandmarkConfig};
+use super::LabelCount;
+use crate::TrainError;
 use crate::checkpoint::{exists, write_atomically};
 use crate::run::{in_threads, prepare};
-use crate::{Budget, TrainError};
+
+pub use config::SelfTrainConfig;
 
 /// Name of the file in a run's folder that says what the run is made of.
 const INDEX: &str = "self-train.json";
@@ -31,75 +28,6 @@ const INDEX: &str = "self-train.json";
 const LABELS: &str = "labels.json";
 /// Name of a round's network.
 const NETWORK: &str = "network.onnx";
-/// Rounds of refining the template.
-const REFINING: usize = 2;
-/// How much longer the last round is than each before.
-const LAST: f64 = 2.0;
-
-/// Options of self-training. [`SelfTrainConfig::default`] is what `infomark self-train` runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SelfTrainConfig {
-    /// Options of the network; its budget is that of all rounds together.
-    pub network: LandmarkConfig,
-    /// Networks that are trained, each from the encoder: the last one is the result, those before say which labels to believe.
-    pub rounds: usize,
-    /// Whether a single template is refined with the unlabelled images before it is matched to them
-    /// ([`Template::refined`](infomark_infer::Template::refined)); several gain nothing by it.
-    pub refine: bool,
-    /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
-    /// (with several, its median) is believed.
-    pub match_back: f64,
-    /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
-    pub outlier: f64,
-    /// Distance, in pixels of the encoder's canvas, up to which a network and the matching agree.
-    pub agreement: f64,
-}
-
-impl Default for SelfTrainConfig {
-    fn default() -> Self {
-        let network = LandmarkConfig { budget: Budget::Minutes(60.0), ..LandmarkConfig::default() };
-        Self { network, rounds: 2, refine: true, match_back: 10.0, outlier: 3.5, agreement: 10.0 }
-    }
-}
-
-impl SelfTrainConfig {
-    /// Refuses what can't be trained with, naming the option.
-    ///
-    /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        self.network.check()?;
-        if !(1..=16).contains(&self.rounds) {
-            return Err(TrainError::Option { option: "rounds", needs: "1 to 16" });
-        }
-        for (option, value) in
-            [("match_back", self.match_back), ("outlier", self.outlier), ("agreement", self.agreement)]
-        {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(TrainError::Option { option, needs: "a finite number above 0" });
-            }
-        }
-        Ok(())
-    }
-
-    fn limits(&self) -> Limits {
-        let Self { match_back, outlier, agreement, .. } = *self;
-        Limits { match_back, outlier, agreement }
-    }
-
-    /// The options of a round's network.
-    fn of_round(&self, round: usize) -> LandmarkConfig {
-        let all = (self.rounds - 1) as f64 + LAST;
-        let share = if round + 1 == self.rounds { LAST / all } else { 1.0 / all };
-        let budget = match self.network.budget {
-            Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
-            Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
-        };
-        // Each starts from other random weights of its own, so that networks do not share their errors.
-        LandmarkConfig { budget, seed: self.network.seed.wrapping_add(round as u64), ..self.network.clone() }
-    }
-}
 
 /// An annotated image.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,8 +163,8 @@ fn run(
             Some(labels) => labels,
             None => {
                 let labels = match earlier.take() {
-                    None => matched(&work, tell)?,
-                    Some((network, labels)) => relabelled(&work, &network, labels, round, tell)?,
+                    None => label::matched(&work, tell)?,
+                    Some((network, labels)) => label::relabelled(&work, &network, labels, round, tell)?,
                 };
                 let json = serde_json::to_vec_pretty(&labels).map_err(TrainError::internal("labels"))?;
                 write_atomically(&dir.join(LABELS), &json)?;
@@ -432,143 +360,4 @@ fn train_round(
         From::Fresh(Box::new(work.config.of_round(round)), Ok(Box::new(Start::read(&work.paths.encoder)?)))
     };
     fit(&job, from, &mut |progress| tell(progress))
-}
-
-/// Reads an image and encodes it.
-fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
-    Ok(encoder.encode(&read_image(path)?)?)
-}
-
-/// Does something with every image, in threads, and tells of it.
-fn with_each<T: Send>(
-    files: &[PathBuf],
-    tell: Tell<'_>,
-    one: impl Fn(usize, &Path) -> Result<T, TrainError> + Sync,
-) -> Result<Vec<T>, TrainError> {
-    let (done, told) = (AtomicUsize::new(0), Mutex::new(tell));
-    let each = files.par_iter().enumerate().map(|(place, path)| {
-        let result = one(place, path)?;
-        if let Ok(mut tell) = told.lock() {
-            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-            // Stopping is honoured at the next step.
-            let _: ControlFlow<()> = tell(LandmarkProgress::Labelling { done, total: files.len() });
-        }
-        Ok(result)
-    });
-    each.collect()
-}
-
-/// The templates' landmarks in every image, matched there and back.
-fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage>, TrainError> {
-    let around = |e: infomark_infer::TemplateError| TrainError::Template(Box::new(e));
-    let failed = |e: infomark_infer::MatchError| TrainError::Match(Box::new(e));
-    let on_canvas = |encoding: &Encoding, at: &[Landmark]| -> Vec<Point<f64>> {
-        at.iter().map(|landmark| encoding.fit().push(landmark.at)).collect()
-    };
-    let mut templates = Vec::new();
-    let mut own = Vec::new();
-    for known in &work.templates {
-        let path = work.files.get(known.place).ok_or_else(|| TrainError::internal("templates")("no file"))?;
-        let encoding = encode(&work.encoder, path)?;
-        templates.push(Template::from_encoding(&encoding, &known.landmarks).map_err(around)?);
-        let marked = on_canvas(&encoding, &known.landmarks);
-        own.push((encoding, marked));
-    }
-    if let ([template], true) = (&mut templates[..], work.config.refine) {
-        let annotated = template.clone();
-        for _ in 0..REFINING {
-            let sight = |place: usize, path: &Path| match work.template_at(place) {
-                Some(_) => Ok(None),
-                None => template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed),
-            };
-            let sightings = with_each(&work.files, tell, sight)?;
-            *template = annotated.refined(&sightings.into_iter().flatten().collect::<Vec<Sighting>>());
-        }
-    }
-    let templates: Vec<&Template> = templates.iter().collect();
-    let one = |place: usize, path: &Path| {
-        if let Some(known) = work.template_at(place) {
-            let marked = known.landmarks.iter().map(|l| Pseudo::marked(l.at)).collect();
-            return Ok((marked, on_canvas(&encode(&work.encoder, path)?, &known.landmarks)));
-        }
-        let encoding = encode(&work.encoder, path)?;
-        let found = match_templates(&templates, &encoding, MatchOptions::default()).map_err(failed)?;
-        let as_template: Vec<Landmark> =
-            found.iter().map(|found| Landmark::new(&found.name, found.at)).collect();
-        let back = Template::from_encoding(&encoding, &as_template).map_err(around)?;
-        // How far each landmark comes out from the mark, template by template.
-        let mut distances = vec![Vec::with_capacity(own.len()); found.len()];
-        for (own, marked) in &own {
-            let back = match_encoding(&back, own, MatchOptions::default()).map_err(failed)?;
-            for ((distances, back), marked) in distances.iter_mut().zip(&back).zip(marked) {
-                let at = own.fit().push(back.at);
-                distances.push((at.x - marked.x).hypot(at.y - marked.y));
-            }
-        }
-        let pseudo = |(found, distances): (&infomark_infer::Found, Vec<f64>)| Pseudo {
-            score: found.score,
-            back: median(distances).unwrap_or(f64::INFINITY),
-            ..Pseudo::marked(found.at)
-        };
-        let pseudos: Vec<Pseudo> = found.iter().zip(distances).map(pseudo).collect();
-        Ok((pseudos, on_canvas(&encoding, &as_template)))
-    };
-    let each: Vec<(Vec<Pseudo>, Vec<Point<f64>>)> = with_each(&work.files, tell, one)?;
-    let (pseudos, places): (Vec<_>, Vec<_>) = each.into_iter().unzip();
-    let image = |(place, (landmarks, path)): (usize, (Vec<Pseudo>, &PathBuf))| PseudoImage {
-        image: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        is_template: work.template_at(place).is_some(),
-        landmarks,
-    };
-    let mut images: Vec<PseudoImage> = pseudos.into_iter().zip(&work.files).enumerate().map(image).collect();
-    let marked = own.first().map(|(_, marked)| &marked[..]).unwrap_or_default();
-    doubt_matches(&mut images, &places, marked, work.config.limits());
-    Ok(images)
-}
-
-/// The labels after a round: what its network says, where it agrees with what was matched.
-fn relabelled(
-    work: &Work<'_>,
-    network: &Path,
-    mut images: Vec<PseudoImage>,
-    round: usize,
-    tell: Tell<'_>,
-) -> Result<Vec<PseudoImage>, TrainError> {
-    let net = LandmarkNet::load(network)?;
-    debug_assert!(round > 0);
-    let input = work.encoder.description().input;
-    let known = &images;
-    let one = |place: usize, path: &Path| {
-        let image = read_image(path)?;
-        let fit = fit_of(path, input)?;
-        let found = net.find(&image)?;
-        let places: Vec<_> = found.iter().map(|found| fit.push(found.at)).collect();
-        let matched = known.get(place).map(|image| {
-            image
-                .landmarks
-                .iter()
-                .map(|pseudo| fit.push(Point::new(pseudo.matched[0], pseudo.matched[1])))
-                .collect()
-        });
-        let at: Vec<_> = found.iter().map(|found| (found.at, found.probability)).collect();
-        Ok((places, matched.unwrap_or_default(), at))
-    };
-    let each = with_each(&work.files, tell, one)?;
-    let mut found: Vec<Vec<Point<f64>>> = Vec::new();
-    let mut matched: Vec<Vec<Point<f64>>> = Vec::new();
-    let mut at = Vec::new();
-    for (places, before, points) in each {
-        found.push(places);
-        matched.push(before);
-        at.push(points);
-    }
-    doubt_disagreement(&mut images, &found, &matched, &at, work.config.limits());
-    Ok(images)
-}
-
-/// Where an image lies on the canvas.
-fn fit_of(path: &Path, input: InputSize) -> Result<Fit, TrainError> {
-    let (width, height) = read_image_size(path)?;
-    Fit::new(width, height, input)
-        .map_err(|error| TrainError::Fit { file: path.display().to_string(), error })
 }

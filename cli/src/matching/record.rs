@@ -1,0 +1,158 @@
+//! What a matching leaves: what made it, and every image with its points.
+
+use std::path::Path;
+
+use infomark_core::Point;
+use infomark_infer::{Encoder, LandmarkDescription, LandmarkNet, PixelSpacing};
+use serde::{Deserialize, Serialize};
+
+use super::how::Matching;
+use super::trust::{ExpectedErrors, Judged, Recognised};
+use crate::output::{file_name, rounded};
+use crate::templates::{Place, Source};
+
+/// What was done with what: enough to do it again.
+#[derive(Serialize)]
+pub(super) struct Matches {
+    pub(super) version: &'static str,
+    #[serde(flatten)]
+    pub(super) made_by: MadeBy,
+    pub(super) images: Vec<Matched>,
+    pub(super) failed: Vec<Failure>,
+    /// Images that were not looked at, as it was stopped.
+    pub(super) images_left: usize,
+}
+
+/// What found the landmarks.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum MadeBy {
+    Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
+    Network { landmark_model: NetworkModel },
+}
+
+/// An encoder, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct Model {
+    file: String,
+    sha256: String,
+    version: String,
+    training_images: usize,
+    training_data_sha256: String,
+    steps: u64,
+    seed: u64,
+    input: [usize; 2],
+    strides: Vec<usize>,
+    channels: usize,
+    temperature: f32,
+}
+
+impl Model {
+    pub(crate) fn of(encoder: &Encoder, path: &Path) -> Self {
+        let description = encoder.description();
+        Self {
+            file: file_name(path),
+            sha256: encoder.sha256().to_owned(),
+            version: description.version.clone(),
+            training_images: description.training_images,
+            training_data_sha256: description.training_data_sha256.clone(),
+            steps: description.steps,
+            seed: description.seed,
+            input: [description.input.width(), description.input.height()],
+            strides: description.strides.clone(),
+            channels: description.channels,
+            temperature: description.temperature,
+        }
+    }
+}
+
+/// A landmark network, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct NetworkModel {
+    file: String,
+    sha256: String,
+    #[serde(flatten)]
+    description: LandmarkDescription,
+}
+
+impl NetworkModel {
+    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
+        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
+        Self { file: file_name(path), sha256, description }
+    }
+}
+
+/// The size of an image's pixels, and where it is from.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct SpacingUsed {
+    pub(super) x_mm: f64,
+    pub(super) y_mm: f64,
+    pub(super) source: String,
+    pub(super) calibration: String,
+}
+
+impl SpacingUsed {
+    pub(super) fn of(spacing: &PixelSpacing) -> Self {
+        Self {
+            x_mm: spacing.mm.x,
+            y_mm: spacing.mm.y,
+            source: spacing.source.to_string(),
+            calibration: spacing.calibration.to_string(),
+        }
+    }
+}
+
+/// An image and what was found in it.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct Matched {
+    pub(super) image: String,
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// None where nothing states it.
+    pub(super) spacing: Option<SpacingUsed>,
+    #[serde(skip)]
+    pub(super) known: Option<PixelSpacing>,
+    #[serde(skip)]
+    pub(super) stem: String,
+    /// None by a landmark network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recognition: Option<Recognised>,
+    /// None where it could not be written.
+    pub(super) overlay: Option<String>,
+    pub(super) landmarks: Vec<Scored>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct Scored {
+    #[serde(flatten)]
+    pub(super) place: Place,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) x_mm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) y_mm: Option<f64>,
+    pub(super) score: f64,
+    /// None by a landmark network.
+    #[serde(flatten)]
+    pub(super) sure: Option<Judged>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Failure {
+    pub(super) image: String,
+    pub(super) error: String,
+}
+
+/// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
+pub(super) fn scored(
+    (name, at, score): (&str, Point<f64>, f64),
+    spacing: Option<&PixelSpacing>,
+    sure: Option<Judged>,
+) -> Scored {
+    Scored {
+        place: Place { landmark: name.to_owned(), x: rounded(at.x, 3), y: rounded(at.y, 3) },
+        x_mm: spacing.map(|spacing| rounded(at.x * spacing.mm.x, 3)),
+        y_mm: spacing.map(|spacing| rounded(at.y * spacing.mm.y, 3)),
+        score: rounded(score, 4),
+        sure,
+    }
+}

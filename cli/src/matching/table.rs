@@ -1,0 +1,86 @@
+//! The points that were found, as tables and as landmark files of other formats.
+
+use std::path::Path;
+
+use anyhow::Result;
+use infomark_core::Point;
+use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks};
+
+use super::record::{Matched, Scored};
+use crate::convert::Format;
+use crate::output::{self, shown};
+
+const COLUMNS: [&str; 12] = [
+    "image",
+    "landmark",
+    "x",
+    "y",
+    "score",
+    "x_mm",
+    "y_mm",
+    "margin",
+    "match_back_px",
+    "expected_error_px",
+    "expected_error_mm",
+    "abstain",
+];
+
+fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
+        [
+            image.image.clone(),
+            place.landmark.clone(),
+            place.x.to_string(),
+            place.y.to_string(),
+            score.to_string(),
+            number(*x_mm),
+            number(*y_mm),
+            number(sure.as_ref().map(|sure| sure.margin)),
+            number(sure.as_ref().and_then(|sure| sure.match_back_px)),
+            number(sure.as_ref().map(|sure| sure.expected_error_px)),
+            number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
+            sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
+        ]
+    })
+}
+
+pub(super) fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
+    output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
+}
+
+/// Writes the landmarks in another format: into one file, or into a folder with a file for each image.
+pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched]) -> Result<()> {
+    let points: Vec<Vec<Landmark>> = images
+        .iter()
+        .map(|image| {
+            let places = image.landmarks.iter().map(|scored| &scored.place);
+            places.map(|place| Landmark::new(&place.landmark, Point::new(place.x, place.y))).collect()
+        })
+        .collect();
+    let annotated: Vec<Annotated<'_>> = images
+        .iter()
+        .zip(&points)
+        .map(|(image, landmarks)| Annotated {
+            image: &image.image,
+            size: (image.width, image.height),
+            spacing: image.known.as_ref(),
+            landmarks,
+        })
+        .collect();
+    let name = Format::of(format).name();
+    if !format.is_of_one_image() {
+        if format != LandmarkFormat::Csv {
+            let path = out.join(format!("landmarks.{name}.{}", format.ending()));
+            output::write(&path, &encode_landmarks(format, &annotated, &shown(&path))?)?;
+        }
+        return Ok(());
+    }
+    let folder = out.join(name);
+    output::make_folder(&folder)?;
+    for (image, annotated) in images.iter().zip(&annotated) {
+        let path = folder.join(format!("{}.{}", image.stem, format.ending()));
+        output::write(&path, &encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path))?)?;
+    }
+    Ok(())
+}

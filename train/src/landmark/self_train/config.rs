@@ -1,0 +1,75 @@
+//! What self-training does, and its defaults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::landmark::LandmarkConfig;
+use crate::landmark::pseudo::Limits;
+use crate::{Budget, TrainError};
+
+/// How much longer the last round is than each before.
+const LAST: f64 = 2.0;
+
+/// Options of self-training. [`SelfTrainConfig::default`] is what `infomark self-train` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelfTrainConfig {
+    /// Options of the network; its budget is that of all rounds together.
+    pub network: LandmarkConfig,
+    /// Networks that are trained, each from the encoder: the last one is the result, those before say which labels to believe.
+    pub rounds: usize,
+    /// Whether a single template is refined with the unlabelled images before it is matched to them
+    /// ([`Template::refined`](infomark_infer::Template::refined)); several gain nothing by it.
+    pub refine: bool,
+    /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
+    /// (with several, its median) is believed.
+    pub match_back: f64,
+    /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
+    pub outlier: f64,
+    /// Distance, in pixels of the encoder's canvas, up to which a network and the matching agree.
+    pub agreement: f64,
+}
+
+impl Default for SelfTrainConfig {
+    fn default() -> Self {
+        let network = LandmarkConfig { budget: Budget::Minutes(60.0), ..LandmarkConfig::default() };
+        Self { network, rounds: 2, refine: true, match_back: 10.0, outlier: 3.5, agreement: 10.0 }
+    }
+}
+
+impl SelfTrainConfig {
+    /// Refuses what can't be trained with, naming the option.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`].
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.network.check()?;
+        if !(1..=16).contains(&self.rounds) {
+            return Err(TrainError::Option { option: "rounds", needs: "1 to 16" });
+        }
+        for (option, value) in
+            [("match_back", self.match_back), ("outlier", self.outlier), ("agreement", self.agreement)]
+        {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(TrainError::Option { option, needs: "a finite number above 0" });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let Self { match_back, outlier, agreement, .. } = *self;
+        Limits { match_back, outlier, agreement }
+    }
+
+    /// The options of a round's network.
+    pub(super) fn of_round(&self, round: usize) -> LandmarkConfig {
+        let all = (self.rounds - 1) as f64 + LAST;
+        let share = if round + 1 == self.rounds { LAST / all } else { 1.0 / all };
+        let budget = match self.network.budget {
+            Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
+            Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
+        };
+        // Each starts from other random weights of its own, so that networks do not share their errors.
+        LandmarkConfig { budget, seed: self.network.seed.wrapping_add(round as u64), ..self.network.clone() }
+    }
+}
