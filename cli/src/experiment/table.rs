@@ -36,13 +36,13 @@ pub(super) fn markdown(
             line(&mut text, format_args!("{}", row(experiment, one)));
         }
     }
-    line(
-        &mut text,
-        format_args!(
-            "\nMean over seeds of the median over {} random templates; 95 % intervals by bootstrap over images. Made by {made_by}.",
-            experiment.evaluate.templates
-        ),
-    );
+    let templates = experiment.evaluate.templates;
+    let mean = match experiment.arm.iter().filter(|arm| arm.network.is_some()).count() {
+        0 => format!("Mean over seeds of the median over {templates} random templates"),
+        all if all == experiment.arm.len() => "Mean over seeds".to_owned(),
+        _ => format!("Mean over seeds, for encoders of the median over {templates} random templates"),
+    };
+    line(&mut text, format_args!("\n{mean}; 95 % intervals by bootstrap over images. Made by {made_by}."));
     if !missing.is_empty() {
         line(&mut text, format_args!("Not trained yet: {}.", missing.join(", ")));
     }

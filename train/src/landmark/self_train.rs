@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use infomark_infer::{Encoder, LabelSource, Landmark, list_images, sha256, sha256_files};
 use serde::{Deserialize, Serialize};
 
+use super::LabelCount;
 use super::checkpoint;
 use super::data::Labelled;
 use super::import::Start;
 use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
-use super::LabelCount;
 use crate::TrainError;
 use crate::checkpoint::{exists, write_atomically};
 use crate::run::{in_threads, prepare};
