@@ -11,6 +11,7 @@ use burn::tensor::Bytes;
 use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
+use crate::compute::CPU;
 use crate::encoder::{self, Encoders};
 use crate::stall::Stall;
 use crate::{TrainConfig, TrainError};
@@ -34,6 +35,9 @@ pub(crate) struct Position {
     /// What computed entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
     #[serde(default)]
     pub(crate) scoring_and_loss: String,
+    /// What computed the network in them: "CPU" or "wgpu device NAME (INTERFACE)"; empty in older ones, of the CPU.
+    #[serde(default)]
+    pub(crate) network: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -173,7 +177,11 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
 
 /// Where the run in a folder stands.
 pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
-    Ok(read_index(dir)?.position)
+    let mut position = read_index(dir)?.position;
+    if position.network.is_empty() {
+        position.network = CPU.into();
+    }
+    Ok(position)
 }
 
 /// The tensors of the run in a folder; `fresh` has the shapes they must have.

@@ -113,7 +113,7 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
-    /// Where entropies, weights, drawn pixels, views and the loss are computed.
+    /// Where entropies, weights, drawn pixels, views and the loss are computed, and where the network is.
     #[serde(skip)]
     pub compute: ComputeOn,
 }

@@ -211,6 +211,12 @@ pub enum TrainError {
         /// What was being done, and why it failed.
         reason: String,
     },
+    /// A GPU can't be used by wgpu.
+    #[error("wgpu: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
+    Wgpu {
+        /// Why not.
+        reason: String,
+    },
     /// A defect of this crate: routines were called with sizes that do not fit.
     #[error("internal error in {place}: {reason}; please report it")]
     Internal {

@@ -3,14 +3,16 @@
 //! burn's modules, autodiff, optimiser and records carry the training; its CPU convolutions and their gradients take most
 //! of a step, so the five layers below are [backend extensions](burn::backend::backend_extension) whose CPU
 //! implementation is in [`infomark_kernels`]. Images of a batch go to threads; whatever is summed over images is
-//! summed in their order, so results don't depend on the number of threads.
+//! summed in their order, so results don't depend on the number of threads. Tensors of any other device go through burn's
+//! own operations ([`generic`]).
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 mod autodiff;
 pub(crate) mod cpu;
+mod generic;
 
 /// Layers that the encoder is made of. Tensors are `[batch, channels, height, width]`.
 #[backend_extension(Flex, Autodiff)]
@@ -65,35 +67,58 @@ impl EncoderOps for Flex {
     }
 }
 
+/// Whether a tensor is where the extensions are.
+fn on_cpu(x: &Tensor<4>) -> bool {
+    x.device() == Device::flex()
+}
+
 /// See [`EncoderOps::conv3x3`].
 pub(crate) fn conv3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+    if !on_cpu(&x) {
+        return generic::conv3x3(x, weight);
+    }
     Tensor::from_dispatch(<Dispatch as EncoderOps>::conv3x3(x.into_dispatch(), weight.into_dispatch()))
 }
 
 /// See [`EncoderOps::norm_relu`].
 pub(crate) fn norm_relu(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: usize) -> Tensor<4> {
+    if !on_cpu(&x) {
+        return generic::norm_relu(x, gamma, beta, groups);
+    }
     let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
     Tensor::from_dispatch(<Dispatch as EncoderOps>::norm_relu(x.into_dispatch(), gamma, beta, groups))
 }
 
 /// See [`EncoderOps::max_pool`].
 pub(crate) fn max_pool(x: Tensor<4>) -> Tensor<4> {
+    if !on_cpu(&x) {
+        return generic::max_pool(x);
+    }
     Tensor::from_dispatch(<Dispatch as EncoderOps>::max_pool(x.into_dispatch()))
 }
 
 /// See [`EncoderOps::join`].
 pub(crate) fn join(fine: Tensor<4>, coarse: Tensor<4>) -> Tensor<4> {
+    if !on_cpu(&fine) {
+        return generic::join(fine, coarse);
+    }
     Tensor::from_dispatch(<Dispatch as EncoderOps>::join(fine.into_dispatch(), coarse.into_dispatch()))
 }
 
 /// See [`EncoderOps::embed`].
 pub(crate) fn embed(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
+    if !on_cpu(&x) {
+        return generic::embed(x, weight, bias);
+    }
     let (weight, bias) = (weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as EncoderOps>::embed(x.into_dispatch(), weight, bias))
 }
 
 /// See [`EncoderOps::dot`].
 pub(crate) fn dot(x: Tensor<4>, factors: Tensor<4>) -> Tensor<1> {
+    if !on_cpu(&x) {
+        return generic::dot(x, factors);
+    }
     Tensor::from_dispatch(<Dispatch as EncoderOps>::dot(x.into_dispatch(), factors.into_dispatch()))
 }
 
@@ -101,7 +126,7 @@ pub(crate) fn dot(x: Tensor<4>, factors: Tensor<4>) -> Tensor<1> {
 mod tests {
     use super::*;
     use crate::testing::noise;
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::TensorData;
 
     fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
         Tensor::from_data(TensorData::new(noise(shape.iter().product(), seed), shape), device)

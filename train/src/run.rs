@@ -6,15 +6,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
 
 use crate::checkpoint::{self, Position, State};
+use crate::compute::network::{self, Network};
 use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
+use crate::optimizer::optimizer;
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
 use crate::tensorboard::Events;
@@ -40,12 +42,16 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Where entropies, weights, drawn pixels, views and the loss are computed; told once, first of all.
+    /// Where entropies, weights, drawn pixels, views and the loss are computed, and where the network is; told once, first of all.
     Computing {
         /// "CPU" or "CUDA device NAME".
         scoring_and_loss: String,
-        /// Why it is the CPU, where a device was looked for.
+        /// Why that is the CPU, where a device was looked for.
         reason: Option<String>,
+        /// "CPU" or "wgpu device NAME (INTERFACE)".
+        network: String,
+        /// What computed the network so far, of a run that goes on elsewhere: results differ by rounding.
+        network_before: Option<String>,
     },
     /// Images read.
     Reading {
@@ -113,6 +119,8 @@ pub struct Summary {
     pub stalled: bool,
     /// What computed entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
     pub scoring_and_loss: String,
+    /// What computed the network: "CPU" or "wgpu device NAME (INTERFACE)".
+    pub network: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
@@ -139,6 +147,8 @@ pub fn train(
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
+///
+/// The network is computed where `compute` says, wherever it was before: on the CPU, unless it is [`ComputeOn::Wgpu`].
 ///
 /// # Errors
 /// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
@@ -171,9 +181,16 @@ fn start(
 ) -> Result<Summary, TrainError> {
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &[])?;
     let compute = Compute::open(config.compute, &config)?;
+    let network = Network::open(config.compute)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
+    let network_before = resumed.as_ref().map(|position| position.network.clone());
     // Stopping is honoured at the first step.
-    let _ = progress(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
+    let _ = progress(Progress::Computing {
+        scoring_and_loss: scoring_and_loss.clone(),
+        reason,
+        network: network.name().into(),
+        network_before: network_before.filter(|before| before != network.name()),
+    });
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
         TrainingSet::open(&paths.images, &config, None, compute, &|done, total| {
@@ -188,9 +205,8 @@ fn start(
     if estimates {
         tune::check_images(&set, &paths.images, &tuning)?;
     }
-    let device = Device::flex().autodiff();
-    let encoders = Encoders::new(&config, &device);
-    let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
+    let encoders = Encoders::new(&config, network.device());
+    let optimizer = optimizer(config.weight_decay);
     let mut state = State { average: values(&encoders), encoders, optimizer };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
@@ -224,6 +240,7 @@ fn start(
         training_data_sha256: set.sha256.clone(),
         stall: stall.clone(),
         scoring_and_loss: scoring_and_loss.clone(),
+        network: network.name().into(),
     };
     let description = |config: &TrainConfig, step| Description {
         input: set.input,
@@ -243,7 +260,7 @@ fn start(
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let share = fraction(config.budget, step, spent);
         if estimates && config.policy.is_none() && share >= config.estimate_after {
-            let encoder = readable(&exported(&state, &set, &config, &device)?, &description(&config, step))?;
+            let encoder = readable(&exported(&state, &set, &config)?, &description(&config, step))?;
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
             config.policy = Some(tuned.policy());
             // Stopping is honoured after the step.
@@ -251,7 +268,7 @@ fn start(
         }
         let rate =
             config.learning_rate * schedule(config.warm_up, step, fraction(config.budget, step, spent));
-        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, &device)?;
+        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, network.device())?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -284,7 +301,7 @@ fn start(
             checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
                 let paused = Instant::now();
-                let encoder = exported(&state, &set, &config, &device)?;
+                let encoder = exported(&state, &set, &config)?;
                 let encoder = readable(&encoder, &description(&config, step))?;
                 let mre_mm = scorer.mre_mm(&encoder)?;
                 log.score(step, mre_mm)?;
@@ -295,7 +312,7 @@ fn start(
             }
         }
     }
-    let encoder = exported(&state, &set, &config, &device)?;
+    let encoder = exported(&state, &set, &config)?;
     let bytes = export::onnx(&encoder, &description(&config, step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
@@ -309,6 +326,7 @@ fn start(
         stopped,
         stalled: stalled(step, &stall) && fraction(config.budget, step, spent) < 1.0,
         scoring_and_loss: scoring_and_loss.clone(),
+        network: network.name().into(),
         scores,
     })
 }
@@ -318,17 +336,18 @@ const EXAMPLES: usize = 4;
 /// Steps between measurements of the positives' similarity.
 const PSI_EVERY: u64 = 10;
 
-/// The encoder that is worth keeping: the average of its weights, if there is one, with white embeddings, if they are wanted.
-fn exported(
-    state: &State,
-    set: &TrainingSet,
-    config: &TrainConfig,
-    device: &Device,
-) -> Result<Encoder, TrainError> {
-    let last = state.encoders.clone();
-    let worth = if config.average > 0.0 { with_values(last, &state.average) } else { last };
+/// The encoder that is worth keeping: the average of its weights, if there is one, with white embeddings, if they are wanted. It is on the
+/// CPU, wherever it is trained.
+fn exported(state: &State, set: &TrainingSet, config: &TrainConfig) -> Result<Encoder, TrainError> {
+    let device = network::here();
+    let fresh = Encoders::new(config, &device);
+    let worth = if config.average > 0.0 {
+        with_values(fresh, &state.average)
+    } else {
+        with_values(fresh, &values(&state.encoders))
+    };
     let encoder = worth.image().clone();
-    if config.whiten { whitened(encoder, set, config, device) } else { Ok(encoder) }
+    if config.whiten { whitened(encoder, set, config, &device) } else { Ok(encoder) }
 }
 
 /// The encoder as whoever reads its file has it.

@@ -60,7 +60,7 @@ struct Told {
 impl Told {
     fn hear(&mut self, progress: Progress) -> ControlFlow<()> {
         match progress {
-            Progress::Computing { scoring_and_loss, reason } => {
+            Progress::Computing { scoring_and_loss, reason, .. } => {
                 (self.on, self.reason) = (scoring_and_loss, reason);
             }
             Progress::Views(examples) => {

@@ -283,6 +283,18 @@ fn refusal(config: &TrainConfig, paths: &Paths) -> String {
 }
 
 #[test]
+#[cfg(not(feature = "wgpu"))]
+fn a_network_on_a_gpu_needs_the_feature() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let paths = paths(root.path(), "run");
+    let refused = refusal(&TrainConfig { compute: ComputeOn::Wgpu, ..small(1) }, &paths);
+    assert!(refused.contains("built without the feature wgpu"), "{refused}");
+    assert!(refused.contains("--device cpu") && !paths.out.exists(), "{refused}");
+    Ok(())
+}
+
+#[test]
 fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     let root = tempfile::tempdir()?;
     let paths = paths(root.path(), "run");

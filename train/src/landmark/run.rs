@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{InputSize, LabelSource, LandmarkDescription};
 
@@ -16,7 +16,9 @@ use super::loss::{Loss, Shape, loss};
 use super::net::{Net, level};
 use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
+use crate::compute::network;
 use crate::encoder::{host, values, with_values};
+use crate::optimizer::optimizer;
 use crate::run::{blend, fraction, schedule};
 use crate::{Budget, TrainError, ops};
 
@@ -135,11 +137,11 @@ pub(crate) fn fit(
             }
         })?
     };
-    let device = Device::flex().autodiff();
+    let device = network::here();
     let labels = labels_sha256(job.names, job.images);
     let fresh = |config: &LandmarkConfig| {
         let net = Net::new(config, job.names.len(), &device);
-        let optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay).init();
+        let optimizer = optimizer(config.weight_decay);
         State { average: Vec::new(), net, optimizer }
     };
     let (mut state, mut position) = match (resumed, start) {
