@@ -132,7 +132,7 @@ fn a_training_by_wgpu_is_the_cpus() -> Outcome {
     close(&gpu.told.losses, &cpu.told.losses, LATER_STEPS);
 
     // What is written is an encoder that finds what the CPU's finds.
-    let image = read_image(&root.join("images/00.pgm"))?;
+    let image = read_image(root.join("images/00.pgm"))?;
     let features = |run: &Run| Ok::<_, Box<dyn Error>>(Encoder::load(&run.paths.out)?.encode(&image)?);
     let (found, expected) = (features(&gpu)?, features(&cpu)?);
     for (found, expected) in found.levels().iter().zip(expected.levels()) {
