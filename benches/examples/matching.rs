@@ -35,9 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn draw(dir: &Path, count: u64) -> Result<(), Box<dyn Error>> {
     let phantom = Phantom::new(WIDTH, HEIGHT)?;
     for i in 0..count {
-        let header = format!("P5 {WIDTH} {HEIGHT} 255\n");
-        let bytes = [header.as_bytes(), &phantom.image(SEED, i).pixels].concat();
-        fs::write(dir.join(format!("{i:04}.pgm")), bytes)?;
+        fs::write(dir.join(format!("{i:04}.pgm")), phantom.image(SEED, i).pgm())?;
     }
     Ok(())
 }

@@ -27,10 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&images)?;
     let phantom = Phantom::new(SIZE.0, SIZE.1)?;
     for i in 0..8 {
-        let image = phantom.image(0, i);
-        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-        file.extend(&image.pixels);
-        fs::write(images.join(format!("{i}.pgm")), file)?;
+        fs::write(images.join(format!("{i}.pgm")), phantom.image(0, i).pgm())?;
     }
     let config = TrainConfig {
         budget: Budget::Steps(1_000_000),

@@ -75,6 +75,15 @@ pub struct PhantomImage {
     pub landmarks: Vec<(&'static str, Point<f64>)>,
 }
 
+impl PhantomImage {
+    /// The image as a file: binary PGM (`P5`), 8 bits.
+    #[must_use]
+    pub fn pgm(&self) -> Vec<u8> {
+        let header = format!("P5\n{} {}\n255\n", self.width, self.height);
+        [header.as_bytes(), &self.pixels].concat()
+    }
+}
+
 impl Default for Phantom {
     /// 256 x 320 pixels, the size the anatomy was drawn for.
     fn default() -> Self {

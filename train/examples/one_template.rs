@@ -10,7 +10,6 @@
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use infomark_infer::{Encoder, Image, Landmark, Matcher, Template};
 use infomark_phantom::{Phantom, PhantomImage};
@@ -25,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let images = folder.path().join("images");
     fs::create_dir(&images)?;
     for index in 0..40 {
-        write_pgm(&images.join(format!("{index:02}.pgm")), &phantom.image(0, index))?;
+        fs::write(images.join(format!("{index:02}.pgm")), phantom.image(0, index).pgm())?;
     }
 
     let config = TrainConfig {
@@ -61,10 +60,4 @@ fn annotated(name: &str, head: &PhantomImage) -> Result<(Image, Vec<Landmark>), 
     let pixels = head.pixels.iter().map(|&level| f32::from(level) / 255.0).collect();
     let landmarks = head.landmarks.iter().map(|&(name, at)| Landmark::new(name, at)).collect();
     Ok((Image::new(name, SIZE.0, SIZE.1, pixels)?, landmarks))
-}
-
-fn write_pgm(path: &Path, head: &PhantomImage) -> std::io::Result<()> {
-    let mut file = format!("P5\n{} {}\n255\n", SIZE.0, SIZE.1).into_bytes();
-    file.extend(&head.pixels);
-    fs::write(path, file)
 }

@@ -273,10 +273,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let phantom = Phantom::new(96, 128)?;
         for i in 0..3 {
-            let image = phantom.image(1, i);
-            let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-            file.extend(&image.pixels);
-            std::fs::write(dir.path().join(format!("{i}.pgm")), file)?;
+            std::fs::write(dir.path().join(format!("{i}.pgm")), phantom.image(1, i).pgm())?;
         }
         let ranges =
             |change: f32| Ranges { brightness: [1.0 - change, 1.0 + change], contrast: [1.0, 1.0 + change] };

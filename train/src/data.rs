@@ -282,10 +282,7 @@ mod tests {
     fn open(dir: &Path) -> Result<TrainingSet, Box<dyn std::error::Error>> {
         let phantom = Phantom::new(96, 128)?;
         for i in 0..3 {
-            let image = phantom.image(1, i);
-            let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-            file.extend(&image.pixels);
-            std::fs::write(dir.join(format!("{i}.pgm")), file)?;
+            std::fs::write(dir.join(format!("{i}.pgm")), phantom.image(1, i).pgm())?;
         }
         let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
         Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)

@@ -170,10 +170,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let phantom = infomark_phantom::Phantom::new(96, 128)?;
         for i in 0..5 {
-            let image = phantom.image(0, i);
-            let header = format!("P5 {} {} 255\n", image.width, image.height);
-            let file = [header.as_bytes(), &image.pixels].concat();
-            std::fs::write(dir.path().join(format!("{i}.pgm")), file)?;
+            std::fs::write(dir.path().join(format!("{i}.pgm")), phantom.image(0, i).pgm())?;
         }
         let config = TrainConfig {
             input_area: 96 * 128,

@@ -3,16 +3,16 @@
 //! With `INFOMARK_CUDA_DEVICE=real` they run on a real device instead, and fail without one.
 #![cfg(feature = "cuda")]
 
+mod common;
+
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use common::{Outcome, paths, phantoms};
 use infomark_cuda_sim::{Kind, StandIn, StandInError};
-use infomark_phantom::Phantom;
-use infomark_train::{Budget, ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
-
-type Outcome = Result<(), Box<dyn Error>>;
+use infomark_train::{ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
 
 /// Losses of one training at the first step: the path's roundings. Relative to the loss of the core, and twice as wide as
 /// one level's (`LOSS` in `cuda/tests/suite/tolerance.rs`).
@@ -22,30 +22,7 @@ const LATER_STEPS: f32 = 1e-2;
 const STEPS: u64 = 3;
 
 fn small(steps: u64, compute: ComputeOn) -> TrainConfig {
-    TrainConfig {
-        budget: Budget::Steps(steps),
-        input_area: 96 * 128,
-        widths: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 12,
-        checkpoint_every: 2,
-        compute,
-        ..TrainConfig::default()
-    }
-}
-
-fn phantoms(dir: &Path, count: u64) -> Outcome {
-    fs::create_dir_all(dir)?;
-    let phantom = Phantom::new(96, 128)?;
-    for i in 0..count {
-        let image = phantom.image(1, i);
-        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-        file.extend(&image.pixels);
-        fs::write(dir.join(format!("{i:02}.pgm")), file)?;
-    }
-    Ok(())
+    TrainConfig { pixels: 12, compute, ..common::small(steps) }
 }
 
 /// What a training has told: where it computed, why there, the first view's points, and the losses of its steps and levels.
@@ -83,12 +60,7 @@ struct Run {
 }
 
 fn run(root: &Path, name: &str, config: TrainConfig) -> Result<Run, Box<dyn Error>> {
-    let paths = Paths {
-        images: root.join("images"),
-        out: root.join(format!("{name}.onnx")),
-        run: root.join(name),
-        score: None,
-    };
+    let paths = paths(root, name);
     let mut told = Told::default();
     let summary = train(&config, &paths, &mut |progress| told.hear(progress))?;
     let encoder = fs::read(&paths.out)?;

@@ -42,9 +42,7 @@ fn phantoms(dir: &Path, count: u64, seed: u64) -> Outcome {
     let mut names = Vec::new();
     for i in 0..count {
         let image = phantom.image(seed, i);
-        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-        file.extend(&image.pixels);
-        fs::write(dir.join(format!("images/{i:02}.pgm")), file)?;
+        fs::write(dir.join(format!("images/{i:02}.pgm")), image.pgm())?;
         names = image.landmarks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         for (name, at) in image.landmarks {
             table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);

@@ -1,51 +1,17 @@
 //! Trainings of a few steps on generated images.
 
+mod common;
+
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use common::{Outcome, paths, phantoms, small};
 use infomark_phantom::Phantom;
 use infomark_train::{
     Budget, ComputeOn, Paths, Policy, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train,
 };
-
-type Outcome = Result<(), Box<dyn Error>>;
-
-fn small(steps: u64) -> TrainConfig {
-    TrainConfig {
-        budget: Budget::Steps(steps),
-        input_area: 96 * 128,
-        widths: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 16,
-        checkpoint_every: 2,
-        ..TrainConfig::default()
-    }
-}
-
-fn phantoms(dir: &Path, count: u64) -> Outcome {
-    fs::create_dir_all(dir)?;
-    let phantom = Phantom::new(96, 128)?;
-    for i in 0..count {
-        let image = phantom.image(1, i);
-        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-        file.extend(&image.pixels);
-        fs::write(dir.join(format!("{i:02}.pgm")), file)?;
-    }
-    Ok(())
-}
-
-fn paths(root: &Path, name: &str) -> Paths {
-    Paths {
-        images: root.join("images"),
-        out: root.join(format!("{name}.onnx")),
-        run: root.join(name),
-        score: None,
-    }
-}
 
 fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())

@@ -3,16 +3,16 @@
 //! Any adapter will do, a software one too (Mesa's lavapipe). Without one the test says so and returns; with `INFOMARK_WGPU=need` it fails.
 #![cfg(feature = "wgpu")]
 
+mod common;
+
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use common::{Outcome, paths, phantoms};
 use infomark_infer::{Encoder, read_image};
-use infomark_phantom::Phantom;
-use infomark_train::{Budget, ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
-
-type Outcome = Result<(), Box<dyn Error>>;
+use infomark_train::{ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
 
 /// Losses of the first step, relative to their sum: the same weights, other roundings.
 const FIRST_STEP: f32 = 1e-4;
@@ -21,30 +21,7 @@ const LATER_STEPS: f32 = 2e-2;
 const STEPS: u64 = 4;
 
 fn small(compute: ComputeOn) -> TrainConfig {
-    TrainConfig {
-        budget: Budget::Steps(STEPS),
-        input_area: 96 * 128,
-        widths: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 12,
-        checkpoint_every: 2,
-        compute,
-        ..TrainConfig::default()
-    }
-}
-
-fn phantoms(dir: &Path, count: u64) -> Outcome {
-    fs::create_dir_all(dir)?;
-    let phantom = Phantom::new(96, 128)?;
-    for i in 0..count {
-        let image = phantom.image(1, i);
-        let mut file = format!("P5\n{} {}\n255\n", image.width, image.height).into_bytes();
-        file.extend(&image.pixels);
-        fs::write(dir.join(format!("{i:02}.pgm")), file)?;
-    }
-    Ok(())
+    TrainConfig { pixels: 12, compute, ..common::small(STEPS) }
 }
 
 /// What a training has told: where it computed its network, where before, and the losses of its steps and levels.
@@ -82,12 +59,7 @@ struct Run {
 
 /// Trains up to the step `last`.
 fn run(root: &Path, name: &str, compute: ComputeOn, last: u64) -> Result<Run, TrainError> {
-    let paths = Paths {
-        images: root.join("images"),
-        out: root.join(format!("{name}.onnx")),
-        run: root.join(name),
-        score: None,
-    };
+    let paths = paths(root, name);
     let mut told = Told::default();
     let summary = train(&small(compute), &paths, &mut |progress| told.hear(progress, last))?;
     Ok(Run { told, summary, paths })
