@@ -1,14 +1,14 @@
 //! The training loop.
 
-use std::fs;
-use std::io::Write;
+mod log;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use infomark_infer::{Description, Encoder as Trained, InputSize, list_images, sha256};
+use infomark_infer::{Description, Encoder as Trained, InputSize, sha256};
 
 use crate::checkpoint::{self, Position, State};
 use crate::compute::network::{self, Network};
@@ -17,13 +17,17 @@ use crate::data::TrainingSet;
 use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
 use crate::objective::{Objective, objective};
 use crate::optimizer::optimizer;
+use crate::outputs::prepare;
+use crate::schedule::{blend, fraction, schedule};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
-use crate::tensorboard::Events;
 use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
 use crate::whiten::whitened;
 use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
+
+pub(crate) use log::kept_rows;
+use log::{Log, Row};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -356,70 +360,6 @@ fn readable(encoder: &Encoder, description: &Description) -> Result<Trained, Tra
     Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
 }
 
-/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The file is
-/// locked as long as it is open.
-pub(crate) fn prepare(
-    out: &Path,
-    run: &Path,
-    images: &Path,
-    inputs: &[&Path],
-) -> Result<fs::File, TrainError> {
-    if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
-        let reason = "this is a folder; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
-    }
-    if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
-        let reason = "this is no ordinary file; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
-    }
-    let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for dir in [out_dir, run] {
-        fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
-    }
-    if let Ok(target) = fs::canonicalize(out)
-        && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
-    {
-        let reason = "this is one of the training images; give another file".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
-    }
-    if let Ok(target) = fs::canonicalize(out)
-        && inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == target))
-    {
-        let reason = "the training reads this file and would overwrite it; give another file".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
-    }
-    // A file that is dropped at once: the encoder will be written the same way.
-    tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
-    let path = run.join(LOCK);
-    let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
-    match lock.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Checkpoint {
-            path: run.to_owned(),
-            reason: "another training is using this folder; wait for it, or give another folder".into(),
-        }),
-        // Some file systems know no locks.
-        _ => Ok(lock),
-    }
-}
-
-/// Name of the file that is locked while a training runs.
-const LOCK: &str = "lock";
-
-/// Part of the budget that is used.
-pub(crate) fn fraction(budget: Budget, step: u64, seconds: f64) -> f64 {
-    match budget {
-        Budget::Steps(all) => step as f64 / all as f64,
-        Budget::Minutes(all) => seconds / (all * 60.0),
-    }
-}
-
-/// Linear warm-up, then a cosine down to a fiftieth, as a factor.
-pub(crate) fn schedule(warm_up: u64, step: u64, fraction: f64) -> f64 {
-    let warm = ((step + 1) as f64 / warm_up.max(1) as f64).min(1.0);
-    let cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * fraction.min(1.0)));
-    warm * (0.98 * cosine + 0.02)
-}
-
 /// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
 fn make_step(
     state: &mut State,
@@ -457,94 +397,4 @@ pub(crate) fn linear(features: Vec<Tensor<4>>, grads: impl Iterator<Item = Vec<f
         ops::dot(features, Tensor::from_data(TensorData::new(grad, shape), &device))
     });
     terms.reduce(|sum, term| sum + term)
-}
-
-/// Adds the weights of now to their average. The first steps count for more, so that the random start is soon forgotten.
-pub(crate) fn blend(average: &mut [Vec<f32>], now: Vec<Vec<f32>>, decay: f32, step: u64) {
-    let decay = decay.min((1 + step) as f32 / (10 + step) as f32);
-    for (average, now) in average.iter_mut().zip(now) {
-        for (a, n) in average.iter_mut().zip(now) {
-            *a = decay * *a + (1.0 - decay) * n;
-        }
-    }
-}
-
-/// The head of a log, and the rows of an earlier one up to `step`.
-pub(crate) fn kept_rows(path: &Path, head: &str, step: u64) -> String {
-    let mut text = head.to_owned();
-    if step > 0 {
-        let old = fs::read_to_string(path).unwrap_or_default();
-        let kept = |line: &&str| {
-            line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step)
-        };
-        for line in old.lines().filter(kept) {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-/// `log.csv` with a row a step, `scores.csv` with a row a score, and both as TensorBoard reads them.
-struct Log {
-    file: fs::File,
-    path: PathBuf,
-    events: Events,
-}
-
-/// What is told of a step.
-struct Row {
-    step: u64,
-    seconds: f64,
-    rate: f64,
-    loss: f32,
-    levels: [f32; 5],
-    speed: f64,
-    psi: Option<psi::ByTier>,
-}
-
-impl Log {
-    const HEAD: &str = "step,seconds,learning_rate,loss,stride_2,stride_4,stride_8,stride_16,stride_32,\
-        images_per_second,psi_low,psi_medium,psi_high\n";
-
-    /// Keeps the rows of the steps before `step` of an earlier log.
-    fn open(run: &Path, step: u64) -> Result<Self, TrainError> {
-        let path = run.join("log.csv");
-        let text = kept_rows(&path, Self::HEAD, step);
-        checkpoint::write_atomically(&path, text.as_bytes())?;
-        let file = fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(TrainError::file(&path, "can't write"))?;
-        Ok(Self { file, path, events: Events::create(run)? })
-    }
-
-    fn row(&mut self, row: Row) -> Result<(), TrainError> {
-        let Row { step, seconds, rate, loss, levels, speed, psi } = row;
-        let columns = levels.map(|l| format!("{l:.4}")).join(",");
-        let tiers = psi.unwrap_or_default();
-        let indicator = tiers.map(|psi| psi.map_or_else(String::new, |psi| format!("{psi:.4}"))).join(",");
-        writeln!(self.file, "{step},{seconds:.2},{rate:.3e},{loss:.4},{columns},{speed:.2},{indicator}")
-            .map_err(TrainError::file(&self.path, "can't write"))?;
-        let named = |name: &str, value| (name.to_owned(), value);
-        let mut scalars = vec![
-            named("loss/all", loss),
-            named("learning_rate", rate as f32),
-            named("images_per_second", speed as f32),
-        ];
-        scalars.extend(STRIDES.iter().zip(levels).map(|(stride, l)| (format!("loss/stride_{stride}"), l)));
-        let tiers = ["psi/low", "psi/medium", "psi/high"].iter().zip(tiers);
-        scalars.extend(tiers.filter_map(|(name, psi)| psi.map(|psi| named(name, psi))));
-        self.events.scalars(step, scalars)
-    }
-
-    fn score(&mut self, step: u64, mre_mm: f64) -> Result<(), TrainError> {
-        let path = self.path.with_file_name("scores.csv");
-        let row = if path.exists() { String::new() } else { "step,mre_mm\n".to_owned() };
-        let row = format!("{row}{step},{mre_mm:.4}\n");
-        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(row.as_bytes()))
-            .map_err(TrainError::file(&path, "can't write"))?;
-        self.events.scalars(step, [("mre_mm".to_owned(), mre_mm as f32)])
-    }
 }

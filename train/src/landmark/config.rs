@@ -82,7 +82,7 @@ impl Default for LandmarkConfig {
             gamma: 0.3,
             sigma: 4.0,
             offset_weight: 0.5,
-            learning_rate: 1e-3,
+            learning_rate: 2e-3,
             encoder_rate: 1.0,
             weight_decay: 1e-4,
             warm_up: 30,

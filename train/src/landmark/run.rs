@@ -19,7 +19,7 @@ use super::{batch, export};
 use crate::compute::network;
 use crate::encoder::{host, values, with_values};
 use crate::optimizer::optimizer;
-use crate::run::{blend, fraction, schedule};
+use crate::schedule::{blend, fraction, schedule};
 use crate::{Budget, TrainError, ops};
 
 /// What the training of a landmark network tells while it runs.

@@ -18,7 +18,8 @@ use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
 use crate::TrainError;
 use crate::checkpoint::{exists, write_atomically};
-use crate::run::{in_threads, prepare};
+use crate::outputs::prepare;
+use crate::run::in_threads;
 
 pub use config::SelfTrainConfig;
 

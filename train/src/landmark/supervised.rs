@@ -12,7 +12,8 @@ use super::import::Start;
 use super::run::{From, Job, LandmarkSummary, Tell, fit};
 use crate::checkpoint::{INDEX, exists, write_atomically};
 use crate::data::input_size;
-use crate::run::{in_threads, prepare};
+use crate::outputs::prepare;
+use crate::run::in_threads;
 use crate::{TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.

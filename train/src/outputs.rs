@@ -1,0 +1,57 @@
+//! Where a training writes, found out before it starts.
+
+use std::fs;
+use std::path::Path;
+
+use infomark_infer::list_images;
+
+use crate::TrainError;
+
+/// Name of the file that is locked while a training runs.
+const LOCK: &str = "lock";
+
+/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The file is
+/// locked as long as it is open.
+pub(crate) fn prepare(
+    out: &Path,
+    run: &Path,
+    images: &Path,
+    inputs: &[&Path],
+) -> Result<fs::File, TrainError> {
+    if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
+        let reason = "this is a folder; give the name of a file to write".into();
+        return Err(TrainError::Output { path: out.to_owned(), reason });
+    }
+    if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
+        let reason = "this is no ordinary file; give the name of a file to write".into();
+        return Err(TrainError::Output { path: out.to_owned(), reason });
+    }
+    let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for dir in [out_dir, run] {
+        fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;
+    }
+    if let Ok(target) = fs::canonicalize(out)
+        && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
+    {
+        let reason = "this is one of the training images; give another file".into();
+        return Err(TrainError::Output { path: out.to_owned(), reason });
+    }
+    if let Ok(target) = fs::canonicalize(out)
+        && inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == target))
+    {
+        let reason = "the training reads this file and would overwrite it; give another file".into();
+        return Err(TrainError::Output { path: out.to_owned(), reason });
+    }
+    // A file that is dropped at once: the encoder will be written the same way.
+    tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
+    let path = run.join(LOCK);
+    let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
+    match lock.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Checkpoint {
+            path: run.to_owned(),
+            reason: "another training is using this folder; wait for it, or give another folder".into(),
+        }),
+        // Some file systems know no locks.
+        _ => Ok(lock),
+    }
+}
