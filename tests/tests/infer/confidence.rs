@@ -1,0 +1,153 @@
+//! What tells how far a found place can be relied on.
+
+use infomark_core::{Point, Rng};
+use infomark_infer::{
+    CalibrationError, Confidence, Encoder, ErrorCalibration, Image, Landmark, Looks, MatchError,
+    MatchOptions, Matcher, Orientation, Template, match_encoding, match_image,
+};
+use infomark_phantom::Phantom;
+use infomark_tests::infer_fixture::{encoder, texture};
+
+fn load() -> Encoder {
+    Encoder::from_bytes(&encoder(128, 128), "fixture.onnx").unwrap()
+}
+
+fn grey(name: &str, (width, height): (usize, usize), pixels: impl Iterator<Item = f32>) -> Image {
+    Image::new(name, width, height, pixels.collect()).unwrap()
+}
+
+fn phantom(index: u64) -> (Image, Vec<Landmark>) {
+    let made = Phantom::new(128, 128).unwrap().image(7, index);
+    let landmarks = made.landmarks.iter().map(|(name, at)| Landmark::new(*name, *at)).collect();
+    (grey("phantom", (128, 128), made.pixels.iter().map(|v| f32::from(*v) / 255.0)), landmarks)
+}
+
+fn matcher() -> (Matcher, Image) {
+    let (image, landmarks) = phantom(0);
+    let encoder = load();
+    let template = Template::new(&encoder, &image, &landmarks).unwrap();
+    (Matcher::new(encoder, [template]).unwrap(), image)
+}
+
+fn recognise(matcher: &Matcher, image: &Image) -> infomark_infer::Recognition {
+    let encoding = matcher.encoder().encode_with(image, matcher.looks()).unwrap();
+    matcher.recognise(image, &encoding).unwrap()
+}
+
+#[test]
+fn each_orientation_is_undone_by_its_inverse_pixel_by_pixel_and_point_by_point() {
+    let image = texture(3, 40, 56, 0, 0);
+    for orientation in Orientation::ALL {
+        let laid = orientation.apply(&image).unwrap();
+        let size = (laid.width(), laid.height());
+        assert_eq!(size, orientation.size((40, 56)));
+        let back = orientation.inverse().apply(&laid).unwrap();
+        assert_eq!((back.width(), back.height()), (40, 56));
+        assert_eq!(back.pixels(), image.pixels(), "{orientation}");
+        for (x, y) in [(0, 0), (39, 0), (0, 55), (17, 31)] {
+            let there = orientation.push(Point::new(f64::from(x), f64::from(y)), (40, 56));
+            let value = laid.pixels()[there.y as usize * size.0 + there.x as usize];
+            assert_eq!(value, image.pixels()[(y * 40 + x) as usize], "{orientation}");
+            let again = orientation.inverse().push(there, size);
+            assert_eq!(again, Point::new(f64::from(x), f64::from(y)), "{orientation}");
+        }
+    }
+    assert_eq!(Orientation::ALL[0].to_string(), "as the template");
+    assert_eq!(Orientation::ALL[1].to_string(), "mirrored");
+}
+
+#[test]
+fn a_template_is_recognised_in_itself_in_all_orientations_and_they_are_told() {
+    let (matcher, image) = matcher();
+    for orientation in Orientation::ALL {
+        let recognition = recognise(&matcher, &orientation.apply(&image).unwrap());
+        assert_eq!(recognition.orientation, orientation);
+        assert!(recognition.is_recognised() && recognition.agreement > 0.9, "{recognition:?}");
+    }
+}
+
+#[test]
+fn noise_a_blank_image_and_another_texture_are_not_recognised() {
+    let (matcher, _) = matcher();
+    let mut rng = Rng::new(5, 0);
+    let noise = grey("noise", (128, 128), (0..128 * 128).map(|_| rng.uniform_in(0.0, 1.0)));
+    // One pixel differs, as an image of equal pixels is none.
+    let blank = grey("blank", (128, 128), (0..128 * 128).map(|i| if i == 0 { 0.51 } else { 0.5 }));
+    let faint = grey("faint", (128, 128), (0..128 * 128).map(|_| rng.uniform_in(0.49, 0.51)));
+    for image in [noise, blank, faint, texture(9, 128, 128, 0, 0), texture(10, 100, 128, 0, 0)] {
+        let recognition = recognise(&matcher, &image);
+        assert!(!recognition.is_recognised(), "{}: {recognition:?}", image.name());
+    }
+}
+
+#[test]
+fn a_landmark_found_in_its_own_image_leads_back_to_itself_and_is_surer_than_one_in_noise() {
+    let (matcher, image) = matcher();
+    let mut rng = Rng::new(6, 0);
+    let noise = grey("noise", (128, 128), (0..128 * 128).map(|_| rng.uniform_in(0.0, 1.0)));
+    let (own, other) = (matcher.find(&image).unwrap(), matcher.find(&noise).unwrap());
+    let mut nearer = 0;
+    for (own, other) in own.iter().zip(&other) {
+        let Confidence { margin, back, scale, .. } = own.confidence;
+        assert!(back.unwrap() < 4.0, "{own:?}");
+        assert!(margin >= 0.0 && scale > 0.0 && other.confidence.scale > scale, "{own:?} {other:?}");
+        nearer += usize::from(back.unwrap() < other.confidence.back.unwrap());
+    }
+    assert!(nearer >= own.len() - 1, "{nearer}");
+}
+
+#[test]
+fn looks_of_a_template_and_an_image_have_to_be_the_same() {
+    let encoder = load();
+    let (image, landmarks) = phantom(0);
+    let looks = Looks { turned: true, mirrored: true, fine: true };
+    let template = Template::with_looks(&encoder, &image, &landmarks, looks).unwrap();
+    let found = match_image(&encoder, &template, &image, MatchOptions::default()).unwrap();
+    for (found, truth) in found.iter().zip(&landmarks) {
+        let error = (found.at.x - truth.at.x).hypot(found.at.y - truth.at.y);
+        assert!(error < 2.5 && found.score > 0.9, "{found:?}");
+        assert!(found.confidence.spread.unwrap() < 8.0, "{found:?}");
+    }
+    let plain = encoder.encode(&image).unwrap();
+    let error = match_encoding(&template, &plain, MatchOptions::default()).unwrap_err();
+    assert!(matches!(error, MatchError::OtherLooks { .. }), "{error}");
+    // What is written knows how it was looked at.
+    let read = Template::from_bytes(&template.to_bytes(), "t").unwrap();
+    assert_eq!(read.looks(), looks);
+}
+
+fn confidence(scale: f64) -> Confidence {
+    Confidence { margin: 0.0, back: None, prior: None, spread: None, scale }
+}
+
+#[test]
+fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough() {
+    let names = ["easy".to_owned(), "hard".to_owned()];
+    let make = |images: usize| {
+        let errors: Vec<_> = (0..images)
+            .flat_map(|i| [(i as f64 + 1.0, confidence(2.0)), (10.0 * (i as f64 + 1.0), confidence(2.0))])
+            .collect();
+        let images = (0..images).map(|i| i.to_string()).collect();
+        ErrorCalibration::new(("m", vec!["t".to_owned()]), &names, String::new(), images, &errors).unwrap()
+    };
+    let each = make(20).bounds(0.9).unwrap();
+    assert_eq!((each[0].factor, each[0].own), (9.5, true));
+    assert_eq!((each[1].factor, each[1].own), (95.0, true));
+    assert_eq!(each[0].expected(&confidence(4.0)), 38.0);
+    let pooled = make(10).bounds(0.9).unwrap();
+    assert!(!pooled[0].own && pooled[0].factor == pooled[1].factor);
+    assert!(matches!(make(5).bounds(0.9), Err(CalibrationError::Scores { .. })));
+    let text = serde_json::to_string(&make(12)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.json");
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(ErrorCalibration::load(&path).unwrap(), make(12));
+    for (from, to) in
+        [("\"format\":1", "\"format\":2"), ("\"scores\":[0.5,", "\"scores\":["), ("0.5,", "-0.5,")]
+    {
+        assert!(text.contains(from));
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let error = ErrorCalibration::load(&path).unwrap_err().to_string();
+        assert!(error.contains("c.json") && error.contains("infomark calibrate"), "{error}");
+    }
+}

@@ -1,0 +1,293 @@
+//! Image files: what is read, and what is refused with the file's name and a fix.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, RgbImage};
+use infomark_infer::{
+    Image, ImageError, ReadLimits, decode_image, list_images, read_image, read_image_size, read_image_with,
+};
+use tempfile::TempDir;
+
+const WIDTH: u32 = 48;
+const HEIGHT: u32 = 40;
+
+fn level(x: u32, y: u32) -> u8 {
+    (x * 5 + y * 3) as u8
+}
+
+fn grey() -> GrayImage {
+    GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([level(x, y)]))
+}
+
+fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
+    decode_image(bytes, "scan.png", &ReadLimits::default())
+}
+
+/// The message of a refused image, which has to name the file and what to do.
+fn refused(bytes: &[u8], fix: &str) -> ImageError {
+    let error = decode(bytes).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("scan.png: ") && text.contains(fix), "{text}");
+    error
+}
+
+fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn eight_bit_grey_is_read_alike_from_every_format() {
+    let folder = TempDir::new().unwrap();
+    for (name, format) in [
+        ("a.png", ImageFormat::Png),
+        ("a.tif", ImageFormat::Tiff),
+        ("a.bmp", ImageFormat::Bmp),
+        ("a.pgm", ImageFormat::Pnm),
+        // A wrong ending: the content counts.
+        ("b.jpg", ImageFormat::Png),
+    ] {
+        let path = file(&folder, name, &encode(grey(), format));
+        let image = read_image(&path).unwrap();
+        assert_eq!((image.width(), image.height()), (48, 40), "{name}");
+        assert_eq!(read_image_size(&path).unwrap(), (48, 40), "{name}");
+        assert_eq!(image.name(), path.display().to_string());
+        assert_eq!(image.to_levels(), grey().into_raw(), "{name}");
+        let expected = f32::from(level(7, 9)) / 255.0;
+        assert_eq!(image.pixels()[9 * 48 + 7], expected, "{name}");
+        assert_eq!(image.plane().get(7, 9), Some(expected), "{name}");
+    }
+    let jpeg = decode(&encode(grey(), ImageFormat::Jpeg)).unwrap();
+    let worst = jpeg.to_levels().iter().zip(grey().into_raw()).map(|(a, b)| a.abs_diff(b)).max();
+    assert!(worst < Some(40), "{worst:?}");
+}
+
+#[test]
+fn sixteen_bit_grey_is_stretched_between_percentiles() {
+    // 12 bits stored, with one dead and one hot pixel.
+    let mut wide =
+        ImageBuffer::<Luma<u16>, Vec<u16>>::from_fn(100, 100, |x, y| Luma([1000 + (y * 100 + x) as u16 / 5]));
+    wide.put_pixel(0, 0, Luma([0]));
+    wide.put_pixel(99, 99, Luma([65535]));
+    for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Pnm] {
+        let image = decode(&encode(wide.clone(), format)).unwrap();
+        let at = |x: usize, y: usize| image.pixels()[y * 100 + x];
+        assert_eq!((at(0, 0), at(99, 99)), (0.0, 1.0), "{format:?}");
+        assert!((at(50, 50) - 0.5).abs() < 0.01, "{format:?}: {}", at(50, 50));
+        assert!(at(5, 1) < 0.02 && at(5, 98) > 0.97, "{format:?}");
+    }
+}
+
+#[test]
+fn sixteen_bits_of_mostly_one_value_are_stretched_between_the_extremes() {
+    let mut flat = ImageBuffer::<Luma<u16>, Vec<u16>>::from_pixel(100, 100, Luma([500]));
+    flat.put_pixel(3, 4, Luma([700]));
+    let image = decode(&encode(flat, ImageFormat::Png)).unwrap();
+    assert_eq!(image.pixels()[4 * 100 + 3], 1.0);
+    assert_eq!(image.pixels()[0], 0.0);
+}
+
+#[test]
+fn grey_stored_as_colour_or_with_opaque_alpha_is_grey() {
+    let colour = DynamicImage::from(grey()).to_rgb8();
+    let opaque = DynamicImage::from(grey()).to_rgba8();
+    let grey_opaque = DynamicImage::from(grey()).to_luma_alpha8();
+    for image in [DynamicImage::from(colour), DynamicImage::from(opaque), DynamicImage::from(grey_opaque)] {
+        let read = decode(&encode(image, ImageFormat::Png)).unwrap();
+        assert_eq!(read.to_levels(), grey().into_raw());
+    }
+}
+
+#[test]
+fn coloured_and_transparent_images_are_refused_with_the_pixel() {
+    let mut colour: RgbImage = DynamicImage::from(grey()).to_rgb8();
+    colour.get_pixel_mut(5, 6).0[1] ^= 0x40;
+    let error = refused(&encode(colour, ImageFormat::Png), "convert it to grey");
+    assert!(matches!(error, ImageError::Coloured { x: 5, y: 6, .. }));
+    let mut glass: GrayAlphaImage = DynamicImage::from(grey()).to_luma_alpha8();
+    glass.get_pixel_mut(7, 8).0[1] = 254;
+    let error = refused(&encode(glass, ImageFormat::Png), "flatten it");
+    assert!(matches!(error, ImageError::Transparent { x: 7, y: 8, .. }));
+}
+
+#[test]
+fn one_by_one_small_and_constant_images_are_refused() {
+    for (width, height) in [(1, 1), (31, 100), (100, 31)] {
+        let small = GrayImage::from_fn(width, height, |x, y| Luma([level(x, y)]));
+        let error = refused(&encode(small, ImageFormat::Png), "full size");
+        assert!(matches!(error, ImageError::TooSmall { .. }));
+    }
+    for value in [0, 128, 255] {
+        let flat = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([value]));
+        let error = refused(&encode(flat, ImageFormat::Png), "export it again");
+        assert!(matches!(error, ImageError::Constant { .. }));
+    }
+    let flat = ImageBuffer::<Luma<u16>, Vec<u16>>::from_pixel(WIDTH, HEIGHT, Luma([900]));
+    refused(&encode(flat, ImageFormat::Tiff), "export it again");
+}
+
+#[test]
+fn missing_empty_and_foreign_files_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let missing = read_image(folder.path().join("gone.png")).unwrap_err();
+    assert!(matches!(missing, ImageError::Missing { .. }));
+    assert!(missing.to_string().contains("gone.png") && missing.to_string().contains("check"));
+    let empty = read_image(file(&folder, "empty.png", b"")).unwrap_err();
+    assert!(matches!(empty, ImageError::Empty { .. }));
+    assert!(empty.to_string().contains("empty.png") && empty.to_string().contains("copy it"));
+    let of_folder = read_image(folder.path()).unwrap_err();
+    assert!(matches!(of_folder, ImageError::NotAFile { .. }));
+    for bytes in [&b"image,landmark,x,y\n"[..], b"GIF89a", b"\0", b"RIFF0000WEBPVP8 ", b"DICM"] {
+        let error = refused(bytes, "convert it");
+        assert!(matches!(error, ImageError::UnknownFormat { .. }));
+    }
+}
+
+#[test]
+fn a_truncated_file_of_any_format_is_refused() {
+    let noise = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        Luma([level(x, y).wrapping_mul(37) ^ level(y, x).wrapping_mul(101)])
+    });
+    for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Pnm]
+    {
+        let whole = encode(noise.clone(), format);
+        decode(&whole).unwrap();
+        for tenths in 1..10 {
+            let error = decode(&whole[..whole.len() * tenths / 10]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("scan.png: "), "{text}");
+            assert!(matches!(error, ImageError::Damaged { .. }), "{format:?} cut at {tenths}/10: {text}");
+            assert!(text.contains("copy or export it again"), "{text}");
+        }
+        let error = decode(&whole[..whole.len() - 30]).unwrap_err();
+        assert!(matches!(error, ImageError::Damaged { .. }), "{format:?}: {error}");
+    }
+}
+
+/// A PNG whose header claims a size, with a correct checksum, and next to no data.
+fn claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = encode(grey(), ImageFormat::Png);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let checksum = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for &byte in bytes {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 * (crc & 1));
+        }
+    }
+    !crc
+}
+
+#[test]
+fn absurd_sizes_are_refused_before_memory_is_asked_for() {
+    let error = refused(&claiming(100_000, 100_000), "scale it down");
+    assert!(matches!(error, ImageError::TooWide { width: 100_000, height: 100_000, .. }));
+    let error = refused(&claiming(30_000, 30_000), "scale it down");
+    assert!(matches!(error, ImageError::TooLarge { max_mib: 512, .. }), "{error}");
+    refused(&claiming(u32::MAX >> 1, 64), "scale it down");
+    for header in ["P5 100000 100000 255\n", "P5 1000000000 1000000000 65535\n"] {
+        refused(header.as_bytes(), "scale it down");
+    }
+}
+
+#[test]
+fn limits_can_be_set() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.png", &encode(grey(), ImageFormat::Png));
+    let narrow = ReadLimits { max_side: 40, ..ReadLimits::default() };
+    let error = read_image_with(&path, &narrow).unwrap_err();
+    assert!(matches!(error, ImageError::TooWide { max_side: 40, .. }));
+    let tight = ReadLimits { max_bytes: 5_000, ..ReadLimits::default() };
+    let error = read_image_with(&path, &tight).unwrap_err();
+    assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn an_orientation_tag_is_refused() {
+    // An EXIF segment that says "turn by 90 degrees", behind the start-of-image marker.
+    let jpeg = encode(grey(), ImageFormat::Jpeg);
+    let tiff: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let mut tagged = jpeg[..2].to_vec();
+    tagged.extend([0xFF, 0xE1, 0, (tiff.len() + 8) as u8]);
+    tagged.extend(b"Exif\0\0");
+    tagged.extend(tiff);
+    tagged.extend(&jpeg[2..]);
+    let error = refused(&tagged, "-auto-orient");
+    assert!(error.to_string().contains(&format!("{:?}", Orientation::Rotate90)));
+}
+
+#[test]
+fn a_tiff_of_several_pages_is_refused() {
+    let mut bytes = encode(grey(), ImageFormat::Tiff);
+    let first: [u8; 4] = bytes[4..8].try_into().unwrap();
+    let page = u32::from_le_bytes(first) as usize;
+    let next = page + 2 + 12 * usize::from(u16::from_le_bytes([bytes[page], bytes[page + 1]]));
+    assert_eq!(bytes[next..next + 4], [0; 4]);
+    // The same page again.
+    let second = bytes.len().next_multiple_of(2);
+    bytes.resize(second, 0);
+    bytes.extend_from_within(page..next + 4);
+    bytes[next..next + 4].copy_from_slice(&(second as u32).to_le_bytes());
+    let error = refused(&bytes, "write the page to use to a file of its own");
+    assert!(matches!(error, ImageError::Pages { .. }));
+}
+
+#[test]
+fn floating_point_pixels_are_refused() {
+    let float = ImageBuffer::<image::Rgb<f32>, Vec<f32>>::from_fn(WIDTH, HEIGHT, |x, y| {
+        image::Rgb([level(x, y) as f32; 3])
+    });
+    let error = refused(&encode(float, ImageFormat::Tiff), "convert it to 8- or 16-bit grey");
+    assert!(matches!(error, ImageError::Unsupported { .. }));
+}
+
+#[test]
+fn an_image_from_memory_is_checked() {
+    let ramp = |n: usize| (0..n).map(|i| i as f32 / n as f32).collect::<Vec<f32>>();
+    assert!(Image::new("m", 32, 32, ramp(1024)).is_ok());
+    let refused = |width, height, pixels| Image::new("m", width, height, pixels).unwrap_err();
+    assert!(matches!(refused(32, 33, ramp(1024)), ImageError::Buffer { .. }));
+    assert!(matches!(refused(usize::MAX, usize::MAX, ramp(1)), ImageError::Buffer { .. }));
+    assert!(matches!(refused(0, 0, vec![]), ImageError::TooSmall { .. }));
+    for bad in [f32::NAN, f32::INFINITY, -0.01, 1.01] {
+        let mut pixels = ramp(1024);
+        pixels[33] = bad;
+        assert!(matches!(refused(32, 32, pixels), ImageError::Range { x: 1, y: 1, .. }));
+    }
+}
+
+#[test]
+fn a_folder_lists_its_images_by_name() {
+    let folder = TempDir::new().unwrap();
+    let error = list_images(folder.path()).unwrap_err();
+    assert!(matches!(error, ImageError::NoImages { .. }));
+    assert!(error.to_string().contains("name the folder"));
+    for name in ["b.png", "a.TIF", "c.jpeg", "notes.txt", ".hidden.png", "d.pgm"] {
+        file(&folder, name, b"-");
+    }
+    fs::create_dir(folder.path().join("e.png")).unwrap();
+    let listed = list_images(folder.path()).unwrap();
+    let names: Vec<_> = listed.iter().map(|p| p.file_name().unwrap()).collect();
+    assert_eq!(names, ["a.TIF", "b.png", "c.jpeg", "d.pgm"]);
+    let missing = list_images(Path::new("/no/such/folder")).unwrap_err();
+    assert!(matches!(missing, ImageError::Missing { .. }));
+    let of_file = list_images(folder.path().join("b.png")).unwrap_err();
+    assert!(matches!(of_file, ImageError::NotAFolder { .. }));
+}

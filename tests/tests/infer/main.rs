@@ -1,0 +1,16 @@
+//! The runtime: images, encoders, templates, matching, formats.
+#![cfg(feature = "files")]
+#![allow(missing_docs, clippy::panic, clippy::type_complexity, clippy::unwrap_used)] // A test may stop.
+
+mod confidence;
+mod damage;
+mod dicom;
+mod fit;
+mod formats;
+mod image;
+mod matching;
+mod model;
+mod nifti;
+mod points;
+mod refine;
+mod template;

@@ -1,0 +1,107 @@
+//! Templates that unlabelled images have a say in.
+
+use infomark_core::{Point, Rng};
+use infomark_infer::{
+    Encoder, Image, Landmark, MatchError, MatchOptions, Sighting, Template, match_encoding,
+};
+use infomark_tests::infer_fixture::{encoder, texture};
+
+const WIDTH: usize = 128;
+const HEIGHT: usize = 160;
+
+fn load() -> Encoder {
+    Encoder::from_bytes(&encoder(WIDTH, HEIGHT), "fixture.onnx").unwrap()
+}
+
+/// One anatomy, moved by `(left, top)`, with grain of a person's own.
+fn person(seed: u64, left: usize, top: usize, grain: f32) -> Image {
+    let image = texture(4, WIDTH, HEIGHT, left, top);
+    let mut rng = Rng::new(seed, 1);
+    let pixels: Vec<f32> =
+        image.pixels().iter().map(|v| (v + grain * rng.normal::<f32>()).clamp(0.0, 1.0)).collect();
+    Image::new(format!("{seed}.png"), WIDTH, HEIGHT, pixels).unwrap()
+}
+
+fn points() -> Vec<Landmark> {
+    [("a", 44.0, 81.0), ("b", 80.0, 40.0), ("c", 60.0, 120.0), ("d", 90.0, 100.0)]
+        .map(|(name, x, y)| Landmark::new(name, Point::new(x, y)))
+        .to_vec()
+}
+
+fn sightings(template: &Template, encoder: &Encoder, grain: f32) -> Vec<Sighting> {
+    let one = |seed: u64| {
+        let image = person(seed, seed as usize % 5, seed as usize % 3, grain);
+        template.sight(&encoder.encode(&image).unwrap()).unwrap()
+    };
+    (100..112).map(one).collect()
+}
+
+/// Mean error in pixels on people that have no say in the template.
+fn error(template: &Template, encoder: &Encoder, grain: f32) -> f64 {
+    let mut errors = Vec::new();
+    for seed in 0..10 {
+        let (left, top) = (seed as usize % 6, seed as usize % 4);
+        let encoding = encoder.encode(&person(seed, left, top, grain)).unwrap();
+        // By the landmarks' own features, which is what grain spoils.
+        let options = MatchOptions { neighbours: false, prior: false, ..MatchOptions::default() };
+        for (found, mark) in match_encoding(template, &encoding, options).unwrap().iter().zip(points()) {
+            let (dx, dy) = (found.at.x + left as f64 - mark.at.x, found.at.y + top as f64 - mark.at.y);
+            errors.push(dx.hypot(dy));
+        }
+    }
+    errors.iter().sum::<f64>() / errors.len() as f64
+}
+
+#[test]
+fn what_many_people_share_is_found_better_than_what_one_person_shows() {
+    let encoder = load();
+    let grain = 0.25;
+    let template = Template::new(&encoder, &person(1000, 0, 0, grain), &points()).unwrap();
+    let sightings = sightings(&template, &encoder, grain);
+    assert!(sightings.iter().filter(|sighting| sighting.is_recognised()).count() > 6);
+    let refined = template.refined(&sightings);
+    assert_eq!(template.refined_on(), 0);
+    assert_eq!(refined.refined_on(), sightings.iter().filter(|s| s.is_recognised()).count());
+    let (before, after) = (error(&template, &encoder, grain), error(&refined, &encoder, grain));
+    assert!(after < 0.8 * before, "{before} px from one person, {after} px from many");
+}
+
+#[test]
+fn a_refined_template_is_the_same_from_a_file_and_in_any_order_of_threads() {
+    let encoder = load();
+    let template = Template::new(&encoder, &person(1000, 0, 0, 0.05), &points()).unwrap();
+    let refined = template.refined(&sightings(&template, &encoder, 0.05));
+    assert_eq!(refined.to_bytes(), template.refined(&sightings(&template, &encoder, 0.05)).to_bytes());
+    assert_ne!(refined.sha256(), template.sha256());
+    let read = Template::from_bytes(&refined.to_bytes(), "a.template").unwrap();
+    assert_eq!((read.to_bytes(), read.refined_on()), (refined.to_bytes(), refined.refined_on()));
+    let header = template.to_bytes();
+    let plain = String::from_utf8_lossy(&header[16..600.min(header.len())]).into_owned();
+    assert!(!plain.contains("refined_on"), "older versions read what was not refined: {plain}");
+}
+
+#[test]
+fn images_of_something_else_have_no_say() {
+    let encoder = load();
+    let template = Template::new(&encoder, &person(1000, 0, 0, 0.0), &points()).unwrap();
+    let strange = |seed: u64| encoder.encode(&texture(seed, WIDTH, HEIGHT, 0, 0)).unwrap();
+    let sightings: Vec<Sighting> = (50..60).map(|seed| template.sight(&strange(seed)).unwrap()).collect();
+    assert!(sightings.iter().all(|sighting| !sighting.is_recognised()));
+    let refined = template.refined(&sightings);
+    assert_eq!(refined.refined_on(), 0);
+    assert_eq!(refined.to_bytes(), template.to_bytes());
+    assert_eq!(template.refined(&[]).to_bytes(), template.to_bytes());
+}
+
+#[test]
+fn sightings_of_other_landmarks_have_no_say_and_other_encoders_are_refused() {
+    let encoder = load();
+    let image = person(1000, 0, 0, 0.0);
+    let template = Template::new(&encoder, &image, &points()).unwrap();
+    let fewer = Template::new(&encoder, &image, &points()[..2]).unwrap();
+    assert_eq!(template.refined(&sightings(&fewer, &encoder, 0.0)).refined_on(), 0);
+    let other =
+        Encoder::from_bytes(&infomark_tests::infer_fixture::encoder(WIDTH, 128), "other.onnx").unwrap();
+    let error = template.sight(&other.encode(&image).unwrap()).unwrap_err();
+    assert!(matches!(error, MatchError::OtherModel { .. }), "{error}");
+}
