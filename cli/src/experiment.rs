@@ -4,6 +4,8 @@ mod figures;
 mod file;
 mod origin;
 mod pictures;
+mod recipe;
+mod set;
 mod table;
 mod work;
 

@@ -4,19 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{DataSet, Encoder, list_images, sha256, sha256_files};
-use infomark_train::{
-    Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Policy, TrainConfig, TuneConfig, Tuned, resume,
-    resume_landmarks, train, train_landmarks, tune,
-};
+use infomark_infer::sha256;
+use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::file::{Data, Experiment, PolicySource};
-use super::{DataRecord, merged, merged_network};
+use super::DataRecord;
+use super::file::{Data, Experiment};
+use super::recipe::Recipe;
+use super::set::Set;
 use crate::evaluate;
 use crate::output::{self, rounded, shown};
-use crate::progress::Progress;
 use crate::train::with_progress;
 
 /// A training among those of an experiment: places of its data set and arm, and its seed.
@@ -60,7 +58,7 @@ pub(super) struct Trained {
     /// Hash of version, options and images.
     key: String,
     version: String,
-    encoder_sha256: String,
+    pub(super) encoder_sha256: String,
     pub(super) steps: u64,
     seconds: f64,
     loss: Option<f32>,
@@ -68,31 +66,6 @@ pub(super) struct Trained {
     #[serde(default)]
     scoring_and_loss: String,
     config: Recipe,
-}
-
-/// What is trained, and how.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Recipe {
-    Encoder(Box<TrainConfig>),
-    Network {
-        network: Box<LandmarkConfig>,
-        /// Annotated images, where not all.
-        images: Option<usize>,
-        /// Of the landmarks' file and the data folder's manifest.
-        labels_sha256: String,
-        /// The encoder that it starts from.
-        encoder_sha256: Option<String>,
-    },
-}
-
-impl Recipe {
-    pub(super) fn budget(&self) -> Budget {
-        match self {
-            Self::Encoder(config) => config.budget,
-            Self::Network { network, .. } => network.budget,
-        }
-    }
 }
 
 /// What the training in a folder was begun with.
@@ -113,71 +86,22 @@ struct Evaluated {
     seed: u64,
 }
 
-/// A data set, looked at once.
-struct Set {
-    train: PathBuf,
-    encoder: Option<PathBuf>,
-    images: PathBuf,
-    images_sha256: String,
-    training_images: usize,
-    dev: PathBuf,
-    dev_sha256: String,
-    scored_images: usize,
-    landmarks: usize,
-    templates: PathBuf,
-    templates_sha256: String,
-}
-
 /// All that trainings need.
 pub(super) struct Bench<'e> {
     pub(super) experiment: &'e Experiment,
-    sets: Vec<Set>,
+    pub(super) sets: Vec<Set>,
     out: PathBuf,
-    threads: usize,
+    pub(super) threads: usize,
 }
 
-impl Set {
-    fn open(data: &Data, root: &Path) -> Result<Self> {
-        let train = root.join(&data.train);
-        let within = train.join("images");
-        let images = if within.is_dir() { within } else { train.clone() };
-        let dev = root.join(&data.dev);
-        let scored = DataSet::open(&dev)?;
-        let folder = data.templates.as_ref().map(|folder| root.join(folder));
-        let templates = folder.unwrap_or_else(|| train.clone());
-        DataSet::open(&templates).context("templates")?;
-        let paths = list_images(&images)?;
-        Ok(Self {
-            train,
-            encoder: data.encoder.as_ref().map(|file| root.join(file)),
-            training_images: paths.len(),
-            images_sha256: hash(&images, &[])?,
-            images,
-            scored_images: scored.images.len(),
-            landmarks: scored.landmarks.len(),
-            dev_sha256: hash(&dev.join("images"), &[dev.join("landmarks.csv"), dev.join("dataset.toml")])?,
-            dev,
-            templates_sha256: hash(&templates.join("images"), &[templates.join("landmarks.csv")])?,
-            templates,
-        })
-    }
-}
-
-/// One hash of the images of a folder and some more files.
-fn hash(images: &Path, more: &[PathBuf]) -> Result<String> {
-    let mut paths = list_images(images)?;
-    paths.extend_from_slice(more);
-    sha256_files(&paths).with_context(|| format!("{}: can't be read", shown(images)))
-}
-
-mod name {
-    pub(super) const BEGUN: &str = "begun.json";
-    pub(super) const TRAINED: &str = "trained.json";
-    pub(super) const POLICY: &str = "policy.toml";
-    pub(super) const ENCODER: &str = "encoder.onnx";
-    pub(super) const NETWORK: &str = "landmarks.onnx";
-    pub(super) const SCORES: &str = "scores";
-    pub(super) const EVALUATED: &str = "made-of.json";
+pub(super) mod name {
+    pub(in crate::experiment) const BEGUN: &str = "begun.json";
+    pub(in crate::experiment) const TRAINED: &str = "trained.json";
+    pub(in crate::experiment) const POLICY: &str = "policy.toml";
+    pub(in crate::experiment) const ENCODER: &str = "encoder.onnx";
+    pub(in crate::experiment) const NETWORK: &str = "landmarks.onnx";
+    pub(in crate::experiment) const SCORES: &str = "scores";
+    pub(in crate::experiment) const EVALUATED: &str = "made-of.json";
 }
 
 impl<'e> Bench<'e> {
@@ -216,48 +140,13 @@ impl<'e> Bench<'e> {
         output::beside(&self.model(place), "run")
     }
 
-    /// The options of a training but its policy.
-    pub(super) fn options(&self, place: &Place) -> Result<Recipe> {
-        let arm = &self.experiment.arm[place.arm];
-        let Some(network) = arm.network else {
-            return Ok(Recipe::Encoder(Box::new(self.encoder_options(place)?)));
-        };
-        let set = &self.sets[place.data];
-        let config = merged_network(&self.experiment.networks, &arm.options)?;
-        let labels = [set.train.join("landmarks.csv"), set.train.join("dataset.toml")];
-        let labels =
-            sha256_files(&labels).with_context(|| format!("{}: no data folder", shown(&set.train)))?;
-        let hash = |path: &PathBuf| -> Result<String> { Ok(Encoder::load(path)?.sha256().to_owned()) };
-        Ok(Recipe::Network {
-            network: Box::new(LandmarkConfig { seed: place.seed, threads: self.threads, ..config }),
-            images: network.images,
-            labels_sha256: labels,
-            encoder_sha256: set.encoder.as_ref().filter(|_| network.pretrained).map(hash).transpose()?,
-        })
-    }
-
-    fn encoder_options(&self, place: &Place) -> Result<TrainConfig> {
-        let config = merged(&self.experiment.base, &self.experiment.arm[place.arm].options)?;
-        Ok(TrainConfig { seed: place.seed, threads: self.threads, ..config })
-    }
-
     /// The table of all errors.
     pub(super) fn errors(done: &Finished) -> PathBuf {
         done.path.join(name::SCORES).join("errors.csv")
     }
 
     pub(super) fn records(&self) -> Vec<DataRecord> {
-        let sets = self.sets.iter().zip(&self.experiment.data);
-        sets.map(|(set, data)| DataRecord {
-            name: data.name.clone(),
-            training_images: set.training_images,
-            training_images_sha256: set.images_sha256.clone(),
-            scored_images: set.scored_images,
-            scored_images_sha256: set.dev_sha256.clone(),
-            landmarks: set.landmarks,
-            templates_from: shown(data.templates.as_ref().unwrap_or(&data.train)),
-        })
-        .collect()
+        self.sets.iter().zip(&self.experiment.data).map(|(set, data)| set.record(data)).collect()
     }
 
     pub(super) fn state(&self, place: &Place) -> Result<State> {
@@ -446,62 +335,6 @@ impl<'e> Bench<'e> {
         let options = serde_json::to_string(config).context("the options can't be written as JSON")?;
         let images = &self.sets[place.data].images_sha256;
         Ok(sha256(format!("{}\n{images}\n{options}", env!("CARGO_PKG_VERSION")).as_bytes()))
-    }
-
-    /// The options of a training, its policy tuned if the arm says so.
-    fn config(&self, place: &Place) -> Result<Recipe> {
-        if let Some(config) = self.known_config(place)? {
-            return Ok(config);
-        }
-        let teacher = self.teacher(place)?;
-        self.work(&teacher).with_context(|| self.name(&teacher))?;
-        let encoder = Encoder::load(self.folder(&teacher).join(name::ENCODER))?;
-        let bar = Progress::new(0, "tuning");
-        let images = &self.sets[place.data].images;
-        let tuned = tune(images, &encoder, &self.tune_config(place), &|done, total| bar.at(done, total))?;
-        bar.finish();
-        let text = toml::to_string(&tuned).context("can't write TOML")?;
-        output::write(&self.folder(place).join(name::POLICY), text.as_bytes())?;
-        self.known_config(place)?.context("the tuned policy is not what was written")
-    }
-
-    fn tune_config(&self, place: &Place) -> TuneConfig {
-        TuneConfig { seed: place.seed, threads: self.threads, ..TuneConfig::default() }
-    }
-
-    fn teacher(&self, place: &Place) -> Result<Place> {
-        let with = self.experiment.arm[place.arm].tuned_with.as_deref().unwrap_or_default();
-        let arm = self.experiment.place_of(with).context("an arm is missing")?;
-        Ok(Place { arm, ..*place })
-    }
-
-    /// The options of a training; none where its policy is still to be tuned.
-    fn known_config(&self, place: &Place) -> Result<Option<Recipe>> {
-        let Some(source) = self.experiment.arm[place.arm].policy else {
-            return self.options(place).map(Some);
-        };
-        let config = self.encoder_options(place)?;
-        let Some(teacher) = self.done(&self.teacher(place)?)? else {
-            return Ok(None);
-        };
-        let path = self.folder(place).join(name::POLICY);
-        let Ok(text) = fs::read_to_string(&path) else {
-            return Ok(None);
-        };
-        // One that can't be read is of another version: tuned again.
-        let Ok(tuned) = toml::from_str::<Tuned>(&text) else {
-            return Ok(None);
-        };
-        let fits = tuned.encoder_sha256 == teacher.trained.encoder_sha256
-            && tuned.images_sha256 == self.sets[place.data].images_sha256
-            && tuned.version == env!("CARGO_PKG_VERSION")
-            && tuned.config == TuneConfig { threads: 0, ..self.tune_config(place) };
-        let policy: Policy = match source {
-            PolicySource::Tuned => tuned.policy(),
-            PolicySource::TunedShared => tuned.shared_policy(),
-        };
-        let config = TrainConfig { policy: Some(policy), ..config };
-        Ok(fits.then(|| Recipe::Encoder(Box::new(config))))
     }
 }
 
