@@ -1,7 +1,7 @@
 //! The encoder's layers as differentiable burn operations.
 //!
 //! burn's modules, autodiff, optimiser and records carry the training; its CPU convolutions and their gradients take most
-//! of a step, so the five layers below are [backend extensions](burn::backend::backend_extension) whose CPU
+//! of a step, so the six layers below are [backend extensions](burn::backend::backend_extension) whose CPU
 //! implementation is in [`infomark_kernels`]. Images of a batch go to threads; whatever is summed over images is
 //! summed in their order, so results don't depend on the number of threads. Tensors of any other device go through burn's
 //! own operations ([`generic`]).
