@@ -114,7 +114,7 @@ struct Planned {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let experiment = Experiment::read(&options.file)?;
+    let (experiment, text) = Experiment::read(&options.file)?;
     crate::keep_freed_memory();
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);
@@ -134,7 +134,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if options.dry_run {
         return dry_run(&bench, &places, &chosen, report);
     }
-    begin(options)?;
+    begin(options, text.as_bytes())?;
     let mut finished = Vec::new();
     let mut missing = Vec::new();
     let ours: Vec<&Place> = places.iter().filter(|place| chosen.contains(&place.arm)).collect();
@@ -156,17 +156,15 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             missing.push(bench.name(place));
         }
     }
-    conclude(&bench, options, commit, &finished, missing, report)
+    conclude(&bench, options, (text.as_bytes(), commit), &finished, missing, report)
 }
 
 /// Keeps the file with its results, and refuses a folder that holds those of another.
-fn begin(options: &Options) -> Result<()> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{}: can't be read", shown(path)));
+fn begin(options: &Options, file: &[u8]) -> Result<()> {
     output::make_folder(&options.out)?;
     let kept = options.out.join("experiment.toml");
-    let file = read(&options.file)?;
     if kept.exists() {
-        if read(&kept)? == file {
+        if std::fs::read(&kept).with_context(|| format!("{}: can't be read", shown(&kept)))? == file {
             return Ok(());
         }
         if !options.changed {
@@ -178,22 +176,20 @@ fn begin(options: &Options) -> Result<()> {
             );
         }
     }
-    output::write(&kept, &file)
+    output::write(&kept, file)
 }
 
 /// Tables, plots and JSON of what is finished.
 fn conclude(
     bench: &Bench<'_>,
     options: &Options,
-    commit: Option<Commit>,
+    (file, commit): (&[u8], Option<Commit>),
     finished: &[(Place, Finished)],
     missing: Vec<String>,
     report: &Report,
 ) -> Result<()> {
     let experiment = bench.experiment;
     let figures = figures::all(bench, finished)?;
-    let file_bytes =
-        std::fs::read(&options.file).with_context(|| format!("{}: can't be read", shown(&options.file)))?;
     let results = |arm: usize| {
         let own = figures.iter().filter(move |figures| figures.place.1 == arm);
         own.map(|figures| OnData {
@@ -214,7 +210,7 @@ fn conclude(
         version: env!("CARGO_PKG_VERSION"),
         commit,
         file: shown(&options.file),
-        file_sha256: infomark_infer::sha256(&file_bytes),
+        file_sha256: infomark_infer::sha256(file),
         evaluate: &experiment.evaluate,
         intervals: figures::INTERVALS,
         data: bench.records(),

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use serde::Serialize;
 use tempfile::Builder;
+
+use crate::inputs::identity;
 
 /// Writes to standard output, as text or as one JSON object.
 pub(crate) struct Report {
@@ -77,10 +79,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let target = fs::canonicalize(path);
     let path = target.as_deref().unwrap_or(path);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path).unwrap_or(Path::new("."));
     let mut builder = Builder::new();
     #[cfg(unix)]
     {
@@ -95,6 +94,33 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     replace().with_context(|| format!("{}: can't write this file", path.display()))
+}
+
+/// The folder that a file is in, the current one where none is named.
+pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
+/// Refuses to write `out` over one of the files that are read.
+pub(crate) fn keep<'a>(read: impl IntoIterator<Item = &'a PathBuf>, out: &Path) -> Result<()> {
+    match read.into_iter().find(|path| identity(path) == identity(out)) {
+        Some(path) => bail!("{}: --out would overwrite this file; give another", shown(path)),
+        None => Ok(()),
+    }
+}
+
+/// Finds out before long work whether a file can be written in the end.
+pub(crate) fn check_place(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        bail!("{}: this is a folder; give the name of a file to write", path.display());
+    }
+    let special = fs::metadata(path).is_ok_and(|data| !data.is_file());
+    if !special && let Some(folder) = folder_of(path) {
+        Builder::new()
+            .tempfile_in(folder)
+            .with_context(|| format!("{}: can't write here", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Writes `object` as a JSON file.

@@ -109,8 +109,16 @@ pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<Pat
     let mut pixels = vec![0; 3 * (wide * high) as usize];
     draw(BitMapBackend::with_buffer(&mut pixels, (wide, high)), charts, note, ZOOM)?;
     let png = rgb_png(pixels, (wide, high), (wide / 2, high / 2))?;
-    let files = [(stem.with_extension("png"), png), (stem.with_extension("svg"), svg.into_bytes())];
+    let files = [(appended(stem, "png"), png), (appended(stem, "svg"), svg.into_bytes())];
     files.into_iter().map(|(path, bytes)| output::write(&path, &bytes).map(|()| path)).collect()
+}
+
+/// A stem with an ending, whatever dots it has: `a/b.c` and `png` make `a/b.c.png`.
+fn appended(stem: &Path, ending: &str) -> PathBuf {
+    let mut name = stem.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
 }
 
 /// Charts below each other, as the text of an SVG file.

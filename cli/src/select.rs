@@ -101,8 +101,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let inputs = inputs::expand(&options.images)?;
     let folder = options.images.first().map(|path| shown(path)).unwrap_or_default();
     check_count("--count", options.count, inputs.len(), &folder)?;
-    if options.against == 0 {
-        bail!("--against 0: key points have to be looked for in at least one image");
+    if options.against < 2 {
+        bail!("--against {}: key points have to be looked for in at least two images", options.against);
     }
     if inputs.len() < 3 {
         bail!("{folder}: {} images say nothing about which is typical; give at least 3", inputs.len());

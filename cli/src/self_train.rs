@@ -11,8 +11,7 @@ use infomark_train::{
 };
 use serde::Serialize;
 
-use crate::inputs::identity;
-use crate::output::{Report, beside, file_name, shown};
+use crate::output::{self, Report, beside, file_name, shown};
 use crate::progress::{Progress, duration};
 use crate::train::read_config;
 use crate::train_landmarks::Bar;
@@ -87,11 +86,8 @@ struct Trained {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     crate::keep_freed_memory();
-    for input in [&options.model].into_iter().chain(&options.template).chain(&options.landmarks) {
-        if identity(input) == identity(&options.out) {
-            bail!("{}: the network would overwrite this file; give another as --out", shown(input));
-        }
-    }
+    let files = [&options.model].into_iter().chain(&options.template).chain(&options.landmarks);
+    output::keep(files.chain(&options.config), &options.out)?;
     let resumed = options.resume.clone();
     let paths = SelfTrainPaths {
         images: options.images.clone(),

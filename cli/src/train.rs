@@ -15,7 +15,7 @@ use infomark_train::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::output::{Report, beside, shown};
+use crate::output::{self, Report, beside, shown};
 use crate::progress::{Progress, duration};
 
 /// Train an encoder on a folder of unlabelled radiographs of one kind.
@@ -132,11 +132,14 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let summary = if options.resume.is_some() {
         with_progress(&paths.run, |told| resume(&paths, threads, options.device.into(), told))?
     } else {
+        output::keep([&options.config, &options.policy].into_iter().flatten(), &options.out)?;
         let config = config(options, threads)?;
         with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
     pictures::write_curves(&paths.run)?;
-    draw_psi(&paths, threads)?;
+    if let Err(error) = draw_psi(&paths, threads) {
+        eprintln!("warning: no curve of PSI was drawn: {}", output::one_line(&error));
+    }
     report.text(&format!(
         "{}: {} steps on {} images in {}{}{}{}\nscoring, views and loss: {}\nnetwork: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),

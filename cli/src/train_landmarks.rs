@@ -3,15 +3,14 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use infomark_train::{
     Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress as Step, LandmarkSummary, resume_landmarks,
     train_landmarks,
 };
 use serde::Serialize;
 
-use crate::inputs::identity;
-use crate::output::{Report, beside, shown};
+use crate::output::{self, Report, beside, shown};
 use crate::progress::{Progress, duration};
 use crate::train::read_config;
 
@@ -77,13 +76,8 @@ struct Trained {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     crate::keep_freed_memory();
-    for input in
-        ["landmarks.csv", "dataset.toml"].map(|name| options.data.join(name)).iter().chain(&options.from)
-    {
-        if identity(input) == identity(&options.out) {
-            bail!("{}: the network would overwrite this file; give another as --out", shown(input));
-        }
-    }
+    let files = ["landmarks.csv", "dataset.toml"].map(|name| options.data.join(name));
+    output::keep(files.iter().chain(&options.from).chain(&options.config), &options.out)?;
     let resumed = options.resume.clone();
     let paths = LandmarkPaths {
         data: options.data.clone(),

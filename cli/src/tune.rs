@@ -89,6 +89,10 @@ fn check_out(options: &Options) -> Result<()> {
             bail!("{}: the policy is made from this; give another --out", shown(&path));
         }
     }
+    if output::folder_of(out).is_some_and(|folder| identity(folder) == identity(&options.images)) {
+        bail!("{}: its plots would lie among the images; give --out another folder", shown(out));
+    }
+    output::check_place(out)?;
     Ok(())
 }
 

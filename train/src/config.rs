@@ -245,8 +245,8 @@ impl TrainConfig {
                 needs: "ranges of brightness and contrast that are finite, at least 0 and in order",
             })?;
         }
-        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
-            return wrong("alpha", "at least 0");
+        if !(0.0..=16.0).contains(&self.alpha) {
+            return wrong("alpha", "from 0 to 16");
         }
         if !(self.scale >= 1.0 && self.scale <= 4.0) {
             return wrong("scale", "from 1 to 4");
@@ -266,8 +266,8 @@ impl TrainConfig {
         if !(0.0..=180.0).contains(&self.rotation_deg) {
             return wrong("rotation_deg", "from 0 to 180");
         }
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return wrong("temperature", "a finite number above 0");
+        if !(1e-3..=1e3).contains(&self.temperature) {
+            return wrong("temperature", "from 0.001 to 1,000");
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             return wrong("learning_rate", "a finite number above 0");

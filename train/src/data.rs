@@ -120,6 +120,11 @@ impl TrainingSet {
         Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
     }
 
+    /// From now on pixels of all entropies are drawn alike; the tiers stay.
+    pub(crate) fn draw_uniformly(&mut self) {
+        (self.alpha, self.least, self.ratios) = (0.0, 0.0, None);
+    }
+
     /// Number of images.
     pub(crate) fn len(&self) -> usize {
         self.sources.len()

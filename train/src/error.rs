@@ -143,6 +143,11 @@ pub enum TrainError {
     /// A network that can't be loaded; the message names it.
     #[error(transparent)]
     Model(#[from] infomark_infer::ModelError),
+    /// A network that could not be loaded once it is written, by the options it would be trained with.
+    #[error(
+        "a network of these options could not be loaded: {0}; take smaller widths, embedding or input_area, or fewer landmarks"
+    )]
+    Unloadable(Box<infomark_infer::ModelError>),
     /// The annotated images are not usable; the message names the file.
     #[error(transparent)]
     Data(#[from] infomark_infer::DataSetError),

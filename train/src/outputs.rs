@@ -26,6 +26,14 @@ pub(crate) fn prepare(
         let reason = "this is no ordinary file; give the name of a file to write".into();
         return Err(TrainError::Output { path: out.to_owned(), reason });
     }
+    if fs::canonicalize(run).is_ok_and(|run| fs::canonicalize(images).is_ok_and(|images| run == images)) {
+        let reason = "the images are in this folder; give another one for checkpoints and log".into();
+        return Err(TrainError::Output { path: run.to_owned(), reason });
+    }
+    if out == run {
+        let reason = "checkpoints and log go to a folder of this name; give the file another, or the run another folder";
+        return Err(TrainError::Output { path: out.to_owned(), reason: reason.into() });
+    }
     let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for dir in [out_dir, run] {
         fs::create_dir_all(dir).map_err(TrainError::file(dir, "can't make the folder"))?;

@@ -142,10 +142,9 @@ fn measure(
 ) -> Result<Psi, TrainError> {
     let (input, levels) = (encoder.description().input, encoder.description().strides.len());
     let side = input.width().max(input.height()).max(64);
+    config.training.check()?;
     let training = TrainConfig {
-        alpha: 0.0,
         discard: 0.0,
-        least_entropy: None,
         tier_ratios: None,
         view_size: side.next_multiple_of(32),
         normalisation: encoder.description().normalisation,
@@ -153,8 +152,10 @@ fn measure(
         views: 1,
         ..config.training.clone()
     };
-    training.check()?;
-    let set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
+    let mut set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
+    // Its tiers are those of the training; its pixels are drawn uniformly.
+    set.draw_uniformly();
+    let training = TrainConfig { alpha: 0.0, least_entropy: None, ..training };
     let batches = config.views.div_ceil(training.batch);
     let most = ((training.patch * training.patch).min(256) as f64).ln();
     let internal = TrainError::internal::<infomark_core::CurveError>;
@@ -310,4 +311,47 @@ pub(crate) fn by_tier(
         }
     }
     Ok(sums.map(|(sum, count)| (count > 0).then(|| (sum / count as f64) as f32)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infomark_phantom::Phantom;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn tiers_are_those_of_the_training_where_images_have_flat_margins() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let phantom = Phantom::new(96, 128)?;
+        for i in 0..3 {
+            let mut image = phantom.image(1, i);
+            // A third of the image is black.
+            image.pixels[..96 * 43].fill(0);
+            std::fs::write(dir.path().join(format!("{i}.pgm")), image.pgm())?;
+        }
+        let training = TrainConfig {
+            input_area: 96 * 128,
+            widths: [8, 8, 16, 16, 16],
+            embedding: 8,
+            normalisation: infomark_infer::Normalisation::UnitRange,
+            view_size: 64,
+            ..TrainConfig::default()
+        };
+        let paths = crate::Paths {
+            images: dir.path().to_owned(),
+            out: dir.path().join("out/encoder.onnx"),
+            run: dir.path().join("run"),
+            score: None,
+        };
+        let config = TrainConfig { budget: crate::Budget::Steps(1), ..training.clone() };
+        crate::train(&config, &paths, &mut |_| std::ops::ControlFlow::Continue(()))?;
+        let encoder = Encoder::load(&paths.out)?;
+        let set = TrainingSet::open(dir.path(), &training, None, Compute::Cpu(None), &|_, _| {})?;
+        let config = PsiConfig { views: 4, training, ..PsiConfig::default() };
+        let measured = psi(dir.path(), &encoder, &config, &|_, _| {})?;
+        assert_eq!(measured.quantile_thresholds, [set.thresholds.medium, set.thresholds.high]);
+        assert!(measured.bins[0].pixels > 0, "flat pixels are looked at all the same: {measured:?}");
+        Ok(())
+    }
 }

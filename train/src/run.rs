@@ -3,7 +3,7 @@
 mod log;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
@@ -131,7 +131,8 @@ pub struct Summary {
 
 /// Trains an encoder from random weights.
 ///
-/// `progress` is called from the training thread and may stop the training; a checkpoint is saved then.
+/// `progress` is called by one thread at a time. Where it breaks at a step or a score the training stops, and a checkpoint is saved; elsewhere it
+/// goes on to the next step, which asks again.
 ///
 /// # Errors
 /// When an option, an image or a file is not usable, or the run's folder already holds a run.
@@ -183,7 +184,10 @@ fn start(
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
-    let _lock = prepare(&paths.out, &paths.run, &paths.images, &[])?;
+    let scored =
+        paths.score.as_ref().map(|score| ["landmarks.csv", "dataset.toml"].map(|name| score.data.join(name)));
+    let inputs: Vec<&Path> = scored.iter().flatten().map(PathBuf::as_path).collect();
+    let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     let compute = Compute::open(config.compute, &config)?;
     let network = Network::open(config.compute)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
@@ -212,6 +216,19 @@ fn start(
     let encoders = Encoders::new(&config, network.device());
     let optimizer = optimizer(config.weight_decay);
     let mut state = State { average: values(&encoders), encoders, optimizer };
+    let description = |config: &TrainConfig, step| Description {
+        input: set.input,
+        input_policy: Default::default(),
+        normalisation: config.normalisation,
+        strides: STRIDES.to_vec(),
+        channels: config.embedding,
+        temperature: config.temperature,
+        training_data_sha256: set.sha256.clone(),
+        training_images: set.len(),
+        steps: step,
+        seed: config.seed,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     if let Some(position) = resumed {
@@ -227,6 +244,9 @@ fn start(
         state = checkpoint::load(&paths.run, state)?;
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
+        // Found out now, not after the training.
+        let bytes = export::onnx(state.encoders.image(), &description(&config, 0))?;
+        Trained::from_bytes(&bytes, "encoder").map_err(|error| TrainError::Unloadable(Box::new(error)))?;
         // Stopping is honoured at the first step.
         let _ = progress(Progress::Views(views::examples(&set, &config, EXAMPLES)?));
     }
@@ -246,19 +266,21 @@ fn start(
         scoring_and_loss: scoring_and_loss.clone(),
         network: network.name().into(),
     };
-    let description = |config: &TrainConfig, step| Description {
-        input: set.input,
-        input_policy: Default::default(),
-        normalisation: config.normalisation,
-        strides: STRIDES.to_vec(),
-        channels: config.embedding,
-        temperature: config.temperature,
-        training_data_sha256: set.sha256.clone(),
-        training_images: set.len(),
-        steps: step,
-        seed: config.seed,
-        version: env!("CARGO_PKG_VERSION").into(),
+    let score = |scorer: &Scorer, state: &State, config: &TrainConfig, step| {
+        scorer.mre_mm(&readable(&exported(state, &set, config)?, &description(config, step))?)
     };
+    if let Some(scorer) = &scorer
+        && step > 0
+        && !log.has_score(step)
+    {
+        // It was interrupted between the checkpoint and its score.
+        let mre_mm = score(scorer, &state, &config, step)?;
+        log.score(step, mre_mm)?;
+        scores.push((step, mre_mm));
+        // Stopping is honoured at the next step.
+        let _ = progress(Progress::Scored { step, mre_mm });
+        begun = Instant::now();
+    }
     let patience = config.patience;
     let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
@@ -305,9 +327,7 @@ fn start(
             checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
                 let paused = Instant::now();
-                let encoder = exported(&state, &set, &config)?;
-                let encoder = readable(&encoder, &description(&config, step))?;
-                let mre_mm = scorer.mre_mm(&encoder)?;
+                let mre_mm = score(scorer, &state, &config, step)?;
                 log.score(step, mre_mm)?;
                 scores.push((step, mre_mm));
                 stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;

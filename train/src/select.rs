@@ -23,14 +23,14 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Ranks `images` by up to 200 key points of each, which are looked for in `against` of them, drawn by `seed`. No landmarks are
-    /// read.
+    /// Ranks `images` by up to 200 key points of each, which are looked for in `against` of them, at least two, drawn by `seed`. No
+    /// landmarks are read. An image without key points scores 0.
     ///
     /// It encodes each image once, those of the sample twice, on the threads of the pool that it is called in, and keeps the key
     /// points only. `advance` is called once for each image and once more for each of the sample; it ends when that is an error.
     ///
     /// # Errors
-    /// When an image can't be read, has no key points, or can't be searched.
+    /// When an image can't be read or searched.
     pub fn of(
         encoder: &Encoder,
         images: &[PathBuf],
@@ -38,7 +38,7 @@ impl Ranking {
         seed: u64,
         advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
     ) -> Result<Self, TrainError> {
-        let against = draw(against, images.len(), seed, STREAM);
+        let against = draw(against.max(2), images.len(), seed, STREAM);
         let encode = |path: &PathBuf| Ok::<_, TrainError>(encoder.encode(&read_image(path)?)?);
         let candidate = |path: &PathBuf| {
             let candidate =

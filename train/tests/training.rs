@@ -216,6 +216,17 @@ fn what_would_spoil_the_result_is_refused_before_the_training() -> Outcome {
     assert_eq!(bytes(&image)?, before);
     let refused = refusal(&small(1), &Paths { out: root.path().join("folder/"), ..good.clone() });
     assert!(refused.contains("this is a folder"), "{refused}");
+    let both = root.path().join("both");
+    let refused = refusal(&small(1), &Paths { out: both.clone(), run: both.clone(), ..good.clone() });
+    assert!(refused.contains("another folder") && !both.exists(), "{refused}");
+    let refused = refusal(&small(1), &Paths { run: good.images.clone(), ..good.clone() });
+    assert!(refused.contains("the images are in this folder"), "{refused}");
+    annotated(&root.path().join("labels"), 2)?;
+    let table = root.path().join("labels/landmarks.csv");
+    let score = Some(Scoring { data: root.path().join("labels"), templates: 1 });
+    let refused = refusal(&small(1), &Paths { out: table.clone(), score, ..good.clone() });
+    assert!(refused.contains("landmarks.csv") && fs::read_to_string(table)?.contains("image,"), "{refused}");
+    assert_eq!(fs::read_dir(&good.images)?.count(), 2);
     // A second training in the folder of one that is running.
     let mut second = String::new();
     train(&small(1), &good, &mut |progress| {
@@ -225,6 +236,22 @@ fn what_would_spoil_the_result_is_refused_before_the_training() -> Outcome {
         ControlFlow::Continue(())
     })?;
     assert!(second.contains("another training"), "{second}");
+    Ok(())
+}
+
+#[test]
+fn a_network_that_could_not_be_loaded_is_not_trained() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let mut steps = 0;
+    let wide = TrainConfig { widths: [16, 64, 512, 1024, 1024], ..small(1) };
+    let refused = train(&wide, &paths(root.path(), "run"), &mut |progress| {
+        steps += usize::from(matches!(progress, Progress::Step { .. }));
+        ControlFlow::Continue(())
+    });
+    let refused = refused.map_or_else(|e| e.to_string(), |s| format!("trained: {s:?}"));
+    assert!(refused.contains("could not be loaded") && refused.contains("smaller widths"), "{refused}");
+    assert_eq!(steps, 0);
     Ok(())
 }
 
@@ -295,6 +322,8 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { view_size: 100, ..small(1) }, "view_size"),
         (TrainConfig { widths: [7; 5], ..small(1) }, "widths"),
         (TrainConfig { temperature: 0.0, ..small(1) }, "temperature"),
+        (TrainConfig { temperature: 1e-40, ..small(1) }, "temperature"),
+        (TrainConfig { alpha: 100.0, ..small(1) }, "alpha"),
         (TrainConfig { batch: 0, ..small(1) }, "batch"),
         (TrainConfig { alpha: f32::NAN, ..small(1) }, "alpha"),
         (TrainConfig { elastic: 30.0, ..small(1) }, "elastic"),
@@ -442,7 +471,14 @@ fn scoring_at_checkpoints_changes_nothing_but_what_is_told() -> Outcome {
     assert_eq!((steps, &told), (vec![2, 4], &summary.scores));
     // An image is 80 mm in its diagonal.
     assert!(told.iter().all(|(_, mre_mm)| (0.1..80.0).contains(mre_mm)), "{told:?}");
-    assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?.lines().count(), 3);
+    let table = fs::read_to_string(scored.run.join("scores.csv"))?;
+    assert_eq!(table.lines().count(), 3);
+    // As if it had been killed while the last checkpoint was scored.
+    let earlier: String = table.lines().take(2).flat_map(|line| [line, "\n"]).collect();
+    fs::write(scored.run.join("scores.csv"), earlier)?;
+    let summary = resume(&scored, 1, ComputeOn::Auto, &mut go_on)?;
+    assert_eq!(summary.scores, told[1..]);
+    assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?, table);
     let wrong = Paths { score: score("nowhere", 2), ..paths(root.path(), "wrong") };
     assert!(refusal(&small(1), &wrong).contains("nowhere"));
     Ok(())

@@ -111,14 +111,14 @@ fn one_seed() -> Vec<u64> {
 }
 
 impl Experiment {
-    /// Reads and checks a file.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    /// Reads and checks a file: the experiment, and the text that it was read from.
+    pub(super) fn read(path: &Path) -> Result<(Self, String)> {
         let name = shown(path);
         let text = std::fs::read_to_string(path).with_context(|| format!("{name}: can't be read"))?;
         let experiment: Self = toml::from_str(&text)
             .map_err(|error| anyhow!("{name}: {}", error.to_string().trim_end().replace('\n', " ")))?;
         experiment.check().context(name)?;
-        Ok(experiment)
+        Ok((experiment, text))
     }
 
     /// The place of an arm among the arms.

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use infomark_infer::{DataSet, list_images, sha256_files};
+use infomark_train::evaluate::check_names;
 
 use super::DataRecord;
-use super::file::Data;
+use super::file::{Data, Experiment};
 use crate::output::shown;
 
 /// A data set, looked at once.
@@ -25,8 +26,14 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Reads what the data's folders, below `root`, hold.
-    pub(super) fn open(data: &Data, root: &Path) -> Result<Self> {
+    /// Reads what the data's folders, below `root`, hold, and refuses those that the arms could not be trained or scored with.
+    pub(super) fn open(data: &Data, root: &Path, experiment: &Experiment) -> Result<Self> {
+        for folder in [&data.train, &data.dev].into_iter().chain(&data.templates) {
+            let folder = root.join(folder);
+            if !folder.is_dir() {
+                bail!("{}: no such folder; set INFOMARK_DATA or give --data", shown(&folder));
+            }
+        }
         let train = root.join(&data.train);
         let within = train.join("images");
         let images = if within.is_dir() { within } else { train.clone() };
@@ -34,7 +41,14 @@ impl Set {
         let scored = DataSet::open(&dev)?;
         let folder = data.templates.as_ref().map(|folder| root.join(folder));
         let templates = folder.unwrap_or_else(|| train.clone());
-        DataSet::open(&templates).context("templates")?;
+        let annotated = DataSet::open(&templates).context("templates")?;
+        for arm in &experiment.arm {
+            let of_arm = || match &arm.network {
+                Some(network) => trainable(&DataSet::open(&train)?, &scored, network.images),
+                None => matchable(&annotated, &scored, experiment.evaluate.templates),
+            };
+            of_arm().with_context(|| format!("arm {}", arm.name))?;
+        }
         let paths = list_images(&images)?;
         Ok(Self {
             train,
@@ -62,6 +76,28 @@ impl Set {
             templates_from: shown(data.templates.as_ref().unwrap_or(&data.train)),
         }
     }
+}
+
+/// Whether so many templates can be drawn, and find what is annotated in the images that are scored.
+fn matchable(templates: &DataSet, scored: &DataSet, count: usize) -> Result<()> {
+    check_names(scored, templates)?;
+    let all = templates.images.len();
+    if count > all {
+        bail!("evaluate: templates {count}: {} holds {all} images; ask for at most as many", templates.name);
+    }
+    Ok(())
+}
+
+/// Whether a network can learn from so many images what is annotated in those that are scored.
+fn trainable(annotated: &DataSet, scored: &DataSet, count: Option<usize>) -> Result<()> {
+    let all = annotated.images.len();
+    if let Some(count) = count.filter(|count| !(1..=all).contains(count)) {
+        bail!("network: images {count}: {} holds {all}; give 1 to {all}", annotated.name);
+    }
+    if let Some(missing) = scored.landmarks.iter().find(|name| !annotated.landmarks.contains(name)) {
+        bail!("{} has no landmark {missing}, which {} is scored by", annotated.name, scored.name);
+    }
+    Ok(())
 }
 
 /// One hash of the images of a folder and some more files.

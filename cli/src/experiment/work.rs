@@ -95,6 +95,7 @@ pub(super) struct Bench<'e> {
 }
 
 pub(super) mod name {
+    pub(in crate::experiment) const LOCK: &str = "lock";
     pub(in crate::experiment) const BEGUN: &str = "begun.json";
     pub(in crate::experiment) const TRAINED: &str = "trained.json";
     pub(in crate::experiment) const POLICY: &str = "policy.toml";
@@ -106,15 +107,8 @@ pub(super) mod name {
 
 impl<'e> Bench<'e> {
     pub(super) fn open(experiment: &'e Experiment, root: &Path, out: &Path, threads: usize) -> Result<Self> {
-        let open = |data: &Data| {
-            Set::open(data, root).with_context(|| {
-                format!(
-                    "data {}: not found in {}; set INFOMARK_DATA or give --data",
-                    data.name,
-                    if root.as_os_str().is_empty() { ".".into() } else { shown(root) }
-                )
-            })
-        };
+        let open =
+            |data: &Data| Set::open(data, root, experiment).with_context(|| format!("data {}", data.name));
         let sets = experiment.data.iter().map(open).collect::<Result<_>>()?;
         Ok(Self { experiment, sets, out: out.to_owned(), threads })
     }
@@ -184,6 +178,8 @@ impl<'e> Bench<'e> {
         }
         let folder = self.folder(place);
         output::make_folder(&folder)?;
+        // As long as it is open.
+        let _lock = lock(&folder)?;
         let config = self.config(place)?;
         let key = self.key(place, &config)?;
         let trained = match self.trained(place, &key)? {
@@ -335,6 +331,20 @@ impl<'e> Bench<'e> {
         let options = serde_json::to_string(config).context("the options can't be written as JSON")?;
         let images = &self.sets[place.data].images_sha256;
         Ok(sha256(format!("{}\n{images}\n{options}", env!("CARGO_PKG_VERSION")).as_bytes()))
+    }
+}
+
+/// Keeps other processes from this folder's training, as the folder of its run may be made anew.
+fn lock(folder: &Path) -> Result<fs::File> {
+    let path = folder.join(name::LOCK);
+    let lock = fs::File::create(&path).with_context(|| format!("{}: can't write", shown(&path)))?;
+    match lock.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "{}: another experiment is at work on this training; wait for it, or give another --out",
+            shown(folder)
+        ),
+        // Some file systems know no locks.
+        _ => Ok(lock),
     }
 }
 

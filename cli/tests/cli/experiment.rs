@@ -98,6 +98,21 @@ fn an_interrupted_training_goes_on_and_a_changed_arm_is_trained_again() {
 }
 
 #[test]
+fn a_training_that_another_process_is_at_is_left_alone() {
+    let place = Workplace::new();
+    place.write("smoke.toml", smoke());
+    let folder = "out/runs/phantom/uniform/seed-0";
+    place.write(&format!("{folder}/lock"), "");
+    place.write(&format!("{folder}/encoder.run/log.csv"), "of another");
+    let lock = fs::File::open(place.file(&format!("{folder}/lock"))).unwrap();
+    lock.lock().unwrap();
+    let line = "experiment smoke.toml --data . --out out --only uniform";
+    let reason = place.run(line).reason();
+    assert!(reason.contains("another experiment is at work"), "{reason}");
+    assert_eq!(place.read(&format!("{folder}/encoder.run/log.csv")), b"of another");
+}
+
+#[test]
 fn what_is_wrong_in_an_experiment_is_named() {
     let place = Workplace::new();
     let smoke = smoke();
@@ -106,6 +121,7 @@ fn what_is_wrong_in_an_experiment_is_named() {
         ("pixel = 16", "pixels = 16", "pixel"),
         ("tuned_with = \"tuned\"", "tuned_with = \"uniform\"", "tuned_with tuned"),
         ("templates = 0", "templates = 2", "templates"),
+        ("templates = 6", "templates = 2", "holds 5 images"),
         ("seeds = [1, 1]", "seeds = [0, 1]", "seeds"),
         ("name = \"tuned/x\"", "name = \"tuned\"", "tuned/x"),
         ("train = \"nowhere\"", "train = \"data\"", "nowhere"),
@@ -119,6 +135,10 @@ fn what_is_wrong_in_an_experiment_is_named() {
         assert!(reason.contains(named), "{wrong}: {reason}");
         assert!(!place.file("out").exists(), "{wrong}");
     }
+    let arm = "\n[[arm]]\nname = \"network\"\nnetwork = { images = 6 }\n";
+    place.write("wrong.toml", smoke.clone() + arm);
+    let reason = place.run("experiment wrong.toml --data . --out out --dry-run").reason();
+    assert!(reason.contains("images 6") && reason.contains("arm network"), "{reason}");
     let reason = place.run("experiment missing.toml --out out").reason();
     assert!(reason.contains("missing.toml"), "{reason}");
     place.write("smoke.toml", smoke);
@@ -140,7 +160,8 @@ fn the_committed_experiments_are_valid() {
             for data in experiment["data"].as_array().unwrap() {
                 for folder in ["train", "dev"].map(|key| data[key].as_str().unwrap()) {
                     if !place.file(folder).exists() {
-                        place.make_data(folder, 2, 0);
+                        // As many as arms draw from it.
+                        place.make_data(folder, if folder.contains("train") { 25 } else { 2 }, 0);
                     }
                 }
             }

@@ -48,6 +48,18 @@ fn one_command_samples_estimates_and_goes_on_with_what_it_found() {
 }
 
 #[test]
+fn what_a_training_reads_is_not_replaced() {
+    let place = Workplace::new();
+    place.write("options.toml", "batch = 2\n");
+    let reason = place.run("train data/images --out options.toml --steps 1 --config options.toml").reason();
+    assert!(reason.contains("options.toml: --out would overwrite"), "{reason}");
+    let line = "train-landmarks data --out options.toml --steps 1 --config options.toml";
+    let reason = place.run(line).reason();
+    assert!(reason.contains("options.toml: --out would overwrite"), "{reason}");
+    assert_eq!(place.read("options.toml"), b"batch = 2\n");
+}
+
+#[test]
 fn options_of_scores_are_explained() {
     let place = Workplace::new();
     place.write("small.toml", SMALL);

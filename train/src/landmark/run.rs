@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use infomark_infer::{InputSize, LabelSource, LandmarkDescription};
+use infomark_infer::{InputSize, LabelSource, LandmarkDescription, LandmarkNet, ModelError};
 
 use super::checkpoint::{self, Position, State};
 use super::data::{Labelled, LandmarkSet, labels_sha256};
@@ -170,6 +170,14 @@ pub(crate) fn fit(
                 step: 0,
                 seconds: 0.0,
             };
+            // Found out now, not after the training.
+            let described = description(&position, job.source.clone(), set.len());
+            let unloadable = |error| TrainError::Unloadable(Box::new(error));
+            described.check().map_err(|source| {
+                unloadable(ModelError::Description { name: "landmark network".into(), source })
+            })?;
+            LandmarkNet::from_bytes(&export::onnx(&state.net, &described)?, "landmark network")
+                .map_err(unloadable)?;
             (state, position)
         }
         (None, None) => return Err(TrainError::internal("training")("nothing to start from")),

@@ -85,7 +85,8 @@ struct IndexTemplate {
 
 /// Trains a landmark network from one annotated image, or from several.
 ///
-/// `tell` is called from the training thread and may stop the training; a checkpoint is saved then, and what was learnt in the
+/// `tell` is called by one thread at a time. Where it breaks at a step the training stops, and a checkpoint is saved; elsewhere it goes on to
+/// the next step, which asks again, and what was learnt in the
 /// round that was stopped becomes the network.
 ///
 /// # Errors
@@ -148,11 +149,15 @@ fn run(
     paths: &SelfTrainPaths,
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
-    let work = begin(config, paths)?;
     let inputs: Vec<&Path> = std::iter::once(paths.encoder.as_path())
         .chain(paths.templates.iter().map(|template| template.image.as_path()))
         .collect();
+    let (work, fresh) = begin(config, paths)?;
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
+    if let Some(index) = fresh {
+        let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("self-training"))?;
+        write_atomically(&paths.run.join(INDEX), &json)?;
+    }
     let rounds = work.config.rounds;
     let mut counts = Vec::new();
     let mut earlier: Option<(PathBuf, Vec<PseudoImage>)> = None;
@@ -196,8 +201,11 @@ fn run(
     Ok(SelfTrainSummary { network, seconds, rounds: counts })
 }
 
-/// Opens what is given, and writes down what the run is made of, or compares it.
-fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Result<Work<'a>, TrainError> {
+/// Opens what is given, and compares it with what the run was made of, or says what to write down of a new one.
+fn begin<'a>(
+    config: Option<&SelfTrainConfig>,
+    paths: &'a SelfTrainPaths,
+) -> Result<(Work<'a>, Option<Index>), TrainError> {
     let encoder = Encoder::load(&paths.encoder)?;
     let mut files = list_images(&paths.images)?;
     let unlabelled = files.len();
@@ -243,7 +251,7 @@ fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Res
         encoder_sha256: encoder.sha256().to_owned(),
         templates: templates.iter().map(written_template).collect(),
     };
-    match written {
+    let fresh = match written {
         Some(written) if written != index => {
             let other = match () {
                 () if written.images_sha256 != index.images_sha256 => "images",
@@ -254,14 +262,13 @@ fn begin<'a>(config: Option<&SelfTrainConfig>, paths: &'a SelfTrainPaths) -> Res
                 "the run was started with {other} other than given; give the same, or start a new run elsewhere"
             )));
         }
-        Some(_) => config.check().map_err(|error| refuse(error.to_string()))?,
-        None => {
-            fs::create_dir_all(&paths.run).map_err(TrainError::file(&paths.run, "can't make the folder"))?;
-            let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("self-training"))?;
-            write_atomically(&path, &json)?;
+        Some(_) => {
+            config.check().map_err(|error| refuse(error.to_string()))?;
+            None
         }
-    }
-    Ok(Work { config, paths, encoder, files, names, templates })
+        None => Some(index),
+    };
+    Ok((Work { config, paths, encoder, files, names, templates }, fresh))
 }
 
 /// Finds a template among the files, or adds it to them, and puts its landmarks in the order of the first template's.

@@ -33,7 +33,8 @@ pub struct LandmarkPaths {
 
 /// Trains a landmark network on annotated images.
 ///
-/// `tell` is called from the training thread and may stop the training; a checkpoint is saved then.
+/// `tell` is called by one thread at a time. Where it breaks at a step the training stops, and a checkpoint is saved; elsewhere it goes on to
+/// the next step, which asks again.
 ///
 /// # Errors
 /// When an option, an image or a file is not usable, or the run's folder already holds a run.

@@ -77,6 +77,12 @@ impl Log {
         self.events.scalars(step, scalars)
     }
 
+    /// Whether `scores.csv` has a row of this step.
+    pub(super) fn has_score(&self, step: u64) -> bool {
+        let text = fs::read_to_string(self.path.with_file_name("scores.csv")).unwrap_or_default();
+        text.lines().any(|line| line.split(',').next().is_some_and(|first| first.parse() == Ok(step)))
+    }
+
     pub(super) fn score(&mut self, step: u64, mre_mm: f64) -> Result<(), TrainError> {
         let path = self.path.with_file_name("scores.csv");
         let row = if path.exists() { String::new() } else { "step,mre_mm\n".to_owned() };
