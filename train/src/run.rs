@@ -245,7 +245,8 @@ fn start(
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
         // Found out now, not after the training.
-        let bytes = export::onnx(state.encoders.image(), &description(&config, 0))?;
+        let untrained = Encoders::new(&config, &network::here());
+        let bytes = export::onnx(untrained.image(), &description(&config, 0))?;
         Trained::from_bytes(&bytes, "encoder").map_err(|error| TrainError::Unloadable(Box::new(error)))?;
         // Stopping is honoured at the first step.
         let _ = progress(Progress::Views(views::examples(&set, &config, EXAMPLES)?));
