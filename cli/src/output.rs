@@ -116,6 +116,9 @@ pub(crate) fn check_place(path: &Path) -> Result<()> {
     }
     let special = fs::metadata(path).is_ok_and(|data| !data.is_file());
     if !special && let Some(folder) = folder_of(path) {
+        if !folder.is_dir() {
+            bail!("{}: there is no folder {}; make it, or give another", path.display(), folder.display());
+        }
         Builder::new()
             .tempfile_in(folder)
             .with_context(|| format!("{}: can't write here", path.display()))?;
