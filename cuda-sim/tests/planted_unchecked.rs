@@ -4,12 +4,8 @@ use infomark_cuda_sim::{Kind, Launch, StandIn, StandInError};
 
 #[test]
 fn values_alone_do_not_show_a_plain_addition() -> Result<(), StandInError> {
-    let stand_in = match StandIn::load(Kind::Planted) {
-        Err(StandInError::Missing { reason }) => {
-            eprintln!("skipped: {reason}");
-            return Ok(());
-        }
-        other => other?,
+    let Some(stand_in) = StandIn::load(Kind::Planted)? else {
+        return Ok(());
     };
     let input: Vec<i32> = (0..64).collect();
     for order in 0..10 {

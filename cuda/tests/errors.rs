@@ -9,7 +9,7 @@ use infomark_cuda::{
     Buffer, CudaError, Device, ElasticView, ElasticViews, Element, Features, Gradients, Images, Level, Patch,
     PointPair, SearchLevel, ViewGuide, ViewPlan,
 };
-use infomark_cuda_sim::{Kind, StandIn, StandInError};
+use infomark_cuda_sim::{Kind, StandIn};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -22,12 +22,8 @@ fn refused<T>(result: Result<T, CudaError>, parts: &[&str]) {
 
 #[test]
 fn drivers_devices_and_memory_that_will_not_do_are_errors() -> Outcome {
-    let stand_in = match StandIn::load(Kind::Plain) {
-        Err(StandInError::Missing { reason }) => {
-            eprintln!("skipped: {reason}");
-            return Ok(());
-        }
-        other => other?,
+    let Some(stand_in) = StandIn::load(Kind::Plain)? else {
+        return Ok(());
     };
     drivers_and_devices(stand_in)?;
     let device = Device::open()?;

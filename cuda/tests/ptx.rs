@@ -1,8 +1,7 @@
 //! The committed PTX is what NVRTC makes of the kernels, and ptxas finds it good. Needs neither GPU nor driver, but the
-//! compilers that `cuda-sim/fetch-tools` gets; `INFOMARK_CUDA_TOOLS=need` makes their absence a failure,
-//! `INFOMARK_CUDA_TOOLS=write` writes the PTX.
+//! compilers that `cuda-sim/fetch-tools` gets. `INFOMARK_CUDA_TOOLS=write` writes the PTX.
 
-use infomark_cuda_sim::tools::{ToolError, Tools};
+use infomark_cuda_sim::tools::Tools;
 use std::path::Path;
 use std::{env, fs};
 
@@ -12,16 +11,11 @@ const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90"];
 const KERNELS: usize = 26;
 
 #[test]
+#[ignore = "needs NVIDIA's compilers: cuda-sim/fetch-tools"]
 fn the_ptx_is_current_and_its_kernels_spill_nothing() -> Result<(), Box<dyn std::error::Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mode = env::var("INFOMARK_CUDA_TOOLS").unwrap_or_default();
-    let tools = match Tools::find(&here.join("../.cuda")) {
-        Err(error @ ToolError::Missing { .. }) if mode.is_empty() => {
-            eprintln!("skipped: {error}");
-            return Ok(());
-        }
-        other => other?,
-    };
+    let tools = Tools::find(&here.join("../.cuda"))?;
     let mut kernels = 0;
     for entry in fs::read_dir(here.join("kernels"))? {
         let source = entry?.path();

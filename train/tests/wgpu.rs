@@ -1,6 +1,6 @@
 //! Trainings whose network is computed by wgpu, beside trainings on the CPU.
 //!
-//! Any adapter will do, a software one too (Mesa's lavapipe). Without one the test says so and returns; with `INFOMARK_WGPU=need` it fails.
+//! Any adapter will do, a software one too (Mesa's lavapipe). Without one the test fails, unless `INFOMARK_ALLOW_MISSING` names `wgpu`.
 #![cfg(feature = "wgpu")]
 
 mod common;
@@ -13,6 +13,10 @@ use std::path::Path;
 use common::{Outcome, paths, phantoms};
 use infomark_infer::{Encoder, read_image};
 use infomark_train::{ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
+
+fn may_be_missing() -> bool {
+    std::env::var("INFOMARK_ALLOW_MISSING").is_ok_and(|allowed| allowed.split(',').any(|name| name == "wgpu"))
+}
 
 /// Losses of the first step, relative to their sum: the same weights, other roundings.
 const FIRST_STEP: f32 = 1e-4;
@@ -83,10 +87,8 @@ fn a_training_by_wgpu_is_the_cpus() -> Outcome {
     let root = root.path();
     phantoms(&root.join("images"), 3)?;
     let gpu = match run(root, "gpu", ComputeOn::Wgpu, STEPS) {
-        Err(error @ TrainError::Wgpu { .. }) if std::env::var("INFOMARK_WGPU").is_err() => {
-            assert!(error.to_string().contains("--device cpu"), "{error}");
+        Err(TrainError::Wgpu { .. }) if may_be_missing() => {
             assert!(!root.join("gpu.onnx").exists(), "nothing is trained elsewhere instead");
-            eprintln!("skipped: {error}");
             return Ok(());
         }
         other => other?,

@@ -8,6 +8,7 @@ mod elastic;
 mod entropy;
 mod fuzz_corpus;
 mod intensity;
+mod interop;
 mod keypoint;
 mod locate;
 mod loss;

@@ -7,6 +7,7 @@ use infomark_cuda::{CudaError, Device, Features, Gradients, Images, Level as Los
 
 pub(crate) use draw::{Canvas, Drawn, Placed};
 
+use super::Refused;
 use crate::objective::{Level, Objective};
 use crate::{TrainConfig, TrainError};
 
@@ -25,18 +26,19 @@ impl From<CudaError> for TrainError {
 }
 
 impl Cuda {
-    /// Why it can't be used, in words.
-    pub(crate) fn open(config: &TrainConfig) -> Result<Self, String> {
+    pub(crate) fn open(config: &TrainConfig) -> Result<Self, Refused> {
+        let refuse = |reason| Refused { reason, without_device: CudaError::NoDriver.to_string() };
+        let device = Device::open().map_err(|error| match error {
+            CudaError::NoDriver => refuse(None),
+            error => refuse(Some(error.to_string())),
+        })?;
         if config.patch > MOST_PATCH {
-            return Err(format!(
-                "option patch is {}, and CUDA devices take up to {MOST_PATCH}",
-                config.patch
-            ));
+            let patch = config.patch;
+            return Err(refuse(Some(format!("option patch is {patch}, and CUDA devices take up to {MOST_PATCH}"))));
         }
         if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
-            return Err("hard and cross-image negatives are computed on the CPU".into());
+            return Err(refuse(Some("hard and cross-image negatives are computed on the CPU".into())));
         }
-        let device = Device::open().map_err(|error| error.to_string())?;
         Ok(Self { device })
     }
 

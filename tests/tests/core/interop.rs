@@ -1,6 +1,4 @@
 //! `ndarray` views as planes and back.
-#![cfg(feature = "ndarray")]
-#![allow(clippy::unwrap_used)] // A test may stop.
 
 use infomark_core::{FeatureError, FeatureMap, Plane, PlaneError, PlaneMut};
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
