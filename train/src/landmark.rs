@@ -17,7 +17,11 @@ mod supervised;
 pub use config::LandmarkConfig;
 pub use pseudo::{Doubt, LabelCount};
 pub use run::{LandmarkProgress, LandmarkSummary};
+#[cfg(test)]
+pub(crate) use self_train::self_train_by;
 pub use self_train::{
     Annotated, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train,
 };
 pub use supervised::{LandmarkPaths, resume_landmarks, train_landmarks};
+#[cfg(test)]
+pub(crate) use supervised::{resume_landmarks_by, train_landmarks_by};

@@ -40,6 +40,7 @@
 
 mod batch;
 mod checkpoint;
+mod clock;
 mod compute;
 mod config;
 mod data;
@@ -49,6 +50,8 @@ pub mod evaluate;
 mod export;
 mod guided;
 mod landmark;
+#[cfg(test)]
+mod minutes;
 mod negatives;
 mod objective;
 mod ops;

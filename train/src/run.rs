@@ -4,13 +4,13 @@ mod log;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, sha256};
 
 use crate::checkpoint::{self, Position, State};
+use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::compute::network::{self, Network};
 use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
@@ -141,6 +141,16 @@ pub fn train(
     paths: &Paths,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
+    train_by(&Clock::system(), config, paths, progress)
+}
+
+/// [`train`], with the minutes of its budget read from a clock.
+pub(crate) fn train_by(
+    clock: &Clock,
+    config: &TrainConfig,
+    paths: &Paths,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
     config.check()?;
     if checkpoint::exists(&paths.run) {
         return Err(TrainError::Checkpoint {
@@ -148,7 +158,7 @@ pub fn train(
             reason: "this folder holds a run already; resume it, or give another folder".into(),
         });
     }
-    in_threads(config.threads, || start(config.clone(), None, paths, progress))
+    in_threads(config.threads, || start(config.clone(), None, paths, clock, progress))
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
@@ -163,11 +173,22 @@ pub fn resume(
     compute: ComputeOn,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
+    resume_by(&Clock::system(), paths, threads, compute, progress)
+}
+
+/// [`resume`], with the minutes of its budget read from a clock.
+pub(crate) fn resume_by(
+    clock: &Clock,
+    paths: &Paths,
+    threads: usize,
+    compute: ComputeOn,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
     let position = checkpoint::position(&paths.run)?;
     let begun_on_cpu = position.scoring_and_loss == compute::CPU;
     let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
     let config = TrainConfig { compute, ..position.config.clone() };
-    in_threads(threads, || start(config, Some(position), paths, progress))
+    in_threads(threads, || start(config, Some(position), paths, clock, progress))
 }
 
 pub(crate) fn in_threads<T: Send>(
@@ -182,6 +203,7 @@ fn start(
     mut config: TrainConfig,
     resumed: Option<Position>,
     paths: &Paths,
+    clock: &Clock,
     progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<Summary, TrainError> {
     let scored =
@@ -252,7 +274,6 @@ fn start(
         let _ = progress(Progress::Views(views::examples(&set, &config, EXAMPLES)?));
     }
     let mut log = Log::open(&paths.run, step)?;
-    let mut begun = Instant::now();
     let mut indicator = [None; 3];
     let mut scores = Vec::new();
     let (first, before) = (step, spent);
@@ -280,8 +301,8 @@ fn start(
         scores.push((step, mre_mm));
         // Stopping is honoured at the next step.
         let _ = progress(Progress::Scored { step, mre_mm });
-        begun = Instant::now();
     }
+    let mut watch = Stopwatch::start(clock);
     let patience = config.patience;
     let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
@@ -301,9 +322,9 @@ fn start(
             return Err(TrainError::Diverged { step });
         }
         step += 1;
-        let took = before + begun.elapsed().as_secs_f64() - spent;
+        let took = before + watch.seconds() - spent;
         spent += took;
-        let speed = config.batch as f64 / took.max(1e-9);
+        let speed = images_per_second(config.batch, took);
         log.row(Row { step, seconds: spent, rate, loss, levels: losses, speed, psi: measured })?;
         indicator = measured.unwrap_or(indicator);
         stall.add(step, loss, config.patience);
@@ -316,7 +337,7 @@ fn start(
             loss,
             levels: losses,
             psi: indicator,
-            images_per_second: config.batch as f64 / took,
+            images_per_second: images_per_second(config.batch, took),
             seconds_left: match config.budget {
                 Budget::Steps(all) => all.saturating_sub(step) as f64 * took,
                 Budget::Minutes(all) => (all * 60.0 - spent).max(0.0),
@@ -327,13 +348,14 @@ fn start(
         if ends || step % config.checkpoint_every == 0 {
             checkpoint::save(&paths.run, &position(&config, step, spent, &stall), &state)?;
             if let Some(scorer) = &scorer {
-                let paused = Instant::now();
-                let mre_mm = score(scorer, &state, &config, step)?;
-                log.score(step, mre_mm)?;
-                scores.push((step, mre_mm));
-                stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;
                 // Scoring is no training, and takes nothing of its minutes.
-                begun += paused.elapsed();
+                watch.pause(|| {
+                    let mre_mm = score(scorer, &state, &config, step)?;
+                    log.score(step, mre_mm)?;
+                    scores.push((step, mre_mm));
+                    stopped |= progress(Progress::Scored { step, mre_mm }).is_break() && !ends;
+                    Ok::<_, TrainError>(())
+                })?;
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -16,6 +15,7 @@ use super::loss::{Loss, Shape, loss};
 use super::net::{Net, level};
 use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
+use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::compute::network;
 use crate::encoder::{host, values, with_values};
 use crate::optimizer::optimizer;
@@ -112,10 +112,11 @@ pub(crate) enum From {
 /// Called as the training goes on, and may stop it.
 pub(crate) type Tell<'a> = &'a mut (dyn FnMut(LandmarkProgress) -> ControlFlow<()> + Send);
 
-/// Trains, and gives the bytes of the network's file.
+/// Trains, and gives the bytes of the network's file. The minutes of the budget are the clock's.
 pub(crate) fn fit(
     job: &Job<'_>,
     from: From,
+    clock: &Clock,
     tell: Tell<'_>,
 ) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
     let (resumed, start) = match from {
@@ -182,7 +183,7 @@ pub(crate) fn fit(
         }
         (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
     };
-    let (loss, stopped) = train(&mut state, &mut position, &set, job, tell, &device)?;
+    let (loss, stopped) = train(&mut state, &mut position, &set, job, clock, tell, &device)?;
     let average = position.config.average > 0.0;
     let net = if average { with_values(state.net, &state.average) } else { state.net };
     let bytes = export::onnx(&net, &description(&position, job.source.clone(), set.len()))?;
@@ -241,12 +242,13 @@ fn train(
     position: &mut Position,
     set: &LandmarkSet,
     job: &Job<'_>,
+    clock: &Clock,
     tell: Tell<'_>,
     device: &Device,
 ) -> Result<(Option<f32>, bool), TrainError> {
     let config = position.config.clone();
     let mut log = Log::open(&job.run, position.step)?;
-    let begun = Instant::now();
+    let watch = Stopwatch::start(clock);
     let (first, before) = (position.step, position.seconds);
     let mut recent = Vec::new();
     let mut stopped = false;
@@ -260,10 +262,10 @@ fn train(
         if !(heat + offset).is_finite() {
             return Err(TrainError::Diverged { step });
         }
-        let took = before + begun.elapsed().as_secs_f64() - position.seconds;
+        let took = before + watch.seconds() - position.seconds;
         position.step += 1;
         position.seconds += took;
-        let speed = config.batch as f64 / took.max(1e-9);
+        let speed = images_per_second(config.batch, took);
         log.row(&Row { step: position.step, seconds: position.seconds, rate, heat, offset, speed })?;
         recent.push(heat + offset);
         let done = fraction(config.budget, position.step, position.seconds);
@@ -273,7 +275,7 @@ fn train(
             fraction: done,
             heat,
             offset,
-            images_per_second: config.batch as f64 / took,
+            images_per_second: images_per_second(config.batch, took),
             seconds_left: match config.budget {
                 Budget::Steps(all) => all.saturating_sub(position.step) as f64 * took,
                 Budget::Minutes(all) => (all * 60.0 - position.seconds).max(0.0),

@@ -18,6 +18,7 @@ use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
 use crate::TrainError;
 use crate::checkpoint::{exists, write_atomically};
+use crate::clock::Clock;
 use crate::outputs::prepare;
 use crate::run::in_threads;
 
@@ -96,6 +97,16 @@ pub fn self_train(
     paths: &SelfTrainPaths,
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
+    self_train_by(Clock::system(), config, paths, tell)
+}
+
+/// [`self_train`], with the minutes of its budget read from a clock.
+pub(crate) fn self_train_by(
+    clock: Clock,
+    config: &SelfTrainConfig,
+    paths: &SelfTrainPaths,
+    tell: Tell<'_>,
+) -> Result<SelfTrainSummary, TrainError> {
     config.check()?;
     if paths.run.join(INDEX).exists() || exists(&paths.run) {
         return Err(TrainError::Checkpoint {
@@ -103,7 +114,7 @@ pub fn self_train(
             reason: "this folder holds a run already; resume it, or give another folder".into(),
         });
     }
-    in_threads(config.network.threads, || run(Some(config), paths, tell))
+    in_threads(config.network.threads, || run(Some(config), paths, clock, tell))
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with.
@@ -116,13 +127,14 @@ pub fn resume_self_train(
     threads: usize,
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
-    in_threads(threads, || run(None, paths, tell))
+    in_threads(threads, || run(None, paths, Clock::system(), tell))
 }
 
 /// All that stays the same over the rounds.
 struct Work<'a> {
     config: SelfTrainConfig,
     paths: &'a SelfTrainPaths,
+    clock: Clock,
     encoder: Encoder,
     files: Vec<PathBuf>,
     names: Vec<String>,
@@ -147,12 +159,13 @@ impl Work<'_> {
 fn run(
     config: Option<&SelfTrainConfig>,
     paths: &SelfTrainPaths,
+    clock: Clock,
     tell: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
     let inputs: Vec<&Path> = std::iter::once(paths.encoder.as_path())
         .chain(paths.templates.iter().map(|template| template.image.as_path()))
         .collect();
-    let (work, fresh) = begin(config, paths)?;
+    let (work, fresh) = begin(config, paths, clock)?;
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     if let Some(index) = fresh {
         let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("self-training"))?;
@@ -205,6 +218,7 @@ fn run(
 fn begin<'a>(
     config: Option<&SelfTrainConfig>,
     paths: &'a SelfTrainPaths,
+    clock: Clock,
 ) -> Result<(Work<'a>, Option<Index>), TrainError> {
     let encoder = Encoder::load(&paths.encoder)?;
     let mut files = list_images(&paths.images)?;
@@ -268,7 +282,7 @@ fn begin<'a>(
         }
         None => Some(index),
     };
-    Ok((Work { config, paths, encoder, files, names, templates }, fresh))
+    Ok((Work { config, paths, clock, encoder, files, names, templates }, fresh))
 }
 
 /// Finds a template among the files, or adds it to them, and puts its landmarks in the order of the first template's.
@@ -367,5 +381,5 @@ fn train_round(
     } else {
         From::Fresh(Box::new(work.config.of_round(round)), Ok(Box::new(Start::read(&work.paths.encoder)?)))
     };
-    fit(&job, from, &mut |progress| tell(progress))
+    fit(&job, from, &work.clock, &mut |progress| tell(progress))
 }

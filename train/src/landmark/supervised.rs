@@ -11,6 +11,7 @@ use super::data::{Label, Labelled};
 use super::import::Start;
 use super::run::{From, Job, LandmarkSummary, Tell, fit};
 use crate::checkpoint::{INDEX, exists, write_atomically};
+use crate::clock::Clock;
 use crate::data::input_size;
 use crate::outputs::prepare;
 use crate::run::in_threads;
@@ -43,6 +44,16 @@ pub fn train_landmarks(
     paths: &LandmarkPaths,
     tell: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
+    train_landmarks_by(&Clock::system(), config, paths, tell)
+}
+
+/// [`train_landmarks`], with the minutes of its budget read from a clock.
+pub(crate) fn train_landmarks_by(
+    clock: &Clock,
+    config: &LandmarkConfig,
+    paths: &LandmarkPaths,
+    tell: Tell<'_>,
+) -> Result<LandmarkSummary, TrainError> {
     config.check()?;
     if exists(&paths.run) {
         return Err(TrainError::Checkpoint {
@@ -59,7 +70,8 @@ pub fn train_landmarks(
                 Err(input_size(&files, config.input_area)?)
             }
         };
-        run(&data, paths, paths.images, config.seed, From::Fresh(Box::new(config.clone()), start), tell)
+        let from = From::Fresh(Box::new(config.clone()), start);
+        run(&data, paths, (paths.images, config.seed), from, clock, tell)
     })
 }
 
@@ -73,19 +85,29 @@ pub fn resume_landmarks(
     threads: usize,
     tell: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
+    resume_landmarks_by(&Clock::system(), paths, threads, tell)
+}
+
+/// [`resume_landmarks`], with the minutes of its budget read from a clock.
+pub(crate) fn resume_landmarks_by(
+    clock: &Clock,
+    paths: &LandmarkPaths,
+    threads: usize,
+    tell: Tell<'_>,
+) -> Result<LandmarkSummary, TrainError> {
     let position = checkpoint::position(&paths.run)?;
     in_threads(threads, || {
-        let (images, seed) = (position.images, position.config.seed);
-        run(&DataSet::open(&paths.data)?, paths, images, seed, From::Checkpoint(Box::new(position)), tell)
+        let chosen = (position.images, position.config.seed);
+        run(&DataSet::open(&paths.data)?, paths, chosen, From::Checkpoint(Box::new(position)), clock, tell)
     })
 }
 
 fn run(
     data: &DataSet,
     paths: &LandmarkPaths,
-    images: Option<usize>,
-    seed: u64,
+    (images, seed): (Option<usize>, u64),
     from: From,
+    clock: &Clock,
     tell: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
     let chosen = choose(data, paths, images, seed)?;
@@ -99,7 +121,7 @@ fn run(
         run: paths.run.clone(),
         chosen: images,
     };
-    let (bytes, summary) = fit(&job, from, tell)?;
+    let (bytes, summary) = fit(&job, from, clock, tell)?;
     write_atomically(&paths.out, &bytes)?;
     Ok(summary)
 }
