@@ -48,44 +48,44 @@ pub(crate) fn every<T: Real>() -> Option<()> {
 fn planes() -> Option<()> {
     let data = [1u8, 2, 3, 4, 5, 6];
     let plane = Plane::with_stride(&data, 2, 2, 3).ok()?;
-    let part = plane.crop(1, 1, 1, 1).ok()?;
-    let sum: u8 = plane.rows().flatten().sum();
+    let part = Plane::crop(plane, 1, 1, 1, 1).ok()?;
+    let sum: u8 = Plane::rows(plane).flatten().sum();
     let mut data = data;
     let mut out = PlaneMut::with_stride(&mut data, 2, 2, 3).ok()?;
-    out.fill(7);
+    PlaneMut::fill(&mut out, 7);
     out.row_mut(1)[0] = 8;
-    let right = out.set(1, 1, 9)
-        && !out.set(2, 0, 1)
-        && out.get(1, 1) == Some(9)
-        && out.row(0) == [7, 7]
-        && out.reborrow().crop(0, 1, 1, 1).ok()?.get(0, 0) == Some(8)
-        && out.as_plane().row(1) == [8, 9]
-        && (out.width(), out.height(), out.is_empty()) == (2, 2, false)
-        && (plane.width(), plane.height(), plane.is_empty()) == (2, 2, false)
-        && (plane.stride(), plane.data().len()) == (3, 6)
-        && part.get(0, 0) == Some(5)
+    let right = PlaneMut::set(&mut out, 1, 1, 9)
+        && !PlaneMut::set(&mut out, 2, 0, 1)
+        && PlaneMut::get(&out, 1, 1) == Some(9)
+        && PlaneMut::row(&out, 0) == [7, 7]
+        && PlaneMut::get(&PlaneMut::crop(out.reborrow(), 0, 1, 1, 1).ok()?, 0, 0) == Some(8)
+        && Plane::row(&out.as_plane(), 1) == [8, 9]
+        && (PlaneMut::width(&out), PlaneMut::height(&out), PlaneMut::is_empty(&out)) == (2, 2, false)
+        && (Plane::width(&plane), Plane::height(&plane), Plane::is_empty(&plane)) == (2, 2, false)
+        && (Plane::stride(&plane), Plane::data(&plane).len()) == (3, 6)
+        && Plane::get(&part, 0, 0) == Some(5)
         && sum == 12;
     right.then_some(())
 }
 
 fn numbers<T: Real>() -> Option<()> {
     let one = T::one();
-    let close = |a: T, b: f64| (a.as_f64() - b).abs() < 1e-6;
+    let close = |a: T, b: f64| (T::as_f64(a) - b).abs() < 1e-6;
     let mut rng = Rng::new(1, 2);
     rng.next_u32();
     let mut again = Rng::new(1, 2);
-    again.seek(rng.counter());
-    let right = close(one.exp().ln(), 1.0)
-        && close(T::from_f64(2.0).sqrt().pow(T::from_usize(4)), 4.0)
-        && close(one.sin().hypot(one.cos()), 1.0)
+    Rng::seek(&mut again, rng.counter());
+    let right = close(T::ln(T::exp(one)), 1.0)
+        && close(T::pow(T::sqrt(T::from_f64(2.0)), T::from_usize(4)), 4.0)
+        && close(T::hypot(T::sin(one), T::cos(one)), 1.0)
         && T::from_f64(-0.5).floor_to_i64() == -1
         && T::unit_from_bits(u64::MAX) < one
         && rng.next_u64() == again.next_u64()
         && rng.uniform_in(one, one) == one
-        && rng.uniform::<T>() < one
-        && rng.normal::<T>().is_finite()
+        && Rng::uniform::<T>(&mut rng) < one
+        && Rng::normal::<T>(&mut rng).is_finite()
         && philox4x32([0; 4], [0; 2])[0] == 0x6627_e8d5
-        && Point::new(one, one).cast::<f64>().resized(2.0, 2.0).is_finite();
+        && Point::is_finite(Point::cast::<f64>(Point::new(one, one)).resized(2.0, 2.0));
     right.then_some(())
 }
 
@@ -93,11 +93,11 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
     let binning = Binning::<16>::new(10, 180).ok()?;
     let mut bins = [0; PIXELS];
     let image = Plane::new(image, SIDE, SIDE).ok()?;
-    binning.apply(image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
+    Binning::apply(&binning, image, PlaneMut::new(&mut bins, SIDE, SIDE).ok()?).ok()?;
     let bins = Plane::new(&bins, SIDE, SIDE).ok()?;
     let maps = [
         EntropyMap::new(Neighbourhood::Square { side: 5 }).border(PatchBorder::Mirror),
-        EntropyMap::square(4).step(3),
+        EntropyMap::step(EntropyMap::square(4), 3),
         EntropyMap::disk(2).border(PatchBorder::Clamp),
     ];
     let mask = [true; PIXELS];
@@ -105,7 +105,7 @@ fn entropies<T: Real>(image: &[u8]) -> Option<()> {
     let mut out = [T::zero(); PIXELS];
     let mut scratch = [0; PIXELS];
     for map in maps {
-        let scratch = scratch.get_mut(..map.scratch_len(SIDE, SIDE))?;
+        let scratch = scratch.get_mut(..EntropyMap::scratch_len(&map, SIDE, SIDE))?;
         let (width, height) = map.output_size(SIDE, SIDE);
         let out = out.get_mut(..width * height)?;
         map.compute(bins, PlaneMut::new(out, width, height).ok()?, scratch).ok()?;
@@ -141,7 +141,7 @@ fn sampling<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     weight_map(entropy, weighting, PlaneMut::new(&mut buffer, SIDE, SIDE).ok()?).ok()?;
     let mut cumulative = [0.0; PIXELS];
     let sampler = Sampler::new(Plane::new(&buffer, SIDE, SIDE).ok()?, &mut cumulative).ok()?;
-    let (x, y) = sampler.draw(rng);
+    let (x, y) = Sampler::draw(&sampler, rng);
     let tier = thresholds.tier(entropy.get(x, y)?);
     (sampler.total() > 0.0 && tiers[y * SIDE + x] == tier).then_some(())
 }
@@ -155,7 +155,7 @@ fn shares<T: Real>(rng: &mut Rng) -> Option<()> {
     tier_weight_map(tiers, ratios, map.reborrow()).ok()?;
     keep_tier(tiers, Tier::High, map.reborrow()).ok()?;
     clear_margin(map.reborrow(), Margin::Pixels(2)).ok()?;
-    let (x, y) = Tournament::new(map.as_plane()).ok()?.draw(rng);
+    let (x, y) = Tournament::draw(&Tournament::new(map.as_plane()).ok()?, rng);
     let mut pixels = [(0, 0); 3];
     let mut scratch = [0.0; draw_apart_scratch_len(SIDE, SIDE)];
     let count = draw_apart(map.as_plane(), T::from_f64(3.0), rng, &mut pixels, &mut scratch).ok()?;
@@ -180,10 +180,11 @@ fn information<T: Real>(image: &[u8]) -> Option<()> {
     let (one, two) = (T::one(), T::from_f64(2.0));
     let mut terms = [0; 3];
     let unit = mutual_information_terms(&mut terms);
-    let right = both.mutual_information() <= both.first().min(both.second())
+    let first_bound = JointEntropy::first(&both);
+    let right = both.mutual_information() <= first_bound.min(JointEntropy::second(&both))
         && (terms[2] as f64 * unit - 4f64.ln()).abs() < 1e-6
-        && both.conditional_first_given_second() <= both.first()
-        && both.conditional_second_given_first() <= both.second()
+        && both.conditional_first_given_second() <= first_bound
+        && both.conditional_second_given_first() <= JointEntropy::second(&both)
         && both.variation_of_information() <= both.joint()
         && (T::zero()..=one).contains(&both.normalized_mutual_information())
         && (one..=two).contains(&both.studholme())
@@ -239,12 +240,12 @@ fn curves<T: Real>() -> Option<()> {
     for i in 0..60 {
         let dips = (20..40).contains(&i);
         let similarity = T::from_f64(if dips { 0.5 } else { 1.0 });
-        other.add(T::from_f64(f64::from(i) / 10.0), similarity).ok()?;
+        SimilarityCurve::add(&mut other, T::from_f64(f64::from(i) / 10.0), similarity).ok()?;
     }
     curve.merge(&other).ok()?;
     let bin = curve.bins().first()?;
     let cut: CurveCut<T> = Thresholds::from_similarity_curve(&curve, DipRule::default()).ok()?;
-    let right = bin.count() == 10
+    let right = SimilarityBin::count(bin) == 10
         && bin.mean() == Some(1.0)
         && bin.variance() == Some(0.0)
         && curve.edge(1) == 1.0
@@ -270,57 +271,58 @@ fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     let centre = Point::new(T::from_f64(5.0), T::from_f64(6.0));
     let warp = Warp::new(centre, T::from_f64(0.3), T::from_f64(0.9), 8, 6).ok()?;
     let mut view = [T::zero(); 48];
-    let mut out = PlaneMut::new(&mut view, warp.width(), warp.height()).ok()?;
-    warp.resample(image, out.reborrow(), T::zero()).ok()?;
-    warp.push(warp.pull(Point::new(T::one(), T::one())))?;
+    let mut out = PlaneMut::new(&mut view, Warp::width(&warp), Warp::height(&warp)).ok()?;
+    Warp::resample(&warp, image, out.reborrow(), T::zero()).ok()?;
+    Warp::push(&warp, Warp::pull(&warp, Point::new(T::one(), T::one())))?;
 
     let gamma = (T::from_f64(0.8), T::from_f64(1.2));
     let range = IntensityRange::new(gamma, gamma, gamma).ok()?;
-    TierPolicy::uniform(range).range(Tier::Low).draw(rng);
-    let tone = TierPolicy::published().range(Tier::High).draw(rng);
+    let even = TierPolicy::range(&TierPolicy::uniform(range), Tier::Low);
+    IntensityRange::draw(&even, rng);
+    let tone = TierPolicy::range(&TierPolicy::published(), Tier::High).draw(rng);
     tone.apply_in_place(out).ok()?;
     let mut copy = pixels;
     let out = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
-    range.draw(rng).apply(image, out).ok()?;
+    Tone::apply(&range.draw(rng), image, out).ok()?;
     (IntensityRange::<T>::identity().draw(rng) == Tone::identity()).then_some(())
 }
 
 fn maps<T: Real>(image: &[u8]) -> Option<()> {
     let n = T::from_f64;
     let image = Plane::new(image, SIDE, SIDE).ok()?;
-    let map = Affine::rotation(n(0.3)).ok()?.then(&Affine::scaling(n(0.9), n(1.1)).ok()?).ok()?;
-    let map =
-        map.then(&Affine::shear(n(0.1), T::zero()).ok()?).ok()?.around(Point::new(n(5.0), n(6.0))).ok()?;
+    let map = Affine::then(&Affine::rotation(n(0.3)).ok()?, &Affine::scaling(n(0.9), n(1.1)).ok()?).ok()?;
+    let map = map.then(&Affine::shear(n(0.1), T::zero()).ok()?).ok()?;
+    let map = Affine::around(&map, Point::new(n(5.0), n(6.0))).ok()?;
     let map = map.then(&Affine::flip_horizontal(SIDE)).ok()?.then(&Affine::flip_vertical(SIDE)).ok()?;
     let map = Affine::new(map.matrix()).ok()?.then(&Affine::translation(T::one(), T::one()).ok()?).ok()?;
-    let back = map.inverse().pull(map.pull(Point::new(T::one(), T::one())));
-    let view = View::around(map.push(back), &Affine::identity(), 8, 6).ok()?;
+    let back = Affine::pull(&Affine::inverse(&map), Affine::pull(&map, Point::new(T::one(), T::one())));
+    let view = View::around(Affine::push(&map, back), &Affine::identity(), 8, 6).ok()?;
     let warp = Warp::new(Point::new(n(5.0), n(6.0)), n(0.3), T::one(), 8, 6).ok()?;
     let crop = View::crop(1, 2, 8, 6).ok()?;
     let (mut out, mut mask) = ([0u8; 48], [false; 48]);
-    for view in [View::new(map, 8, 6).ok()?, view, warp.view().ok()?, crop] {
-        let mut dst = PlaneMut::new(&mut out, view.width(), view.height()).ok()?;
+    for view in [View::new(map, 8, 6).ok()?, view, Warp::view(&warp).ok()?, crop] {
+        let mut dst = PlaneMut::new(&mut out, View::width(&view), View::height(&view)).ok()?;
         for kind in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
-            view.resample(image, dst.reborrow(), kind, Border::Mirror).ok()?;
+            View::resample(&view, image, dst.reborrow(), kind, Border::Mirror).ok()?;
         }
-        view.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
-        view.push(view.pull(Point::new(n(3.0), n(3.0))))?;
+        View::mask(&view, SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+        View::push(&view, View::pull(&view, Point::new(n(3.0), n(3.0))))?;
     }
 
     let mut controls = [Point::new(T::zero(), T::zero()); elastic_controls_len(8, 6, 4)];
     Elastic::draw(crop, 4, n(0.5), &mut Rng::new(1, 0), &mut controls).ok()?;
     let elastic = Elastic::new(crop, 4, &controls).ok()?;
     let dst = PlaneMut::new(&mut out, 8, 6).ok()?;
-    elastic.resample(image, dst, Interpolation::Bilinear, Border::Value(0)).ok()?;
-    elastic.mask(SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
+    Elastic::resample(&elastic, image, dst, Interpolation::Bilinear, Border::Value(0)).ok()?;
+    Elastic::mask(&elastic, SIDE, SIDE, PlaneMut::new(&mut mask, 8, 6).ok()?).ok()?;
     let at = Point::new(n(3.0), n(2.0));
-    elastic.push(elastic.pull(at))?;
+    Elastic::push(&elastic, Elastic::pull(&elastic, at))?;
     let right = elastic.displacement(at).is_finite()
-        && elastic.view().affine() == crop.affine()
+        && View::affine(&Elastic::view(&elastic)) == View::affine(&crop)
         && elastic.spacing() == 4
         && elastic.controls() == &controls[..]
         && mask.contains(&true)
-        && u8::from_work(9u8.to_work()) == 9;
+        && <u8 as Pixel>::from_work(9u8.to_work()) == 9;
     right.then_some(())
 }
 
@@ -328,7 +330,8 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     let n = T::from_f64;
     let policy = TierPolicy::<T>::published();
     let policy = TierPolicy::new(policy.low, policy.medium, policy.high).ok()?;
-    let range = IntensityCurve::new(policy, [n(2.0), n(3.0), n(4.0)]).ok()?.range(n(2.5));
+    let curve = IntensityCurve::new(policy, [n(2.0), n(3.0), n(4.0)]).ok()?;
+    let range = IntensityCurve::range(&curve, n(2.5));
     range.check().ok()?;
     let tone = range.draw(rng);
     let mut copy = [0; PIXELS];
@@ -339,9 +342,10 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     tone.apply_u16_in_place(PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
 
     const SIGMA: f64 = 0.7;
-    let strengths = DisturbanceRange::new((n(0.1), n(0.2)), (n(SIGMA), n(SIGMA))).ok()?.draw(rng);
+    let range = DisturbanceRange::new((n(0.1), n(0.2)), (n(SIGMA), n(SIGMA))).ok()?;
+    let strengths = DisturbanceRange::draw(&range, rng);
     let noise = Noise::new(strengths.noise.as_f64(), 1, 2).ok()?;
-    noise.add(PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
+    Noise::add(&noise, PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
     let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
     let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
     blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
@@ -352,8 +356,8 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     let dst = PlaneMut::new(&mut even, SIDE, SIDE).ok()?;
     local_contrast(Plane::new(&values, SIDE, SIDE).ok()?, dst, rule, &mut scratch).ok()?;
     let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
-    cutout.apply(PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
-    noise.normal(1, 2).is_finite().then_some(())
+    Cutout::apply(&cutout, PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
+    Noise::normal(&noise, 1, 2).is_finite().then_some(())
 }
 
 fn features<T: Real>(rng: &mut Rng) -> Option<()> {
@@ -366,8 +370,8 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     let coarse = FeatureMap::new(&coarse, CHANNELS, 3, 3, 4).ok()?;
     let at = fine.centre(2, 3);
     let right = fine.cell(at) == (2, 3)
-        && (fine.channels(), fine.width(), fine.height()) == (CHANNELS, 6, 6)
-        && (fine.stride(), fine.cells(), fine.data().len()) == (2, 36, CHANNELS * 36);
+        && (fine.channels(), FeatureMap::width(&fine), FeatureMap::height(&fine)) == (CHANNELS, 6, 6)
+        && (FeatureMap::stride(&fine), fine.cells(), FeatureMap::data(&fine).len()) == (2, 36, CHANNELS * 36);
 
     let (mut grad_fine, mut grad_coarse) = ([T::zero(); CHANNELS * 36], [T::zero(); CHANNELS * 9]);
     let positives = [Positive { view: at, image: at }];
@@ -377,8 +381,8 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
         info_nce(fine, coarse, &positives, negatives, T::one(), da, db, scratch).ok()?;
         let loss = InfoNce { negatives, temperature: T::one(), ignored: 1 };
-        let value =
-            loss.forward(fine, coarse, &positives, scratch.get_mut(..loss.scratch_len(coarse))?).ok()?;
+        let len = InfoNce::scratch_len(&loss, coarse);
+        let value = loss.forward(fine, coarse, &positives, scratch.get_mut(..len)?).ok()?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
         (loss.backward(fine, coarse, &positives, da, db, scratch).ok()? == value).then_some(())?;
         let (view, image) = (fine, coarse);
@@ -416,7 +420,7 @@ fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
     }
     let alignment = Alignment::new(&matches, AlignRule::default(), rng).ok()?;
     let at = alignment.predict(Point::new(T::one(), T::one())).at;
-    let pulled = alignment.affine().ok()?.pull(Point::new(T::one(), T::one()));
+    let pulled = Alignment::affine(&alignment).ok()?.pull(Point::new(T::one(), T::one()));
     (alignment.agreeing() == 12 && at.is_finite() && pulled.is_finite()).then_some(())
 }
 
@@ -433,7 +437,7 @@ fn scores(rng: &mut Rng) -> Option<()> {
         && bound == 0.5
         && mean(&errors) == Some(2.75)
         && sdr(&errors, 2.0) == Some(0.25)
-        && Statistic::Mean.of(&errors) == Some(2.75)
+        && Statistic::of(Statistic::Mean, &errors) == Some(2.75)
         && interval.low <= interval.high;
     right.then_some(())
 }
