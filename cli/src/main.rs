@@ -159,6 +159,7 @@ mod tests {
     use std::path::Path;
 
     use anyhow::Context;
+    use clap::CommandFactory;
 
     use super::*;
 
@@ -206,5 +207,30 @@ mod tests {
         }
         assert!(count > 20, "{count} commands");
         Ok(())
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_the_program_takes_and_is_in_the_list_of_commands() {
+        let mut cli = Cli::command();
+        cli.build();
+        let list = cli.render_long_help().to_string();
+        let mut count = 0;
+        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+            let name = command.get_name();
+            count += 1;
+            assert!(!command.is_hide_set() && list.contains(&format!("\n  {name} ")), "{name} is not listed");
+            assert!(command.get_about().is_some(), "{name} does not say what it does");
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines =
+                text.lines().filter_map(|line| line.strip_prefix("  ")).collect::<Vec<_>>().join("\n");
+            let examples = commands(&format!("```sh\n{lines}\n```"));
+            let own = examples.iter().filter(|line| line.split(' ').nth(1) == Some(name)).count();
+            assert!(own > 0, "{name} has no example of itself: {text}");
+            for example in examples.iter().filter(|line| line.starts_with("infomark ")) {
+                let taken = Cli::try_parse_from(example.split_whitespace());
+                assert!(taken.is_ok(), "{name}: {example}: {:?}", taken.err().map(|e| e.to_string()));
+            }
+        }
+        assert!(count >= 16, "{count} commands");
     }
 }

@@ -4,30 +4,43 @@ use std::path::Path;
 
 use crate::support::{infomark, words};
 
+/// Names in the list of commands that `infomark --help` prints.
+fn listed(help: &str) -> Vec<&str> {
+    let (_, rest) = help.split_once("\nCommands:\n").expect("a list of commands");
+    let (list, _) = rest.split_once("\n\n").expect("an end of the list");
+    // What goes on in a second line is further in.
+    let lines = list.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    lines.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").collect()
+}
+
+/// Names in the table of commands of README.md.
+fn documented() -> Vec<String> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).expect("README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `infomark "));
+    rows.map(|row| row.split('`').next().unwrap_or(row).to_owned()).collect()
+}
+
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in [
-        "train",
-        "train-landmarks",
-        "self-train",
-        "tune",
-        "match",
-        "evaluate",
-        "experiment",
-        "psi",
-        "map",
-        "convert",
-        "report",
-        "review",
-        "demo",
-    ] {
+    let main = infomark(Path::new("."), ["--help"]).success();
+    assert!(main.contains("\n  infomark demo\n"), "{main}");
+    let mut commands = listed(&main);
+    for command in &commands {
         let help = infomark(Path::new("."), [command, "--help"]).success();
-        assert!(help.contains("Example"), "{command}");
+        assert!(help.contains("\nExample"), "{command}");
         assert!(help.contains(&format!("\n  infomark {command} ")), "{command}: {help}");
-        assert!(help.contains("--json") && help.contains("--threads"), "{command}");
-        assert!(help.lines().all(|line| line.chars().count() <= 120), "{command}");
+        let is_option = |line: &&str| line.trim_start().starts_with('-');
+        let options: Vec<&str> = help.lines().filter(is_option).flat_map(str::split_whitespace).collect();
+        assert!(options.contains(&"--json") && options.contains(&"--threads"), "{command}: {help}");
+        let wide = help.lines().find(|line| line.chars().count() > 120);
+        assert_eq!(wide, None, "{command}");
     }
-    assert!(infomark(Path::new("."), ["--help"]).success().contains("infomark demo"));
+    assert!(commands.len() >= 16, "{commands:?}");
+    let mut documented = documented();
+    commands.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(commands, documented, "the table of commands in README.md");
 }
 
 #[test]
