@@ -9,7 +9,8 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Confidence, Encoder, ErrorCalibration, Landmark, LandmarkFormat, Template, encode_landmarks,
+    Annotated, Confidence, Encoder, ErrorCalibration, Image, ImageError, Landmark, LandmarkFormat,
+    ReadLimits, Subject, Template, decode_image, encode_landmarks, parse_landmarks_of,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
@@ -79,17 +80,84 @@ fn a_planted_allocation_is_seen() {
     assert!((3 << 20..4 << 20).contains(&seen), "{seen}");
 }
 
-/// Reads mutants of an image file.
-fn images(name: &str, mutants: impl Iterator<Item = Vec<u8>>) {
-    let mut read = 0;
-    for (index, bytes) in mutants.enumerate() {
-        let seen = peak_of(|| read += usize::from(infer_mutate::image(&bytes)));
-        assert!(seen <= MAX_BYTES as isize, "{name} {index}: {seen} bytes held");
-    }
-    println!("{name}: {read} mutants could still be read");
+/// An image file, with what is to be read from it.
+struct Whole {
+    bytes: Vec<u8>,
+    size: (usize, usize),
+    /// None where only the size is known.
+    pixels: Option<Vec<f32>>,
+    /// Greatest mean difference of the pixels; 0 takes no difference beyond rounding in any pixel.
+    mean_error: f32,
 }
 
-fn dicom() -> Vec<(&'static str, Dicom)> {
+/// What becomes of mutants, as shares of them.
+struct Bounds {
+    /// The least that is refused.
+    refused: f64,
+    /// The most that is read with another size or other pixels.
+    changed: f64,
+    /// How many times the pixels of the whole file one may have.
+    growth: usize,
+}
+
+fn decoded(bytes: &[u8]) -> Result<Image, ImageError> {
+    decode_image(bytes, "image", &ReadLimits { max_side: 4096, max_bytes: MAX_BYTES })
+}
+
+/// Samples of more than eight bits as they are shown: from the 0.1 to the 99.9 percentile.
+fn stretched(samples: &[f32]) -> Vec<f32> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let clipped = samples.len() / 1000;
+    let (low, high) = (sorted[clipped], sorted[samples.len() - 1 - clipped]);
+    samples.iter().map(|sample| ((sample - low) / (high - low)).clamp(0.0, 1.0)).collect()
+}
+
+/// Reads an image file, which has to give its pixels, and mutants of it, of which some have to be refused.
+fn images(name: &str, whole: &Whole, mutants: impl Iterator<Item = Vec<u8>>, bounds: Bounds) {
+    assert!(infer_mutate::image(&whole.bytes), "{name}: the whole file is refused");
+    let original = decoded(&whole.bytes).unwrap();
+    assert_eq!((original.width(), original.height()), whole.size, "{name}");
+    if let Some(pixels) = &whole.pixels {
+        let errors: Vec<f32> = original.pixels().iter().zip(pixels).map(|(a, b)| (a - b).abs()).collect();
+        let mean = errors.iter().sum::<f32>() / errors.len() as f32;
+        let worst = errors.iter().copied().fold(0.0, f32::max);
+        let close = if whole.mean_error == 0.0 { worst < 1e-5 } else { mean < whole.mean_error };
+        assert!(close, "{name}: the pixels are {mean} off, {worst} at worst");
+    }
+    let (mut mutated, mut refused, mut same, mut largest) = (0, 0, 0, 0);
+    for (index, bytes) in mutants.enumerate().filter(|(_, bytes)| *bytes != whole.bytes) {
+        mutated += 1;
+        let mut is_read = false;
+        let seen = peak_of(|| is_read = infer_mutate::image(&bytes));
+        assert!(seen <= MAX_BYTES as isize, "{name} {index}: {seen} bytes held");
+        if !is_read {
+            refused += 1;
+            continue;
+        }
+        let image = decoded(&bytes).unwrap();
+        let pixels = image.width() * image.height();
+        largest = largest.max(pixels);
+        let most = whole.size.0 * whole.size.1 * bounds.growth;
+        assert!(pixels <= most, "{name} {index}: {} x {} pixels", image.width(), image.height());
+        same +=
+            usize::from((image.width(), image.height()) == whole.size && image.pixels() == original.pixels());
+    }
+    let changed = mutated - refused - same;
+    println!(
+        "{name}: of {mutated} mutants {refused} are refused, {same} read as the original, {changed} as another, \
+         the largest of {largest} pixels"
+    );
+    let share = |count: usize| count as f64 / mutated.max(1) as f64;
+    assert!(mutated >= 100, "{name}: {mutated} mutants");
+    assert!(share(refused) >= bounds.refused, "{name}: {refused} of {mutated} mutants were refused");
+    assert!(
+        share(changed) <= bounds.changed,
+        "{name}: {changed} of {mutated} mutants were read as another image"
+    );
+}
+
+fn dicom() -> Vec<(&'static str, Dicom, Whole)> {
     let (width, height) = (40_usize, 36_usize);
     let samples: Vec<u16> = (0..width * height).map(|i| (i * 2) as u16 & 0xFFF).collect();
     let square: Vec<u16> = (0..64).map(|i| i * i).collect();
@@ -101,28 +169,56 @@ fn dicom() -> Vec<(&'static str, Dicom)> {
         .text((0x0028, 0x1052), "DS", "-10")
         .text((0x0028, 0x1053), "DS", "1.5");
     let jpeg = lossless_jpeg(&samples, width, 12);
-    vec![
-        ("explicit", plain.clone()),
-        ("implicit", plain.clone().in_syntax(syntax::IMPLICIT)),
-        ("big", plain.clone().in_syntax(syntax::BIG)),
+    // The linear window of DICOM PS3.3 C.11.2.1.2.1 over the rescaled values.
+    let shown = samples.iter().map(|&sample| {
+        let value = 1.5 * f64::from(sample) - 10.0;
+        ((value - 1999.5) / 3999.0 + 0.5).clamp(0.0, 1.0) as f32
+    });
+    let shown: Vec<f32> = shown.collect();
+    let ramp: Vec<f32> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as f32).collect();
+    let files = vec![
+        ("explicit", plain.clone(), Some(shown.clone())),
+        ("implicit", plain.clone().in_syntax(syntax::IMPLICIT), Some(shown.clone())),
+        ("big", plain.clone().in_syntax(syntax::BIG), Some(shown.clone())),
         (
             "tables",
             plain.clone().table((0x0028, 0x3000), 5, 16, &square).table((0x0028, 0x3010), -3, 10, &square),
+            None,
         ),
-        ("rle", plain.clone().compressed(syntax::RLE, vec![rle(&samples, 2)])),
-        ("jpeg", plain.compressed(syntax::JPEG_LOSSLESS, vec![jpeg])),
-        ("jpeg2000", Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![jpeg_2000()])),
-    ]
+        ("rle", plain.clone().compressed(syntax::RLE, vec![rle(&samples, 2)]), Some(shown.clone())),
+        ("jpeg", plain.compressed(syntax::JPEG_LOSSLESS, vec![jpeg]), Some(shown)),
+        (
+            "jpeg2000",
+            Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![jpeg_2000()]),
+            Some(stretched(&ramp)),
+        ),
+    ];
+    let whole = |name: &str, dicom: &Dicom, pixels| {
+        let size = if name == "jpeg2000" { (32, 32) } else { (width, height) };
+        Whole { bytes: dicom.encode(), size, pixels, mean_error: 0.0 }
+    };
+    files
+        .into_iter()
+        .map(|(name, dicom, pixels)| (name, dicom.clone(), whole(name, &dicom, pixels)))
+        .collect()
 }
 
 #[test]
 fn mutated_dicom_files_give_images_or_errors() {
-    for (name, dicom) in dicom() {
-        let whole = dicom.encode();
-        images(name, (0..150).map(|index| damaged(&whole, 21, index)));
+    for (name, dicom, whole) in dicom() {
+        let bytes = &whole.bytes;
+        // Codes of variable length break where they are changed; plain samples only become others.
+        let (refused, changed) = match name {
+            "jpeg" | "jpeg2000" => ([0.75, 0.85, 0.6], [0.05, 0.05, 0.2]),
+            _ => ([0.55, 0.7, 0.35], [0.3, 0.2, 0.25]),
+        };
+        let bounds = |kind: usize| Bounds { refused: refused[kind], changed: changed[kind], growth: 1 };
+        images(&format!("DICOM {name}"), &whole, (0..150).map(|index| damaged(bytes, 21, index)), bounds(0));
         // The bytes around the start of the data set decide more than the preamble.
-        images(name, (0..150).map(|index| [&whole[..132], &damaged(&whole[132..], 22, index)].concat()));
-        images(name, (0..150).map(|index| rewritten(&dicom, 23, index).encode()));
+        let header = (0..150).map(|index| [&bytes[..132], &damaged(&bytes[132..], 22, index)].concat());
+        images(&format!("DICOM {name}, data set"), &whole, header, bounds(1));
+        let elements = (0..150).map(|index| rewritten(&dicom, 23, index).encode());
+        images(&format!("DICOM {name}, elements"), &whole, elements, bounds(2));
     }
 }
 
@@ -130,36 +226,56 @@ fn mutated_dicom_files_give_images_or_errors() {
 fn mutated_pictures_give_images_or_errors() {
     let grey = GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]));
     let wide = ImageBuffer::<Luma<u16>, _>::from_fn(40, 36, |x, y| Luma([(x * 700 + y * y) as u16]));
-    let wide: DynamicImage = wide.into();
-    for (format, picture) in [
-        (ImageFormat::Png, DynamicImage::from(grey.clone())),
-        (ImageFormat::Png, wide.clone()),
-        (ImageFormat::Tiff, grey.clone().into()),
-        (ImageFormat::Tiff, wide.clone()),
-        (ImageFormat::Jpeg, grey.clone().into()),
-        (ImageFormat::Bmp, grey.clone().into()),
-        (ImageFormat::Pnm, grey.into()),
-        (ImageFormat::Pnm, wide),
+    let narrow_pixels: Vec<f32> = grey.as_raw().iter().map(|&v| f32::from(v) / 255.0).collect();
+    let wide_pixels = stretched(&wide.as_raw().iter().map(|&v| f32::from(v)).collect::<Vec<_>>());
+    let (grey, wide) = (DynamicImage::from(grey), DynamicImage::from(wide));
+    for (format, picture, refused, changed, growth) in [
+        // Every chunk has a checksum; only what follows the last one may be anything.
+        (ImageFormat::Png, &grey, 0.85, 0.0, 1),
+        (ImageFormat::Png, &wide, 0.85, 0.0, 1),
+        (ImageFormat::Tiff, &grey, 0.7, 0.2, 1),
+        (ImageFormat::Tiff, &wide, 0.7, 0.2, 1),
+        // Without a checksum, and the decoder fills with grey what the data do not give: a width of 2056 is believed.
+        (ImageFormat::Jpeg, &grey, 0.55, 0.3, 64),
+        (ImageFormat::Bmp, &grey, 0.7, 0.15, 1),
+        (ImageFormat::Pnm, &grey, 0.7, 0.2, 1),
+        (ImageFormat::Pnm, &wide, 0.7, 0.2, 1),
     ] {
-        let mut whole = Cursor::new(Vec::new());
-        picture.write_to(&mut whole, format).unwrap();
-        images(&format!("{format:?}"), (0..200).map(|index| damaged(whole.get_ref(), 24, index)));
+        let mut file = Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).unwrap();
+        let bits = if std::ptr::eq(picture, &grey) { 8 } else { 16 };
+        let whole = Whole {
+            bytes: file.into_inner(),
+            size: (40, 36),
+            pixels: Some(if bits == 8 { narrow_pixels.clone() } else { wide_pixels.clone() }),
+            // The picture has edges, which JPEG blurs.
+            mean_error: if format == ImageFormat::Jpeg { 0.05 } else { 0.0 },
+        };
+        let mutants = (0..200).map(|index| damaged(&whole.bytes, 24, index));
+        let bounds = Bounds { refused, changed, growth };
+        images(&format!("{format:?} of {bits} bits"), &whole, mutants, bounds);
     }
 }
 
 #[test]
 fn mutated_nifti_files_give_images_or_errors() {
     let voxels: Vec<i16> = (0..40 * 36).collect();
-    let whole = nifti(&[40, 36, 1], 4, &voxels.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
-    images("nifti", (0..300).map(|index| damaged(&whole, 25, index)));
+    let bytes = nifti(&[40, 36, 1], 4, &voxels.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+    let pixels = stretched(&voxels.iter().map(|&v| f32::from(v)).collect::<Vec<_>>());
+    let whole = |bytes| Whole { bytes, size: (40, 36), pixels: Some(pixels.clone()), mean_error: 0.0 };
+    let plain = whole(bytes.clone());
+    let any = (0..300).map(|index| damaged(&bytes, 25, index));
+    images("NIfTI", &plain, any, Bounds { refused: 0.6, changed: 0.25, growth: 1 });
     let header = (0..300).map(|index| {
-        let mut header = damaged(&whole[..352], 26, index);
+        let mut header = damaged(&bytes[..352], 26, index);
         header.resize(352, 0);
-        [&header, &whole[352..]].concat()
+        [&header, &bytes[352..]].concat()
     });
-    images("nifti header", header);
-    let packed = infomark_tests::infer_nifti::gzip(&whole);
-    images("nifti, packed", (0..200).map(|index| damaged(&packed, 27, index)));
+    images("NIfTI, header", &plain, header, Bounds { refused: 0.8, changed: 0.02, growth: 1 });
+    let packed = whole(infomark_tests::infer_nifti::gzip(&bytes));
+    let any = (0..200).map(|index| damaged(&packed.bytes, 27, index));
+    // The checksum is of all that was packed.
+    images("NIfTI, packed", &packed, any, Bounds { refused: 0.95, changed: 0.0, growth: 1 });
 }
 
 #[test]
@@ -179,13 +295,61 @@ fn mutated_landmark_files_give_landmarks_or_errors() {
     let points: Vec<Landmark> =
         (0..4).map(|i| Landmark::new(format!("p{i}"), Point::new(f64::from(i) * 7.25, 3.0))).collect();
     let image = Annotated { image: "a.png", size: (40, 36), spacing: None, landmarks: &points };
+    let read = |bytes: &[u8]| {
+        let subject = Subject { image: Some("a.png"), ..Subject::default() };
+        parse_landmarks_of(bytes, "points", &subject).ok().map(|file| file.get("a.png").to_vec())
+    };
     for format in LandmarkFormat::ALL {
         let whole = encode_landmarks(format, &[image], "points").unwrap();
-        let text = (0..400).map(|index| damaged(&whole, 28, index));
-        let json = (0..400).filter_map(|index| retold(&whole, 29, index));
-        for (index, bytes) in text.chain(json).enumerate() {
-            let seen = peak_of(|| infer_mutate::any_landmarks(&bytes));
-            assert!(seen <= 1 << 20, "{format} {index}: {seen} bytes held");
+        let original = read(&whole).unwrap();
+        assert_eq!(original.len(), 4, "{format}");
+        for (found, point) in original.iter().zip(&points) {
+            assert!((found.at.x - point.at.x).hypot(found.at.y - point.at.y) < 1e-9, "{format}: {found:?}");
+            assert!(format == LandmarkFormat::Isbi || found.name == point.name, "{format}: {found:?}");
+        }
+        let text: Vec<_> = (0..400).map(|index| damaged(&whole, 28, index)).collect();
+        let json: Vec<_> = (0..400).filter_map(|index| retold(&whole, 29, index)).collect();
+        // The least share that is refused, of bytes and of values, and the greatest that is read as other points. Numbers in
+        // ISBI text have no names that could break.
+        let (of_text, of_json, of_other) = match format {
+            LandmarkFormat::Slicer => (0.8, 0.4, 0.1),
+            LandmarkFormat::Coco => (0.85, 0.65, 0.1),
+            LandmarkFormat::LabelMe => (0.85, 0.4, 0.1),
+            LandmarkFormat::Isbi => (0.35, 0.0, 0.6),
+            _ => (0.85, 0.0, 0.1),
+        };
+        for (kind, mutants, least) in [("bytes", text, of_text), ("values", json, of_json)] {
+            let (mut mutated, mut refused, mut same) = (0, 0, 0);
+            for (index, bytes) in mutants.iter().enumerate().filter(|(_, bytes)| **bytes != whole) {
+                let seen = peak_of(|| infer_mutate::any_landmarks(bytes));
+                assert!(seen <= 1 << 20, "{format} {kind} {index}: {seen} bytes held");
+                mutated += 1;
+                match read(bytes) {
+                    None => refused += 1,
+                    Some(landmarks) => {
+                        assert!(
+                            landmarks.len() <= 2 * points.len(),
+                            "{format} {kind} {index}: {landmarks:?}"
+                        );
+                        same += usize::from(landmarks == original);
+                    }
+                }
+            }
+            let other = mutated - refused - same;
+            println!(
+                "{format}, {kind}: of {mutated} mutants {refused} are refused, {same} read as the original, {other} as other points"
+            );
+            let is_json = !matches!(format, LandmarkFormat::Csv | LandmarkFormat::Isbi);
+            let fewest = if kind == "bytes" || is_json { 100 } else { 0 };
+            assert!(mutated >= fewest, "{format}, {kind}: {mutated} mutants");
+            assert!(
+                refused as f64 >= least * mutated as f64,
+                "{format}, {kind}: {refused} of {mutated} mutants were refused"
+            );
+            assert!(
+                other as f64 <= of_other * mutated as f64,
+                "{format}, {kind}: {other} of {mutated} mutants were read as other points"
+            );
         }
     }
 }
