@@ -70,9 +70,9 @@ impl Compute {
         match Self::device(config) {
             Ok(device) => Ok(device),
             Err(refused) if wanted == ComputeOn::Auto => Ok(Self::Cpu(refused.reason)),
-            Err(refused) => Err(TrainError::Cuda {
-                reason: refused.reason.unwrap_or(refused.without_device),
-            }),
+            Err(refused) => {
+                Err(TrainError::Cuda { reason: refused.reason.unwrap_or(refused.without_device) })
+            }
         }
     }
 

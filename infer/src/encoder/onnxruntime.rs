@@ -128,7 +128,8 @@ mod tests {
     #[test]
     #[ignore = "needs ONNX Runtime: INFOMARK_ONNXRUNTIME=$(infer/fetch-onnxruntime)"]
     fn the_features_are_those_of_our_runtime() -> Result<(), Box<dyn Error>> {
-        let library = std::env::var_os("INFOMARK_ONNXRUNTIME").ok_or("INFOMARK_ONNXRUNTIME names no library")?;
+        let library =
+            std::env::var_os("INFOMARK_ONNXRUNTIME").ok_or("INFOMARK_ONNXRUNTIME names no library")?;
         let runtime = OnnxRuntime::load(library)?;
         let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
         let (ours, theirs) =

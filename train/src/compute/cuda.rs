@@ -34,7 +34,9 @@ impl Cuda {
         })?;
         if config.patch > MOST_PATCH {
             let patch = config.patch;
-            return Err(refuse(Some(format!("option patch is {patch}, and CUDA devices take up to {MOST_PATCH}"))));
+            return Err(refuse(Some(format!(
+                "option patch is {patch}, and CUDA devices take up to {MOST_PATCH}"
+            ))));
         }
         if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
             return Err(refuse(Some("hard and cross-image negatives are computed on the CPU".into())));
