@@ -17,7 +17,7 @@ use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle};
 use embedded_graphics::text::{Baseline, Text};
 use image::codecs::png::PngEncoder;
 use image::imageops::FilterType;
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage, imageops};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage, imageops};
 use infomark_infer::Image;
 
 /// Red, green, blue.
@@ -117,7 +117,7 @@ impl Canvas {
     pub(crate) fn resized(&self, width: usize, height: usize, sharp: bool) -> Self {
         let filter = if sharp { FilterType::Nearest } else { FilterType::Triangle };
         let (width, height) = (width.max(1) as u32, height.max(1) as u32);
-        Self { pixels: imageops::resize(&self.pixels, width, height, filter) }
+        Self { pixels: resize(self.pixels.clone(), (width, height), filter) }
     }
 
     /// Copies another picture into this one, cut at the border.
@@ -201,7 +201,12 @@ pub(crate) fn grey_png(width: usize, height: usize, levels: &[u8]) -> Result<Vec
 /// Red, green and blue of each pixel, row by row, shrunk, as the bytes of a PNG file.
 pub(crate) fn rgb_png(pixels: Vec<u8>, (width, height): (u32, u32), to: (u32, u32)) -> Result<Vec<u8>> {
     let pixels = RgbImage::from_raw(width, height, pixels).context("a picture has another size than said")?;
-    Canvas { pixels: imageops::resize(&pixels, to.0, to.1, FilterType::Triangle) }.to_png()
+    Canvas { pixels: resize(pixels, to, FilterType::Triangle) }.to_png()
+}
+
+/// Resizes by code that is compiled in the image crate, which is optimised where this crate is not.
+fn resize(pixels: RgbImage, (width, height): (u32, u32), filter: FilterType) -> RgbImage {
+    DynamicImage::from(pixels).resize_exact(width, height, filter).into_rgb8()
 }
 
 fn rgb([red, green, blue]: Colour) -> Rgb888 {

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
-use image::imageops::{self, FilterType};
-use image::{ExtendedColorType, ImageBuffer, Luma};
+use image::imageops::FilterType;
+use image::{DynamicImage, ExtendedColorType, GrayImage};
 use infomark_core::Point;
 use infomark_infer::{Image, read_image};
 use rayon::prelude::*;
@@ -207,11 +207,12 @@ fn mark(point: &Spot, label: [f64; 2], anchor: &'static str) -> Mark {
 fn jpeg(image: &Image) -> Result<Vec<u8>> {
     let context = || format!("{}: can't make a picture of it", image.name());
     let (width, height) = (u32::try_from(image.width())?, u32::try_from(image.height())?);
-    let levels =
-        ImageBuffer::<Luma<u8>, _>::from_raw(width, height, image.to_levels()).with_context(context)?;
+    let levels = GrayImage::from_raw(width, height, image.to_levels()).with_context(context)?;
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let small = imageops::resize(&levels, side(width), side(height), FilterType::Triangle);
+    // Not `imageops::resize`, which would be compiled in this crate, without optimisation in tests.
+    let small =
+        DynamicImage::from(levels).resize_exact(side(width), side(height), FilterType::Triangle).into_luma8();
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode(&small, small.width(), small.height(), ExtendedColorType::L8)

@@ -237,7 +237,7 @@ fn a_folder_that_lacks_something_is_refused() {
 #[test]
 #[ignore = "needs real radiographs: INFOMARK_DATA"]
 fn real_radiographs_in_data_folders_open() {
-    let root = std::env::var_os("INFOMARK_DATA").expect("INFOMARK_DATA names the folder of real radiographs");
+    let root = std::env::var_os("INFOMARK_DATA").unwrap();
     let root = Path::new(&root);
     for (name, images, landmarks) in [("ceph-dev", 50, 10), ("chest-dev", 51, 14)] {
         let data = DataSet::open(root.join(name)).unwrap();
