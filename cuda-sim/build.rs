@@ -1,6 +1,6 @@
 //! Builds the stand-in for the driver: the kernels and the machine they run on, as shared objects named libcuda.so.
 //!
-//! Without a C++ compiler, or where there are no ELF libraries, it says so and builds none; tests then skip.
+//! Without a C++ compiler, or where there are no ELF libraries, it says so and builds none.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
