@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use infomark_core::{Point, Spacing};
+use infomark_core::{Point, Spacing, SpacingError};
 use serde::Deserialize;
 
 use crate::file::{self, FileProblem};
@@ -59,7 +59,7 @@ pub enum DataSetError {
         /// Its path.
         name: String,
         /// What is wrong.
-        problem: String,
+        problem: ManifestError,
         /// What to write.
         fix: &'static str,
     },
@@ -98,6 +98,59 @@ pub enum DataSetError {
     FileName {
         /// Path of the image, other bytes replaced.
         name: String,
+    },
+}
+
+/// What is wrong with a `dataset.toml`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// There is no such file.
+    #[error("no such file")]
+    Missing,
+    /// A folder, a device or a pipe.
+    #[error("not a file")]
+    NotAFile,
+    /// A file of no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// Beyond what the file may have.
+    #[error("{bytes} bytes are too many")]
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+    },
+    /// The operating system refused to read.
+    #[error("cannot be read ({0})")]
+    Unreadable(std::io::Error),
+    /// Not TOML, or a value of another type.
+    #[error("{reason}")]
+    Toml {
+        /// What the parser said, on one line.
+        reason: String,
+    },
+    /// `spacing_mm` is missing.
+    #[error("it has no spacing_mm")]
+    NoSpacing,
+    /// A pixel size that is not finite and above 0.
+    #[error(transparent)]
+    Spacing(SpacingError),
+    /// A pixel size beyond that of any radiograph.
+    #[error("a pixel of {x} x {y} mm is no radiograph's")]
+    PixelSize {
+        /// Width in mm.
+        x: f64,
+        /// Height in mm.
+        y: f64,
+    },
+    /// `landmarks` is missing or empty.
+    #[error("it names no landmarks")]
+    NoLandmarks,
+    /// Two landmarks of one name.
+    #[error("it names landmark {landmark} twice")]
+    RepeatedLandmark {
+        /// The landmark.
+        landmark: String,
     },
 }
 
@@ -207,34 +260,34 @@ const WRITE_LANDMARKS: &str = "add landmarks = [\"...\"], the names used in land
 
 impl Manifest {
     fn read(path: &Path) -> Result<Manifest, DataSetError> {
-        let wrong =
-            |problem: String, fix| DataSetError::Manifest { name: path.display().to_string(), problem, fix };
+        let wrong = |problem, fix| DataSetError::Manifest { name: path.display().to_string(), problem, fix };
         let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
             let problem = match problem {
-                FileProblem::Missing => "no such file".to_owned(),
-                FileProblem::NotAFile => "not a file".to_owned(),
-                FileProblem::Empty => "the file is empty".to_owned(),
-                FileProblem::TooLarge { bytes } => format!("{bytes} bytes are too many"),
-                FileProblem::Unreadable(error) => format!("cannot be read ({error})"),
+                FileProblem::Missing => ManifestError::Missing,
+                FileProblem::NotAFile => ManifestError::NotAFile,
+                FileProblem::Empty => ManifestError::Empty,
+                FileProblem::TooLarge { bytes } => ManifestError::TooLarge { bytes },
+                FileProblem::Unreadable(error) => ManifestError::Unreadable(error),
             };
             wrong(problem, WRITE_ALL)
         })?;
-        let toml: Toml =
-            toml::from_slice(&bytes).map_err(|error| wrong(one_line(&error.to_string()), WRITE_ALL))?;
-        let [x, y] =
-            toml.spacing_mm.ok_or_else(|| wrong("it has no spacing_mm".to_owned(), WRITE_SPACING))?;
-        let spacing = Spacing::new(x, y).map_err(|error| wrong(error.to_string(), WRITE_SPACING))?;
+        let unreadable =
+            |error: toml::de::Error| ManifestError::Toml { reason: one_line(&error.to_string()) };
+        let toml: Toml = toml::from_slice(&bytes).map_err(|error| wrong(unreadable(error), WRITE_ALL))?;
+        let [x, y] = toml.spacing_mm.ok_or_else(|| wrong(ManifestError::NoSpacing, WRITE_SPACING))?;
+        let spacing =
+            Spacing::new(x, y).map_err(|error| wrong(ManifestError::Spacing(error), WRITE_SPACING))?;
         // From electron microscopes to whole bodies in a pixel.
         if ![x, y].iter().all(|mm| (1e-6..=1e3).contains(mm)) {
-            return Err(wrong(format!("a pixel of {x} x {y} mm is no radiograph's"), WRITE_SPACING));
+            return Err(wrong(ManifestError::PixelSize { x, y }, WRITE_SPACING));
         }
         let landmarks = toml.landmarks.unwrap_or_default();
         if landmarks.is_empty() {
-            return Err(wrong("it names no landmarks".to_owned(), WRITE_LANDMARKS));
+            return Err(wrong(ManifestError::NoLandmarks, WRITE_LANDMARKS));
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = landmarks.iter().find(|name| !seen.insert(name.as_str())) {
-            let problem = format!("it names landmark {twice} twice");
+            let problem = ManifestError::RepeatedLandmark { landmark: twice.clone() };
             return Err(wrong(problem, "remove one of them"));
         }
         // It was read once, so it can be again.

@@ -1,7 +1,11 @@
 //! What an encoder file says of itself.
 
+mod error;
+
 use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contrast_scratch_len};
 use serde::{Deserialize, Serialize};
+
+pub use error::{DescriptionError, ValueError};
 
 use crate::{InputSize, sha256};
 
@@ -183,48 +187,6 @@ fn seal(json: &str, graph: &[u8]) -> String {
     sha256(&[json.as_bytes(), &[0], graph].concat())
 }
 
-/// Why a description cannot be used; the messages end in the fix.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DescriptionError {
-    /// A metadata key is not there.
-    #[error(
-        "it has no `{key}` in its metadata; use a file written by `infomark train`, or add the description when exporting"
-    )]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
-    /// The layout is of another version.
-    #[error(
-        "its description has format `{found}`, and this version reads `{FORMAT}`; update infomark or train the encoder again"
-    )]
-    Format {
-        /// The format found.
-        found: String,
-    },
-    /// The JSON is too long or says something else.
-    #[error("its description cannot be read ({reason}); train the encoder again with this version")]
-    Json {
-        /// What the parser said.
-        reason: String,
-    },
-    /// A model of another kind.
-    #[error("{found}; {fix}")]
-    Kind {
-        /// What it is.
-        found: &'static str,
-        /// What to do.
-        fix: &'static str,
-    },
-    /// A value is out of range.
-    #[error("its description is wrong: {reason}; train the encoder again with this version")]
-    Value {
-        /// Which, and what was expected.
-        reason: String,
-    },
-}
-
 impl Description {
     /// The metadata properties to write into the ONNX file.
     ///
@@ -273,31 +235,26 @@ impl Description {
     /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending powers of two of which the coarsest divides
     /// both sides of the canvas, 1 to 1024 channels, a finite temperature above 0, and a normalisation with usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
-        let wrong = |reason: String| Err(DescriptionError::Value { reason });
-        self.normalisation.check().or_else(wrong)?;
+        let wrong = |value| Err(DescriptionError::Value(value));
+        self.normalisation.check().or_else(|reason| wrong(ValueError::Normalisation { reason }))?;
         let strides = &self.strides;
         if strides.is_empty() || strides.len() > 8 {
-            return wrong(format!("{} strides where 1 to 8 are expected", strides.len()));
+            return wrong(ValueError::StrideCount { found: strides.len() });
         }
         if !strides.is_sorted_by(|a, b| a < b) || !strides.iter().all(|s| s.is_power_of_two()) {
-            return wrong(format!("strides {strides:?} where ascending powers of two are expected"));
+            return wrong(ValueError::Strides { strides: strides.clone() });
         }
         let (width, height) = (self.input.width(), self.input.height());
         if let Some(&stride) =
             strides.iter().find(|&&s| !width.is_multiple_of(s) || !height.is_multiple_of(s))
         {
-            return wrong(format!(
-                "an input of {width} x {height} pixels is no multiple of its stride {stride}"
-            ));
+            return wrong(ValueError::Input { width, height, stride });
         }
         if !(1..=1024).contains(&self.channels) {
-            return wrong(format!("{} channels where 1 to 1024 are expected", self.channels));
+            return wrong(ValueError::Channels { found: self.channels });
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return wrong(format!(
-                "a temperature of {} where a finite one above 0 is expected",
-                self.temperature
-            ));
+            return wrong(ValueError::Temperature { found: self.temperature });
         }
         Ok(())
     }

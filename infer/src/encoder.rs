@@ -16,7 +16,7 @@ use std::time::Instant;
 use infomark_core::Affine;
 
 pub use encoding::Encoding;
-pub use error::ModelError;
+pub use error::{GraphError, ModelError};
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::OnnxRuntime;
 

@@ -76,14 +76,14 @@ mod template;
 pub use augment::Looks;
 pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
-pub use dataset::{DataSet, DataSetError, Sample};
+pub use dataset::{DataSet, DataSetError, ManifestError, Sample};
 pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
-    SEAL_KEY,
+    SEAL_KEY, ValueError,
 };
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
-pub use encoder::{Encoder, Encoding, ModelError};
+pub use encoder::{Encoder, Encoding, GraphError, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
 #[cfg(feature = "nifti")]

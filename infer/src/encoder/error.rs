@@ -67,12 +67,12 @@ pub enum ModelError {
         name: String,
     },
     /// A graph that is not what its description says, or not what models are made of.
-    #[error("{name}: {reason}; export the model again, e.g. with `infomark train`")]
+    #[error("{name}: {problem}; export the model again, e.g. with `infomark train`")]
     Graph {
         /// The path as given.
         name: String,
         /// Which part, and what was expected.
-        reason: String,
+        problem: GraphError,
     },
     /// ONNX Runtime cannot be had.
     #[cfg(feature = "onnxruntime")]
@@ -122,5 +122,105 @@ pub enum ModelError {
         name: String,
         /// Why not.
         source: FitError,
+    },
+}
+
+/// Mismatch between a graph and its description, or a part that no model has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// A file without a graph.
+    #[error("it holds no graph")]
+    Missing,
+    /// Sparse tensors.
+    #[error("it holds sparse tensors, which encoders do not")]
+    Sparse,
+    /// More nodes or tensors than allowed.
+    #[error("it has {nodes} nodes and {tensors} tensors, and {most} of each are allowed")]
+    Size {
+        /// Nodes found.
+        nodes: usize,
+        /// Tensors found.
+        tensors: usize,
+        /// Most of each.
+        most: usize,
+    },
+    /// An operator that models are not made of.
+    #[error("its operator {operator} ({node}) is not one that encoders are made of")]
+    Operator {
+        /// The operator.
+        operator: String,
+        /// Name of the node.
+        node: String,
+    },
+    /// A node with a graph or a sparse tensor of its own.
+    #[error("its node {node} holds a graph of its own")]
+    Subgraph {
+        /// Name of the node.
+        node: String,
+    },
+    /// A tensor whose numbers are stored in another file.
+    #[error("its tensor {tensor} lies in another file, and encoders are single files")]
+    ExternalTensor {
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// A tensor with another number of elements than its shape says.
+    #[error("its tensor {tensor} of the shape {shape:?} holds {held} numbers")]
+    TensorSize {
+        /// Name of the tensor.
+        tensor: String,
+        /// Its shape, cut to the most dimensions that are allowed.
+        shape: Vec<i64>,
+        /// Numbers that it holds.
+        held: usize,
+    },
+    /// A tensor with infinities or NaN.
+    #[error("its tensor {tensor} holds numbers that are not finite")]
+    NotFinite {
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// No input, several, or one of another name.
+    #[error("it should have the one input `{expected}`")]
+    Input {
+        /// Name of the input.
+        expected: &'static str,
+    },
+    /// An output that is missing, or there twice.
+    #[error("it should have one output `{expected}`")]
+    Output {
+        /// Name of the output.
+        expected: String,
+    },
+    /// An output that no node computes.
+    #[error("no node makes its output `{output}`")]
+    NoNode {
+        /// Name of the output.
+        output: String,
+    },
+    /// Another number of outputs than described.
+    #[error("it has {found} outputs, and its description calls for {expected}")]
+    OutputCount {
+        /// Outputs found.
+        found: usize,
+        /// Outputs by the description.
+        expected: usize,
+    },
+    /// An input or output that is no tensor.
+    #[error("`{value}` should be a tensor")]
+    NotATensor {
+        /// Its name.
+        value: String,
+    },
+    /// An input or output of another shape or type than described.
+    #[error("`{value}` has the shape [{found}], and its description calls for 32-bit floats of {expected:?}")]
+    Shape {
+        /// Its name.
+        value: String,
+        /// Its sizes separated by commas, with `?` for those left open.
+        found: String,
+        /// The sizes by the description.
+        expected: Vec<usize>,
     },
 }

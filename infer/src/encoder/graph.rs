@@ -6,7 +6,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::Framework;
 
-use super::{Interface, ModelError};
+use super::{GraphError, Interface, ModelError};
 use crate::Description;
 use crate::contain::contain;
 
@@ -96,8 +96,8 @@ pub(crate) fn bytes(model: &ModelProto) -> Vec<u8> {
 
 /// Checks the graph and gives the place among its outputs of each output that it should have.
 pub(crate) fn check(model: &ModelProto, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
-    let wrong = |reason| ModelError::Graph { name: name.to_owned(), reason };
-    let graph = model.graph.as_ref().ok_or_else(|| wrong("it holds no graph".to_owned()))?;
+    let wrong = |problem| ModelError::Graph { name: name.to_owned(), problem };
+    let graph = model.graph.as_ref().ok_or_else(|| wrong(GraphError::Missing))?;
     check_nodes(graph).map_err(wrong)?;
     for tensor in &graph.initializer {
         check_tensor(tensor).map_err(wrong)?;
@@ -106,28 +106,23 @@ pub(crate) fn check(model: &ModelProto, interface: &Interface, name: &str) -> Re
     check_outputs(graph, interface).map_err(wrong)
 }
 
-fn check_nodes(graph: &GraphProto) -> Result<(), String> {
+fn check_nodes(graph: &GraphProto) -> Result<(), GraphError> {
     if !graph.sparse_initializer.is_empty() {
-        return Err("it holds sparse tensors, which encoders do not".to_owned());
+        return Err(GraphError::Sparse);
     }
     let (nodes, tensors) = (graph.node.len(), graph.initializer.len());
     if nodes.max(tensors) > MAX_NODES {
-        return Err(format!(
-            "it has {nodes} nodes and {tensors} tensors, and {MAX_NODES} of each are allowed"
-        ));
+        return Err(GraphError::Size { nodes, tensors, most: MAX_NODES });
     }
     for node in &graph.node {
         let operator = node.op_type.as_str();
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
         if !standard || !OPERATORS.contains(&operator) {
-            return Err(format!(
-                "its operator {operator} ({}) is not one that encoders are made of",
-                node.name
-            ));
+            return Err(GraphError::Operator { operator: operator.to_owned(), node: node.name.clone() });
         }
         for attribute in &node.attribute {
             if attribute.g.is_some() || attribute.sparse_tensor.is_some() {
-                return Err(format!("its node {} holds a graph of its own", node.name));
+                return Err(GraphError::Subgraph { node: node.name.clone() });
             }
             for tensor in attribute.t.iter().chain(&attribute.tensors) {
                 check_tensor(tensor)?;
@@ -138,23 +133,17 @@ fn check_nodes(graph: &GraphProto) -> Result<(), String> {
 }
 
 /// Checks that a tensor is in the file, as long as its shape says, and finite.
-fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
+fn check_tensor(tensor: &TensorProto) -> Result<(), GraphError> {
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
-        return Err(format!(
-            "its tensor {} lies in another file, and encoders are single files",
-            tensor.name
-        ));
+        return Err(GraphError::ExternalTensor { tensor: tensor.name.clone() });
     }
     let elements = tensor.dims.iter().try_fold(1_usize, |product, &size| {
         usize::try_from(size).ok().and_then(|size| product.checked_mul(size))
     });
     let held = held(tensor);
     if tensor.dims.len() > MAX_DIMS || elements != Some(held) {
-        return Err(format!(
-            "its tensor {} of the shape {:?} holds {held} numbers",
-            tensor.name,
-            &tensor.dims[..tensor.dims.len().min(MAX_DIMS)]
-        ));
+        let shape = tensor.dims[..tensor.dims.len().min(MAX_DIMS)].to_vec();
+        return Err(GraphError::TensorSize { tensor: tensor.name.clone(), shape, held });
     }
     let halves = tensor.data_type == DataType::Float16 as i32;
     let finite = if halves {
@@ -168,7 +157,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
                 && tensor.raw_data.as_chunks().0.iter().all(|&b| f32::from_le_bytes(b).is_finite())
     };
     if !finite {
-        return Err(format!("its tensor {} holds numbers that are not finite", tensor.name));
+        return Err(GraphError::NotFinite { tensor: tensor.name.clone() });
     }
     Ok(())
 }
@@ -203,45 +192,42 @@ fn held(tensor: &TensorProto) -> usize {
     .unwrap_or(0)
 }
 
-fn check_input(graph: &GraphProto, interface: &Interface) -> Result<(), String> {
+fn check_input(graph: &GraphProto, interface: &Interface) -> Result<(), GraphError> {
     let (width, height) = (interface.input.width(), interface.input.height());
     let given = |input: &&ValueInfoProto| graph.initializer.iter().all(|t| t.name != input.name);
     let mut inputs = graph.input.iter().filter(given);
     let expected = [1, 1, height, width];
     match (inputs.next(), inputs.next()) {
         (Some(input), None) if input.name == Description::INPUT_NAME => check_shape(input, &expected),
-        _ => Err(format!("it should have the one input `{}`", Description::INPUT_NAME)),
+        _ => Err(GraphError::Input { expected: Description::INPUT_NAME }),
     }
 }
 
-fn check_outputs(graph: &GraphProto, interface: &Interface) -> Result<Vec<usize>, String> {
+fn check_outputs(graph: &GraphProto, interface: &Interface) -> Result<Vec<usize>, GraphError> {
     let place = |(name, shape): &(String, [usize; 4])| {
         let mut named = graph.output.iter().enumerate().filter(|(_, output)| output.name == *name);
         let (Some((place, output)), None) = (named.next(), named.next()) else {
-            return Err(format!("it should have one output `{name}`"));
+            return Err(GraphError::Output { expected: name.clone() });
         };
         check_shape(output, shape)?;
         if !graph.node.iter().any(|node| node.output.contains(name)) {
-            return Err(format!("no node makes its output `{name}`"));
+            return Err(GraphError::NoNode { output: name.clone() });
         }
         Ok(place)
     };
     let places = interface.outputs.iter().map(place).collect();
-    if graph.output.len() != interface.outputs.len() {
-        return Err(format!(
-            "it has {} outputs, and its description calls for {}",
-            graph.output.len(),
-            interface.outputs.len()
-        ));
+    let (found, expected) = (graph.output.len(), interface.outputs.len());
+    if found != expected {
+        return Err(GraphError::OutputCount { found, expected });
     }
     places
 }
 
 /// Checks that a value is of 32-bit floats in the expected shape; sizes that the file leaves open pass.
-fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), String> {
+fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), GraphError> {
     let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
-        return Err(format!("`{}` should be a tensor", value.name));
+        return Err(GraphError::NotATensor { value: value.name.clone() });
     };
     let found: Option<Vec<Option<i64>>> = tensor.shape.as_ref().map(|shape| {
         let size = |value: &dimension::Value| match value {
@@ -265,9 +251,5 @@ fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), String>
         .iter()
         .map(|size| size.map_or("?".to_owned(), |size| size.to_string()))
         .collect();
-    Err(format!(
-        "`{}` has the shape [{}], and its description calls for 32-bit floats of {expected:?}",
-        value.name,
-        shown.join(", ")
-    ))
+    Err(GraphError::Shape { value: value.name.clone(), found: shown.join(", "), expected: expected.to_vec() })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{LANDMARKS, parsed, properties, sealed, value};
+use crate::description::{LANDMARKS, ValueError, parsed, properties, sealed, value};
 use crate::{DescriptionError, InputPolicy, InputSize, KIND_KEY, Normalisation};
 
 /// Most landmarks of a network.
@@ -109,21 +109,19 @@ impl LandmarkDescription {
     /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas, there are 1 to
     /// 1024 landmarks of different names, and the normalisation has usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
-        let wrong = |reason: String| Err(DescriptionError::Value { reason });
-        self.normalisation.check().or_else(wrong)?;
+        let wrong = |value| Err(DescriptionError::Value(value));
+        self.normalisation.check().or_else(|reason| wrong(ValueError::Normalisation { reason }))?;
         let (width, height, stride) = (self.input.width(), self.input.height(), self.stride);
         if !stride.is_power_of_two() || !width.is_multiple_of(stride) || !height.is_multiple_of(stride) {
-            return wrong(format!("a stride of {stride} on an input of {width} x {height} pixels"));
+            return wrong(ValueError::Stride { stride, width, height });
         }
-        if !(1..=MAX_LANDMARKS).contains(&self.landmarks.len()) {
-            return wrong(format!(
-                "{} landmarks where 1 to {MAX_LANDMARKS} are expected",
-                self.landmarks.len()
-            ));
+        let found = self.landmarks.len();
+        if !(1..=MAX_LANDMARKS).contains(&found) {
+            return wrong(ValueError::LandmarkCount { found, most: MAX_LANDMARKS });
         }
         let mut names = BTreeSet::new();
         if let Some(twice) = self.landmarks.iter().find(|name| !names.insert(name.as_str())) {
-            return wrong(format!("the landmark {twice} twice"));
+            return wrong(ValueError::RepeatedLandmark { landmark: twice.clone() });
         }
         Ok(())
     }
