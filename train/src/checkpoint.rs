@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::CPU;
 use crate::encoder::{self, Encoders};
 use crate::stall::Stall;
-use crate::{TrainConfig, TrainError};
+use crate::{CheckpointError, TrainConfig, TrainError};
 
 /// Name of the file that points to the others.
 pub(crate) const INDEX: &str = "checkpoint.json";
@@ -82,9 +82,7 @@ pub(crate) fn kept(dir: &Path, (name, hash): &(String, String)) -> Result<(PathB
     let path = dir.join(name);
     let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
     if sha256(&bytes) != *hash {
-        let reason =
-            "damaged: its hash is not the one in checkpoint.json; start a new run in another folder".into();
-        return Err(TrainError::Checkpoint { path, reason });
+        return Err(TrainError::Checkpoint { path, problem: CheckpointError::Damaged });
     }
     Ok((path, Bytes::from_bytes_vec(bytes)))
 }
@@ -107,11 +105,9 @@ pub(crate) fn remove<'a>(
 pub(crate) fn read_index_bytes(dir: &Path) -> Result<Vec<u8>, TrainError> {
     let path = dir.join(INDEX);
     fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => TrainError::Checkpoint {
-            path: path.clone(),
-            reason: "no checkpoint here; give the folder that the training wrote, ending in .run, or start it again"
-                .into(),
-        },
+        std::io::ErrorKind::NotFound => {
+            TrainError::Checkpoint { path: path.clone(), problem: CheckpointError::Missing }
+        }
         _ => TrainError::file(&path, "can't read the checkpoint")(error),
     })
 }
@@ -147,6 +143,14 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
     Ok(())
 }
 
+/// A file whose tensors do not fit.
+pub(crate) fn tensors<E: std::fmt::Display>(path: PathBuf) -> impl FnOnce(E) -> TrainError {
+    move |error| {
+        let problem = CheckpointError::Tensors { reason: error.to_string() };
+        TrainError::Checkpoint { path, problem }
+    }
+}
+
 /// Whether a folder holds a checkpoint.
 pub(crate) fn exists(dir: &Path) -> bool {
     dir.join(INDEX).is_file()
@@ -154,7 +158,7 @@ pub(crate) fn exists(dir: &Path) -> bool {
 
 fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
-    let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+    let refuse = |problem| TrainError::Checkpoint { path: path.clone(), problem };
     let bytes = read_index_bytes(dir)?;
     /// What every version's checkpoint says.
     #[derive(Deserialize)]
@@ -162,16 +166,14 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
         format: u32,
     }
     let unknown = |e: serde_json::Error| {
-        refuse(format!("not a checkpoint of this version ({e}); start a new run in another folder"))
+        refuse(CheckpointError::Json { expected: "a checkpoint of this version", reason: e.to_string() })
     };
     let Kind { format } = serde_json::from_slice(&bytes).map_err(unknown)?;
     if format != FORMAT {
-        return Err(refuse(format!(
-            "its format is {format}, this version reads {FORMAT}; use the version that wrote it, or start a new run in another folder"
-        )));
+        return Err(refuse(CheckpointError::Format { found: format, expected: FORMAT }));
     }
     let index: Index = serde_json::from_slice(&bytes).map_err(unknown)?;
-    index.position.config.check().map_err(|error| refuse(error.to_string()))?;
+    index.position.config.check().map_err(|error| refuse(CheckpointError::Option(Box::new(error))))?;
     Ok(index)
 }
 
@@ -194,11 +196,11 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
         ModuleRecord::from_bytes(bytes)
             .and_then(|record| fresh.encoders.clone().try_load_record(record))
-            .map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })
+            .map_err(tensors(path))
     };
     let average = encoder::values(&module(average)?);
     let (path, bytes) = optimizer;
     let loaded = fresh.optimizer.from_bytes(bytes);
-    let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
+    let optimizer = loaded.map_err(tensors(path))?;
     Ok(State { encoders: module(encoder)?, average, optimizer })
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canvas::{Canvas, Pixels, Placed};
 
-use crate::{TrainConfig, TrainError};
+use crate::{DeviceError, TrainConfig, TrainError};
 
 /// Where a training computes: entropies, weights, drawn pixels, views and the loss on the CPU or on a CUDA device, the network on the CPU
 /// or by wgpu. No choice moves both.
@@ -50,14 +50,6 @@ pub(crate) enum Compute {
     Cuda(cuda::Cuda),
 }
 
-/// Why no device is used.
-pub(crate) struct Refused {
-    /// Why the device that is here is not used; none where there is none.
-    reason: Option<String>,
-    /// Why there is none.
-    without_device: String,
-}
-
 impl Compute {
     /// The path that is wanted, for what the options ask of it.
     ///
@@ -69,21 +61,22 @@ impl Compute {
         }
         match Self::device(config) {
             Ok(device) => Ok(device),
-            Err(refused) if wanted == ComputeOn::Auto => Ok(Self::Cpu(refused.reason)),
-            Err(refused) => {
-                Err(TrainError::Cuda { reason: refused.reason.unwrap_or(refused.without_device) })
+            Err(error) if wanted == ComputeOn::Auto => {
+                Ok(Self::Cpu((!error.is_absence()).then(|| error.to_string())))
             }
+            Err(error) => Err(TrainError::Cuda(error)),
         }
     }
 
+    /// A device, or why not.
     #[cfg(feature = "cuda")]
-    fn device(config: &TrainConfig) -> Result<Self, Refused> {
+    fn device(config: &TrainConfig) -> Result<Self, DeviceError> {
         cuda::Cuda::open(config).map(Self::Cuda)
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn device(_: &TrainConfig) -> Result<Self, Refused> {
-        Err(Refused { reason: None, without_device: "this was built without the feature cuda".into() })
+    fn device(_: &TrainConfig) -> Result<Self, DeviceError> {
+        Err(DeviceError::NotBuilt)
     }
 
     /// "CPU" or "CUDA device NAME".

@@ -112,12 +112,12 @@ pub enum TrainError {
         images: usize,
     },
     /// A template that does not go with the others.
-    #[error("{}: {reason}", image.display())]
+    #[error("{}: {problem}", image.display())]
     Templates {
         /// Its image.
         image: PathBuf,
         /// Why, and what to do.
-        reason: String,
+        problem: TemplateSetError,
     },
     /// Too few images to calibrate on.
     #[error(
@@ -133,12 +133,12 @@ pub enum TrainError {
     #[error("stopped")]
     Stopped,
     /// A place where the encoder can't go.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {problem}", path.display())]
     Output {
         /// The file.
         path: PathBuf,
         /// Why, and what to do.
-        reason: String,
+        problem: OutputError,
     },
     /// A network that can't be loaded; the message names it.
     #[error(transparent)]
@@ -186,12 +186,12 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint that can't be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
         /// Why, and what to do.
-        reason: String,
+        problem: CheckpointError,
     },
     /// The description of the encoder is not valid.
     #[error(transparent)]
@@ -211,11 +211,8 @@ pub enum TrainError {
         reason: String,
     },
     /// A CUDA device can't be used, or has failed.
-    #[error("CUDA: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
-    Cuda {
-        /// What was being done, and why it failed.
-        reason: String,
-    },
+    #[error("CUDA: {0}; the CPU does the same (--device cpu), also from the last checkpoint on")]
+    Cuda(DeviceError),
     /// A GPU can't be used by wgpu.
     #[error("wgpu: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
     Wgpu {
@@ -229,6 +226,178 @@ pub enum TrainError {
         place: &'static str,
         /// What the routine said.
         reason: String,
+    },
+}
+
+/// Why a CUDA device can't be used, or has failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// Built without CUDA.
+    #[error("this was built without the feature cuda")]
+    NotBuilt,
+    /// A patch larger than the kernels take.
+    #[error("option patch is {patch}, and CUDA devices take up to {most}")]
+    Patch {
+        /// Side of the patch in pixels.
+        patch: usize,
+        /// Largest side.
+        most: usize,
+    },
+    /// Negatives that the kernels do not compute.
+    #[error("hard and cross-image negatives are computed on the CPU")]
+    Negatives,
+    /// What the device or its driver reports.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Device(#[from] infomark_cuda::CudaError),
+}
+
+impl DeviceError {
+    /// Whether there is no device to speak of: no driver, or a build without CUDA.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::NotBuilt => true,
+            #[cfg(feature = "cuda")]
+            Self::Device(error) => matches!(error, infomark_cuda::CudaError::NoDriver),
+            _ => false,
+        }
+    }
+}
+
+/// Why a run can't start in its folder, or can't be resumed from its checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A folder without a checkpoint.
+    #[error("no checkpoint here; give the folder that the training wrote, ending in .run, or start it again")]
+    Missing,
+    /// A folder without a run of self-training.
+    #[error("no run of self-training here; give the folder that it wrote, ending in .run")]
+    NoSelfTraining,
+    /// A new run in the folder of another.
+    #[error("this folder holds a run already; resume it, or give another folder")]
+    Exists,
+    /// Another process is training in the folder.
+    #[error("another training is using this folder; wait for it, or give another folder")]
+    InUse,
+    /// A file that is not as it was written.
+    #[error("damaged: its hash is not the one in checkpoint.json; start a new run in another folder")]
+    Damaged,
+    /// JSON that can't be read as what it should be.
+    #[error("not {expected} ({reason}); start a new run in another folder")]
+    Json {
+        /// What it should be.
+        expected: &'static str,
+        /// What the parser said.
+        reason: String,
+    },
+    /// An index of self-training that this version can't read.
+    #[error("not of this version ({reason}); start a new run elsewhere")]
+    SelfTraining {
+        /// What the parser said.
+        reason: String,
+    },
+    /// A layout of another version.
+    #[error(
+        "its format is {found}, this version reads {expected}; use the version that wrote it, or start a new run in another folder"
+    )]
+    Format {
+        /// The layout found.
+        found: u32,
+        /// The layout of this version.
+        expected: u32,
+    },
+    /// A checkpoint of another kind of training, or of another version's layout of it.
+    #[error(
+        "it holds {found} in format {format}, this version reads {expected} in format {expected_format}; use the version that wrote it"
+    )]
+    Kind {
+        /// The kind found.
+        found: String,
+        /// The layout found.
+        format: u32,
+        /// The kind that is wanted.
+        expected: &'static str,
+        /// The layout of this version.
+        expected_format: u32,
+    },
+    /// An option in the checkpoint has a value that can't work.
+    #[error(transparent)]
+    Option(Box<TrainError>),
+    /// Tensors of other names or shapes than the options call for.
+    #[error("{reason}")]
+    Tensors {
+        /// What the reader said.
+        reason: String,
+    },
+    /// Other images than those of the run.
+    #[error(
+        "{} does not hold the images this run was started with; give their folder, or start a new run",
+        dir.display()
+    )]
+    OtherImages {
+        /// The folder given.
+        dir: PathBuf,
+    },
+    /// Other data than that of a landmark network's run.
+    #[error("its run was started with other {input}; give those, or start a new run in another folder")]
+    OtherData {
+        /// `images` or `landmarks`.
+        input: &'static str,
+    },
+    /// Other data than that of a run of self-training.
+    #[error("the run was started with {input} other than given; give the same, or start a new run elsewhere")]
+    OtherSelfTraining {
+        /// `images`, `an encoder` or `templates`.
+        input: &'static str,
+    },
+}
+
+/// Why a training can't write where it is told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// A folder in the place of the file.
+    #[error("this is a folder; give the name of a file to write")]
+    Folder,
+    /// A device or a pipe in the place of the file.
+    #[error("this is no ordinary file; give the name of a file to write")]
+    NotAFile,
+    /// The folder of the run is that of the images.
+    #[error("the images are in this folder; give another one for checkpoints and log")]
+    FolderOfImages,
+    /// The file has the name of the run's folder.
+    #[error(
+        "checkpoints and log go to a folder of this name; give the file another, or the run another folder"
+    )]
+    FolderOfRun,
+    /// The file is one of the training images.
+    #[error("this is one of the training images; give another file")]
+    TrainingImage,
+    /// The file is one that the training reads.
+    #[error("the training reads this file and would overwrite it; give another file")]
+    Input,
+}
+
+/// Why a template does not go with the others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateSetError {
+    /// The same image twice.
+    #[error("this template is given twice; give each once")]
+    Repeated,
+    /// It lacks a landmark of the first template.
+    #[error("landmark {landmark} of the first template is missing here; mark the same ones in all")]
+    MissingLandmark {
+        /// The landmark.
+        landmark: String,
+    },
+    /// It has a landmark that the first template lacks.
+    #[error("the first template lacks its landmark {landmark}; mark the same ones in all")]
+    ExtraLandmark {
+        /// The landmark.
+        landmark: String,
     },
 }
 

@@ -75,7 +75,7 @@ mod whole;
 
 pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};
-pub use error::TrainError;
+pub use error::{CheckpointError, DeviceError, OutputError, TemplateSetError, TrainError};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
     Annotated, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use infomark_infer::list_images;
 
-use crate::TrainError;
+use crate::{CheckpointError, OutputError, TrainError};
 
 /// Name of the file that is locked while a training runs.
 const LOCK: &str = "lock";
@@ -19,20 +19,16 @@ pub(crate) fn prepare(
     inputs: &[&Path],
 ) -> Result<fs::File, TrainError> {
     if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
-        let reason = "this is a folder; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::Folder });
     }
     if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
-        let reason = "this is no ordinary file; give the name of a file to write".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::NotAFile });
     }
     if fs::canonicalize(run).is_ok_and(|run| fs::canonicalize(images).is_ok_and(|images| run == images)) {
-        let reason = "the images are in this folder; give another one for checkpoints and log".into();
-        return Err(TrainError::Output { path: run.to_owned(), reason });
+        return Err(TrainError::Output { path: run.to_owned(), problem: OutputError::FolderOfImages });
     }
     if out == run {
-        let reason = "checkpoints and log go to a folder of this name; give the file another, or the run another folder";
-        return Err(TrainError::Output { path: out.to_owned(), reason: reason.into() });
+        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::FolderOfRun });
     }
     let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for dir in [out_dir, run] {
@@ -41,24 +37,21 @@ pub(crate) fn prepare(
     if let Ok(target) = fs::canonicalize(out)
         && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
     {
-        let reason = "this is one of the training images; give another file".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::TrainingImage });
     }
     if let Ok(target) = fs::canonicalize(out)
         && inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == target))
     {
-        let reason = "the training reads this file and would overwrite it; give another file".into();
-        return Err(TrainError::Output { path: out.to_owned(), reason });
+        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::Input });
     }
     // A file that is dropped at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
     let path = run.join(LOCK);
     let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
     match lock.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Checkpoint {
-            path: run.to_owned(),
-            reason: "another training is using this folder; wait for it, or give another folder".into(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(TrainError::Checkpoint { path: run.to_owned(), problem: CheckpointError::InUse })
+        }
         // Some file systems know no locks.
         _ => Ok(lock),
     }

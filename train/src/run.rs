@@ -24,7 +24,7 @@ use crate::stall::Stall;
 use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
 use crate::whiten::whitened;
-use crate::{Budget, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
+use crate::{Budget, CheckpointError, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
 
 pub(crate) use log::kept_rows;
 use log::{Log, Row};
@@ -155,7 +155,7 @@ pub(crate) fn train_by(
     if checkpoint::exists(&paths.run) {
         return Err(TrainError::Checkpoint {
             path: paths.run.join(checkpoint::INDEX),
-            reason: "this folder holds a run already; resume it, or give another folder".into(),
+            problem: CheckpointError::Exists,
         });
     }
     in_threads(config.threads, || start(config.clone(), None, paths, clock, progress))
@@ -257,10 +257,7 @@ fn start(
         if position.training_data_sha256 != set.sha256 {
             return Err(TrainError::Checkpoint {
                 path: paths.run.join(checkpoint::INDEX),
-                reason: format!(
-                    "{} does not hold the images this run was started with; give their folder, or start a new run",
-                    paths.images.display()
-                ),
+                problem: CheckpointError::OtherImages { dir: paths.images.clone() },
             });
         }
         state = checkpoint::load(&paths.run, state)?;

@@ -11,8 +11,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::{Outcome, paths, phantoms};
+use infomark_cuda::CudaError;
 use infomark_cuda_sim::{Kind, StandIn};
-use infomark_train::{ComputeOn, Paths, Progress, Summary, TrainConfig, TrainError, resume, train};
+use infomark_train::{
+    ComputeOn, DeviceError, Paths, Progress, Summary, TrainConfig, TrainError, resume, train,
+};
 
 /// Losses of one training at the first step: the path's roundings. Relative to the loss of the core, and twice as wide as
 /// one level's (`LOSS` in `cuda/tests/suite/tolerance.rs`).
@@ -152,14 +155,20 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
     assert_eq!(fallen.told.on, "CPU");
     assert!(fallen.told.reason.is_some_and(|reason| reason.contains("12020")));
     assert!(fallen.encoder == cpu.encoder, "the CPU gives other bits when a device was looked for");
-    let refused = |name, config| run(root, name, config).map_or_else(|e| e.to_string(), |_| String::new());
-    let message = refused("refused", small(1, ComputeOn::Cuda));
-    assert!(message.contains("12020") && message.contains("--device cpu"), "{message}");
+    let refused = |name, config| -> Result<_, Box<dyn Error>> {
+        let error = run(root, name, config).err().ok_or("it was trained")?.downcast::<TrainError>()?;
+        assert!(error.to_string().contains("--device cpu"), "{error}");
+        match *error {
+            TrainError::Cuda(error) => Ok(error),
+            error => Err(error.into()),
+        }
+    };
+    let old = CudaError::OldDriver { found: 12020, needed: 12040 };
+    assert_eq!(refused("refused", small(1, ComputeOn::Cuda))?, DeviceError::Device(old));
     stand_in.set_driver(12080, 9)?;
 
     let large = |compute| TrainConfig { patch: 65, ..small(1, compute) };
-    let message = refused("large", large(ComputeOn::Cuda));
-    assert!(message.contains("patch is 65"), "{message}");
+    assert_eq!(refused("large", large(ComputeOn::Cuda))?, DeviceError::Patch { patch: 65, most: 64 });
     let fallen = run(root, "large-auto", large(ComputeOn::Auto))?;
     assert!(fallen.told.on == "CPU" && fallen.told.reason.is_some_and(|reason| reason.contains("patch")));
 
@@ -175,8 +184,10 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
     });
     set?;
     stand_in.set_memory_limit(usize::MAX)?;
-    let Err(TrainError::Cuda { reason }) = failed else { return Err(format!("{failed:?}").into()) };
-    assert!(reason.contains("do not fit into the device's memory"), "{reason}");
+    assert!(
+        matches!(failed, Err(TrainError::Cuda(DeviceError::Device(CudaError::OutOfMemory { .. })))),
+        "{failed:?}"
+    );
     let mut told = Told::default();
     resume(&paths, 0, ComputeOn::Cpu, &mut |progress| told.hear(progress))?;
     assert_eq!((told.on.as_str(), told.losses.len()), ("CPU", 1));

@@ -5,11 +5,15 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use infomark_infer::{DataSet, Encoder, LabelSource, LandmarkNet, Matcher, Template, read_image};
+use infomark_infer::{
+    DataSet, DataSetError, DescriptionError, Encoder, LabelSource, LandmarkError, LandmarkNet, Matcher,
+    ModelError, Template, read_image,
+};
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Annotated, Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths, SelfTrainConfig,
-    SelfTrainPaths, TrainConfig, resume_landmarks, resume_self_train, self_train, train, train_landmarks,
+    Annotated, Budget, CheckpointError, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths,
+    SelfTrainConfig, SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks,
+    resume_self_train, self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -158,30 +162,45 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     encoder(root.path(), 1)?;
     let good = paths(root.path(), "run");
     let refused = |config: &LandmarkConfig, paths: &LandmarkPaths| {
-        train_landmarks(config, paths, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new())
+        train_landmarks(config, paths, &mut go_on).expect_err("it was trained")
     };
-    let reason = refused(&small(1), &LandmarkPaths { images: Some(9), ..good.clone() });
-    assert!(reason.contains("9 images") && reason.contains("1 to 3"), "{reason}");
-    let reason = refused(&LandmarkConfig { stride: 3, ..small(1) }, &good);
-    assert!(reason.contains("stride"), "{reason}");
-    let reason = refused(&small(1), &LandmarkPaths { encoder: Some("missing.onnx".into()), ..good.clone() });
-    assert!(reason.contains("missing.onnx"), "{reason}");
+    let error = refused(&small(1), &LandmarkPaths { images: Some(9), ..good.clone() });
+    assert!(matches!(error, TrainError::Images { wanted: 9, found: 3, .. }), "{error}");
+    let error = refused(&LandmarkConfig { stride: 3, ..small(1) }, &good);
+    assert!(matches!(error, TrainError::Option { option: "stride", .. }), "{error}");
+    let error = refused(&small(1), &LandmarkPaths { encoder: Some("missing.onnx".into()), ..good.clone() });
+    assert!(
+        matches!(&error, TrainError::Model(ModelError::Missing { name }) if name == "missing.onnx"),
+        "{error}"
+    );
     train_landmarks(&small(2), &good, &mut go_on)?;
     // A network is no encoder, and an encoder no network.
-    let reason =
+    let of_another_kind = |error: &ModelError, file: &str| {
+        matches!(
+            error,
+            ModelError::Description { name, source: DescriptionError::Kind { .. } } if name.ends_with(file)
+        )
+    };
+    let error =
         refused(&small(1), &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") });
-    assert!(reason.contains("run.onnx") && reason.contains("not an encoder"), "{reason}");
-    let reason =
-        LandmarkNet::load(root.path().join("encoder.onnx")).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(reason.contains("encoder.onnx") && reason.contains("not a landmark network"), "{reason}");
-    let reason = refused(&small(1), &good);
-    assert!(reason.contains("holds a run already"), "{reason}");
+    assert!(matches!(&error, TrainError::Model(error) if of_another_kind(error, "run.onnx")), "{error}");
+    let loaded = LandmarkNet::load(root.path().join("encoder.onnx"));
+    assert!(loaded.is_err_and(|error| of_another_kind(&error, "encoder.onnx")));
+    let error = refused(&small(1), &good);
+    assert!(matches!(error, TrainError::Checkpoint { problem: CheckpointError::Exists, .. }), "{error}");
     // The landmarks are no longer those of the run.
     let table = root.path().join("data/landmarks.csv");
     let moved = fs::read_to_string(&table)?.replacen(",sella,", ",sella,1", 1);
     fs::write(&table, moved)?;
-    let reason = resume_landmarks(&good, 1, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(reason.contains("other landmarks") || reason.contains("outside"), "{reason}");
+    let resumed = resume_landmarks(&good, 1, &mut go_on);
+    assert!(
+        matches!(
+            resumed,
+            Err(TrainError::Checkpoint { problem: CheckpointError::OtherData { input: "landmarks" }, .. }
+                | TrainError::Data(DataSetError::Landmarks(LandmarkError::Outside { .. })))
+        ),
+        "{resumed:?}"
+    );
     let whole = fs::read(&good.out)?;
     for at in (0..whole.len()).step_by(whole.len() / 20) {
         let mut damaged = whole.clone();
@@ -250,8 +269,12 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
 
     let data = DataSet::open(root.path().join("data"))?;
     let other = SelfTrainPaths { templates: vec![annotated(&data, 3)], ..cut };
-    let reason = resume_self_train(&other, 2, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(reason.contains("template"), "{reason}");
+    let resumed = resume_self_train(&other, 2, &mut go_on);
+    let problem = match resumed {
+        Err(TrainError::Checkpoint { problem, .. }) => problem,
+        other => return Err(format!("{other:?}").into()),
+    };
+    assert!(matches!(problem, CheckpointError::OtherSelfTraining { input: "templates" }), "{problem}");
     Ok(())
 }
 
@@ -304,18 +327,21 @@ fn several_templates_label_the_rest_together() -> Outcome {
         run: root.path().join("b"),
         ..paths.clone()
     };
-    let reason = |templates| {
-        self_train(&config, &elsewhere(templates), &mut go_on)
-            .map_or_else(|e| e.to_string(), |_| String::new())
+    let refused =
+        |templates| self_train(&config, &elsewhere(templates), &mut go_on).expect_err("it was trained");
+    let problem = |error: TrainError| match error {
+        TrainError::Templates { problem, .. } => problem,
+        error => panic!("{error}"),
     };
-    assert!(reason(vec![annotated(&data, 1), annotated(&data, 1)]).contains("twice"));
-    assert!(reason(Vec::new()).contains("templates"));
+    let twice = refused(vec![annotated(&data, 1), annotated(&data, 1)]);
+    assert_eq!(problem(twice), TemplateSetError::Repeated);
+    assert!(matches!(refused(Vec::new()), TrainError::Option { option: "templates", .. }));
     let mut fewer = annotated(&data, 2);
-    let name = fewer.landmarks.remove(3).name;
-    let said = reason(vec![annotated(&data, 1), fewer.clone()]);
-    assert!(said.contains(&name) && said.contains("missing"), "{said}");
-    let said = reason(vec![fewer, annotated(&data, 1)]);
-    assert!(said.contains(&name) && said.contains("lacks"), "{said}");
+    let landmark = fewer.landmarks.remove(3).name;
+    let lacking = refused(vec![annotated(&data, 1), fewer.clone()]);
+    assert_eq!(problem(lacking), TemplateSetError::MissingLandmark { landmark: landmark.clone() });
+    let extra = refused(vec![fewer, annotated(&data, 1)]);
+    assert_eq!(problem(extra), TemplateSetError::ExtraLandmark { landmark });
     Ok(())
 }
 

@@ -8,9 +8,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use common::{Outcome, paths, phantoms, small};
+use infomark_infer::ImageError;
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Budget, ComputeOn, Paths, Policy, Progress, PsiConfig, Scoring, TrainConfig, psi, resume, train,
+    Budget, CheckpointError, ComputeOn, OutputError, Paths, Policy, Progress, PsiConfig, Scoring,
+    TrainConfig, TrainError, psi, resume, train,
 };
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -168,7 +170,10 @@ fn an_image_below_the_threshold_of_the_sampling_is_named() -> Outcome {
     // No patch of 9 x 9 pixels has more than ln 81 = 4.39 nats.
     let config = TrainConfig { least_entropy: Some(4.5), ..small(1) };
     let refused = refusal(&config, &paths(root.path(), "run"));
-    assert!(refused.contains("00.pgm") && refused.contains("least_entropy"), "{refused}");
+    assert!(
+        matches!(&refused, TrainError::BelowThreshold { file, least: 4.5, .. } if file.ends_with("00.pgm")),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -181,9 +186,8 @@ fn a_checkpoint_of_an_older_version_is_refused_by_its_format() -> Outcome {
     let index = paths.run.join("checkpoint.json");
     let text = fs::read_to_string(&index)?.replace("\"format\": 3", "\"format\": 2");
     fs::write(&index, text.replace("\"batch\": 2", "\"partner_views\": 1"))?;
-    let refused =
-        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(refused.contains("format is 2") && refused.contains("start a new run"), "{refused}");
+    let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
+    assert!(matches!(refused, CheckpointError::Format { found: 2, .. }), "{refused}");
     Ok(())
 }
 
@@ -212,30 +216,35 @@ fn what_would_spoil_the_result_is_refused_before_the_training() -> Outcome {
     let image = good.images.join("00.pgm");
     let before = bytes(&image)?;
     let refused = refusal(&small(1), &Paths { out: image.clone(), ..good.clone() });
-    assert!(refused.contains("00.pgm") && refused.contains("training images"), "{refused}");
+    assert!(is_output(&refused, &image, OutputError::TrainingImage), "{refused}");
     assert_eq!(bytes(&image)?, before);
-    let refused = refusal(&small(1), &Paths { out: root.path().join("folder/"), ..good.clone() });
-    assert!(refused.contains("this is a folder"), "{refused}");
+    let folder = root.path().join("folder/");
+    let refused = refusal(&small(1), &Paths { out: folder.clone(), ..good.clone() });
+    assert!(is_output(&refused, &folder, OutputError::Folder), "{refused}");
     let both = root.path().join("both");
     let refused = refusal(&small(1), &Paths { out: both.clone(), run: both.clone(), ..good.clone() });
-    assert!(refused.contains("another folder") && !both.exists(), "{refused}");
+    assert!(is_output(&refused, &both, OutputError::FolderOfRun) && !both.exists(), "{refused}");
     let refused = refusal(&small(1), &Paths { run: good.images.clone(), ..good.clone() });
-    assert!(refused.contains("the images are in this folder"), "{refused}");
+    assert!(is_output(&refused, &good.images, OutputError::FolderOfImages), "{refused}");
     annotated(&root.path().join("labels"), 2)?;
     let table = root.path().join("labels/landmarks.csv");
     let score = Some(Scoring { data: root.path().join("labels"), templates: 1 });
     let refused = refusal(&small(1), &Paths { out: table.clone(), score, ..good.clone() });
-    assert!(refused.contains("landmarks.csv") && fs::read_to_string(table)?.contains("image,"), "{refused}");
+    assert!(is_output(&refused, &table, OutputError::Input), "{refused}");
+    assert!(fs::read_to_string(table)?.starts_with("image,"), "the table is as it was");
     assert_eq!(fs::read_dir(&good.images)?.count(), 2);
     // A second training in the folder of one that is running.
-    let mut second = String::new();
+    let mut second = None;
     train(&small(1), &good, &mut |progress| {
         if matches!(progress, Progress::Step { .. }) {
-            second = refusal(&small(1), &good);
+            second = train(&small(1), &good, &mut go_on).err();
         }
         ControlFlow::Continue(())
     })?;
-    assert!(second.contains("another training"), "{second}");
+    assert!(
+        matches!(&second, Some(TrainError::Checkpoint { path, problem: CheckpointError::InUse }) if *path == good.run),
+        "{second:?}"
+    );
     Ok(())
 }
 
@@ -249,8 +258,7 @@ fn a_network_that_could_not_be_loaded_is_not_trained() -> Outcome {
         steps += usize::from(matches!(progress, Progress::Step { .. }));
         ControlFlow::Continue(())
     });
-    let refused = refused.map_or_else(|e| e.to_string(), |s| format!("trained: {s:?}"));
-    assert!(refused.contains("could not be loaded") && refused.contains("smaller widths"), "{refused}");
+    assert!(matches!(refused, Err(TrainError::Unloadable(_))), "{refused:?}");
     assert_eq!(steps, 0);
     Ok(())
 }
@@ -270,9 +278,24 @@ fn a_stopped_training_leaves_an_encoder_and_a_checkpoint() -> Outcome {
     Ok(())
 }
 
-/// What the error says of a training that can't be.
-fn refusal(config: &TrainConfig, paths: &Paths) -> String {
-    train(config, paths, &mut go_on).map_or_else(|e| e.to_string(), |s| format!("trained: {s:?}"))
+/// The error of a training that can't be.
+#[track_caller]
+fn refusal(config: &TrainConfig, paths: &Paths) -> TrainError {
+    train(config, paths, &mut go_on).expect_err("it was trained")
+}
+
+/// What is wrong with the checkpoint of a run that can't be started or resumed.
+#[track_caller]
+fn refused_checkpoint<T>(result: Result<T, TrainError>) -> CheckpointError {
+    match result {
+        Err(TrainError::Checkpoint { problem, .. }) => problem,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was trained"),
+    }
+}
+
+fn is_output(error: &TrainError, at: &Path, expected: OutputError) -> bool {
+    matches!(error, TrainError::Output { path, problem } if path == at && *problem == expected)
 }
 
 #[test]
@@ -282,8 +305,8 @@ fn a_network_on_a_gpu_needs_the_feature() -> Outcome {
     phantoms(&root.path().join("images"), 2)?;
     let paths = paths(root.path(), "run");
     let refused = refusal(&TrainConfig { compute: ComputeOn::Wgpu, ..small(1) }, &paths);
-    assert!(refused.contains("built without the feature wgpu"), "{refused}");
-    assert!(refused.contains("--device cpu") && !paths.out.exists(), "{refused}");
+    assert!(matches!(refused, TrainError::Wgpu { .. }) && !paths.out.exists(), "{refused}");
+    assert!(refused.to_string().contains("--device cpu"), "{refused}");
     Ok(())
 }
 
@@ -292,23 +315,39 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     let root = tempfile::tempdir()?;
     let paths = paths(root.path(), "run");
     let refused = refusal(&small(2), &paths);
-    assert!(refused.contains("images"), "missing folder: {refused}");
+    let names = |name: &str| name == paths.images.display().to_string();
+    assert!(
+        matches!(&refused, TrainError::Image(ImageError::Missing { name }) if names(name)),
+        "missing folder: {refused}"
+    );
     fs::create_dir_all(&paths.images)?;
     let refused = refusal(&small(2), &paths);
-    assert!(refused.contains("images"), "empty folder: {refused}");
+    assert!(
+        matches!(&refused, TrainError::Image(ImageError::NoImages { name }) if names(name)),
+        "empty folder: {refused}"
+    );
     phantoms(&paths.images, 1)?;
     let refused = refusal(&small(2), &paths);
-    assert!(refused.contains("1 image(s)") && refused.contains("at least 2"), "one image: {refused}");
+    assert!(
+        matches!(&refused, TrainError::TooFew { dir, found: 1, needed: 2 } if *dir == paths.images),
+        "one image: {refused}"
+    );
     phantoms(&paths.images, 2)?;
     fs::write(paths.images.join("broken.png"), b"\x89PNG\r\n\x1a\nno more")?;
     let refused = refusal(&small(2), &paths);
-    assert!(refused.contains("broken.png"), "truncated: {refused}");
+    assert!(
+        matches!(&refused, TrainError::Image(ImageError::Damaged { name, .. }) if name.ends_with("broken.png")),
+        "truncated: {refused}"
+    );
     fs::remove_file(paths.images.join("broken.png"))?;
     let mut flat = b"P5\n64 64\n255\n".to_vec();
     flat.resize(flat.len() + 64 * 64, 7);
     fs::write(paths.images.join("flat.pgm"), flat)?;
     let refused = refusal(&small(2), &paths);
-    assert!(refused.contains("flat.pgm"), "constant: {refused}");
+    assert!(
+        matches!(&refused, TrainError::Image(ImageError::Constant { name }) if name.ends_with("flat.pgm")),
+        "constant: {refused}"
+    );
     Ok(())
 }
 
@@ -316,7 +355,7 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
 fn options_that_cannot_work_are_refused_by_name() -> Outcome {
     let root = tempfile::tempdir()?;
     let paths = paths(root.path(), "run");
-    for (config, option) in [
+    for (config, wrong) in [
         (small(0), "steps"),
         (TrainConfig { budget: Budget::Minutes(f64::NAN), ..small(1) }, "minutes"),
         (TrainConfig { view_size: 100, ..small(1) }, "view_size"),
@@ -337,7 +376,10 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { view_size: 96_000, ..small(1) }, "view_size"),
     ] {
         let refused = refusal(&config, &paths);
-        assert!(refused.contains(option), "{option}: {refused}");
+        assert!(
+            matches!(refused, TrainError::Option { option, .. } if option == wrong),
+            "{wrong}: {refused}"
+        );
     }
     Ok(())
 }
@@ -347,17 +389,18 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
     let paths = paths(root.path(), "run");
-    let missing =
-        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(missing.contains("checkpoint.json"), "{missing}");
+    let missing = resume(&paths, 0, ComputeOn::Auto, &mut go_on);
+    assert!(
+        matches!(&missing, Err(TrainError::Checkpoint { path, problem: CheckpointError::Missing }) if path.ends_with("checkpoint.json")),
+        "{missing:?}"
+    );
     train(&small(3), &paths, &mut go_on)?;
-    let refused = refusal(&small(3), &paths);
-    assert!(refused.contains("holds a run already"), "{refused}");
+    let refused = refused_checkpoint(train(&small(3), &paths, &mut go_on));
+    assert!(matches!(refused, CheckpointError::Exists), "{refused}");
     phantoms(&root.path().join("others"), 4)?;
     let others = Paths { images: root.path().join("others"), ..paths.clone() };
-    let refused =
-        resume(&others, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(refused.contains("does not hold the images"), "{refused}");
+    let refused = refused_checkpoint(resume(&others, 0, ComputeOn::Auto, &mut go_on));
+    assert!(matches!(&refused, CheckpointError::OtherImages { dir } if *dir == others.images), "{refused}");
     for entry in fs::read_dir(&paths.run)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "bpk") {
@@ -367,13 +410,11 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
             fs::write(&path, bytes)?;
         }
     }
-    let refused =
-        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(refused.contains("damaged"), "{refused}");
+    let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
+    assert!(matches!(refused, CheckpointError::Damaged), "{refused}");
     fs::write(paths.run.join("checkpoint.json"), b"{}")?;
-    let refused =
-        resume(&paths, 0, ComputeOn::Auto, &mut go_on).map_or_else(|e| e.to_string(), |_| String::new());
-    assert!(refused.contains("not a checkpoint"), "{refused}");
+    let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
+    assert!(matches!(refused, CheckpointError::Json { .. }), "{refused}");
     Ok(())
 }
 
@@ -480,7 +521,8 @@ fn scoring_at_checkpoints_changes_nothing_but_what_is_told() -> Outcome {
     assert_eq!(summary.scores, told[1..]);
     assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?, table);
     let wrong = Paths { score: score("nowhere", 2), ..paths(root.path(), "wrong") };
-    assert!(refusal(&small(1), &wrong).contains("nowhere"));
+    let refused = refusal(&small(1), &wrong);
+    assert!(matches!(&refused, TrainError::Score { dir, .. } if dir.ends_with("nowhere")), "{refused}");
     Ok(())
 }
 
@@ -511,6 +553,6 @@ fn the_curve_of_similarity_counts_every_pixel_and_is_the_same_on_any_number_of_t
     }
     assert!(measured.dip.is_some() != measured.no_dip.is_some());
     let refused = psi(&paths.images, &encoder, &PsiConfig { views: 0, ..config }, &|_, _| {});
-    assert!(refused.is_err_and(|error| error.to_string().contains("views")));
+    assert!(matches!(refused, Err(TrainError::Option { option: "views", .. })));
     Ok(())
 }

@@ -32,7 +32,7 @@ fn a_trained_encoder_matches_and_its_run_is_not_overwritten() {
     assert!(place.read("new/encoder.onnx").len() <= 4 << 20);
     assert!(place.file("new/encoder.run/log.csv").exists());
     let reason = place.run(line).reason();
-    assert!(reason.contains("new/encoder.run") && reason.contains("resume"), "{reason}");
+    assert!(reason.contains("new/encoder.run"), "{reason}");
     let resumed = "train data/images --out again.onnx --resume new/encoder.run --json";
     assert_eq!(place.run(resumed).json()["sha256"], object["sha256"]);
     let given = "--template data/images/0.png --landmarks data/landmarks.csv data/images --out found";

@@ -108,7 +108,7 @@ fn a_training_that_another_process_is_at_is_left_alone() {
     lock.lock().unwrap();
     let line = "experiment smoke.toml --data . --out out --only uniform";
     let reason = place.run(line).reason();
-    assert!(reason.contains("another experiment is at work"), "{reason}");
+    assert!(reason.contains(folder), "{reason}");
     assert_eq!(place.read(&format!("{folder}/encoder.run/log.csv")), b"of another");
 }
 
@@ -121,7 +121,7 @@ fn what_is_wrong_in_an_experiment_is_named() {
         ("pixel = 16", "pixels = 16", "pixel"),
         ("tuned_with = \"tuned\"", "tuned_with = \"uniform\"", "tuned_with tuned"),
         ("templates = 0", "templates = 2", "templates"),
-        ("templates = 6", "templates = 2", "holds 5 images"),
+        ("templates = 6", "templates = 2", "data"),
         ("seeds = [1, 1]", "seeds = [0, 1]", "seeds"),
         ("name = \"tuned/x\"", "name = \"tuned\"", "tuned/x"),
         ("train = \"nowhere\"", "train = \"data\"", "nowhere"),

@@ -13,6 +13,7 @@ mod help;
 mod landmarks;
 mod map;
 mod matching;
+mod messages;
 mod psi;
 mod refine;
 mod report;

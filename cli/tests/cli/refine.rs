@@ -41,7 +41,7 @@ fn a_calibration_is_of_the_refined_template_or_of_the_plain_one() {
     let line = format!("match {TEMPLATE} data/images/1.png --calibration c.json --coverage 0.5");
     place.run(&format!("{line} {refine} --out refined")).success();
     let reason = place.run(&format!("{line} --out plain")).reason();
-    assert!(reason.contains("another template"), "{reason}");
+    assert!(reason.contains("c.json"), "{reason}");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn images_that_cannot_refine_are_named() {
     place.write("more/images/broken.png", b"no picture");
     let line = format!("match {TEMPLATE} data/images");
     let outcome = place.run(&format!("{line} --refine more/images --out found"));
-    assert!(outcome.stderr.contains("left out") && outcome.stderr.contains("broken.png"), "{outcome:?}");
+    assert!(outcome.stderr.contains("broken.png"), "{outcome:?}");
     outcome.success();
 
     place.write_noise("noise/0.png");
@@ -60,14 +60,14 @@ fn images_that_cannot_refine_are_named() {
     let template = "template data/images/0.png --landmarks data/landmarks.csv --model encoder.onnx";
     place.run(&format!("{template} --refine more/images/0.png --out refined.template")).success();
     for (rest, words) in [
-        (format!("{line} --refine noise"), &["noise", "none of 2 images"][..]),
+        (format!("{line} --refine noise"), &["--refine noise"][..]),
         (format!("{line} --refine empty"), &["empty"]),
         (format!("{line} --refine nowhere"), &["nowhere"]),
         (format!("{line} --refine more/images --refine-images 0"), &["--refine-images 0"]),
         (
             "match --model encoder.onnx --template refined.template data/images --refine more/images"
                 .to_owned(),
-            &["0.png", "refined already"],
+            &["--refine", "0.png"],
         ),
     ] {
         let reason = place.run(&format!("{rest} --out other")).reason();

@@ -19,10 +19,11 @@ fn decode(dicom: &Dicom) -> Result<Image, ImageError> {
     decode_image(&dicom.encode(), "scan.dcm", &ReadLimits::default())
 }
 
-fn refused(dicom: &Dicom, fix: &str) -> ImageError {
+/// The error of a refused file, whose message has to name the file and what to do, and nothing of the patient.
+fn refused(dicom: &Dicom) -> ImageError {
     let error = decode(dicom).unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("scan.dcm: ") && text.contains(fix), "{text}");
+    assert!(text.starts_with("scan.dcm: ") && text.contains(';'), "{text}");
     assert!(!text.contains(SECRET), "{text}");
     error
 }
@@ -112,7 +113,7 @@ fn jpeg_2000_is_read_to_the_bit() {
     let expected = decode(&plain).unwrap();
     let image = decode(&plain.clone().compressed(syntax::JPEG_2000, vec![code.clone()])).unwrap();
     assert_eq!(image.pixels(), expected.pixels());
-    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]), "export it again");
+    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]));
     assert!(matches!(error, ImageError::Damaged { .. }));
 }
 
@@ -290,28 +291,34 @@ fn spacing_is_never_guessed() {
 
 #[test]
 fn what_is_not_read_is_refused_by_name() {
-    let error = refused(
-        &new(8).compressed(syntax::JPEG_LS, vec![vec![0xFF, 0xD8]]),
-        "stored as JPEG-LS Lossless Image Compression (1.2.840.10008.1.2.4.80), which is not read; decompress it",
-    );
-    assert!(matches!(error, ImageError::TransferSyntax { .. }));
-    refused(&new(8).in_syntax("1.2.3"), "not known (1.2.3)");
-    refused(&new(8).in_syntax(SECRET), "a transfer syntax that is not known, ");
-    let error = refused(&new(8).text((0x0028, 0x0008), "IS", "12"), "12 frames; write the frame");
+    let syntax_of = |dicom: &Dicom| match refused(dicom) {
+        ImageError::TransferSyntax { syntax, .. } => syntax,
+        error => panic!("{error}"),
+    };
+    // A known one by its name and number, another by its number.
+    let jpeg_ls = syntax_of(&new(8).compressed(syntax::JPEG_LS, vec![vec![0xFF, 0xD8]]));
+    assert!(jpeg_ls.contains("JPEG-LS") && jpeg_ls.contains("1.2.840.10008.1.2.4.80"), "{jpeg_ls}");
+    let unknown = syntax_of(&new(8).in_syntax("1.2.3"));
+    assert!(unknown.contains("1.2.3"), "{unknown}");
+    syntax_of(&new(8).in_syntax(SECRET));
+    let error = refused(&new(8).text((0x0028, 0x0008), "IS", "12"));
     assert!(matches!(error, ImageError::Frames { frames: 12, .. }));
     decode(&new(8).text((0x0028, 0x0008), "IS", "1 ")).unwrap();
     for colour in ["RGB", "YBR_FULL_422", "PALETTE COLOR", SECRET] {
-        refused(&new(8).text((0x0028, 0x0004), "CS", colour), "neither MONOCHROME1 nor MONOCHROME2");
+        let error = refused(&new(8).text((0x0028, 0x0004), "CS", colour));
+        assert!(matches!(error, ImageError::Unsupported { .. }), "{colour}: {error}");
     }
-    refused(&new(8).words((0x0028, 0x0002), "US", &[3]), "several samples");
-    refused(&new(8).words((0x0028, 0x0100), "US", &[32]), "neither 8 nor 16 bits");
-    refused(&new(8).words((0x0028, 0x0101), "US", &[9]), "bits stored");
-    refused(&new(8).words((0x0028, 0x0010), "US", &[60_000]), "a side may have at most 32768");
-    refused(&new(8).words((0x0028, 0x0010), "US", &[31]), "too few");
-    refused(&new(8).words((0x0028, 0x0010), "US", &[37]), "its pixel data end early");
+    // Samples a pixel, bits allocated, bits stored, rows.
+    let with = |element, value| refused(&new(8).words((0x0028, element), "US", &[value]));
+    assert!(matches!(with(0x0002, 3), ImageError::Unsupported { .. }));
+    assert!(matches!(with(0x0100, 32), ImageError::Unsupported { .. }));
+    assert!(matches!(with(0x0101, 9), ImageError::Damaged { .. }));
+    assert!(matches!(with(0x0010, 60_000), ImageError::TooWide { height: 60_000, max_side: 32_768, .. }));
+    assert!(matches!(with(0x0010, 31), ImageError::TooSmall { height: 31, .. }));
+    assert!(matches!(with(0x0010, 37), ImageError::Damaged { .. }));
     let jpeg = lossless_jpeg(&samples(8), WIDTH, 8);
     let other = new(8).words((0x0028, 0x0010), "US", &[37]).compressed(syntax::JPEG_LOSSLESS, vec![jpeg]);
-    refused(&other, "another size than Rows and Columns");
+    assert!(matches!(refused(&other), ImageError::Damaged { .. }));
     let mut bytes = new(8).encode();
     bytes.truncate(500);
     let error = decode_image(&bytes, "scan.dcm", &ReadLimits::default()).unwrap_err();
@@ -322,7 +329,7 @@ fn what_is_not_read_is_refused_by_name() {
 fn a_header_that_claims_more_than_the_limits_is_refused_before_decoding() {
     let claim = new(16).words((0x0028, 0x0010), "US", &[20_000]).words((0x0028, 0x0011), "US", &[20_000]);
     let claim = claim.compressed(syntax::RLE, vec![rle(&samples(16), 2)]);
-    assert!(matches!(refused(&claim, "scale it down"), ImageError::TooLarge { .. }));
+    assert!(matches!(refused(&claim), ImageError::TooLarge { .. }));
 }
 
 #[test]
@@ -335,7 +342,7 @@ fn sequences_within_sequences_without_end_are_refused() {
         bytes.extend([0xFE, 0xFF, 0, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]);
     }
     let error = decode_image(&bytes, "scan.dcm", &ReadLimits::default()).unwrap_err();
-    assert!(error.to_string().contains("nested too deeply"), "{error}");
+    assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
 }
 
 #[test]

@@ -32,11 +32,11 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
     decode_image(bytes, "scan.png", &ReadLimits::default())
 }
 
-/// The message of a refused image, which has to name the file and what to do.
-fn refused(bytes: &[u8], fix: &str) -> ImageError {
+/// The error of a refused image, whose message has to name the file and, after a semicolon, what to do.
+fn refused(bytes: &[u8]) -> ImageError {
     let error = decode(bytes).unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("scan.png: ") && text.contains(fix), "{text}");
+    assert!(text.starts_with("scan.png: ") && text.contains(';'), "{text}");
     error
 }
 
@@ -112,11 +112,11 @@ fn grey_stored_as_colour_or_with_opaque_alpha_is_grey() {
 fn coloured_and_transparent_images_are_refused_with_the_pixel() {
     let mut colour: RgbImage = DynamicImage::from(grey()).to_rgb8();
     colour.get_pixel_mut(5, 6).0[1] ^= 0x40;
-    let error = refused(&encode(colour, ImageFormat::Png), "convert it to grey");
+    let error = refused(&encode(colour, ImageFormat::Png));
     assert!(matches!(error, ImageError::Coloured { x: 5, y: 6, .. }));
     let mut glass: GrayAlphaImage = DynamicImage::from(grey()).to_luma_alpha8();
     glass.get_pixel_mut(7, 8).0[1] = 254;
-    let error = refused(&encode(glass, ImageFormat::Png), "flatten it");
+    let error = refused(&encode(glass, ImageFormat::Png));
     assert!(matches!(error, ImageError::Transparent { x: 7, y: 8, .. }));
 }
 
@@ -124,16 +124,16 @@ fn coloured_and_transparent_images_are_refused_with_the_pixel() {
 fn one_by_one_small_and_constant_images_are_refused() {
     for (width, height) in [(1, 1), (31, 100), (100, 31)] {
         let small = GrayImage::from_fn(width, height, |x, y| Luma([level(x, y)]));
-        let error = refused(&encode(small, ImageFormat::Png), "full size");
+        let error = refused(&encode(small, ImageFormat::Png));
         assert!(matches!(error, ImageError::TooSmall { .. }));
     }
     for value in [0, 128, 255] {
         let flat = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([value]));
-        let error = refused(&encode(flat, ImageFormat::Png), "export it again");
+        let error = refused(&encode(flat, ImageFormat::Png));
         assert!(matches!(error, ImageError::Constant { .. }));
     }
     let flat = ImageBuffer::<Luma<u16>, Vec<u16>>::from_pixel(WIDTH, HEIGHT, Luma([900]));
-    refused(&encode(flat, ImageFormat::Tiff), "export it again");
+    assert!(matches!(refused(&encode(flat, ImageFormat::Tiff)), ImageError::Constant { .. }));
 }
 
 #[test]
@@ -141,14 +141,14 @@ fn missing_empty_and_foreign_files_are_refused() {
     let folder = TempDir::new().unwrap();
     let missing = read_image(folder.path().join("gone.png")).unwrap_err();
     assert!(matches!(missing, ImageError::Missing { .. }));
-    assert!(missing.to_string().contains("gone.png") && missing.to_string().contains("check"));
+    assert!(missing.to_string().contains("gone.png"), "{missing}");
     let empty = read_image(file(&folder, "empty.png", b"")).unwrap_err();
     assert!(matches!(empty, ImageError::Empty { .. }));
-    assert!(empty.to_string().contains("empty.png") && empty.to_string().contains("copy it"));
+    assert!(empty.to_string().contains("empty.png"), "{empty}");
     let of_folder = read_image(folder.path()).unwrap_err();
     assert!(matches!(of_folder, ImageError::NotAFile { .. }));
     for bytes in [&b"image,landmark,x,y\n"[..], b"GIF89a", b"\0", b"RIFF0000WEBPVP8 ", b"DICM"] {
-        let error = refused(bytes, "convert it");
+        let error = refused(bytes);
         assert!(matches!(error, ImageError::UnknownFormat { .. }));
     }
 }
@@ -167,7 +167,6 @@ fn a_truncated_file_of_any_format_is_refused() {
             let text = error.to_string();
             assert!(text.starts_with("scan.png: "), "{text}");
             assert!(matches!(error, ImageError::Damaged { .. }), "{format:?} cut at {tenths}/10: {text}");
-            assert!(text.contains("copy or export it again"), "{text}");
         }
         let error = decode(&whole[..whole.len() - 30]).unwrap_err();
         assert!(matches!(error, ImageError::Damaged { .. }), "{format:?}: {error}");
@@ -197,13 +196,15 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn absurd_sizes_are_refused_before_memory_is_asked_for() {
-    let error = refused(&claiming(100_000, 100_000), "scale it down");
+    let error = refused(&claiming(100_000, 100_000));
     assert!(matches!(error, ImageError::TooWide { width: 100_000, height: 100_000, .. }));
-    let error = refused(&claiming(30_000, 30_000), "scale it down");
+    let error = refused(&claiming(30_000, 30_000));
     assert!(matches!(error, ImageError::TooLarge { max_mib: 512, .. }), "{error}");
-    refused(&claiming(u32::MAX >> 1, 64), "scale it down");
+    let error = refused(&claiming(u32::MAX >> 1, 64));
+    assert!(matches!(error, ImageError::TooWide { .. } | ImageError::TooLarge { .. }), "{error}");
     for header in ["P5 100000 100000 255\n", "P5 1000000000 1000000000 65535\n"] {
-        refused(header.as_bytes(), "scale it down");
+        let error = refused(header.as_bytes());
+        assert!(matches!(error, ImageError::TooWide { .. } | ImageError::TooLarge { .. }), "{error}");
     }
 }
 
@@ -229,8 +230,12 @@ fn an_orientation_tag_is_refused() {
     tagged.extend(b"Exif\0\0");
     tagged.extend(tiff);
     tagged.extend(&jpeg[2..]);
-    let error = refused(&tagged, "-auto-orient");
-    assert!(error.to_string().contains(&format!("{:?}", Orientation::Rotate90)));
+    let error = refused(&tagged);
+    let turned = format!("{:?}", Orientation::Rotate90);
+    assert!(
+        matches!(&error, ImageError::Orientation { orientation, .. } if orientation.contains(&turned)),
+        "{error}"
+    );
 }
 
 #[test]
@@ -245,7 +250,7 @@ fn a_tiff_of_several_pages_is_refused() {
     bytes.resize(second, 0);
     bytes.extend_from_within(page..next + 4);
     bytes[next..next + 4].copy_from_slice(&(second as u32).to_le_bytes());
-    let error = refused(&bytes, "write the page to use to a file of its own");
+    let error = refused(&bytes);
     assert!(matches!(error, ImageError::Pages { .. }));
 }
 
@@ -254,7 +259,7 @@ fn floating_point_pixels_are_refused() {
     let float = ImageBuffer::<image::Rgb<f32>, Vec<f32>>::from_fn(WIDTH, HEIGHT, |x, y| {
         image::Rgb([level(x, y) as f32; 3])
     });
-    let error = refused(&encode(float, ImageFormat::Tiff), "convert it to 8- or 16-bit grey");
+    let error = refused(&encode(float, ImageFormat::Tiff));
     assert!(matches!(error, ImageError::Unsupported { .. }));
 }
 
@@ -278,7 +283,7 @@ fn a_folder_lists_its_images_by_name() {
     let folder = TempDir::new().unwrap();
     let error = list_images(folder.path()).unwrap_err();
     assert!(matches!(error, ImageError::NoImages { .. }));
-    assert!(error.to_string().contains("name the folder"));
+    assert!(error.to_string().starts_with(&folder.path().display().to_string()), "{error}");
     for name in ["b.png", "a.TIF", "c.jpeg", "notes.txt", ".hidden.png", "d.pgm"] {
         file(&folder, name, b"-");
     }

@@ -65,7 +65,7 @@ fn every_type_of_number_is_read_alike() {
     assert_eq!(image.to_levels(), values.iter().map(|&v| v as u8).collect::<Vec<_>>());
     for kind in [32, 128, 1536, 9999] {
         let error = decode(&nifti(&[40, 36], kind, &bytes(|v| v.to_le_bytes().to_vec()))).unwrap_err();
-        assert!(error.to_string().contains("no plain numbers"), "{error}");
+        assert!(matches!(error, ImageError::Unsupported { .. }), "{kind}: {error}");
     }
 }
 
@@ -90,8 +90,7 @@ fn a_volume_has_to_be_asked_for_a_slice() {
     let path = folder.path().join("head.nii.gz");
     fs::write(&path, gzip(&nifti(&[40, 36, 34], 4, &counting(40 * 36 * 34)))).unwrap();
     for error in [read_image(&path).unwrap_err(), read_image_header(&path).unwrap_err()] {
-        assert!(matches!(error, ImageError::Slices { .. }));
-        assert!(error.to_string().contains("a volume of 40 x 36 x 34 voxels; write the slice"), "{error}");
+        assert!(matches!(&error, ImageError::Slices { sizes, .. } if sizes == "40 x 36 x 34"), "{error}");
     }
     let slice = read_nifti_slice(&path, 2, 5).unwrap();
     assert_eq!((slice.width(), slice.height()), (40, 36));
@@ -116,20 +115,25 @@ fn spacing_without_a_unit_is_none() {
 #[test]
 fn what_is_no_slice_is_refused() {
     let file = nifti(&[40, 36], 4, &counting(40 * 36));
-    let refused = |bytes: &[u8], fix: &str| {
-        let text = decode(bytes).unwrap_err().to_string();
-        assert!(text.starts_with("slice.nii: ") && text.contains(fix), "{text}");
+    let refused = |bytes: &[u8]| {
+        let error = decode(bytes).unwrap_err();
+        assert!(error.to_string().starts_with("slice.nii: "), "{error}");
+        error
     };
-    refused(&file[..file.len() - 1], "its voxels end early");
-    refused(&nifti(&[40], 4, &counting(40)), "a volume of 40 voxels");
-    refused(&nifti(&[40, 30], 4, &counting(1200)), "too few");
-    refused(&nifti(&[40_000, 40], 4, &[]), "at most 32768");
-    refused(&gzip(b"something else"), "not a PNG");
-    refused(&gzip(&file)[..200], "copy or export it again");
+    assert!(matches!(refused(&file[..file.len() - 1]), ImageError::Damaged { .. }));
+    let line = refused(&nifti(&[40], 4, &counting(40)));
+    assert!(matches!(&line, ImageError::Slices { sizes, .. } if sizes == "40"), "{line}");
+    let small = refused(&nifti(&[40, 30], 4, &counting(1200)));
+    assert!(matches!(small, ImageError::TooSmall { width: 40, height: 30, .. }), "{small}");
+    let wide = refused(&nifti(&[40_000, 40], 4, &[]));
+    assert!(matches!(wide, ImageError::TooWide { width: 40_000, max_side: 32_768, .. }), "{wide}");
+    assert!(matches!(refused(&gzip(b"something else")), ImageError::UnknownFormat { .. }));
+    assert!(matches!(refused(&gzip(&file)[..200]), ImageError::Damaged { .. }));
     let mut second = file.clone();
     second[..8].copy_from_slice(&[0x1C, 2, 0, 0, b'n', b'+', b'2', 0]);
-    refused(&second, "NIfTI-2");
+    let second = refused(&second);
+    assert!(matches!(&second, ImageError::Unsupported { reason, .. } if reason == "NIfTI-2"), "{second}");
     let nan: Vec<u8> =
         (0..40 * 36).flat_map(|i| (if i == 7 { f32::NAN } else { i as f32 }).to_le_bytes()).collect();
-    refused(&nifti(&[40, 36], 16, &nan), "not finite");
+    assert!(matches!(refused(&nifti(&[40, 36], 16, &nan)), ImageError::Unsupported { .. }));
 }

@@ -7,9 +7,8 @@ use infomark_cuda::{CudaError, Device, Features, Gradients, Images, Level as Los
 
 pub(crate) use draw::{Canvas, Drawn, Placed};
 
-use super::Refused;
 use crate::objective::{Level, Objective};
-use crate::{TrainConfig, TrainError};
+use crate::{DeviceError, TrainConfig, TrainError};
 
 /// Largest side of a patch whose entropy the kernels compute.
 const MOST_PATCH: usize = 64;
@@ -21,25 +20,19 @@ pub(crate) struct Cuda {
 
 impl From<CudaError> for TrainError {
     fn from(error: CudaError) -> Self {
-        Self::Cuda { reason: error.to_string() }
+        Self::Cuda(error.into())
     }
 }
 
 impl Cuda {
-    pub(crate) fn open(config: &TrainConfig) -> Result<Self, Refused> {
-        let refuse = |reason| Refused { reason, without_device: CudaError::NoDriver.to_string() };
-        let device = Device::open().map_err(|error| match error {
-            CudaError::NoDriver => refuse(None),
-            error => refuse(Some(error.to_string())),
-        })?;
+    /// The device, or why it can't be used.
+    pub(crate) fn open(config: &TrainConfig) -> Result<Self, DeviceError> {
+        let device = Device::open()?;
         if config.patch > MOST_PATCH {
-            let patch = config.patch;
-            return Err(refuse(Some(format!(
-                "option patch is {patch}, and CUDA devices take up to {MOST_PATCH}"
-            ))));
+            return Err(DeviceError::Patch { patch: config.patch, most: MOST_PATCH });
         }
         if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
-            return Err(refuse(Some("hard and cross-image negatives are computed on the CPU".into())));
+            return Err(DeviceError::Negatives);
         }
         Ok(Self { device })
     }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::LandmarkConfig;
 use super::net::Net;
-use crate::TrainError;
-use crate::checkpoint::{INDEX, keep, kept, read_index_bytes, remove, write_atomically};
+use crate::checkpoint::{INDEX, keep, kept, read_index_bytes, remove, tensors, write_atomically};
 use crate::encoder::{values, with_values};
+use crate::{CheckpointError, TrainError};
 
 /// Layout of the index.
 const FORMAT: u32 = 1;
@@ -83,19 +83,17 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
 
 fn read_index(dir: &Path) -> Result<Index, TrainError> {
     let path = dir.join(INDEX);
-    let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+    let refuse = |problem| TrainError::Checkpoint { path: path.clone(), problem };
     let index: Index = serde_json::from_slice(&read_index_bytes(dir)?).map_err(|e| {
-        refuse(format!(
-            "not a checkpoint of a landmark network of this version ({e}); start a new run in another folder"
-        ))
+        let expected = "a checkpoint of a landmark network of this version";
+        refuse(CheckpointError::Json { expected, reason: e.to_string() })
     })?;
     if index.kind != KIND || index.format != FORMAT {
-        let (kind, format) = (&index.kind, index.format);
-        return Err(refuse(format!(
-            "it holds {kind} in format {format}, this version reads {KIND} in format {FORMAT}; use the version that wrote it"
-        )));
+        let (found, format) = (index.kind, index.format);
+        let problem = CheckpointError::Kind { found, format, expected: KIND, expected_format: FORMAT };
+        return Err(refuse(problem));
     }
-    index.position.config.check().map_err(|error| refuse(error.to_string()))?;
+    index.position.config.check().map_err(|error| refuse(CheckpointError::Option(Box::new(error))))?;
     Ok(index)
 }
 
@@ -113,11 +111,11 @@ pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
     let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
         ModuleRecord::from_bytes(bytes)
             .and_then(|record| fresh.net.clone().try_load_record(record))
-            .map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })
+            .map_err(tensors(path))
     };
     let average = values(&module(average)?);
     let (path, bytes) = optimizer;
     let loaded = fresh.optimizer.from_bytes(bytes);
-    let optimizer = loaded.map_err(|e| TrainError::Checkpoint { path, reason: e.to_string() })?;
+    let optimizer = loaded.map_err(tensors(path))?;
     Ok(State { net: module(net)?, average, optimizer })
 }

@@ -20,7 +20,7 @@ use crate::compute::network;
 use crate::encoder::{host, values, with_values};
 use crate::optimizer::optimizer;
 use crate::schedule::{blend, fraction, schedule};
-use crate::{Budget, TrainError, ops};
+use crate::{Budget, CheckpointError, TrainError, ops};
 
 /// What the training of a landmark network tells while it runs.
 #[derive(Clone, Debug)]
@@ -203,11 +203,9 @@ pub(crate) fn fit(
 
 /// Refuses a checkpoint of other images or landmarks.
 fn check(position: &Position, job: &Job<'_>, labels: &str, images: &str) -> Result<(), TrainError> {
-    let wrong = |what: &str| TrainError::Checkpoint {
+    let wrong = |input| TrainError::Checkpoint {
         path: job.run.clone(),
-        reason: format!(
-            "its run was started with other {what}; give those, or start a new run in another folder"
-        ),
+        problem: CheckpointError::OtherData { input },
     };
     if position.training_data_sha256 != images {
         return Err(wrong("images"));

@@ -16,11 +16,11 @@ use super::data::Labelled;
 use super::import::Start;
 use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
-use crate::TrainError;
 use crate::checkpoint::{exists, write_atomically};
 use crate::clock::Clock;
 use crate::outputs::prepare;
 use crate::run::in_threads;
+use crate::{CheckpointError, TemplateSetError, TrainError};
 
 pub use config::SelfTrainConfig;
 
@@ -109,10 +109,7 @@ pub(crate) fn self_train_by(
 ) -> Result<SelfTrainSummary, TrainError> {
     config.check()?;
     if paths.run.join(INDEX).exists() || exists(&paths.run) {
-        return Err(TrainError::Checkpoint {
-            path: paths.run.join(INDEX),
-            reason: "this folder holds a run already; resume it, or give another folder".into(),
-        });
+        return Err(TrainError::Checkpoint { path: paths.run.join(INDEX), problem: CheckpointError::Exists });
     }
     in_threads(config.network.threads, || run(Some(config), paths, clock, tell))
 }
@@ -227,8 +224,8 @@ fn begin<'a>(
     for template in &paths.templates {
         let known = place(template, paths, &mut files)?;
         if templates.iter().any(|other| other.place == known.place) {
-            let reason = "this template is given twice; give each once".to_owned();
-            return Err(TrainError::Templates { image: template.image.clone(), reason });
+            let problem = TemplateSetError::Repeated;
+            return Err(TrainError::Templates { image: template.image.clone(), problem });
         }
         templates.push(known);
     }
@@ -241,18 +238,18 @@ fn begin<'a>(
         return Err(TrainError::TooFew { dir: paths.images.clone(), found, needed: 1 });
     }
     let path = paths.run.join(INDEX);
-    let refuse = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+    let refuse = |problem| TrainError::Checkpoint { path: path.clone(), problem };
     let written: Option<Index> = match config {
         Some(_) => None,
         None => {
             let bytes = fs::read(&path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => refuse(
-                    "no run of self-training here; give the folder that it wrote, ending in .run".into(),
-                ),
+                std::io::ErrorKind::NotFound => refuse(CheckpointError::NoSelfTraining),
                 _ => TrainError::file(&path, "can't read")(error),
             })?;
             let index = serde_json::from_slice(&bytes);
-            Some(index.map_err(|e| refuse(format!("not of this version ({e}); start a new run elsewhere")))?)
+            Some(index.map_err(|e: serde_json::Error| {
+                refuse(CheckpointError::SelfTraining { reason: e.to_string() })
+            })?)
         }
     };
     let config = config.or(written.as_ref().map(|index| &index.config));
@@ -267,17 +264,15 @@ fn begin<'a>(
     };
     let fresh = match written {
         Some(written) if written != index => {
-            let other = match () {
+            let input = match () {
                 () if written.images_sha256 != index.images_sha256 => "images",
                 () if written.encoder_sha256 != index.encoder_sha256 => "an encoder",
                 () => "templates",
             };
-            return Err(refuse(format!(
-                "the run was started with {other} other than given; give the same, or start a new run elsewhere"
-            )));
+            return Err(refuse(CheckpointError::OtherSelfTraining { input }));
         }
         Some(_) => {
-            config.check().map_err(|error| refuse(error.to_string()))?;
+            config.check().map_err(|error| refuse(CheckpointError::Option(Box::new(error))))?;
             None
         }
         None => Some(index),
@@ -306,21 +301,17 @@ fn place(
             files.len() - 1
         }
     };
-    let refuse = |reason: String| TrainError::Templates { image: template.image.clone(), reason };
+    let refuse = |problem| TrainError::Templates { image: template.image.clone(), problem };
     let first = paths.templates.first().map(|first| &first.landmarks[..]).unwrap_or_default();
     let named = |name: &str| template.landmarks.iter().find(|landmark| landmark.name == name).cloned();
     let landmarks = first.iter().map(|landmark| {
-        named(&landmark.name).ok_or_else(|| {
-            let name = &landmark.name;
-            refuse(format!(
-                "landmark {name} of the first template is missing here; mark the same ones in all"
-            ))
-        })
+        named(&landmark.name)
+            .ok_or_else(|| refuse(TemplateSetError::MissingLandmark { landmark: landmark.name.clone() }))
     });
     let landmarks = landmarks.collect::<Result<Vec<_>, _>>()?;
     match template.landmarks.iter().find(|landmark| first.iter().all(|other| other.name != landmark.name)) {
         Some(Landmark { name, .. }) => {
-            Err(refuse(format!("the first template lacks its landmark {name}; mark the same ones in all")))
+            Err(refuse(TemplateSetError::ExtraLandmark { landmark: name.clone() }))
         }
         None => Ok(Known { sha256, place, landmarks }),
     }
@@ -340,7 +331,7 @@ fn read_labels(dir: &Path) -> Result<Option<Vec<PseudoImage>>, TrainError> {
     let labels = serde_json::from_slice(&bytes);
     labels.map(Some).map_err(|e| TrainError::Checkpoint {
         path,
-        reason: format!("not the labels of a round ({e}); start a new run in another folder"),
+        problem: CheckpointError::Json { expected: "the labels of a round", reason: e.to_string() },
     })
 }
 

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::data::input_size;
 use crate::outputs::prepare;
 use crate::run::in_threads;
-use crate::{TrainError, stream};
+use crate::{CheckpointError, TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.
 #[derive(Clone, Debug)]
@@ -56,10 +56,7 @@ pub(crate) fn train_landmarks_by(
 ) -> Result<LandmarkSummary, TrainError> {
     config.check()?;
     if exists(&paths.run) {
-        return Err(TrainError::Checkpoint {
-            path: paths.run.join(INDEX),
-            reason: "this folder holds a run already; resume it, or give another folder".into(),
-        });
+        return Err(TrainError::Checkpoint { path: paths.run.join(INDEX), problem: CheckpointError::Exists });
     }
     in_threads(config.threads, || {
         let data = DataSet::open(&paths.data)?;
