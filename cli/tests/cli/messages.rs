@@ -21,7 +21,7 @@ const LINES: [&str; 24] = [
     "match --model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv data/images --out data",
     "match --model encoder.onnx --template data/images/0.png --landmarks twice.csv data/images --out none",
     "match --model encoder.onnx --template data --templates 9 data/images --out none",
-    "match --model encoder.onnx --template text.template data/images --out none",
+    "match --model encoder.onnx --template cut.template data/images --out none",
     "match --model missing.onnx --template data data/images --out none",
     "match --model empty.onnx --template data data/images --out none",
     "match --landmark-model encoder.onnx data/images --out none",
@@ -39,7 +39,7 @@ const LINES: [&str; 24] = [
     "tune data/images --model encoder.onnx --out p.toml --quantile 2",
     "report data",
     "convert data/landmarks.csv --out points.json",
-    "experiment unknown.toml --data . --out out",
+    "experiment smoke.toml --data . --out out --only nobody",
 ];
 
 fn make_mistakes(place: &Workplace) {
@@ -47,12 +47,17 @@ fn make_mistakes(place: &Workplace) {
     place.write("colour.png", encode(SIZE, &colour, Rgb8));
     place.write("dot.png", png((1, 1), &[7]));
     place.write("text.png", "not an image");
-    place.write("text.template", "not a template");
+    let line =
+        "template data/images/0.png --landmarks data/landmarks.csv --model encoder.onnx --out cut.template";
+    place.run(line).success();
+    let whole = place.read("cut.template");
+    place.write("cut.template", &whole[..whole.len() - 7]);
     place.write("empty.onnx", "");
     place.write("volume.nii", nifti(&[40, 36, 2], 2, &[0; 40 * 36 * 2]));
     place.write("twice.csv", "image,landmark,x,y\n0.png,sella,1,4\n0.png,sella,2,4\n");
     place.write("unscaled/dataset.toml", "landmarks = [\"sella\"]\n");
-    place.write("unknown.toml", "title = \"t\"\nsteps = 1\n");
+    let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/smoke.toml");
+    place.write("smoke.toml", fs::read(experiment).unwrap());
     fs::create_dir(place.file("nothing")).unwrap();
 }
 
