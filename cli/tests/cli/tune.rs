@@ -48,16 +48,17 @@ fn bad_policies_and_options_are_named() {
     assert!(reason.contains("0.png"), "{reason}");
     assert!(!place.file("p.toml").exists());
     let before = place.tree("data");
-    for out in [
-        "data/images/0.toml",
-        "data/images/0.tuned.toml",
-        "data/images/new.toml",
-        "encoder.onnx",
-        "p.png",
-        "data",
+    for (out, named) in [
+        // Its plots would be the image.
+        ("data/images/0.toml", "data/images/0.png: "),
+        ("data/images/0.tuned.toml", "data/images/0.tuned.toml: "),
+        ("data/images/new.toml", "data/images/new.toml: "),
+        ("encoder.onnx", "encoder.onnx: "),
+        ("p.png", "p.png: "),
+        ("data", "data: "),
     ] {
         let reason = place.run(&format!("tune data/images --model encoder.onnx --out {out}")).reason();
-        assert!(reason.contains(out), "{reason}");
+        assert!(reason.starts_with(named), "{out}: {reason}");
     }
     assert!(place.tree("data") == before, "no image is replaced");
     let reason = place.run("tune data/images --model encoder.onnx --out missing/p.toml").reason();
