@@ -1,4 +1,5 @@
 //! Landmark networks of a few steps on generated images.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::error::Error;
 use std::fs;

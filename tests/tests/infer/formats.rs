@@ -157,11 +157,12 @@ fn slicer_points_without_a_place_are_left_out_and_points_off_the_plane_refused()
     assert!(matches!(slicer(LPS, undefined), Err(LandmarkError::NoPoints { .. })));
     let deep = r#"{"label": "porion", "position": [1.0, 1.0, 12.0]}"#;
     let error = slicer(LPS, deep).unwrap_err();
-    let off_plane = |landmark, z_mm| landmark == "porion" && z_mm == 12.0;
-    assert!(
-        matches!(&error, LandmarkError::OffPlane { place: Place::Point(1), landmark, z_mm, .. } if off_plane(landmark, *z_mm)),
-        "{error}"
+    let of_porion = |landmark: &str, z_mm: f64| landmark == "porion" && z_mm == 12.0;
+    let refused = matches!(
+        &error,
+        LandmarkError::OffPlane { place: Place::Point(1), landmark, z_mm, .. } if of_porion(landmark, *z_mm)
     );
+    assert!(refused, "{error}");
 }
 
 #[test]
