@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::Workplace;
+use crate::support::{SMALL, Workplace};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -35,7 +35,8 @@ fn commands(document: &str) -> String {
     commands
 }
 
-/// A command as it stands, but that trainings are short: the number of their steps, and of the images that are drawn.
+/// A command as it stands, but that trainings are short: the number of their steps, and of the images that are drawn, and the
+/// encoder is small.
 fn shortened(line: &str) -> String {
     let line = line.split("  #").next().unwrap_or(line).trim_end();
     let mut words: Vec<&str> = line.split(' ').collect();
@@ -48,7 +49,8 @@ fn shortened(line: &str) -> String {
     }
     let extra = match words[..] {
         ["infomark", "demo", ..] => " --steps 2 --images 12",
-        ["infomark", "train", ..] => " --steps 2",
+        ["infomark", "train", ..] if words.contains(&"--config") => " --steps 2",
+        ["infomark", "train", ..] => " --steps 2 --config small.toml",
         _ => "",
     };
     format!("{}{extra}\n", words.join(" "))
@@ -113,6 +115,7 @@ fn the_readmes_commands_run() {
          sed -n -e 1p -e 's/^0.png/001.png/p' data/landmarks.csv > points.csv",
         workplace.path(),
     );
+    workplace.write("small.toml", SMALL);
     // Building is what brought this test here.
     let lines = commands(&readme);
     let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("cargo ")).collect();

@@ -1,6 +1,6 @@
 //! `infomark demo` and `infomark train`, for a step or two.
 
-use crate::support::{Workplace, png_size};
+use crate::support::{SMALL, Workplace, png_size};
 
 #[test]
 fn the_demo_makes_trains_matches_and_draws() {
@@ -25,7 +25,8 @@ fn the_demo_makes_trains_matches_and_draws() {
 #[test]
 fn a_trained_encoder_matches_and_its_run_is_not_overwritten() {
     let place = Workplace::new();
-    let line = "train data/images --out new/encoder.onnx --steps 1";
+    place.write("small.toml", SMALL);
+    let line = "train data/images --config small.toml --out new/encoder.onnx --steps 1";
     let object = place.run(&format!("{line} --json")).json();
     assert_eq!((&object["steps"], &object["images"]), (&1.into(), &5.into()));
     assert_eq!(object["run"], "new/encoder.run");

@@ -1,9 +1,6 @@
 //! `infomark train`: what it leaves in the folder of the run.
 
-use crate::support::{Workplace, png_size};
-
-/// A training that takes seconds.
-const SMALL: &str = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+use crate::support::{SMALL, Workplace, png_size};
 
 #[test]
 fn a_run_leaves_views_curves_and_scores() {

@@ -1,6 +1,6 @@
 //! `infomark tune`.
 
-use crate::support::{Workplace, png_size};
+use crate::support::{SMALL, Workplace, png_size};
 
 #[test]
 fn a_tuned_policy_is_the_same_on_any_number_of_threads_and_taken_by_a_training() {
@@ -26,9 +26,10 @@ fn a_tuned_policy_is_the_same_on_any_number_of_threads_and_taken_by_a_training()
         assert!(shared.iter().any(|count| count.as_u64() > Some(0)), "{object}");
         assert!(object[tier]["target_nats"].as_f64().unwrap() > 0.0, "{object}");
     }
-    let line = "train data/images --out tuned.onnx --steps 1 --policy policy.toml --json";
-    let tuned = place.run(line).json();
-    let plain = place.run("train data/images --out plain.onnx --steps 1 --json").json();
+    place.write("small.toml", SMALL);
+    let line = "train data/images --config small.toml --steps 1 --json";
+    let tuned = place.run(&format!("{line} --out tuned.onnx --policy policy.toml")).json();
+    let plain = place.run(&format!("{line} --out plain.onnx")).json();
     assert_ne!(tuned["sha256"], plain["sha256"]);
 }
 
