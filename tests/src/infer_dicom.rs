@@ -253,44 +253,111 @@ pub fn rle(samples: &[u16], bytes: usize) -> Vec<u8> {
 
 /// Samples as lossless JPEG (process 14): each is predicted by its left neighbour.
 pub fn lossless_jpeg(samples: &[u16], width: usize, bits: u8) -> Vec<u8> {
-    let height = samples.len() / width;
-    let mut file = vec![0xFF, 0xD8, 0xFF, 0xC4, 0, 19 + 17, 0];
-    // Codes of five bits for the 17 lengths that a difference can have.
-    file.extend([0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    file.extend(0..17_u8);
-    let [high, low] = (height as u16).to_be_bytes();
-    let [wide, narrow] = (width as u16).to_be_bytes();
-    file.extend([0xFF, 0xC3, 0, 11, bits, high, low, wide, narrow, 1, 1, 0x11, 0]);
-    file.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 0, 0]);
-    let (mut buffer, mut filled) = (0_u64, 0);
-    let mut put = |file: &mut Vec<u8>, value: u32, length: u32| {
-        buffer = (buffer << length) | u64::from(value & ((1_u32 << length) - 1));
-        filled += length;
-        while filled >= 8 {
-            filled -= 8;
-            let byte = (buffer >> filled) as u8;
-            file.push(byte);
-            if byte == 0xFF {
-                file.push(0);
+    LosslessJpeg::default().encode(samples, width, bits)
+}
+
+/// Options of a lossless JPEG encoder.
+#[derive(Clone, Copy, Debug)]
+pub struct LosslessJpeg {
+    /// Predictor of table H.1, 1 to 7.
+    pub predictor: u8,
+    /// Rows between two restart markers; 0 for none.
+    pub restart_rows: usize,
+    /// Bits at the low end that are left out.
+    pub point_transform: u8,
+}
+
+impl Default for LosslessJpeg {
+    fn default() -> Self {
+        LosslessJpeg { predictor: 1, restart_rows: 0, point_transform: 0 }
+    }
+}
+
+impl LosslessJpeg {
+    /// Samples of so many bits as a JPEG file.
+    pub fn encode(&self, samples: &[u16], width: usize, bits: u8) -> Vec<u8> {
+        let height = samples.len() / width;
+        let mut file = vec![0xFF, 0xD8, 0xFF, 0xC4, 0, 19 + 17, 0];
+        // Codes of five bits for the 17 lengths that a difference can have.
+        file.extend([0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        file.extend(0..17_u8);
+        let [high, low] = (height as u16).to_be_bytes();
+        let [wide, narrow] = (width as u16).to_be_bytes();
+        file.extend([0xFF, 0xC3, 0, 11, bits, high, low, wide, narrow, 1, 1, 0x11, 0]);
+        if self.restart_rows > 0 {
+            let [high, low] = ((self.restart_rows * width) as u16).to_be_bytes();
+            file.extend([0xFF, 0xDD, 0, 4, high, low]);
+        }
+        file.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, self.predictor, 0, self.point_transform]);
+        let mut coded = BitWriter { file, buffer: 0, filled: 0 };
+        let samples: Vec<u16> = samples.iter().map(|sample| sample >> self.point_transform).collect();
+        for (index, &sample) in samples.iter().enumerate() {
+            let (x, y) = (index % width, index / width);
+            let first_row = if self.restart_rows > 0 { y % self.restart_rows == 0 } else { y == 0 };
+            if first_row && x == 0 && y > 0 {
+                coded.flush();
+                coded.file.extend([0xFF, 0xD0 + ((y / self.restart_rows - 1) % 8) as u8]);
+            }
+            let predicted = match (x, first_row) {
+                (0, true) => 1 << (bits - self.point_transform - 1),
+                (0, false) => samples[index - width],
+                (_, true) => samples[index - 1],
+                _ => self.predict(&samples, index, width),
+            };
+            let difference = i32::from(sample.wrapping_sub(predicted) as i16);
+            let length = 32 - difference.unsigned_abs().leading_zeros();
+            coded.put(length, 5);
+            if length < 16 {
+                coded.put(if difference < 0 { difference - 1 } else { difference } as u32, length);
             }
         }
-    };
-    for (index, &sample) in samples.iter().enumerate() {
-        let predicted = match (index % width, index / width) {
-            (0, 0) => 1 << (bits - 1),
-            (0, _) => samples[index - width],
-            _ => samples[index - 1],
+        coded.flush();
+        coded.file.extend([0xFF, 0xD9]);
+        coded.file
+    }
+
+    fn predict(&self, samples: &[u16], index: usize, width: usize) -> u16 {
+        let at = |back: usize| i32::from(samples[index - back]);
+        let (left, above, above_left) = (at(1), at(width), at(width + 1));
+        let predicted = match self.predictor {
+            1 => left,
+            2 => above,
+            3 => above_left,
+            4 => left + above - above_left,
+            5 => left + (above - above_left).div_euclid(2),
+            6 => above + (left - above_left).div_euclid(2),
+            _ => (left + above) / 2,
         };
-        let difference = i32::from(sample.wrapping_sub(predicted) as i16);
-        let length = 32 - difference.unsigned_abs().leading_zeros();
-        put(&mut file, length, 5);
-        if length < 16 {
-            put(&mut file, if difference < 0 { difference - 1 } else { difference } as u32, length);
+        predicted as u16
+    }
+}
+
+/// Entropy-coded bits with stuffed zero bytes.
+struct BitWriter {
+    file: Vec<u8>,
+    buffer: u64,
+    filled: u32,
+}
+
+impl BitWriter {
+    fn put(&mut self, value: u32, length: u32) {
+        self.buffer = (self.buffer << length) | u64::from(value & ((1_u32 << length) - 1));
+        self.filled += length;
+        while self.filled >= 8 {
+            self.filled -= 8;
+            let byte = (self.buffer >> self.filled) as u8;
+            self.file.push(byte);
+            if byte == 0xFF {
+                self.file.push(0);
+            }
         }
     }
-    put(&mut file, 0x7F, 7);
-    file.extend([0xFF, 0xD9]);
-    file
+
+    /// Fills the last byte with ones.
+    fn flush(&mut self) {
+        self.put(0x7F, 7);
+        self.filled = 0;
+    }
 }
 
 /// 32 x 32 samples of 12 bits, `128 y + x`, as reversible JPEG 2000.

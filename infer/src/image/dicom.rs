@@ -5,6 +5,8 @@
 mod display;
 mod elements;
 mod header;
+mod jpeg;
+mod lossless_jpeg;
 mod pixels;
 
 use std::fmt;

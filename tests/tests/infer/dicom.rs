@@ -8,9 +8,11 @@ use infomark_infer::{
     Calibration, Image, ImageError, PixelSpacing, ReadLimits, SpacingSource, decode_image, decode_levels,
     list_images, read_image_size,
 };
-use infomark_tests::infer_dicom::{Dicom, SECRET, jpeg_2000, lossless_jpeg, rle, syntax};
+use infomark_tests::infer_dicom::{Dicom, SECRET, lossless_jpeg, rle, syntax};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+mod compressed;
 
 const WIDTH: usize = 40;
 const HEIGHT: usize = 36;
@@ -86,35 +88,6 @@ fn every_depth_and_coding_gives_the_same_picture() {
             assert_eq!(image.pixels(), expected.pixels(), "{bits} bits, {name}");
         }
     }
-}
-
-#[test]
-fn baseline_jpeg_is_read() {
-    let grey = GrayImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| Luma([(3 * x + 2 * y) as u8]));
-    let mut jpeg = Cursor::new(Vec::new());
-    DynamicImage::from(grey.clone()).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
-    let image = decode(&new(8).compressed(syntax::JPEG_BASELINE, vec![jpeg.into_inner()])).unwrap();
-    let worst = image.to_levels().iter().zip(grey.into_raw()).map(|(a, b)| a.abs_diff(b)).max();
-    assert!(worst < Some(12), "{worst:?}");
-}
-
-#[test]
-fn jpeg_2000_is_read_to_the_bit() {
-    let code = jpeg_2000();
-    let values: Vec<u16> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as u16).collect();
-    let window = |dicom: Dicom| {
-        dicom.text((0x0028, 0x1050), "DS", "2048").text((0x0028, 0x1051), "DS", "4096").text(
-            (0x0028, 0x1056),
-            "CS",
-            "LINEAR_EXACT",
-        )
-    };
-    let plain = window(Dicom::new(32, 32, 12, values));
-    let expected = decode(&plain).unwrap();
-    let image = decode(&plain.clone().compressed(syntax::JPEG_2000, vec![code.clone()])).unwrap();
-    assert_eq!(image.pixels(), expected.pixels());
-    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]));
-    assert!(matches!(error, ImageError::Damaged { .. }));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use jpeg_decoder::PixelFormat;
 
 use super::elements::{Elements, Pixels, Syntax, Value};
 use super::header::Header;
-use super::{Problem, undecodable};
+use super::jpeg::{ENDS_EARLY, Frame, marker};
+use super::{Problem, lossless_jpeg, undecodable};
 use crate::image::decode::jpeg_is_whole;
 
-const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
 const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
 /// The stored values, row by row, as bit patterns of `header.stored` bits.
@@ -105,27 +105,28 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Option<()> {
 }
 
 fn jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    let frame = Frame::first(bytes)?;
+    if (frame.width, frame.height) != (header.width, header.height) {
+        return Err(OTHER_SIZE);
+    }
+    if frame.components != 1 {
+        return Err(Problem::Unsupported("JPEG of several colours"));
+    }
+    if frame.process == marker::LOSSLESS {
+        return lossless_jpeg::decode(bytes, header);
+    }
     if !jpeg_is_whole(bytes) {
         return Err(ENDS_EARLY);
     }
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(header.width * header.height * 2);
-    decoder.read_info().map_err(not_jpeg)?;
-    let info = decoder.info().ok_or(OTHER_SIZE)?;
-    if (usize::from(info.width), usize::from(info.height)) != (header.width, header.height) {
-        return Err(OTHER_SIZE);
-    }
-    let bytes = match info.pixel_format {
-        PixelFormat::L8 | PixelFormat::L16 => decoder.decode().map_err(not_jpeg)?,
-        PixelFormat::RGB24 | PixelFormat::CMYK32 => {
-            return Err(Problem::Unsupported("JPEG of several colours"));
+    let samples = decoder.decode().map_err(not_jpeg)?;
+    match decoder.info().map(|info| info.pixel_format) {
+        Some(PixelFormat::L8) if samples.len() == header.width * header.height => {
+            Ok(samples.into_iter().map(u16::from).collect())
         }
-    };
-    Ok(if info.pixel_format == PixelFormat::L16 {
-        bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect()
-    } else {
-        bytes.into_iter().map(u16::from).collect()
-    })
+        _ => Err(OTHER_SIZE),
+    }
 }
 
 fn not_jpeg(error: jpeg_decoder::Error) -> Problem {

@@ -1,0 +1,100 @@
+//! Compressed pixel data: read to the bit where they are lossless, and refused where something is missing.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+use infomark_core::Rng;
+use infomark_infer::ImageError;
+use infomark_tests::infer_dicom::{Dicom, LosslessJpeg, jpeg_2000, syntax};
+use proptest::prelude::*;
+
+use super::{HEIGHT, WIDTH, decode, new, refused, samples};
+
+#[test]
+fn damaged_lossless_jpeg_is_refused() {
+    let encoder = LosslessJpeg { predictor: 4, restart_rows: 6, point_transform: 0 };
+    let whole = encoder.encode(&samples(12), WIDTH, 12);
+    let read = |jpeg: &[u8]| new(12).compressed(syntax::JPEG_LOSSLESS, vec![jpeg.to_vec()]);
+    decode(&read(&whole)).unwrap();
+    // Without the marker at its end all samples are there.
+    let end = whole.len() - 2;
+    decode(&read(&whole[..end])).unwrap();
+    for length in [2, 30, 60, 100, end / 2, end - 2] {
+        let cut = whole[..length].to_vec();
+        refused(&read(&cut), "its pixel data end early");
+        refused(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()), "its pixel data end early");
+    }
+    let change = |marker: [u8; 2], offset: usize, value: u8| {
+        let mut changed = whole.clone();
+        let at = changed.windows(2).position(|pair| pair == marker).unwrap();
+        changed[at + offset] = value;
+        changed
+    };
+    // A restart marker out of order.
+    refused(&read(&change([0xFF, 0xD1], 1, 0xD2)), "restart markers");
+    // An interval that is not of whole rows, a predictor and a point transform that do not exist, codes that overflow.
+    refused(&read(&change([0xFF, 0xDD], 5, 1)), "not valid");
+    for (marker, offset, value) in [([0xFF, 0xDA], 7, 0), ([0xFF, 0xDA], 7, 8), ([0xFF, 0xDA], 9, 12)] {
+        refused(&read(&change(marker, offset, value)), "not valid");
+    }
+    refused(&read(&change([0xFF, 0xC4], 5, 3)), "not valid");
+    // Another image than the data set says, and several components.
+    refused(&read(&change([0xFF, 0xC3], 8, 41)), "another size than Rows and Columns");
+    refused(&read(&change([0xFF, 0xC3], 9, 3)), "several colours");
+}
+
+#[test]
+fn baseline_jpeg_is_read() {
+    let grey = GrayImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| Luma([(3 * x + 2 * y) as u8]));
+    let mut jpeg = Cursor::new(Vec::new());
+    DynamicImage::from(grey.clone()).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+    let image = decode(&new(8).compressed(syntax::JPEG_BASELINE, vec![jpeg.into_inner()])).unwrap();
+    let worst = image.to_levels().iter().zip(grey.into_raw()).map(|(a, b)| a.abs_diff(b)).max();
+    assert!(worst < Some(12), "{worst:?}");
+}
+
+#[test]
+fn jpeg_2000_is_read_to_the_bit() {
+    let code = jpeg_2000();
+    let values: Vec<u16> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as u16).collect();
+    let window = |dicom: Dicom| {
+        dicom.text((0x0028, 0x1050), "DS", "2048").text((0x0028, 0x1051), "DS", "4096").text(
+            (0x0028, 0x1056),
+            "CS",
+            "LINEAR_EXACT",
+        )
+    };
+    let plain = window(Dicom::new(32, 32, 12, values));
+    let expected = decode(&plain).unwrap();
+    let image = decode(&plain.clone().compressed(syntax::JPEG_2000, vec![code.clone()])).unwrap();
+    assert_eq!(image.pixels(), expected.pixels());
+    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]), "export it again");
+    assert!(matches!(error, ImageError::Damaged { .. }));
+}
+
+proptest! {
+    #[test]
+    fn lossless_jpeg_is_read_to_the_bit_with_every_predictor_restart_interval_and_point_transform(
+        bits in 2..=16_u16, predictor in 1..=7_u8, restart_rows in 0..=40_usize, shift in 0..16_u16, rough in any::<bool>(), seed in any::<u64>(),
+    ) {
+        let point_transform = shift.min(bits - 1);
+        let mut rng = Rng::new(seed, 0);
+        let most = (1_u32 << bits) - 1;
+        let smooth = samples(bits);
+        let values: Vec<u16> =
+            smooth.into_iter().map(|value| if rough { (rng.next_u32() & most) as u16 } else { value }).collect();
+        let kept: Vec<u16> = values.iter().map(|value| value >> point_transform << point_transform).collect();
+        let window = |dicom: Dicom| {
+            dicom
+                .text((0x0028, 0x1050), "DS", &(f64::from(most) / 2.0).to_string())
+                .text((0x0028, 0x1051), "DS", &most.to_string())
+                .text((0x0028, 0x1056), "CS", "LINEAR_EXACT")
+        };
+        let encoder = LosslessJpeg { predictor, restart_rows, point_transform: point_transform as u8 };
+        let jpeg = encoder.encode(&values, WIDTH, bits as u8);
+        let plain = window(Dicom::new(WIDTH as u16, HEIGHT as u16, bits, kept));
+        let expected = decode(&plain).unwrap();
+        let image = decode(&plain.compressed(syntax::JPEG_LOSSLESS, vec![jpeg])).unwrap();
+        prop_assert_eq!(image.pixels(), expected.pixels());
+    }
+}
