@@ -8,6 +8,7 @@ mod header;
 mod jpeg;
 mod lossless_jpeg;
 mod pixels;
+mod sequential_jpeg;
 
 use std::fmt;
 

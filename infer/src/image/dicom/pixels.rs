@@ -1,5 +1,7 @@
 //! Pixel data to stored values: 16 bits each, only the bits that count.
 
+use std::borrow::Cow;
+
 use dicom_core::VR;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
 use jpeg_decoder::PixelFormat;
@@ -7,7 +9,7 @@ use jpeg_decoder::PixelFormat;
 use super::elements::{Elements, Pixels, Syntax, Value};
 use super::header::Header;
 use super::jpeg::{ENDS_EARLY, Frame, marker};
-use super::{Problem, lossless_jpeg, undecodable};
+use super::{Problem, lossless_jpeg, sequential_jpeg, undecodable};
 use crate::image::decode::jpeg_is_whole;
 
 const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
@@ -115,10 +117,17 @@ fn jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
     if frame.process == marker::LOSSLESS {
         return lossless_jpeg::decode(bytes, header);
     }
-    if !jpeg_is_whole(bytes) {
+    let sequential = matches!(frame.process, marker::BASELINE | marker::EXTENDED) && frame.precision == 8;
+    let mut whole = Cow::Borrowed(bytes);
+    if sequential {
+        sequential_jpeg::check(bytes)?;
+        if !jpeg_is_whole(bytes) {
+            whole.to_mut().extend([0xFF, 0xD9]);
+        }
+    } else if !jpeg_is_whole(bytes) {
         return Err(ENDS_EARLY);
     }
-    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let mut decoder = jpeg_decoder::Decoder::new(whole.as_ref());
     decoder.set_max_decoding_buffer_size(header.width * header.height * 2);
     let samples = decoder.decode().map_err(not_jpeg)?;
     match decoder.info().map(|info| info.pixel_format) {

@@ -54,6 +54,26 @@ fn baseline_jpeg_is_read() {
 }
 
 #[test]
+fn baseline_jpeg_needs_all_of_its_blocks_but_no_end_marker() {
+    let grey =
+        GrayImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| Luma([(3 * x + 2 * y + x * y % 7) as u8]));
+    let mut jpeg = Cursor::new(Vec::new());
+    DynamicImage::from(grey).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+    let whole = jpeg.into_inner();
+    let read = |jpeg: &[u8]| new(8).compressed(syntax::JPEG_BASELINE, vec![jpeg.to_vec()]);
+    let expected = decode(&read(&whole)).unwrap();
+    let end = whole.len() - 2;
+    assert_eq!(whole[end..], [0xFF, 0xD9]);
+    assert_eq!(decode(&read(&whole[..end])).unwrap().pixels(), expected.pixels());
+    let scan = whole.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    for length in [scan / 2, scan, scan + 30, (scan + end) / 2, end - 2] {
+        let cut = whole[..length].to_vec();
+        refused(&read(&cut), "its pixel data end early");
+        refused(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()), "its pixel data end early");
+    }
+}
+
+#[test]
 fn jpeg_2000_is_read_to_the_bit() {
     let code = jpeg_2000();
     let values: Vec<u16> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as u16).collect();
