@@ -366,3 +366,21 @@ pub fn jpeg_2000() -> Vec<u8> {
     let bytes = (0..code.len()).step_by(2).map(|at| u8::from_str_radix(&code[at..at + 2], 16));
     bytes.collect::<Result<_, _>>().expect("hexadecimal")
 }
+
+/// A code stream of JPEG 2000 as a JP2 file: its last box has the length or, if `open`, goes to the end of the file.
+pub fn jp2_file(code: &[u8], width: u32, height: u32, open: bool) -> Vec<u8> {
+    let boxed = |kind: &[u8; 4], content: &[u8]| {
+        let length = (8 + content.len() as u32).to_be_bytes();
+        [length.as_slice(), kind, content].concat()
+    };
+    let depth = code[42];
+    let size = [&height.to_be_bytes()[..], &width.to_be_bytes(), &[0, 1, depth, 7, 0, 0]].concat();
+    // Enumerated colour space 17: grey.
+    let header = [boxed(b"ihdr", &size), boxed(b"colr", &[1, 0, 0, 0, 0, 0, 17])].concat();
+    let mut last = boxed(b"jp2c", code);
+    if open {
+        last[..4].fill(0);
+    }
+    let first = boxed(b"jP  ", b"\r\n\x87\n");
+    [first, boxed(b"ftyp", b"jp2 \0\0\0\0jp2 "), boxed(b"jp2h", &header), last].concat()
+}

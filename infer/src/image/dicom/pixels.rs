@@ -146,8 +146,9 @@ fn not_jpeg(error: jpeg_decoder::Error) -> Problem {
 }
 
 fn jpeg_2000(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+    let code = code_stream(bytes)?;
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
-    let image = Jpeg2000::new(bytes, &settings).map_err(undecodable)?;
+    let image = Jpeg2000::new(code, &settings).map_err(undecodable)?;
     if (image.width() as usize, image.height() as usize) != (header.width, header.height) {
         return Err(OTHER_SIZE);
     }
@@ -159,11 +160,45 @@ fn jpeg_2000(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
     if component.bit_depth() > 16 {
         return Err(Problem::Unsupported("JPEG 2000 of more than 16 bits"));
     }
-    // Byte 42 of a code stream holds the depth, and in its top bit that samples are signed; the decoder adds half the range
-    // to those as well.
-    let signed = bytes.get(42).is_some_and(|depth| depth & 0x80 != 0);
+    // The decoder adds half the range to signed samples as well.
+    let signed = code.get(DEPTH_IN_CODE_STREAM).is_some_and(|depth| depth & 0x80 != 0);
     let half = if signed { 1_i32 << (component.bit_depth() - 1) } else { 0 };
     let (least, most) = (-half, (1_i32 << component.bit_depth()) - 1 - half);
     let samples = component.samples().get(..header.width * header.height).ok_or(ENDS_EARLY)?;
     Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
+}
+
+/// Offset of the first component's depth (Ssiz), whose top bit says that samples are signed: the SIZ segment is the first of a code stream
+/// (ISO/IEC 15444-1, A.5.1).
+const DEPTH_IN_CODE_STREAM: usize = 42;
+
+/// The code stream of JPEG 2000 data, taken out of a JP2 file where they are one (ISO/IEC 15444-1, annex I).
+///
+/// The standard wants none (PS3.5, 8.2.4), so what its other boxes say, as of colour, does not count.
+fn code_stream(bytes: &[u8]) -> Result<&[u8], Problem> {
+    const JP2_SIGNATURE: &[u8] = b"\0\0\0\x0CjP  \r\n\x87\n";
+    if !bytes.starts_with(JP2_SIGNATURE) {
+        return Ok(bytes);
+    }
+    let mut rest = bytes;
+    while let Some((header, content)) = rest.split_first_chunk::<8>() {
+        let [l0, l1, l2, l3, kind @ ..] = *header;
+        let (taken, content) = match u32::from_be_bytes([l0, l1, l2, l3]) {
+            // To the end of the file.
+            0 => (Some(content.len()), content),
+            1 => {
+                let (length, content) = content.split_first_chunk::<8>().ok_or(ENDS_EARLY)?;
+                let length = usize::try_from(u64::from_be_bytes(*length)).ok();
+                (length.and_then(|length| length.checked_sub(16)), content)
+            }
+            length => ((length as usize).checked_sub(8), content),
+        };
+        let taken = taken.ok_or(Problem::Damaged("its JP2 boxes are not valid"))?;
+        let (content, after) = content.split_at_checked(taken).ok_or(ENDS_EARLY)?;
+        if kind == *b"jp2c" {
+            return Ok(content);
+        }
+        rest = after;
+    }
+    Err(Problem::Damaged("its JP2 file has no code stream"))
 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use infomark_core::Rng;
 use infomark_infer::ImageError;
-use infomark_tests::infer_dicom::{Dicom, LosslessJpeg, jpeg_2000, syntax};
+use infomark_tests::infer_dicom::{Dicom, LosslessJpeg, jp2_file, jpeg_2000, syntax};
 use proptest::prelude::*;
 
 use super::{HEIGHT, WIDTH, decode, new, refused, samples};
@@ -90,6 +90,39 @@ fn jpeg_2000_is_read_to_the_bit() {
     assert_eq!(image.pixels(), expected.pixels());
     let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]), "export it again");
     assert!(matches!(error, ImageError::Damaged { .. }));
+}
+
+#[test]
+fn jpeg_2000_in_a_jp2_file_is_read_as_its_code_stream() {
+    let unsigned = jpeg_2000();
+    // The same code with signed samples: half the range less.
+    let mut signed = unsigned.clone();
+    signed[42] |= 0x80;
+    // One byte more, so that one of the two wrappers has an odd length.
+    let comment = |code: &[u8]| {
+        let at = code.windows(2).position(|pair| pair == [0xFF, 0x52]).unwrap();
+        [&code[..at], &[0xFF, 0x64, 0, 5, 0, 0, 7], &code[at..]].concat()
+    };
+    for (code, representation, center) in [(&unsigned, 0, "2048"), (&signed, 1, "0")] {
+        let dicom = Dicom::new(32, 32, 12, Vec::new())
+            .words((0x0028, 0x0103), "US", &[representation])
+            .text((0x0028, 0x1050), "DS", center)
+            .text((0x0028, 0x1051), "DS", "4096")
+            .text((0x0028, 0x1056), "CS", "LINEAR_EXACT");
+        let read = |code: Vec<u8>| decode(&dicom.clone().compressed(syntax::JPEG_2000, vec![code]));
+        let expected: Vec<f32> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as f32 / 4096.0).collect();
+        for code in [code.clone(), comment(code)] {
+            for file in [code.clone(), jp2_file(&code, 32, 32, false), jp2_file(&code, 32, 32, true)] {
+                let image = read(file).unwrap();
+                assert_eq!(image.pixels(), expected, "pixel representation {representation}");
+            }
+        }
+    }
+    let file = jp2_file(&unsigned, 32, 32, false);
+    let read =
+        |file: &[u8]| Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![file.to_vec()]);
+    refused(&read(&file[..file.len() - 10]), "its pixel data end early");
+    refused(&read(&file[..77]), "no code stream");
 }
 
 proptest! {
