@@ -31,6 +31,8 @@ enum Problem {
     Pixels(String),
     Syntax(String),
     Frames(u64),
+    /// An element by its name whose text is no number.
+    NotANumber(&'static str),
 }
 
 impl Problem {
@@ -42,6 +44,10 @@ impl Problem {
             Problem::Unsupported(reason) => ImageError::Unsupported { name, reason: reason.to_owned() },
             Problem::Syntax(syntax) => ImageError::TransferSyntax { name, syntax },
             Problem::Frames(frames) => ImageError::Frames { name, frames },
+            Problem::NotANumber(element) => {
+                let reason = format!("its {element} is not written as a number with a decimal point");
+                ImageError::Damaged { name, reason }
+            }
         }
     }
 }
@@ -63,7 +69,7 @@ pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Im
     let (elements, header) = open(bytes, name, limits)?;
     let pixels = contain(|| {
         let stored = pixels::decode(&elements, &header)?;
-        Ok(display::display(&stored, &elements, &header))
+        display::display(&stored, &elements, &header)
     });
     let pixels = pixels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
     let pixels = pixels.map_err(|problem| problem.of(name))?;
@@ -79,7 +85,7 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
     let (elements, header) = open(bytes, name, limits)?;
     let levels = contain(|| {
         let stored = pixels::decode(&elements, &header)?;
-        Ok(display::levels(&stored, &elements, &header))
+        display::levels(&stored, &elements, &header)
     });
     let levels = levels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
     Levels::new(name, (header.width, header.height), levels.map_err(|problem| problem.of(name))?)

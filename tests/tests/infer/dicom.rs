@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 mod compressed;
+mod stated;
 
 const WIDTH: usize = 40;
 const HEIGHT: usize = 36;
@@ -254,7 +255,7 @@ fn spacing_comes_with_its_source_and_calibration() {
 #[test]
 fn spacing_is_never_guessed() {
     let pixel = |text| spacing(&[((0x0028, 0x0030), "DS", text)]);
-    for text in ["", "0\\0", "0.1", "0.1\\", "-0.1\\0.1", "a\\b", "nan\\nan", "1e9\\1e9"] {
+    for text in ["", "0\\0", "0.1", "0.1\\", "-0.1\\0.1", "1e9\\1e9"] {
         assert_eq!(pixel(text), None, "{text}");
     }
     // The shape of a pixel is not its size.

@@ -3,21 +3,26 @@
 
 use dicom_core::VR;
 
-use super::elements::{Elements, Syntax, Value, tag};
+use super::Problem;
+use super::elements::{Elements, Value, tag};
 use super::header::Header;
 use crate::image::grey::CLIPPED;
 use crate::image::levels::Scale;
 
 /// The pixels in `[0, 1]`.
-pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Vec<f32> {
-    let (values, voi) = transformations(stored, elements, header);
+pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Result<Vec<f32>, Problem> {
+    let (values, voi) = transformations(stored, elements, header)?;
     let grey: Vec<f32> = values.iter().map(|&value| shown(&voi, value, header) as f32).collect();
-    stored.iter().map(|&bits| grey[usize::from(bits)]).collect()
+    Ok(stored.iter().map(|&bits| grey[usize::from(bits)]).collect())
 }
 
 /// All grey levels in 16 bits, with the window that [`display`] shows. Tables and sigmoids end where they are black and white.
-pub(super) fn levels(stored: &[u16], elements: &Elements<'_>, header: &Header) -> (Vec<u16>, [f64; 2]) {
-    let (values, voi) = transformations(stored, elements, header);
+pub(super) fn levels(
+    stored: &[u16],
+    elements: &Elements<'_>,
+    header: &Header,
+) -> Result<(Vec<u16>, [f64; 2]), Problem> {
+    let (values, voi) = transformations(stored, elements, header)?;
     let (levels, [low, high]): (Vec<u16>, _) = if let Voi::Ramp { low, range } = voi {
         let found = |(a, b): (f64, f64), &bits: &u16| {
             let value = values[usize::from(bits)];
@@ -32,9 +37,9 @@ pub(super) fn levels(stored: &[u16], elements: &Elements<'_>, header: &Header) -
     };
     if header.inverted {
         let levels: Vec<u16> = levels.iter().map(|level| u16::MAX - level).collect();
-        return (stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [1.0 - high, 1.0 - low]);
+        return Ok((stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [1.0 - high, 1.0 - low]));
     }
-    (stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [low, high])
+    Ok((stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [low, high]))
 }
 
 fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
@@ -43,15 +48,18 @@ fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
 }
 
 /// The modality's value of each pattern of bits, and how values are shown.
-fn transformations(stored: &[u16], elements: &Elements<'_>, header: &Header) -> (Vec<f64>, Voi) {
-    let implicit = elements.syntax() == Syntax::ImplicitLittle;
-    let modality = Modality::of(elements, header, implicit);
+fn transformations(
+    stored: &[u16],
+    elements: &Elements<'_>,
+    header: &Header,
+) -> Result<(Vec<f64>, Voi), Problem> {
+    let modality = Modality::of(elements, header)?;
     let patterns = 1_usize << header.stored;
     let values: Vec<f64> = (0..patterns).map(|bits| modality.apply(signed(bits, header))).collect();
-    let voi = Voi::of(elements, header, implicit, &modality).unwrap_or_else(|| {
+    let voi = Voi::of(elements, header, &modality, &values)?.unwrap_or_else(|| {
         if plain_bytes(header, &modality) { Voi::BYTES } else { whole_range(stored, &values) }
     });
-    (values, voi)
+    Ok((values, voi))
 }
 
 fn signed(bits: usize, header: &Header) -> f64 {
@@ -73,15 +81,14 @@ enum Modality {
 }
 
 impl Modality {
-    fn of(elements: &Elements<'_>, header: &Header, implicit: bool) -> Modality {
-        if let Some(lut) = Lut::of(elements.lut(tag::MODALITY_LUT), implicit && header.signed) {
-            return Modality::Table(lut);
+    fn of(elements: &Elements<'_>, header: &Header) -> Result<Modality, Problem> {
+        if let Some((descriptor, data)) = elements.lut(tag::MODALITY_LUT)? {
+            return Ok(Modality::Table(Lut::of(descriptor, data, |_| header.signed)?));
         }
-        let decimal = |tag| elements.get(tag).and_then(|value| value.decimals().next().flatten());
-        Modality::Linear {
-            slope: decimal(tag::RESCALE_SLOPE).filter(|&slope| slope != 0.0).unwrap_or(1.0),
-            intercept: decimal(tag::RESCALE_INTERCEPT).unwrap_or(0.0),
-        }
+        Ok(Modality::Linear {
+            slope: elements.decimal(tag::RESCALE_SLOPE, 0)?.filter(|&slope| slope != 0.0).unwrap_or(1.0),
+            intercept: elements.decimal(tag::RESCALE_INTERCEPT, 0)?.unwrap_or(0.0),
+        })
     }
 
     fn apply(&self, stored: f64) -> f64 {
@@ -113,15 +120,29 @@ impl Voi {
     const BYTES: Voi = Voi::Ramp { low: 0.0, range: 255.0 };
 
     /// The first table, else the first window; none where the file has neither.
-    fn of(elements: &Elements<'_>, header: &Header, implicit: bool, modality: &Modality) -> Option<Voi> {
-        let below_zero = header.signed && matches!(modality, Modality::Linear { .. });
-        if let Some(lut) = Lut::of(elements.lut(tag::VOI_LUT), implicit && below_zero) {
-            let most = f64::from((1_u32 << lut.bits) - 1);
-            return Some(Voi::Table { lut, most });
+    fn of(
+        elements: &Elements<'_>,
+        header: &Header,
+        modality: &Modality,
+        values: &[f64],
+    ) -> Result<Option<Voi>, Problem> {
+        if let Some((descriptor, data)) = elements.lut(tag::VOI_LUT)? {
+            // C.11.2.1.1: signed with the pixels; below zero as well where no value of the modality reaches it otherwise.
+            let is_signed = |first: u16| {
+                let reached = || values.iter().any(|&value| value >= f64::from(first));
+                matches!(modality, Modality::Linear { .. }) && (header.signed || !reached())
+            };
+            let lut = Lut::of(descriptor, data, is_signed)?;
+            let most = lut.most();
+            return Ok(Some(Voi::Table { lut, most }));
         }
-        let decimal = |tag| elements.get(tag)?.decimals().next()?;
-        let (center, width) = (decimal(tag::WINDOW_CENTER)?, decimal(tag::WINDOW_WIDTH)?);
-        match elements.get(tag::VOI_LUT_FUNCTION).map_or("", |value| value.text()) {
+        let (center, width) =
+            (elements.decimal(tag::WINDOW_CENTER, 0)?, elements.decimal(tag::WINDOW_WIDTH, 0)?);
+        let (Some(center), Some(width)) = (center, width) else {
+            return Ok(None);
+        };
+        let function = elements.get(tag::VOI_LUT_FUNCTION).map_or("", |value| value.text());
+        Ok(match function.to_ascii_uppercase().as_str() {
             "SIGMOID" if width > 0.0 => Some(Voi::Sigmoid { center, width }),
             "LINEAR_EXACT" if width > 0.0 => Some(Voi::Ramp { low: center - width / 2.0, range: width }),
             "LINEAR" | "" if width >= 1.0 => {
@@ -129,7 +150,7 @@ impl Voi {
                 Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 })
             }
             _ => None,
-        }
+        })
     }
 
     fn apply(&self, value: f64) -> f64 {
@@ -150,24 +171,44 @@ struct Lut {
 }
 
 impl Lut {
-    /// The table that a descriptor and its data give; `signed` is what the first value mapped is where the file leaves it open.
-    fn of(item: Option<(Value<'_>, Value<'_>)>, signed: bool) -> Option<Lut> {
-        let (descriptor, data) = item?;
+    /// The table that a descriptor and its data give; `is_signed` tells of the first value mapped whether it is two's complement where
+    /// the descriptor does not.
+    ///
+    /// # Errors
+    ///
+    /// A table of fewer entries than its descriptor says, which pydicom refuses, too.
+    fn of(descriptor: Value<'_>, data: Value<'_>, is_signed: impl Fn(u16) -> bool) -> Result<Lut, Problem> {
         let mut words = descriptor.words();
-        let (count, first, bits) = (words.next()?, words.next()?, u32::from(words.next()?));
+        let (Some(count), Some(first), Some(bits)) = (words.next(), words.next(), words.next()) else {
+            return Err(Problem::Damaged("its look-up table has no complete descriptor"));
+        };
+        let bits = u32::from(bits);
+        if !(1..=16).contains(&bits) {
+            return Err(Problem::Damaged("its look-up table has entries of neither 1 nor up to 16 bits"));
+        }
         // 0 stands for 2^16.
         let count = if count == 0 { 1 << 16 } else { usize::from(count) };
-        if !(1..=16).contains(&bits) {
-            return None;
-        }
-        let first =
-            if signed || descriptor.vr == VR::SS { f64::from(first as i16) } else { f64::from(first) };
-        let mut entries: Vec<u16> = data.words().take(count).collect();
-        if entries.len() < count && bits <= 8 {
+        let signed = descriptor.vr == VR::SS || is_signed(first);
+        let first = if signed { f64::from(first as i16) } else { f64::from(first) };
+        let bytes = data.bytes();
+        let entries: Vec<u16> = if (count..=count + count % 2).contains(&bytes.len()) && count > 1 {
             // 8-bit entries, two to a word.
-            entries = data.bytes().iter().take(count).map(|&byte| u16::from(byte)).collect();
+            bytes.iter().take(count).map(|&byte| u16::from(byte)).collect()
+        } else {
+            data.words().take(count).collect()
+        };
+        if entries.len() < count {
+            return Err(Problem::Damaged("its look-up table has fewer entries than its descriptor says"));
         }
-        (entries.len() == count).then_some(Lut { first, bits, entries })
+        Ok(Lut { first, bits, entries })
+    }
+
+    /// The value that is shown white: the greatest of so many bits. Where the greatest entry needs fewer or more bits, the descriptor
+    /// is wrong and that entry is white, as in Horos and Cornerstone.
+    fn most(&self) -> f64 {
+        let greatest = self.entries.iter().copied().max().unwrap_or(0);
+        let needed = u16::BITS - greatest.leading_zeros();
+        f64::from(if needed == self.bits { ((1_u32 << self.bits) - 1) as u16 } else { greatest.max(1) })
     }
 
     fn apply(&self, value: f64) -> f64 {

@@ -65,6 +65,21 @@ pub(super) mod tag {
         VOI_LUT_FUNCTION,
     ];
     pub(super) const OF_LUT: [Tag; 2] = [LUT_DESCRIPTOR, LUT_DATA];
+
+    /// The name of an element of numbers.
+    pub(super) fn name(tag: Tag) -> &'static str {
+        match tag {
+            NUMBER_OF_FRAMES => "Number of Frames",
+            PIXEL_SPACING => "Pixel Spacing",
+            IMAGER_PIXEL_SPACING => "Imager Pixel Spacing",
+            NOMINAL_SCANNED_PIXEL_SPACING => "Nominal Scanned Pixel Spacing",
+            WINDOW_CENTER => "Window Center",
+            WINDOW_WIDTH => "Window Width",
+            RESCALE_INTERCEPT => "Rescale Intercept",
+            RESCALE_SLOPE => "Rescale Slope",
+            _ => "text of numbers",
+        }
+    }
 }
 
 /// Deepest nesting of sequences that is followed.
@@ -151,19 +166,16 @@ impl<'a> Value<'a> {
         self.bytes
     }
 
-    /// The values of a text; one that is empty where it is not UTF-8.
-    fn texts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let text = std::str::from_utf8(self.bytes).unwrap_or_default();
-        text.split('\\').map(|part| part.trim_matches([' ', '\0']))
-    }
-
+    /// The first value of a text; empty where it is not UTF-8.
     pub(super) fn text(&self) -> &'a str {
-        self.texts().next().unwrap_or_default()
+        self.text_at(0).unwrap_or_default()
     }
 
-    /// The decimal numbers of a text, each finite or none.
-    pub(super) fn decimals(&self) -> impl Iterator<Item = Option<f64>> + use<'a> {
-        self.texts().map(|part| part.parse().ok().filter(|value: &f64| value.is_finite()))
+    /// A value of a text, by its index; empty where there are fewer, none where it is not UTF-8.
+    fn text_at(&self, index: usize) -> Option<&'a str> {
+        let part = self.bytes.split(|&byte| byte == b'\\').nth(index).unwrap_or_default();
+        // Line ends and tabs are not allowed, but written by some.
+        std::str::from_utf8(part).ok().map(|part| part.trim_matches([' ', '\0', '\t', '\r', '\n']))
     }
 }
 
@@ -228,10 +240,29 @@ impl<'a> Elements<'a> {
         self.image.get(&tag).copied()
     }
 
+    /// A decimal number of an element, by its index; none where it is not stated.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no number, such as one with a decimal comma: dropping it would show another picture.
+    pub(super) fn decimal(&self, tag: Tag, index: usize) -> Result<Option<f64>, Problem> {
+        let Some(value) = self.get(tag) else { return Ok(None) };
+        let number = match value.text_at(index) {
+            Some("") => return Ok(None),
+            text => text.and_then(|text| text.parse().ok()).filter(|number: &f64| number.is_finite()),
+        };
+        number.map(Some).ok_or(Problem::NotANumber(tag::name(tag)))
+    }
+
     /// The descriptor and the data of the first item of a sequence of look-up tables.
-    pub(super) fn lut(&self, sequence: Tag) -> Option<(Value<'a>, Value<'a>)> {
+    pub(super) fn lut(&self, sequence: Tag) -> Result<Option<(Value<'a>, Value<'a>)>, Problem> {
         let item = if sequence == tag::MODALITY_LUT { &self.modality_lut } else { &self.voi_lut };
-        Some((*item.get(&tag::LUT_DESCRIPTOR)?, *item.get(&tag::LUT_DATA)?))
+        let element = |tag| item.get(&tag).copied();
+        match (element(tag::LUT_DESCRIPTOR), element(tag::LUT_DATA)) {
+            (Some(descriptor), Some(data)) => Ok(Some((descriptor, data))),
+            (None, None) => Ok(None),
+            _ => Err(Problem::Damaged("its look-up table has no descriptor or no data")),
+        }
     }
 
     pub(super) fn pixels(&self) -> &Pixels<'a> {

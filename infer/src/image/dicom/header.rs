@@ -14,7 +14,7 @@ pub(super) struct Header {
     pub(super) allocated: u32,
     /// Bits of it that count.
     pub(super) stored: u32,
-    /// Bits below them.
+    /// Bits below them, as High Bit says.
     pub(super) shift: u32,
     pub(super) signed: bool,
     /// The lowest values are white.
@@ -28,7 +28,7 @@ impl Header {
         let needed = |tag, missing| number(tag).ok_or(Problem::Damaged(missing));
         let width = usize::from(needed(tag::COLUMNS, "it has no Columns")?);
         let height = usize::from(needed(tag::ROWS, "it has no Rows")?);
-        let frames = elements.get(tag::NUMBER_OF_FRAMES).and_then(|value| value.decimals().next().flatten());
+        let frames = elements.decimal(tag::NUMBER_OF_FRAMES, 0)?;
         if let Some(frames) = frames.filter(|&frames| frames > 1.0) {
             return Err(Problem::Frames(frames as u64));
         }
@@ -58,31 +58,34 @@ impl Header {
             shift: high + 1 - stored,
             signed: number(tag::PIXEL_REPRESENTATION) == Some(1),
             inverted,
-            spacing: spacing(elements),
+            spacing: spacing(elements)?,
         })
     }
 }
 
 /// The size of the pixels, with the words of PS3.3, 10.7.1.3.
-fn spacing(elements: &Elements<'_>) -> Option<PixelSpacing> {
+fn spacing(elements: &Elements<'_>) -> Result<Option<PixelSpacing>, Problem> {
     let read = |tag| {
-        let mut values = elements.get(tag)?.decimals();
         // The distance of rows comes first.
-        let (y, x) = (values.next()??, values.next()??);
+        let (Some(y), Some(x)) = (elements.decimal(tag, 0)?, elements.decimal(tag, 1)?) else {
+            return Ok(None);
+        };
         // From electron microscopes to whole bodies in a pixel; zeros stand for nothing.
         let possible = [x, y].iter().all(|mm| (1e-6..=1e3).contains(mm));
-        Spacing::new(x, y).ok().filter(|_| possible)
+        Ok(Spacing::new(x, y).ok().filter(|_| possible))
     };
-    let imager = read(tag::IMAGER_PIXEL_SPACING);
-    let spacing = |mm, source, calibration| Some(PixelSpacing { mm, source, calibration });
-    if let Some(mm) = read(tag::PIXEL_SPACING) {
+    let imager = read(tag::IMAGER_PIXEL_SPACING)?;
+    let spacing = |mm, source, calibration| Ok(Some(PixelSpacing { mm, source, calibration }));
+    if let Some(mm) = read(tag::PIXEL_SPACING)? {
         return spacing(mm, SpacingSource::PixelSpacing, calibration(elements, mm, imager));
     }
     if let Some(mm) = imager {
         return spacing(mm, SpacingSource::ImagerPixelSpacing, Calibration::Detector);
     }
-    let mm = read(tag::NOMINAL_SCANNED_PIXEL_SPACING)?;
-    spacing(mm, SpacingSource::NominalScannedPixelSpacing, Calibration::Detector)
+    match read(tag::NOMINAL_SCANNED_PIXEL_SPACING)? {
+        Some(mm) => spacing(mm, SpacingSource::NominalScannedPixelSpacing, Calibration::Detector),
+        None => Ok(None),
+    }
 }
 
 fn calibration(elements: &Elements<'_>, mm: Spacing, imager: Option<Spacing>) -> Calibration {

@@ -28,11 +28,25 @@ pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16
             }
         }
     };
+    let shift = if contradict_high_bit(&values, header) { 0 } else { header.shift };
     let mask = (1_u32 << header.stored) - 1;
     for value in &mut values {
-        *value = ((u32::from(*value) >> header.shift) & mask) as u16;
+        *value = ((u32::from(*value) >> shift) & mask) as u16;
     }
     Ok(values)
+}
+
+/// Whether High Bit puts values to the left that lie at the right: they use bits below those stored and none above.
+/// pydicom and GDCM do not go by High Bit either.
+fn contradict_high_bit(values: &[u16], header: &Header) -> bool {
+    let below = (1_u32 << header.shift) - 1;
+    let is_right = |&value: &u16| {
+        let value = u32::from(value);
+        // Copies of the sign.
+        let signs = (1 << (header.allocated - header.stored + 1)) - 1;
+        value >> header.stored == 0 || header.signed && value >> (header.stored - 1) == signs
+    };
+    values.iter().any(|&value| u32::from(value) & below != 0) && values.iter().all(is_right)
 }
 
 fn plain(value: &Value<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
