@@ -32,6 +32,8 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A sequence of data sets.
     Items(Vec<Elements>),
+    /// A sequence of undefined length whose items are in implicit VR, as elements of VR UN are.
+    ImplicitItems(Vec<Elements>),
 }
 
 /// A data set to be written.
@@ -110,6 +112,16 @@ impl Dicom {
         self
     }
 
+    /// The file with another transfer syntax stated than its data set has.
+    pub fn encode_as(&self, stated: &'static str) -> Vec<u8> {
+        // Preamble, `DICM`, the group's length and the UID's header go before the UID.
+        let data_set = |syntax: &str| 128 + 4 + 12 + 8 + syntax.len().next_multiple_of(2);
+        let mut file = self.clone().in_syntax(stated).encode();
+        file.truncate(data_set(stated));
+        file.extend(&self.encode()[data_set(self.syntax)..]);
+        file
+    }
+
     /// The file.
     pub fn encode(&self) -> Vec<u8> {
         let mut file = vec![0; 128];
@@ -170,6 +182,10 @@ impl Writer {
     }
 
     fn element(&mut self, tag: (u16, u16), vr: &str, value: &Value) {
+        if let Value::ImplicitItems(items) = value {
+            self.header(tag, vr, u32::MAX);
+            return self.implicit_items(items);
+        }
         let mut inner = Writer { explicit: self.explicit, big: self.big, bytes: Vec::new() };
         match value {
             Value::Text(text) => inner.bytes.extend(text.as_bytes()),
@@ -186,12 +202,29 @@ impl Writer {
                     inner.bytes.extend(set.bytes);
                 }
             }
+            Value::ImplicitItems(_) => unreachable!("written above"),
         }
         if inner.bytes.len() % 2 == 1 {
             inner.bytes.push(if vr == "UI" { 0 } else { b' ' });
         }
         self.header(tag, vr, inner.bytes.len() as u32);
         self.bytes.extend(inner.bytes);
+    }
+
+    fn implicit_items(&mut self, items: &[Elements]) {
+        for item in items {
+            self.tag((0xFFFE, 0xE000));
+            self.long(u32::MAX);
+            let mut set = Writer { explicit: false, big: false, bytes: Vec::new() };
+            for (&tag, (vr, value)) in item {
+                set.element(tag, vr, value);
+            }
+            self.bytes.extend(set.bytes);
+            self.tag((0xFFFE, 0xE00D));
+            self.long(0);
+        }
+        self.tag((0xFFFE, 0xE0DD));
+        self.long(0);
     }
 
     fn header(&mut self, tag: (u16, u16), vr: &str, length: u32) {

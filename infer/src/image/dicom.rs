@@ -3,6 +3,7 @@
 //! Of the data set only the elements in [`elements::tag`] are looked at, so that nothing of a patient can reach a message.
 
 mod display;
+mod element_decoder;
 mod elements;
 mod header;
 mod jpeg;

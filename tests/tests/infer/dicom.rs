@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 mod compressed;
+mod encoding;
 mod stated;
 
 const WIDTH: usize = 40;

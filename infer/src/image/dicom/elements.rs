@@ -9,7 +9,7 @@ use dicom_parser::dataset::LazyDataToken;
 use dicom_parser::dataset::lazy_read::LazyDataSetReader;
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry, entries};
 
-use super::Problem;
+use super::{Problem, element_decoder};
 
 /// The elements that are read, by the names of the standard (PS3.6).
 pub(super) mod tag {
@@ -40,7 +40,7 @@ pub(super) mod tag {
     pub(in super::super) const VOI_LUT: Tag = Tag(0x0028, 0x3010);
     pub(in super::super) const LUT_DESCRIPTOR: Tag = Tag(0x0028, 0x3002);
     pub(in super::super) const LUT_DATA: Tag = Tag(0x0028, 0x3006);
-    pub(super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+    pub(in super::super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 
     pub(super) const OF_IMAGE: [Tag; 20] = [
         MODALITY,
@@ -201,14 +201,7 @@ impl<'a> Elements<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
         let (uid, start) = meta(bytes)?;
         let syntax = Syntax::of(uid)?;
-        let coding = match syntax {
-            Syntax::ImplicitLittle => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-            Syntax::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
-            _ => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        };
-        let mut source = Cursor::new(bytes);
-        source.set_position(start as u64);
-        let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
+        let mut reader = element_decoder::reader(bytes, start, syntax);
         let mut walk = Walk { bytes, big: syntax.is_big_endian(), ..Walk::default() };
         let pixels = loop {
             match reader.advance() {

@@ -1,0 +1,147 @@
+//! Headers of data elements, in the VR encoding that a file has, which is not always the one that it states.
+
+use std::cell::Cell;
+use std::io::Cursor;
+
+use dicom_core::header::{DataElementHeader, SequenceItemHeader};
+use dicom_core::{Tag, VR};
+use dicom_encoding::decode::basic::LittleEndianBasicDecoder;
+use dicom_encoding::decode::explicit_be::ExplicitVRBigEndianDecoder;
+use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
+use dicom_encoding::decode::implicit_le::StandardImplicitVRLittleEndianDecoder;
+use dicom_encoding::decode::{Decode, DecodeFrom, Result};
+use dicom_parser::StatefulDecoder;
+use dicom_parser::dataset::lazy_read::LazyDataSetReader;
+
+use super::elements::{Syntax, tag};
+
+/// Reader of the data set that starts at `start`.
+///
+/// Values are not decoded by it, so that their byte order does not matter.
+pub(super) fn reader<'a>(
+    bytes: &'a [u8],
+    start: usize,
+    syntax: Syntax,
+) -> LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&'a [u8]>, LittleEndianBasicDecoder>> {
+    let mut source = Cursor::new(bytes);
+    source.set_position(start as u64);
+    let decoder = ElementDecoder::new(bytes.get(start..).unwrap_or_default(), syntax);
+    LazyDataSetReader::new(StatefulDecoder::new_with_position(
+        source,
+        decoder,
+        LittleEndianBasicDecoder,
+        Default::default(),
+        start as u64,
+    ))
+}
+
+/// How the headers of elements are encoded.
+#[derive(Clone, Copy, PartialEq)]
+enum Encoding {
+    ImplicitLittle,
+    ExplicitLittle,
+    ExplicitBig,
+}
+
+/// Decoder of element headers.
+pub(super) struct ElementDecoder {
+    encoding: Encoding,
+    /// Open sequences of undefined length from the outermost that is in implicit VR within explicit VR.
+    implicit_depth: Cell<usize>,
+    implicit: StandardImplicitVRLittleEndianDecoder,
+    little: ExplicitVRLittleEndianDecoder,
+    big: ExplicitVRBigEndianDecoder,
+}
+
+impl ElementDecoder {
+    /// Of a data set, in the stated encoding unless its first element contradicts that, as pydicom decides it.
+    fn new(data_set: &[u8], syntax: Syntax) -> ElementDecoder {
+        let encoding = match (syntax, is_explicit(data_set)) {
+            (Syntax::ExplicitBig, _) => Encoding::ExplicitBig,
+            (_, Some(true)) => Encoding::ExplicitLittle,
+            (_, Some(false)) => Encoding::ImplicitLittle,
+            (Syntax::ImplicitLittle, None) => Encoding::ImplicitLittle,
+            (_, None) => Encoding::ExplicitLittle,
+        };
+        ElementDecoder {
+            encoding,
+            implicit_depth: Cell::new(0),
+            implicit: StandardImplicitVRLittleEndianDecoder::default(),
+            little: ExplicitVRLittleEndianDecoder::default(),
+            big: ExplicitVRBigEndianDecoder::default(),
+        }
+    }
+
+    fn implicit_header(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
+        let depth = self.implicit_depth.get();
+        let decoded = Decode::decode_header(&self.implicit, source)?;
+        if depth > 0 && is_open(&decoded.0) {
+            self.implicit_depth.set(depth + 1);
+        }
+        Ok(decoded)
+    }
+}
+
+/// Whether an element header starts a sequence of undefined length.
+fn is_open(header: &DataElementHeader) -> bool {
+    header.len.is_undefined() && header.tag.0 != 0xFFFE
+}
+
+impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
+    fn decode_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<(DataElementHeader, usize)> {
+        match self.encoding {
+            Encoding::ImplicitLittle => self.implicit_header(source),
+            Encoding::ExplicitBig => Decode::decode_header(&self.big, source),
+            Encoding::ExplicitLittle if self.implicit_depth.get() > 0 => self.implicit_header(source),
+            Encoding::ExplicitLittle => {
+                let decoded = Decode::decode_header(&self.little, source)?;
+                let header = &decoded.0;
+                if header.vr == VR::UN && is_open(header) && header.tag != tag::PIXEL_DATA {
+                    // PS3.5, 6.2.2 (CP-246): implicit VR, but for writers that did not know.
+                    let item = source.get_ref().get(source.position() as usize..).unwrap_or_default();
+                    if item.get(8..).and_then(is_explicit) != Some(true) {
+                        self.implicit_depth.set(1);
+                    }
+                }
+                Ok(decoded)
+            }
+        }
+    }
+
+    fn decode_item_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<SequenceItemHeader> {
+        let header = match self.encoding {
+            Encoding::ExplicitBig => Decode::decode_item_header(&self.big, source),
+            _ => Decode::decode_item_header(&self.little, source),
+        }?;
+        if header == SequenceItemHeader::SequenceDelimiter {
+            self.implicit_depth.set(self.implicit_depth.get().saturating_sub(1));
+        }
+        Ok(header)
+    }
+
+    fn decode_tag(&self, source: &mut Cursor<&'a [u8]>) -> Result<Tag> {
+        match self.encoding {
+            Encoding::ExplicitBig => Decode::decode_tag(&self.big, source),
+            _ => Decode::decode_tag(&self.little, source),
+        }
+    }
+}
+
+/// Whether the element that little-endian bytes start with has an explicit VR; none where both or neither is possible.
+fn is_explicit(bytes: &[u8]) -> Option<bool> {
+    let (&[g0, g1, _, _, v0, v1, l0, l1], rest) = bytes.split_first_chunk::<8>()?;
+    if u16::from_le_bytes([g0, g1]) == 0xFFFE {
+        return None;
+    }
+    let explicit = VR::from_binary([v0, v1]).is_some_and(|vr| match vr {
+        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV => [l0, l1] == [0, 0],
+        VR::UC | VR::UN | VR::UR | VR::UT | VR::UV => [l0, l1] == [0, 0],
+        _ => usize::from(u16::from_le_bytes([l0, l1])) <= rest.len(),
+    });
+    if explicit {
+        // As a length, two letters are 16,705 at least: no first element is as long.
+        return Some(true);
+    }
+    let length = u32::from_le_bytes([v0, v1, l0, l1]);
+    (length == u32::MAX || length as usize <= rest.len()).then_some(false)
+}
