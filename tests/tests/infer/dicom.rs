@@ -32,6 +32,13 @@ fn refused(dicom: &Dicom) -> ImageError {
     error
 }
 
+/// The message of a file that is refused as damaged.
+fn damaged(dicom: &Dicom) -> String {
+    let error = refused(dicom);
+    assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
+    error.to_string()
+}
+
 /// Samples that use all of so many bits.
 fn samples(bits: u16) -> Vec<u16> {
     let most = (1_u32 << bits) - 1;

@@ -8,7 +8,7 @@ use infomark_infer::ImageError;
 use infomark_tests::infer_dicom::{Dicom, LosslessJpeg, jp2_file, jpeg_2000, syntax};
 use proptest::prelude::*;
 
-use super::{HEIGHT, WIDTH, decode, new, refused, samples};
+use super::{HEIGHT, WIDTH, damaged, decode, new, refused, samples};
 
 #[test]
 fn damaged_lossless_jpeg_is_refused() {
@@ -21,8 +21,8 @@ fn damaged_lossless_jpeg_is_refused() {
     decode(&read(&whole[..end])).unwrap();
     for length in [2, 30, 60, 100, end / 2, end - 2] {
         let cut = whole[..length].to_vec();
-        refused(&read(&cut), "its pixel data end early");
-        refused(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()), "its pixel data end early");
+        damaged(&read(&cut));
+        damaged(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()));
     }
     let change = |marker: [u8; 2], offset: usize, value: u8| {
         let mut changed = whole.clone();
@@ -31,16 +31,16 @@ fn damaged_lossless_jpeg_is_refused() {
         changed
     };
     // A restart marker out of order.
-    refused(&read(&change([0xFF, 0xD1], 1, 0xD2)), "restart markers");
+    damaged(&read(&change([0xFF, 0xD1], 1, 0xD2)));
     // An interval that is not of whole rows, a predictor and a point transform that do not exist, codes that overflow.
-    refused(&read(&change([0xFF, 0xDD], 5, 1)), "not valid");
+    damaged(&read(&change([0xFF, 0xDD], 5, 1)));
     for (marker, offset, value) in [([0xFF, 0xDA], 7, 0), ([0xFF, 0xDA], 7, 8), ([0xFF, 0xDA], 9, 12)] {
-        refused(&read(&change(marker, offset, value)), "not valid");
+        damaged(&read(&change(marker, offset, value)));
     }
-    refused(&read(&change([0xFF, 0xC4], 5, 3)), "not valid");
+    damaged(&read(&change([0xFF, 0xC4], 5, 3)));
     // Another image than the data set says, and several components.
-    refused(&read(&change([0xFF, 0xC3], 8, 41)), "another size than Rows and Columns");
-    refused(&read(&change([0xFF, 0xC3], 9, 3)), "several colours");
+    damaged(&read(&change([0xFF, 0xC3], 8, 41)));
+    assert!(matches!(refused(&read(&change([0xFF, 0xC3], 9, 3))), ImageError::Unsupported { .. }));
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn baseline_jpeg_needs_all_of_its_blocks_but_no_end_marker() {
     let scan = whole.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
     for length in [scan / 2, scan, scan + 30, (scan + end) / 2, end - 2] {
         let cut = whole[..length].to_vec();
-        refused(&read(&cut), "its pixel data end early");
-        refused(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()), "its pixel data end early");
+        damaged(&read(&cut));
+        damaged(&read(&[cut.as_slice(), &[0xFF, 0xD9]].concat()));
     }
 }
 
@@ -88,7 +88,7 @@ fn jpeg_2000_is_read_to_the_bit() {
     let expected = decode(&plain).unwrap();
     let image = decode(&plain.clone().compressed(syntax::JPEG_2000, vec![code.clone()])).unwrap();
     assert_eq!(image.pixels(), expected.pixels());
-    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]), "export it again");
+    let error = refused(&plain.compressed(syntax::JPEG_2000, vec![code[..200].to_vec()]));
     assert!(matches!(error, ImageError::Damaged { .. }));
 }
 
@@ -121,8 +121,8 @@ fn jpeg_2000_in_a_jp2_file_is_read_as_its_code_stream() {
     let file = jp2_file(&unsigned, 32, 32, false);
     let read =
         |file: &[u8]| Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![file.to_vec()]);
-    refused(&read(&file[..file.len() - 10]), "its pixel data end early");
-    refused(&read(&file[..77]), "no code stream");
+    damaged(&read(&file[..file.len() - 10]));
+    damaged(&read(&file[..77]));
 }
 
 proptest! {
