@@ -18,11 +18,11 @@ use super::elements::{Syntax, tag};
 /// Reader of the data set that starts at `start`.
 ///
 /// Values are not decoded by it, so that their byte order does not matter.
-pub(super) fn reader<'a>(
-    bytes: &'a [u8],
+pub(super) fn reader(
+    bytes: &[u8],
     start: usize,
     syntax: Syntax,
-) -> LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&'a [u8]>, LittleEndianBasicDecoder>> {
+) -> LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&[u8]>, LittleEndianBasicDecoder>> {
     let mut source = Cursor::new(bytes);
     source.set_position(start as u64);
     let decoder = ElementDecoder::new(bytes.get(start..).unwrap_or_default(), syntax);
@@ -133,14 +133,14 @@ fn is_explicit(bytes: &[u8]) -> Option<bool> {
     if u16::from_le_bytes([g0, g1]) == 0xFFFE {
         return None;
     }
-    let explicit = VR::from_binary([v0, v1]).is_some_and(|vr| match vr {
-        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV => [l0, l1] == [0, 0],
-        VR::UC | VR::UN | VR::UR | VR::UT | VR::UV => [l0, l1] == [0, 0],
-        _ => usize::from(u16::from_le_bytes([l0, l1])) <= rest.len(),
-    });
-    if explicit {
-        // As a length, two letters are 16,705 at least: no first element is as long.
-        return Some(true);
+    // As a length, two letters are 16,705 at least: no first element is as long.
+    if let Some(vr) = VR::from_binary([v0, v1]) {
+        let fits = match vr {
+            VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::SV => [l0, l1] == [0, 0],
+            VR::UC | VR::UN | VR::UR | VR::UT | VR::UV => [l0, l1] == [0, 0],
+            _ => usize::from(u16::from_le_bytes([l0, l1])) <= rest.len(),
+        };
+        return fits.then_some(true);
     }
     let length = u32::from_le_bytes([v0, v1, l0, l1]);
     (length == u32::MAX || length as usize <= rest.len()).then_some(false)

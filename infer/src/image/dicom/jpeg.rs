@@ -78,14 +78,16 @@ pub(super) struct Scan {
     pub(super) shift: u32,
 }
 
+/// Huffman tables of the two classes, DC or lossless and AC: how many codes have each length, and the values. Those in use are built.
+type Tables<'a> = [[Option<(&'a [u8; 16], &'a [u8])>; 4]; 2];
+
 /// What the segments before the first scan say, and the bytes after its header.
 pub(super) struct Start<'a> {
     pub(super) frame: Frame,
     pub(super) scan: Scan,
     /// Minimum coded units between two restart markers; 0 for none.
     pub(super) restart_interval: usize,
-    /// Tables of the two classes: DC or lossless, and AC.
-    tables: [[Option<Huffman>; 4]; 2],
+    tables: Tables<'a>,
     pub(super) coded: &'a [u8],
 }
 
@@ -93,13 +95,13 @@ impl<'a> Start<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Start<'a>, Problem> {
         let mut segments = Segments::new(bytes)?;
         let (mut frame, mut restart_interval) = (None, 0);
-        let mut tables: [[Option<Huffman>; 4]; 2] = Default::default();
+        let mut tables = Tables::default();
         loop {
             let (code, parameters) = segments.next()?;
-            if let Some(header) = Frame::of(code, parameters)? {
-                if frame.replace(header).is_some() {
-                    return Err(INVALID);
-                }
+            if let Some(header) = Frame::of(code, parameters)?
+                && frame.replace(header).is_some()
+            {
+                return Err(INVALID);
             }
             match code {
                 marker::HUFFMAN_TABLES => read_tables(parameters, &mut tables)?,
@@ -121,19 +123,20 @@ impl<'a> Start<'a> {
     }
 
     /// The scan's table of DC coefficients or lossless differences.
-    pub(super) fn dc(&self) -> Result<&Huffman, Problem> {
+    pub(super) fn dc(&self) -> Result<Huffman, Problem> {
         self.table(0)
     }
 
     /// The scan's table of AC coefficients.
-    pub(super) fn ac(&self) -> Result<&Huffman, Problem> {
+    pub(super) fn ac(&self) -> Result<Huffman, Problem> {
         self.table(1)
     }
 
-    fn table(&self, class: usize) -> Result<&Huffman, Problem> {
+    fn table(&self, class: usize) -> Result<Huffman, Problem> {
         let selected = self.scan.tables.get(class).copied().unwrap_or(usize::MAX);
         let table = self.tables.get(class).and_then(|tables| tables.get(selected));
-        table.and_then(Option::as_ref).ok_or(INVALID)
+        let (counts, values) = table.copied().flatten().ok_or(INVALID)?;
+        Huffman::new(counts, values)
     }
 }
 
@@ -180,14 +183,14 @@ impl<'a> Segments<'a> {
 }
 
 /// Huffman tables of a segment (B.2.4.2).
-fn read_tables(mut parameters: &[u8], tables: &mut [[Option<Huffman>; 4]; 2]) -> Result<(), Problem> {
+fn read_tables<'a>(mut parameters: &'a [u8], tables: &mut Tables<'a>) -> Result<(), Problem> {
     while let [selected, rest @ ..] = parameters {
         let (counts, rest) = rest.split_first_chunk::<16>().ok_or(INVALID)?;
         let total = counts.iter().copied().map(usize::from).sum();
         let (values, rest) = rest.split_at_checked(total).ok_or(INVALID)?;
         let class = tables.get_mut(usize::from(selected >> 4)).ok_or(INVALID)?;
         let table = class.get_mut(usize::from(selected & 15)).ok_or(INVALID)?;
-        *table = Some(Huffman::new(counts, values)?);
+        *table = Some((counts, values));
         parameters = rest;
     }
     Ok(())

@@ -41,7 +41,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem>
                 None => i32::from(*above),
             };
             // The sum is modulo 2^16 (H.1.2.1).
-            let sample = predicted.wrapping_add(difference(&mut bits, table)?) as u16;
+            let sample = predicted.wrapping_add(difference(&mut bits, &table)?) as u16;
             samples.push(sample << shift);
             left = Some(sample);
             above_left = std::mem::replace(above, sample);

@@ -19,7 +19,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Problem> {
         if start.restart_interval > 0 && block > 0 && block % start.restart_interval == 0 {
             bits.restart()?;
         }
-        skip_block(&mut bits, dc, ac)?;
+        skip_block(&mut bits, &dc, &ac)?;
     }
     Ok(())
 }
