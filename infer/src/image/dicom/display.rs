@@ -176,7 +176,7 @@ impl Lut {
     ///
     /// # Errors
     ///
-    /// A table of fewer entries than its descriptor says, which pydicom refuses, too.
+    /// A table of fewer entries than its descriptor says.
     fn of(descriptor: Value<'_>, data: Value<'_>, is_signed: impl Fn(u16) -> bool) -> Result<Lut, Problem> {
         let mut words = descriptor.words();
         let (Some(count), Some(first), Some(bits)) = (words.next(), words.next(), words.next()) else {
