@@ -184,7 +184,9 @@ impl Lut {
         };
         let bits = u32::from(bits);
         if !(1..=16).contains(&bits) {
-            return Err(Problem::Damaged("its look-up table says that its entries have other than 1 to 16 bits"));
+            return Err(Problem::Damaged(
+                "its look-up table says that its entries have other than 1 to 16 bits",
+            ));
         }
         // 0 stands for 2^16.
         let count = if count == 0 { 1 << 16 } else { usize::from(count) };
