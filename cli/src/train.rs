@@ -67,9 +67,8 @@ pub(crate) struct Options {
     /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     run: Option<PathBuf>,
-    /// Where to compute. auto: entropies, sampling, views and the loss on a CUDA device where there is one and this program was built for it
-    /// (feature cuda), the network on the CPU; wgpu: the network on a GPU, by Vulkan, Metal, DirectX 12 or OpenGL (feature wgpu), the rest
-    /// on the CPU. Results differ by rounding
+    /// Where to compute entropies, sampling, views and the loss; the network is on the CPU. auto: on a CUDA device where there is one and
+    /// this program was built for it (feature cuda). Results differ by rounding
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     device: Device,
     /// Go on with the training in this folder, with the options it was started with
@@ -83,7 +82,6 @@ enum Device {
     Auto,
     Cpu,
     Cuda,
-    Wgpu,
 }
 
 impl From<Device> for ComputeOn {
@@ -92,7 +90,6 @@ impl From<Device> for ComputeOn {
             Device::Auto => Self::Auto,
             Device::Cpu => Self::Cpu,
             Device::Cuda => Self::Cuda,
-            Device::Wgpu => Self::Wgpu,
         }
     }
 }
@@ -109,8 +106,6 @@ struct Trained {
     input: [usize; 2],
     /// "CPU" or "CUDA device NAME".
     scoring_and_loss: String,
-    /// "CPU" or "wgpu device NAME (INTERFACE)".
-    network: String,
     /// Whether the loss no longer fell.
     stalled: bool,
     /// Steps and MRE in mm.
@@ -141,7 +136,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         eprintln!("warning: no curve of PSI was drawn: {}", output::one_line(&error));
     }
     report.text(&format!(
-        "{}: {} steps on {} images in {}{}{}{}\nscoring, views and loss: {}\nnetwork: {}\ncheckpoints, log and plots: {}",
+        "{}: {} steps on {} images in {}{}{}{}\nscoring, views and loss: {}\ncheckpoints, log and plots: {}",
         shown(&paths.out),
         summary.steps,
         summary.images,
@@ -150,7 +145,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         summary.scores.last().map_or_else(String::new, |(_, mre)| format!(", MRE {mre:.2} mm")),
         if summary.stalled { "\nstopped early: the loss no longer fell" } else { "" },
         summary.scoring_and_loss,
-        summary.network,
         shown(&paths.run),
     ))?;
     report.json(&Trained {
@@ -163,7 +157,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
         scoring_and_loss: summary.scoring_and_loss,
-        network: summary.network,
         stalled: summary.stalled,
         scores: summary.scores,
     })
@@ -273,15 +266,9 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     let summary = work(&mut |step| {
         match step {
             // Where there was no choice, the lines at the end will do.
-            Step::Computing { scoring_and_loss, reason, network, network_before } => {
-                if scoring_and_loss != "CPU" || reason.is_some() {
-                    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                    eprintln!("scoring, views and loss: {scoring_and_loss}{reason}");
-                }
-                if network != "CPU" || network_before.is_some() {
-                    let before = |before| format!(" (so far: {before}; results differ by rounding)");
-                    eprintln!("network: {network}{}", network_before.map_or_else(String::new, before));
-                }
+            Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                eprintln!("scoring, views and loss: {scoring_and_loss}{reason}");
             }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);

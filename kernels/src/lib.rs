@@ -5,8 +5,11 @@
 //! [`pulp`]. Slices whose lengths do not fit each other are a caller's mistake: routines panic, or leave part of the result as it was.
 
 pub mod conv;
+pub mod depthwise;
 pub mod head;
 pub mod norm;
+pub mod pointwise;
+pub mod relu6;
 pub mod resample;
 
 use pulp::{Arch, Simd, WithSimd};

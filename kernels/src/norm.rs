@@ -5,9 +5,18 @@ use crate::widest;
 /// Added to the variance.
 pub const EPSILON: f32 = 1e-5;
 
-/// Mean and reciprocal standard deviation of a group. Sums run in `f64` over rows of fixed length.
+/// Mean and reciprocal standard deviation of a group of channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// Mean.
+    pub mean: f32,
+    /// One over the root of variance and [`EPSILON`].
+    pub scale: f32,
+}
+
+/// Moments of one group. Sums run in `f64` over rows of fixed length.
 #[inline(always)]
-fn moments(group: &[f32]) -> (f32, f32) {
+fn moments_of(group: &[f32]) -> Moments {
     let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
     for part in group.chunks(256) {
         let (mut s, mut q) = ([0.0_f32; 8], [0.0_f32; 8]);
@@ -28,40 +37,49 @@ fn moments(group: &[f32]) -> (f32, f32) {
     let n = group.len() as f64;
     let mean = sum / n;
     let variance = (squares / n - mean * mean).max(0.0);
-    (mean as f32, (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32)
+    Moments { mean: mean as f32, scale: (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32 }
 }
 
-/// `relu(gamma * (x - mean) / deviation + beta)` of one image; `area` is `width x height`, `x` holds `gamma.len() * area`.
-pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize, out: &mut [f32]) {
-    let per_group = gamma.len() / groups;
+/// Moments of each of the groups of one image.
+pub fn moments(x: &[f32], groups: &mut [Moments]) {
+    let size = x.len() / groups.len();
     widest(
         #[inline(always)]
         || {
-            for (g, (x, out)) in
-                x.chunks_exact(per_group * area).zip(out.chunks_exact_mut(per_group * area)).enumerate()
-            {
-                let (mean, scale) = moments(x);
-                for (c, (x, out)) in x.chunks_exact(area).zip(out.chunks_exact_mut(area)).enumerate() {
-                    let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
-                    for (out, &x) in out.iter_mut().zip(x) {
-                        *out = (x * a + b).max(0.0);
-                    }
+            for (moments, x) in groups.iter_mut().zip(x.chunks_exact(size)) {
+                *moments = moments_of(x);
+            }
+        },
+    );
+}
+
+/// `relu(gamma * (x - mean) * scale + beta)` of one image, whose groups have these [`moments`]; `x` holds `gamma.len()` planes.
+pub fn forward(x: &[f32], moments: &[Moments], gamma: &[f32], beta: &[f32], out: &mut [f32]) {
+    let (per_group, area) = (gamma.len() / moments.len(), x.len() / gamma.len());
+    widest(
+        #[inline(always)]
+        || {
+            let planes = x.chunks_exact(area).zip(out.chunks_exact_mut(area));
+            for (c, (x, out)) in planes.enumerate() {
+                let (a, b) = line(gamma[c], beta[c], moments[c / per_group]);
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = (x * a + b).max(0.0);
                 }
             }
         },
     );
 }
 
-/// [`forward`] in place.
+/// [`moments`] and [`forward`] in place; `area` is `width x height`, `x` holds `gamma.len() * area`.
 pub fn in_place(x: &mut [f32], gamma: &[f32], beta: &[f32], groups: usize, area: usize) {
     let per_group = gamma.len() / groups;
     widest(
         #[inline(always)]
         || {
             for (g, x) in x.chunks_exact_mut(per_group * area).enumerate() {
-                let (mean, scale) = moments(x);
+                let moments = moments_of(x);
                 for (c, x) in x.chunks_exact_mut(area).enumerate() {
-                    let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], mean, scale);
+                    let (a, b) = line(gamma[g * per_group + c], beta[g * per_group + c], moments);
                     for x in x {
                         *x = (*x * a + b).max(0.0);
                     }
@@ -73,37 +91,33 @@ pub fn in_place(x: &mut [f32], gamma: &[f32], beta: &[f32], groups: usize, area:
 
 /// What a value is multiplied by, and what is added then.
 #[inline(always)]
-fn line(gamma: f32, beta: f32, mean: f32, scale: f32) -> (f32, f32) {
+fn line(gamma: f32, beta: f32, Moments { mean, scale }: Moments) -> (f32, f32) {
     let a = gamma * scale;
     (a, beta - mean * a)
 }
 
-/// Gradients of [`forward`]: writes `dx`, adds to `dgamma` and `dbeta`. `dy` is the gradient of its output.
-#[allow(clippy::too_many_arguments)]
+/// Gradients of [`forward`] with the moments as functions of `x`: replaces `grad`, that of its output, by that of `x`, and adds to
+/// `dgamma` and `dbeta`.
 pub fn backward(
     x: &[f32],
+    moments: &[Moments],
     gamma: &[f32],
     beta: &[f32],
-    groups: usize,
-    area: usize,
-    dy: &[f32],
-    dx: &mut [f32],
+    grad: &mut [f32],
     dgamma: &mut [f32],
     dbeta: &mut [f32],
 ) {
-    let per_group = gamma.len() / groups;
+    let (per_group, area) = (gamma.len() / moments.len(), x.len() / gamma.len());
     let size = per_group * area;
     widest(
         #[inline(always)]
         || {
-            for (g, ((x, dy), dx)) in
-                x.chunks_exact(size).zip(dy.chunks_exact(size)).zip(dx.chunks_exact_mut(size)).enumerate()
-            {
-                let (mean, scale) = moments(x);
+            for (g, (x, grad)) in x.chunks_exact(size).zip(grad.chunks_exact_mut(size)).enumerate() {
+                let Moments { mean, scale } = moments[g];
                 let channels = g * per_group..(g + 1) * per_group;
                 // Sums over the group of the gradient of the normalised value, and of it times that value.
                 let (mut sum, mut product) = (0.0_f64, 0.0_f64);
-                for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(dy.chunks_exact(area)) {
+                for ((c, x), dy) in channels.clone().zip(x.chunks_exact(area)).zip(grad.chunks_exact(area)) {
                     let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
                     let (s, p) = masked_sums(x, dy, a, b, mean, scale);
                     dbeta[c] += s as f32;
@@ -112,14 +126,11 @@ pub fn backward(
                     product += p * f64::from(gamma[c]);
                 }
                 let (sum, product) = ((sum / size as f64) as f32, (product / size as f64) as f32);
-                for ((c, x), (dy, dx)) in channels
-                    .zip(x.chunks_exact(area))
-                    .zip(dy.chunks_exact(area).zip(dx.chunks_exact_mut(area)))
-                {
+                for ((c, x), grad) in channels.zip(x.chunks_exact(area)).zip(grad.chunks_exact_mut(area)) {
                     let (a, b) = (gamma[c] * scale, beta[c] - mean * gamma[c] * scale);
-                    for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                        let passed = if x * a + b > 0.0 { dy } else { 0.0 };
-                        *dx = passed * a - scale * (sum + (x - mean) * scale * product);
+                    for (grad, &x) in grad.iter_mut().zip(x) {
+                        let passed = if x * a + b > 0.0 { *grad } else { 0.0 };
+                        *grad = passed * a - scale * (sum + (x - mean) * scale * product);
                     }
                 }
             }

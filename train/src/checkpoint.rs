@@ -4,22 +4,19 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
 use infomark_infer::sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::CPU;
-use crate::encoder::{self, Encoders};
+use crate::encoder::Encoders;
+use crate::network::Parameters;
+use crate::optimizer::AdamW;
 use crate::stall::Stall;
 use crate::{CheckpointError, TrainConfig, TrainError};
 
 /// Name of the file that points to the others.
 pub(crate) const INDEX: &str = "checkpoint.json";
 /// Layout of [`INDEX`].
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Where a training stands, beside the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,9 +32,6 @@ pub(crate) struct Position {
     /// What computed entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
     #[serde(default)]
     pub(crate) scoring_and_loss: String,
-    /// What computed the network in them: "CPU" or "wgpu device NAME (INTERFACE)"; empty in older ones, of the CPU.
-    #[serde(default)]
-    pub(crate) network: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,8 +47,10 @@ struct Index {
 /// The tensors of a training.
 pub(crate) struct State {
     pub(crate) encoders: Encoders,
-    pub(crate) average: Vec<Vec<f32>>,
-    pub(crate) optimizer: ModuleOptimizer,
+    pub(crate) parameters: Parameters,
+    /// Of the parameters' values.
+    pub(crate) average: Vec<f32>,
+    pub(crate) optimizer: AdamW,
 }
 
 /// Writes a file whole or not at all.
@@ -72,19 +68,19 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainErr
 
 /// Writes a file of a step; its name and hash.
 pub(crate) fn keep(dir: &Path, name: &str, step: u64, bytes: &[u8]) -> Result<(String, String), TrainError> {
-    let file = format!("{name}-{step:08}.bpk");
+    let file = format!("{name}-{step:08}.safetensors");
     write_atomically(&dir.join(&file), bytes)?;
     Ok((file, sha256(bytes)))
 }
 
 /// A file of a step, with its path.
-pub(crate) fn kept(dir: &Path, (name, hash): &(String, String)) -> Result<(PathBuf, Bytes), TrainError> {
+pub(crate) fn kept(dir: &Path, (name, hash): &(String, String)) -> Result<(PathBuf, Vec<u8>), TrainError> {
     let path = dir.join(name);
     let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
     if sha256(&bytes) != *hash {
         return Err(TrainError::Checkpoint { path, problem: CheckpointError::Damaged });
     }
-    Ok((path, Bytes::from_bytes_vec(bytes)))
+    Ok((path, bytes))
 }
 
 /// Removes the files of an earlier step that the present one has no use for.
@@ -114,21 +110,8 @@ pub(crate) fn read_index_bytes(dir: &Path) -> Result<Vec<u8>, TrainError> {
 
 /// Saves a step; the previous one stays valid until this one is complete, and is removed then.
 pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
-    let record = |encoders: Encoders| encoders.into_record().into_bytes();
-    let parts = [
-        ("encoder", record(state.encoders.clone())),
-        ("average", record(encoder::with_values(state.encoders.clone(), &state.average))),
-        ("optimizer", state.optimizer.into_bytes()),
-    ];
-    let keep = |name: &str, step: u64, bytes: Result<_, _>| {
-        let bytes: Bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
-        keep(dir, name, step, &bytes)
-    };
-    let mut files = Vec::with_capacity(parts.len());
-    for (name, bytes) in parts {
-        files.push(keep(name, position.step, bytes)?);
-    }
-    let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
+    let State { parameters, average, optimizer, .. } = state;
+    let files = keep_tensors(dir, "encoder", position.step, (parameters, average, optimizer))?;
     let previous = read_index(dir).ok();
     let index = Index {
         format: FORMAT,
@@ -143,12 +126,45 @@ pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(),
     Ok(())
 }
 
-/// A file whose tensors do not fit.
-pub(crate) fn tensors<E: std::fmt::Display>(path: PathBuf) -> impl FnOnce(E) -> TrainError {
-    move |error| {
-        let problem = CheckpointError::Tensors { reason: error.to_string() };
-        TrainError::Checkpoint { path, problem }
-    }
+/// Writes weights (to a file of that name), their average and the optimiser of a step; names and hashes of the files.
+pub(crate) fn keep_tensors(
+    dir: &Path,
+    name: &str,
+    step: u64,
+    (parameters, average, optimizer): (&Parameters, &[f32], &AdamW),
+) -> Result<[(String, String); 3], TrainError> {
+    let keep = |name: &str, bytes: Result<Vec<u8>, _>| {
+        keep(dir, name, step, &bytes.map_err(TrainError::internal("checkpoint"))?)
+    };
+    Ok([
+        keep(name, parameters.to_safetensors(&[("", &parameters.values)], None))?,
+        keep("average", parameters.to_safetensors(&[("", average)], None))?,
+        keep("optimizer", optimizer.to_safetensors(parameters))?,
+    ])
+}
+
+/// Reads what [`keep_tensors`] wrote into the weights, their average and the optimiser.
+pub(crate) fn kept_tensors(
+    dir: &Path,
+    files: &[(String, String); 3],
+    (parameters, average, optimizer): (&mut Parameters, &mut Vec<f32>, &mut AdamW),
+) -> Result<(), TrainError> {
+    let read = |file| {
+        let (path, bytes) = kept(dir, file)?;
+        let refuse = |reason| TrainError::Checkpoint { path, problem: CheckpointError::Tensors { reason } };
+        Ok::<_, TrainError>((bytes, refuse))
+    };
+    let vector = |file| {
+        let (bytes, refuse) = read(file)?;
+        let vectors = parameters.read_safetensors(&bytes, &[""], None).map_err(refuse)?.0;
+        Ok::<_, TrainError>(vectors.into_iter().flatten().collect())
+    };
+    let [of_weights, of_average, of_optimizer] = files;
+    let (values, averaged) = (vector(of_weights)?, vector(of_average)?);
+    let (bytes, refuse) = read(of_optimizer)?;
+    *optimizer = AdamW::from_safetensors(optimizer.weight_decay(), parameters, &bytes).map_err(refuse)?;
+    (parameters.values, *average) = (values, averaged);
+    Ok(())
 }
 
 /// Whether a folder holds a checkpoint.
@@ -179,28 +195,11 @@ fn read_index(dir: &Path) -> Result<Index, TrainError> {
 
 /// Where the run in a folder stands.
 pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
-    let mut position = read_index(dir)?.position;
-    if position.network.is_empty() {
-        position.network = CPU.into();
-    }
-    Ok(position)
+    Ok(read_index(dir)?.position)
 }
 
-/// The tensors of the run in a folder; `fresh` has the shapes they must have.
-pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
-    let index = read_index(dir)?;
-    let read = |file: &(String, String)| kept(dir, file);
-    let parts = index.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let [encoder, average, optimizer] =
-        <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
-    let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
-        ModuleRecord::from_bytes(bytes)
-            .and_then(|record| fresh.encoders.clone().try_load_record(record))
-            .map_err(tensors(path))
-    };
-    let average = encoder::values(&module(average)?);
-    let (path, bytes) = optimizer;
-    let loaded = fresh.optimizer.from_bytes(bytes);
-    let optimizer = loaded.map_err(tensors(path))?;
-    Ok(State { encoders: module(encoder)?, average, optimizer })
+/// Reads the tensors of the run in a folder into `state`, which has the shapes that they must have.
+pub(crate) fn load(dir: &Path, state: &mut State) -> Result<(), TrainError> {
+    let State { parameters, average, optimizer, .. } = state;
+    kept_tensors(dir, &read_index(dir)?.files, (parameters, average, optimizer))
 }

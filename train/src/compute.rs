@@ -1,5 +1,5 @@
 //! Where what surrounds the network is computed: entropies, weights, drawn pixels, views with their points, and the loss with
-//! its gradient; and where the network is ([`network`]).
+//! its gradient. The network is on the CPU.
 //!
 //! The CPU path is `infomark-core`'s; the CUDA path (feature `cuda`) is `infomark-cuda`'s. Entropies and the points of views are
 //! equal to the bit, weights to 5 units in the last place, pixels of views, losses and gradients as `docs/cuda.md` says. Each
@@ -8,7 +8,6 @@
 mod canvas;
 #[cfg(feature = "cuda")]
 mod cuda;
-pub(crate) mod network;
 
 use infomark_core::{Plane, PlaneMut, Sampler, Weighting, entropy_map, entropy_scratch_len, weight_map};
 use serde::{Deserialize, Serialize};
@@ -17,8 +16,7 @@ pub(crate) use canvas::{Canvas, Pixels, Placed};
 
 use crate::{DeviceError, TrainConfig, TrainError};
 
-/// Where a training computes: entropies, weights, drawn pixels, views and the loss on the CPU or on a CUDA device, the network on the CPU
-/// or by wgpu. No choice moves both.
+/// Where a training computes entropies, weights, drawn pixels, views and the loss. The network is on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeOn {
@@ -30,12 +28,6 @@ pub enum ComputeOn {
     Cpu,
     /// On the first CUDA device; an error where there is none.
     Cuda,
-    /// The network with its gradients and the optimiser on a GPU, by Vulkan, Metal, DirectX 12 or OpenGL (feature `wgpu`), all else on the CPU;
-    /// an error where there is no GPU. Of several, `CUBECL_WGPU_DEFAULT_DEVICE` (such as `IntegratedGpu(0)`) chooses.
-    ///
-    /// [`Auto`](Self::Auto) never takes it: a GPU sums in another order, so that the same seed would give other weights than on the CPU. For
-    /// that it has to be asked.
-    Wgpu,
 }
 
 /// The name of the CPU path.
@@ -56,7 +48,7 @@ impl Compute {
     /// # Errors
     /// [`TrainError::Cuda`] when a device is wanted and can't be had.
     pub(crate) fn open(wanted: ComputeOn, config: &TrainConfig) -> Result<Self, TrainError> {
-        if matches!(wanted, ComputeOn::Cpu | ComputeOn::Wgpu) {
+        if wanted == ComputeOn::Cpu {
             return Ok(Self::Cpu(None));
         }
         match Self::device(config) {

@@ -113,7 +113,7 @@ pub struct TrainConfig {
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
-    /// Where entropies, weights, drawn pixels, views and the loss are computed, and where the network is.
+    /// Where entropies, weights, drawn pixels, views and the loss are computed.
     #[serde(skip)]
     pub compute: ComputeOn,
 }
@@ -179,7 +179,7 @@ impl TrainConfig {
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
-        if self.widths.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::encoder::GROUPS)) {
+        if self.widths.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
             return wrong("widths", "multiples of 8 above 0");
         }
         if self.view_size < 64 || !self.view_size.is_multiple_of(32) {

@@ -213,12 +213,6 @@ pub enum TrainError {
     /// A CUDA device can't be used, or has failed.
     #[error("CUDA: {0}; the CPU does the same (--device cpu), also from the last checkpoint on")]
     Cuda(DeviceError),
-    /// A GPU can't be used by wgpu.
-    #[error("wgpu: {reason}; the CPU does the same (--device cpu), also from the last checkpoint on")]
-    Wgpu {
-        /// Why not.
-        reason: String,
-    },
     /// A defect of this crate: routines were called with sizes that do not fit.
     #[error("internal error in {place}: {reason}; please report it")]
     Internal {

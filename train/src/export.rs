@@ -13,8 +13,9 @@ use tract_onnx::pb::{
 };
 
 use crate::TrainError;
-use crate::encoder::{Encoder, GROUPS, Head, Layer, STRIDES, host};
-use infomark_kernels::{conv, head, norm};
+use crate::encoder::{Encoder, STRIDES};
+use crate::network::{Convolution, GROUPS, Head, Layer, UNet};
+use infomark_kernels::{conv, norm};
 
 /// ONNX IR and operator set that are written: old enough for every runtime, new enough for what is used.
 const IR_VERSION: i64 = 8;
@@ -110,14 +111,14 @@ impl Graph {
     }
 
     /// Group normalisation and ReLU of `[1, channels, height, width]`.
-    fn norm_relu(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
-        let (gamma, beta) = (host(&layer.gamma.val()), host(&layer.beta.val()));
+    fn norm_relu(&mut self, x: &str, layer: &Layer, values: &[f32], height: usize, width: usize) -> String {
+        let (gamma, beta) = (&values[layer.gamma.clone()], &values[layer.beta.clone()]);
         let channels = gamma.len();
         let grouped = self.integers(&[1, GROUPS as i64, (channels / GROUPS * height * width) as i64]);
         let whole = self.integers(&[1, channels as i64, height as i64, width as i64]);
         let (one, zero) = (self.floats(&[GROUPS], &[1.0; GROUPS]), self.floats(&[GROUPS], &[0.0; GROUPS]));
-        let gamma = self.floats(&[1, channels, 1, 1], &gamma);
-        let beta = self.floats(&[1, channels, 1, 1], &beta);
+        let gamma = self.floats(&[1, channels, 1, 1], gamma);
+        let beta = self.floats(&[1, channels, 1, 1], beta);
         let x = self.node("Reshape", &[x, &grouped], vec![]);
         let x = self.node("InstanceNormalization", &[&x, &one, &zero], vec![float("epsilon", norm::EPSILON)]);
         let x = self.node("Reshape", &[&x, &whole], vec![]);
@@ -126,29 +127,34 @@ impl Graph {
         self.node("Relu", &[&x], vec![])
     }
 
-    pub(crate) fn layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
-        let weight = layer.weight.val();
-        let weight = self.halves(&weight.dims(), &host(&weight));
+    pub(crate) fn layer(
+        &mut self,
+        x: &str,
+        layer: &Layer,
+        values: &[f32],
+        height: usize,
+        width: usize,
+    ) -> String {
+        let Convolution { inputs, outputs, weight, .. } = &layer.convolution;
+        let weight = self.halves(&[*outputs, *inputs, 3, 3], &values[weight.clone()]);
         let x = self.node(
             "Conv",
             &[x, &weight],
             vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])],
         );
-        self.norm_relu(&x, layer, height, width)
+        self.norm_relu(&x, layer, values, height, width)
     }
 
     /// The first layer reads 2 x 2 blocks as channels: a 6 x 6 convolution of stride 2 on the image itself.
-    fn first_layer(&mut self, x: &str, layer: &Layer, height: usize, width: usize) -> String {
-        let weight = layer.weight.val();
-        let [outputs, ..] = weight.dims();
-        let wide = conv::on_image(&host(&weight));
-        let weight = self.halves(&[outputs, 1, 6, 6], &wide);
+    fn first_layer(&mut self, x: &str, layer: &Layer, values: &[f32], height: usize, width: usize) -> String {
+        let wide = conv::on_image(&values[layer.convolution.weight.clone()]);
+        let weight = self.halves(&[layer.outputs(), 1, 6, 6], &wide);
         let x = self.node(
             "Conv",
             &[x, &weight],
             vec![ints("kernel_shape", &[6, 6]), ints("pads", &[2; 4]), ints("strides", &[2, 2])],
         );
-        self.norm_relu(&x, layer, height, width)
+        self.norm_relu(&x, layer, values, height, width)
     }
 
     /// 3 x 3 convolution without bias, `[outputs, inputs, 3, 3]`.
@@ -158,33 +164,34 @@ impl Graph {
         self.node_into("Conv", &[x, &weight], output, attributes);
     }
 
-    /// An encoder's stages on the image; `each` is told the level and the name of what it gave, from the coarsest to the
-    /// level `finest`, whose name comes back.
+    /// The stages on the image; `each` is told the level and the name of what it gave, from the coarsest to the finest, whose
+    /// name comes back.
     pub(crate) fn levels(
         &mut self,
-        encoder: &Encoder,
+        unet: &UNet,
+        values: &[f32],
         (width, height): (usize, usize),
-        finest: usize,
         mut each: impl FnMut(&mut Self, usize, &str),
     ) -> String {
         let mut x = Description::INPUT_NAME.to_owned();
         let mut fine = Vec::new();
-        for (level, [a, b]) in encoder.down.iter().enumerate() {
+        for (level, [a, b]) in unet.down.iter().enumerate() {
             let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
             x = if level == 0 {
-                self.first_layer(&x, a, h, w)
+                self.first_layer(&x, a, values, h, w)
             } else {
                 let halved = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
                 let pooled = self.node("MaxPool", &[&x], halved);
-                self.layer(&pooled, a, h, w)
+                self.layer(&pooled, a, values, h, w)
             };
-            x = self.layer(&x, b, h, w);
+            x = self.layer(&x, b, values, h, w);
             fine.push(x.clone());
         }
         fine.pop();
         each(self, 4, &x);
         let scales = self.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
-        for (level, ([a, b], fine)) in encoder.up.iter().zip(fine).enumerate().skip(finest).rev() {
+        for (k, [a, b]) in unet.up.iter().enumerate().rev() {
+            let level = unet.finest + k;
             let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
             let nearest = vec![
                 string("mode", "nearest"),
@@ -192,24 +199,22 @@ impl Graph {
                 string("nearest_mode", "floor"),
             ];
             let doubled = self.node("Resize", &[&x, "", &scales], nearest);
-            let joined = self.node("Concat", &[&fine, &doubled], vec![int("axis", 1)]);
-            x = self.layer(&joined, a, h, w);
-            x = self.layer(&x, b, h, w);
+            let joined = self.node("Concat", &[&fine[level], &doubled], vec![int("axis", 1)]);
+            x = self.layer(&joined, a, values, h, w);
+            x = self.layer(&x, b, values, h, w);
             each(self, level, &x);
         }
         x
     }
 
-    fn head(&mut self, x: &str, layer: &Head, output: &str) {
-        let (weight, bias) = (layer.weight.val(), layer.bias.val());
-        let [outputs, inputs] = weight.dims();
-        let weight = self.halves(&[outputs, inputs, 1, 1], &host(&weight));
-        let bias = self.floats(&[outputs], &host(&bias));
+    fn head(&mut self, x: &str, head: &Head, values: &[f32], output: &str) {
+        let weight = self.halves(&[head.outputs, head.inputs, 1, 1], &values[head.weight.clone()]);
+        let bias = self.floats(&[head.outputs], &values[head.bias.clone()]);
         let y = self.node("Conv", &[x, &weight, &bias], vec![ints("kernel_shape", &[1, 1])]);
         let squares = self.node("Mul", &[&y, &y], vec![]);
         let channel = self.integers(&[1]);
         let sum = self.node("ReduceSum", &[&squares, &channel], vec![int("keepdims", 1)]);
-        let epsilon = self.floats(&[1, 1, 1, 1], &[head::EPSILON]);
+        let epsilon = self.floats(&[1, 1, 1, 1], &[infomark_kernels::head::EPSILON]);
         let sum = self.node("Add", &[&sum, &epsilon], vec![]);
         let length = self.node("Sqrt", &[&sum], vec![]);
         self.node_into("Div", &[&y, &length], output, vec![]);
@@ -233,12 +238,16 @@ pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
     }
 }
 
-/// The bytes of the encoder's file.
-pub(crate) fn onnx(encoder: &Encoder, description: &Description) -> Result<Vec<u8>, TrainError> {
+/// The bytes of the file of an encoder whose weights have these values.
+pub(crate) fn onnx(
+    encoder: &Encoder,
+    values: &[f32],
+    description: &Description,
+) -> Result<Vec<u8>, TrainError> {
     let (width, height) = (description.input.width(), description.input.height());
     let mut graph = Graph::default();
-    graph.levels(encoder, (width, height), 0, |graph, level, x| {
-        graph.head(x, &encoder.heads[level], &Description::output_name(STRIDES[level]));
+    graph.levels(&encoder.unet, values, (width, height), |graph, level, x| {
+        graph.head(x, &encoder.heads[level], values, &Description::output_name(STRIDES[level]));
     });
     let outputs = STRIDES
         .iter()
@@ -285,25 +294,19 @@ pub(crate) fn finish(
 mod tests {
     use super::*;
     use crate::TrainConfig;
-    use crate::encoder::{unshuffle, values, with_values};
+    use crate::encoder::unshuffle;
     use crate::testing::noise;
-    use burn::tensor::{Device, Tensor, TensorData};
     use infomark_infer::Image;
 
     #[test]
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
     {
         let (width, height) = (96, 64);
-        let device = Device::flex().autodiff();
         let config =
             TrainConfig { widths: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
-        let encoder = Encoder::new(&config, &device);
+        let (encoder, mut parameters) = Encoder::new(&config);
         // The file keeps half of each weight's bits.
-        let kept: Vec<Vec<f32>> = values(&encoder)
-            .into_iter()
-            .map(|tensor| tensor.into_iter().map(|v| f16::from_f32(v).to_f32()).collect())
-            .collect();
-        let encoder = with_values(encoder, &kept);
+        parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
         let description = Description {
             input: InputSize::new(width, height)?,
             input_policy: Default::default(),
@@ -317,20 +320,18 @@ mod tests {
             seed: 3,
             version: "0.0.0".into(),
         };
-        let bytes = onnx(&encoder, &description)?;
+        let bytes = onnx(&encoder, &parameters.values, &description)?;
         let loaded = infomark_infer::Encoder::from_bytes(&bytes, "test.onnx")?;
         assert_eq!(loaded.description(), &description);
         let pixels: Vec<f32> = noise(width * height, 1).iter().map(|v| v * 0.5 + 0.5).collect();
         let mut unshuffled = vec![0.0; pixels.len()];
         unshuffle(&pixels, width, &mut unshuffled);
-        let input =
-            Tensor::<4>::from_data(TensorData::new(unshuffled, [1, 4, height / 2, width / 2]), &device);
-        let expected = encoder.forward(input);
+        let weights = encoder.weights(&parameters.values);
+        let expected = encoder.embeddings(&weights, &unshuffled, (width / 2, height / 2));
         let encoding = loaded.encode(&Image::new("noise", width, height, pixels)?)?;
         for (found, expected) in encoding.levels().iter().zip(&expected) {
-            let worst =
-                found.data().iter().zip(host(expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert_eq!(found.data().len(), host(expected).len());
+            let worst = found.data().iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert_eq!(found.data().len(), expected.len());
             assert!(worst < 1e-4, "features differ by {worst}");
         }
         Ok(())

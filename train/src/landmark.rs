@@ -15,6 +15,8 @@ mod self_train;
 mod supervised;
 
 pub use config::LandmarkConfig;
+#[cfg(test)]
+pub(crate) use net::Net;
 pub use pseudo::{Doubt, LabelCount};
 pub use run::{LandmarkProgress, LandmarkSummary};
 #[cfg(test)]

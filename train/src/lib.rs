@@ -27,16 +27,13 @@
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
 //! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
-//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]). On a GPU by wgpu no two runs need have the
-//! same bits.
+//! one device with one driver. The two differ from each other by rounding ([`ComputeOn`]).
 //!
 //! # Features
 //!
 //! * `cuda`: entropies, weights, drawn pixels, views and the loss with its gradient are computed on a CUDA device, where there is one;
 //!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
 //!   the checkpoint say which path ran.
-//! * `wgpu`: the network is computed on a GPU by Vulkan, Metal, DirectX 12 or OpenGL where [`ComputeOn::Wgpu`] asks for it. It is burn's
-//!   wgpu backend, about 100 crates more. Trainings of landmark networks stay on the CPU.
 
 mod batch;
 mod checkpoint;
@@ -53,8 +50,8 @@ mod landmark;
 #[cfg(test)]
 mod minutes;
 mod negatives;
+mod network;
 mod objective;
-mod ops;
 mod optimizer;
 mod outputs;
 mod policy;
@@ -64,6 +61,7 @@ mod schedule;
 mod score;
 mod select;
 mod stall;
+mod step;
 mod tensorboard;
 #[cfg(test)]
 mod testing;

@@ -30,8 +30,8 @@ pub(crate) fn objective(
     let levels = images.par_iter().zip(views).enumerate().map(|(place, (image, view))| {
         let rule =
             Rule { loss: image.loss, hardest: config.hard_negatives, others: config.cross_image_negatives };
-        let image_maps = (0..image.items()).map(|i| image.map(i)).collect::<Result<Vec<_>, _>>()?;
-        let view_maps = (0..view.items()).map(|i| view.map(i)).collect::<Result<Vec<_>, _>>()?;
+        let image_maps = (0..image.count()).map(|i| image.map(i)).collect::<Result<Vec<_>, _>>()?;
+        let view_maps = (0..view.count()).map(|i| view.map(i)).collect::<Result<Vec<_>, _>>()?;
         let of_image = (view_maps.len() / image_maps.len().max(1)).max(1);
         let mut rng = Rng::new(config.seed, stream::NEGATIVES + step * images.len() as u64 + place as u64);
         let (mut image_grad, mut view_grad) = (vec![0.0; image.data.len()], vec![0.0; view.data.len()]);

@@ -1,12 +1,10 @@
 //! The loss over all levels and its gradient by the features.
 
-use burn::tensor::Tensor;
 use infomark_core::{FeatureMap, InfoNce, Negatives, Positive};
 use rayon::prelude::*;
 
 use crate::batch::Batch;
 use crate::compute::Compute;
-use crate::encoder::STRIDES;
 use crate::{TrainConfig, TrainError, negatives};
 
 /// Losses per level (finest first), and gradients of their sum by the features of images and views.
@@ -26,7 +24,7 @@ fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
     InfoNce { negatives, temperature: config.temperature, ignored }
 }
 
-/// Features of a batch at one level, copied from where the network runs, and what they are told from.
+/// Features of a batch at one level, and what they are told from.
 pub(crate) struct Level {
     pub(crate) data: Vec<f32>,
     pub(crate) channels: usize,
@@ -37,12 +35,41 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    fn new(features: &Tensor<4>, stride: usize, config: &TrainConfig) -> Result<Self, TrainError> {
-        let [_, channels, height, width] = features.dims();
-        let data = features.clone().inner().into_data().try_into_vec::<f32>();
-        let data = data.map_err(|e| TrainError::internal("features")(format!("{e:?}")))?;
-        let loss = info_nce(stride, config);
-        Ok(Self { data, channels, height, width, stride, loss })
+    /// Room for the features of so many images of that width and height.
+    pub(crate) fn new(
+        items: usize,
+        (width, height): (usize, usize),
+        stride: usize,
+        config: &TrainConfig,
+    ) -> Self {
+        let (channels, width, height) = (config.embedding, width / stride, height / stride);
+        let data = vec![0.0; items * channels * width * height];
+        Self { data, channels, height, width, stride, loss: info_nce(stride, config) }
+    }
+
+    /// The features of each image at all levels.
+    pub(crate) fn items_mut(levels: &mut [Self]) -> Vec<Vec<&mut [f32]>> {
+        let mut items: Vec<Vec<&mut [f32]>> = Vec::new();
+        for level in levels {
+            let size = level.size();
+            for (item, map) in level.data.chunks_exact_mut(size).enumerate() {
+                if items.len() == item {
+                    items.push(Vec::new());
+                }
+                items[item].push(map);
+            }
+        }
+        items
+    }
+
+    /// What `values` of all images at each level has of each image.
+    pub(crate) fn items<'v>(levels: &[Self], values: &'v [Vec<f32>]) -> Vec<Vec<&'v [f32]>> {
+        let count = levels.first().map_or(0, Self::count);
+        let of_item = |item| {
+            let levels = levels.iter().zip(values);
+            levels.map(|(level, values)| &values[item * level.size()..(item + 1) * level.size()]).collect()
+        };
+        (0..count).map(of_item).collect()
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -50,7 +77,7 @@ impl Level {
     }
 
     /// Number of maps.
-    pub(crate) fn items(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.data.len() / self.size().max(1)
     }
 
@@ -64,25 +91,20 @@ impl Level {
 /// InfoNCE averaged over the pixels of the batch and summed over the levels (method: `L = sum of the levels`).
 pub(crate) fn objective(
     compute: &Compute,
-    images: &[Tensor<4>],
-    views: &[Tensor<4>],
+    images: &[Level],
+    views: &[Level],
     batch: &Batch,
     config: &TrainConfig,
     step: u64,
 ) -> Result<Objective, TrainError> {
-    let levels = |features: &[Tensor<4>]| {
-        let levels = features.iter().zip(STRIDES).map(|(map, stride)| Level::new(map, stride, config));
-        levels.collect::<Result<Vec<_>, _>>()
-    };
-    let (images, views) = (levels(images)?, levels(views)?);
     if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
-        return negatives::objective(&images, &views, &batch.positives, config, step);
+        return negatives::objective(images, views, &batch.positives, config, step);
     }
     let count = batch.positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
     match compute {
-        Compute::Cpu(_) => on_cpu(&images, &views, &batch.positives, count, config.views),
+        Compute::Cpu(_) => on_cpu(images, views, &batch.positives, count, config.views),
         #[cfg(feature = "cuda")]
-        Compute::Cuda(cuda) => cuda.objective(&images, &views, &batch.positives, count),
+        Compute::Cuda(cuda) => cuda.objective(images, views, &batch.positives, count),
     }
 }
 

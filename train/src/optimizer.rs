@@ -1,51 +1,164 @@
-//! The optimiser: AdamW.
-//!
-//! burn puts what it reads of an optimiser's record on its default device. That is a GPU in programs that are built for one, whether or not
-//! there is one. So the record is read on the CPU here; the next step moves it to where the gradients are.
+//! The optimiser: AdamW (Loshchilov & Hutter, *Decoupled weight decay regularization*, ICLR 2019, algorithm 2).
 
-use burn::optim::{
-    AdamW, AdamWConfig, AdamWState, LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink,
-    StateSource,
-};
-use burn::tensor::{Device, Tensor};
+use std::ops::Range;
 
-/// The optimiser of a training, without any moments yet.
-pub(crate) fn optimizer(weight_decay: f32) -> ModuleOptimizer {
-    Adam(AdamWConfig::new().with_weight_decay(weight_decay).build()).into()
+use rayon::prelude::*;
+
+use crate::network::Parameters;
+
+/// Decay of the first and second moments.
+const BETAS: [f32; 2] = [0.9, 0.999];
+/// Added to the root of the second moment.
+const EPSILON: f32 = 1e-5;
+/// Weights that a thread updates at a time.
+const PART: usize = 1 << 14;
+/// Prefixes of the moments' tensors in a file.
+const MOMENTS: [&str; 2] = ["moment_1.", "moment_2."];
+/// Key of the number of steps in a file.
+const STEPS: &str = "steps";
+
+/// Moments of the gradients of a network's weights.
+#[derive(Clone, Debug)]
+pub(crate) struct AdamW {
+    weight_decay: f32,
+    steps: u64,
+    moments: [Vec<f32>; 2],
 }
 
-#[derive(Clone)]
-struct Adam(AdamW);
-
-/// Moments of a tensor's gradients.
-#[derive(Clone)]
-struct Moments<const D: usize>(AdamWState<D>);
-
-impl<const D: usize> RecordState for Moments<D> {
-    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
-        self.0.state_flatten(prefix, out);
+impl AdamW {
+    /// The optimiser of so many weights, before the first step.
+    pub(crate) fn new(weight_decay: f32, len: usize) -> Self {
+        Self { weight_decay, steps: 0, moments: [vec![0.0; len], vec![0.0; len]] }
     }
 
-    fn state_unflatten(prefix: &str, src: &mut StateSource, _: &Device) -> Option<Self> {
-        AdamWState::state_unflatten(prefix, src, &Device::flex()).map(Self)
+    /// Part of each weight that a step takes away, times the learning rate.
+    pub(crate) fn weight_decay(&self) -> f32 {
+        self.weight_decay
     }
-}
 
-impl Optimizer for Adam {
-    type State<const D: usize> = Moments<D>;
+    /// One step along the gradient, with a learning rate for each of the ranges.
+    pub(crate) fn step(&mut self, values: &mut [f32], gradient: &[f32], rates: &[(Range<usize>, f64)]) {
+        self.steps += 1;
+        let [beta_1, beta_2] = BETAS;
+        let correction = BETAS.map(|beta| 1.0 - power(beta, self.steps));
+        let [first, second] = &mut self.moments;
+        for (range, rate) in rates {
+            let kept = (1.0 - rate * f64::from(self.weight_decay)) as f32;
+            let rate = *rate as f32;
+            let values = values[range.clone()].par_chunks_mut(PART);
+            let gradient = gradient[range.clone()].par_chunks(PART);
+            let first = first[range.clone()].par_chunks_mut(PART);
+            let second = second[range.clone()].par_chunks_mut(PART);
+            values.zip(gradient).zip(first.zip(second)).for_each(|((values, gradient), (first, second))| {
+                let moments = first.iter_mut().zip(second);
+                for ((value, &g), (m, v)) in values.iter_mut().zip(gradient).zip(moments) {
+                    *m = *m * beta_1 + g * (1.0 - beta_1);
+                    *v = *v * beta_2 + g * g * (1.0 - beta_2);
+                    let change = (*m / correction[0]) / ((*v / correction[1]).sqrt() + EPSILON);
+                    *value = *value * kept - change * rate;
+                }
+            });
+        }
+    }
 
-    fn step<const D: usize>(
+    /// The moments and the number of steps as a safetensors file.
+    pub(crate) fn to_safetensors(
         &self,
-        rate: LearningRate,
-        tensor: Tensor<D>,
-        grad: Tensor<D>,
-        state: Option<Moments<D>>,
-    ) -> (Tensor<D>, Option<Moments<D>>) {
-        let (tensor, state) = self.0.step(rate, tensor, grad, state.map(|moments| moments.0));
-        (tensor, state.map(Moments))
+        parameters: &Parameters,
+    ) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+        let [first, second] = &self.moments;
+        let moments = [(MOMENTS[0], first.as_slice()), (MOMENTS[1], second.as_slice())];
+        parameters.to_safetensors(&moments, Some((STEPS, self.steps.to_string())))
     }
 
-    fn to_device<const D: usize>(state: Moments<D>, device: &Device) -> Moments<D> {
-        Moments(<AdamW as Optimizer>::to_device(state.0, device))
+    /// Reads what [`to_safetensors`](Self::to_safetensors) wrote.
+    ///
+    /// # Errors
+    /// What is wrong, when the file is damaged or its tensors are not those of the parameters.
+    pub(crate) fn from_safetensors(
+        weight_decay: f32,
+        parameters: &Parameters,
+        bytes: &[u8],
+    ) -> Result<Self, String> {
+        let (moments, steps) = parameters.read_safetensors(bytes, &MOMENTS, Some(STEPS))?;
+        let steps =
+            steps.and_then(|steps| steps.parse().ok()).ok_or("it does not say how many steps it took")?;
+        let moments = <[_; 2]>::try_from(moments).map_err(|_| "it has no moments")?;
+        Ok(Self { weight_decay, steps, moments })
+    }
+}
+
+/// `base` to a whole number, by squaring: the same on every machine.
+fn power(mut base: f32, mut exponent: u64) -> f32 {
+    let mut result = 1.0;
+    loop {
+        if exponent % 2 == 1 {
+            result *= base;
+        }
+        exponent /= 2;
+        if exponent == 0 {
+            return result;
+        }
+        base *= base;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::noise;
+
+    #[test]
+    fn steps_are_those_of_the_algorithm_in_double_precision() {
+        let (decay, rates) = (0.01, [(0..3, 0.1), (3..5, 0.02)]);
+        let mut optimizer = AdamW::new(decay, 5);
+        let mut values = noise(5, 1);
+        let mut expected: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+        let (mut m, mut v) = ([0.0; 5], [0.0; 5]);
+        for step in 1..=40 {
+            let gradient = noise(5, 100 + step);
+            optimizer.step(&mut values, &gradient, &rates);
+            for (i, g) in gradient.iter().map(|g| f64::from(*g)).enumerate() {
+                let rate = if i < 3 { 0.1 } else { 0.02 };
+                m[i] = 0.9 * m[i] + 0.1 * g;
+                v[i] = 0.999 * v[i] + 0.001 * g * g;
+                let (m, v) =
+                    (m[i] / (1.0 - 0.9f64.powi(step as i32)), v[i] / (1.0 - 0.999f64.powi(step as i32)));
+                expected[i] -= rate * f64::from(decay) * expected[i] + rate * m / (v.sqrt() + 1e-5);
+            }
+        }
+        for (found, expected) in values.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-4, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn weights_outside_the_ranges_stay() {
+        let mut values = noise(4, 1);
+        let before = values.clone();
+        AdamW::new(0.1, 4).step(&mut values, &noise(4, 2), &[(1..3, 0.1)]);
+        assert_eq!((values[0], values[3]), (before[0], before[3]));
+        assert!(values[1] != before[1] && values[2] != before[2]);
+    }
+
+    #[test]
+    fn a_file_holds_the_optimiser() -> Result<(), Box<dyn std::error::Error>> {
+        let mut parameters = Parameters::default();
+        let rng = &mut infomark_core::Rng::new(1, 0);
+        parameters.normal("a".into(), &[2, 3], 1.0, rng);
+        parameters.constant("b".into(), 4, 1.0, rng);
+        let mut optimizer = AdamW::new(0.1, 10);
+        optimizer.step(&mut parameters.values.clone(), &noise(10, 2), &[(0..10, 0.1)]);
+        let bytes = optimizer.to_safetensors(&parameters)?;
+        let read = AdamW::from_safetensors(0.1, &parameters, &bytes)?;
+        assert_eq!((read.steps, read.moments), (1, optimizer.moments));
+        // Tensors of another network, and a file cut short.
+        let mut other = Parameters::default();
+        other.normal("a".into(), &[3, 2], 1.0, rng);
+        other.constant("b".into(), 4, 1.0, rng);
+        for (parameters, bytes) in [(&other, &bytes[..]), (&parameters, &bytes[..bytes.len() - 1])] {
+            assert!(AdamW::from_safetensors(0.1, parameters, bytes).is_err());
+        }
+        Ok(())
     }
 }

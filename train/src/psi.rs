@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use burn::tensor::Tensor;
 use infomark_core::{
-    CurveCut, DipRule, FeatureMap, Point, Positive, SimilarityBin, SimilarityCurve, Thresholds, Tier,
+    CurveCut, DipRule, Point, Positive, SimilarityBin, SimilarityCurve, Thresholds, Tier,
     positive_similarities,
 };
 use infomark_infer::{Encoder, Encoding};
@@ -15,7 +14,8 @@ use serde::Serialize;
 use crate::batch::{self, Batch};
 use crate::compute::Compute;
 use crate::data::TrainingSet;
-use crate::encoder::{STRIDES, host, shuffle};
+use crate::encoder::shuffle;
+use crate::objective::Level;
 use crate::{TrainConfig, TrainError};
 
 /// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.
@@ -282,26 +282,17 @@ const MIDDLE: usize = 2;
 
 /// PSI over the positives of a batch, at stride 8.
 pub(crate) fn by_tier(
-    images: &[Tensor<4>],
-    views: &[Tensor<4>],
+    images: &[Level],
+    views: &[Level],
     batch: &Batch,
     thresholds: Thresholds<f32>,
     views_of_image: usize,
 ) -> Result<ByTier, TrainError> {
-    let [_, channels, height, width] = images[MIDDLE].dims();
-    let [_, _, view_height, view_width] = views[MIDDLE].dims();
-    let (images, views) = (host(&images[MIDDLE].clone().inner()), host(&views[MIDDLE].clone().inner()));
-    let map = |data, width, height| {
-        FeatureMap::new(data, channels, width, height, STRIDES[MIDDLE]).map_err(TrainError::internal("psi"))
-    };
+    let (images, views) = (&images[MIDDLE], &views[MIDDLE]);
     let mut sums = [(0.0, 0usize); 3];
-    let (image_size, view_size) = (channels * height * width, channels * view_height * view_width);
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
-        let image =
-            map(images.chunks_exact(image_size).nth(k / views_of_image).unwrap_or_default(), width, height)?;
-        let view = map(views.chunks_exact(view_size).nth(k).unwrap_or_default(), view_width, view_height)?;
         let mut similarities = vec![0.0; positives.len()];
-        positive_similarities(view, image, positives, &mut similarities)
+        positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)
             .map_err(TrainError::internal("psi"))?;
         for (similarity, entropy) in similarities.iter().zip(entropies) {
             let tier = thresholds.tier(*entropy);

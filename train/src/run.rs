@@ -5,26 +5,23 @@ mod log;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{Description, Encoder as Trained, InputSize, sha256};
 
 use crate::checkpoint::{self, Position, State};
 use crate::clock::{Clock, Stopwatch, images_per_second};
-use crate::compute::network::{self, Network};
 use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
-use crate::encoder::{Encoder, Encoders, STRIDES, values, with_values};
-use crate::objective::{Objective, objective};
-use crate::optimizer::optimizer;
+use crate::encoder::{Encoders, STRIDES};
+use crate::optimizer::AdamW;
 use crate::outputs::prepare;
-use crate::schedule::{blend, fraction, schedule};
+use crate::schedule::{fraction, schedule};
 use crate::score::{Scorer, Scoring};
 use crate::stall::Stall;
+use crate::step::Workspace;
 use crate::tune::{self, TuneConfig, Tuned};
 use crate::views::{self, ViewExample};
-use crate::whiten::whitened;
-use crate::{Budget, CheckpointError, ComputeOn, TrainConfig, TrainError, batch, export, ops, psi};
+use crate::whiten::whiten;
+use crate::{Budget, CheckpointError, ComputeOn, TrainConfig, TrainError, export};
 
 pub(crate) use log::kept_rows;
 use log::{Log, Row};
@@ -46,16 +43,12 @@ pub struct Paths {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Where entropies, weights, drawn pixels, views and the loss are computed, and where the network is; told once, first of all.
+    /// Where entropies, weights, drawn pixels, views and the loss are computed; told once, first of all. The network is on the CPU.
     Computing {
         /// "CPU" or "CUDA device NAME".
         scoring_and_loss: String,
         /// Why that is the CPU, where a device was looked for.
         reason: Option<String>,
-        /// "CPU" or "wgpu device NAME (INTERFACE)".
-        network: String,
-        /// What computed the network so far, of a run that goes on elsewhere: results differ by rounding.
-        network_before: Option<String>,
     },
     /// Images read.
     Reading {
@@ -123,8 +116,6 @@ pub struct Summary {
     pub stalled: bool,
     /// What computed entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
     pub scoring_and_loss: String,
-    /// What computed the network: "CPU" or "wgpu device NAME (INTERFACE)".
-    pub network: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
     pub scores: Vec<(u64, f64)>,
 }
@@ -162,8 +153,6 @@ pub(crate) fn train_by(
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
-///
-/// The network is computed where `compute` says, wherever it was before: on the CPU, unless it is [`ComputeOn::Wgpu`].
 ///
 /// # Errors
 /// As [`train`], and when there is no checkpoint, it is damaged, or the images are not those it was trained on.
@@ -211,16 +200,9 @@ fn start(
     let inputs: Vec<&Path> = scored.iter().flatten().map(PathBuf::as_path).collect();
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     let compute = Compute::open(config.compute, &config)?;
-    let network = Network::open(config.compute)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
-    let network_before = resumed.as_ref().map(|position| position.network.clone());
     // Stopping is honoured at the first step.
-    let _ = progress(Progress::Computing {
-        scoring_and_loss: scoring_and_loss.clone(),
-        reason,
-        network: network.name().into(),
-        network_before: network_before.filter(|before| before != network.name()),
-    });
+    let _ = progress(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = {
         let told = std::sync::Mutex::new(&mut *progress);
         TrainingSet::open(&paths.images, &config, None, compute, &|done, total| {
@@ -235,9 +217,9 @@ fn start(
     if estimates {
         tune::check_images(&set, &paths.images, &tuning)?;
     }
-    let encoders = Encoders::new(&config, network.device());
-    let optimizer = optimizer(config.weight_decay);
-    let mut state = State { average: values(&encoders), encoders, optimizer };
+    let (encoders, parameters) = Encoders::new(&config);
+    let optimizer = AdamW::new(config.weight_decay, parameters.len());
+    let mut state = State { encoders, average: parameters.values.clone(), parameters, optimizer };
     let description = |config: &TrainConfig, step| Description {
         input: set.input,
         input_policy: Default::default(),
@@ -260,12 +242,12 @@ fn start(
                 problem: CheckpointError::OtherImages { dir: paths.images.clone() },
             });
         }
-        state = checkpoint::load(&paths.run, state)?;
+        checkpoint::load(&paths.run, &mut state)?;
         (step, spent, stall) = (position.step, position.seconds, position.stall);
     } else {
         // Found out now, not after the training.
-        let untrained = Encoders::new(&config, &network::here());
-        let bytes = export::onnx(untrained.image(), &description(&config, 0))?;
+        let untrained = &state.parameters.values;
+        let bytes = export::onnx(&state.encoders.image, untrained, &description(&config, 0))?;
         Trained::from_bytes(&bytes, "encoder").map_err(|error| TrainError::Unloadable(Box::new(error)))?;
         // Stopping is honoured at the first step.
         let _ = progress(Progress::Views(views::examples(&set, &config, EXAMPLES)?));
@@ -283,10 +265,9 @@ fn start(
         training_data_sha256: set.sha256.clone(),
         stall: stall.clone(),
         scoring_and_loss: scoring_and_loss.clone(),
-        network: network.name().into(),
     };
     let score = |scorer: &Scorer, state: &State, config: &TrainConfig, step| {
-        scorer.mre_mm(&readable(&exported(state, &set, config)?, &description(config, step))?)
+        scorer.mre_mm(&readable(&exported(state, &set, config, &description(config, step))?)?)
     };
     if let Some(scorer) = &scorer
         && step > 0
@@ -299,13 +280,14 @@ fn start(
         // Stopping is honoured at the next step.
         let _ = progress(Progress::Scored { step, mre_mm });
     }
+    let mut workspace = Workspace::new(&config, (set.input.width(), set.input.height()));
     let mut watch = Stopwatch::start(clock);
     let patience = config.patience;
     let stalled = |step, stall: &Stall| stall.is_over(step, patience);
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let share = fraction(config.budget, step, spent);
         if estimates && config.policy.is_none() && share >= config.estimate_after {
-            let encoder = readable(&exported(&state, &set, &config)?, &description(&config, step))?;
+            let encoder = readable(&exported(&state, &set, &config, &description(&config, step))?)?;
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
             config.policy = Some(tuned.policy());
             // Stopping is honoured after the step.
@@ -313,7 +295,7 @@ fn start(
         }
         let rate =
             config.learning_rate * schedule(config.warm_up, step, fraction(config.budget, step, spent));
-        let (losses, measured) = make_step(&mut state, &set, &config, step, rate, network.device())?;
+        let (losses, measured) = workspace.step(&mut state, &set, &config, step, rate)?;
         let loss: f32 = losses.iter().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step });
@@ -356,8 +338,7 @@ fn start(
             }
         }
     }
-    let encoder = exported(&state, &set, &config)?;
-    let bytes = export::onnx(&encoder, &description(&config, step))?;
+    let bytes = exported(&state, &set, &config, &description(&config, step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
@@ -370,71 +351,29 @@ fn start(
         stopped,
         stalled: stalled(step, &stall) && fraction(config.budget, step, spent) < 1.0,
         scoring_and_loss: scoring_and_loss.clone(),
-        network: network.name().into(),
         scores,
     })
 }
 
 /// Views of each tier that are shown.
 const EXAMPLES: usize = 4;
-/// Steps between measurements of the positives' similarity.
-const PSI_EVERY: u64 = 10;
 
-/// The encoder that is worth keeping: the average of its weights, if there is one, with white embeddings, if they are wanted. It is on the
-/// CPU, wherever it is trained.
-fn exported(state: &State, set: &TrainingSet, config: &TrainConfig) -> Result<Encoder, TrainError> {
-    let device = network::here();
-    let fresh = Encoders::new(config, &device);
-    let worth = if config.average > 0.0 {
-        with_values(fresh, &state.average)
-    } else {
-        with_values(fresh, &values(&state.encoders))
-    };
-    let encoder = worth.image().clone();
-    if config.whiten { whitened(encoder, set, config, &device) } else { Ok(encoder) }
+/// The file of the encoder that is worth keeping: of the average of its weights, if there is one, with white embeddings, if they are wanted.
+fn exported(
+    state: &State,
+    set: &TrainingSet,
+    config: &TrainConfig,
+    description: &Description,
+) -> Result<Vec<u8>, TrainError> {
+    let worth = if config.average > 0.0 { &state.average } else { &state.parameters.values };
+    let (encoder, mut values) = (&state.encoders.image, worth.clone());
+    if config.whiten {
+        whiten(encoder, &mut values, set, config)?;
+    }
+    export::onnx(encoder, &values, description)
 }
 
 /// The encoder as whoever reads its file has it.
-fn readable(encoder: &Encoder, description: &Description) -> Result<Trained, TrainError> {
-    let bytes = export::onnx(encoder, description)?;
-    Trained::from_bytes(&bytes, "the encoder in training").map_err(TrainError::internal("export"))
-}
-
-/// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
-fn make_step(
-    state: &mut State,
-    set: &TrainingSet,
-    config: &TrainConfig,
-    step: u64,
-    rate: f64,
-    device: &Device,
-) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
-    let mut batch = batch::draw(set, config, step)?;
-    let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
-    let tensor = |data, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), device);
-    let (images, views) = (std::mem::take(&mut batch.images), std::mem::take(&mut batch.views));
-    let images = state.encoders.image().forward(tensor(images, [config.batch, 4, height, width]));
-    let views = state.encoders.view().forward(tensor(views, [config.batch * config.views, 4, side, side]));
-    let Objective { levels, images: image_grads, views: view_grads } =
-        objective(&set.compute, &images, &views, &batch, config, step)?;
-    let measured = step
-        .is_multiple_of(PSI_EVERY)
-        .then(|| psi::by_tier(&images, &views, &batch, set.thresholds, config.views));
-    let measured = measured.transpose()?;
-    let features: Vec<_> = images.into_iter().chain(views).collect();
-    if let Some(total) = linear(features, image_grads.into_iter().chain(view_grads)) {
-        let grads = GradientsParams::from_grads(total.backward(), &state.encoders);
-        state.encoders = state.optimizer.step(rate, state.encoders.clone(), grads);
-    }
-    blend(&mut state.average, values(&state.encoders), config.average, step);
-    Ok((levels, measured))
-}
-
-/// Sum of the features' products with what their gradients shall be: its gradient by the weights is that of the loss.
-pub(crate) fn linear(features: Vec<Tensor<4>>, grads: impl Iterator<Item = Vec<f32>>) -> Option<Tensor<1>> {
-    let terms = features.into_iter().zip(grads).map(|(features, grad)| {
-        let (shape, device) = (features.dims(), features.device());
-        ops::dot(features, Tensor::from_data(TensorData::new(grad, shape), &device))
-    });
-    terms.reduce(|sum, term| sum + term)
+fn readable(file: &[u8]) -> Result<Trained, TrainError> {
+    Trained::from_bytes(file, "the encoder in training").map_err(TrainError::internal("export"))
 }

@@ -18,11 +18,9 @@ pub(crate) fn schedule(warm_up: u64, step: u64, fraction: f64) -> f64 {
 }
 
 /// Adds the weights of now to their average. The first steps count for more, so that the random start is soon forgotten.
-pub(crate) fn blend(average: &mut [Vec<f32>], now: Vec<Vec<f32>>, decay: f32, step: u64) {
+pub(crate) fn blend(average: &mut [f32], now: &[f32], decay: f32, step: u64) {
     let decay = decay.min((1 + step) as f32 / (10 + step) as f32);
     for (average, now) in average.iter_mut().zip(now) {
-        for (a, n) in average.iter_mut().zip(now) {
-            *a = decay * *a + (1.0 - decay) * n;
-        }
+        *average = decay * *average + (1.0 - decay) * now;
     }
 }

@@ -5,11 +5,11 @@
 //! co-occurences in image retrieval*, ECCV 2012) lets the others have a say. Cosines of whitened embeddings depend on the inverse of their
 //! second moments alone, and a linear map of an embedding is one of the weights that it is projected by: what is exported costs no more.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::data::TrainingSet;
-use crate::encoder::{Encoder, Head, STRIDES, host, unshuffle};
+use crate::encoder::{Encoder, STRIDES, unshuffle};
+use crate::network::Head;
 use crate::{TrainConfig, TrainError};
 
 /// Images that the second moments are taken of, spread evenly over the folder.
@@ -19,45 +19,42 @@ const CELLS: usize = 4096;
 /// What is added to the second moment of each direction, as a part of their mean: those of hardly any variance are noise.
 const SHRINKAGE: f64 = 0.1;
 
-/// The encoder with embeddings that are white over the training images, as far as [`SHRINKAGE`] lets them.
-pub(crate) fn whitened(
-    mut encoder: Encoder,
+/// Changes the values of an encoder's weights to those whose embeddings are white over the training images, as far as [`SHRINKAGE`]
+/// lets them.
+pub(crate) fn whiten(
+    encoder: &Encoder,
+    values: &mut [f32],
     set: &TrainingSet,
     config: &TrainConfig,
-    device: &Device,
-) -> Result<Encoder, TrainError> {
-    let moments = moments(&encoder, set, config, device)?;
-    let heads = encoder.heads.into_iter().zip(&moments);
-    encoder.heads = heads.map(|(head, moments)| fold(head, moments, device)).collect::<Result<_, _>>()?;
-    Ok(encoder)
+) -> Result<(), TrainError> {
+    let moments = moments(encoder, values, set, config)?;
+    encoder.heads.iter().zip(&moments).try_for_each(|(head, moments)| fold(head, values, moments))
 }
 
 /// Mean products of the embeddings' elements at each stride, `embedding x embedding`.
 fn moments(
     encoder: &Encoder,
+    values: &[f32],
     set: &TrainingSet,
     config: &TrainConfig,
-    device: &Device,
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let (width, height, channels) = (set.input.width(), set.input.height(), config.embedding);
     let mut sums = vec![vec![0.0; channels * channels]; STRIDES.len()];
     let count = set.len().min(IMAGES);
     let images: Vec<usize> = (0..count).map(|i| i * set.len() / count).collect();
+    let weights = encoder.weights(values);
+    // As many at a time as a step takes, for whose features there is room.
     for images in images.chunks(config.batch) {
-        let mut pixels = vec![0.0; images.len() * width * height];
-        for (&image, out) in images.iter().zip(pixels.chunks_exact_mut(width * height)) {
+        let each = images.par_iter().map(|&image| {
             let levels: Vec<f32> = set.levels(image)?.iter().map(|level| f32::from(*level) / 255.0).collect();
-            unshuffle(&levels, width, out);
-        }
-        let shape = [images.len(), 4, height / 2, width / 2];
-        let features = encoder.forward(Tensor::from_data(TensorData::new(pixels, shape), device));
-        for ((features, stride), sum) in features.iter().zip(STRIDES).zip(&mut sums) {
-            let (columns, cells) = (width / stride, (width / stride) * (height / stride));
-            // Odd, so that all columns get their turn.
-            let step = (cells / CELLS).max(1) | 1;
-            let values = host(&features.clone().inner());
-            let each = images.par_iter().zip(values.par_chunks(channels * cells)).map(|(&image, map)| {
-                let shown = set.content(image);
+            let mut blocks = vec![0.0; levels.len()];
+            unshuffle(&levels, width, &mut blocks);
+            let features = encoder.embeddings(&weights, &blocks, (width / 2, height / 2));
+            let shown = set.content(image);
+            let products = features.iter().zip(STRIDES).map(|(map, stride)| {
+                let (columns, cells) = (width / stride, (width / stride) * (height / stride));
+                // Odd, so that all columns get their turn.
+                let step = (cells / CELLS).max(1) | 1;
                 let centre = |cell: usize| (2 * cell + 1) * stride;
                 let inside = |cell: &usize| {
                     let (x, y) = (centre(cell % columns), centre(cell / columns));
@@ -74,7 +71,10 @@ fn moments(
                 }
                 own
             });
-            for own in each.collect::<Vec<_>>() {
+            Ok(products.collect::<Vec<_>>())
+        });
+        for own in each.collect::<Result<Vec<_>, TrainError>>()? {
+            for (sum, own) in sums.iter_mut().zip(own) {
                 sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
             }
         }
@@ -84,17 +84,12 @@ fn moments(
 
 /// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
 /// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
-fn fold(head: Head, moments: &[f64], device: &Device) -> Result<Head, TrainError> {
-    let [outputs, inputs] = head.weight.val().dims();
-    let lower = cholesky(moments, outputs)
+fn fold(head: &Head, values: &mut [f32], moments: &[f64]) -> Result<(), TrainError> {
+    let lower = cholesky(moments, head.outputs)
         .ok_or_else(|| TrainError::internal("whitening")("the embeddings are not finite"))?;
-    let mut weight = host(&head.weight.val());
-    let mut bias = host(&head.bias.val());
-    solve(&lower, outputs, &mut weight);
-    solve(&lower, outputs, &mut bias);
-    let weight = Tensor::from_data(TensorData::new(weight, [outputs, inputs]), device);
-    let bias = Tensor::from_data(TensorData::new(bias, [outputs]), device);
-    Ok(Head { weight: head.weight.map(|_| weight), bias: head.bias.map(|_| bias) })
+    solve(&lower, head.outputs, &mut values[head.weight.clone()]);
+    solve(&lower, head.outputs, &mut values[head.bias.clone()]);
+    Ok(())
 }
 
 /// The lower triangle `L` of `L L' = M / m + shrinkage`, `m` being the mean of the diagonal; none where that is not positive and finite.
@@ -182,18 +177,18 @@ mod tests {
         };
         let compute = Compute::open(crate::ComputeOn::Cpu, &config)?;
         let set = TrainingSet::open(dir.path(), &config, None, compute, &|_, _| {})?;
-        let device = Device::flex().autodiff();
-        let encoder = Encoder::new(&config, &device);
+        let (encoder, mut parameters) = Encoder::new(&config);
         // Their trace over the root of the sum of all squares: 1 for a single direction, the root of 8 where all are alike.
-        let evenness = |encoder: &Encoder| -> Result<Vec<f64>, TrainError> {
+        let evenness = |values: &[f32]| -> Result<Vec<f64>, TrainError> {
             let even = |m: &Vec<f64>| {
                 let trace: f64 = (0..8).map(|i| m[i * 8 + i]).sum();
                 trace / m.iter().map(|v| v * v).sum::<f64>().sqrt()
             };
-            Ok(moments(encoder, &set, &config, &device)?.iter().map(even).collect())
+            Ok(moments(&encoder, values, &set, &config)?.iter().map(even).collect())
         };
-        let before = evenness(&encoder)?;
-        let after = evenness(&whitened(encoder, &set, &config, &device)?)?;
+        let before = evenness(&parameters.values)?;
+        whiten(&encoder, &mut parameters.values, &set, &config)?;
+        let after = evenness(&parameters.values)?;
         for (before, after) in before.iter().zip(&after) {
             assert!(after > before && *after <= 8f64.sqrt() + 1e-6, "{before} becomes {after}");
         }

@@ -5,16 +5,16 @@
 
 use std::error::Error;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use infomark_core::{Point, Positive, Rng};
 
+use crate::LandmarkConfig;
 use crate::TrainConfig;
 use crate::batch::Batch;
 use crate::compute::Compute;
-use crate::encoder::{Encoder, GROUPS, STRIDES, host, unshuffle, values};
-use crate::objective::objective;
-use crate::run::linear;
+use crate::encoder::{Encoder, STRIDES, unshuffle};
+use crate::landmark::Net;
+use crate::network::{GROUPS, Pass, Scratch, add};
+use crate::objective::{Level, objective};
 use crate::testing::noise;
 use infomark_kernels::{head, norm};
 
@@ -46,7 +46,7 @@ impl Map {
     }
 }
 
-/// Reads the weights in the order of [`values`].
+/// Reads the weights tensor by tensor.
 struct Weights<'a>(std::slice::Iter<'a, Vec<f64>>);
 
 impl Weights<'_> {
@@ -60,9 +60,9 @@ impl Weights<'_> {
     }
 }
 
-fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
-    let (inputs, outputs) = (x.planes.len(), gamma.len());
-    let convolved = Map::make(outputs, x.width, x.height, |o, px, py| {
+fn convolve(weight: &[f64], x: &Map) -> Map {
+    let inputs = x.planes.len();
+    Map::make(weight.len() / (9 * inputs), x.width, x.height, |o, px, py| {
         let mut sum = 0.0;
         for i in 0..inputs {
             for tap in 0..9 {
@@ -71,7 +71,11 @@ fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
             }
         }
         sum
-    });
+    })
+}
+
+fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
+    let (convolved, outputs) = (convolve(weight, x), gamma.len());
     let of_group = outputs / GROUPS;
     let moments: Vec<(f64, f64)> = convolved
         .planes
@@ -90,13 +94,11 @@ fn apply([weight, gamma, beta]: &[Vec<f64>; 3], x: &Map) -> Map {
     })
 }
 
-/// Embeddings at all strides, finest first, of an image of that width.
-fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
+/// Features of the U-Net's levels from `finest` on, of an image of that width.
+fn features(weights: &mut Weights<'_>, pixels: &[f32], width: usize, finest: usize) -> Vec<Map> {
     let height = pixels.len() / width;
-    let mut weights = Weights(weights.iter());
     let down: Vec<_> = (0..5).map(|_| [weights.layer(), weights.layer()]).collect();
-    let up: Vec<_> = (0..4).map(|_| [weights.layer(), weights.layer()]).collect();
-    let heads: Vec<_> = (0..5).map(|_| [weights.next().to_vec(), weights.next().to_vec()]).collect();
+    let up: Vec<_> = (finest..4).map(|_| [weights.layer(), weights.layer()]).collect();
     let mut x = Map::make(4, width / 2, height / 2, |c, px, py| {
         f64::from(pixels[(2 * py + c / 2) * width + 2 * px + c % 2])
     });
@@ -111,8 +113,29 @@ fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
         x = apply(b, &apply(a, &x));
         fine.push(x.clone());
     }
-    let embed = |level: usize, x: &Map| {
-        let [weight, bias] = &heads[level];
+    let mut out = vec![x.clone()];
+    for level in (finest..4).rev() {
+        let kept = &fine[level];
+        let joined = Map::make(kept.planes.len() + x.planes.len(), kept.width, kept.height, |p, px, py| {
+            match p.checked_sub(kept.planes.len()) {
+                None => kept.planes[p][py * kept.width + px],
+                Some(p) => x.planes[p][py / 2 * x.width + px / 2],
+            }
+        });
+        let [a, b] = &up[level - finest];
+        x = apply(b, &apply(a, &joined));
+        out.push(x.clone());
+    }
+    out.reverse();
+    out
+}
+
+/// Embeddings at all strides, finest first, of an image of that width.
+fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
+    let mut weights = Weights(weights.iter());
+    let features = features(&mut weights, pixels, width, 0);
+    let embed = |x: &Map| {
+        let [weight, bias] = [weights.next().to_vec(), weights.next().to_vec()];
         let inputs = x.planes.len();
         let y = Map::make(EMBEDDING, x.width, x.height, |o, px, py| {
             let at = py * x.width + px;
@@ -124,21 +147,7 @@ fn forward(weights: &[Vec<f64>], pixels: &[f32], width: usize) -> Vec<Map> {
             y.planes[o][at] / (squares + f64::from(head::EPSILON)).sqrt()
         })
     };
-    let mut out = vec![embed(4, &x)];
-    for level in (0..4).rev() {
-        let kept = &fine[level];
-        let joined = Map::make(kept.planes.len() + x.planes.len(), kept.width, kept.height, |p, px, py| {
-            match p.checked_sub(kept.planes.len()) {
-                None => kept.planes[p][py * kept.width + px],
-                Some(p) => x.planes[p][py / 2 * x.width + px / 2],
-            }
-        });
-        let [a, b] = &up[level];
-        x = apply(b, &apply(a, &joined));
-        out.push(embed(level, &x));
-    }
-    out.reverse();
-    out
+    features.iter().map(embed).collect()
 }
 
 /// InfoNCE averaged over all pixels, summed over the levels.
@@ -174,17 +183,32 @@ fn loss(weights: &[Vec<f64>], image: &[f32], views: &[Vec<f32>], batch: &Batch, 
     total
 }
 
-/// The gradient by each tensor, in the order of [`values`].
-fn gradients(encoder: &Encoder, grads: &Gradients) -> Vec<Vec<f32>> {
-    struct Collect<'a>(&'a Gradients, Vec<Vec<f32>>);
-    impl ModuleVisitor for Collect<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.push(param.val().grad(self.0).map(|grad| host(&grad)).unwrap_or_default());
+/// Compares gradients with central differences of `value`, along a random direction through each tensor, so that every element
+/// counts, and along one element.
+fn compare(weights: &[Vec<f64>], grads: &[Vec<f32>], value: impl Fn(&[Vec<f64>]) -> f64) {
+    for (place, (tensor, grad)) in weights.iter().zip(grads).enumerate() {
+        assert_eq!(tensor.len(), grad.len(), "tensor {place} has a gradient");
+        let signs: Vec<f64> =
+            noise(tensor.len(), 100 + place as u64).iter().map(|v| f64::from(v.signum())).collect();
+        let unit = |k: usize| (0..tensor.len()).map(|i| f64::from(u8::from(i == k))).collect::<Vec<f64>>();
+        let length = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        for direction in [signs, unit(tensor.len() / 2)] {
+            let moved = |by: f64| {
+                let mut weights = weights.to_vec();
+                weights[place].iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
+                value(&weights)
+            };
+            // Short, as there are kinks of ReLU and maxima wherever there are many cells.
+            let step = 1e-7;
+            let slope = (moved(step) - moved(-step)) / (2.0 * step);
+            let found: f64 = grad.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
+            let apart = (found - slope).abs();
+            assert!(
+                apart < 2e-3 * (slope.abs() + length),
+                "tensor {place}: {found} is not {slope} ({length})"
+            );
         }
     }
-    let mut collect = Collect(grads, Vec::new());
-    encoder.visit(&mut collect);
-    collect.1
 }
 
 #[test]
@@ -201,8 +225,7 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
         seed: 4,
         ..TrainConfig::default()
     };
-    let device = Device::flex().autodiff();
-    let encoder = Encoder::new(&config, &device);
+    let (encoder, parameters) = Encoder::new(&config);
     let picture = |len: usize, seed| noise(len, seed).iter().map(|v| 0.5 + 0.5 * v).collect::<Vec<f32>>();
     let image = picture(IMAGE.0 * IMAGE.1, 1);
     let views: Vec<Vec<f32>> = (0..VIEWS).map(|v| picture(SIDE * SIDE, 2 + v as u64)).collect();
@@ -226,46 +249,41 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
         unshuffle(pixels, width, &mut out);
         out
     };
-    let input =
-        |data: Vec<f32>, shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(data, shape), &device);
-    let image_blocks = input(blocks(&image, IMAGE.0), [1, 4, IMAGE.1 / 2, IMAGE.0 / 2]);
-    let view_blocks: Vec<f32> = views.iter().flat_map(|view| blocks(view, SIDE)).collect();
-    let of_image = encoder.forward(image_blocks);
-    let of_views = encoder.forward(input(view_blocks, [VIEWS, 4, SIDE / 2, SIDE / 2]));
-    let found = objective(&Compute::Cpu(None), &of_image, &of_views, &batch, &config, 0)?;
+    let weights = encoder.weights(&parameters.values);
+    let mut levels = [(1, IMAGE), (VIEWS, (SIDE, SIDE))]
+        .map(|(items, size)| STRIDES.map(|stride| Level::new(items, size, stride, &config)));
+    let inputs: Vec<(Vec<f32>, (usize, usize))> = [(blocks(&image, IMAGE.0), (IMAGE.0 / 2, IMAGE.1 / 2))]
+        .into_iter()
+        .chain(views.iter().map(|view| (blocks(view, SIDE), (SIDE / 2, SIDE / 2))))
+        .collect();
+    let mut passes: Vec<Pass> = inputs.iter().map(|_| Pass::default()).collect();
+    let scratch = &mut Scratch::default();
+    let out = levels.iter_mut().flat_map(|levels| Level::items_mut(levels));
+    for (((input, size), pass), mut out) in inputs.iter().zip(&mut passes).zip(out) {
+        encoder.forward(&weights, input, *size, pass, scratch, &mut out);
+    }
+    let [of_image, of_views] = &levels;
+    let found = objective(&Compute::Cpu(None), of_image, of_views, &batch, &config, 0)?;
     let total: f32 = found.levels.iter().sum();
-    let features = of_image.into_iter().chain(of_views).collect();
-    let sum = linear(features, found.images.into_iter().chain(found.views)).ok_or("no levels")?;
-    let grads = gradients(&encoder, &sum.backward());
+    let back = Level::items(of_image, &found.images).into_iter().chain(Level::items(of_views, &found.views));
+    let mut gradient = vec![0.0; parameters.len()];
+    for (((input, size), pass), back) in inputs.iter().zip(&mut passes).zip(back) {
+        pass.clear_gradient(parameters.len());
+        encoder.backward(&weights, input, *size, pass, scratch, &back);
+        add(&mut gradient, &pass.gradient);
+    }
+    let tensors =
+        |values: &[f32]| parameters.ranges().map(|range| values[range].to_vec()).collect::<Vec<_>>();
+    let grads = tensors(&gradient);
 
-    let weights: Vec<Vec<f64>> =
-        values(&encoder).iter().map(|tensor| tensor.iter().map(|v| f64::from(*v)).collect()).collect();
+    let weights: Vec<Vec<f64>> = tensors(&parameters.values)
+        .iter()
+        .map(|tensor| tensor.iter().map(|v| f64::from(*v)).collect())
+        .collect();
     let value = |weights: &[Vec<f64>]| loss(weights, &image, &views, &batch, &config);
     let expected = value(&weights);
     assert!((f64::from(total) - expected).abs() < 1e-4 * expected, "loss {total} is not {expected}");
-    // Along a random direction through each tensor, so that every element counts, and along one element.
-    for (place, (tensor, grad)) in weights.iter().zip(&grads).enumerate() {
-        assert_eq!(tensor.len(), grad.len(), "tensor {place} has a gradient");
-        let signs: Vec<f64> =
-            noise(tensor.len(), 100 + place as u64).iter().map(|v| f64::from(v.signum())).collect();
-        let unit = |k: usize| (0..tensor.len()).map(|i| f64::from(u8::from(i == k))).collect::<Vec<f64>>();
-        let length = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        for direction in [signs, unit(tensor.len() / 2)] {
-            let moved = |by: f64| {
-                let mut weights = weights.clone();
-                weights[place].iter_mut().zip(&direction).for_each(|(w, d)| *w += by * d);
-                value(&weights)
-            };
-            let step = 1e-6;
-            let slope = (moved(step) - moved(-step)) / (2.0 * step);
-            let found: f64 = grad.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
-            let apart = (found - slope).abs();
-            assert!(
-                apart < 2e-3 * (slope.abs() + length),
-                "tensor {place}: {found} is not {slope} ({length})"
-            );
-        }
-    }
+    compare(&weights, &grads, value);
     if let Some(folder) = std::env::var_os("INFOMARK_GRADIENTS") {
         let point = |p: Point<f32>| [p.x, p.y];
         let all = batch.positives.iter().enumerate();
@@ -275,10 +293,57 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
         let written = serde_json::json!({
             "widths": WIDTHS, "embedding": EMBEDDING, "image_size": [IMAGE.0, IMAGE.1], "side": SIDE,
             "window": config.window, "ignored": config.ignored, "temperature": config.temperature,
-            "image": image, "views": views, "pixels": pixels, "weights": values(&encoder),
+            "image": image, "views": views, "pixels": pixels, "weights": tensors(&parameters.values),
             "loss": total, "gradients": grads,
         });
         std::fs::write(std::path::Path::new(&folder).join("gradients.json"), serde_json::to_vec(&written)?)?;
     }
     Ok(())
+}
+
+#[test]
+fn the_gradient_of_a_landmark_network_equals_central_differences_of_a_naive_one() {
+    for stride in [2, 4, 8] {
+        let config =
+            LandmarkConfig { widths: WIDTHS, hidden: 8, stride, seed: 3, ..LandmarkConfig::default() };
+        let (net, mut parameters) = Net::new(&config, 2);
+        // Scales and shifts of their own.
+        for (place, range) in parameters.ranges().collect::<Vec<_>>().into_iter().enumerate() {
+            let some = noise(range.len(), 50 + place as u64);
+            add(&mut parameters.values[range], &some.iter().map(|v| 0.1 * v).collect::<Vec<_>>());
+        }
+        let image: Vec<f32> = noise(IMAGE.0 * IMAGE.1, 1).iter().map(|v| 0.5 + 0.5 * v).collect();
+        let mut blocks = vec![0.0; image.len()];
+        unshuffle(&image, IMAGE.0, &mut blocks);
+        let (size, weights) = ((IMAGE.0 / 2, IMAGE.1 / 2), net.weights(&parameters.values));
+        let mut maps = vec![0.0; 6 * (IMAGE.0 / stride) * (IMAGE.1 / stride)];
+        let back = noise(maps.len(), 2);
+        let (pass, scratch) = (&mut Pass::default(), &mut Scratch::default());
+        // Twice, as buffers hold something from the second time on.
+        for _ in 0..2 {
+            net.forward(&weights, &blocks, size, pass, scratch, &mut maps);
+            net.backward(&weights, &blocks, size, pass, scratch, &back);
+        }
+        let tensors =
+            |values: &[f32]| parameters.ranges().map(|range| values[range].to_vec()).collect::<Vec<_>>();
+        let values: Vec<Vec<f64>> = tensors(&parameters.values)
+            .iter()
+            .map(|tensor| tensor.iter().map(|v| f64::from(*v)).collect())
+            .collect();
+        let naive = |weights: &[Vec<f64>]| {
+            let mut weights = Weights(weights.iter());
+            let finest = features(&mut weights, &image, IMAGE.0, net.body.finest).swap_remove(0);
+            let hidden = apply(&weights.layer(), &finest);
+            convolve(weights.next(), &hidden).planes.concat()
+        };
+        for (found, expected) in maps.iter().zip(naive(&values)) {
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+                "{found}: {expected}"
+            );
+        }
+        let value =
+            |weights: &[Vec<f64>]| naive(weights).iter().zip(&back).map(|(m, b)| m * f64::from(*b)).sum();
+        compare(&values, &tensors(&pass.gradient), value);
+    }
 }

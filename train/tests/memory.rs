@@ -18,9 +18,9 @@ fn peak_mib() -> Option<u64> {
 }
 
 /// Adds the images `from` to `to` of a series.
-fn add(dir: &Path, from: u64, to: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn add(dir: &Path, size: (usize, usize), from: u64, to: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     fs::create_dir_all(dir)?;
-    let phantom = Phantom::new(96, 128)?;
+    let phantom = Phantom::new(size.0, size.1)?;
     (from..to).into_par_iter().try_for_each(|i| {
         let image = phantom.image(1, i);
         let file = fs::File::create(dir.join(format!("{i:05}.png")))?;
@@ -38,10 +38,9 @@ fn add(dir: &Path, from: u64, to: u64) -> Result<(), Box<dyn Error + Send + Sync
 }
 
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "only Linux states the peak")]
-#[ignore = "takes minutes"]
-fn ten_thousand_images_take_hardly_more_memory_than_five_hundred() -> Result<(), Box<dyn Error + Send + Sync>>
-{
+#[ignore = "takes minutes, and only Linux states the peak"]
+fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
+-> Result<(), Box<dyn Error + Send + Sync>> {
     let root = tempfile::tempdir()?;
     // The canvas has its usual size, whatever that of the images.
     let config = TrainConfig {
@@ -56,7 +55,7 @@ fn ten_thousand_images_take_hardly_more_memory_than_five_hundred() -> Result<(),
     let mut peaks = Vec::new();
     let mut count = 0;
     for more in [500, 2_000, 10_000] {
-        add(&images, count, more)?;
+        add(&images, (96, 128), count, more)?;
         count = more;
         let paths = Paths {
             images: images.clone(),
@@ -71,5 +70,19 @@ fn ten_thousand_images_take_hardly_more_memory_than_five_hundred() -> Result<(),
     }
     // The grey levels alone would be 1.8 GB.
     assert!(peaks[2] < peaks[0] + 200, "{peaks:?} MiB");
+
+    let images = root.path().join("large");
+    add(&images, (384, 480), 0, 8)?;
+    let paths = Paths {
+        images,
+        out: root.path().join("default.onnx"),
+        run: root.path().join("default.run"),
+        score: None,
+    };
+    let config = TrainConfig { budget: Budget::Steps(3), ..TrainConfig::default() };
+    train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
+    let peak = peak_mib().ok_or("the peak is not in /proc/self/status")?;
+    println!("defaults: peak {peak} MiB");
+    assert!(peak < 500, "{peak} MiB");
     Ok(())
 }

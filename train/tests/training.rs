@@ -300,18 +300,6 @@ fn is_output(error: &TrainError, at: &Path, expected: OutputError) -> bool {
 }
 
 #[test]
-#[cfg(not(feature = "wgpu"))]
-fn a_network_on_a_gpu_needs_the_feature() -> Outcome {
-    let root = tempfile::tempdir()?;
-    phantoms(&root.path().join("images"), 2)?;
-    let paths = paths(root.path(), "run");
-    let refused = refusal(&TrainConfig { compute: ComputeOn::Wgpu, ..small(1) }, &paths);
-    assert!(matches!(refused, TrainError::Wgpu { .. }) && !paths.out.exists(), "{refused}");
-    assert!(refused.to_string().contains("--device cpu"), "{refused}");
-    Ok(())
-}
-
-#[test]
 fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     let root = tempfile::tempdir()?;
     let paths = paths(root.path(), "run");
@@ -406,7 +394,7 @@ fn a_run_is_not_overwritten_and_only_its_own_images_and_files_resume_it() -> Out
     assert!(matches!(&refused, CheckpointError::OtherImages { dir } if *dir == others.images), "{refused}");
     for entry in fs::read_dir(&paths.run)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "bpk") {
+        if path.extension().is_some_and(|e| e == "safetensors") {
             let mut bytes = fs::read(&path)?;
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;

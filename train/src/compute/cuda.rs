@@ -109,7 +109,7 @@ impl Cuda {
             images.iter().zip(&image_data).zip(views.iter().zip(&view_data))
         {
             let features = |level: &Level, data| {
-                Features::new(data, level.items(), level.channels, level.width, level.height, level.stride)
+                Features::new(data, level.count(), level.channels, level.width, level.height, level.stride)
             };
             levels.push(LossLevel {
                 views: features(view, view_data)?,

@@ -2,21 +2,18 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
 use infomark_infer::{InputSize, Normalisation};
 use serde::{Deserialize, Serialize};
 
 use super::LandmarkConfig;
 use super::net::Net;
-use crate::checkpoint::{INDEX, keep, kept, read_index_bytes, remove, tensors, write_atomically};
-use crate::encoder::{values, with_values};
+use crate::checkpoint::{INDEX, keep_tensors, kept_tensors, read_index_bytes, remove, write_atomically};
+use crate::network::Parameters;
+use crate::optimizer::AdamW;
 use crate::{CheckpointError, TrainError};
 
 /// Layout of the index.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Tells the index from that of an encoder's training.
 const KIND: &str = "landmarks";
 
@@ -53,24 +50,16 @@ struct Index {
 /// The tensors of a training.
 pub(crate) struct State {
     pub(crate) net: Net,
-    pub(crate) average: Vec<Vec<f32>>,
-    pub(crate) optimizer: ModuleOptimizer,
+    pub(crate) parameters: Parameters,
+    /// Of the parameters' values.
+    pub(crate) average: Vec<f32>,
+    pub(crate) optimizer: AdamW,
 }
 
 /// Saves a step; the previous one stays valid until this one is complete, and is removed then.
 pub(crate) fn save(dir: &Path, position: &Position, state: &State) -> Result<(), TrainError> {
-    let record = |net: Net| net.into_record().into_bytes();
-    let parts = [
-        ("network", record(state.net.clone())),
-        ("average", record(with_values(state.net.clone(), &state.average))),
-        ("optimizer", state.optimizer.into_bytes()),
-    ];
-    let mut files = Vec::with_capacity(parts.len());
-    for (name, bytes) in parts {
-        let bytes: Bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
-        files.push(keep(dir, name, position.step, &bytes)?);
-    }
-    let files = <[_; 3]>::try_from(files).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
+    let State { parameters, average, optimizer, .. } = state;
+    let files = keep_tensors(dir, "network", position.step, (parameters, average, optimizer))?;
     let previous = read_index(dir).ok();
     let version = env!("CARGO_PKG_VERSION").into();
     let index = Index { kind: KIND.into(), format: FORMAT, version, position: position.clone(), files };
@@ -102,20 +91,8 @@ pub(crate) fn position(dir: &Path) -> Result<Position, TrainError> {
     Ok(read_index(dir)?.position)
 }
 
-/// The tensors of the run in a folder; `fresh` has the shapes they must have.
-pub(crate) fn load(dir: &Path, fresh: State) -> Result<State, TrainError> {
-    let index = read_index(dir)?;
-    let parts = index.files.iter().map(|file| kept(dir, file)).collect::<Result<Vec<_>, _>>()?;
-    let [net, average, optimizer] =
-        <[_; 3]>::try_from(parts).map_err(|_| TrainError::internal("checkpoint")("three files"))?;
-    let module = |(path, bytes): (std::path::PathBuf, Bytes)| {
-        ModuleRecord::from_bytes(bytes)
-            .and_then(|record| fresh.net.clone().try_load_record(record))
-            .map_err(tensors(path))
-    };
-    let average = values(&module(average)?);
-    let (path, bytes) = optimizer;
-    let loaded = fresh.optimizer.from_bytes(bytes);
-    let optimizer = loaded.map_err(tensors(path))?;
-    Ok(State { net: module(net)?, average, optimizer })
+/// Reads the tensors of the run in a folder into `state`, which has the shapes that they must have.
+pub(crate) fn load(dir: &Path, state: &mut State) -> Result<(), TrainError> {
+    let State { parameters, average, optimizer, .. } = state;
+    kept_tensors(dir, &read_index(dir)?.files, (parameters, average, optimizer))
 }

@@ -105,7 +105,7 @@ impl LandmarkConfig {
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
-        let groups = crate::encoder::GROUPS;
+        let groups = crate::network::GROUPS;
         let channels = |c: usize| (1..=1024).contains(&c) && c.is_multiple_of(groups);
         if !self.widths.iter().all(|w| channels(*w)) || !channels(self.hidden) {
             return wrong("widths and hidden", "multiples of 8, at most 1,024");

@@ -4,21 +4,21 @@ use infomark_infer::LandmarkDescription;
 
 use super::net::Net;
 use crate::TrainError;
-use crate::encoder::{STRIDES, host};
 use crate::export::{Graph, finish, value_info};
 
-/// The bytes of the ONNX file.
-pub(crate) fn onnx(net: &Net, description: &LandmarkDescription) -> Result<Vec<u8>, TrainError> {
+/// The bytes of the ONNX file of a network whose weights have these values.
+pub(crate) fn onnx(
+    net: &Net,
+    values: &[f32],
+    description: &LandmarkDescription,
+) -> Result<Vec<u8>, TrainError> {
     let (width, height, stride) = (description.input.width(), description.input.height(), description.stride);
-    let finest = STRIDES.iter().position(|s| *s == stride).unwrap_or(0);
     let mut graph = Graph::default();
-    let levels = graph.levels(&net.body, (width, height), finest, |_, _, _| {});
+    let levels = graph.levels(&net.body, values, (width, height), |_, _, _| {});
     let (width, height, count) = (width / stride, height / stride, description.landmarks.len());
-    let hidden = graph.layer(&levels, &net.head.hidden, height, width);
-    let maps = net.head.maps.val();
-    let [_, inputs, ..] = maps.dims();
-    let weights = host(&maps);
-    let (heat, offset) = weights.split_at(count * inputs * 9);
+    let hidden = graph.layer(&levels, &net.hidden, values, height, width);
+    let inputs = net.maps.inputs;
+    let (heat, offset) = values[net.maps.weight.clone()].split_at(count * inputs * 9);
     let (heat_name, offset_name) = (LandmarkDescription::HEAT_NAME, LandmarkDescription::OFFSET_NAME);
     graph.convolution(&hidden, [count, inputs], heat, heat_name);
     graph.convolution(&hidden, [2 * count, inputs], offset, offset_name);
@@ -35,17 +35,15 @@ pub(crate) fn onnx(net: &Net, description: &LandmarkDescription) -> Result<Vec<u
 mod tests {
     use super::super::LandmarkConfig;
     use super::super::data::unshuffled;
-    use super::super::net::level;
     use super::*;
-    use crate::encoder::{values, with_values};
+    use crate::network::{Pass, Scratch};
     use crate::testing::noise;
-    use burn::tensor::{Device, Tensor, TensorData};
     use half::f16;
     use infomark_infer::{Image, InputSize, LabelSource, LandmarkNet};
 
     #[test]
     fn the_exported_network_finds_what_the_trained_one_says() -> Result<(), Box<dyn std::error::Error>> {
-        let (width, height, device) = (96, 64, Device::flex().autodiff());
+        let (width, height) = (96, 64);
         for stride in [2, 4] {
             let config = LandmarkConfig {
                 widths: [8, 8, 16, 16, 16],
@@ -54,13 +52,10 @@ mod tests {
                 seed: 3,
                 ..LandmarkConfig::default()
             };
-            let net = Net::new(&config, 3, &device);
+            let (net, mut parameters) = Net::new(&config, 3);
             // The file keeps half of each weight's bits. Larger ones in the maps make peaks.
-            let mut kept: Vec<Vec<f32>> = values(&net);
-            let last = kept.len() - 1;
-            kept[last].iter_mut().for_each(|v| *v *= 50.0);
-            kept.iter_mut().flatten().for_each(|v| *v = f16::from_f32(*v).to_f32());
-            let net = with_values(net, &kept);
+            parameters.values[net.maps.weight.clone()].iter_mut().for_each(|v| *v *= 50.0);
+            parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
             let description = LandmarkDescription {
                 input: InputSize::new(width, height)?,
                 input_policy: Default::default(),
@@ -76,11 +71,17 @@ mod tests {
                 seed: 3,
                 version: "0.0.0".into(),
             };
-            let loaded = LandmarkNet::from_bytes(&onnx(&net, &description)?, "test.onnx")?;
+            let loaded =
+                LandmarkNet::from_bytes(&onnx(&net, &parameters.values, &description)?, "test.onnx")?;
             assert_eq!(loaded.description(), &description);
             let pixels: Vec<f32> = noise(width * height, 1).iter().map(|v| v * 0.5 + 0.5).collect();
-            let input = TensorData::new(unshuffled(&pixels, width), [1, 4, height / 2, width / 2]);
-            let maps = host(&net.forward(Tensor::from_data(input, &device), level(&config)));
+            let (input, weights) = (unshuffled(&pixels, width), net.weights(&parameters.values));
+            let (pass, scratch, mut maps) = (
+                &mut Pass::default(),
+                &mut Scratch::default(),
+                vec![0.0; 9 * width * height / (stride * stride)],
+            );
+            net.forward(&weights, &input, (width / 2, height / 2), pass, scratch, &mut maps);
             let found = loaded.find(&Image::new("noise", width, height, pixels)?)?;
             let (columns, area) = (width / stride, width * height / (stride * stride));
             for (k, found) in found.iter().enumerate() {

@@ -10,7 +10,7 @@ use prost::Message;
 use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, tensor_proto::DataType};
 
 use crate::TrainError;
-use crate::encoder::GROUPS;
+use crate::network::{GROUPS, STAGES};
 
 /// An encoder's stages, as its file has them.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Start {
     pub(crate) input: InputSize,
     pub(crate) normalisation: Normalisation,
     pub(crate) sha256: String,
-    /// In the order of [`values`](crate::encoder::values) of an encoder without heads.
-    pub(crate) values: Vec<Vec<f32>>,
+    /// Values of the tensors of each layer, in the order of its weights' places: stages down, then stages up, finest first.
+    layers: Vec<[Vec<f32>; 3]>,
 }
 
 /// A layer as it is in the file.
@@ -57,15 +57,21 @@ impl Start {
         if !fits(widths, &down, &up) {
             return Err(other());
         }
-        let values = down.into_iter().chain(up).flat_map(|layer| layer.tensors).collect();
+        let layers = down.into_iter().chain(up).map(|layer| layer.tensors).collect();
         let description = exported.description();
         Ok(Start {
             widths,
             input: description.input,
             normalisation: description.normalisation,
             sha256: exported.sha256().to_owned(),
-            values,
+            layers,
         })
+    }
+
+    /// Values of the weights of a network of these widths that ends at that level, without what comes after its stages.
+    pub(crate) fn values(&self, finest: usize) -> Vec<f32> {
+        let (down, up) = self.layers.split_at(2 * STAGES);
+        down.iter().chain(up.iter().skip(2 * finest)).flatten().flatten().copied().collect()
     }
 }
 
@@ -161,16 +167,17 @@ fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::{Encoder, STRIDES, values};
+    use crate::encoder::{Encoder, STRIDES};
+    use crate::network::{Parameters, UNet};
     use crate::{TrainConfig, export};
-    use burn::tensor::Device;
+    use infomark_core::Rng;
     use infomark_infer::Description;
 
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
         let config =
             TrainConfig { widths: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
-        let mut encoder = Encoder::new(&config, &Device::flex().autodiff());
+        let (encoder, parameters) = Encoder::new(&config);
         let description = Description {
             input: InputSize::new(96, 64)?,
             input_policy: Default::default(),
@@ -186,15 +193,17 @@ mod tests {
         };
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("encoder.onnx");
-        std::fs::write(&path, export::onnx(&encoder, &description)?)?;
+        std::fs::write(&path, export::onnx(&encoder, &parameters.values, &description)?)?;
         let start = Start::read(&path)?;
         assert_eq!((start.widths, start.input), (config.widths, description.input));
-        encoder.heads.clear();
-        let written: Vec<Vec<f32>> = values(&encoder);
-        assert_eq!(start.values.len(), written.len());
-        for (found, written) in start.values.iter().zip(&written) {
+        for finest in [0, 2] {
+            // The same draws, as the stages come first.
+            let (mut written, rng) = (Parameters::default(), &mut Rng::new(5, crate::stream::WEIGHTS));
+            UNet::new("", config.widths, finest, (&mut written, rng));
+            let found = start.values(finest);
             assert_eq!(found.len(), written.len());
-            assert!(found.iter().zip(written).all(|(f, w)| *f == *w || *f == f16::from_f32(*w).to_f32()));
+            let same = |(f, w): (&f32, &f32)| *f == *w || *f == f16::from_f32(*w).to_f32();
+            assert!(found.iter().zip(&written.values).all(same));
         }
         Ok(())
     }

@@ -1,57 +1,105 @@
 //! The network: an encoder's stages, a layer, and the maps.
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
 use infomark_core::Rng;
 
 use super::LandmarkConfig;
-use crate::encoder::{Encoder, Layer, STRIDES, param, random};
-use crate::{TrainConfig, ops, stream};
+use crate::encoder::STRIDES;
+use crate::network::{Convolution, Layer, Parameters, Pass, Scratch, UNet, Weights};
+use crate::stream;
 
 /// Deviation of the first weights of the maps: all cells are nearly as likely at first.
 const MAPS_DEVIATION: f32 = 0.01;
 
-/// What comes after the stages.
-#[derive(Module, Debug)]
-pub(crate) struct Maps {
-    pub(crate) hidden: Layer,
-    /// 3 x 3 weights of the maps: heat of each landmark, then x and y of each landmark's offset.
-    pub(crate) maps: Param<Tensor<4>>,
-}
-
 /// A landmark network.
-#[derive(Module, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Net {
-    /// The stages; its own heads are not there.
-    pub(crate) body: Encoder,
-    pub(crate) head: Maps,
+    /// The stages of an encoder down to the maps' level.
+    pub(crate) body: UNet,
+    pub(crate) hidden: Layer,
+    /// Heat of each landmark, then x and y of each landmark's offset.
+    pub(crate) maps: Convolution,
+    /// Number of the stages' weights, which come first.
+    pub(crate) body_len: usize,
 }
 
 impl Net {
-    /// Random weights.
-    pub(crate) fn new(config: &LandmarkConfig, landmarks: usize, device: &Device) -> Self {
+    /// A network for so many landmarks, with random weights.
+    pub(crate) fn new(config: &LandmarkConfig, landmarks: usize) -> (Self, Parameters) {
         let LandmarkConfig { widths, hidden, seed, .. } = *config;
-        let encoder = TrainConfig { widths, seed, ..TrainConfig::default() };
-        let mut body = Encoder::new(&encoder, device);
-        body.heads.clear();
+        let (mut parameters, level) = (Parameters::default(), level(config));
+        let rng = &mut Rng::new(seed, stream::WEIGHTS);
+        let body = UNet::new("", widths, level, (&mut parameters, rng));
+        let body_len = parameters.len();
         let rng = &mut Rng::new(seed, stream::LANDMARK_WEIGHTS);
-        let head = Maps {
-            hidden: Layer::new(widths[level(config)], hidden, rng, device),
-            maps: param(random_maps(landmarks, hidden, rng, device), rng),
-        };
-        Self { body, head }
+        let sizes = [widths[level], hidden];
+        let hidden = Layer::new("hidden", body.len(), sizes, (&mut parameters, rng));
+        let sizes = [sizes[1], 3 * landmarks];
+        let maps = Convolution::new("maps", body.len() + 1, sizes, MAPS_DEVIATION, (&mut parameters, rng));
+        (Self { body, hidden, maps, body_len }, parameters)
     }
 
-    /// Heat and offsets, `[batch, 3 * landmarks, height / stride, width / stride]`, of unshuffled images (see
-    /// [`unshuffle`](crate::encoder::unshuffle)).
-    pub(crate) fn forward(&self, x: Tensor<4>, level: usize) -> Tensor<4> {
-        let finest = self.body.levels(x, level).swap_remove(0);
-        ops::conv3x3(self.head.hidden.forward(finest), self.head.maps.val())
+    /// The weights as layers read them.
+    pub(crate) fn weights<'a>(&self, values: &'a [f32]) -> Weights<'a> {
+        Weights::new(values, self.body.convolutions().chain([&self.hidden.convolution, &self.maps]))
     }
-}
 
-fn random_maps(landmarks: usize, hidden: usize, rng: &mut Rng, device: &Device) -> Tensor<4> {
-    random([3 * landmarks, hidden, 3, 3], MAPS_DEVIATION, rng, device).val()
+    /// Heat and offsets of one image, `[3 * landmarks, height / stride, width / stride]`, into `out`.
+    ///
+    /// `image` is [unshuffled](crate::encoder::unshuffle) to four planes of `size`.
+    pub(crate) fn forward(
+        &self,
+        weights: &Weights<'_>,
+        image: &[f32],
+        size: (usize, usize),
+        pass: &mut Pass,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) {
+        pass.prepare(self.body.len() + 1);
+        let (stages, hidden) = pass.kept.split_at_mut(self.body.len());
+        self.body.forward(weights, image, size, stages, scratch, |_, _| {});
+        let (width, height) = self.map_size(size);
+        let features = self.body.features(weights, stages, 0, &mut scratch.fine);
+        scratch.input.set(features, self.hidden.convolution.inputs, width, height);
+        self.hidden.forward(weights, &scratch.input, &mut hidden[0]);
+        let features = self.hidden.output(weights, &hidden[0], &mut scratch.fine);
+        scratch.input.set(features, self.maps.inputs, width, height);
+        self.maps.forward(weights, &scratch.input, out);
+    }
+
+    /// Computes the pass's gradient by the weights, given that by the maps.
+    pub(crate) fn backward(
+        &self,
+        weights: &Weights<'_>,
+        image: &[f32],
+        size: (usize, usize),
+        pass: &mut Pass,
+        scratch: &mut Scratch,
+        maps: &[f32],
+    ) {
+        pass.clear_gradient(weights.values.len());
+        let Pass { kept, gradient } = pass;
+        let (stages, hidden) = kept.split_at(self.body.len());
+        let (width, height) = self.map_size(size);
+        let Scratch { input, gradient: padded, fine, back, levels, .. } = scratch;
+        // Coarser levels have no maps: what comes to them comes from the finer ones.
+        levels.resize_with(self.body.up.len() + 1, Vec::new);
+        levels.iter_mut().for_each(Vec::clear);
+        let features = self.hidden.output(weights, &hidden[0], fine);
+        input.set(features, self.maps.inputs, width, height);
+        padded.set(maps, self.maps.outputs, width, height);
+        self.maps.backward(weights, input, padded, gradient, Some(back));
+        let features = self.body.features(weights, stages, 0, fine);
+        input.set(features, self.hidden.convolution.inputs, width, height);
+        let own = &mut levels[0];
+        self.hidden.backward(weights, input, &hidden[0], back, gradient, padded, Some(own));
+        self.body.backward(weights, image, size, stages, gradient, scratch);
+    }
+
+    /// Width and height of the maps of an image.
+    pub(crate) fn map_size(&self, (width, height): (usize, usize)) -> (usize, usize) {
+        (width >> self.body.finest, height >> self.body.finest)
+    }
 }
 
 /// The place of the maps' stride among the encoder's.

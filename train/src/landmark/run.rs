@@ -3,24 +3,22 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
 use infomark_infer::{InputSize, LabelSource, LandmarkDescription, LandmarkNet, ModelError};
+use rayon::prelude::*;
 
 use super::checkpoint::{self, Position, State};
 use super::data::{Labelled, LandmarkSet, labels_sha256};
 use super::import::Start;
 use super::log::{Log, Row};
 use super::loss::{Loss, Shape, loss};
-use super::net::{Net, level};
+use super::net::Net;
 use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
 use crate::clock::{Clock, Stopwatch, images_per_second};
-use crate::compute::network;
-use crate::encoder::{host, values, with_values};
-use crate::optimizer::optimizer;
+use crate::network::{Pass, ScratchPool, add_gradients};
+use crate::optimizer::AdamW;
 use crate::schedule::{blend, fraction, schedule};
-use crate::{Budget, CheckpointError, TrainError, ops};
+use crate::{Budget, CheckpointError, TrainError};
 
 /// What the training of a landmark network tells while it runs.
 #[derive(Clone, Debug)]
@@ -138,17 +136,18 @@ pub(crate) fn fit(
             }
         })?
     };
-    let device = network::here();
     let labels = labels_sha256(job.names, job.images);
     let fresh = |config: &LandmarkConfig| {
-        let net = Net::new(config, job.names.len(), &device);
-        let optimizer = optimizer(config.weight_decay);
-        State { average: Vec::new(), net, optimizer }
+        let (net, parameters) = Net::new(config, job.names.len());
+        let optimizer = AdamW::new(config.weight_decay, parameters.len());
+        State { net, average: parameters.values.clone(), parameters, optimizer }
     };
     let (mut state, mut position) = match (resumed, start) {
         (Some(position), _) => {
             check(&position, job, &labels, &set.sha256)?;
-            (checkpoint::load(&job.run, fresh(&position.config))?, position)
+            let mut state = fresh(&position.config);
+            checkpoint::load(&job.run, &mut state)?;
+            (state, position)
         }
         (None, Some((mut config, start))) => {
             if let Ok(start) = &start {
@@ -156,9 +155,10 @@ pub(crate) fn fit(
             }
             let mut state = fresh(&config);
             if let Ok(start) = &start {
-                state.net.body = with_values(state.net.body, &start.values);
+                let State { net, parameters, average, .. } = &mut state;
+                parameters.values[..net.body_len].copy_from_slice(&start.values(net.body.finest));
+                average.clone_from(&parameters.values);
             }
-            state.average = values(&state.net);
             let position = Position {
                 config: *config,
                 input,
@@ -177,16 +177,16 @@ pub(crate) fn fit(
             described.check().map_err(|source| {
                 unloadable(ModelError::Description { name: "landmark network".into(), source })
             })?;
-            LandmarkNet::from_bytes(&export::onnx(&state.net, &described)?, "landmark network")
-                .map_err(unloadable)?;
+            let bytes = export::onnx(&state.net, &state.parameters.values, &described)?;
+            LandmarkNet::from_bytes(&bytes, "landmark network").map_err(unloadable)?;
             (state, position)
         }
         (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
     };
-    let (loss, stopped) = train(&mut state, &mut position, &set, job, clock, tell, &device)?;
+    let (loss, stopped) = train(&mut state, &mut position, &set, job, clock, tell)?;
     let average = position.config.average > 0.0;
-    let net = if average { with_values(state.net, &state.average) } else { state.net };
-    let bytes = export::onnx(&net, &description(&position, job.source.clone(), set.len()))?;
+    let values = if average { &state.average } else { &state.parameters.values };
+    let bytes = export::onnx(&state.net, values, &description(&position, job.source.clone(), set.len()))?;
     let summary = LandmarkSummary {
         steps: position.step,
         seconds: position.seconds,
@@ -242,7 +242,6 @@ fn train(
     job: &Job<'_>,
     clock: &Clock,
     tell: Tell<'_>,
-    device: &Device,
 ) -> Result<(Option<f32>, bool), TrainError> {
     let config = position.config.clone();
     let mut log = Log::open(&job.run, position.step)?;
@@ -250,13 +249,14 @@ fn train(
     let (first, before) = (position.step, position.seconds);
     let mut recent = Vec::new();
     let mut stopped = false;
+    let mut workspace = Workspace::default();
     while fraction(config.budget, position.step, position.seconds) < 1.0 && !stopped {
         let step = position.step;
         let rate = schedule(config.warm_up, step, fraction(config.budget, step, position.seconds));
         let body = if position.encoder_sha256.is_some() { config.encoder_rate } else { 1.0 };
         let rate = config.learning_rate * rate;
         let Loss { heat, offset, .. } =
-            make_step(state, set, (&config, job.names.len()), step, (rate * body, rate), device)?;
+            workspace.step(state, set, (&config, job.names.len()), step, (rate * body, rate))?;
         if !(heat + offset).is_finite() {
             return Err(TrainError::Diverged { step });
         }
@@ -288,28 +288,49 @@ fn train(
     Ok(((!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32), stopped))
 }
 
-/// One step of the optimiser, with a learning rate for the encoder's weights and one for the others.
-fn make_step(
-    state: &mut State,
-    set: &LandmarkSet,
-    (config, landmarks): (&LandmarkConfig, usize),
-    step: u64,
-    (body, head): (f64, f64),
-    device: &Device,
-) -> Result<Loss, TrainError> {
-    let batch = batch::draw(set, config, step)?;
-    let (width, height) = (set.input.width() / 2, set.input.height() / 2);
-    let images = TensorData::new(batch.images, [config.batch, 4, height, width]);
-    let maps = state.net.forward(Tensor::from_data(images, device), level(config));
-    let [_, _, height, width] = maps.dims();
-    let mut loss =
-        loss(&host(&maps.clone().inner()), &batch.targets, Shape { landmarks, width, height }, config);
-    let factors = TensorData::new(std::mem::take(&mut loss.gradient), maps.dims());
-    let mut grads = ops::dot(maps, Tensor::from_data(factors, device)).backward();
-    let of_body = GradientsParams::from_module(&mut grads, &state.net.body);
-    let of_head = GradientsParams::from_module(&mut grads, &state.net.head);
-    state.net.body = state.optimizer.step(body, state.net.body.clone(), of_body);
-    state.net.head = state.optimizer.step(head, state.net.head.clone(), of_head);
-    blend(&mut state.average, values(&state.net), config.average, step);
-    Ok(loss)
+/// What steps compute in, kept from one to the next.
+#[derive(Default)]
+struct Workspace {
+    passes: Vec<Pass>,
+    scratch: ScratchPool,
+    gradient: Vec<f32>,
+}
+
+impl Workspace {
+    /// One step of the optimiser, with a learning rate for the encoder's weights and one for the others.
+    fn step(
+        &mut self,
+        state: &mut State,
+        set: &LandmarkSet,
+        (config, landmarks): (&LandmarkConfig, usize),
+        step: u64,
+        (body, head): (f64, f64),
+    ) -> Result<Loss, TrainError> {
+        let Self { passes, scratch, gradient } = self;
+        let State { net, parameters, average, optimizer } = state;
+        let batch = batch::draw(set, config, step)?;
+        let size = (set.input.width() / 2, set.input.height() / 2);
+        let images: Vec<&[f32]> = batch.images.chunks_exact(4 * size.0 * size.1).collect();
+        passes.resize_with(images.len(), Pass::default);
+        let weights = net.weights(&parameters.values);
+        let (width, height) = net.map_size(size);
+        let shape = Shape { landmarks, width, height };
+        let mut maps = vec![0.0; images.len() * shape.len()];
+        let items = images.par_iter().zip(passes.par_iter_mut()).zip(maps.par_chunks_mut(shape.len()));
+        items.for_each(|((image, pass), maps)| {
+            scratch.with(|scratch| net.forward(&weights, image, size, pass, scratch, maps));
+        });
+        let loss = loss(&maps, &batch.targets, shape, config);
+        let items = images.par_iter().zip(passes.par_iter_mut()).zip(loss.gradient.par_chunks(shape.len()));
+        items.for_each(|((image, pass), back)| {
+            scratch.with(|scratch| net.backward(&weights, image, size, pass, scratch, back));
+        });
+        gradient.clear();
+        gradient.resize(parameters.len(), 0.0);
+        add_gradients(gradient, passes);
+        let rates = [(0..net.body_len, body), (net.body_len..parameters.len(), head)];
+        optimizer.step(&mut parameters.values, gradient, &rates);
+        blend(average, &parameters.values, config.average, step);
+        Ok(loss)
+    }
 }

@@ -1,0 +1,181 @@
+//! Depthwise convolution with bias, of any stride: each channel by a kernel of its own (Howard et al., *MobileNets*, 2017).
+
+use crate::widest;
+
+/// Sizes of a depthwise convolution of one image.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Channels.
+    pub channels: usize,
+    /// Pixels of a row of the input.
+    pub width: usize,
+    /// Rows of the input.
+    pub height: usize,
+    /// Side of the kernels.
+    pub kernel: usize,
+    /// Pixels of the input from one pixel of the result to the next.
+    pub stride: usize,
+    /// Zeros to the left of each row and above the first; as many as needed follow on the other sides.
+    pub padding: usize,
+    /// Pixels of a row of the result, and rows.
+    pub out: (usize, usize),
+}
+
+impl Shape {
+    /// The shape with padding of half the kernel on all sides, as PyTorch's `padding=kernel // 2`.
+    pub fn centred(channels: usize, (width, height): (usize, usize), kernel: usize, stride: usize) -> Self {
+        let padding = kernel / 2;
+        let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+        Self { channels, width, height, kernel, stride, padding, out: (out(width), out(height)) }
+    }
+
+    /// The columns of the result whose tap `tap` lies in a row of `size` pixels, of `out` columns.
+    #[inline(always)]
+    fn inside(self, tap: usize, size: usize, out: usize) -> std::ops::Range<usize> {
+        // stride * x + tap - padding in 0..size
+        let first = self.padding.saturating_sub(tap).div_ceil(self.stride);
+        let last = (size + self.padding).saturating_sub(tap).div_ceil(self.stride).min(out);
+        first.min(last)..last
+    }
+
+    /// Calls `each` with the places of an input and a result and their number of columns, for each tap of the kernel: the columns lie `stride` pixels
+    /// apart in the input and beside each other in the result.
+    #[inline(always)]
+    fn runs(self, mut each: impl FnMut(usize, usize, usize, usize)) {
+        let columns = self.out.0;
+        for tap_y in 0..self.kernel {
+            for y in self.inside(tap_y, self.height, self.out.1) {
+                let row = (y * self.stride + tap_y - self.padding) * self.width;
+                for tap_x in 0..self.kernel {
+                    let range = self.inside(tap_x, self.width, columns);
+                    if !range.is_empty() {
+                        let at = row + range.start * self.stride + tap_x - self.padding;
+                        each(tap_y * self.kernel + tap_x, at, y * columns + range.start, range.len());
+                    }
+                }
+            }
+        }
+    }
+
+    fn areas(self) -> (usize, usize) {
+        (self.width * self.height, self.out.0 * self.out.1)
+    }
+}
+
+/// Each channel of `x` convolved with its kernel; `weight` is `[channels, kernel, kernel]`.
+pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
+    let (area, out_area) = shape.areas();
+    let taps = shape.kernel * shape.kernel;
+    widest(
+        #[inline(always)]
+        || {
+            let planes = x.chunks_exact(area).zip(out.chunks_exact_mut(out_area));
+            for ((x, out), (weight, &bias)) in planes.zip(weight.chunks_exact(taps).zip(bias)) {
+                out.fill(bias);
+                shape.runs(
+                    #[inline(always)]
+                    |tap, from, to, len| {
+                        let (out, w) = (&mut out[to..to + len], weight[tap]);
+                        if shape.stride == 1 {
+                            out.iter_mut().zip(&x[from..]).for_each(|(out, x)| *out += w * x);
+                        } else {
+                            let x = x[from..].iter().step_by(shape.stride);
+                            out.iter_mut().zip(x).for_each(|(out, x)| *out += w * x);
+                        }
+                    },
+                );
+            }
+        },
+    );
+}
+
+/// Gradients of [`forward`]: writes `dx`, adds to `dweight` and `dbias`. `dy` is the gradient of its output.
+pub fn backward(
+    x: &[f32],
+    weight: &[f32],
+    shape: Shape,
+    dy: &[f32],
+    dx: &mut [f32],
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
+    let (area, out_area) = shape.areas();
+    let taps = shape.kernel * shape.kernel;
+    widest(
+        #[inline(always)]
+        || {
+            let planes = x.chunks_exact(area).zip(dx.chunks_exact_mut(area)).zip(dy.chunks_exact(out_area));
+            let weights = weight.chunks_exact(taps).zip(dweight.chunks_exact_mut(taps)).zip(dbias);
+            for (((x, dx), dy), ((weight, dweight), dbias)) in planes.zip(weights) {
+                *dbias += dy.iter().map(|d| f64::from(*d)).sum::<f64>() as f32;
+                dx.fill(0.0);
+                shape.runs(
+                    #[inline(always)]
+                    |tap, from, to, len| {
+                        let (dy, w) = (&dy[to..to + len], weight[tap]);
+                        let (x, dx) = (x[from..].iter().step_by(shape.stride), &mut dx[from..]);
+                        dweight[tap] += dy.iter().zip(x).map(|(d, x)| d * x).sum::<f32>();
+                        dx.iter_mut().step_by(shape.stride).zip(dy).for_each(|(dx, d)| *dx += w * d);
+                    },
+                );
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, noise};
+
+    /// Calls `each` with channel, tap, places in input and result of each product.
+    fn products(shape: Shape, mut each: impl FnMut(usize, usize, usize, usize)) {
+        let (area, out_area) = shape.areas();
+        for at in 0..shape.channels * out_area {
+            let (channel, x, y) = (at / out_area, at % shape.out.0, at % out_area / shape.out.0);
+            for tap in 0..shape.kernel * shape.kernel {
+                let sx = (x * shape.stride + tap % shape.kernel).wrapping_sub(shape.padding);
+                let sy = (y * shape.stride + tap / shape.kernel).wrapping_sub(shape.padding);
+                if sx < shape.width && sy < shape.height {
+                    each(channel, tap, channel * area + sy * shape.width + sx, at);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn results_and_gradients_equal_the_naive_sums() {
+        let shapes = [(1, (1, 1), 3, 1), (2, (7, 4), 3, 1), (3, (9, 6), 5, 2), (2, (20, 3), 3, 2)];
+        let centred =
+            shapes.map(|(channels, size, kernel, stride)| Shape::centred(channels, size, kernel, stride));
+        // As TensorFlow pads even sizes at stride 2: less before than after.
+        let uneven = Shape { padding: 1, out: (4, 3), ..Shape::centred(2, (8, 6), 5, 2) };
+        for shape in centred.into_iter().chain([uneven]) {
+            let (area, out_area) = shape.areas();
+            let taps = shape.kernel * shape.kernel;
+            let (x, weight) = (noise(shape.channels * area, 1), noise(shape.channels * taps, 2));
+            let (bias, dy) = (noise(shape.channels, 3), noise(shape.channels * out_area, 4));
+            let (mut y, mut by_x) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            let mut by_weight = vec![1.0; weight.len()];
+            products(shape, |channel, tap, from, to| {
+                let place = channel * taps + tap;
+                let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
+                y[to] += product(weight[place], x[from]);
+                by_x[from] += product(weight[place], dy[to]);
+                by_weight[place] += product(x[from], dy[to]);
+            });
+            let plane = |at: usize| at / out_area;
+            y.iter_mut().enumerate().for_each(|(at, y)| *y += f64::from(bias[plane(at)]));
+            let mut out = vec![f32::NAN; dy.len()];
+            forward(&x, &weight, &bias, shape, &mut out);
+            close(&out, &y, 1e-5);
+            let (mut dx, mut dweight) = (vec![f32::NAN; x.len()], vec![1.0; weight.len()]);
+            let mut dbias = vec![1.0; shape.channels];
+            backward(&x, &weight, shape, &dy, &mut dx, &mut dweight, &mut dbias);
+            close(&dx, &by_x, 1e-5);
+            close(&dweight, &by_weight, 1e-5);
+            let by_bias = dy.chunks(out_area).map(|dy| 1.0 + dy.iter().map(|d| f64::from(*d)).sum::<f64>());
+            close(&dbias, &by_bias.collect::<Vec<_>>(), 1e-5);
+        }
+    }
+}

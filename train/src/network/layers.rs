@@ -1,0 +1,201 @@
+//! The layers: a 3 x 3 convolution, alone or with normalisation and ReLU, and the head that makes embeddings.
+
+use std::ops::Range;
+
+use infomark_core::Rng;
+use infomark_kernels::conv::{Packed, Padded, convolve, weight_gradient};
+use infomark_kernels::head;
+use infomark_kernels::norm::{self, Moments};
+use rayon::prelude::*;
+
+use super::{GROUPS, Parameters, sized};
+
+/// 3 x 3 convolution, stride 1, zero padding 1, without bias; its weights are `[outputs, inputs, 3, 3]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolution {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) weight: Range<usize>,
+    /// Its place among the network's convolutions.
+    place: usize,
+}
+
+impl Convolution {
+    /// Normally distributed weights.
+    pub(crate) fn new(
+        name: &str,
+        place: usize,
+        [inputs, outputs]: [usize; 2],
+        deviation: f32,
+        (parameters, rng): (&mut Parameters, &mut Rng),
+    ) -> Self {
+        let weight = parameters.normal(format!("{name}.weight"), &[outputs, inputs, 3, 3], deviation, rng);
+        Self { inputs, outputs, weight, place }
+    }
+
+    /// `outputs` planes of the input's size.
+    pub(crate) fn forward(&self, weights: &Weights<'_>, input: &Padded, out: &mut [f32]) {
+        convolve(input, &weights.packed[self.place][0], out);
+    }
+
+    /// Adds the gradient by the weights to `gradient`, and writes that by the input where it is wanted. `back` is the
+    /// gradient of the output.
+    pub(crate) fn backward(
+        &self,
+        weights: &Weights<'_>,
+        input: &Padded,
+        back: &Padded,
+        gradient: &mut [f32],
+        wanted: Option<&mut Vec<f32>>,
+    ) {
+        let (width, height) = input.size();
+        if let Some(out) = wanted {
+            convolve(back, &weights.packed[self.place][1], sized(out, self.inputs * width * height));
+        }
+        weight_gradient(input, back, &mut gradient[self.weight.clone()]);
+    }
+}
+
+/// The values of a network's weights during a step, those of convolutions also as the kernels read them.
+pub(crate) struct Weights<'a> {
+    pub(crate) values: &'a [f32],
+    /// Of each convolution: from the input to the output, and for gradients the other way.
+    packed: Vec<[Packed; 2]>,
+}
+
+impl<'a> Weights<'a> {
+    /// Packs the weights of all convolutions of a network, in their order.
+    pub(crate) fn new<'c>(values: &'a [f32], convolutions: impl Iterator<Item = &'c Convolution>) -> Self {
+        let convolutions: Vec<&Convolution> = convolutions.collect();
+        let packed = convolutions.par_iter().map(|convolution| {
+            let Convolution { inputs, outputs, weight, .. } = convolution;
+            let weight = &values[weight.clone()];
+            [Packed::forward(weight, *outputs, *inputs), Packed::backward(weight, *outputs, *inputs)]
+        });
+        Self { values, packed: packed.collect() }
+    }
+}
+
+/// What a [`Layer`] keeps of an image for its backward pass.
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// Result of the convolution.
+    convolved: Vec<f32>,
+    moments: [Moments; GROUPS],
+}
+
+/// Convolution, group normalisation, ReLU.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) convolution: Convolution,
+    /// Scale of each channel.
+    pub(crate) gamma: Range<usize>,
+    /// Shift of each channel; follows the scale.
+    pub(crate) beta: Range<usize>,
+}
+
+impl Layer {
+    /// First weights (He et al., *Delving deep into rectifiers*, ICCV 2015: variance 2 / fan-in).
+    pub(crate) fn new(
+        name: &str,
+        place: usize,
+        [inputs, outputs]: [usize; 2],
+        (parameters, rng): (&mut Parameters, &mut Rng),
+    ) -> Self {
+        let deviation = (2.0 / (9.0 * inputs as f32)).sqrt();
+        let convolution = Convolution::new(name, place, [inputs, outputs], deviation, (parameters, rng));
+        let gamma = parameters.constant(format!("{name}.gamma"), outputs, 1.0, rng);
+        let beta = parameters.constant(format!("{name}.beta"), outputs, 0.0, rng);
+        Self { convolution, gamma, beta }
+    }
+
+    /// Channels of the result.
+    pub(crate) fn outputs(&self) -> usize {
+        self.convolution.outputs
+    }
+
+    /// Computes what is kept; [`output`](Self::output) makes the result of it.
+    pub(crate) fn forward(&self, weights: &Weights<'_>, input: &Padded, kept: &mut Kept) {
+        let (width, height) = input.size();
+        self.convolution.forward(weights, input, sized(&mut kept.convolved, self.outputs() * width * height));
+        norm::moments(&kept.convolved, &mut kept.moments);
+    }
+
+    /// The layer's result.
+    pub(crate) fn output<'o>(&self, weights: &Weights<'_>, kept: &Kept, out: &'o mut Vec<f32>) -> &'o [f32] {
+        let out = sized(out, kept.convolved.len());
+        let (gamma, beta) = (&weights.values[self.gamma.clone()], &weights.values[self.beta.clone()]);
+        norm::forward(&kept.convolved, &kept.moments, gamma, beta, out);
+        out
+    }
+
+    /// Adds the gradient by the layer's weights to `gradient`, and writes that by the input where it is wanted. `back` is
+    /// the gradient of the result, and is overwritten; `padded` is a buffer.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn backward(
+        &self,
+        weights: &Weights<'_>,
+        input: &Padded,
+        kept: &Kept,
+        back: &mut [f32],
+        gradient: &mut [f32],
+        padded: &mut Padded,
+        wanted: Option<&mut Vec<f32>>,
+    ) {
+        let (gamma, beta) = (&weights.values[self.gamma.clone()], &weights.values[self.beta.clone()]);
+        let (dgamma, dbeta) = gradient[self.gamma.start..self.beta.end].split_at_mut(self.gamma.len());
+        norm::backward(&kept.convolved, &kept.moments, gamma, beta, back, dgamma, dbeta);
+        let (width, height) = input.size();
+        padded.set(back, self.outputs(), width, height);
+        self.convolution.backward(weights, input, padded, gradient, wanted);
+    }
+}
+
+/// A level's projection to embeddings: 1 x 1 convolution with bias, then each pixel's vector scaled to length one.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// `[outputs, inputs]`.
+    pub(crate) weight: Range<usize>,
+    /// Follows the weight.
+    pub(crate) bias: Range<usize>,
+}
+
+impl Head {
+    /// Weights of variance 1 / fan-in.
+    pub(crate) fn new(
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        (parameters, rng): (&mut Parameters, &mut Rng),
+    ) -> Self {
+        let deviation = (1.0 / inputs as f32).sqrt();
+        let weight = parameters.normal(format!("{name}.weight"), &[outputs, inputs], deviation, rng);
+        let bias = parameters.constant(format!("{name}.bias"), outputs, 0.0, rng);
+        Self { inputs, outputs, weight, bias }
+    }
+
+    fn shape(&self, x: &[f32]) -> head::Shape {
+        head::Shape { inputs: self.inputs, outputs: self.outputs, area: x.len() / self.inputs }
+    }
+
+    /// Embeddings of the features `x`.
+    pub(crate) fn forward(&self, weights: &Weights<'_>, x: &[f32], out: &mut [f32]) {
+        let (weight, bias) = (&weights.values[self.weight.clone()], &weights.values[self.bias.clone()]);
+        head::forward(x, weight, bias, self.shape(x), out);
+    }
+
+    /// Adds the gradient by the head's weights to `gradient`, and writes that by `x`. `back` is the gradient of the embeddings.
+    pub(crate) fn backward(
+        &self,
+        weights: &Weights<'_>,
+        x: &[f32],
+        back: &[f32],
+        gradient: &mut [f32],
+        out: &mut Vec<f32>,
+    ) {
+        let (weight, bias) = (&weights.values[self.weight.clone()], &weights.values[self.bias.clone()]);
+        let (dweight, dbias) = gradient[self.weight.start..self.bias.end].split_at_mut(self.weight.len());
+        head::backward(x, weight, bias, self.shape(x), back, sized(out, x.len()), dweight, dbias);
+    }
+}

@@ -1,0 +1,195 @@
+//! The U-Net (Ronneberger et al., MICCAI 2015) that all networks here share.
+
+use infomark_core::Rng;
+use infomark_kernels::resample;
+
+use super::layers::{Convolution, Kept, Layer, Weights};
+use super::{Parameters, Scratch, add, sized};
+
+/// Stages on the way down.
+pub(crate) const STAGES: usize = 5;
+
+/// Five stages down, each of half the size of the one before, and as many of the four up as are wanted; a stage is two layers.
+#[derive(Clone, Debug)]
+pub(crate) struct UNet {
+    pub(crate) down: [[Layer; 2]; STAGES],
+    /// Finest first: that of level `finest`, and the coarser ones.
+    pub(crate) up: Vec<[Layer; 2]>,
+    /// The finest level that it ends at, 0 to 4.
+    pub(crate) finest: usize,
+}
+
+impl UNet {
+    /// First weights of a network whose stages have so many channels and whose input has four.
+    pub(crate) fn new(
+        name: &str,
+        widths: [usize; STAGES],
+        finest: usize,
+        (parameters, rng): (&mut Parameters, &mut Rng),
+    ) -> Self {
+        let mut inputs = 4;
+        let mut place = 0;
+        let mut stage = |name: String, inputs, outputs, parameters: &mut Parameters, rng: &mut Rng| {
+            let mut layer = |which: usize, inputs| {
+                let layer =
+                    Layer::new(&format!("{name}.{which}"), place, [inputs, outputs], (parameters, rng));
+                place += 1;
+                layer
+            };
+            [layer(0, inputs), layer(1, outputs)]
+        };
+        let down = std::array::from_fn(|level| {
+            let stage = stage(format!("{name}down.{level}"), inputs, widths[level], parameters, rng);
+            inputs = widths[level];
+            stage
+        });
+        // Stages that are left out draw their weights, too, so that those of the others don't depend on them.
+        let mut without = Parameters::default();
+        let mut up = Vec::new();
+        for level in 0..STAGES - 1 {
+            let inputs = widths[level] + widths[level + 1];
+            if level < finest {
+                for (which, inputs) in [inputs, widths[level]].into_iter().enumerate() {
+                    Layer::new(&which.to_string(), 0, [inputs, widths[level]], (&mut without, rng));
+                }
+            } else {
+                up.push(stage(format!("{name}up.{level}"), inputs, widths[level], parameters, rng));
+            }
+        }
+        Self { down, up, finest }
+    }
+
+    /// The layers in the order of their places.
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.down.iter().chain(&self.up).flatten()
+    }
+
+    /// The convolutions in the order of their places.
+    pub(crate) fn convolutions(&self) -> impl Iterator<Item = &Convolution> {
+        self.layers().map(|layer| &layer.convolution)
+    }
+
+    /// Number of layers.
+    pub(crate) fn len(&self) -> usize {
+        2 * (STAGES + self.up.len())
+    }
+
+    /// The last layer of each level that the network ends at, finest first, and its place.
+    fn ends(&self) -> impl DoubleEndedIterator<Item = (&Layer, usize)> + ExactSizeIterator {
+        let up = self.up.iter().enumerate().map(|(k, [_, last])| (last, 2 * (STAGES + k) + 1));
+        let coarsest = [(&self.down[STAGES - 1][1], 2 * STAGES - 1)];
+        up.chain(coarsest).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Passes an image of four planes of `width x height`, multiples of 16, through the network; layers keep what they need in
+    /// `kept`. `each` is given the level (0 to 4) and its features, from the coarsest to the finest.
+    pub(crate) fn forward(
+        &self,
+        weights: &Weights<'_>,
+        image: &[f32],
+        (width, height): (usize, usize),
+        kept: &mut [Kept],
+        scratch: &mut Scratch,
+        mut each: impl FnMut(usize, &[f32]),
+    ) {
+        let Scratch { input, fine, coarse, .. } = scratch;
+        for (level, [a, b]) in self.down.iter().enumerate() {
+            let (width, height) = (width >> level, height >> level);
+            if level == 0 {
+                input.set(image, a.convolution.inputs, width, height);
+            } else {
+                let pooled = sized(fine, a.convolution.inputs * width * height);
+                resample::max_pool(coarse, 2 * width, pooled);
+                input.set(pooled, a.convolution.inputs, width, height);
+            }
+            a.forward(weights, input, &mut kept[2 * level]);
+            input.set(a.output(weights, &kept[2 * level], coarse), a.outputs(), width, height);
+            b.forward(weights, input, &mut kept[2 * level + 1]);
+            b.output(weights, &kept[2 * level + 1], coarse);
+        }
+        each(STAGES - 1, coarse);
+        for (k, [a, b]) in self.up.iter().enumerate().rev() {
+            let level = self.finest + k;
+            let (width, height) = (width >> level, height >> level);
+            let skipped = &self.down[level][1];
+            skipped.output(weights, &kept[2 * level + 1], fine);
+            let kept_channels = skipped.outputs();
+            let channels = [kept_channels, a.convolution.inputs - kept_channels];
+            input.set_joined([fine, coarse], channels, width, height);
+            let place = 2 * (STAGES + k);
+            a.forward(weights, input, &mut kept[place]);
+            input.set(a.output(weights, &kept[place], fine), a.outputs(), width, height);
+            b.forward(weights, input, &mut kept[place + 1]);
+            each(level, b.output(weights, &kept[place + 1], coarse));
+        }
+    }
+
+    /// The features of one of the levels, as they were in the forward pass; `end` counts from the finest.
+    pub(crate) fn features<'o>(
+        &self,
+        weights: &Weights<'_>,
+        kept: &[Kept],
+        end: usize,
+        out: &'o mut Vec<f32>,
+    ) -> &'o [f32] {
+        match self.ends().nth(end) {
+            Some((layer, place)) => layer.output(weights, &kept[place], out),
+            None => &[],
+        }
+    }
+
+    /// Adds the gradient by the weights to `gradient`, given those by the features of each level in `scratch.levels`, finest
+    /// first (empty where there is none); they are overwritten. `image` and `kept` are those of the forward pass.
+    pub(crate) fn backward(
+        &self,
+        weights: &Weights<'_>,
+        image: &[f32],
+        (width, height): (usize, usize),
+        kept: &[Kept],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { input, gradient: padded, fine, coarse, back, levels, skips } = scratch;
+        skips.resize_with(self.up.len(), Vec::new);
+        for (k, [a, b]) in self.up.iter().enumerate() {
+            let level = self.finest + k;
+            let (width, height) = (width >> level, height >> level);
+            let (place, area) = (2 * (STAGES + k), width * height);
+            let [own, below] = &mut levels[k..=k + 1] else { return };
+            input.set(a.output(weights, &kept[place], fine), a.outputs(), width, height);
+            b.backward(weights, input, &kept[place + 1], own, gradient, padded, Some(back));
+            let skipped = &self.down[level][1];
+            let channels = [skipped.outputs(), a.convolution.inputs - skipped.outputs()];
+            skipped.output(weights, &kept[2 * level + 1], fine);
+            self.features(weights, kept, k + 1, coarse);
+            input.set_joined([fine, coarse], channels, width, height);
+            a.backward(weights, input, &kept[place], back, gradient, padded, Some(own));
+            let (of_fine, of_coarse) = own.split_at(channels[0] * area);
+            sized(&mut skips[k], of_fine.len()).copy_from_slice(of_fine);
+            resample::double_backward(of_coarse, width / 2, sized(back, channels[1] * area / 4));
+            add(sized(below, back.len()), back);
+        }
+        let Some(own) = levels.last_mut() else { return };
+        for (level, [a, b]) in self.down.iter().enumerate().rev() {
+            let (width, height) = (width >> level, height >> level);
+            input.set(a.output(weights, &kept[2 * level], fine), a.outputs(), width, height);
+            b.backward(weights, input, &kept[2 * level + 1], own, gradient, padded, Some(back));
+            let Some(above) = level.checked_sub(1) else {
+                input.set(image, a.convolution.inputs, width, height);
+                a.backward(weights, input, &kept[0], back, gradient, padded, None);
+                return;
+            };
+            let inputs = a.convolution.inputs;
+            self.down[above][1].output(weights, &kept[2 * above + 1], fine);
+            let pooled = sized(coarse, inputs * width * height);
+            resample::max_pool(fine, 2 * width, pooled);
+            input.set(pooled, inputs, width, height);
+            a.backward(weights, input, &kept[2 * level], back, gradient, padded, Some(own));
+            std::mem::swap(own, back);
+            resample::max_pool_backward(fine, 2 * width, back, sized(own, fine.len()));
+            if let Some(skip) = above.checked_sub(self.finest).and_then(|k| skips.get(k)) {
+                add(own, skip);
+            }
+        }
+    }
+}

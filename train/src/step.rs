@@ -1,0 +1,128 @@
+//! One step of an encoder's training: forward, loss, backward, optimiser, average.
+
+use rayon::prelude::*;
+
+use crate::batch::{self, Batch};
+use crate::checkpoint::State;
+use crate::data::TrainingSet;
+use crate::encoder::{Encoder, STRIDES};
+use crate::network::{Pass, ScratchPool, Weights, add_gradients};
+use crate::objective::{Level, Objective, objective};
+use crate::schedule::blend;
+use crate::{TrainConfig, TrainError, psi};
+
+/// Steps between measurements of the positives' similarity.
+const PSI_EVERY: u64 = 10;
+
+/// What steps compute in, kept from one to the next.
+pub(crate) struct Workspace {
+    /// Of the images, then of the views.
+    passes: Vec<Pass>,
+    scratch: ScratchPool,
+    images: Vec<Level>,
+    views: Vec<Level>,
+    gradient: Vec<f32>,
+}
+
+/// An image or view on its way through its encoder.
+struct Item<'a> {
+    encoder: &'a Encoder,
+    weights: &'a Weights<'a>,
+    blocks: &'a [f32],
+    /// Half its width and half its height.
+    size: (usize, usize),
+}
+
+impl Workspace {
+    /// Room for the batches of a training whose input has that width and height.
+    pub(crate) fn new(config: &TrainConfig, (width, height): (usize, usize)) -> Self {
+        let levels = |items: usize, width: usize, height: usize| {
+            STRIDES.map(|stride| Level::new(items, (width, height), stride, config)).into()
+        };
+        let views = config.batch * config.views;
+        Self {
+            passes: (0..config.batch + views).map(|_| Pass::default()).collect(),
+            scratch: ScratchPool::default(),
+            images: levels(config.batch, width, height),
+            views: levels(views, config.view_size, config.view_size),
+            gradient: Vec::new(),
+        }
+    }
+
+    /// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
+    pub(crate) fn step(
+        &mut self,
+        state: &mut State,
+        set: &TrainingSet,
+        config: &TrainConfig,
+        step: u64,
+        rate: f64,
+    ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
+        let batch = batch::draw(set, config, step)?;
+        let (levels, measured) = self.differentiate(state, set, config, &batch, step)?;
+        let all = 0..state.parameters.len();
+        state.optimizer.step(&mut state.parameters.values, &self.gradient, &[(all, rate)]);
+        blend(&mut state.average, &state.parameters.values, config.average, step);
+        Ok((levels, measured))
+    }
+
+    /// Computes the loss of a batch, and its gradient by all weights.
+    fn differentiate(
+        &mut self,
+        state: &State,
+        set: &TrainingSet,
+        config: &TrainConfig,
+        batch: &Batch,
+        step: u64,
+    ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
+        let Self { passes, scratch, images, views, gradient } = self;
+        let (encoders, values) = (&state.encoders, &state.parameters.values);
+        let weights = encoders.image.weights(values);
+        let own_weights = encoders.own_view().map(|encoder| encoder.weights(values));
+        let view_weights = own_weights.as_ref().unwrap_or(&weights);
+        let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
+        let image =
+            |blocks| Item { encoder: &encoders.image, weights: &weights, blocks, size: (width, height) };
+        let view =
+            |blocks| Item { encoder: encoders.view(), weights: view_weights, blocks, size: (side, side) };
+        let items: Vec<Item<'_>> = batch
+            .images
+            .chunks_exact(4 * width * height)
+            .map(image)
+            .chain(batch.views.chunks_exact(4 * side * side).map(view))
+            .collect();
+
+        let out = Level::items_mut(images).into_iter().chain(Level::items_mut(views)).collect::<Vec<_>>();
+        let forward = items.par_iter().zip(passes.par_iter_mut()).zip(out);
+        forward.for_each(|((item, pass), mut out)| {
+            scratch.with(|scratch| {
+                item.encoder.forward(item.weights, item.blocks, item.size, pass, scratch, &mut out);
+            });
+        });
+
+        let Objective { levels, images: image_gradients, views: view_gradients } =
+            objective(&set.compute, images, views, batch, config, step)?;
+        let measured = step
+            .is_multiple_of(PSI_EVERY)
+            .then(|| psi::by_tier(images, views, batch, set.thresholds, config.views))
+            .transpose()?;
+
+        let back: Vec<Vec<&[f32]>> = Level::items(images, &image_gradients)
+            .into_iter()
+            .chain(Level::items(views, &view_gradients))
+            .collect();
+        let backward = items.par_iter().zip(passes.par_iter_mut()).zip(&back);
+        backward.for_each(|((item, pass), back)| {
+            pass.clear_gradient(values.len());
+            scratch.with(|scratch| {
+                item.encoder.backward(item.weights, item.blocks, item.size, pass, scratch, back);
+            });
+        });
+        gradient.clear();
+        gradient.resize(values.len(), 0.0);
+        let (of_images, of_views) = passes.split_at(config.batch);
+        add_gradients(gradient, of_images);
+        add_gradients(gradient, of_views);
+        Ok((levels, measured))
+    }
+}
