@@ -157,7 +157,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         (Some(path), _) => {
             let net = LandmarkNet::load(path)?;
             let landmark_model = NetworkModel::of(&net, path);
-            (Finder::Network(net), MadeBy::Network { landmark_model }, inputs_of(options)?)
+            (Finder::Network(Box::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
         }
         (None, Some(path)) => {
             let encoder = models::encoder(path)?;

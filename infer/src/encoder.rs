@@ -1,13 +1,15 @@
-//! Exported encoders, run with tract.
+//! Exported encoders.
 
 mod encoding;
 mod error;
 pub(crate) mod graph;
 mod layers;
+mod network;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
-mod operators;
 pub(crate) mod plan;
+#[cfg(feature = "onnx")]
+mod tract;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,12 +22,11 @@ pub use error::{GraphError, ModelError};
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::OnnxRuntime;
 
-use tract_onnx::pb::ModelProto;
-
 use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
+use crate::onnx::Model;
 use crate::{Description, DescriptionError, Fit, FitError, Image, InputSize, sha256};
 
 /// Largest model file that is read, in bytes.
@@ -63,7 +64,7 @@ pub(crate) fn open<D>(
     bytes: &[u8],
     name: &str,
     describe: impl FnOnce(&[(&str, &str)]) -> Result<D, DescriptionError>,
-) -> Result<(ModelProto, D), ModelError> {
+) -> Result<(Model, D), ModelError> {
     let name = || name.to_owned();
     if bytes.is_empty() {
         return Err(ModelError::Empty { name: name() });
@@ -83,9 +84,9 @@ pub(crate) fn open<D>(
 }
 
 /// The graph, checked and ready to run.
-pub(crate) fn prepare(model: &ModelProto, interface: &Interface, name: &str) -> Result<Plan, ModelError> {
+pub(crate) fn prepare(model: &Model, interface: &Interface, name: &str) -> Result<Plan, ModelError> {
     let outputs = graph::check(model, interface, name)?;
-    Plan::new(model, interface, outputs, name)
+    Plan::new(model, interface, &outputs, name)
 }
 
 /// An encoder: images in, feature maps out.
@@ -143,7 +144,7 @@ impl Encoder {
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
     }
 
-    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime instead of tract: the same checks, the same results but for rounding
+    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks, the same results but for rounding
     /// (features of length one differ by less than 0.001), one thread a run as well. A deadline is looked at before a run and after it.
     ///
     /// # Errors
@@ -186,7 +187,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when features come out NaN or longer than 1, and
+    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1, and
     /// [`ModelError::TimeLimit`].
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         self.encode_with(image, Looks::default())

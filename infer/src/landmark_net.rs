@@ -1,4 +1,4 @@
-//! Networks that find landmarks without a template, run with tract.
+//! Networks that find landmarks without a template.
 
 mod decode;
 mod description;
@@ -120,7 +120,7 @@ impl LandmarkNet {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Run`] when tract fails, [`ModelError::Features`] when the maps are not finite, and
+    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite, and
     /// [`ModelError::TimeLimit`].
     pub fn find(&self, image: &Image) -> Result<Vec<Located>, ModelError> {
         let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;

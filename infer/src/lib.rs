@@ -41,10 +41,11 @@
 //!
 //! # Features
 //!
-//! The first two are on by default; without them their dependencies are not built and their files are refused.
+//! The first three are on by default; without them their dependencies are not built and their files are refused.
 //!
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
+//! * `onnx`: models of other layers than those that `infomark train` writes, run by tract.
 //! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
 mod augment;
@@ -65,6 +66,7 @@ mod landmark_net;
 mod matcher;
 mod matching;
 mod neighbours;
+pub mod onnx;
 mod orientation;
 mod prior;
 mod recognise;

@@ -1,16 +1,12 @@
 //! Networks as ONNX files that tell what they are.
 
 use half::f16;
+use infomark_infer::onnx::{
+    Attribute, AttributeType, DataType, Dimension, Graph as GraphMessage, Model, Node, OperatorSet, Property,
+    Tensor, TensorShape, TensorType, Type, ValueInfo,
+};
 use infomark_infer::{Description, DescriptionError, InputSize};
 use prost::Message;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    attribute_proto::AttributeType,
-    tensor_proto::DataType,
-    tensor_shape_proto::{Dimension, dimension},
-    type_proto,
-};
 
 use crate::TrainError;
 use crate::encoder::{Encoder, STRIDES};
@@ -24,29 +20,29 @@ const OPSET: i64 = 17;
 /// A graph under construction.
 #[derive(Default)]
 pub(crate) struct Graph {
-    nodes: Vec<NodeProto>,
-    constants: Vec<TensorProto>,
+    nodes: Vec<Node>,
+    constants: Vec<Tensor>,
     next: usize,
 }
 
-fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: kind as i32, ..Default::default() }
+fn attribute(name: &str, kind: AttributeType) -> Attribute {
+    Attribute { name: name.into(), r#type: kind as i32, ..Default::default() }
 }
 
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
+fn ints(name: &str, values: &[i64]) -> Attribute {
+    Attribute { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { i: value, ..attribute(name, AttributeType::Int) }
+fn int(name: &str, value: i64) -> Attribute {
+    Attribute { i: value, ..attribute(name, AttributeType::Int) }
 }
 
-fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { f: value, ..attribute(name, AttributeType::Float) }
+fn float(name: &str, value: f32) -> Attribute {
+    Attribute { f: value, ..attribute(name, AttributeType::Float) }
 }
 
-fn string(name: &str, value: &str) -> AttributeProto {
-    AttributeProto { s: value.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
+fn string(name: &str, value: &str) -> Attribute {
+    Attribute { s: value.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
 }
 
 impl Graph {
@@ -57,7 +53,7 @@ impl Graph {
 
     fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = self.name("weights");
-        self.constants.push(TensorProto {
+        self.constants.push(Tensor {
             name: name.clone(),
             dims: dims.iter().map(|d| *d as i64).collect(),
             data_type: DataType::Float as i32,
@@ -70,7 +66,7 @@ impl Graph {
     /// Weights of half precision, which halves the file; they become single precision when the graph is loaded.
     fn halves(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = self.name("weights");
-        self.constants.push(TensorProto {
+        self.constants.push(Tensor {
             name: name.clone(),
             dims: dims.iter().map(|d| *d as i64).collect(),
             data_type: DataType::Float16 as i32,
@@ -82,7 +78,7 @@ impl Graph {
 
     fn integers(&mut self, values: &[i64]) -> String {
         let name = self.name("sizes");
-        self.constants.push(TensorProto {
+        self.constants.push(Tensor {
             name: name.clone(),
             dims: vec![values.len() as i64],
             data_type: DataType::Int64 as i32,
@@ -92,9 +88,9 @@ impl Graph {
         name
     }
 
-    fn node_into(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeProto>) {
+    fn node_into(&mut self, op: &str, inputs: &[&str], output: &str, attributes: Vec<Attribute>) {
         let name = self.name(&op.to_lowercase());
-        self.nodes.push(NodeProto {
+        self.nodes.push(Node {
             op_type: op.into(),
             name,
             input: inputs.iter().map(|s| (*s).into()).collect(),
@@ -104,7 +100,7 @@ impl Graph {
         });
     }
 
-    fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+    fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<Attribute>) -> String {
         let output = self.name("x");
         self.node_into(op, inputs, &output, attributes);
         output
@@ -221,21 +217,11 @@ impl Graph {
     }
 }
 
-pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfoProto {
-    let dim = dims
-        .map(|d| Dimension { denotation: String::new(), value: Some(dimension::Value::DimValue(d as i64)) });
-    let tensor = type_proto::Tensor {
-        elem_type: DataType::Float as i32,
-        shape: Some(TensorShapeProto { dim: dim.to_vec() }),
-    };
-    ValueInfoProto {
-        name: name.into(),
-        r#type: Some(TypeProto {
-            denotation: String::new(),
-            value: Some(type_proto::Value::TensorType(tensor)),
-        }),
-        ..Default::default()
-    }
+pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfo {
+    let dim = dims.map(|d| Dimension { dim_value: Some(d as i64) });
+    let tensor =
+        TensorType { elem_type: DataType::Float as i32, shape: Some(TensorShape { dim: dim.to_vec() }) };
+    ValueInfo { name: name.into(), r#type: Some(Type { tensor_type: Some(tensor) }) }
 }
 
 /// The bytes of the file of an encoder whose weights have these values.
@@ -263,10 +249,10 @@ pub(crate) fn finish(
     graph: Graph,
     name: &str,
     input: InputSize,
-    outputs: Vec<ValueInfoProto>,
+    outputs: Vec<ValueInfo>,
     properties: impl FnOnce(&[u8]) -> Result<Vec<(String, String)>, DescriptionError>,
 ) -> Result<Vec<u8>, TrainError> {
-    let graph = GraphProto {
+    let graph = GraphMessage {
         name: name.into(),
         node: graph.nodes,
         initializer: graph.constants,
@@ -275,17 +261,13 @@ pub(crate) fn finish(
         ..Default::default()
     };
     let properties = properties(&graph.encode_to_vec())?;
-    let model = ModelProto {
+    let model = Model {
         ir_version: IR_VERSION,
         producer_name: "infomark".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        metadata_props: properties
-            .into_iter()
-            .map(|(key, value)| StringStringEntryProto { key, value })
-            .collect(),
+        opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+        metadata_props: properties.into_iter().map(|(key, value)| Property { key, value }).collect(),
         graph: Some(graph),
-        ..Default::default()
     };
     Ok(model.encode_to_vec())
 }

@@ -18,7 +18,7 @@ use crate::spacing;
 /// Finds landmarks in an image.
 pub(super) enum Finder {
     Matcher { matcher: Matcher, judge: Judge },
-    Network(LandmarkNet),
+    Network(Box<LandmarkNet>),
 }
 
 impl Finder {

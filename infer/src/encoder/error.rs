@@ -90,7 +90,7 @@ pub enum ModelError {
     Prepare {
         /// The path as given.
         name: String,
-        /// What tract said.
+        /// What went wrong.
         reason: String,
     },
     /// Running failed.
@@ -98,7 +98,7 @@ pub enum ModelError {
     Run {
         /// The path as given.
         name: String,
-        /// What tract said.
+        /// What went wrong.
         reason: String,
     },
     /// Features that are no unit vectors.

@@ -1,14 +1,10 @@
 //! An ONNX graph against its description, before anything is built from it.
 
 use prost::Message;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::pb::tensor_shape_proto::dimension;
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto, type_proto};
-use tract_onnx::prelude::Framework;
 
 use super::{GraphError, Interface, ModelError};
 use crate::Description;
-use crate::contain::contain;
+use crate::onnx::{DataType, Graph, Model, Tensor, ValueInfo};
 
 /// The operators that convolutional networks are made of: none reads files, loops, or makes large tensors of small ones.
 const OPERATORS: &[&str] = &[
@@ -78,24 +74,22 @@ const MAX_NODES: usize = 4096;
 const MAX_DIMS: usize = 8;
 
 /// The ONNX model in `bytes`.
-pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<ModelProto, ModelError> {
-    let parsed = contain(|| tract_onnx::onnx().proto_model_for_read(&mut &bytes[..]));
-    let reason = match parsed {
-        Ok(Ok(model)) if model.graph.is_some() => return Ok(model),
-        Ok(Ok(_)) => "it holds no graph".to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic,
+pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<Model, ModelError> {
+    let reason = match Model::decode(bytes) {
+        Ok(model) if model.graph.is_some() => return Ok(model),
+        Ok(_) => "it holds no graph".to_owned(),
+        Err(error) => error.to_string(),
     };
     Err(ModelError::NotOnnx { name: name.to_owned(), reason })
 }
 
 /// The graph as it is written into a file.
-pub(crate) fn bytes(model: &ModelProto) -> Vec<u8> {
+pub(crate) fn bytes(model: &Model) -> Vec<u8> {
     model.graph.as_ref().map(Message::encode_to_vec).unwrap_or_default()
 }
 
 /// Checks the graph and gives the place among its outputs of each output that it should have.
-pub(crate) fn check(model: &ModelProto, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
+pub(crate) fn check(model: &Model, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
     let wrong = |problem| ModelError::Graph { name: name.to_owned(), problem };
     let graph = model.graph.as_ref().ok_or_else(|| wrong(GraphError::Missing))?;
     check_nodes(graph).map_err(wrong)?;
@@ -106,7 +100,7 @@ pub(crate) fn check(model: &ModelProto, interface: &Interface, name: &str) -> Re
     check_outputs(graph, interface).map_err(wrong)
 }
 
-fn check_nodes(graph: &GraphProto) -> Result<(), GraphError> {
+fn check_nodes(graph: &Graph) -> Result<(), GraphError> {
     if !graph.sparse_initializer.is_empty() {
         return Err(GraphError::Sparse);
     }
@@ -121,8 +115,11 @@ fn check_nodes(graph: &GraphProto) -> Result<(), GraphError> {
             return Err(GraphError::Operator { operator: operator.to_owned(), node: node.name.clone() });
         }
         for attribute in &node.attribute {
-            if attribute.g.is_some() || attribute.sparse_tensor.is_some() {
+            if attribute.g.is_some() || !attribute.graphs.is_empty() {
                 return Err(GraphError::Subgraph { node: node.name.clone() });
+            }
+            if attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty() {
+                return Err(GraphError::Sparse);
             }
             for tensor in attribute.t.iter().chain(&attribute.tensors) {
                 check_tensor(tensor)?;
@@ -133,8 +130,8 @@ fn check_nodes(graph: &GraphProto) -> Result<(), GraphError> {
 }
 
 /// Checks that a tensor is in the file, as long as its shape says, and finite.
-fn check_tensor(tensor: &TensorProto) -> Result<(), GraphError> {
-    if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
+fn check_tensor(tensor: &Tensor) -> Result<(), GraphError> {
+    if tensor.data_location.is_some_and(|location| location != 0) || !tensor.external_data.is_empty() {
         return Err(GraphError::ExternalTensor { tensor: tensor.name.clone() });
     }
     let elements = tensor.dims.iter().try_fold(1_usize, |product, &size| {
@@ -163,7 +160,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), GraphError> {
 }
 
 /// The numbers that a tensor holds, of the types that encoders use.
-fn held(tensor: &TensorProto) -> usize {
+fn held(tensor: &Tensor) -> usize {
     const SIZES: [(DataType, usize); 10] = [
         (DataType::Float, 4),
         (DataType::Float16, 2),
@@ -192,9 +189,9 @@ fn held(tensor: &TensorProto) -> usize {
     .unwrap_or(0)
 }
 
-fn check_input(graph: &GraphProto, interface: &Interface) -> Result<(), GraphError> {
+fn check_input(graph: &Graph, interface: &Interface) -> Result<(), GraphError> {
     let (width, height) = (interface.input.width(), interface.input.height());
-    let given = |input: &&ValueInfoProto| graph.initializer.iter().all(|t| t.name != input.name);
+    let given = |input: &&ValueInfo| graph.initializer.iter().all(|t| t.name != input.name);
     let mut inputs = graph.input.iter().filter(given);
     let expected = [1, 1, height, width];
     match (inputs.next(), inputs.next()) {
@@ -203,7 +200,7 @@ fn check_input(graph: &GraphProto, interface: &Interface) -> Result<(), GraphErr
     }
 }
 
-fn check_outputs(graph: &GraphProto, interface: &Interface) -> Result<Vec<usize>, GraphError> {
+fn check_outputs(graph: &Graph, interface: &Interface) -> Result<Vec<usize>, GraphError> {
     let place = |(name, shape): &(String, [usize; 4])| {
         let mut named = graph.output.iter().enumerate().filter(|(_, output)| output.name == *name);
         let (Some((place, output)), None) = (named.next(), named.next()) else {
@@ -224,18 +221,12 @@ fn check_outputs(graph: &GraphProto, interface: &Interface) -> Result<Vec<usize>
 }
 
 /// Checks that a value is of 32-bit floats in the expected shape; sizes that the file leaves open pass.
-fn check_shape(value: &ValueInfoProto, expected: &[usize]) -> Result<(), GraphError> {
-    let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
-    else {
+fn check_shape(value: &ValueInfo, expected: &[usize]) -> Result<(), GraphError> {
+    let Some(tensor) = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else {
         return Err(GraphError::NotATensor { value: value.name.clone() });
     };
-    let found: Option<Vec<Option<i64>>> = tensor.shape.as_ref().map(|shape| {
-        let size = |value: &dimension::Value| match value {
-            dimension::Value::DimValue(size) => Some(*size),
-            dimension::Value::DimParam(_) => None,
-        };
-        shape.dim.iter().map(|dim| dim.value.as_ref().and_then(size)).collect()
-    });
+    let found: Option<Vec<Option<i64>>> =
+        tensor.shape.as_ref().map(|shape| shape.dim.iter().map(|dim| dim.dim_value).collect());
     let fits = found.as_ref().is_none_or(|found| {
         found.len() == expected.len()
             && found

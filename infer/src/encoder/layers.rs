@@ -1,56 +1,45 @@
-//! The layers of a graph as `infomark train` writes them, found and made one node each.
+//! The layers of a graph as `infomark train` writes them.
 
 use std::collections::{HashMap, HashSet};
 
 use half::f16;
-use infomark_kernels::conv::on_blocks;
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto::DataType,
-};
+use infomark_kernels::conv::{Packed, on_blocks};
 
-use super::operators::{Convolution, Norm, Projection, Source};
+use super::network::{Convolution, Norm, Operation, Projection, Source};
+use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
-/// The model with its layers as nodes of [`operators`](super::operators). What has another form stays as it is.
-pub(crate) fn found(model: &ModelProto) -> ModelProto {
-    let Some(graph) = &model.graph else { return model.clone() };
-    let nodes = Reader::new(graph).nodes();
-    let input_names: HashSet<&str> = nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
-    let kept = |tensor: &&TensorProto| input_names.contains(tensor.name.as_str());
-    let initializer = graph.initializer.iter().filter(kept).cloned().collect();
-    let graph = GraphProto {
-        initializer,
-        name: graph.name.clone(),
-        input: graph.input.clone(),
-        output: graph.output.clone(),
-        node: nodes,
-        ..Default::default()
-    };
-    ModelProto {
-        ir_version: model.ir_version,
-        opset_import: model.opset_import.clone(),
-        graph: Some(graph),
-        ..Default::default()
-    }
+/// A layer of a graph.
+pub(super) struct Layer {
+    pub(super) operation: Operation,
+    /// Names of the values that it reads.
+    pub(super) inputs: Vec<String>,
+    /// Name of the value that it makes.
+    pub(super) output: String,
+}
+
+/// The layers of a graph in their order; none where a node belongs to no layer that is known here.
+pub(super) fn of(graph: &Graph) -> Option<Vec<Layer>> {
+    Reader::new(graph).layers()
 }
 
 struct Reader<'a> {
-    graph: &'a GraphProto,
-    constants: HashMap<&'a str, &'a TensorProto>,
+    graph: &'a Graph,
+    constants: HashMap<&'a str, &'a Tensor>,
     /// Which node makes a value.
     makers: HashMap<&'a str, usize>,
     /// How many read a value, the caller among them.
     readers: HashMap<&'a str, usize>,
 }
 
-/// A node that stands for others.
+/// A layer and the nodes that it stands for.
 struct Group {
-    node: NodeProto,
-    /// The nodes it stands for; the last one is where it goes.
+    layer: Layer,
+    /// The last one is where it goes.
     of: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(graph: &'a GraphProto) -> Self {
+    fn new(graph: &'a Graph) -> Self {
         let mut makers = HashMap::new();
         let mut readers = HashMap::new();
         for (i, node) in graph.node.iter().enumerate() {
@@ -68,9 +57,8 @@ impl<'a> Reader<'a> {
         Self { graph, constants, makers, readers }
     }
 
-    /// The graph's nodes in their order, groups in place of their last one.
-    fn nodes(&self) -> Vec<NodeProto> {
-        let mut groups: HashMap<usize, NodeProto> = HashMap::new();
+    fn layers(&self) -> Option<Vec<Layer>> {
+        let mut layers: HashMap<usize, Layer> = HashMap::new();
         let mut gone: HashSet<usize> = HashSet::new();
         // Later nodes first, as a normalisation takes the convolution before it along.
         for (i, node) in self.graph.node.iter().enumerate().rev() {
@@ -80,24 +68,41 @@ impl<'a> Reader<'a> {
             let group = match node.op_type.as_str() {
                 "Relu" => self.normalised(i),
                 "Div" => self.projection(i),
-                "Conv" => self.convolution(i).map(|(group, _)| group),
+                "Conv" => self.convolution(i),
+                "MaxPool" => self.max_pool(i),
+                // Of half precision: weights that the layers hold already.
+                "Cast" if self.constant(self.output(i)?).is_some() => continue,
                 _ => None,
-            };
-            if let Some(group) = group
-                && group.of.iter().all(|n| !gone.contains(n))
-            {
-                gone.extend(&group.of);
-                groups.insert(i, group.node);
+            }?;
+            if group.of.iter().any(|n| gone.contains(n)) {
+                return None;
             }
+            gone.extend(&group.of);
+            layers.insert(i, group.layer);
         }
-        let kept = |(i, node): (usize, &NodeProto)| {
-            groups.remove(&i).or_else(|| (!gone.contains(&i)).then(|| node.clone()))
-        };
-        let mut nodes: Vec<NodeProto> = self.graph.node.iter().enumerate().filter_map(kept).collect();
-        // Weights in half precision that nobody reads any more.
-        let read: HashSet<String> = nodes.iter().flat_map(|node| node.input.clone()).collect();
-        nodes.retain(|node| node.op_type != "Cast" || node.output.iter().any(|name| read.contains(name)));
-        nodes
+        let mut layers: Vec<(usize, Layer)> = layers.into_iter().collect();
+        layers.sort_unstable_by_key(|(place, _)| *place);
+        Some(layers.into_iter().map(|(_, layer)| layer).collect())
+    }
+
+    fn layer(&self, operation: Operation, inputs: Vec<String>, of: Vec<usize>) -> Option<Group> {
+        let output = self.output(*of.last()?)?.to_owned();
+        Some(Group { layer: Layer { operation, inputs, output }, of })
+    }
+
+    /// The maximum of 2 x 2 pixels that is node `i`.
+    fn max_pool(&self, i: usize) -> Option<Group> {
+        let node = self.node(i);
+        let twos = |name| attribute(node, name).is_some_and(|a| a.ints == [2, 2]);
+        let bare = |name| attribute(node, name).is_none();
+        let [x] = &node.input[..] else { return None };
+        let fits = twos("kernel_shape")
+            && twos("strides")
+            && ["pads", "dilations", "auto_pad", "ceil_mode", "storage_order"].into_iter().all(bare);
+        if !fits {
+            return None;
+        }
+        self.layer(Operation::MaxPool, vec![x.clone()], vec![i])
     }
 
     /// Convolution, group normalisation and ReLU, which is the node `i`.
@@ -108,8 +113,9 @@ impl<'a> Reader<'a> {
         let normal = self.made(self.input(whole, 0)?, "InstanceNormalization")?;
         let grouped = self.made(self.input(normal, 0)?, "Reshape")?;
         let conv = self.made(self.input(grouped, 0)?, "Conv")?;
-        let (convolution, layer) = self.convolution(conv)?;
-        let channels = layer.outputs;
+        let Group { layer: Layer { operation, inputs, .. }, mut of } = self.convolution(conv)?;
+        let Operation::Convolution(convolution) = operation else { return None };
+        let channels = convolution.outputs;
         let &[1, groups, length] = &*integers(self.constant(self.input(grouped, 1)?)?)? else { return None };
         let &[1, whole_channels, height, width] = &*integers(self.constant(self.input(whole, 1)?)?)? else {
             return None;
@@ -132,15 +138,12 @@ impl<'a> Reader<'a> {
             return None;
         }
         let norm = Norm { gamma, beta, groups: groups_count };
-        let mut of = convolution.of;
         of.extend([grouped, normal, whole, mul, add, i]);
-        let node = Convolution { norm: Some(norm), ..layer }
-            .node(convolution.node.input, self.output(i)?.to_owned());
-        Some(Group { node, of })
+        self.layer(Operation::Convolution(Convolution { norm: Some(norm), ..convolution }), inputs, of)
     }
 
     /// The convolution that is node `i`, with what enlarges and joins its input.
-    fn convolution(&self, i: usize) -> Option<(Group, Convolution)> {
+    fn convolution(&self, i: usize) -> Option<Group> {
         let node = self.node(i);
         let &[weight, ..] = &node.input.get(1..)? else { return None };
         let tensor = self.constant(weight)?;
@@ -168,9 +171,12 @@ impl<'a> Reader<'a> {
             (6, 6) if inputs == 1 && pads(2, 2) => (Source::Blocks, 4, on_blocks(&weight), vec![x]),
             _ => return None,
         };
+        if weight.len() != outputs * inputs * 9 {
+            return None;
+        }
+        let weight = Packed::forward(&weight, outputs, inputs);
         let convolution = Convolution { source, inputs, outputs, weight, norm: None };
-        let node = convolution.node(from, self.output(i)?.to_owned());
-        Some((Group { node, of }, convolution))
+        self.layer(Operation::Convolution(convolution), from, of)
     }
 
     /// The nodes that enlarge one value and join it to another, and the two values.
@@ -219,11 +225,11 @@ impl<'a> Reader<'a> {
         if !fits {
             return None;
         }
-        let node = Projection { inputs, outputs, weight, bias }.node(x.clone(), self.output(i)?.to_owned());
-        Some(Group { node, of: vec![conv, mul, sum, add, root, i] })
+        let projection = Projection { inputs, outputs, weight, bias };
+        self.layer(Operation::Projection(projection), vec![x.clone()], vec![conv, mul, sum, add, root, i])
     }
 
-    fn node(&self, i: usize) -> &'a NodeProto {
+    fn node(&self, i: usize) -> &'a Node {
         &self.graph.node[i]
     }
 
@@ -255,7 +261,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A constant, straight or through the cast that makes single precision of it.
-    fn constant(&self, name: &str) -> Option<&'a TensorProto> {
+    fn constant(&self, name: &str) -> Option<&'a Tensor> {
         if let Some(tensor) = self.constants.get(name) {
             return Some(tensor);
         }
@@ -265,22 +271,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute> {
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
 /// Whether the attribute is this number, or left out where that means 1.
-fn is(node: &NodeProto, name: &str, value: i64) -> bool {
+fn is(node: &Node, name: &str, value: i64) -> bool {
     attribute(node, name).map_or(1, |a| a.i) == value
 }
 
 /// Whether all of the attribute's numbers are this one, or it is left out where that means 1.
-fn usual(node: &NodeProto, name: &str, value: i64) -> bool {
+fn usual(node: &Node, name: &str, value: i64) -> bool {
     attribute(node, name).map_or(value == 1, |a| a.ints.iter().all(|v| *v == value))
 }
 
 /// The numbers of a tensor as infomark writes it.
-fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     let raw = &tensor.raw_data;
     let values: Vec<f32> = if tensor.data_type == DataType::Float16 as i32 {
         raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()
@@ -293,7 +299,7 @@ fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     (length == values.len() as i64).then_some(values)
 }
 
-fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
     let whole = tensor.data_type == DataType::Int64 as i32 && tensor.dims.len() == 1;
     whole.then(|| tensor.raw_data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect())
 }

@@ -1,31 +1,26 @@
-//! A network's graph, prepared and run by tract.
+//! A network's graph, checked and ready to run: by the layers of our own where it is made of those alone, else by tract.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use tract_onnx::pb::ModelProto;
-use tract_onnx::prelude::{
-    Datum, DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedModel,
-    TypedSimplePlan, tvec,
-};
-use tract_onnx::tract_core::plan;
-use tract_onnx::tract_core::tract_data::knobs::KnobScope;
-
-use super::{Interface, ModelError, layers, operators};
+use super::network::Network;
+use super::{Interface, ModelError};
 use crate::contain::contain;
+use crate::onnx::Model;
 
 /// Most elements of one intermediate result: 1 GiB of 32-bit floats.
-const MAX_ELEMENTS: usize = 1 << 28;
+pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// Most elements of all of them together: 8 GiB, were they all kept.
-const MAX_TOTAL: usize = 1 << 31;
-
-/// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
-const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "1")];
+pub(super) const MAX_TOTAL: usize = 1 << 31;
+/// What a run that is given up says.
+const LATE: &str = "the time is up";
 
 /// What runs a graph.
 #[derive(Clone)]
 enum Runnable {
-    Tract(Arc<TypedSimplePlan>),
+    Own(Arc<Network>),
+    #[cfg(feature = "onnx")]
+    Tract(super::tract::Runnable),
     #[cfg(feature = "onnxruntime")]
     OnnxRuntime(Arc<super::onnxruntime::Sessions>),
 }
@@ -35,31 +30,29 @@ pub(crate) struct Plan {
     runnable: Runnable,
     /// Height and width.
     input: [usize; 2],
-    /// Place among the graph's outputs, and length, of each output.
-    outputs: Vec<(usize, usize)>,
+    /// Elements of each output.
+    lengths: Vec<usize>,
 }
 
 impl Plan {
     /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
     pub(crate) fn new(
-        model: &ModelProto,
+        model: &Model,
         interface: &Interface,
-        outputs: Vec<usize>,
+        outputs: &[usize],
         name: &str,
     ) -> Result<Plan, ModelError> {
         let input = [interface.input.height(), interface.input.width()];
-        let shapes: Vec<[usize; 4]> = interface.outputs.iter().map(|(_, shape)| *shape).collect();
-        let prepared = contain(|| prepare(&layers::found(model), input, &outputs, &shapes));
-        let reason = match prepared {
-            Ok(Ok(runnable)) => {
-                let lengths = shapes.iter().map(|shape| shape.iter().product());
-                let outputs = outputs.into_iter().zip(lengths).collect();
-                return Ok(Plan { runnable: Runnable::Tract(runnable), input, outputs });
-            }
-            Ok(Err(error)) => one_line(&error),
-            Err(panic) => panic,
-        };
-        Err(ModelError::Prepare { name: name.to_owned(), reason })
+        let lengths = interface.outputs.iter().map(|(_, shape)| shape.iter().product()).collect();
+        let own = || model.graph.as_ref().and_then(|graph| Network::of(graph, interface));
+        let prepared = contain(|| match own() {
+            Some(network) => Ok(Runnable::Own(Arc::new(network))),
+            None => foreign(model, interface, outputs),
+        });
+        match prepared.unwrap_or_else(Err) {
+            Ok(runnable) => Ok(Plan { runnable, input, lengths }),
+            Err(reason) => Err(ModelError::Prepare { name: name.to_owned(), reason }),
+        }
     }
 
     /// The same graph, which was checked, run by ONNX Runtime.
@@ -86,169 +79,81 @@ impl Plan {
         deadline: Option<Instant>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let reason = match contain(|| self.try_run(canvas, &late)) {
-            Ok(Err(_)) if late() => return Err(ModelError::TimeLimit { name: image.to_owned() }),
-            Ok(Ok(levels)) => return Ok(levels),
-            Ok(Err(error)) => one_line(&error),
-            Err(panic) => panic,
-        };
-        Err(ModelError::Run { name: name.to_owned(), reason })
-    }
-
-    /// `late` is asked before each operation and ends the run; ONNX Runtime asks after the last one.
-    fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> TractResult<Vec<Vec<f32>>> {
-        match &self.runnable {
-            Runnable::Tract(runnable) => self.run_on_tract(runnable, canvas, late),
-            #[cfg(feature = "onnxruntime")]
-            Runnable::OnnxRuntime(sessions) => {
-                let lengths: Vec<usize> = self.outputs.iter().map(|(_, length)| *length).collect();
-                let levels = sessions.run(canvas, self.input, &lengths).map_err(problem)?;
-                if late() { Err(problem("the time is up".to_owned())) } else { Ok(levels) }
-            }
+        match contain(|| self.try_run(canvas, &late)).unwrap_or_else(Err) {
+            Err(_) if late() => Err(ModelError::TimeLimit { name: image.to_owned() }),
+            Err(reason) => Err(ModelError::Run { name: name.to_owned(), reason }),
+            Ok(levels) => Ok(levels),
         }
     }
 
-    fn run_on_tract(
-        &self,
-        runnable: &Arc<TypedSimplePlan>,
-        canvas: &[f32],
-        late: &impl Fn() -> bool,
-    ) -> TractResult<Vec<Vec<f32>>> {
-        let [height, width] = self.input;
-        let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
-        let maps =
-            runnable.spawn()?.run_plan_with_eval(tvec!(canvas.into()), |session, state, node, inputs| {
-                if late() {
-                    return Err(problem("the time is up".to_owned()));
-                }
-                plan::eval(session, state, node, inputs)
-            })?;
-        let mut levels = Vec::with_capacity(self.outputs.len());
-        for &(place, length) in &self.outputs {
-            let map = maps.get(place).ok_or_else(|| problem(format!("output {place} is missing")))?;
-            let map = map.to_plain_array_view::<f32>()?;
-            let map = map.as_slice().map_or_else(|| map.iter().copied().collect(), <[f32]>::to_vec);
-            if map.len() != length {
-                return Err(problem(format!(
-                    "output {place} has {} elements where {length} are expected",
-                    map.len()
-                )));
+    /// `late` is asked before each operation and ends the run; ONNX Runtime asks after the last one.
+    fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Result<Vec<Vec<f32>>, String> {
+        if canvas.len() != self.input[0] * self.input[1] {
+            return Err(format!("{} pixels where {:?} are expected", canvas.len(), self.input));
+        }
+        let levels = match &self.runnable {
+            Runnable::Own(network) => network.run(canvas, late).ok_or(LATE)?,
+            #[cfg(feature = "onnx")]
+            Runnable::Tract(runnable) => runnable.run(canvas, self.input, late)?,
+            #[cfg(feature = "onnxruntime")]
+            Runnable::OnnxRuntime(sessions) => {
+                let levels = sessions.run(canvas, self.input, &self.lengths)?;
+                if late() { Err(LATE) } else { Ok(levels) }?
             }
-            levels.push(map);
+        };
+        for (place, (level, expected)) in levels.iter().zip(&self.lengths).enumerate() {
+            if level.len() != *expected {
+                let found = level.len();
+                return Err(format!("output {place} has {found} elements where {expected} are expected"));
+            }
         }
         Ok(levels)
     }
 }
 
-fn prepare(
-    model: &ModelProto,
-    input: [usize; 2],
-    outputs: &[usize],
-    shapes: &[[usize; 4]],
-) -> TractResult<Arc<TypedSimplePlan>> {
-    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
-    operators::register(&mut onnx);
-    let mut graph = onnx.model_for_proto_model(model)?;
-    graph.set_input_fact(0, f32::fact([1, 1, input[0], input[1]]).into())?;
-    let typed = graph.into_typed()?;
-    check_sizes(&typed)?;
-    let typed = typed.into_decluttered()?;
-    check_sizes(&typed)?;
-    let optimized = KnobScope::new(KNOBS)?.enter(|| typed.into_optimized())?;
-    check_sizes(&optimized)?;
-    for (&place, expected) in outputs.iter().zip(shapes) {
-        let fact = optimized.output_fact(place)?;
-        let found = fact.shape.as_concrete();
-        if fact.datum_type != f32::datum_type() || found != Some(&expected[..]) {
-            return Err(problem(format!(
-                "output {place} is {fact:?} where {expected:?} of 32-bit floats are described"
-            )));
-        }
-    }
-    optimized.into_runnable()
+#[cfg(feature = "onnx")]
+fn foreign(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Runnable, String> {
+    super::tract::Runnable::new(model, interface, outputs).map(Runnable::Tract)
 }
 
-/// Refuses results whose size is open or beyond the limits, before memory is asked for.
-fn check_sizes(model: &TypedModel) -> TractResult<()> {
-    let mut total = 0_usize;
-    for node in model.nodes() {
-        for output in &node.outputs {
-            let elements =
-                output.fact.shape.as_concrete().and_then(|shape| {
-                    shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
-                });
-            total = total.saturating_add(elements.unwrap_or(MAX_TOTAL));
-            if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || total > MAX_TOTAL {
-                return Err(problem(format!(
-                    "with the tensor of {:?} that node {} makes, it asks for more memory than a model needs",
-                    output.fact.shape, node.name
-                )));
-            }
-        }
-    }
-    Ok(())
+#[cfg(not(feature = "onnx"))]
+fn foreign(_: &Model, _: &Interface, _: &[usize]) -> Result<Runnable, String> {
+    Err("its layers are not those that `infomark train` writes, and this was built without the feature onnx"
+        .into())
 }
 
-fn problem(reason: String) -> tract_onnx::prelude::TractError {
-    tract_onnx::prelude::TractError::msg(reason)
-}
-
-/// The error with its causes in one line, cut to a readable length.
-fn one_line(error: &tract_onnx::prelude::TractError) -> String {
-    const SHOWN: usize = 300;
-    let text = format!("{error:#}");
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(SHOWN).collect()
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "onnx"))]
 mod tests {
     use super::*;
     use crate::Encoder;
+    use crate::encoder::{interface, network::Network, tract};
+    use crate::onnx::{Attribute, Node};
     use infomark_core::Rng;
     use prost::Message;
 
     type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
     /// The encoder that comes with the program.
-    fn shipped() -> Result<(ModelProto, [usize; 2], Vec<[usize; 4]>)> {
+    fn shipped() -> Result<(Model, Interface)> {
         let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
-        let description = Encoder::from_bytes(&bytes, "ceph.onnx")?.description().clone();
-        let (height, width) = (description.input.height(), description.input.width());
-        let shape = |stride: &usize| [1, description.channels, height / stride, width / stride];
-        Ok((
-            ModelProto::decode(&bytes[..])?,
-            [height, width],
-            description.strides.iter().map(shape).collect(),
-        ))
-    }
-
-    fn run(model: &ModelProto, input: [usize; 2], shapes: &[[usize; 4]]) -> Result<Vec<Vec<f32>>> {
-        let runnable = prepare(model, input, &[0, 1, 2, 3, 4], shapes)?;
-        let outputs = shapes.iter().map(|shape| shape.iter().product()).enumerate().collect();
-        let mut rng = Rng::new(1, 0);
-        let canvas: Vec<f32> = (0..input[0] * input[1]).map(|_| rng.uniform_in(0.0, 1.0)).collect();
-        Ok(Plan { runnable: Runnable::Tract(runnable), input, outputs }.try_run(&canvas, &|| false)?)
-    }
-
-    /// Node types of a model, each once.
-    fn kinds(model: &ModelProto) -> Vec<&str> {
-        let nodes = model.graph.iter().flat_map(|graph| &graph.node);
-        let mut kinds: Vec<&str> = nodes.map(|node| node.op_type.as_str()).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        kinds
+        let interface = interface(Encoder::from_bytes(&bytes, "ceph.onnx")?.description());
+        Ok((Model::decode(&bytes[..])?, interface))
     }
 
     #[test]
-    fn every_layer_of_an_encoder_is_found_and_gives_what_its_nodes_give() -> Result<()> {
-        let (model, input, shapes) = shipped()?;
-        let found = layers::found(&model);
-        assert_eq!(kinds(&found), ["MaxPool", operators::EMBED, operators::LAYER]);
-        let (ours, theirs) = (run(&found, input, &shapes)?, run(&model, input, &shapes)?);
+    fn a_network_of_our_layers_gives_what_its_nodes_give() -> Result<()> {
+        let (model, interface) = shipped()?;
+        let network = Network::of(model.graph.as_ref().ok_or("no graph")?, &interface).ok_or("not ours")?;
+        let nodes = tract::Runnable::new(&model, &interface, &[0, 1, 2, 3, 4])?;
+        let input = [interface.input.height(), interface.input.width()];
+        let mut rng = Rng::new(1, 0);
+        let canvas: Vec<f32> = (0..input[0] * input[1]).map(|_| rng.uniform_in(0.0, 1.0)).collect();
+        let ours = network.run(&canvas, &|| false).ok_or("no time")?;
+        let theirs = nodes.run(&canvas, input, &|| false)?;
+        assert_eq!((ours.len(), theirs.len()), (5, 5));
         for (ours, theirs) in ours.iter().zip(&theirs) {
             let apart = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(apart < 2e-3, "{apart}");
+            assert!(ours.len() == theirs.len() && apart < 2e-3, "{apart}");
         }
         Ok(())
     }
@@ -256,15 +161,13 @@ mod tests {
     /// What is not a layer to the letter means something else, and has to be left to tract.
     #[test]
     fn nodes_of_another_meaning_are_left() -> Result<()> {
-        type Change = fn(&mut tract_onnx::pb::NodeProto);
-        let attribute = |name: &'static str| {
-            move |node: &tract_onnx::pb::NodeProto| node.attribute.iter().any(|a| a.name == name)
-        };
-        let changes: [(&str, &str, Change); 6] = [
+        type Change = fn(&mut Node);
+        let attribute = |name: &'static str| move |node: &Node| node.attribute.iter().any(|a| a.name == name);
+        let changes: [(&str, &str, Change); 7] = [
             ("InstanceNormalization", "epsilon", |node| node.attribute[0].f = 1e-2),
             ("Resize", "nearest_mode", |node| node.attribute.retain(|a| a.name != "nearest_mode")),
             ("Conv", "pads", |node| {
-                node.attribute.push(tract_onnx::pb::AttributeProto {
+                node.attribute.push(Attribute {
                     name: "dilations".into(),
                     ints: vec![2, 2],
                     ..Default::default()
@@ -275,17 +178,19 @@ mod tests {
             }),
             ("ReduceSum", "keepdims", |node| node.attribute[0].i = 0),
             ("Concat", "axis", |node| node.attribute[0].i = 2),
+            ("MaxPool", "strides", |node| {
+                node.attribute.iter_mut().filter(|a| a.name == "strides").for_each(|a| a.ints = vec![1, 1])
+            }),
         ];
-        let (model, ..) = shipped()?;
-        let whole = kinds(&layers::found(&model)).len();
+        let (model, interface) = shipped()?;
+        let graph = model.graph.ok_or("no graph")?;
+        assert!(Network::of(&graph, &interface).is_some());
         for (kind, named, change) in changes {
-            let mut changed = model.clone();
-            let nodes = changed.graph.iter_mut().flat_map(|graph| &mut graph.node);
-            let mut fitting = nodes.filter(|node| node.op_type == kind && attribute(named)(node));
+            let mut changed = graph.clone();
+            let mut fitting =
+                changed.node.iter_mut().filter(|node| node.op_type == kind && attribute(named)(node));
             change(fitting.next_back().ok_or("no such node")?);
-            let found = layers::found(&changed);
-            let left = kinds(&found);
-            assert!(left.len() > whole && left.contains(&kind), "{kind}: {left:?}");
+            assert!(Network::of(&changed, &interface).is_none(), "{kind}");
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use half::f16;
+use infomark_infer::onnx::{DataType, Model, Node, Tensor};
 use infomark_infer::{Encoder as Exported, InputSize, Normalisation};
 use infomark_kernels::conv::on_blocks;
 use prost::Message;
-use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, tensor_proto::DataType};
 
 use crate::TrainError;
 use crate::network::{GROUPS, STAGES};
@@ -47,7 +47,7 @@ impl Start {
         let other = || {
             refuse("its layers are not those that `infomark train` writes; train an encoder with it".into())
         };
-        let graph = ModelProto::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
+        let graph = Model::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
         let constants = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
         let (down, up) = stages(&graph.node, &constants).ok_or_else(other)?;
         let mut widths = [0; 5];
@@ -77,11 +77,8 @@ impl Start {
 
 /// The layers of the way down and of the way up, finest stage first, as they follow each other in
 /// the file: heads, the convolutions of 1 x 1, end each of the stages from the coarsest on.
-fn stages(
-    nodes: &[NodeProto],
-    constants: &HashMap<&str, &TensorProto>,
-) -> Option<(Vec<Stored>, Vec<Stored>)> {
-    let makers: HashMap<&str, &NodeProto> =
+fn stages(nodes: &[Node], constants: &HashMap<&str, &Tensor>) -> Option<(Vec<Stored>, Vec<Stored>)> {
+    let makers: HashMap<&str, &Node> =
         nodes.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node))).collect();
     // A constant, straight or through the cast that makes single precision of it.
     let constant = |name: &str| {
@@ -153,7 +150,7 @@ fn fits(widths: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
     expected.len() == down.len() + up.len() && layers.zip(&expected).all(is)
 }
 
-fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     let raw = &tensor.raw_data;
     if tensor.data_type == DataType::Float16 as i32 {
         Some(raw.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect())
