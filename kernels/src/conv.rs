@@ -380,29 +380,7 @@ fn taps<S: Simd, const O: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{close, noise};
-
-    fn naive(input: &[f32], weight: &[f32], (ci, co, w, h): (usize, usize, usize, usize)) -> Vec<f64> {
-        let mut out = vec![0.0; co * w * h];
-        for o in 0..co {
-            for y in 0..h {
-                for x in 0..w {
-                    let mut sum = 0.0;
-                    for i in 0..ci {
-                        for tap in 0..9 {
-                            let (sx, sy) = ((x + tap % 3).wrapping_sub(1), (y + tap / 3).wrapping_sub(1));
-                            if sx < w && sy < h {
-                                sum +=
-                                    f64::from(input[(i * h + sy) * w + sx] * weight[(o * ci + i) * 9 + tap]);
-                            }
-                        }
-                    }
-                    out[(o * h + y) * w + x] = sum;
-                }
-            }
-        }
-        out
-    }
+    use crate::testing::{close, naive_convolution as naive, noise};
 
     const SHAPES: [(usize, usize, usize, usize); 7] = [
         (1, 1, 1, 1),

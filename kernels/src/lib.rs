@@ -8,9 +8,11 @@ pub mod conv;
 pub mod depthwise;
 pub mod head;
 pub mod norm;
+pub mod planes;
 pub mod pointwise;
 pub mod relu6;
 pub mod resample;
+pub mod winograd;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -39,6 +41,33 @@ mod testing {
     pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
         let mut rng = Rng::new(seed, 0);
         (0..len).map(|_| rng.uniform_in(-1.0, 1.0)).collect()
+    }
+
+    /// 3 x 3 convolution in `f64`, of sizes `(inputs, outputs, width, height)`.
+    pub(crate) fn naive_convolution(
+        input: &[f32],
+        weight: &[f32],
+        (ci, co, w, h): (usize, usize, usize, usize),
+    ) -> Vec<f64> {
+        let mut out = vec![0.0; co * w * h];
+        for o in 0..co {
+            for y in 0..h {
+                for x in 0..w {
+                    let mut sum = 0.0;
+                    for i in 0..ci {
+                        for tap in 0..9 {
+                            let (sx, sy) = ((x + tap % 3).wrapping_sub(1), (y + tap / 3).wrapping_sub(1));
+                            if sx < w && sy < h {
+                                sum += f64::from(input[(i * h + sy) * w + sx])
+                                    * f64::from(weight[(o * ci + i) * 9 + tap]);
+                            }
+                        }
+                    }
+                    out[(o * h + y) * w + x] = sum;
+                }
+            }
+        }
+        out
     }
 
     /// Equal within `tolerance`, absolute and relative.
