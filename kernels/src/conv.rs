@@ -5,6 +5,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::planes::{Planes, Source};
+
 /// Output channels computed together. Channel counts are rounded up to it with zero weights.
 const BLOCK: usize = 4;
 /// Vectors of pixels computed together.
@@ -134,6 +136,19 @@ impl Padded {
     /// Padded row `y` of a channel.
     fn row(&self, channel: usize, y: usize) -> &[f32] {
         &self.row_on(channel, y)[..self.pitch]
+    }
+}
+
+impl From<&Planes<'_>> for Padded {
+    fn from(planes: &Planes<'_>) -> Self {
+        let &Planes { source, channels, width, height } = planes;
+        match source {
+            Source::Plain(image) => Self::new(image, channels, width, height),
+            Source::Joined { fine, kept, coarse } => {
+                Self::joined(fine, kept, coarse, channels - kept, width, height)
+            }
+            Source::Blocks(image) => Self::blocks(image, width, height),
+        }
     }
 }
 

@@ -1,11 +1,17 @@
 //! A level's embedding: 1 x 1 convolution with bias, then each pixel's vector scaled to length one.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::widest;
 
 /// Added to the squared length.
 pub const EPSILON: f32 = 1e-8;
-/// Pixels handled together.
+/// Pixels handled together in the backward pass.
 const TILE: usize = 64;
+/// Pixels handled together in the forward pass: long runs, as each channel is elsewhere in memory.
+const RUN: usize = 256;
+/// Outputs computed together.
+const BLOCK: usize = 4;
 
 /// Sizes of a head.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +48,8 @@ fn project(
 
 /// Reciprocal length of each pixel's vector.
 #[inline(always)]
-fn reciprocal_lengths(y: &[[f32; TILE]]) -> [f32; TILE] {
-    let mut squares = [EPSILON; TILE];
+fn reciprocal_lengths<const N: usize>(y: &[[f32; N]]) -> [f32; N] {
+    let mut squares = [EPSILON; N];
     for y in y {
         for (s, &v) in squares.iter_mut().zip(y) {
             *s += v * v;
@@ -54,23 +60,81 @@ fn reciprocal_lengths(y: &[[f32; TILE]]) -> [f32; TILE] {
 
 /// Embeddings of one image: `out` is `outputs x area`.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
-    widest(
-        #[inline(always)]
-        || {
-            let mut y = vec![[0.0; TILE]; shape.outputs];
-            for start in (0..shape.area).step_by(TILE) {
-                let len = TILE.min(shape.area - start);
-                project(x, weight, bias, shape, start, len, &mut y);
-                let scale = reciprocal_lengths(&y);
-                for (o, y) in y.iter().enumerate() {
-                    let at = o * shape.area + start;
-                    for ((out, &y), &s) in out[at..at + len].iter_mut().zip(y).zip(&scale) {
-                        *out = y * s;
-                    }
+    Arch::new().dispatch(Forward { x, weight, bias, shape, out });
+}
+
+struct Forward<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    shape: Shape,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, weight, bias, shape, out } = self;
+        let mut pixels = vec![[0.0; RUN]; shape.inputs];
+        let mut y = vec![[0.0; RUN]; shape.outputs];
+        for start in (0..shape.area).step_by(RUN) {
+            let len = RUN.min(shape.area - start);
+            for (i, pixels) in pixels.iter_mut().enumerate() {
+                let from = i * shape.area + start;
+                pixels[..len].copy_from_slice(&x[from..from + len]);
+            }
+            let outputs = weight.chunks(BLOCK * shape.inputs).zip(bias.chunks(BLOCK));
+            for ((weight, bias), y) in outputs.zip(y.chunks_mut(BLOCK)) {
+                project_block(simd, &pixels, weight, bias, y);
+            }
+            let scale = reciprocal_lengths(&y);
+            for (o, y) in y.iter().enumerate() {
+                let at = o * shape.area + start;
+                for ((out, &y), &s) in out[at..at + len].iter_mut().zip(y).zip(&scale) {
+                    *out = y * s;
                 }
             }
-        },
-    );
+        }
+    }
+}
+
+/// `y = W x + b` for a run of pixels and up to [`BLOCK`] outputs.
+#[inline(always)]
+fn project_block<S: Simd>(
+    simd: S,
+    pixels: &[[f32; RUN]],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [[f32; RUN]],
+) {
+    const VECTORS: usize = 2;
+    let (inputs, last) = (pixels.len(), bias.len() - 1);
+    // A block that is not full computes its last output again.
+    let mut rows = [weight; BLOCK];
+    for (o, row) in rows.iter_mut().enumerate() {
+        *row = &weight[o.min(last) * inputs..][..inputs];
+    }
+    let step = VECTORS * S::F32_LANES;
+    for at in (0..RUN).step_by(step) {
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; BLOCK];
+        for (o, sums) in sums.iter_mut().enumerate() {
+            *sums = [simd.splat_f32s(bias[o.min(last)]); VECTORS];
+        }
+        for (i, pixels) in pixels.iter().enumerate() {
+            let (pixels, _) = S::as_simd_f32s(&pixels[at..at + step]);
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                let w = simd.splat_f32s(row[i]);
+                for (sum, &x) in sums.iter_mut().zip(pixels) {
+                    *sum = simd.mul_add_e_f32s(w, x, *sum);
+                }
+            }
+        }
+        for (y, sums) in y.iter_mut().zip(&sums) {
+            S::as_mut_simd_f32s(&mut y[at..at + step]).0.copy_from_slice(sums);
+        }
+    }
 }
 
 /// Gradients of [`forward`]: writes `dx`, adds to `dweight` and `dbias`. `dz` is the gradient of the embeddings.
@@ -139,4 +203,34 @@ pub fn backward(
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, noise};
+
+    #[test]
+    fn embeddings_are_the_scaled_projections() {
+        for shape in [(1, 1, 1), (3, 5, 7), (16, 32, 130), (7, 10, 64)] {
+            let (inputs, outputs, area) = shape;
+            let (x, weight, bias) = (noise(inputs * area, 1), noise(outputs * inputs, 2), noise(outputs, 3));
+            let mut out = vec![f32::NAN; outputs * area];
+            forward(&x, &weight, &bias, Shape { inputs, outputs, area }, &mut out);
+            let mut expected = vec![0.0; out.len()];
+            for pixel in 0..area {
+                let project = |o: usize| {
+                    let product =
+                        |i: usize| f64::from(weight[o * inputs + i]) * f64::from(x[i * area + pixel]);
+                    f64::from(bias[o]) + (0..inputs).map(product).sum::<f64>()
+                };
+                let y: Vec<f64> = (0..outputs).map(project).collect();
+                let length = (y.iter().map(|v| v * v).sum::<f64>() + f64::from(EPSILON)).sqrt();
+                for (o, y) in y.iter().enumerate() {
+                    expected[o * area + pixel] = y / length;
+                }
+            }
+            close(&out, &expected, 1e-5);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod depthwise;
+pub mod filter;
 pub mod head;
 pub mod norm;
 pub mod planes;

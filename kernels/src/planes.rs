@@ -42,4 +42,9 @@ impl<'a> Planes<'a> {
     pub fn blocks(image: &'a [f32], width: usize, height: usize) -> Self {
         Self { source: Source::Blocks(image), channels: 4, width, height }
     }
+
+    /// Pixels of a row, and rows.
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
 }

@@ -167,16 +167,16 @@ fn read_block<S: Simd>(
     let zeros = &zeros[..len];
     let top = |row: usize| ((tiles.y + row) * TILE) as isize - 1;
     let start = |channel: usize, row: usize| channel * layout.tiles + row * tiles.columns;
-    let kept = match input.source {
-        Source::Plain(_) => input.channels,
-        Source::Joined { kept, .. } => kept,
-        Source::Blocks(_) => 0,
+    let (image, kept) = match input.source {
+        Source::Plain(image) => (image, input.channels),
+        Source::Joined { fine, kept, .. } => (fine, kept),
+        Source::Blocks(image) => (image, 0),
     };
-    if let Source::Plain(image) | Source::Joined { fine: image, .. } = input.source {
-        let image = Rows { image, width, height };
-        for (channel, row) in (0..kept).flat_map(|c| (0..tiles.rows).map(move |row| (c, row))) {
-            let pixels =
-                std::array::from_fn(|k| image.get(channel, top(row) + k as isize, from, to).unwrap_or(zeros));
+    let plain = Rows { image, width, height };
+    for channel in 0..kept {
+        for row in 0..tiles.rows {
+            let mut pixels = [zeros; 6];
+            plain.get(channel, top(row), from, to, &mut pixels);
             read(simd, pixels, first, tiles.columns, lines, &mut v[start(channel, row)..], layout);
         }
     }
@@ -186,16 +186,14 @@ fn read_block<S: Simd>(
             lines.fill(0.0);
             let image = Rows { image: coarse, width: width / 2, height: height / 2 };
             let half = TILE / 2;
-            let top = |row: usize| ((tiles.y + row) * half) as isize - 1;
             let (from, to) =
                 ((tiles.x * half).max(1) - 1, ((tiles.x + tiles.columns) * half + 1).min(width / 2));
             let first = from + 1 - tiles.x * half;
-            let zeros = &zeros[..to - from];
             for channel in kept..input.channels {
                 for row in 0..tiles.rows {
-                    let pixels = std::array::from_fn(|k| {
-                        image.get(channel - kept, top(row) + k as isize, from, to).unwrap_or(zeros)
-                    });
+                    let mut pixels = [&zeros[..to - from]; 4];
+                    let top = ((tiles.y + row) * half) as isize - 1;
+                    image.get(channel - kept, top, from, to, &mut pixels);
                     let v = &mut v[start(channel, row)..];
                     read_doubled(simd, pixels, first, tiles.columns, lines, v, layout);
                 }
@@ -203,18 +201,24 @@ fn read_block<S: Simd>(
         }
         Source::Blocks(image) => {
             let image = Rows { image, width: 2 * width, height: 2 * height };
-            for (channel, row) in (0..input.channels).flat_map(|c| (0..tiles.rows).map(move |row| (c, row))) {
-                let mut parts = spare.chunks_exact_mut(layout.line);
-                let pixels = std::array::from_fn(|k| {
-                    let y = 2 * (top(row) + k as isize) + (channel / 2) as isize;
-                    let part = &mut parts.next().unwrap_or_default()[..len];
-                    let Some(row) = image.get(0, y, 2 * from, 2 * to) else { return zeros };
-                    for (value, pair) in part.iter_mut().zip(row.as_chunks::<2>().0) {
-                        *value = pair[channel % 2];
+            for channel in 0..input.channels {
+                for row in 0..tiles.rows {
+                    let mut source = [&zeros[..0]; 12];
+                    image.get(0, 2 * top(row), 2 * from, 2 * to, &mut source);
+                    let mut parts = spare.chunks_exact_mut(layout.line);
+                    let mut pixels = [zeros; 6];
+                    for (pixels, rows) in pixels.iter_mut().zip(source.as_chunks::<2>().0) {
+                        let part = &mut parts.next().unwrap_or_default()[..len];
+                        let pairs = rows[channel / 2].as_chunks::<2>().0;
+                        if pairs.len() == len {
+                            for (value, pair) in part.iter_mut().zip(pairs) {
+                                *value = pair[channel % 2];
+                            }
+                            *pixels = part;
+                        }
                     }
-                    &*part
-                });
-                read(simd, pixels, first, tiles.columns, lines, &mut v[start(channel, row)..], layout);
+                    read(simd, pixels, first, tiles.columns, lines, &mut v[start(channel, row)..], layout);
+                }
             }
         }
     }
@@ -229,12 +233,15 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Pixels `from..to` of a row of the image.
+    /// Pixels `from..to` of the rows from `top` on; those outside the image stay as they are.
     #[inline(always)]
-    fn get(&self, channel: usize, y: isize, from: usize, to: usize) -> Option<&'a [f32]> {
-        let y = usize::try_from(y).ok().filter(|&y| y < self.height)?;
-        let start = (channel * self.height + y) * self.width;
-        Some(&self.image[start + from..start + to])
+    fn get(&self, channel: usize, top: isize, from: usize, to: usize, rows: &mut [&'a [f32]]) {
+        for (y, row) in (top..).zip(rows) {
+            if (0..self.height as isize).contains(&y) {
+                let start = (channel * self.height + y as usize) * self.width;
+                *row = &self.image[start + from..start + to];
+            }
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use half::f16;
-use infomark_kernels::conv::{Packed, on_blocks};
+use infomark_kernels::conv::on_blocks;
+use infomark_kernels::filter::Filter;
 
 use super::network::{Convolution, Norm, Operation, Projection, Source};
 use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
@@ -174,8 +175,8 @@ impl<'a> Reader<'a> {
         if weight.len() != outputs * inputs * 9 {
             return None;
         }
-        let weight = Packed::forward(&weight, outputs, inputs);
-        let convolution = Convolution { source, inputs, outputs, weight, norm: None };
+        let filter = Filter::forward(weight, outputs, inputs);
+        let convolution = Convolution { source, inputs, outputs, filter, norm: None };
         self.layer(Operation::Convolution(convolution), from, of)
     }
 

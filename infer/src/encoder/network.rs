@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use infomark_kernels::conv::{Packed, Padded, convolve};
+use infomark_kernels::filter::Filter;
+use infomark_kernels::planes::Planes;
+use infomark_kernels::winograd::Workspace;
 use infomark_kernels::{head, norm, resample};
 
 use crate::onnx::Graph;
@@ -30,12 +32,12 @@ pub(super) struct Norm {
 }
 
 /// 3 x 3 convolution with what comes before and after it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Convolution {
     pub(super) source: Source,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    pub(super) weight: Packed,
+    pub(super) filter: Filter,
     pub(super) norm: Option<Norm>,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct Projection {
 }
 
 /// What a layer does.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Operation {
     Convolution(Convolution),
     Projection(Projection),
@@ -95,7 +97,13 @@ impl Operation {
     }
 
     /// Writes the result of `shape`; `inputs` are of the shapes beside them.
-    fn compute(&self, inputs: &[(&[f32], Shape)], [_, height, width]: Shape, out: &mut [f32]) {
+    fn compute(
+        &self,
+        inputs: &[(&[f32], Shape)],
+        [_, height, width]: Shape,
+        workspace: &mut Workspace,
+        out: &mut [f32],
+    ) {
         match (self, inputs) {
             (Self::MaxPool, [(x, [.., width]), ..]) => resample::max_pool(x, *width, out),
             (Self::Projection(Projection { inputs, outputs, weight, bias }), [(x, _), ..]) => {
@@ -103,14 +111,14 @@ impl Operation {
                 head::forward(x, weight, bias, shape, out);
             }
             (Self::Convolution(convolution), [(x, [channels, ..]), rest @ ..]) => {
-                let padded = match (convolution.source, rest) {
+                let planes = match (convolution.source, rest) {
                     (Source::Joined, [(coarse, [added, ..]), ..]) => {
-                        Padded::joined(x, *channels, coarse, *added, width, height)
+                        Planes::joined(x, *channels, coarse, *added, width, height)
                     }
-                    (Source::Blocks, _) => Padded::blocks(x, width, height),
-                    _ => Padded::new(x, convolution.inputs, width, height),
+                    (Source::Blocks, _) => Planes::blocks(x, width, height),
+                    _ => Planes::new(x, convolution.inputs, width, height),
                 };
-                convolve(&padded, &convolution.weight, out);
+                convolution.filter.convolve(&planes, workspace, out);
                 if let Some(Norm { gamma, beta, groups }) = &convolution.norm {
                     norm::in_place(out, gamma, beta, *groups, width * height);
                 }
@@ -179,6 +187,7 @@ impl Network {
 
     /// The outputs for a canvas of the input's size; none when `late` says so before one of the layers.
     pub(super) fn run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Option<Vec<Vec<f32>>> {
+        let mut workspace = Workspace::default();
         let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             if late() {
@@ -190,7 +199,7 @@ impl Network {
                 Some(place) => (values[place].as_slice(), self.steps[place].shape),
             };
             let inputs: Vec<(&[f32], Shape)> = step.inputs.iter().map(value).collect();
-            step.operation.compute(&inputs, step.shape, &mut out);
+            step.operation.compute(&inputs, step.shape, &mut workspace, &mut out);
             values.push(out);
             for &place in &step.done {
                 values[place - 1] = Vec::new();
