@@ -72,9 +72,11 @@ mod tests {
             filter.convolve(&Planes::new(&input, ci, w, h), &mut workspace, &mut out);
             close(&out, &naive_convolution(&input, &weight, (ci, co, w, h)), 5e-5);
             let mut dx = vec![f32::NAN; ci * w * h];
-            Filter::backward(&weight, co, ci).convolve(&Planes::new(&out, co, w, h), &mut workspace, &mut dx);
+            let grad = noise(co * w * h, 3);
+            let turned = Filter::backward(&weight, co, ci);
+            turned.convolve(&Planes::new(&grad, co, w, h), &mut workspace, &mut dx);
             let mut expected = vec![f32::NAN; ci * w * h];
-            conv::convolve(&Padded::new(&out, co, w, h), &Packed::backward(&weight, co, ci), &mut expected);
+            conv::convolve(&Padded::new(&grad, co, w, h), &Packed::backward(&weight, co, ci), &mut expected);
             close(&dx, &expected.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(), 5e-5);
         }
     }

@@ -3,9 +3,12 @@
 //! An output tile of 4 x 4 pixels takes 36 products for each pair of channels where the direct sum takes 144. Tiles are transformed in
 //! blocks that stay in the second-level cache; for each of the 36 positions, a small matrix product sums over the input channels.
 
+mod gradient;
 mod transform;
 
 use pulp::{Arch, Simd, WithSimd};
+
+pub use gradient::weight_gradient;
 
 use crate::planes::{Planes, Source};
 use transform::{gather, load, load_all, load_rest, scatter, store};
@@ -96,6 +99,36 @@ struct Tiles {
     rows: usize,
 }
 
+/// Blocks of an image's tiles.
+struct Partition {
+    across: usize,
+    down: usize,
+    columns: usize,
+    rows: usize,
+}
+
+impl Partition {
+    /// Blocks of up to `most` tiles; nothing for an image without pixels.
+    fn new(width: usize, height: usize, most: usize) -> Option<Self> {
+        let (across, down) = (width.div_ceil(TILE), height.div_ceil(TILE));
+        if across * down == 0 {
+            return None;
+        }
+        let columns = across.div_ceil(across.div_ceil(most));
+        Some(Self { across, down, columns, rows: (most / columns).clamp(1, down) })
+    }
+
+    fn blocks(&self) -> usize {
+        self.across.div_ceil(self.columns) * self.down.div_ceil(self.rows)
+    }
+
+    fn block(&self, i: usize) -> Tiles {
+        let parts = self.across.div_ceil(self.columns);
+        let (x, y) = (i % parts * self.columns, i / parts * self.rows);
+        Tiles { x, y, columns: self.columns.min(self.across - x), rows: self.rows.min(self.down - y) }
+    }
+}
+
 /// Lengths of the parts of a workspace.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
@@ -107,6 +140,15 @@ struct Layout {
     line: usize,
 }
 
+impl Layout {
+    fn new(partition: &Partition, channels: usize, lanes: usize) -> Self {
+        let tiles = (partition.rows * partition.columns).next_multiple_of(lanes);
+        // An odd number of cache lines, so that the positions of a tile lie in different sets.
+        let position = (channels * tiles + lanes).next_multiple_of(32) + 16;
+        Self { tiles, position, line: TILE * partition.columns.next_multiple_of(lanes) + 16 + lanes }
+    }
+}
+
 impl WithSimd for Convolve<'_> {
     type Output = ();
 
@@ -114,33 +156,22 @@ impl WithSimd for Convolve<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { input, weights, workspace, out } = self;
         let lanes = S::F32_LANES;
-        let (across, down) = (input.width.div_ceil(TILE), input.height.div_ceil(TILE));
-        if across * down == 0 {
-            return;
-        }
-        let parts = across.div_ceil(MOST * lanes);
-        let columns = across.div_ceil(parts);
-        let rows = (MOST * lanes / columns).clamp(1, down);
-        let tiles = (rows * columns).next_multiple_of(lanes);
-        // An odd number of cache lines, so that the positions of a tile lie in different sets.
-        let position = (input.channels * tiles + lanes).next_multiple_of(32) + 16;
-        let line = 4 * columns.next_multiple_of(lanes) + 16 + lanes;
-        let layout = Layout { tiles, position, line };
+        let Some(partition) = Partition::new(input.width, input.height, MOST * lanes) else { return };
+        let layout = Layout::new(&partition, input.channels, lanes);
+        let Layout { tiles, position, line } = layout;
         let blocks = weights.outputs.div_ceil(BLOCK);
         let lens = [13 * line, POSITIONS * position, blocks * BLOCK * POSITIONS * tiles + lanes];
         let lens = lens.map(|len| len.next_multiple_of(16));
         let (lines, rest) = workspace.lines(lens.iter().sum()).split_at_mut(lens[0]);
         let (v, m) = rest.split_at_mut(lens[1]);
-        for y in (0..down).step_by(rows) {
-            for x in (0..across).step_by(columns) {
-                let block = Tiles { x, y, columns: columns.min(across - x), rows: rows.min(down - y) };
-                read_block(simd, input, block, lines, v, layout);
-                let vectors = (block.rows * block.columns).div_ceil(lanes);
-                multiply(simd, input, weights, v, m, vectors, layout);
-                for row in 0..block.rows {
-                    let tiles = Tiles { y: y + row, rows: 1, ..block };
-                    write_row(simd, input, weights.outputs, tiles, &m[row * block.columns..], out, layout);
-                }
+        for block in 0..partition.blocks() {
+            let block = partition.block(block);
+            read_block(simd, input, block, lines, v, layout);
+            let vectors = (block.rows * block.columns).div_ceil(lanes);
+            multiply(simd, input, weights, v, m, vectors, layout);
+            for row in 0..block.rows {
+                let tiles = Tiles { y: block.y + row, rows: 1, ..block };
+                write_row(simd, input, weights.outputs, tiles, &m[row * block.columns..], out, layout);
             }
         }
     }
@@ -487,6 +518,36 @@ mod tests {
         let weights = Weights::backward(&weight, co, ci);
         convolve(&Planes::new(&grad, co, w, h), &weights, &mut Workspace::default(), &mut dx);
         close(&dx, &naive_convolution(&grad, &turned, (co, ci, w, h)), 5e-5);
+    }
+
+    /// Linear in the gradient: `<conv(x, w), g> = <w, dw>`, tested one weight at a time.
+    #[test]
+    fn weight_gradient_is_the_transpose_of_the_convolution() {
+        let mut workspace = Workspace::default();
+        let mut check = |planes: Planes<'_>, dense: &[f32], co: usize| {
+            let Planes { channels, width, height, .. } = planes;
+            let grad = noise(co * width * height, 7);
+            let mut dw = vec![1.0; co * channels * 9];
+            weight_gradient(&planes, &grad, co, &mut workspace, &mut dw);
+            for k in (0..dw.len()).step_by(dw.len().div_ceil(23)) {
+                let unit: Vec<f32> = (0..dw.len()).map(|i| f32::from(i == k)).collect();
+                let out = naive_convolution(dense, &unit, (channels, co, width, height));
+                let expected = out.iter().zip(&grad).map(|(a, &b)| a * f64::from(b)).sum::<f64>();
+                close(&dw[k..=k], &[1.0 + expected], 1e-4);
+            }
+        };
+        for (ci, co) in [(1, 1), (3, 5), (6, 4)] {
+            for (w, h) in [(1, 1), (3, 2), (12, 15), (28, 28), (29, 5), (56, 9), (101, 13), (500, 3)] {
+                let input = noise(ci * w * h, 1);
+                check(Planes::new(&input, ci, w, h), &input, co);
+                if w % 2 == 0 && h % 2 == 0 {
+                    let coarse = noise(3 * w * h / 4, 2);
+                    let mut joined = input.clone();
+                    joined.extend((0..3 * w * h).map(|i| coarse[i / w / 2 * (w / 2) + i % w / 2]));
+                    check(Planes::joined(&input, ci, &coarse, 3, w, h), &joined, co);
+                }
+            }
+        }
     }
 
     /// Largest error relative to the root mean square of the result, by number of input channels.

@@ -55,6 +55,57 @@ pub(super) fn output<S: Simd>(simd: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
     ]
 }
 
+/// `A y`: the transpose of [`output`], for gradients.
+#[inline(always)]
+pub(super) fn output_transposed<S: Simd>(simd: S, y: [S::f32s; 4]) -> [S::f32s; 6] {
+    let (point, square) = (simd.splat_f32s(POINT), simd.splat_f32s(SQUARE));
+    let cube = simd.splat_f32s(POINT * SQUARE);
+    let (even, odd) = (simd.add_f32s(y[0], y[2]), simd.add_f32s(y[1], y[3]));
+    let even_p = simd.mul_add_e_f32s(square, y[2], y[0]);
+    let odd_p = simd.mul_add_e_f32s(cube, y[3], simd.mul_f32s(point, y[1]));
+    [
+        y[0],
+        simd.add_f32s(even, odd),
+        simd.sub_f32s(even, odd),
+        simd.add_f32s(even_p, odd_p),
+        simd.sub_f32s(even_p, odd_p),
+        y[3],
+    ]
+}
+
+/// `G^T s G` of four transformed tiles at once: the transpose of [`kernel`].
+#[inline(always)]
+pub(super) fn kernel_transposed(s: &[[f32; 4]; 36]) -> [[f32; 4]; 9] {
+    const ONE: f32 = 0.5 / (1.0 - SQUARE);
+    const OTHER: f32 = 0.5 / (SQUARE * (SQUARE - 1.0));
+    let mut columns = [[[0.0; 4]; 6]; 3];
+    for l in 0..6 {
+        for lane in 0..4 {
+            let line = line_transposed(ONE, OTHER, |k| s[6 * k + l][lane]);
+            for (column, value) in columns.iter_mut().zip(line) {
+                column[l][lane] = value;
+            }
+        }
+    }
+    let mut taps = [[0.0; 4]; 9];
+    for (column, taps) in columns.iter().zip(taps.as_chunks_mut::<3>().0) {
+        for lane in 0..4 {
+            for (tap, value) in taps.iter_mut().zip(line_transposed(ONE, OTHER, |k| column[k][lane])) {
+                tap[lane] = value;
+            }
+        }
+    }
+    taps
+}
+
+/// `G^T` times six values.
+#[inline(always)]
+fn line_transposed(one: f32, other: f32, at: impl Fn(usize) -> f32) -> [f32; 3] {
+    let (sum, difference) = (one * (at(1) + at(2)), one * (at(1) - at(2)));
+    let (sum_p, difference_p) = (other * (at(3) + at(4)), other * POINT * (at(3) - at(4)));
+    [at(0) / SQUARE + sum + sum_p, difference + difference_p, sum + SQUARE * sum_p + at(5)]
+}
+
 /// `G g G^T` of a 3 x 3 kernel.
 pub(super) fn kernel(g: [f64; 9]) -> [f64; 36] {
     let point = f64::from(POINT);
