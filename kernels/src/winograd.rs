@@ -439,10 +439,10 @@ fn write_row<S: Simd>(
                 let start = (o * input.height + tiles.y * TILE + row) * input.width + x;
                 let target = &mut out[start..start + keep];
                 if keep == lanes * TILE {
-                    scatter(simd, values, target);
+                    scatter(simd, values, target, TILE);
                 } else {
                     let mut whole = [0.0; 64];
-                    scatter(simd, values, &mut whole);
+                    scatter(simd, values, &mut whole, TILE);
                     target.copy_from_slice(&whole[..keep]);
                 }
             }

@@ -2,16 +2,16 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::transform::{self, gather, load, load_all, load_rest, store};
+use super::transform::{self, gather, load, load_all, load_rest, scatter, store};
 use super::{DOUBLED, Layout, POSITIONS, Partition, Rows, TILE, Tiles, Workspace, read_block};
 use crate::planes::{Planes, Source};
 
 /// Most vectors of tiles in a block: products are summed over them in registers.
-const MOST: usize = 12;
-/// Input channels computed together.
-const INPUTS: usize = 4;
-/// Output channels computed together.
-const OUTPUTS: usize = 2;
+const MOST: usize = 6;
+/// Vectors of the channels that lie along vectors, computed together.
+const VECTORS: usize = 2;
+/// Other channels computed together.
+const ROWS: usize = 4;
 
 /// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`. `grad` is
 /// `outputs x height x width`.
@@ -45,94 +45,75 @@ impl WithSimd for WeightGradient<'_> {
         let Some(partition) = Partition::new(input.width, input.height, MOST * lanes) else { return };
         let layout = Layout::new(&partition, input.channels, lanes);
         let grad_layout = Layout::new(&partition, outputs, lanes);
-        let sums = Sums {
-            quads: input.channels.div_ceil(INPUTS),
-            outputs: outputs.next_multiple_of(OUTPUTS),
-            // Sums over every fourth lane; a scalar is one sum.
-            len: INPUTS * lanes.div_ceil(4),
-        };
+        // The fewer channels lie along vectors, as their tiles are transposed for it.
+        let turn_inputs = input.channels <= outputs;
+        let (along, across) = if turn_inputs { (input.channels, outputs) } else { (outputs, input.channels) };
+        let pitch = along.next_multiple_of(lanes.max(4));
+        let rows = across.next_multiple_of(ROWS);
         let lens = [
             13 * layout.line,
             POSITIONS * layout.position,
             POSITIONS * grad_layout.position,
-            POSITIONS * sums.position(),
+            layout.tiles * pitch,
+            POSITIONS * rows * pitch,
         ];
         let lens = lens.map(|len| len.next_multiple_of(16));
         let (lines, rest) = workspace.lines(lens.iter().sum()).split_at_mut(lens[0]);
         let (v, rest) = rest.split_at_mut(lens[1]);
-        let (m, totals) = rest.split_at_mut(lens[2]);
-        totals.fill(0.0);
+        let (m, rest) = rest.split_at_mut(lens[2]);
+        let (turned, sums) = rest.split_at_mut(lens[3]);
+        sums.fill(0.0);
         let source = Rows { image: grad, width: input.width, height: input.height };
         for block in 0..partition.blocks() {
             let block = partition.block(block);
             read_block(simd, input, block, lines, v, layout);
-            clear_rest::<S>(v, input.channels, block, layout);
             read_gradient(simd, source, outputs, block, lines, m, grad_layout);
-            clear_rest::<S>(m, outputs, block, grad_layout);
-            let vectors = (block.rows * block.columns).div_ceil(lanes);
+            let tiles = block.rows * block.columns;
             for position in 0..POSITIONS {
-                let v = &v[position * layout.position..][..input.channels * layout.tiles];
-                let m = &m[position * grad_layout.position..][..outputs * layout.tiles];
-                let totals = &mut totals[position * sums.position()..][..sums.position()];
+                let v = &v[position * layout.position..];
+                let m = &m[position * grad_layout.position..];
                 let inputs = inputs_at(input, position);
-                for o in (0..outputs).step_by(OUTPUTS) {
-                    for quad in 0..inputs.div_ceil(INPUTS) {
-                        let totals = &mut totals[sums.at(o, quad)..];
-                        let first = quad * INPUTS;
-                        products(
-                            simd,
-                            lines_from::<INPUTS>(v, first, inputs, layout.tiles, vectors * lanes),
-                            lines_from::<OUTPUTS>(m, o, outputs, layout.tiles, vectors * lanes),
-                            totals,
-                            sums,
-                        );
+                let (to_turn, along, other, across) =
+                    if turn_inputs { (v, inputs, m, outputs) } else { (m, outputs, v, inputs) };
+                transpose(simd, to_turn, along, layout.tiles, tiles, turned, pitch);
+                let sums = &mut sums[position * rows * pitch..][..rows * pitch];
+                for (row, sums) in (0..across).step_by(ROWS).zip(sums.chunks_exact_mut(ROWS * pitch)) {
+                    let mut lines = [other; ROWS];
+                    for (k, line) in lines.iter_mut().enumerate() {
+                        // A block that is not full computes its last channel again.
+                        *line = &other[(row + k).min(across - 1) * layout.tiles..][..tiles];
                     }
-                }
-            }
-        }
-        for o in 0..outputs {
-            for quad in 0..sums.quads {
-                let mut tiles = [[0.0; INPUTS]; POSITIONS];
-                for (position, tile) in tiles.iter_mut().enumerate() {
-                    let inputs = inputs_at(input, position);
-                    let total = &totals[position * sums.position() + sums.at(o, quad)..][..sums.len];
-                    for (k, value) in tile.iter_mut().enumerate() {
-                        if quad * INPUTS + k < inputs {
-                            for part in total.as_chunks::<INPUTS>().0 {
-                                *value += part[k];
-                            }
+                    let vectors = along.div_ceil(lanes);
+                    for first in (0..vectors).step_by(VECTORS) {
+                        let (turned, sums) = (&turned[first * lanes..], &mut sums[first * lanes..]);
+                        match vectors - first {
+                            1 => products::<S, 1>(simd, turned, lines, sums, pitch),
+                            _ => products::<S, VECTORS>(simd, turned, lines, sums, pitch),
                         }
                     }
                 }
-                let taps = transform::kernel_transposed(&tiles);
-                let start = o * input.channels + quad * INPUTS;
-                let inputs = (input.channels - quad * INPUTS).min(INPUTS);
-                let targets = out[start * 9..(start + inputs) * 9].as_chunks_mut::<9>().0;
-                for (k, target) in targets.iter_mut().enumerate() {
-                    for (target, tap) in target.iter_mut().zip(&taps) {
-                        *target += tap[k];
+            }
+        }
+        for row in 0..across {
+            for first in (0..along).step_by(lanes) {
+                let mut tile = [simd.splat_f32s(0.0); POSITIONS];
+                for (position, value) in tile.iter_mut().enumerate() {
+                    // Those of other channels than a position has are of no channel's tiles.
+                    if turn_inputs || row < inputs_at(input, position) {
+                        *value = load::<S>(sums, (position * rows + row) * pitch + first);
+                    }
+                }
+                let taps = transform::kernel_transposed(simd, &tile);
+                let taps = pulp::bytemuck::cast_slice::<S::f32s, f32>(&taps);
+                for (lane, channel) in (first..along.min(first + lanes)).enumerate() {
+                    let (o, i) = if turn_inputs { (row, channel) } else { (channel, row) };
+                    let start = (o * input.channels + i) * 9;
+                    for (tap, target) in out[start..start + 9].iter_mut().enumerate() {
+                        *target += taps[tap * lanes + lane];
                     }
                 }
             }
         }
-    }
-}
-
-/// Where sums of products are.
-#[derive(Clone, Copy)]
-struct Sums {
-    quads: usize,
-    outputs: usize,
-    len: usize,
-}
-
-impl Sums {
-    fn position(&self) -> usize {
-        self.outputs * self.quads * self.len
-    }
-
-    fn at(&self, output: usize, quad: usize) -> usize {
-        (output * self.quads + quad) * self.len
     }
 }
 
@@ -148,61 +129,53 @@ fn inputs_at(input: &Planes<'_>, position: usize) -> usize {
     }
 }
 
-/// The first `len` values of `N` lines; lines from `count` on are the last one again.
+/// Tiles by channel, `tiles_pitch` apart, as channels by tile, `pitch` apart. Channels from `present` on are 0, or stay as they are where a
+/// whole vector of them is.
 #[inline(always)]
-fn lines_from<const N: usize>(
-    data: &[f32],
-    first: usize,
-    count: usize,
+fn transpose<S: Simd>(
+    simd: S,
+    v: &[f32],
+    present: usize,
+    tiles_pitch: usize,
+    tiles: usize,
+    turned: &mut [f32],
     pitch: usize,
-    len: usize,
-) -> [&[f32]; N] {
-    let mut lines = [data; N];
-    for (i, line) in (first..).zip(&mut lines) {
-        *line = &data[i.min(count - 1) * pitch..][..len];
-    }
-    lines
-}
-
-/// Zeros behind the last tile of each line.
-#[inline(always)]
-fn clear_rest<S: Simd>(data: &mut [f32], channels: usize, tiles: Tiles, layout: Layout) {
-    let used = tiles.rows * tiles.columns;
-    let end = used.next_multiple_of(S::F32_LANES);
-    if used < end {
-        for position in data.chunks_mut(layout.position).take(POSITIONS) {
-            for channel in 0..channels {
-                position[channel * layout.tiles + used..channel * layout.tiles + end].fill(0.0);
+) {
+    let lanes = S::F32_LANES;
+    for first in (0..present.next_multiple_of(lanes.max(4))).step_by(4) {
+        for tile in (0..tiles).step_by(lanes) {
+            let mut quad = [simd.splat_f32s(0.0); 4];
+            for (channel, value) in (first..present).zip(&mut quad) {
+                *value = load::<S>(v, channel * tiles_pitch + tile);
             }
+            scatter(simd, quad, &mut turned[tile * pitch + first..], pitch);
         }
     }
 }
 
-/// Adds the products of `INPUTS` by `OUTPUTS` channels at one position.
+/// Adds the products of `V` vectors of channels and `ROWS` others at one position.
 #[inline(always)]
-fn products<S: Simd>(simd: S, v: [&[f32]; INPUTS], m: [&[f32]; OUTPUTS], totals: &mut [f32], sums: Sums) {
-    let lanes = S::F32_LANES;
-    let mut acc = [[simd.splat_f32s(0.0); INPUTS]; OUTPUTS];
-    for at in (0..v[0].len()).step_by(lanes) {
-        let v = load_all(simd, &v, at);
-        let m = load_all(simd, &m, at);
-        for (acc, &m) in acc.iter_mut().zip(&m) {
-            for (acc, &v) in acc.iter_mut().zip(&v) {
+fn products<S: Simd, const V: usize>(
+    simd: S,
+    turned: &[f32],
+    m: [&[f32]; ROWS],
+    sums: &mut [f32],
+    pitch: usize,
+) {
+    let len = V * S::F32_LANES;
+    let mut acc = [[simd.splat_f32s(0.0); V]; ROWS];
+    for (tile, turned) in (0..m[0].len()).zip(turned.chunks(pitch)) {
+        let (v, _) = S::as_simd_f32s(&turned[..len]);
+        for (acc, m) in acc.iter_mut().zip(&m) {
+            let m = simd.splat_f32s(m[tile]);
+            for (acc, &v) in acc.iter_mut().zip(v) {
                 *acc = simd.mul_add_e_f32s(m, v, *acc);
             }
         }
     }
-    for (o, acc) in acc.into_iter().enumerate() {
-        let totals = &mut totals[o * sums.quads * sums.len..][..sums.len];
-        if lanes == 1 {
-            for (total, acc) in totals.iter_mut().zip(acc) {
-                *total += simd.reduce_sum_f32s(acc);
-            }
-        } else {
-            let [a, b, c, d] = simd.deinterleave_shfl_f32s(acc);
-            let sum = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
-            let total = load::<S>(totals, 0);
-            store::<S>(totals, 0, simd.add_f32s(total, sum));
+    for (acc, sums) in acc.iter().zip(sums.chunks_mut(pitch)) {
+        for (&acc, sum) in acc.iter().zip(S::as_mut_simd_f32s(&mut sums[..len]).0) {
+            *sum = simd.add_f32s(*sum, acc);
         }
     }
 }

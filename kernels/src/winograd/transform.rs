@@ -73,37 +73,38 @@ pub(super) fn output_transposed<S: Simd>(simd: S, y: [S::f32s; 4]) -> [S::f32s; 
     ]
 }
 
-/// `G^T s G` of four transformed tiles at once: the transpose of [`kernel`].
+/// `G^T s G`: the transpose of [`kernel`], for gradients.
 #[inline(always)]
-pub(super) fn kernel_transposed(s: &[[f32; 4]; 36]) -> [[f32; 4]; 9] {
-    const ONE: f32 = 0.5 / (1.0 - SQUARE);
-    const OTHER: f32 = 0.5 / (SQUARE * (SQUARE - 1.0));
-    let mut columns = [[[0.0; 4]; 6]; 3];
+pub(super) fn kernel_transposed<S: Simd>(simd: S, s: &[S::f32s; 36]) -> [S::f32s; 9] {
+    let mut columns = [[simd.splat_f32s(0.0); 6]; 3];
     for l in 0..6 {
-        for lane in 0..4 {
-            let line = line_transposed(ONE, OTHER, |k| s[6 * k + l][lane]);
-            for (column, value) in columns.iter_mut().zip(line) {
-                column[l][lane] = value;
-            }
+        let line = line_transposed(simd, [s[l], s[6 + l], s[12 + l], s[18 + l], s[24 + l], s[30 + l]]);
+        for (column, value) in columns.iter_mut().zip(line) {
+            column[l] = value;
         }
     }
-    let mut taps = [[0.0; 4]; 9];
-    for (column, taps) in columns.iter().zip(taps.as_chunks_mut::<3>().0) {
-        for lane in 0..4 {
-            for (tap, value) in taps.iter_mut().zip(line_transposed(ONE, OTHER, |k| column[k][lane])) {
-                tap[lane] = value;
-            }
-        }
+    let mut taps = [simd.splat_f32s(0.0); 9];
+    for (taps, &column) in taps.as_chunks_mut::<3>().0.iter_mut().zip(&columns) {
+        *taps = line_transposed(simd, column);
     }
     taps
 }
 
-/// `G^T` times six values.
+/// `G^T s`.
 #[inline(always)]
-fn line_transposed(one: f32, other: f32, at: impl Fn(usize) -> f32) -> [f32; 3] {
-    let (sum, difference) = (one * (at(1) + at(2)), one * (at(1) - at(2)));
-    let (sum_p, difference_p) = (other * (at(3) + at(4)), other * POINT * (at(3) - at(4)));
-    [at(0) / SQUARE + sum + sum_p, difference + difference_p, sum + SQUARE * sum_p + at(5)]
+fn line_transposed<S: Simd>(simd: S, s: [S::f32s; 6]) -> [S::f32s; 3] {
+    const ONE: f32 = 0.5 / (1.0 - SQUARE);
+    const OTHER: f32 = 0.5 / (SQUARE * (SQUARE - 1.0));
+    let one = simd.splat_f32s(ONE);
+    let (other, odd_other) = (simd.splat_f32s(OTHER), simd.splat_f32s(OTHER * POINT));
+    let sum = simd.mul_f32s(one, simd.add_f32s(s[1], s[2]));
+    let difference = simd.mul_f32s(one, simd.sub_f32s(s[1], s[2]));
+    let sum_p = simd.mul_f32s(other, simd.add_f32s(s[3], s[4]));
+    [
+        simd.mul_add_e_f32s(simd.splat_f32s(1.0 / SQUARE), s[0], simd.add_f32s(sum, sum_p)),
+        simd.mul_add_e_f32s(odd_other, simd.sub_f32s(s[3], s[4]), difference),
+        simd.mul_add_e_f32s(simd.splat_f32s(SQUARE), sum_p, simd.add_f32s(sum, s[5])),
+    ]
 }
 
 /// `G g G^T` of a 3 x 3 kernel.
@@ -139,9 +140,9 @@ pub(super) fn gather<S: Simd, const STRIDE: usize>(simd: S, line: &[f32]) -> [S:
     simd.deinterleave_shfl_f32s(quads)
 }
 
-/// Four values for each lane's tile in turn: the inverse of [`gather`] with a stride of 4.
+/// Writes the four values of each lane's tile in turn, `stride` apart: the inverse of [`gather`].
 #[inline(always)]
-pub(super) fn scatter<S: Simd>(simd: S, values: [S::f32s; 4], line: &mut [f32]) {
+pub(super) fn scatter<S: Simd>(simd: S, values: [S::f32s; 4], line: &mut [f32], stride: usize) {
     if S::F32_LANES == 1 {
         for (target, value) in line.iter_mut().zip(values) {
             *target = simd.reduce_sum_f32s(value);
@@ -152,7 +153,7 @@ pub(super) fn scatter<S: Simd>(simd: S, values: [S::f32s; 4], line: &mut [f32]) 
     for (k, quad) in quads.iter().enumerate() {
         let (quad, _) = pulp::bytemuck::cast_slice::<_, f32>(std::slice::from_ref(quad)).as_chunks::<4>();
         for (group, quad) in quad.iter().enumerate() {
-            let at = 4 * (k + 4 * group);
+            let at = stride * (k + 4 * group);
             line[at..at + 4].copy_from_slice(quad);
         }
     }
