@@ -25,19 +25,13 @@ pub struct Padded {
     pitch: usize,
 }
 
-impl Default for Padded {
-    /// No pixels yet.
-    fn default() -> Self {
-        Self { data: Vec::new(), channels: 0, width: 0, height: 0, pitch: 0 }
-    }
-}
-
 impl Padded {
     /// `channels x height x width` pixels.
     pub fn new(image: &[f32], channels: usize, width: usize, height: usize) -> Self {
-        let mut padded = Self::default();
-        padded.set(image, channels, width, height);
-        padded
+        Self::from_rows(channels, width, height, |channel, y, row| {
+            let start = (channel * height + y) * width;
+            row.copy_from_slice(&image[start..start + width]);
+        })
     }
 
     /// The channels of `fine`, `kept` of them of `width x height` pixels (both even), then the `added` ones of `coarse` with every pixel
@@ -50,42 +44,8 @@ impl Padded {
         width: usize,
         height: usize,
     ) -> Self {
-        let mut padded = Self::default();
-        padded.set_joined([fine, coarse], [kept, added], width, height);
-        padded
-    }
-
-    /// An image of twice the size, its 2 x 2 blocks as four channels in reading order.
-    pub fn blocks(image: &[f32], width: usize, height: usize) -> Self {
-        let mut padded = Self::default();
-        padded.fill(4, width, height, |channel, y, row| {
-            let start = (2 * y + channel / 2) * 2 * width;
-            let pairs = image[start..start + 2 * width].as_chunks::<2>().0;
-            for (value, pair) in row.iter_mut().zip(pairs) {
-                *value = pair[channel % 2];
-            }
-        });
-        padded
-    }
-
-    /// [`new`](Self::new) in the room of earlier pixels.
-    pub fn set(&mut self, image: &[f32], channels: usize, width: usize, height: usize) {
-        self.fill(channels, width, height, |channel, y, row| {
-            let start = (channel * height + y) * width;
-            row.copy_from_slice(&image[start..start + width]);
-        });
-    }
-
-    /// [`joined`](Self::joined) in the room of earlier pixels; fine and coarse channels.
-    pub fn set_joined(
-        &mut self,
-        [fine, coarse]: [&[f32]; 2],
-        [kept, added]: [usize; 2],
-        width: usize,
-        height: usize,
-    ) {
         let half = width / 2;
-        self.fill(kept + added, width, height, |channel, y, row| {
+        Self::from_rows(kept + added, width, height, |channel, y, row| {
             if channel < kept {
                 let start = (channel * height + y) * width;
                 row.copy_from_slice(&fine[start..start + width]);
@@ -95,32 +55,40 @@ impl Padded {
                     *pair = [v, v];
                 }
             }
-        });
+        })
     }
 
-    /// `row` is given channel and row, in their order, and the row to fill.
-    fn fill(
-        &mut self,
+    /// An image of twice the size, its 2 x 2 blocks as four channels in reading order.
+    pub fn blocks(image: &[f32], width: usize, height: usize) -> Self {
+        Self::from_rows(4, width, height, |channel, y, row| {
+            let start = (2 * y + channel / 2) * 2 * width;
+            let pairs = image[start..start + 2 * width].as_chunks::<2>().0;
+            for (value, pair) in row.iter_mut().zip(pairs) {
+                *value = pair[channel % 2];
+            }
+        })
+    }
+
+    /// `fill` is given channel and row, in their order, and the row to fill.
+    fn from_rows(
         channels: usize,
         width: usize,
         height: usize,
-        mut row: impl FnMut(usize, usize, &mut [f32]),
-    ) {
+        mut fill: impl FnMut(usize, usize, &mut [f32]),
+    ) -> Self {
         let pitch = width + SLACK;
-        let data = &mut self.data;
-        data.clear();
-        data.reserve(channels * (height + 2) * pitch);
+        let mut data = Vec::with_capacity(channels * (height + 2) * pitch);
         data.resize(channels * pitch, 0.0);
         for y in 0..height {
             for channel in 0..channels {
                 // Zeros just written are still in the nearest cache.
                 let start = data.len() + 1;
                 data.resize(data.len() + pitch, 0.0);
-                row(channel, y, &mut data[start..start + width]);
+                fill(channel, y, &mut data[start..start + width]);
             }
         }
         data.resize(data.len() + channels * pitch, 0.0);
-        (self.channels, self.width, self.height, self.pitch) = (channels, width, height, pitch);
+        Self { data, channels, width, height, pitch }
     }
 
     /// Pixels of a row, and rows.

@@ -12,7 +12,7 @@ mod unet;
 
 use std::sync::{Mutex, PoisonError};
 
-use infomark_kernels::conv::Padded;
+use infomark_kernels::winograd::Workspace;
 use rayon::prelude::*;
 
 pub(crate) use layers::{Convolution, Head, Kept, Layer, Weights};
@@ -47,8 +47,7 @@ impl Pass {
 /// Buffers that a pass overwrites.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    pub(crate) input: Padded,
-    pub(crate) gradient: Padded,
+    pub(crate) workspace: Workspace,
     pub(crate) fine: Vec<f32>,
     pub(crate) coarse: Vec<f32>,
     pub(crate) back: Vec<f32>,

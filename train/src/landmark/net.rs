@@ -1,6 +1,7 @@
 //! The network: an encoder's stages, a layer, and the maps.
 
 use infomark_core::Rng;
+use infomark_kernels::planes::Planes;
 
 use super::LandmarkConfig;
 use crate::encoder::STRIDES;
@@ -59,12 +60,13 @@ impl Net {
         let (stages, hidden) = pass.kept.split_at_mut(self.body.len());
         self.body.forward(weights, image, size, stages, scratch, |_, _| {});
         let (width, height) = self.map_size(size);
-        let features = self.body.features(weights, stages, 0, &mut scratch.fine);
-        scratch.input.set(features, self.hidden.convolution.inputs, width, height);
-        self.hidden.forward(weights, &scratch.input, &mut hidden[0]);
-        let features = self.hidden.output(weights, &hidden[0], &mut scratch.fine);
-        scratch.input.set(features, self.maps.inputs, width, height);
-        self.maps.forward(weights, &scratch.input, out);
+        let Scratch { workspace, fine, .. } = scratch;
+        let features = self.body.features(weights, stages, 0, fine);
+        let features = Planes::new(features, self.hidden.convolution.inputs, width, height);
+        self.hidden.forward(weights, &features, workspace, &mut hidden[0]);
+        let features = self.hidden.output(weights, &hidden[0], fine);
+        let features = Planes::new(features, self.maps.inputs, width, height);
+        self.maps.forward(weights, &features, workspace, out);
     }
 
     /// Computes the pass's gradient by the weights, given that by the maps.
@@ -81,18 +83,17 @@ impl Net {
         let Pass { kept, gradient } = pass;
         let (stages, hidden) = kept.split_at(self.body.len());
         let (width, height) = self.map_size(size);
-        let Scratch { input, gradient: padded, fine, back, levels, .. } = scratch;
+        let Scratch { workspace, fine, back, levels, .. } = scratch;
         // Coarser levels have no maps: what comes to them comes from the finer ones.
         levels.resize_with(self.body.up.len() + 1, Vec::new);
         levels.iter_mut().for_each(Vec::clear);
         let features = self.hidden.output(weights, &hidden[0], fine);
-        input.set(features, self.maps.inputs, width, height);
-        padded.set(maps, self.maps.outputs, width, height);
-        self.maps.backward(weights, input, padded, gradient, Some(back));
+        let features = Planes::new(features, self.maps.inputs, width, height);
+        self.maps.backward(weights, &features, maps, gradient, workspace, Some(back));
         let features = self.body.features(weights, stages, 0, fine);
-        input.set(features, self.hidden.convolution.inputs, width, height);
+        let features = Planes::new(features, self.hidden.convolution.inputs, width, height);
         let own = &mut levels[0];
-        self.hidden.backward(weights, input, &hidden[0], back, gradient, padded, Some(own));
+        self.hidden.backward(weights, &features, &hidden[0], back, gradient, workspace, Some(own));
         self.body.backward(weights, image, size, stages, gradient, scratch);
     }
 

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use infomark_core::Rng;
-use infomark_kernels::conv::{Packed, Padded, convolve, weight_gradient};
+use infomark_kernels::filter::{Filter, weight_gradient};
 use infomark_kernels::head;
 use infomark_kernels::norm::{self, Moments};
-use rayon::prelude::*;
+use infomark_kernels::planes::Planes;
+use infomark_kernels::winograd::Workspace;
 
 use super::{GROUPS, Parameters, sized};
 
@@ -34,8 +35,14 @@ impl Convolution {
     }
 
     /// `outputs` planes of the input's size.
-    pub(crate) fn forward(&self, weights: &Weights<'_>, input: &Padded, out: &mut [f32]) {
-        convolve(input, &weights.packed[self.place][0], out);
+    pub(crate) fn forward(
+        &self,
+        weights: &Weights<'_>,
+        input: &Planes<'_>,
+        workspace: &mut Workspace,
+        out: &mut [f32],
+    ) {
+        weights.filters[self.place][0].convolve(input, workspace, out);
     }
 
     /// Adds the gradient by the weights to `gradient`, and writes that by the input where it is wanted. `back` is the
@@ -43,16 +50,19 @@ impl Convolution {
     pub(crate) fn backward(
         &self,
         weights: &Weights<'_>,
-        input: &Padded,
-        back: &Padded,
+        input: &Planes<'_>,
+        back: &[f32],
         gradient: &mut [f32],
+        workspace: &mut Workspace,
         wanted: Option<&mut Vec<f32>>,
     ) {
         let (width, height) = input.size();
         if let Some(out) = wanted {
-            convolve(back, &weights.packed[self.place][1], sized(out, self.inputs * width * height));
+            let back = Planes::new(back, self.outputs, width, height);
+            let out = sized(out, self.inputs * width * height);
+            weights.filters[self.place][1].convolve(&back, workspace, out);
         }
-        weight_gradient(input, back, &mut gradient[self.weight.clone()]);
+        weight_gradient(input, back, self.outputs, workspace, &mut gradient[self.weight.clone()]);
     }
 }
 
@@ -60,19 +70,18 @@ impl Convolution {
 pub(crate) struct Weights<'a> {
     pub(crate) values: &'a [f32],
     /// Of each convolution: from the input to the output, and for gradients the other way.
-    packed: Vec<[Packed; 2]>,
+    filters: Vec<[Filter; 2]>,
 }
 
 impl<'a> Weights<'a> {
-    /// Packs the weights of all convolutions of a network, in their order.
+    /// The weights of a network with these convolutions, in their order.
     pub(crate) fn new<'c>(values: &'a [f32], convolutions: impl Iterator<Item = &'c Convolution>) -> Self {
-        let convolutions: Vec<&Convolution> = convolutions.collect();
-        let packed = convolutions.par_iter().map(|convolution| {
+        let filters = convolutions.map(|convolution| {
             let Convolution { inputs, outputs, weight, .. } = convolution;
             let weight = &values[weight.clone()];
-            [Packed::forward(weight, *outputs, *inputs), Packed::backward(weight, *outputs, *inputs)]
+            [Filter::forward(weight.to_vec(), *outputs, *inputs), Filter::backward(weight, *outputs, *inputs)]
         });
-        Self { values, packed: packed.collect() }
+        Self { values, filters: filters.collect() }
     }
 }
 
@@ -115,9 +124,16 @@ impl Layer {
     }
 
     /// Computes what is kept; [`output`](Self::output) makes the result of it.
-    pub(crate) fn forward(&self, weights: &Weights<'_>, input: &Padded, kept: &mut Kept) {
+    pub(crate) fn forward(
+        &self,
+        weights: &Weights<'_>,
+        input: &Planes<'_>,
+        workspace: &mut Workspace,
+        kept: &mut Kept,
+    ) {
         let (width, height) = input.size();
-        self.convolution.forward(weights, input, sized(&mut kept.convolved, self.outputs() * width * height));
+        let out = sized(&mut kept.convolved, self.outputs() * width * height);
+        self.convolution.forward(weights, input, workspace, out);
         norm::moments(&kept.convolved, &mut kept.moments);
     }
 
@@ -130,24 +146,22 @@ impl Layer {
     }
 
     /// Adds the gradient by the layer's weights to `gradient`, and writes that by the input where it is wanted. `back` is
-    /// the gradient of the result, and is overwritten; `padded` is a buffer.
+    /// the gradient of the result, and is overwritten.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn backward(
         &self,
         weights: &Weights<'_>,
-        input: &Padded,
+        input: &Planes<'_>,
         kept: &Kept,
         back: &mut [f32],
         gradient: &mut [f32],
-        padded: &mut Padded,
+        workspace: &mut Workspace,
         wanted: Option<&mut Vec<f32>>,
     ) {
         let (gamma, beta) = (&weights.values[self.gamma.clone()], &weights.values[self.beta.clone()]);
         let (dgamma, dbeta) = gradient[self.gamma.start..self.beta.end].split_at_mut(self.gamma.len());
         norm::backward(&kept.convolved, &kept.moments, gamma, beta, back, dgamma, dbeta);
-        let (width, height) = input.size();
-        padded.set(back, self.outputs(), width, height);
-        self.convolution.backward(weights, input, padded, gradient, wanted);
+        self.convolution.backward(weights, input, back, gradient, workspace, wanted);
     }
 }
 

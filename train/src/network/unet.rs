@@ -1,6 +1,7 @@
 //! The U-Net (Ronneberger et al., MICCAI 2015) that all networks here share.
 
 use infomark_core::Rng;
+use infomark_kernels::planes::Planes;
 use infomark_kernels::resample;
 
 use super::layers::{Convolution, Kept, Layer, Weights};
@@ -92,36 +93,47 @@ impl UNet {
         scratch: &mut Scratch,
         mut each: impl FnMut(usize, &[f32]),
     ) {
-        let Scratch { input, fine, coarse, .. } = scratch;
+        let Scratch { workspace, fine, coarse, .. } = scratch;
         for (level, [a, b]) in self.down.iter().enumerate() {
             let (width, height) = (width >> level, height >> level);
-            if level == 0 {
-                input.set(image, a.convolution.inputs, width, height);
+            let inputs = a.convolution.inputs;
+            let source = if level == 0 {
+                image
             } else {
-                let pooled = sized(fine, a.convolution.inputs * width * height);
+                let pooled = sized(fine, inputs * width * height);
                 resample::max_pool(coarse, 2 * width, pooled);
-                input.set(pooled, a.convolution.inputs, width, height);
-            }
-            a.forward(weights, input, &mut kept[2 * level]);
-            input.set(a.output(weights, &kept[2 * level], coarse), a.outputs(), width, height);
-            b.forward(weights, input, &mut kept[2 * level + 1]);
+                pooled
+            };
+            a.forward(weights, &Planes::new(source, inputs, width, height), workspace, &mut kept[2 * level]);
+            let source = a.output(weights, &kept[2 * level], coarse);
+            let source = Planes::new(source, a.outputs(), width, height);
+            b.forward(weights, &source, workspace, &mut kept[2 * level + 1]);
             b.output(weights, &kept[2 * level + 1], coarse);
         }
         each(STAGES - 1, coarse);
         for (k, [a, b]) in self.up.iter().enumerate().rev() {
             let level = self.finest + k;
             let (width, height) = (width >> level, height >> level);
-            let skipped = &self.down[level][1];
+            let (place, skipped) = (2 * (STAGES + k), &self.down[level][1]);
             skipped.output(weights, &kept[2 * level + 1], fine);
-            let kept_channels = skipped.outputs();
-            let channels = [kept_channels, a.convolution.inputs - kept_channels];
-            input.set_joined([fine, coarse], channels, width, height);
-            let place = 2 * (STAGES + k);
-            a.forward(weights, input, &mut kept[place]);
-            input.set(a.output(weights, &kept[place], fine), a.outputs(), width, height);
-            b.forward(weights, input, &mut kept[place + 1]);
+            a.forward(weights, &self.joined(k, [fine, coarse], width, height), workspace, &mut kept[place]);
+            let source = a.output(weights, &kept[place], fine);
+            let source = Planes::new(source, a.outputs(), width, height);
+            b.forward(weights, &source, workspace, &mut kept[place + 1]);
             each(level, b.output(weights, &kept[place + 1], coarse));
         }
+    }
+
+    /// What a stage up reads: the features of the stage down that it is joined with, and those of the coarser level.
+    fn joined<'p>(
+        &self,
+        k: usize,
+        [fine, coarse]: [&'p [f32]; 2],
+        width: usize,
+        height: usize,
+    ) -> Planes<'p> {
+        let kept = self.down[self.finest + k][1].outputs();
+        Planes::joined(fine, kept, coarse, self.up[k][0].convolution.inputs - kept, width, height)
     }
 
     /// The features of one of the levels, as they were in the forward pass; `end` counts from the finest.
@@ -149,42 +161,43 @@ impl UNet {
         gradient: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let Scratch { input, gradient: padded, fine, coarse, back, levels, skips } = scratch;
+        let Scratch { workspace, fine, coarse, back, levels, skips } = scratch;
         skips.resize_with(self.up.len(), Vec::new);
         for (k, [a, b]) in self.up.iter().enumerate() {
             let level = self.finest + k;
             let (width, height) = (width >> level, height >> level);
-            let (place, area) = (2 * (STAGES + k), width * height);
+            let place = 2 * (STAGES + k);
             let [own, below] = &mut levels[k..=k + 1] else { return };
-            input.set(a.output(weights, &kept[place], fine), a.outputs(), width, height);
-            b.backward(weights, input, &kept[place + 1], own, gradient, padded, Some(back));
+            let source = a.output(weights, &kept[place], fine);
+            let source = Planes::new(source, a.outputs(), width, height);
+            b.backward(weights, &source, &kept[place + 1], own, gradient, workspace, Some(back));
             let skipped = &self.down[level][1];
-            let channels = [skipped.outputs(), a.convolution.inputs - skipped.outputs()];
             skipped.output(weights, &kept[2 * level + 1], fine);
             self.features(weights, kept, k + 1, coarse);
-            input.set_joined([fine, coarse], channels, width, height);
-            a.backward(weights, input, &kept[place], back, gradient, padded, Some(own));
-            let (of_fine, of_coarse) = own.split_at(channels[0] * area);
+            let source = self.joined(k, [fine, coarse], width, height);
+            a.backward(weights, &source, &kept[place], back, gradient, workspace, Some(own));
+            let (of_fine, of_coarse) = own.split_at(fine.len());
             sized(&mut skips[k], of_fine.len()).copy_from_slice(of_fine);
-            resample::double_backward(of_coarse, width / 2, sized(back, channels[1] * area / 4));
+            resample::double_backward(of_coarse, width / 2, sized(back, coarse.len()));
             add(sized(below, back.len()), back);
         }
         let Some(own) = levels.last_mut() else { return };
         for (level, [a, b]) in self.down.iter().enumerate().rev() {
             let (width, height) = (width >> level, height >> level);
-            input.set(a.output(weights, &kept[2 * level], fine), a.outputs(), width, height);
-            b.backward(weights, input, &kept[2 * level + 1], own, gradient, padded, Some(back));
+            let source = a.output(weights, &kept[2 * level], fine);
+            let source = Planes::new(source, a.outputs(), width, height);
+            b.backward(weights, &source, &kept[2 * level + 1], own, gradient, workspace, Some(back));
+            let inputs = a.convolution.inputs;
             let Some(above) = level.checked_sub(1) else {
-                input.set(image, a.convolution.inputs, width, height);
-                a.backward(weights, input, &kept[0], back, gradient, padded, None);
+                let source = Planes::new(image, inputs, width, height);
+                a.backward(weights, &source, &kept[0], back, gradient, workspace, None);
                 return;
             };
-            let inputs = a.convolution.inputs;
             self.down[above][1].output(weights, &kept[2 * above + 1], fine);
             let pooled = sized(coarse, inputs * width * height);
             resample::max_pool(fine, 2 * width, pooled);
-            input.set(pooled, inputs, width, height);
-            a.backward(weights, input, &kept[2 * level], back, gradient, padded, Some(own));
+            let source = Planes::new(pooled, inputs, width, height);
+            a.backward(weights, &source, &kept[2 * level], back, gradient, workspace, Some(own));
             std::mem::swap(own, back);
             resample::max_pool_backward(fine, 2 * width, back, sized(own, fine.len()));
             if let Some(skip) = above.checked_sub(self.finest).and_then(|k| skips.get(k)) {
