@@ -1,4 +1,4 @@
-//! 3 x 3 convolution, stride 1, zero padding 1, no bias.
+//! 3 x 3 convolution, stride 1, zero padding 1, no bias: the direct sum.
 //!
 //! The inputs are copied once into planes with a border of zeros ([`Padded`]); the inner loops then hold a block of
 //! `BLOCK` output channels by up to three vectors of pixels in registers and never test for a border.

@@ -2,7 +2,8 @@
 //!
 //! Training runs on it, and exported networks. Every routine works on one image (`channels x height x width`, rows contiguous) and runs on
 //! the thread that it is called on, so a result never depends on how many threads there are. The instruction set is chosen at run time by
-//! [`pulp`]. Slices whose lengths do not fit each other are a caller's mistake: routines panic, or leave part of the result as it was.
+//! [`pulp`]. A 3 x 3 convolution has two routines, the direct sum ([`conv`]) and minimal filtering ([`winograd`]); [`filter`] takes the one
+//! that is faster for a size. Slices whose lengths do not fit each other are a caller's mistake: routines panic, or leave part of the result as it was.
 
 pub mod conv;
 pub mod depthwise;

@@ -1,9 +1,16 @@
 //! 3 x 3 convolution by minimal filtering, F(4 x 4, 3 x 3) (Lavin & Gray, *Fast algorithms for convolutional neural networks*, CVPR 2016).
 //!
-//! An output tile of 4 x 4 pixels takes 36 products for each pair of channels where the direct sum takes 144. Tiles are transformed in
-//! blocks that stay in the second-level cache; for each of the 36 positions, a small matrix product sums over the input channels.
+//! An output tile of 4 x 4 pixels takes 36 products for each pair of channels where the direct sum takes 144. A block of tiles is
+//! transformed, 36 small matrix products (one a position) sum over the input channels, and the sums are transformed back; a block's tiles
+//! stay in the second-level cache. The image is read where it is: no padded copy. Channels enlarged 2 x 2 by repetition
+//! ([`Planes::joined`]) are transformed from their own size; 11 of their 36 values are 0 and left out.
+//!
+//! Interpolation points are 0, 1, -1, 5/8, -5/8 and infinity: 1 and -1 make the repeated channels' zeros, and with 5/8 the errors are smaller
+//! than with 2 or 1/2. The largest error, relative to the root mean square of the result, is 0.9e-5, 1.8e-5, 2.1e-5 and 2.9e-5 for 16, 48, 96
+//! and 192 input channels of uniform noise (direct sum: 0.2e-5, 0.3e-5, 0.5e-5, 0.7e-5).
 
 mod gradient;
+mod read;
 mod transform;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -11,7 +18,8 @@ use pulp::{Arch, Simd, WithSimd};
 pub use gradient::weight_gradient;
 
 use crate::planes::{Planes, Source};
-use transform::{gather, load, load_all, load_rest, scatter, store};
+use read::read_block;
+use transform::{load, scatter};
 
 /// Output channels computed together. Channel counts are rounded up to it with zero weights.
 const BLOCK: usize = 4;
@@ -23,8 +31,6 @@ const MOST: usize = 6;
 const TILE: usize = 4;
 /// Positions of a transformed tile.
 const POSITIONS: usize = 36;
-/// Positions of a tile of repeated pixels whose values are not 0.
-const DOUBLED: [usize; 5] = [0, 1, 3, 4, 5];
 
 /// Transformed weights, by position, block of output channels and input channel; `BLOCK` values each.
 #[derive(Clone, Debug)]
@@ -177,172 +183,6 @@ impl WithSimd for Convolve<'_> {
     }
 }
 
-/// Transforms the tiles of a block, in their order: what is written beyond the last tile of a row or channel is overwritten by the next.
-#[inline(always)]
-fn read_block<S: Simd>(
-    simd: S,
-    input: &Planes<'_>,
-    tiles: Tiles,
-    lines: &mut [f32],
-    v: &mut [f32],
-    layout: Layout,
-) {
-    let (width, height) = (input.width, input.height);
-    let (lines, spare) = lines.split_at_mut(6 * layout.line);
-    let (zeros, spare) = spare.split_at_mut(layout.line);
-    // What vectors write beyond a row's end is 0 from the next channel on.
-    lines.fill(0.0);
-    zeros.fill(0.0);
-    let (from, to) = ((tiles.x * TILE).max(1) - 1, ((tiles.x + tiles.columns) * TILE + 1).min(width));
-    let (first, len) = (from + 1 - tiles.x * TILE, to - from);
-    let zeros = &zeros[..len];
-    let top = |row: usize| ((tiles.y + row) * TILE) as isize - 1;
-    let start = |channel: usize, row: usize| channel * layout.tiles + row * tiles.columns;
-    let (image, kept) = match input.source {
-        Source::Plain(image) => (image, input.channels),
-        Source::Joined { fine, kept, .. } => (fine, kept),
-        Source::Blocks(image) => (image, 0),
-    };
-    let plain = Rows { image, width, height };
-    for channel in 0..kept {
-        for row in 0..tiles.rows {
-            let mut pixels = [zeros; 6];
-            plain.get(channel, top(row), from, to, &mut pixels);
-            read(simd, pixels, first, tiles.columns, lines, &mut v[start(channel, row)..], layout);
-        }
-    }
-    match input.source {
-        Source::Plain(_) => {}
-        Source::Joined { coarse, .. } => {
-            lines.fill(0.0);
-            let image = Rows { image: coarse, width: width / 2, height: height / 2 };
-            let half = TILE / 2;
-            let (from, to) =
-                ((tiles.x * half).max(1) - 1, ((tiles.x + tiles.columns) * half + 1).min(width / 2));
-            let first = from + 1 - tiles.x * half;
-            for channel in kept..input.channels {
-                for row in 0..tiles.rows {
-                    let mut pixels = [&zeros[..to - from]; 4];
-                    let top = ((tiles.y + row) * half) as isize - 1;
-                    image.get(channel - kept, top, from, to, &mut pixels);
-                    let v = &mut v[start(channel, row)..];
-                    read_doubled(simd, pixels, first, tiles.columns, lines, v, layout);
-                }
-            }
-        }
-        Source::Blocks(image) => {
-            let image = Rows { image, width: 2 * width, height: 2 * height };
-            for channel in 0..input.channels {
-                for row in 0..tiles.rows {
-                    let mut source = [&zeros[..0]; 12];
-                    image.get(0, 2 * top(row), 2 * from, 2 * to, &mut source);
-                    let mut parts = spare.chunks_exact_mut(layout.line);
-                    let mut pixels = [zeros; 6];
-                    for (pixels, rows) in pixels.iter_mut().zip(source.as_chunks::<2>().0) {
-                        let part = &mut parts.next().unwrap_or_default()[..len];
-                        let pairs = rows[channel / 2].as_chunks::<2>().0;
-                        if pairs.len() == len {
-                            for (value, pair) in part.iter_mut().zip(pairs) {
-                                *value = pair[channel % 2];
-                            }
-                            *pixels = part;
-                        }
-                    }
-                    read(simd, pixels, first, tiles.columns, lines, &mut v[start(channel, row)..], layout);
-                }
-            }
-        }
-    }
-}
-
-/// Planes in memory.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    image: &'a [f32],
-    width: usize,
-    height: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Pixels `from..to` of the rows from `top` on; those outside the image stay as they are.
-    #[inline(always)]
-    fn get(&self, channel: usize, top: isize, from: usize, to: usize, rows: &mut [&'a [f32]]) {
-        for (y, row) in (top..).zip(rows) {
-            if (0..self.height as isize).contains(&y) {
-                let start = (channel * self.height + y as usize) * self.width;
-                *row = &self.image[start + from..start + to];
-            }
-        }
-    }
-}
-
-/// Transforms a row of tiles of one channel. The pixels of `rows` begin at column `first` of the tiles.
-#[inline(always)]
-fn read<S: Simd>(
-    simd: S,
-    rows: [&[f32]; 6],
-    first: usize,
-    columns: usize,
-    lines: &mut [f32],
-    v: &mut [f32],
-    layout: Layout,
-) {
-    let lanes = S::F32_LANES;
-    let len = rows[0].len();
-    let mut lines = lines.chunks_exact_mut(layout.line);
-    let mut lines: [&mut [f32]; 6] = std::array::from_fn(|_| lines.next().unwrap_or_default());
-    for x in (0..len).step_by(lanes) {
-        let pixels = if x + lanes <= len { load_all(simd, &rows, x) } else { load_rest(simd, &rows, x) };
-        for (line, value) in lines.iter_mut().zip(transform::input(simd, pixels)) {
-            store::<S>(line, first + x, value);
-        }
-    }
-    for (k, line) in lines.iter().enumerate() {
-        let v = &mut v[6 * k * layout.position..];
-        for tile in (0..columns).step_by(lanes) {
-            let pixels = &line[TILE * tile..TILE * (tile + lanes) + 4];
-            let [a, b, c, d] = gather::<S, TILE>(simd, pixels);
-            let [e, f, ..] = gather::<S, TILE>(simd, &pixels[4..]);
-            for (l, value) in transform::input(simd, [a, b, c, d, e, f]).into_iter().enumerate() {
-                store::<S>(v, l * layout.position + tile, value);
-            }
-        }
-    }
-}
-
-/// [`read`] of pixels that are repeated 2 x 2.
-#[inline(always)]
-fn read_doubled<S: Simd>(
-    simd: S,
-    rows: [&[f32]; 4],
-    first: usize,
-    columns: usize,
-    lines: &mut [f32],
-    v: &mut [f32],
-    layout: Layout,
-) {
-    let lanes = S::F32_LANES;
-    let len = rows[0].len();
-    let mut lines = lines.chunks_exact_mut(layout.line);
-    let mut lines: [&mut [f32]; 5] = std::array::from_fn(|_| lines.next().unwrap_or_default());
-    for x in (0..len).step_by(lanes) {
-        let pixels = if x + lanes <= len { load_all(simd, &rows, x) } else { load_rest(simd, &rows, x) };
-        for (line, value) in lines.iter_mut().zip(transform::doubled(simd, pixels)) {
-            store::<S>(line, first + x, value);
-        }
-    }
-    for (line, k) in lines.iter().zip(DOUBLED) {
-        let v = &mut v[6 * k * layout.position..];
-        for tile in (0..columns).step_by(lanes) {
-            let pixels = &line[TILE / 2 * tile..TILE / 2 * (tile + lanes) + 4];
-            let values = transform::doubled(simd, gather::<S, { TILE / 2 }>(simd, pixels));
-            for (value, l) in values.into_iter().zip(DOUBLED) {
-                store::<S>(v, l * layout.position + tile, value);
-            }
-        }
-    }
-}
-
 /// The matrix products of all positions.
 #[inline(always)]
 fn multiply<S: Simd>(
@@ -451,116 +291,4 @@ fn write_row<S: Simd>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{close, naive_convolution, noise};
-
-    const SIDES: [usize; 10] = [1, 2, 3, 4, 5, 8, 13, 18, 50, 101];
-
-    fn convolved(planes: Planes<'_>, weight: &[f32], outputs: usize, workspace: &mut Workspace) -> Vec<f32> {
-        let mut out = vec![f32::NAN; outputs * planes.width * planes.height];
-        convolve(&planes, &Weights::forward(weight, outputs, planes.channels), workspace, &mut out);
-        out
-    }
-
-    #[test]
-    fn convolution_equals_the_naive_sum() {
-        let mut workspace = Workspace::default();
-        for (ci, co) in [(1, 1), (2, 5), (9, 4), (5, 18)] {
-            for w in SIDES {
-                for h in SIDES {
-                    let (input, weight) = (noise(ci * w * h, 1), noise(co * ci * 9, 2));
-                    let out = convolved(Planes::new(&input, ci, w, h), &weight, co, &mut workspace);
-                    close(&out, &naive_convolution(&input, &weight, (ci, co, w, h)), 5e-5);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn joined_planes_and_blocks_are_those_of_the_image_that_is_meant() {
-        let mut workspace = Workspace::default();
-        let (kept, added, co) = (3, 2, 5);
-        for w in [2, 4, 6, 10, 34, 70, 202] {
-            for h in [2, 4, 8, 14, 22] {
-                let half = w / 2;
-                let (fine, coarse) = (noise(kept * w * h, 1), noise(added * w * h / 4, 2));
-                let mut joined = fine.clone();
-                joined.extend((0..added * w * h).map(|i| coarse[i / w / 2 * half + i % w / 2]));
-                let weight = noise(co * (kept + added) * 9, 3);
-                let planes = Planes::joined(&fine, kept, &coarse, added, w, h);
-                let out = convolved(planes, &weight, co, &mut workspace);
-                close(&out, &naive_convolution(&joined, &weight, (kept + added, co, w, h)), 5e-5);
-                let blocks: Vec<f32> = (0..4 * half * h / 2)
-                    .map(|i| {
-                        let (c, y, x) = (i / (half * h / 2), i / half % (h / 2), i % half);
-                        fine[(2 * y + c / 2) * w + 2 * x + c % 2]
-                    })
-                    .collect();
-                let weight = noise(co * 36, 4);
-                let out = convolved(Planes::blocks(&fine, half, h / 2), &weight, co, &mut workspace);
-                close(&out, &naive_convolution(&blocks, &weight, (4, co, half, h / 2)), 5e-5);
-            }
-        }
-    }
-
-    #[test]
-    fn turned_weights_carry_the_gradient_to_the_input() {
-        let (ci, co, w, h) = (6, 5, 29, 11);
-        let (weight, grad) = (noise(co * ci * 9, 4), noise(co * w * h, 5));
-        let turned: Vec<f32> = (0..ci * co * 9)
-            .map(|k| {
-                let (i, o, tap) = (k / 9 / co, k / 9 % co, k % 9);
-                weight[(o * ci + i) * 9 + 8 - tap]
-            })
-            .collect();
-        let mut dx = vec![f32::NAN; ci * w * h];
-        let weights = Weights::backward(&weight, co, ci);
-        convolve(&Planes::new(&grad, co, w, h), &weights, &mut Workspace::default(), &mut dx);
-        close(&dx, &naive_convolution(&grad, &turned, (co, ci, w, h)), 5e-5);
-    }
-
-    /// Linear in the gradient: `<conv(x, w), g> = <w, dw>`, tested one weight at a time.
-    #[test]
-    fn weight_gradient_is_the_transpose_of_the_convolution() {
-        let mut workspace = Workspace::default();
-        let mut check = |planes: Planes<'_>, dense: &[f32], co: usize| {
-            let Planes { channels, width, height, .. } = planes;
-            let grad = noise(co * width * height, 7);
-            let mut dw = vec![1.0; co * channels * 9];
-            weight_gradient(&planes, &grad, co, &mut workspace, &mut dw);
-            for k in (0..dw.len()).step_by(dw.len().div_ceil(23)) {
-                let unit: Vec<f32> = (0..dw.len()).map(|i| f32::from(i == k)).collect();
-                let out = naive_convolution(dense, &unit, (channels, co, width, height));
-                let expected = out.iter().zip(&grad).map(|(a, &b)| a * f64::from(b)).sum::<f64>();
-                close(&dw[k..=k], &[1.0 + expected], 1e-4);
-            }
-        };
-        for (ci, co) in [(1, 1), (3, 5), (6, 4)] {
-            for (w, h) in [(1, 1), (3, 2), (12, 15), (28, 28), (29, 5), (56, 9), (101, 13), (500, 3)] {
-                let input = noise(ci * w * h, 1);
-                check(Planes::new(&input, ci, w, h), &input, co);
-                if w % 2 == 0 && h % 2 == 0 {
-                    let coarse = noise(3 * w * h / 4, 2);
-                    let mut joined = input.clone();
-                    joined.extend((0..3 * w * h).map(|i| coarse[i / w / 2 * (w / 2) + i % w / 2]));
-                    check(Planes::joined(&input, ci, &coarse, 3, w, h), &joined, co);
-                }
-            }
-        }
-    }
-
-    /// Largest error relative to the root mean square of the result, by number of input channels.
-    #[test]
-    fn error_is_a_few_units_in_the_last_place_of_typical_values() {
-        for (ci, allowed) in [(16, 2e-5), (96, 4e-5), (192, 6e-5)] {
-            let (co, w, h) = (8, 48, 32);
-            let (input, weight) = (noise(ci * w * h, 1), noise(co * ci * 9, 2));
-            let out = convolved(Planes::new(&input, ci, w, h), &weight, co, &mut Workspace::default());
-            let expected = naive_convolution(&input, &weight, (ci, co, w, h));
-            let square = expected.iter().map(|v| v * v).sum::<f64>() / expected.len() as f64;
-            let error = out.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-            assert!(error < allowed * square.sqrt(), "{ci}: {}", error / square.sqrt());
-        }
-    }
-}
+mod tests;

@@ -2,8 +2,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::read::{DOUBLED, Rows, read_block};
 use super::transform::{self, gather, load, load_all, load_rest, scatter, store};
-use super::{DOUBLED, Layout, POSITIONS, Partition, Rows, TILE, Tiles, Workspace, read_block};
+use super::{Layout, POSITIONS, Partition, TILE, Tiles, Workspace};
 use crate::planes::{Planes, Source};
 
 /// Most vectors of tiles in a block: products are summed over them in registers.
@@ -221,4 +222,10 @@ fn read_gradient<S: Simd>(
             }
         }
     }
+}
+
+/// [`weight_gradient`] on given vectors.
+#[cfg(test)]
+pub(super) fn on<S: Simd>(simd: S, input: &Planes<'_>, grad: &[f32], outputs: usize, out: &mut [f32]) {
+    simd.vectorize(WeightGradient { input, grad, outputs, workspace: &mut Workspace::default(), out });
 }
