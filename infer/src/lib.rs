@@ -26,7 +26,7 @@
 //!   [`ReadLimits`]. [`Image::spacing`] is the size of the pixels, with where it is from.
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
-//! * Annotated folders: [`DataSet::open`].
+//! * Annotated folders: `DataSet::open`.
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
 //! * Templates that unlabelled images make better: [`Template::refined`].
@@ -41,10 +41,12 @@
 //!
 //! # Features
 //!
-//! The first three are on by default; without them their dependencies are not built and their files are refused.
+//! All but the last are on by default; without them their dependencies are not built and their files are refused.
 //!
+//! * `png`, `jpeg`, `tiff`: image files of these formats; BMP and PGM files are always read.
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
+//! * `datasets`: folders of annotated images (`DataSet`).
 //! * `onnx`: models of other layers than those that `infomark train` writes, run by tract.
 //! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
@@ -54,6 +56,7 @@ mod calibration;
 mod compare;
 mod confidence;
 mod contain;
+#[cfg(feature = "datasets")]
 mod dataset;
 mod description;
 mod encoder;
@@ -78,6 +81,7 @@ mod template;
 pub use augment::Looks;
 pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
+#[cfg(feature = "datasets")]
 pub use dataset::{DataSet, DataSetError, ManifestError, Sample};
 pub use description::{
     DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,

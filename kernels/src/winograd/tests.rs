@@ -72,10 +72,9 @@ fn narrower_vectors_give_the_same() {
         gradient::on(simd, &planes, grad, outputs, &mut gradient);
         [out, gradient]
     }
-    for [out, dw] in [
-        check(pulp::Scalar, planes, &weight, &grad),
-        check(pulp::Scalar128b, planes, &weight, &grad),
-    ] {
+    for [out, dw] in
+        [check(pulp::Scalar, planes, &weight, &grad), check(pulp::Scalar128b, planes, &weight, &grad)]
+    {
         close(&out, &wide(&expected), 5e-5);
         close(&dw, &wide(&gradient), 5e-4);
     }
