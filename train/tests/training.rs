@@ -185,10 +185,10 @@ fn a_checkpoint_of_an_older_version_is_refused_by_its_format() -> Outcome {
     let paths = paths(root.path(), "run");
     train(&small(1), &paths, &mut go_on)?;
     let index = paths.run.join("checkpoint.json");
-    let text = fs::read_to_string(&index)?.replace("\"format\": 3", "\"format\": 2");
+    let text = fs::read_to_string(&index)?.replace("\"format\": 4", "\"format\": 3");
     fs::write(&index, text.replace("\"batch\": 2", "\"partner_views\": 1"))?;
     let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
-    assert!(matches!(refused, CheckpointError::Format { found: 2, .. }), "{refused}");
+    assert!(matches!(refused, CheckpointError::Format { found: 3, .. }), "{refused}");
     Ok(())
 }
 
