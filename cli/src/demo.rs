@@ -86,7 +86,6 @@ struct LandmarkError {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    crate::keep_freed_memory();
     let begun = Instant::now();
     let out = &options.out;
     if options.steps.is_none() && !(options.seconds > 0.0 && options.seconds.is_finite()) {

@@ -115,7 +115,6 @@ struct Planned {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let (experiment, text) = Experiment::read(&options.file)?;
-    crate::keep_freed_memory();
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);
     let chosen = chosen(&experiment, options.only.as_deref())?;

@@ -33,19 +33,10 @@ use clap::{Args, Parser, Subcommand};
 
 use output::Report;
 
-/// Training makes and drops tensors of megabytes; the system's allocator gives each back to the system at once, and the
-/// page faults cost a third of a step.
+/// Matching and training make and drop images and maps of megabytes; the system's allocator gives each back to the system at once, which
+/// costs page faults.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Keeps freed memory for the next step of a training: giving it back and asking for it again costs an eighth of a step.
-#[allow(unsafe_code)]
-pub(crate) fn keep_freed_memory() {
-    /// `mi_option_purge_delay` of mimalloc.h; the binding lacks its name. -1 is never.
-    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-    // SAFETY: it stores a number in an atomic of the allocator, at any time and from any thread.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
-}
 
 /// Find the same anatomical landmarks in every radiograph from one annotated template.
 #[derive(Parser)]

@@ -85,7 +85,6 @@ struct Trained {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    crate::keep_freed_memory();
     let files = [&options.model].into_iter().chain(&options.template).chain(&options.landmarks);
     output::keep(files.chain(&options.config), &options.out)?;
     let resumed = options.resume.clone();

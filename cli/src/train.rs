@@ -113,7 +113,6 @@ struct Trained {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    crate::keep_freed_memory();
     let resumed = options.resume.clone();
     let paths = Paths {
         images: options.images.clone(),

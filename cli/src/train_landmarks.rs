@@ -75,7 +75,6 @@ struct Trained {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    crate::keep_freed_memory();
     let files = ["landmarks.csv", "dataset.toml"].map(|name| options.data.join(name));
     output::keep(files.iter().chain(&options.from).chain(&options.config), &options.out)?;
     let resumed = options.resume.clone();
