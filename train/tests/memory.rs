@@ -79,10 +79,11 @@ fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
         run: root.path().join("default.run"),
         score: None,
     };
-    let config = TrainConfig { budget: Budget::Steps(3), ..TrainConfig::default() };
+    // A thread more takes some 100 MiB more.
+    let config = TrainConfig { budget: Budget::Steps(3), threads: 2, ..TrainConfig::default() };
     train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
     let peak = peak_mib().ok_or("the peak is not in /proc/self/status")?;
     println!("defaults: peak {peak} MiB");
-    assert!(peak < 500, "{peak} MiB");
+    assert!(peak < 700, "{peak} MiB");
     Ok(())
 }
