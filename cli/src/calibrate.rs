@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, hash, matching_text};
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::templates::{Given, Source};
@@ -35,6 +35,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     #[command(flatten)]
     given: Given,
     #[command(flatten)]
@@ -66,7 +68,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             );
         }
     }
-    let encoder = models::encoder(&options.model)?;
+    let encoder = options.runtime.encoder(&options.model)?;
     let data = inputs::data_folder(&options.data)?;
     let pool = inputs::pool(threads)?;
     let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;

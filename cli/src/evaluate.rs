@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, Matching, Model};
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::refine::{Refine, RefinedWith};
@@ -49,6 +49,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Score a landmark network instead, which needs no template: a file of `infomark train-landmarks` or `infomark
     /// self-train`
     #[arg(
@@ -118,6 +120,7 @@ impl Options {
     ) -> Self {
         Self {
             model: Some(model.to_owned()),
+            runtime: RuntimeOptions::default(),
             landmark_model: None,
             data: data.to_owned(),
             template_data: (data != template_data).then(|| template_data.to_owned()),
@@ -209,7 +212,7 @@ pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evalu
     if let Some(out) = &options.out {
         output::make_folder(out)?;
     }
-    let encoder = models::encoder(options.encoder()?)?;
+    let encoder = options.runtime.encoder(options.encoder()?)?;
     let data = inputs::data_folder(&options.data)?;
     let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
     let template_data = other.as_ref().unwrap_or(&data);

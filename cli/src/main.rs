@@ -3,6 +3,7 @@
 mod calibrate;
 mod convert;
 mod demo;
+mod describe;
 mod draw;
 mod evaluate;
 mod experiment;
@@ -80,6 +81,7 @@ enum Command {
     Experiment(experiment::Options),
     Psi(psi::Options),
     Map(map::Options),
+    Describe(describe::Options),
     Convert(convert::Options),
     Report(report::Options),
     Review(review::Options),
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
+        Command::Describe(options) => describe::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
         Command::Report(options) => report::run(&options, threads, &report),
         Command::Review(options) => review::run(&options, threads, &report),
@@ -222,6 +225,6 @@ mod tests {
                 assert!(taken.is_ok(), "{name}: {example}: {:?}", taken.err().map(|e| e.to_string()));
             }
         }
-        assert!(count >= 16, "{count} commands");
+        assert!(count >= 17, "{count} commands");
     }
 }

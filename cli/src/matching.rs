@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use crate::convert::Format;
 use crate::inputs::{self, Input};
 use crate::interrupt;
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
@@ -64,6 +64,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Landmark network to find its landmarks with, without a template: a file of `infomark train-landmarks` or
     /// `infomark self-train`
     #[arg(
@@ -160,7 +162,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             (Finder::Network(Box::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
         }
         (None, Some(path)) => {
-            let encoder = models::encoder(path)?;
+            let encoder = options.runtime.encoder(path)?;
             let inputs = inputs_of(options)?;
             let (templates, sources) =
                 pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;

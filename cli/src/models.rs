@@ -1,10 +1,53 @@
 //! Encoders: files, or those that come with the program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_infer::Encoder;
+use infomark_infer::{Encoder, OnnxRuntime};
 use infomark_models::Model;
+
+/// What runs encoders.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct RuntimeOptions {
+    /// What runs the encoder: own (the layers of infomark, else tract), or onnxruntime, whose results are the same but for
+    /// rounding
+    #[arg(long, value_enum, default_value_t = Runtime::Own)]
+    runtime: Runtime,
+    /// The library of ONNX Runtime 1.17 or later, e.g. libonnxruntime.so [default: where the system looks for libraries]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH", hide_env_values = true)]
+    onnxruntime_library: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+enum Runtime {
+    #[default]
+    Own,
+    Onnxruntime,
+}
+
+impl RuntimeOptions {
+    /// ONNX Runtime, where it is asked for.
+    pub(crate) fn load(&self) -> Result<Option<OnnxRuntime>> {
+        match self.runtime {
+            Runtime::Own => Ok(None),
+            Runtime::Onnxruntime => {
+                let name =
+                    format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+                let library = self.onnxruntime_library.clone().unwrap_or_else(|| PathBuf::from(name));
+                Ok(Some(OnnxRuntime::load(library)?))
+            }
+        }
+    }
+
+    /// The encoder of a file, or one that comes with the program.
+    pub(crate) fn encoder(&self, path: &Path) -> Result<Encoder> {
+        let Some(runtime) = self.load()? else { return encoder(path) };
+        Ok(match named(path) {
+            Some(model) => Encoder::from_bytes_on(&runtime, model.encoder, model.name)?,
+            None => Encoder::load_on(&runtime, path)?,
+        })
+    }
+}
 
 /// The model that a path names: a name that comes with the program, where there is no such file.
 pub(crate) fn named(path: &Path) -> Option<Model> {
@@ -15,7 +58,7 @@ pub(crate) fn named(path: &Path) -> Option<Model> {
 }
 
 /// The encoder of a file, or one that comes with the program.
-pub(crate) fn encoder(path: &Path) -> Result<Encoder> {
+fn encoder(path: &Path) -> Result<Encoder> {
     Ok(match named(path) {
         Some(model) => Encoder::from_bytes(model.encoder, model.name)?,
         None => Encoder::load(path)?,

@@ -7,7 +7,7 @@ use infomark_infer::Encoder;
 use infomark_train::{Psi, PsiBin, PsiConfig, TrainConfig, psi};
 use serde::Serialize;
 
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
@@ -32,6 +32,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -54,7 +56,7 @@ struct Drawn<'a> {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let encoder = models::encoder(&options.model)?;
+    let encoder = options.runtime.encoder(&options.model)?;
     let defaults = PsiConfig::default();
     let training: TrainConfig = match &options.config {
         Some(path) => read_toml(path)?,

@@ -23,7 +23,7 @@ use infomark_infer::{Looks, PixelSpacing};
 use crate::inputs;
 use crate::interrupt;
 use crate::matching::Model;
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{Report, file_name, shown};
 use crate::spacing;
 use crate::templates::Given;
@@ -51,6 +51,8 @@ pub(crate) struct Options {
     /// Encoder to match with, as `infomark train` writes it, or `ceph`; without it the page only takes landmarks down
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Template file, or `ceph`, to match with beside the images that are annotated on the page
     #[arg(long = "template", value_name = "FILE", requires = "model")]
     templates: Vec<PathBuf>,
@@ -170,7 +172,7 @@ fn same_stem(image: &str, file: &Path) -> bool {
 
 fn engine(options: &Options, threads: usize, given: Option<&PixelSpacing>) -> Result<Option<Engine>> {
     let Some(path) = &options.model else { return Ok(None) };
-    let encoder = Arc::new(models::encoder(path)?);
+    let encoder = Arc::new(options.runtime.encoder(path)?);
     let pool = inputs::pool(threads)?;
     let templates = if options.templates.is_empty() {
         (Vec::new(), Vec::new())

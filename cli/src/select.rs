@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::draw::{Canvas, Legend, panel, sheet};
 use crate::inputs;
 use crate::matching::Model;
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// How many images to choose
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: usize,
@@ -97,7 +99,7 @@ pub(crate) fn check_count(option: &str, count: usize, all: usize, of: &str) -> R
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let encoder = models::encoder(&options.model)?;
+    let encoder = options.runtime.encoder(&options.model)?;
     let inputs = inputs::expand(&options.images)?;
     let folder = options.images.first().map(|path| shown(path)).unwrap_or_default();
     check_count("--count", options.count, inputs.len(), &folder)?;

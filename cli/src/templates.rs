@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::convert::Format;
 use crate::inputs;
 use crate::matching::hash;
-use crate::models;
+use crate::models::{self, RuntimeOptions};
 use crate::output::{file_name, rounded, shown};
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
@@ -255,6 +255,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]
+    runtime: RuntimeOptions,
+    #[command(flatten)]
     refine: Refine,
     /// The template file to write
     #[arg(long, short, value_name = "FILE")]
@@ -277,7 +279,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &crate::output::Rep
     if let Some(input) = given.find(|input| inputs::identity(input) == out) {
         bail!("{}: the template would overwrite this file; give another as --out", shown(&input));
     }
-    let encoder = models::encoder(&options.model)?;
+    let encoder = options.runtime.encoder(&options.model)?;
     let (template, source) =
         from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
     let refined = || refine(&options.refine, &encoder, vec![template], vec![source], Looks::default());

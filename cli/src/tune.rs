@@ -7,7 +7,7 @@ use infomark_infer::list_images;
 use infomark_train::{TuneConfig, Tuned, TunedTier, tune};
 
 use crate::inputs::identity;
-use crate::models;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
@@ -33,6 +33,8 @@ pub(crate) struct Options {
     /// Encoder that finds the same places, as `infomark train` writes it
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// File of the policy (TOML), for `infomark train --policy`; the histograms get its name, ending in .png and .svg
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -46,7 +48,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     check_out(options)?;
-    let encoder = models::encoder(&options.model)?;
+    let encoder = options.runtime.encoder(&options.model)?;
     let config =
         TuneConfig { seed: options.seed, quantile: options.quantile, threads, ..TuneConfig::default() };
     let bar = Progress::new(0, "comparing");

@@ -1,8 +1,9 @@
 //! Matching back: where in the template the features of a found place lie.
 
-use infomark_core::{FeatureMap, Plane, PlaneMut, Point, peak, sample_feature, similarity_scratch_len};
+use infomark_core::{FeatureMap, Plane, PlaneMut, Point, peak, similarity_scratch_len};
 
 use crate::compare::similarity;
+use crate::lengths::{Lengths, features_at};
 use crate::matching::cells;
 use crate::{Encoding, Rect};
 
@@ -13,7 +14,6 @@ const FINEST: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Back {
     pub(crate) levels: Vec<Level>,
-    pub(crate) channels: usize,
     pub(crate) content: Rect,
 }
 
@@ -21,6 +21,7 @@ pub(crate) struct Back {
 pub(crate) struct Level {
     /// Channel after channel.
     pub(crate) features: Vec<f32>,
+    pub(crate) channels: usize,
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) stride: usize,
@@ -35,15 +36,12 @@ impl Back {
     pub(crate) fn of(encoding: &Encoding) -> Back {
         let level = |map: FeatureMap<'_, f32>| Level {
             features: map.data().to_vec(),
+            channels: map.channels(),
             width: map.width(),
             height: map.height(),
             stride: map.stride(),
         };
-        Back {
-            levels: maps(encoding).into_iter().map(level).collect(),
-            channels: encoding.channels(),
-            content: encoding.fit().content(),
-        }
+        Back { levels: maps(encoding).into_iter().map(level).collect(), content: encoding.fit().content() }
     }
 
     /// The place of the template, on its canvas, whose features are nearest to those at `at` on an image's canvas. None
@@ -52,17 +50,14 @@ impl Back {
         let own = self
             .levels
             .iter()
-            .map(|Level { features, width, height, stride }| {
-                FeatureMap::new(features, self.channels, *width, *height, *stride)
+            .map(|Level { features, channels, width, height, stride }| {
+                FeatureMap::new(features, *channels, *width, *height, *stride)
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(text)?;
         let Some(finest) = own.first() else { return Ok(None) };
-        let mut features = vec![0.0; own.len() * self.channels];
-        for (map, slot) in maps(encoding).into_iter().zip(features.chunks_exact_mut(self.channels)) {
-            sample_feature(map, at, slot).map_err(text)?;
-        }
-        let features: Vec<&[f32]> = features.chunks_exact(self.channels).collect();
+        let features = features_at(&maps(encoding), at)?;
+        let features = Lengths::of(&own).split(&features);
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
         let mut map = vec![0.0; finest.cells()];
         let mut scratch = vec![0.0; similarity_scratch_len(&own)];

@@ -119,13 +119,13 @@ fn spread(
         return Ok(None);
     }
     let levels = encoding.levels();
-    let channels = encoding.channels() / looks;
     let (_, features) = template.features().nth(index).ok_or("no such landmark")?;
     let mut squares = 0.0;
     for look in 0..looks {
         let mut maps = Vec::new();
         let mut own = Vec::new();
         for (level, feature) in levels.iter().zip(&features).filter(|(level, _)| level.stride() >= FINEST) {
+            let channels = level.channels() / looks;
             let part = channels * level.cells();
             let data = level.data().get(look * part..).and_then(|data| data.get(..part));
             let feature = feature.get(look * channels..).and_then(|feature| feature.get(..channels));

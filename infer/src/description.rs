@@ -21,6 +21,8 @@ pub const KIND_KEY: &str = "infomark.kind";
 /// The layout that this version reads and writes.
 pub const FORMAT: &str = "1";
 
+/// Most channels of a feature map.
+const MAX_CHANNELS: usize = 4096;
 /// Longest description that is read, in bytes.
 const MAX_LENGTH: usize = 1 << 16;
 
@@ -99,6 +101,60 @@ impl Normalisation {
     }
 }
 
+/// Channels of an encoder's feature maps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Channels {
+    /// The same at every stride.
+    Same(usize),
+    /// One number for each stride, the finest first.
+    PerStride(Vec<usize>),
+}
+
+impl Channels {
+    /// The channels of the levels, the finest first.
+    pub fn of(levels: &[usize]) -> Channels {
+        match levels {
+            [first, rest @ ..] if rest.iter().all(|channels| channels == first) => Channels::Same(*first),
+            _ => Channels::PerStride(levels.to_vec()),
+        }
+    }
+
+    /// Those of each of so many levels, the finest first; none where they are of another number of levels.
+    pub fn by_level(&self, levels: usize) -> Option<Vec<usize>> {
+        match self {
+            Channels::Same(channels) => Some(vec![*channels; levels]),
+            Channels::PerStride(each) => (each.len() == levels).then(|| each.clone()),
+        }
+    }
+}
+
+/// Where an encoder comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A training of infomark's.
+    Trained {
+        /// [`sha256_files`](crate::sha256_files) of the training images.
+        training_data_sha256: String,
+        /// Number of training images.
+        training_images: usize,
+        /// Steps of the optimiser.
+        steps: u64,
+        /// Seed of the training.
+        seed: u64,
+    },
+    /// An ONNX file of another program's, of whose training nothing is known.
+    Foreign {
+        /// SHA-256 of that file.
+        source_sha256: String,
+        /// The program that wrote it, as the file says.
+        producer: String,
+    },
+}
+
 /// All that a reader of an encoder file needs to know, and where the file comes from.
 ///
 /// It is stored in the ONNX file's `metadata_props`, as JSON under [`DESCRIPTION_KEY`] beside [`FORMAT_KEY`].
@@ -115,18 +171,13 @@ pub struct Description {
     /// Canvas pixels per cell of each feature map, finest first.
     pub strides: Vec<usize>,
     /// Length of a feature.
-    pub channels: usize,
+    pub channels: Channels,
     /// Divisor of the cosines in training and matching.
     pub temperature: f32,
-    /// [`sha256_files`](crate::sha256_files) of the training images.
-    pub training_data_sha256: String,
-    /// Number of training images.
-    pub training_images: usize,
-    /// Steps of the optimiser.
-    pub steps: u64,
-    /// Seed of the training.
-    pub seed: u64,
-    /// Version of the program that trained it.
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Version of the program that trained or described it.
     pub version: String,
 }
 
@@ -232,16 +283,20 @@ impl Description {
     ///
     /// # Errors
     ///
-    /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending powers of two of which the coarsest divides
-    /// both sides of the canvas, 1 to 1024 channels, a finite temperature above 0, and a normalisation with usable numbers.
+    /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending, of which each divides both sides of the
+    /// canvas, 1 to 4096 channels at each, a finite temperature above 0, and a normalisation with usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
-        let wrong = |value| Err(DescriptionError::Value(value));
+        self.check_values().map_err(DescriptionError::Value)
+    }
+
+    pub(crate) fn check_values(&self) -> Result<(), ValueError> {
+        let wrong = Err;
         self.normalisation.check().or_else(|reason| wrong(ValueError::Normalisation { reason }))?;
         let strides = &self.strides;
         if strides.is_empty() || strides.len() > 8 {
             return wrong(ValueError::StrideCount { found: strides.len() });
         }
-        if !strides.is_sorted_by(|a, b| a < b) || !strides.iter().all(|s| s.is_power_of_two()) {
+        if !strides.is_sorted_by(|a, b| a < b) || strides.first() == Some(&0) {
             return wrong(ValueError::Strides { strides: strides.clone() });
         }
         let (width, height) = (self.input.width(), self.input.height());
@@ -250,8 +305,9 @@ impl Description {
         {
             return wrong(ValueError::Input { width, height, stride });
         }
-        if !(1..=1024).contains(&self.channels) {
-            return wrong(ValueError::Channels { found: self.channels });
+        let channels = self.channels.by_level(strides.len());
+        if channels.is_none_or(|all| !all.iter().all(|channels| (1..=MAX_CHANNELS).contains(channels))) {
+            return wrong(ValueError::Channels { found: self.channels.clone() });
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return wrong(ValueError::Temperature { found: self.temperature });

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod error;
+mod foreign;
 pub(crate) mod graph;
 mod layers;
 mod network;
@@ -19,6 +20,7 @@ use infomark_core::Affine;
 
 pub use encoding::Encoding;
 pub use error::{GraphError, ModelError};
+pub use foreign::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling};
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::OnnxRuntime;
 
@@ -30,7 +32,7 @@ use crate::onnx::Model;
 use crate::{Description, DescriptionError, Fit, FitError, Image, InputSize, sha256};
 
 /// Largest model file that is read, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 512 << 20;
 
 /// What a model's graph has to look like from outside: one image in, and for each output its name and shape.
 pub(crate) struct Interface {
@@ -41,10 +43,14 @@ pub(crate) struct Interface {
 /// That of an encoder.
 fn interface(description: &Description) -> Interface {
     let (width, height) = (description.input.width(), description.input.height());
-    let map = |&stride: &usize| {
-        (Description::output_name(stride), [1, description.channels, height / stride, width / stride])
+    let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
+    let map = |(&stride, channels): (&usize, usize)| {
+        (Description::output_name(stride), [1, channels, height / stride, width / stride])
     };
-    Interface { input: description.input, outputs: description.strides.iter().map(map).collect() }
+    Interface {
+        input: description.input,
+        outputs: description.strides.iter().zip(channels).map(map).collect(),
+    }
 }
 
 /// The bytes of a model's file.
@@ -122,7 +128,7 @@ impl Encoder {
     ///
     /// ```no_run
     /// let encoder = infomark_infer::Encoder::load("encoder.onnx")?;
-    /// println!("trained on {} images", encoder.description().training_images);
+    /// println!("features at the strides {:?}", encoder.description().strides);
     /// # Ok::<(), infomark_infer::ModelError>(())
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
@@ -144,8 +150,8 @@ impl Encoder {
         Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
     }
 
-    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks, the same results but for rounding
-    /// (features of length one differ by less than 0.001), one thread a run as well. A deadline is looked at before a run and after it.
+    /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks of the file, the same results but for rounding
+    /// (features of length one differ by less than 0.001), one thread a run as well, and operators that only ONNX Runtime has. A deadline is looked at before a run and after it.
     ///
     /// # Errors
     ///
@@ -156,9 +162,24 @@ impl Encoder {
         bytes: &[u8],
         name: impl Into<String>,
     ) -> Result<Encoder, ModelError> {
-        let encoder = Encoder::from_bytes(bytes, name)?;
-        let plan = encoder.plan.on(runtime, bytes, &interface(&encoder.description), &encoder.name)?;
-        Ok(Encoder { plan, ..encoder })
+        let name = name.into();
+        let (model, description) =
+            open(bytes, &name, |properties| Description::from_properties(properties.iter().copied()))?;
+        let interface = interface(&description);
+        graph::check(&model, &interface, &name)?;
+        let plan = Plan::on(runtime, bytes, &interface, &name)?;
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
+    }
+
+    /// [`load`](Self::load), run by ONNX Runtime as by [`from_bytes_on`](Self::from_bytes_on).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    #[cfg(feature = "onnxruntime")]
+    pub fn load_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
+        let path = path.as_ref();
+        Encoder::from_bytes_on(runtime, &read(path)?, path.display().to_string())
     }
 
     /// The same encoder, which gives an image up with [`ModelError::TimeLimit`] once `deadline` has passed. The clock is
@@ -171,6 +192,11 @@ impl Encoder {
     /// What messages call this encoder: its path, where it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What runs it: `infomark` (the layers of its own), `tract` or `onnxruntime`.
+    pub fn runtime(&self) -> &'static str {
+        self.plan.runtime()
     }
 
     /// What the file says of itself.

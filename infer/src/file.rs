@@ -15,6 +15,18 @@ pub(crate) enum FileProblem {
     Unreadable(io::Error),
 }
 
+impl std::fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FileProblem::Missing => f.write_str("no such file"),
+            FileProblem::NotAFile => f.write_str("not a file"),
+            FileProblem::Empty => f.write_str("the file is empty"),
+            FileProblem::TooLarge { bytes } => write!(f, "{bytes} bytes are too many"),
+            FileProblem::Unreadable(error) => write!(f, "{error}"),
+        }
+    }
+}
+
 impl From<io::Error> for FileProblem {
     fn from(error: io::Error) -> FileProblem {
         match error.kind() {

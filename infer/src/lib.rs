@@ -66,6 +66,7 @@ mod hash;
 mod image;
 mod landmark;
 mod landmark_net;
+mod lengths;
 mod matcher;
 mod matching;
 mod neighbours;
@@ -84,12 +85,14 @@ pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
 pub use dataset::{DataSet, DataSetError, ManifestError, Sample};
 pub use description::{
-    DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY, Normalisation,
-    SEAL_KEY, ValueError,
+    Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
+    Normalisation, Origin, SEAL_KEY, ValueError,
 };
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
-pub use encoder::{Encoder, Encoding, GraphError, ModelError};
+pub use encoder::{
+    DescribedEncoder, Encoder, Encoding, ForeignEncoder, ForeignError, GraphError, InputScaling, ModelError,
+};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
 #[cfg(feature = "nifti")]

@@ -4,10 +4,11 @@
 //! part independent, so that together they are nearer: a generalised Hough transform (Ballard, 1981) with a similarity
 //! map for each vote.
 
-use infomark_core::{Alignment, FeatureMap, Point, sample_feature, similarities_scratch_len};
+use infomark_core::{Alignment, FeatureMap, Point, similarities_scratch_len};
 
 use crate::Encoding;
 use crate::compare::similarities;
+use crate::lengths::{Lengths, features_at};
 
 /// Radius of the ring in pixels of the canvas.
 const RADIUS: f32 = 16.0;
@@ -23,8 +24,8 @@ pub(crate) const FINEST: usize = 4;
 pub(crate) struct Neighbours {
     /// Landmark by landmark.
     pub(crate) places: Vec<Vec<Neighbour>>,
-    pub(crate) levels: usize,
-    pub(crate) channels: usize,
+    /// Of the levels that vote.
+    pub(crate) lengths: Lengths,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
 impl Neighbours {
     /// Those of the landmarks at `places` that the image shows.
     pub(crate) fn around(places: &[Point<f32>], encoding: &Encoding) -> Result<Neighbours, String> {
-        let (maps, channels) = (maps(encoding), encoding.channels());
+        let maps = maps(encoding);
         let content = encoding.fit().content();
         let shown = |at: Point<f32>| {
             let inside =
@@ -58,16 +59,12 @@ impl Neighbours {
                 if !shown(at) {
                     continue;
                 }
-                let mut features = vec![0.0; maps.len() * channels];
-                for (&map, slot) in maps.iter().zip(features.chunks_exact_mut(channels)) {
-                    sample_feature(map, at, slot).map_err(|e| e.to_string())?;
-                }
-                neighbours.push(Neighbour { offset, features });
+                neighbours.push(Neighbour { offset, features: features_at(&maps, at)? });
             }
             Ok(neighbours)
         };
         let places = places.iter().map(of).collect::<Result<_, String>>()?;
-        Ok(Neighbours { places, levels: maps.len(), channels })
+        Ok(Neighbours { places, lengths: Lengths::of(&maps) })
     }
 
     /// Adds the votes of a landmark's neighbours to its map of similarities, which lies on the image's finest level.
@@ -88,10 +85,8 @@ impl Neighbours {
         let (width, height, stride) = (coarse.width(), coarse.height(), coarse.stride() as f32);
         let mut planes = vec![0.0; neighbours.len() * coarse.cells()];
         let mut scratch = vec![0.0; similarities_scratch_len(&maps, neighbours.len())];
-        let features = neighbours.iter().map(|neighbour| {
-            neighbour.features.chunks_exact(self.channels).take(self.levels).collect::<Vec<&[f32]>>()
-        });
-        let features: Vec<Vec<&[f32]>> = features.collect();
+        let features: Vec<Vec<&[f32]>> =
+            neighbours.iter().map(|neighbour| self.lengths.split(&neighbour.features)).collect();
         let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
         similarities(&maps, &features, encoding.temperature(), &mut planes, &mut scratch)?;
         let laid = laid(place, alignment);

@@ -3,11 +3,12 @@
 
 use infomark_core::{
     AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
-    entropy_map, entropy_scratch_len, peak, sample_feature, similarities_scratch_len, weight_map,
+    entropy_map, entropy_scratch_len, peak, similarities_scratch_len, weight_map,
 };
 
 use crate::Encoding;
 use crate::compare::{TOGETHER, similarities};
+use crate::lengths::{Lengths, features_at};
 
 /// Places looked for.
 const ANCHORS: usize = 200;
@@ -24,7 +25,8 @@ pub(crate) struct Anchors {
     pub(crate) places: Vec<Point<f32>>,
     /// Place by place, within it level by level.
     pub(crate) features: Vec<f32>,
-    pub(crate) levels: usize,
+    /// Of the levels that they are compared at.
+    pub(crate) lengths: Lengths,
 }
 
 impl Anchors {
@@ -32,15 +34,12 @@ impl Anchors {
     pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, String> {
         let places = places(encoding).map_err(|e| e.to_string())?;
         let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
-        let channels = encoding.channels();
-        let mut features = vec![0.0; places.len() * maps.len() * channels];
-        let mut slots = features.chunks_exact_mut(channels);
+        let lengths = Lengths::of(&maps);
+        let mut features = Vec::with_capacity(places.len() * lengths.total());
         for &place in &places {
-            for (&map, slot) in maps.iter().zip(&mut slots) {
-                sample_feature(map, place, slot).map_err(|e| e.to_string())?;
-            }
+            features.extend(features_at(&maps, place)?);
         }
-        Ok(Anchors { places, features, levels: maps.len() })
+        Ok(Anchors { places, features, lengths })
     }
 
     /// Where each of them seems to be in an image.
@@ -52,8 +51,8 @@ impl Anchors {
     pub(crate) fn matches_from(&self, encoding: &Encoding, finest: usize) -> Result<Vec<Match<f32>>, String> {
         let levels = encoding.levels();
         let count = match levels.iter().filter(|map| map.stride() >= finest.max(FINEST)).count() {
-            0 => self.levels,
-            count => count.min(self.levels),
+            0 => self.lengths.levels(),
+            count => count.min(self.lengths.levels()),
         };
         let maps = levels.get(levels.len().saturating_sub(count)..).unwrap_or_default();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
@@ -61,13 +60,16 @@ impl Anchors {
         let mut planes = vec![0.0f32; TOGETHER * finest.cells()];
         let mut scratch = vec![0.0f32; similarities_scratch_len(maps, TOGETHER)];
         let mut matches = Vec::with_capacity(self.places.len());
-        let (channels, all) = (encoding.channels(), self.levels * encoding.channels());
+        let (all, left_out) = (self.lengths.total(), self.lengths.levels() - count);
+        if all == 0 {
+            return Ok(Vec::new());
+        }
         let several = self.features.chunks(TOGETHER * all);
         for (places, features) in self.places.chunks(TOGETHER).zip(several) {
-            let features = features.chunks_exact(all).map(|features| {
-                features.chunks_exact(channels).skip(self.levels - count).collect::<Vec<&[f32]>>()
-            });
-            let features: Vec<Vec<&[f32]>> = features.collect();
+            let features: Vec<Vec<&[f32]>> = features
+                .chunks_exact(all)
+                .map(|features| self.lengths.split(features).split_off(left_out))
+                .collect();
             let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
             let planes = &mut planes[..features.len() * finest.cells()];
             similarities(maps, &features, encoding.temperature(), planes, &mut scratch)?;

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use file::TemplateFileError;
-use infomark_core::{FeatureMap, Point, sample_feature};
+use infomark_core::{FeatureMap, Point};
 pub use refine::Sighting;
 
 use crate::augment::Looks;
 use crate::back::Back;
+use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
 use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior};
@@ -32,8 +33,7 @@ pub struct Template {
     anchors: Anchors,
     back: Option<Arc<Back>>,
     looks: Looks,
-    levels: usize,
-    channels: usize,
+    lengths: Lengths,
     /// Unlabelled images that have a say in the features.
     refined_on: usize,
 }
@@ -124,10 +124,9 @@ impl Template {
             return Err(TemplateError::NoLandmarks { image: image() });
         }
         let maps = encoding.levels();
-        let channels = encoding.channels();
+        let lengths = Lengths::of(&maps);
         let mut names = BTreeSet::new();
-        let mut features = vec![0.0; landmarks.len() * maps.len() * channels];
-        let mut slots = features.chunks_exact_mut(channels);
+        let mut features = Vec::with_capacity(landmarks.len() * lengths.total());
         let mut places = Vec::with_capacity(landmarks.len());
         for landmark in landmarks {
             if !names.insert(landmark.name.as_str()) {
@@ -149,9 +148,7 @@ impl Template {
             }
             let at = encoding.fit().push(landmark.at).cast();
             places.push(at);
-            for (&map, slot) in maps.iter().zip(&mut slots) {
-                sample_feature(map, at, slot).map_err(|_| outside())?;
-            }
+            features.extend(features_at(&maps, at).map_err(|_| outside())?);
         }
         let problem = |problem| TemplateError::Around { image: image(), problem };
         let neighbours = Neighbours::around(&places, encoding).map_err(problem)?;
@@ -161,8 +158,7 @@ impl Template {
             model: encoding.model(),
             names: landmarks.iter().map(|l| l.name.clone()).collect(),
             points: landmarks.iter().map(|l| l.at).collect(),
-            levels: maps.len(),
-            channels,
+            lengths,
             features,
             places,
             neighbours,
@@ -232,26 +228,25 @@ impl Template {
 
     /// Checks that the features are of an encoding's levels and channels: those of a file may not be.
     pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), String> {
-        let strides: Vec<usize> = encoding.levels().iter().map(FeatureMap::stride).collect();
-        let from = |finest: usize| strides.iter().filter(|stride| **stride >= finest).count();
-        let ours = [self.levels, self.neighbours.levels, self.anchors.levels];
-        let theirs = [strides.len(), from(neighbours::FINEST), from(prior::FINEST)];
-        if ours != theirs || self.channels != encoding.channels() {
-            let channels = encoding.channels();
-            return Err(format!(
-                "{ours:?} levels of {} channels against {theirs:?} of {channels}",
-                self.channels
-            ));
+        let levels = encoding.levels();
+        let from = |finest: usize| {
+            let maps: Vec<FeatureMap<'_, f32>> =
+                levels.iter().copied().filter(|map| map.stride() >= finest).collect();
+            Lengths::of(&maps)
+        };
+        let ours = [&self.lengths, &self.neighbours.lengths, &self.anchors.lengths];
+        let theirs = [Lengths::of(&levels), from(neighbours::FINEST), from(prior::FINEST)];
+        if ours != theirs.each_ref() {
+            let [ours, theirs] = [ours.map(|own| own.0.clone()), theirs.map(|own| own.0)];
+            return Err(format!("channels of its levels {ours:?} against {theirs:?}"));
         }
         Ok(())
     }
 
     /// The name and the features, one a level, of each landmark.
     pub(crate) fn features(&self) -> impl Iterator<Item = (&str, Vec<&[f32]>)> {
-        let each = self.features.chunks_exact(self.levels * self.channels);
-        self.names
-            .iter()
-            .zip(each)
-            .map(|(name, features)| (name.as_str(), features.chunks_exact(self.channels).collect()))
+        // A level has at least one channel.
+        let each = self.features.chunks_exact(self.lengths.total().max(1));
+        self.names.iter().zip(each).map(|(name, features)| (name.as_str(), self.lengths.split(features)))
     }
 }

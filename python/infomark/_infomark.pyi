@@ -17,6 +17,7 @@ __all__ = [
     "TierPolicy",
     "__version__",
     "dataset",
+    "describe_onnx",
     "entropy_map",
     "errors_mm",
     "figures",
@@ -93,9 +94,10 @@ class GuidedImage:
 @final
 class Encoder:
     @staticmethod
-    def load(path: _Path) -> Encoder: ...
+    def load(path: _Path, library: Optional[_Path]) -> Encoder: ...
     @staticmethod
-    def from_bytes(bytes: bytes, name: str) -> Encoder: ...
+    def from_bytes(bytes: bytes, name: str, library: Optional[_Path]) -> Encoder: ...
+    def runtime(self) -> str: ...
     def name(self) -> str: ...
     def sha256(self) -> str: ...
     def description(self) -> str: ...
@@ -155,6 +157,17 @@ class LandmarkNetwork:
     def find(self, name: str, pixels: _Single) -> tuple[list[str], _Floats, _Floats]: ...
     def find_all(self, paths: Sequence[_Path], threads: int) -> FolderMatches: ...
 
+def describe_onnx(
+    path: _Path,
+    out: _Path,
+    input: tuple[int, int],
+    strides: list[int],
+    normalisation: str,
+    outputs: list[str],
+    leading_tokens: int,
+    temperature: float,
+    library: Optional[_Path],
+) -> None: ...
 def entropy_map(
     image: npt.NDArray[np.uint8],
     shape: str,

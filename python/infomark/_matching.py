@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from pathlib import Path as _File
+from typing import Any, Literal, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +20,56 @@ from ._files import Landmarks, Source, named_image
 _Floats = npt.NDArray[np.float64]
 
 
-class Encoder:
-    """An encoder that ``train`` wrote: a file, or the name of one that comes with the package, such as ``"ceph"``.
+_Runtime = Literal["own", "onnxruntime"]
 
-    It can be shared between threads, and is pickled by its path, or by its bytes where it was made of them.
+
+def _library(runtime: _Runtime) -> Optional[str]:
+    """The library of ONNX Runtime, where it is asked for: ``ORT_DYLIB_PATH``, or that of the package ``onnxruntime``."""
+    if runtime == "own":
+        return None
+    if runtime != "onnxruntime":
+        raise _infomark.InfomarkError(f"no runtime is called {runtime!r}; use 'own' or 'onnxruntime'")
+    named = os.environ.get("ORT_DYLIB_PATH")
+    if named:
+        return named
+    package = importlib.util.find_spec("onnxruntime")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        for pattern in ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll"):
+            for library in sorted((_File(folder) / "capi").glob(pattern)):
+                return str(library)
+    raise _infomark.InfomarkError(
+        "ONNX Runtime is not there; install the package onnxruntime, or name its library in ORT_DYLIB_PATH"
+    )
+
+
+class Encoder:
+    """An encoder that ``train`` or ``describe_onnx`` wrote: a file, or the name of one that comes with the package, such as ``"ceph"``.
+
+    With ``runtime="onnxruntime"`` it is run by ONNX Runtime: the same features but for rounding. It can be shared between
+    threads, and is pickled by its path, or by its bytes where it was made of them.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._inner = _infomark.Encoder.load(path)
-        self._made_of: tuple[Any, ...] = (os.fspath(path),)
+    def __init__(self, path: Path, *, runtime: _Runtime = "own") -> None:
+        self._inner = _infomark.Encoder.load(path, _library(runtime))
+        self._data: Union[str, bytes] = os.fspath(path)
+        self._runtime: _Runtime = runtime
 
     @classmethod
-    def from_bytes(cls, data: bytes, name: str = "encoder") -> Encoder:
+    def from_bytes(cls, data: bytes, name: str = "encoder", *, runtime: _Runtime = "own") -> Encoder:
         """An encoder from the bytes of its file; ``name`` stands for it in messages."""
         encoder = cls.__new__(cls)
-        encoder._inner = _infomark.Encoder.from_bytes(data, name)
-        encoder._made_of = (data, name)
+        encoder._inner = _infomark.Encoder.from_bytes(data, name, _library(runtime))
+        encoder._data = data
+        encoder._runtime = runtime
         return encoder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Encoder if len(self._made_of) == 1 else Encoder.from_bytes), self._made_of
+        return _encoder, (self._data, self.name, self._runtime)
+
+    @property
+    def runtime(self) -> str:
+        """What runs it: ``infomark`` (its own layers), ``tract`` or ``onnxruntime``."""
+        return self._inner.runtime()
 
     @property
     def name(self) -> str:
@@ -58,6 +90,52 @@ class Encoder:
     def encode(self, image: Source) -> dict[int, npt.NDArray[np.float32]]:
         """Features of an image by stride: ``(channels, height / stride, width / stride)`` of the encoder's canvas, of length 1."""
         return dict(self._inner.encode(*named_image(image)))
+
+
+def _encoder(data: Union[str, bytes], name: str, runtime: _Runtime) -> Encoder:
+    """The encoder that was pickled."""
+    if isinstance(data, str):
+        return Encoder(data, runtime=runtime)
+    return Encoder.from_bytes(data, name, runtime=runtime)
+
+
+def describe_onnx(
+    model: Path,
+    out: Path,
+    *,
+    input: tuple[int, int],
+    strides: Sequence[int],
+    normalisation: Literal["unit-range", "local-contrast", "imagenet"] = "unit-range",
+    outputs: Optional[Sequence[str]] = None,
+    leading_tokens: int = 0,
+    temperature: float = 0.1,
+    runtime: _Runtime = "own",
+) -> Encoder:
+    """Makes an encoder that another program exported as ONNX usable: writes ``out``, and gives the encoder.
+
+    The model reads one image, ``(1, 1 or 3, height, width)``, of any size or that of ``input``, width and height in pixels of
+    the canvas that images are laid on. Each of ``outputs``, by default those of the graph, is a feature map ``(1, C, height /
+    stride, width / stride)``, or tokens ``(1, n, C)`` of the cells, row by row, behind ``leading_tokens`` others (class token,
+    registers). ``strides`` has a number for each.
+
+    ``normalisation`` is how the grey values in [0, 1] of an image become the input: ``"unit-range"`` as they are,
+    ``"local-contrast"`` as :func:`train` and :class:`GuidedViews` have them by default, ``"imagenet"`` as torchvision's models expect
+    them. A grey channel becomes three by repetition. What is written is the same graph with nodes around it for that; it is run once
+    before it is written.
+    """
+    width, height = input
+    _infomark.describe_onnx(
+        model,
+        out,
+        (width, height),
+        list(strides),
+        normalisation,
+        list(outputs or []),
+        leading_tokens,
+        temperature,
+        _library(runtime),
+    )
+    return Encoder(out, runtime=runtime)
 
 
 class Template:

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use infomark_infer::Looks;
+use infomark_infer::{ForeignEncoder, InputSize, Looks, ModelError, OnnxRuntime};
 use numpy::ndarray::Array3;
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::array::rows;
-use crate::error::raise;
+use crate::error::{raise, refuse};
 use crate::files::landmarks;
 use crate::views::image;
 
@@ -30,19 +30,36 @@ pub(crate) struct Encoder {
 
 #[pymethods]
 impl Encoder {
+    /// `library` is that of ONNX Runtime, where it is to run the encoder.
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let loaded = py.detach(|| match named(&path) {
-            Some(model) => infomark_infer::Encoder::from_bytes(model.encoder, model.name),
-            None => infomark_infer::Encoder::load(&path),
-        });
-        Ok(Self { inner: Arc::new(loaded.map_err(raise)?) })
+    fn load(py: Python<'_>, path: PathBuf, library: Option<PathBuf>) -> PyResult<Self> {
+        let load = || match (named(&path), library) {
+            (Some(model), None) => infomark_infer::Encoder::from_bytes(model.encoder, model.name),
+            (None, None) => infomark_infer::Encoder::load(&path),
+            (Some(model), Some(library)) => infomark_infer::Encoder::from_bytes_on(
+                &OnnxRuntime::load(library)?,
+                model.encoder,
+                model.name,
+            ),
+            (None, Some(library)) => infomark_infer::Encoder::load_on(&OnnxRuntime::load(library)?, &path),
+        };
+        Ok(Self { inner: Arc::new(py.detach(load).map_err(raise)?) })
     }
 
     #[staticmethod]
-    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String) -> PyResult<Self> {
-        let loaded = py.detach(|| infomark_infer::Encoder::from_bytes(bytes, name));
-        Ok(Self { inner: Arc::new(loaded.map_err(raise)?) })
+    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String, library: Option<PathBuf>) -> PyResult<Self> {
+        let load = || match library {
+            None => infomark_infer::Encoder::from_bytes(bytes, name),
+            Some(library) => {
+                infomark_infer::Encoder::from_bytes_on(&OnnxRuntime::load(library)?, bytes, name)
+            }
+        };
+        Ok(Self { inner: Arc::new(py.detach(load).map_err(raise)?) })
+    }
+
+    /// What runs it.
+    fn runtime(&self) -> &'static str {
+        self.inner.runtime()
     }
 
     fn name(&self) -> &str {
@@ -74,6 +91,36 @@ impl Encoder {
         };
         encoding.levels().into_iter().map(level).collect()
     }
+}
+
+/// Makes an encoder of another program's ONNX file, and writes it.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "names on the other side")]
+pub(crate) fn describe_onnx(
+    py: Python<'_>,
+    path: PathBuf,
+    out: PathBuf,
+    input: (usize, usize),
+    strides: Vec<usize>,
+    normalisation: &str,
+    outputs: Vec<String>,
+    leading_tokens: usize,
+    temperature: f32,
+    library: Option<PathBuf>,
+) -> PyResult<()> {
+    let foreign = ForeignEncoder::new(InputSize::new(input.0, input.1).map_err(raise)?, strides)
+        .with_scaling(normalisation.parse().map_err(refuse)?)
+        .with_outputs(outputs)
+        .with_leading_tokens(leading_tokens)
+        .with_temperature(temperature);
+    let describe = || -> Result<(), ModelError> {
+        let described = match library {
+            None => foreign.describe(&path),
+            Some(library) => foreign.describe_on(&OnnxRuntime::load(library)?, &path),
+        }?;
+        described.save(out)
+    };
+    py.detach(describe).map_err(raise)
 }
 
 /// A template.

@@ -19,7 +19,7 @@ mod watch;
 #[pyo3::pymodule]
 mod _infomark {
     #[pymodule_export]
-    use super::encoder::{Encoder, Template};
+    use super::encoder::{Encoder, Template, describe_onnx};
     #[pymodule_export]
     use super::error::InfomarkError;
     #[pymodule_export]

@@ -4,7 +4,8 @@
 
 use infomark_core::Rng;
 use infomark_infer::{
-    Description, Image, InputPolicy, InputSize, LabelSource, LandmarkDescription, Normalisation, SEAL_KEY,
+    Channels, Description, Image, InputPolicy, InputSize, LabelSource, LandmarkDescription, Normalisation,
+    Origin, SEAL_KEY,
 };
 use prost::Message;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -25,12 +26,14 @@ pub fn description(width: usize, height: usize) -> Description {
         input_policy: InputPolicy::default(),
         normalisation: Normalisation::default(),
         strides: vec![2, 4],
-        channels: CHANNELS,
+        channels: Channels::Same(CHANNELS),
         temperature: 0.1,
-        training_data_sha256: "0".repeat(64),
-        training_images: 0,
-        steps: 0,
-        seed: 1,
+        origin: Origin::Trained {
+            training_data_sha256: "0".repeat(64),
+            training_images: 0,
+            steps: 0,
+            seed: 1,
+        },
         version: "0.1.0".to_owned(),
     }
 }

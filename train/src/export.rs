@@ -235,9 +235,8 @@ pub(crate) fn onnx(
     graph.levels(&encoder.unet, values, (width, height), |graph, level, x| {
         graph.head(x, &encoder.heads[level], values, &Description::output_name(STRIDES[level]));
     });
-    let outputs = STRIDES
-        .iter()
-        .map(|s| value_info(&Description::output_name(*s), [1, description.channels, height / s, width / s]))
+    let outputs = (STRIDES.iter().zip(&encoder.heads))
+        .map(|(s, head)| value_info(&Description::output_name(*s), [1, head.outputs, height / s, width / s]))
         .collect();
     finish(graph, "infomark encoder", description.input, outputs, |graph| {
         description.to_sealed_properties(graph)
@@ -278,7 +277,7 @@ mod tests {
     use crate::TrainConfig;
     use crate::encoder::unshuffle;
     use crate::testing::noise;
-    use infomark_infer::Image;
+    use infomark_infer::{Channels, Image, Origin};
 
     #[test]
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
@@ -294,12 +293,14 @@ mod tests {
             input_policy: Default::default(),
             normalisation: Default::default(),
             strides: STRIDES.to_vec(),
-            channels: 12,
+            channels: Channels::Same(12),
             temperature: 0.1,
-            training_data_sha256: "0".repeat(64),
-            training_images: 2,
-            steps: 1,
-            seed: 3,
+            origin: Origin::Trained {
+                training_data_sha256: "0".repeat(64),
+                training_images: 2,
+                steps: 1,
+                seed: 3,
+            },
             version: "0.0.0".into(),
         };
         let bytes = onnx(&encoder, &parameters.values, &description)?;

@@ -5,7 +5,7 @@ mod log;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use infomark_infer::{Description, Encoder as Trained, InputSize, sha256};
+use infomark_infer::{Channels, Description, Encoder as Trained, InputSize, Origin, sha256};
 
 use crate::checkpoint::{self, Position, State};
 use crate::clock::{Clock, Stopwatch, images_per_second};
@@ -225,12 +225,14 @@ fn start(
         input_policy: Default::default(),
         normalisation: config.normalisation,
         strides: STRIDES.to_vec(),
-        channels: config.embedding,
+        channels: Channels::Same(config.embedding),
         temperature: config.temperature,
-        training_data_sha256: set.sha256.clone(),
-        training_images: set.len(),
-        steps: step,
-        seed: config.seed,
+        origin: Origin::Trained {
+            training_data_sha256: set.sha256.clone(),
+            training_images: set.len(),
+            steps: step,
+            seed: config.seed,
+        },
         version: env!("CARGO_PKG_VERSION").into(),
     };
     let (mut step, mut spent, mut stall) = (0, 0.0, Stall::default());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use infomark_core::Point;
-use infomark_infer::{Encoder, LandmarkDescription, LandmarkNet, PixelSpacing};
+use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, Origin, PixelSpacing};
 use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
@@ -37,14 +37,14 @@ pub(crate) struct Model {
     file: String,
     sha256: String,
     version: String,
-    training_images: usize,
-    training_data_sha256: String,
-    steps: u64,
-    seed: u64,
+    #[serde(flatten)]
+    origin: Origin,
     input: [usize; 2],
     strides: Vec<usize>,
-    channels: usize,
+    channels: Channels,
     temperature: f32,
+    /// What ran it.
+    runtime: &'static str,
 }
 
 impl Model {
@@ -54,14 +54,12 @@ impl Model {
             file: file_name(path),
             sha256: encoder.sha256().to_owned(),
             version: description.version.clone(),
-            training_images: description.training_images,
-            training_data_sha256: description.training_data_sha256.clone(),
-            steps: description.steps,
-            seed: description.seed,
+            origin: description.origin.clone(),
             input: [description.input.width(), description.input.height()],
             strides: description.strides.clone(),
-            channels: description.channels,
+            channels: description.channels.clone(),
             temperature: description.temperature,
+            runtime: encoder.runtime(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a description.
 
-use super::FORMAT;
+use super::{Channels, FORMAT};
 
 /// Why a description cannot be used; the messages end in the fix.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,8 @@ pub enum ValueError {
         /// Strides found.
         found: usize,
     },
-    /// Strides that are not ascending powers of two.
-    #[error("strides {strides:?} where ascending powers of two are expected")]
+    /// Strides that do not ascend, or of 0.
+    #[error("strides {strides:?} where ascending numbers above 0 are expected")]
     Strides {
         /// The strides.
         strides: Vec<usize>,
@@ -73,11 +73,14 @@ pub enum ValueError {
         /// The stride.
         stride: usize,
     },
-    /// No channels, or too many.
-    #[error("{found} channels where 1 to 1024 are expected")]
+    /// No channels, too many, or of another number of strides.
+    #[error("{} where 1 to 4096 channels at each stride are expected", match found {
+        Channels::Same(found) => found.to_string(),
+        Channels::PerStride(found) => format!("{found:?}"),
+    })]
     Channels {
         /// Channels found.
-        found: usize,
+        found: Channels,
     },
     /// A temperature that is not finite and above 0.
     #[error("a temperature of {found} where a finite one above 0 is expected")]

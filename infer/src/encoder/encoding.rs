@@ -19,7 +19,6 @@ pub struct Encoding {
     model: Arc<str>,
     fit: Fit,
     temperature: f32,
-    channels: usize,
     looks: Looks,
     canvas: Vec<u8>,
     levels: Vec<Level>,
@@ -28,6 +27,7 @@ pub struct Encoding {
 #[derive(Clone, Debug)]
 struct Level {
     features: Vec<f32>,
+    channels: usize,
     width: usize,
     height: usize,
     stride: usize,
@@ -44,21 +44,21 @@ impl Encoding {
         canvas: &[f32],
         maps: Vec<Vec<f32>>,
     ) -> Result<Encoding, String> {
-        let channels = description.channels * looks.count();
         let mut levels = Vec::with_capacity(maps.len());
-        for (features, &stride) in maps.into_iter().zip(&description.strides) {
+        let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
+        for ((features, &stride), channels) in maps.into_iter().zip(&description.strides).zip(channels) {
+            let channels = channels * looks.count();
             let (width, height) = (fit.input().width() / stride, fit.input().height() / stride);
             let map = FeatureMap::new(&features, channels, width, height, stride)
                 .map_err(|error| error.to_string())?;
             check_lengths(&map)?;
-            levels.push(Level { features, width, height, stride });
+            levels.push(Level { features, channels, width, height, stride });
         }
         Ok(Encoding {
             image,
             model,
             fit,
             temperature: description.temperature,
-            channels,
             looks,
             canvas: canvas.iter().map(|v| (v * 255.0).round() as u8).collect(),
             levels,
@@ -89,12 +89,7 @@ impl Encoding {
         self.temperature
     }
 
-    /// Length of a feature, of all looks together.
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// In which ways the image was looked at; each look has an equal part of the channels.
+    /// In which ways the image was looked at; each look has an equal part of a level's channels.
     pub fn looks(&self) -> Looks {
         self.looks
     }
@@ -109,8 +104,8 @@ impl Encoding {
         self.levels
             .iter()
             .filter_map(|level| {
-                let Level { features, width, height, stride } = level;
-                FeatureMap::new(features, self.channels, *width, *height, *stride).ok()
+                let Level { features, channels, width, height, stride } = level;
+                FeatureMap::new(features, *channels, *width, *height, *stride).ok()
             })
             .collect()
     }

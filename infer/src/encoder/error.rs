@@ -1,5 +1,6 @@
 //! What can be wrong with a model file.
 
+use super::ForeignError;
 use crate::{DescriptionError, FitError};
 
 /// Why an encoder or a landmark network could not be loaded or run; every message names the file and the fix.
@@ -26,6 +27,14 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The system could not write it.
+    #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
+    Unwritable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file of no bytes.
     #[error("{name}: the file is empty; copy it again from its source or train again")]
     Empty {
@@ -33,9 +42,7 @@ pub enum ModelError {
         name: String,
     },
     /// Beyond what a model may have.
-    #[error(
-        "{name}: {bytes} bytes are more than a model may have (64 MiB); use one written by `infomark train`"
-    )]
+    #[error("{name}: {bytes} bytes are more than a model may have (512 MiB); use a smaller one")]
     TooLarge {
         /// The path as given.
         name: String,
@@ -74,6 +81,14 @@ pub enum ModelError {
         /// Which part, and what was expected.
         problem: GraphError,
     },
+    /// An encoder of another program that is not what was said of it.
+    #[error("{name}: {problem}")]
+    Foreign {
+        /// The path as given.
+        name: String,
+        /// What is wrong, and the fix.
+        problem: ForeignError,
+    },
     /// ONNX Runtime cannot be had.
     #[cfg(feature = "onnxruntime")]
     #[error(
@@ -86,7 +101,9 @@ pub enum ModelError {
         reason: String,
     },
     /// The graph cannot be prepared for running.
-    #[error("{name}: the model cannot be prepared ({reason}); copy it again or export the model again")]
+    #[error(
+        "{name}: the model cannot be prepared ({reason}); copy it again, export it for an older operator set, or have ONNX Runtime run it"
+    )]
     Prepare {
         /// The path as given.
         name: String,

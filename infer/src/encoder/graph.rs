@@ -4,30 +4,44 @@ use prost::Message;
 
 use super::{GraphError, Interface, ModelError};
 use crate::Description;
-use crate::onnx::{DataType, Graph, Model, Tensor, ValueInfo};
+use crate::onnx::{DataType, Graph, Model, Node, Tensor, ValueInfo};
 
 /// The operators that convolutional networks are made of: none reads files, loops, or makes large tensors of small ones.
 const OPERATORS: &[&str] = &[
     "Abs",
     "Add",
+    "And",
+    "Attention",
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "Ceil",
+    "Celu",
     "Clip",
     "Concat",
     "Constant",
+    "ConstantOfShape",
     "Conv",
     "ConvTranspose",
+    "Cos",
+    "CumSum",
     "DepthToSpace",
     "Div",
+    "Einsum",
     "Elu",
+    "Equal",
     "Erf",
     "Exp",
+    "Expand",
     "Flatten",
+    "Floor",
     "Gather",
+    "GatherElements",
     "Gelu",
     "Gemm",
     "GlobalAveragePool",
+    "Greater",
+    "GreaterOrEqual",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
@@ -35,27 +49,47 @@ const OPERATORS: &[&str] = &[
     "InstanceNormalization",
     "LayerNormalization",
     "LeakyRelu",
+    "Less",
+    "LessOrEqual",
     "Log",
+    "LogSoftmax",
     "LpNormalization",
     "MatMul",
     "Max",
     "MaxPool",
+    "MeanVarianceNormalization",
     "Min",
+    "Mish",
+    "Mod",
     "Mul",
     "Neg",
+    "Not",
+    "Or",
     "PRelu",
+    "Pad",
     "Pow",
+    "RMSNormalization",
+    "Range",
     "Reciprocal",
     "ReduceL2",
+    "ReduceMax",
     "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
     "ReduceSum",
     "ReduceSumSquare",
     "Relu",
     "Reshape",
     "Resize",
+    "Round",
+    "Selu",
     "Shape",
     "Sigmoid",
+    "Sign",
+    "Sin",
+    "Size",
     "Slice",
+    "Softmax",
     "Softplus",
     "SpaceToDepth",
     "Split",
@@ -64,8 +98,12 @@ const OPERATORS: &[&str] = &[
     "Sub",
     "Sum",
     "Tanh",
+    "ThresholdedRelu",
+    "Tile",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
+    "Where",
 ];
 
 /// Most nodes of a graph, and most tensors that it holds.
@@ -92,23 +130,20 @@ pub(crate) fn bytes(model: &Model) -> Vec<u8> {
 pub(crate) fn check(model: &Model, interface: &Interface, name: &str) -> Result<Vec<usize>, ModelError> {
     let wrong = |problem| ModelError::Graph { name: name.to_owned(), problem };
     let graph = model.graph.as_ref().ok_or_else(|| wrong(GraphError::Missing))?;
-    check_nodes(graph).map_err(wrong)?;
-    for tensor in &graph.initializer {
-        check_tensor(tensor).map_err(wrong)?;
+    if !graph.sparse_initializer.is_empty() {
+        return Err(wrong(GraphError::Sparse));
     }
+    check_parts(&graph.node, &graph.initializer).map_err(wrong)?;
     check_input(graph, interface).map_err(wrong)?;
     check_outputs(graph, interface).map_err(wrong)
 }
 
-fn check_nodes(graph: &Graph) -> Result<(), GraphError> {
-    if !graph.sparse_initializer.is_empty() {
-        return Err(GraphError::Sparse);
+/// Checks that nodes and constants are what encoders are made of.
+pub(crate) fn check_parts(nodes: &[Node], constants: &[Tensor]) -> Result<(), GraphError> {
+    if nodes.len().max(constants.len()) > MAX_NODES {
+        return Err(GraphError::Size { nodes: nodes.len(), tensors: constants.len(), most: MAX_NODES });
     }
-    let (nodes, tensors) = (graph.node.len(), graph.initializer.len());
-    if nodes.max(tensors) > MAX_NODES {
-        return Err(GraphError::Size { nodes, tensors, most: MAX_NODES });
-    }
-    for node in &graph.node {
+    for node in nodes {
         let operator = node.op_type.as_str();
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
         if !standard || !OPERATORS.contains(&operator) {
@@ -126,7 +161,7 @@ fn check_nodes(graph: &Graph) -> Result<(), GraphError> {
             }
         }
     }
-    Ok(())
+    constants.iter().try_for_each(check_tensor)
 }
 
 /// Checks that a tensor is in the file, as long as its shape says, and finite.
@@ -161,7 +196,10 @@ fn check_tensor(tensor: &Tensor) -> Result<(), GraphError> {
 
 /// The numbers that a tensor holds, of the types that encoders use.
 fn held(tensor: &Tensor) -> usize {
-    const SIZES: [(DataType, usize); 10] = [
+    const SIZES: [(DataType, usize); 13] = [
+        (DataType::Uint16, 2),
+        (DataType::Int16, 2),
+        (DataType::Uint32, 4),
         (DataType::Float, 4),
         (DataType::Float16, 2),
         (DataType::Bfloat16, 2),

@@ -7,8 +7,14 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 
+use prost::Message;
+
 use super::{Interface, ModelError};
-use crate::Description;
+use crate::onnx::Model;
+use crate::{Description, InputSize};
+
+/// The environment of this process, which may have one.
+static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
 
 /// ONNX Runtime, from the shared library of an installation (1.17 or later), e.g. `libonnxruntime.so` of the Python package. Nothing is
 /// linked with it or downloaded.
@@ -34,9 +40,29 @@ impl OnnxRuntime {
     pub fn load(library: impl AsRef<Path>) -> Result<OnnxRuntime, ModelError> {
         let library = library.as_ref();
         let refuse = |reason: String| ModelError::Runtime { library: library.display().to_string(), reason };
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = &*loaded {
+            return Ok(OnnxRuntime { environment: environment.clone() });
+        }
         let builder = ort::init_from(library).map_err(|error| refuse(error.to_string()))?;
         let environment = builder.with_telemetry(false).build().map_err(|error| refuse(error.to_string()))?;
+        *loaded = Some(environment.clone());
         Ok(OnnxRuntime { environment })
+    }
+
+    /// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
+    pub(super) fn shapes(&self, model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, String> {
+        let outputs = model.graph.iter().flat_map(|graph| &graph.output).map(|output| output.name.clone());
+        let sessions = Sessions {
+            environment: self.environment.clone(),
+            bytes: model.encode_to_vec().into(),
+            outputs: outputs.collect(),
+            idle: Mutex::default(),
+        };
+        let canvas = vec![0.5; input.area()];
+        let shape = [1, 1, input.height(), input.width()];
+        let maps = sessions.run_on(&mut sessions.open()?, &canvas, shape)?;
+        Ok(maps.into_iter().map(|(shape, _)| shape).collect())
     }
 
     pub(super) fn sessions(&self, bytes: &[u8], interface: &Interface) -> Result<Sessions, String> {
@@ -51,6 +77,9 @@ impl OnnxRuntime {
         Ok(sessions)
     }
 }
+
+/// Shape and elements of an output.
+type Output = (Vec<usize>, Vec<f32>);
 
 /// A model's sessions: as many as there were runs at once.
 pub(super) struct Sessions {
@@ -81,9 +110,16 @@ impl Sessions {
     ) -> Result<Vec<Vec<f32>>, String> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut session = idle.map_or_else(|| self.open(), Ok)?;
-        let levels = self.run_on(&mut session, canvas, [1, 1, height, width], lengths)?;
+        let maps = self.run_on(&mut session, canvas, [1, 1, height, width])?;
         self.give_back(session);
-        Ok(levels)
+        let level = |((name, &length), (_, values)): ((&String, &usize), (_, Vec<f32>))| {
+            if values.len() == length {
+                Ok(values)
+            } else {
+                Err(format!("output {name} has {} elements where {length} are expected", values.len()))
+            }
+        };
+        self.outputs.iter().zip(lengths).zip(maps).map(level).collect()
     }
 
     fn run_on(
@@ -91,22 +127,18 @@ impl Sessions {
         session: &mut Session,
         canvas: &[f32],
         shape: [usize; 4],
-        lengths: &[usize],
-    ) -> Result<Vec<Vec<f32>>, String> {
+    ) -> Result<Vec<Output>, String> {
         let canvas = TensorRef::from_array_view((shape, canvas)).map_err(|error| error.to_string())?;
         let maps = session
             .run(ort::inputs![Description::INPUT_NAME => canvas])
             .map_err(|error| error.to_string())?;
-        let level = |(name, &length): (&String, &usize)| {
+        let output = |name: &String| {
             let map = maps.get(name).ok_or_else(|| format!("output {name} is missing"))?;
-            let (_, values) = map.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
-            if values.len() == length {
-                Ok(values.to_vec())
-            } else {
-                Err(format!("output {name} has {} elements where {length} are expected", values.len()))
-            }
+            let (shape, values) = map.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+            let shape = shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect();
+            Ok((shape, values.to_vec()))
         };
-        self.outputs.iter().zip(lengths).map(level).collect()
+        self.outputs.iter().map(output).collect()
     }
 }
 
@@ -131,6 +163,8 @@ mod tests {
         let library =
             std::env::var_os("INFOMARK_ONNXRUNTIME").ok_or("INFOMARK_ONNXRUNTIME names no library")?;
         let runtime = OnnxRuntime::load(library)?;
+        // A second one is the first.
+        OnnxRuntime::load("no-such-library.so")?;
         let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
         let (ours, theirs) =
             (Encoder::from_bytes(&bytes, "ceph")?, Encoder::from_bytes_on(&runtime, &bytes, "ceph")?);

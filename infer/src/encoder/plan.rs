@@ -55,10 +55,9 @@ impl Plan {
         }
     }
 
-    /// The same graph, which was checked, run by ONNX Runtime.
+    /// A graph that was checked, run by ONNX Runtime.
     #[cfg(feature = "onnxruntime")]
     pub(crate) fn on(
-        &self,
         runtime: &super::OnnxRuntime,
         bytes: &[u8],
         interface: &Interface,
@@ -67,7 +66,21 @@ impl Plan {
         let sessions = runtime
             .sessions(bytes, interface)
             .map_err(|reason| ModelError::Prepare { name: name.to_owned(), reason })?;
-        Ok(Plan { runnable: Runnable::OnnxRuntime(Arc::new(sessions)), ..self.clone() })
+        Ok(Plan {
+            runnable: Runnable::OnnxRuntime(Arc::new(sessions)),
+            input: [interface.input.height(), interface.input.width()],
+            lengths: interface.outputs.iter().map(|(_, shape)| shape.iter().product()).collect(),
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> &'static str {
+        match &self.runnable {
+            Runnable::Own(_) => "infomark",
+            #[cfg(feature = "onnx")]
+            Runnable::Tract(_) => "tract",
+            #[cfg(feature = "onnxruntime")]
+            Runnable::OnnxRuntime(_) => "onnxruntime",
+        }
     }
 
     /// The outputs, row-major, for a canvas of the input's size. `name` is the model's, `image` the image's.

@@ -12,6 +12,7 @@ use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
 use super::Interface;
 use super::plan::{MAX_ELEMENTS, MAX_TOTAL};
+use crate::InputSize;
 use crate::onnx::Model;
 
 /// tract's direct convolution takes up to 1.4 times as long as its matrix products on wide maps, and at best as long.
@@ -61,16 +62,37 @@ impl Runnable {
     }
 }
 
-fn prepare(model: &Model, interface: &Interface, outputs: &[usize]) -> TractResult<Arc<TypedSimplePlan>> {
+/// The model with the types and sizes of all values, for an input of this size.
+fn typed(model: &Model, input: InputSize) -> TractResult<TypedModel> {
     let onnx = tract_onnx::onnx().with_ignore_value_info(true);
     let proto = onnx.proto_model_for_read(&mut &model.encode_to_vec()[..])?;
     let mut graph = onnx.model_for_proto_model(&proto)?;
-    let (height, width) = (interface.input.height(), interface.input.width());
-    graph.set_input_fact(0, f32::fact([1, 1, height, width]).into())?;
+    graph.set_input_fact(0, f32::fact([1, 1, input.height(), input.width()]).into())?;
     let typed = graph.into_typed()?;
     check_sizes(&typed)?;
     let typed = typed.into_decluttered()?;
     check_sizes(&typed)?;
+    Ok(typed)
+}
+
+/// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
+pub(super) fn shapes(model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, String> {
+    let shapes = || -> TractResult<Vec<Vec<usize>>> {
+        let typed = typed(model, input)?;
+        let shape = |place| {
+            let fact = typed.output_fact(place)?;
+            match fact.shape.as_concrete() {
+                Some(shape) if fact.datum_type == f32::datum_type() => Ok(shape.to_vec()),
+                _ => Err(problem(format!("output {place} is {fact:?} where 32-bit floats are expected"))),
+            }
+        };
+        (0..typed.outputs.len()).map(shape).collect()
+    };
+    shapes().map_err(|error| one_line(&error))
+}
+
+fn prepare(model: &Model, interface: &Interface, outputs: &[usize]) -> TractResult<Arc<TypedSimplePlan>> {
+    let typed = typed(model, interface.input)?;
     let optimized = KnobScope::new(KNOBS)?.enter(|| typed.into_optimized())?;
     check_sizes(&optimized)?;
     for (&place, (_, expected)) in outputs.iter().zip(&interface.outputs) {

@@ -24,7 +24,9 @@ use serde::{Deserialize, Serialize};
 use super::Template;
 use crate::augment::Looks;
 use crate::back::{Back, Level};
+use crate::description::Channels;
 use crate::file::{self, FileProblem};
+use crate::lengths::Lengths;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::prior::Anchors;
 use crate::{Rect, hash, sha256};
@@ -34,14 +36,14 @@ const MAGIC: &[u8; 8] = b"infomark";
 /// Version of the layout.
 const LAYOUT: u32 = 1;
 /// Largest file that is read, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 512 << 20;
 /// Longest header, in bytes.
 const MAX_HEADER: usize = 1 << 20;
 /// Bytes before the header.
 const PREFIX: usize = MAGIC.len() + 8;
 /// Bytes of the hash at the end.
 const SEAL: usize = 32;
-/// Most of anything that is counted in a header: beyond what 64 MiB can hold.
+/// Most of anything that is counted in a header.
 const MOST: usize = 1 << 20;
 /// By how much a feature may be longer than 1: rounding.
 const TOLERANCE: f32 = 1e-3;
@@ -130,7 +132,7 @@ struct Header {
     model_sha256: String,
     landmarks: Vec<Mark>,
     levels: usize,
-    channels: usize,
+    channels: Channels,
     /// In which ways the image was looked at.
     #[serde(default)]
     looks: Looks,
@@ -170,12 +172,19 @@ impl Maps {
         }
     }
 
-    /// Cells of all maps; none where a number is beyond all canvases.
-    fn cells(&self) -> Option<usize> {
+    /// Elements of all maps, which are those of the coarsest levels; none where a number is beyond all canvases or there are more
+    /// maps than levels.
+    fn elements(&self, lengths: &Lengths) -> Option<u64> {
         let content = self.content.into_iter().all(|value| value <= MOST);
         let levels = self.levels.iter().flatten().all(|value| (1..=MOST).contains(value));
-        let cells = self.levels.iter().try_fold(0_usize, |sum, [w, h, _]| sum.checked_add(w * h));
-        cells.filter(|cells| content && levels && *cells <= MOST)
+        if !content || !levels || self.levels.len() > lengths.levels() {
+            return None;
+        }
+        let cells: Vec<usize> = self.levels.iter().map(|[width, height, _]| width * height).collect();
+        let all = cells.iter().try_fold(0_usize, |sum, &cells| sum.checked_add(cells));
+        all.filter(|all| *all <= MOST)?;
+        let lengths = lengths.coarsest(cells.len());
+        Some(cells.iter().zip(&lengths.0).map(|(&cells, &length)| cells as u64 * length as u64).sum())
     }
 }
 
@@ -201,14 +210,14 @@ impl Template {
             landmarks: (self.names.iter().zip(&self.points))
                 .map(|(name, at)| Mark { name: name.clone(), x: at.x, y: at.y })
                 .collect(),
-            levels: self.levels,
-            channels: self.channels,
+            levels: self.lengths.levels(),
+            channels: Channels::of(&self.lengths.0),
             looks: self.looks,
             refined_on: self.refined_on,
             ring: self.neighbours.places.iter().map(Vec::len).collect(),
-            ring_levels: self.neighbours.levels,
+            ring_levels: self.neighbours.lengths.levels(),
             anchors: self.anchors.places.len(),
-            anchor_levels: self.anchors.levels,
+            anchor_levels: self.anchors.lengths.levels(),
             back: self.back.as_deref().map(Maps::of),
         };
         // A struct of strings and numbers always has a JSON.
@@ -320,28 +329,28 @@ fn parse(content: &[u8]) -> Result<Template, String> {
     let rest = content.get(PREFIX..).unwrap_or_default();
     let (json, body) = rest.split_at_checked(length).ok_or("its header is cut off")?;
     let header: Header = serde_json::from_slice(json).map_err(|error| format!("its header: {error}"))?;
-    check(&header, body.len())?;
-    let Header { landmarks, channels, levels, ring_levels, anchor_levels, .. } = header;
-    let mut body = Body { bytes: body, channels };
+    let lengths = check(&header, body.len())?;
+    let (around, beside) = (lengths.coarsest(header.ring_levels), lengths.coarsest(header.anchor_levels));
+    let landmarks = header.landmarks;
+    let mut body = Body { bytes: body };
     let places = body.points(landmarks.len())?;
-    let features = body.features(landmarks.len() * levels)?;
-    let mut around = Vec::with_capacity(header.ring.len());
+    let features = body.features(landmarks.len(), &lengths)?;
+    let mut rings = Vec::with_capacity(header.ring.len());
     for &count in &header.ring {
         let mut ring = Vec::with_capacity(count);
         for _ in 0..count {
             let offset = body.point()?;
-            ring.push(Neighbour { offset, features: body.features(ring_levels)? });
+            ring.push(Neighbour { offset, features: body.features(1, &around)? });
         }
-        around.push(ring);
+        rings.push(ring);
     }
-    let neighbours = Neighbours { places: around, levels: ring_levels, channels };
-    let beside = body.points(header.anchors)?;
+    let neighbours = Neighbours { places: rings, lengths: around };
     let anchors = Anchors {
-        places: beside,
-        features: body.features(header.anchors * anchor_levels)?,
-        levels: anchor_levels,
+        places: body.points(header.anchors)?,
+        features: body.features(header.anchors, &beside)?,
+        lengths: beside,
     };
-    let back = header.back.map(|maps| body.maps(&maps)).transpose()?;
+    let back = header.back.map(|maps| body.maps(&maps, &lengths)).transpose()?;
     Ok(Template {
         image: header.image,
         model: header.model_sha256.into(),
@@ -354,13 +363,12 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         back: back.map(Arc::new),
         looks: header.looks,
         refined_on: header.refined_on,
-        levels,
-        channels,
+        lengths,
     })
 }
 
-/// Checks the names, and that the body is as long as the numbers say.
-fn check(header: &Header, bytes: usize) -> Result<(), String> {
+/// The channels of the levels, where the names are good and the body is as long as the numbers say.
+fn check(header: &Header, bytes: usize) -> Result<Lengths, String> {
     let names: BTreeSet<&str> = header.landmarks.iter().map(|mark| mark.name.as_str()).collect();
     if names.is_empty() || names.len() != header.landmarks.len() {
         return Err("its landmarks have no names of their own".to_owned());
@@ -369,29 +377,35 @@ fn check(header: &Header, bytes: usize) -> Result<(), String> {
         return Err("its landmarks and what is around them differ in number".to_owned());
     }
     let levels = [header.levels, header.ring_levels, header.anchor_levels];
-    if !(1..=1 << 16).contains(&header.channels) || header.levels == 0 || levels.iter().any(|&l| l > 64) {
-        return Err(format!("{levels:?} levels of {} channels", header.channels));
-    }
-    let cells = header.back.as_ref().map_or(Some(0), Maps::cells).ok_or("maps of no canvas's size")?;
+    let lengths =
+        (1..=64).contains(&header.levels).then(|| header.channels.by_level(header.levels)).flatten();
+    let good = |lengths: &Vec<usize>| {
+        lengths.iter().all(|length| (1..=1 << 16).contains(length))
+            && levels.iter().all(|&count| count <= lengths.len())
+    };
+    let lengths = lengths.filter(good);
+    let lengths = lengths.ok_or_else(|| format!("{levels:?} levels of {:?} channels", header.channels))?;
+    let lengths = Lengths(lengths);
+    let kept = header.back.as_ref().map_or(Some(0), |maps| maps.elements(&lengths));
+    let kept = kept.ok_or("maps of no canvas's size")?;
     // Each is at most 2^20, and so are their products in 64 bits with 64 levels of 2^16 channels.
     let rings = header.ring.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
     let rings = rings.filter(|rings| (*rings).max(header.anchors) <= MOST);
     let rings = rings.ok_or("it tells of more places than a file holds")?;
-    let floats = |count: usize, levels: usize| count as u64 * (2 + levels as u64 * header.channels as u64);
+    let floats = |count: usize, levels: usize| count as u64 * (2 + lengths.coarsest(levels).total() as u64);
     let expected = floats(header.landmarks.len(), header.levels)
         + floats(rings, header.ring_levels)
         + floats(header.anchors, header.anchor_levels)
-        + cells as u64 * header.channels as u64;
+        + kept;
     if expected * 4 != bytes as u64 {
         return Err(format!("{bytes} bytes of numbers where {} are told of", expected * 4));
     }
-    Ok(())
+    Ok(lengths)
 }
 
 /// The numbers after the header, whose count is checked.
 struct Body<'a> {
     bytes: &'a [u8],
-    channels: usize,
 }
 
 impl Body<'_> {
@@ -412,28 +426,31 @@ impl Body<'_> {
         }
     }
 
-    /// So many features, none longer than 1.
-    fn features(&mut self, count: usize) -> Result<Vec<f32>, String> {
-        let values = self.floats(count * self.channels)?;
-        for feature in values.chunks_exact(self.channels) {
-            check_length(feature.iter().map(|value| value * value).sum::<f32>().sqrt())?;
+    /// So many places' features, none longer than 1.
+    fn features(&mut self, count: usize, lengths: &Lengths) -> Result<Vec<f32>, String> {
+        let values = self.floats(count * lengths.total())?;
+        for place in values.chunks_exact(lengths.total().max(1)) {
+            for feature in lengths.split(place) {
+                check_length(feature.iter().map(|value| value * value).sum::<f32>().sqrt())?;
+            }
         }
         Ok(values)
     }
 
-    fn maps(&mut self, maps: &Maps) -> Result<Back, String> {
+    fn maps(&mut self, maps: &Maps, lengths: &Lengths) -> Result<Back, String> {
         let mut levels = Vec::with_capacity(maps.levels.len());
-        for &[width, height, stride] in &maps.levels {
-            let features = self.floats(width * height * self.channels)?;
+        let lengths = lengths.coarsest(maps.levels.len());
+        for (&[width, height, stride], &channels) in maps.levels.iter().zip(&lengths.0) {
+            let features = self.floats(width * height * channels)?;
             let mut squares = vec![0.0_f32; width * height];
             for plane in features.chunks_exact(width * height) {
                 squares.iter_mut().zip(plane).for_each(|(sum, value)| *sum += value * value);
             }
             squares.into_iter().try_for_each(|square| check_length(square.sqrt()))?;
-            levels.push(Level { features, width, height, stride });
+            levels.push(Level { features, channels, width, height, stride });
         }
         let [x, y, width, height] = maps.content;
-        Ok(Back { levels, channels: self.channels, content: Rect { x, y, width, height } })
+        Ok(Back { levels, content: Rect { x, y, width, height } })
     }
 }
 

@@ -4,9 +4,10 @@
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
 //! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
-use infomark_core::{Plane, Point, peak, sample_feature};
+use infomark_core::{Plane, Point, peak};
 
 use super::Template;
+use crate::lengths::{Lengths, features_at};
 use crate::matching::cells;
 use crate::neighbours::Neighbour;
 use crate::recognise::Recognition;
@@ -69,13 +70,6 @@ impl Template {
         let finest = levels.first().ok_or("no levels")?;
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
         let shown = cells(encoding.fit().content(), stride);
-        let features_at = |maps: &[infomark_core::FeatureMap<'_, f32>], at: Point<f32>| {
-            let mut features = vec![0.0; maps.len() * self.channels];
-            for (&map, slot) in maps.iter().zip(features.chunks_exact_mut(self.channels)) {
-                sample_feature(map, at, slot).map_err(|e| e.to_string())?;
-            }
-            Ok::<_, String>(features)
-        };
         let one = |(index, &place): (usize, &Point<f32>)| {
             let map = laid.score_map(index)?;
             let highest = Plane::new(&map.all, width, height)
@@ -132,23 +126,23 @@ impl Template {
         let fits = |sighting: &&Sighting| {
             sighting.landmarks.len() == self.names.len()
                 && sighting.landmarks.iter().zip(&self.neighbours.places).all(|(sighted, ring)| {
-                    sighted.features.len() == self.levels * self.channels
+                    sighted.features.len() == self.lengths.total()
                         && sighted.ring.len() == ring.len()
                         && sighted.ring.iter().zip(ring).all(|(a, b)| a.len() == b.features.len())
                 })
         };
         let fitting: Vec<&Sighting> = sightings.iter().filter(fits).collect();
         let mut refined = self.clone();
-        let own = refined.features.chunks_exact_mut(self.levels * self.channels);
+        let own = refined.features.chunks_exact_mut(self.lengths.total().max(1));
         for (index, (features, ring)) in own.zip(&mut refined.neighbours.places).enumerate() {
             let mut sighted: Vec<&Sighted> =
                 fitting.iter().filter_map(|sighting| sighting.landmarks.get(index)).collect();
             sighted.sort_by(|a, b| b.score.total_cmp(&a.score));
             sighted.truncate((sighted.len() as f64 * BEST).ceil() as usize);
-            blend(features, sighted.iter().map(|sighted| &sighted.features[..]), self.channels);
+            blend(features, sighted.iter().map(|sighted| &sighted.features[..]), &self.lengths);
             for (place, neighbour) in ring.iter_mut().enumerate() {
                 let others = sighted.iter().filter_map(|sighted| sighted.ring.get(place).map(Vec::as_slice));
-                blend(&mut neighbour.features, others, self.channels);
+                blend(&mut neighbour.features, others, &self.neighbours.lengths);
             }
         }
         refined.refined_on = fitting.len();
@@ -162,7 +156,7 @@ impl Template {
 }
 
 /// Makes features the mean of others and of themselves, each vector of length 1 again.
-fn blend<'a>(features: &mut [f32], others: impl Iterator<Item = &'a [f32]>, channels: usize) {
+fn blend<'a>(features: &mut [f32], others: impl Iterator<Item = &'a [f32]>, lengths: &Lengths) {
     let others: Vec<&[f32]> = others.collect();
     if others.is_empty() {
         return;
@@ -172,7 +166,10 @@ fn blend<'a>(features: &mut [f32], others: impl Iterator<Item = &'a [f32]>, chan
     for other in others {
         features.iter_mut().zip(other).for_each(|(sum, value)| *sum += share * value);
     }
-    for vector in features.chunks_exact_mut(channels) {
+    let mut rest = features;
+    for &length in &lengths.0 {
+        let Some((vector, left)) = std::mem::take(&mut rest).split_at_mut_checked(length) else { return };
+        rest = left;
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
             vector.iter_mut().for_each(|value| *value /= length);

@@ -6,6 +6,7 @@ mod confidence;
 mod damage;
 mod dicom;
 mod fit;
+mod foreign;
 mod formats;
 mod image;
 mod matching;

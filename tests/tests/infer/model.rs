@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use infomark_infer::{
-    DESCRIPTION_KEY, Description, DescriptionError, Encoder, FORMAT_KEY, GraphError, InputSize, ModelError,
-    ValueError,
+    Channels, DESCRIPTION_KEY, Description, DescriptionError, Encoder, FORMAT_KEY, GraphError, InputSize,
+    ModelError, ValueError,
 };
 use infomark_tests::infer_fixture::{description, encoder, integer, model, node, texture, value};
 use prost::Message;
@@ -78,7 +78,7 @@ fn missing_empty_and_foreign_files_are_refused() {
 fn a_file_beyond_the_limit_is_not_read() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("large.onnx");
-    fs::File::create(&path).unwrap().set_len(65 << 20).unwrap();
+    fs::File::create(&path).unwrap().set_len((512 << 20) + 1).unwrap();
     let error = Encoder::load(&path).unwrap_err();
     assert!(matches!(error, ModelError::TooLarge { .. }));
     assert!(error.to_string().contains("large.onnx"));
@@ -123,9 +123,9 @@ fn a_description_out_of_range_is_refused() {
         (ValueError::StrideCount { found: 0 }, |d| d.strides.clear()),
         (ValueError::Strides { strides: vec![4, 2] }, |d| d.strides.reverse()),
         (ValueError::Strides { strides: vec![2, 2] }, |d| d.strides = vec![2, 2]),
-        (ValueError::Strides { strides: vec![3] }, |d| d.strides = vec![3]),
-        (ValueError::Channels { found: 0 }, |d| d.channels = 0),
-        (ValueError::Channels { found: 1 << 20 }, |d| d.channels = 1 << 20),
+        (ValueError::Strides { strides: vec![0, 2] }, |d| d.strides = vec![0, 2]),
+        (ValueError::Channels { found: Channels::Same(0) }, |d| d.channels = Channels::Same(0)),
+        (ValueError::Channels { found: Channels::Same(1 << 20) }, |d| d.channels = Channels::Same(1 << 20)),
         (ValueError::Temperature { found: -1.0 }, |d| d.temperature = -1.0),
     ];
     for (expected, change) in changes {
@@ -145,7 +145,7 @@ fn a_model_of_another_size_than_it_describes_is_refused() {
     };
     let changes: [(GraphError, fn(&mut Description)); 4] = [
         (shape("image", "1, 1, 128, 96", [1, 1, 96, 128]), |d| d.input = InputSize::new(128, 96).unwrap()),
-        (shape("stride_2", "1, 32, 64, 48", [1, 8, 64, 48]), |d| d.channels = 8),
+        (shape("stride_2", "1, 32, 64, 48", [1, 8, 64, 48]), |d| d.channels = Channels::Same(8)),
         (GraphError::Output { expected: "stride_8".to_owned() }, |d| d.strides = vec![2, 8]),
         (GraphError::OutputCount { found: 2, expected: 1 }, |d| d.strides = vec![4]),
     ];

@@ -168,7 +168,7 @@ mod tests {
     use crate::network::{Parameters, UNet};
     use crate::{TrainConfig, export};
     use infomark_core::Rng;
-    use infomark_infer::Description;
+    use infomark_infer::{Channels, Description, Origin};
 
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
@@ -180,12 +180,14 @@ mod tests {
             input_policy: Default::default(),
             normalisation: Default::default(),
             strides: STRIDES.to_vec(),
-            channels: 12,
+            channels: Channels::Same(12),
             temperature: 0.1,
-            training_data_sha256: "0".repeat(64),
-            training_images: 2,
-            steps: 1,
-            seed: 3,
+            origin: Origin::Trained {
+                training_data_sha256: "0".repeat(64),
+                training_images: 2,
+                steps: 1,
+                seed: 3,
+            },
             version: "0.0.0".into(),
         };
         let dir = tempfile::tempdir()?;

@@ -1,0 +1,127 @@
+//! `infomark describe`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use infomark_infer::{ForeignEncoder, InputScaling, InputSize, Origin};
+use serde::Serialize;
+
+use crate::models::RuntimeOptions;
+use crate::output::{self, Report, shown};
+
+/// Make an encoder that another program exported usable: an ONNX file, e.g. of PyTorch.
+#[derive(clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  infomark describe resnet.onnx --input 384x480 --strides 4,8,16 --normalisation imagenet --out encoder.onnx
+  infomark describe vit.onnx --input 384x480 --strides 16 --leading-tokens 1 --out encoder.onnx
+  infomark match --model encoder.onnx --template 001.png --landmarks points.csv new/ --out found
+
+The model reads one image, [1, 1 or 3, height, width], of the size that it was exported with or of any. Each output
+is a feature map [1, C, height / stride, width / stride], or tokens [1, n, C] of the cells, row by row. FILE is the same
+graph with nodes before it that make its input of one grey channel, and nodes after it that make feature maps of
+length 1; it is run once before it is written."
+)]
+pub(crate) struct Options {
+    /// The exported model (.onnx); weights in files beside it are taken in
+    model: PathBuf,
+    /// Width and height in pixels of the canvas that images are laid on
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    input: InputSize,
+    /// Canvas pixels per cell, a number for each output
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
+    strides: Vec<usize>,
+    /// Outputs that hold the features, in the order of the strides; any value of the graph can be named
+    /// [default: the outputs of the graph]
+    #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
+    outputs: Vec<String>,
+    /// How grey values are scaled: unit-range (0 to 1), local-contrast (as `infomark train` does), or imagenet (as
+    /// torchvision's models expect)
+    #[arg(long, value_name = "HOW", default_value = "unit-range")]
+    normalisation: InputScaling,
+    /// Tokens before those of the cells, which are left out: class token, registers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    leading_tokens: usize,
+    /// Divisor of the cosines in matching
+    #[arg(long, value_name = "T", default_value_t = 0.1)]
+    temperature: f32,
+    /// The encoder to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// A width and a height, as `384x480`.
+fn size(text: &str) -> Result<InputSize, String> {
+    let sides = text.split_once(['x', 'X']);
+    let sides = sides.and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let (width, height) = sides.ok_or("give width and height in pixels, e.g. 384x480")?;
+    InputSize::new(width, height).map_err(|error| error.to_string())
+}
+
+#[derive(Serialize)]
+struct Described {
+    encoder: String,
+    sha256: String,
+    source_sha256: Option<String>,
+    producer: Option<String>,
+    input: [usize; 2],
+    levels: Vec<Level>,
+    runtime: &'static str,
+}
+
+#[derive(Serialize)]
+struct Level {
+    stride: usize,
+    channels: usize,
+}
+
+pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
+    output::keep([&options.model], &options.out)?;
+    output::check_place(&options.out)?;
+    let foreign = ForeignEncoder::new(options.input, options.strides.clone())
+        .with_scaling(options.normalisation)
+        .with_outputs(options.outputs.clone())
+        .with_leading_tokens(options.leading_tokens)
+        .with_temperature(options.temperature);
+    let runtime = options.runtime.load()?;
+    let described = match &runtime {
+        None => foreign.describe(&options.model)?,
+        Some(runtime) => foreign.describe_on(runtime, &options.model)?,
+    };
+    described.save(&options.out)?;
+    let encoder = described.encoder();
+    let description = encoder.description();
+    let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
+    let levels: Vec<Level> = (description.strides.iter().zip(channels))
+        .map(|(&stride, channels)| Level { stride, channels })
+        .collect();
+    let (source_sha256, producer) = match &description.origin {
+        Origin::Foreign { source_sha256, producer } => (Some(source_sha256.clone()), Some(producer.clone())),
+        _ => (None, None),
+    };
+    let (width, height) = (description.input.width(), description.input.height());
+    let lines = levels.iter().map(|level| {
+        let (columns, rows) = (width / level.stride, height / level.stride);
+        format!("stride {}: {} channels, {columns} x {rows} cells", level.stride, level.channels)
+    });
+    report.text(&format!(
+        "{}: an encoder of {} ({})\ninput {width} x {height}\n{}",
+        shown(&options.out),
+        output::file_name(&options.model),
+        producer.as_deref().filter(|producer| !producer.is_empty()).unwrap_or("no program stated"),
+        lines.collect::<Vec<_>>().join("\n"),
+    ))?;
+    report.json(&Described {
+        encoder: shown(&options.out),
+        sha256: encoder.sha256().to_owned(),
+        source_sha256,
+        producer,
+        input: [width, height],
+        levels,
+        runtime: encoder.runtime(),
+    })
+}
