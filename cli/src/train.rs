@@ -131,7 +131,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         with_progress(&paths.run, |told| train(&config, &paths, told))?
     };
     pictures::write_curves(&paths.run)?;
-    if let Err(error) = draw_psi(&paths, threads) {
+    if let Err(error) = draw_psi(&paths, summary.steps, threads) {
         eprintln!("warning: no curve of PSI was drawn: {}", output::one_line(&error));
     }
     report.text(&format!(
@@ -162,8 +162,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 }
 
 /// The curve of positive similarity over entropy of what was trained, in the folder of the run.
-fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
-    /// Enough to see its shape; `infomark psi` draws more.
+fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
+    /// Enough to see its shape; `infomark psi` draws more. No more than the training had.
     const VIEWS: usize = 40;
     #[derive(serde::Deserialize)]
     struct Begun {
@@ -175,7 +175,8 @@ fn draw_psi(paths: &Paths, threads: usize) -> Result<()> {
     let encoder = Encoder::load(&paths.out)?;
     let defaults = PsiConfig::default();
     let training = TrainConfig { pixels: defaults.training.pixels, ..config };
-    let config = PsiConfig { views: VIEWS, training, threads, ..defaults };
+    let seen = usize::try_from(steps).unwrap_or(VIEWS).saturating_mul(training.batch);
+    let config = PsiConfig { views: seen.clamp(1, VIEWS), training, threads, ..defaults };
     crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
 

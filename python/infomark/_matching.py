@@ -124,6 +124,12 @@ def describe_onnx(
     before it is written.
     """
     width, height = input
+    if min(width, height, leading_tokens, *strides) < 0:
+        raise _infomark.InfomarkError(
+            f"input {input}, strides {list(strides)}, {leading_tokens} leading tokens: none may be negative"
+        )
+    if os.path.exists(out) and os.path.samefile(model, out):
+        raise _infomark.InfomarkError(f"{os.fspath(out)}: this would overwrite the model; give another file")
     _infomark.describe_onnx(
         model,
         out,

@@ -18,6 +18,13 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed: PyTorch e
 
 import torch_networks as networks  # noqa: E402
 
+# What torch says of its older exporter, and of tracing.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+    pytest.mark.filterwarnings("ignore:Constant folding:UserWarning"),
+]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -65,7 +72,9 @@ CASES = {
     "resnet": RESNET,
     "vit": VIT,
     # As DINOv2 is: patches of 14 pixels, and tokens that are registers.
-    "vit14": Case(lambda: networks.VisionTransformer(14, (140, 98), 5), (14,), (140, 98), normalisation="imagenet", leading=5),
+    "vit14": Case(
+        lambda: networks.VisionTransformer(14, (140, 98), 5), (14,), (140, 98), normalisation="imagenet", leading=5
+    ),
     "efficientnet": Case(
         networks.EfficientNetLite,
         THREE,
@@ -132,6 +141,7 @@ def test_features_are_those_of_pytorch(name, dynamo, tmp_path):
     again = run_by_onnxruntime(out, canvas)
     if again is not None:
         same(again, expected)
+        same(infomark.Encoder(out, runtime="onnxruntime").encode(image), expected)
     if dynamo:
         matches(encoder, case.shape)
 
@@ -150,11 +160,10 @@ def test_a_file_for_every_size_is_described_for_one(dynamo, tmp_path):
 
 def test_a_network_trained_on_guided_views_matches(tmp_path, cli, folder):
     network = networks.made(networks.UNet)
-    images = [phantom(index, UNET.shape)[0] for index in range(4, 12)]
-    views = infomark.GuidedViews(images, shape=UNET.shape, seed=1, view_size=64, pixels=48)
-    torch.set_num_threads(2)
-    losses = networks.train(network, views, 60)
-    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+    images = [phantom(index, UNET.shape)[0] for index in range(4, 8)]
+    views = infomark.GuidedViews(images, shape=UNET.shape, seed=1, view_size=64, pixels=32)
+    losses = networks.train(network, views, 40)
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
 
     source, out = tmp_path / "exported.onnx", tmp_path / "described.onnx"
     networks.export(network, source, UNET.shape, names(UNET), channels=1, dynamic=True)
@@ -167,7 +176,7 @@ def test_a_network_trained_on_guided_views_matches(tmp_path, cli, folder):
     command = [cli, "describe", source, "--out", tmp_path / "cli.onnx", "--strides", "4,8,16", "--input", "96x128"]
     subprocess.run([*command, "--normalisation", "local-contrast"], check=True, capture_output=True)
     assert infomark.Encoder(tmp_path / "cli.onnx").description == encoder.description
-    command = [cli, "match", "--model", tmp_path / "cli.onnx", "--template", folder / "images" / "0.pgm"]
+    command = [cli, "match", "--model", out, "--template", folder / "images" / "0.pgm"]
     command += ["--landmarks", folder / "landmarks.csv", folder / "images", "--out", tmp_path / "found"]
     subprocess.run(command, check=True, capture_output=True)
     with open(tmp_path / "found" / "landmarks.csv") as file:
@@ -232,8 +241,6 @@ def exported(tmp_path):
         # The file is for 96 by 128 alone.
         ({"input": (128, 128)}, "96"),
         ({"input": (0, 128)}, "0"),
-        # These maps are no tokens.
-        ({"leading_tokens": 1}, "tokens"),
     ],
 )
 def test_what_does_not_fit_is_told(exported, tmp_path, options, words):
@@ -269,3 +276,19 @@ def test_weights_beside_the_file_are_taken_along(tmp_path):
     beside.write_bytes((tmp_path / "away").read_bytes()[:64])
     with pytest.raises(infomark.InfomarkError, match="exported.onnx.data"):
         UNET.describe(source, tmp_path / "described.onnx")
+
+
+def test_attention_in_one_node_is_run_by_onnxruntime(tmp_path):
+    network, source, out = VIT.network(), tmp_path / "exported.onnx", tmp_path / "described.onnx"
+    try:
+        networks.export(network, source, VIT.shape, names(VIT), opset=23)
+    except ValueError:
+        pytest.skip("this version of PyTorch does not know the operator set 23")
+    image = phantom(0, VIT.shape)[0]
+    try:
+        encoder = VIT.describe(source, out)
+    except infomark.InfomarkError as error:
+        assert "ONNX Runtime" in str(error) and not out.exists()
+        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: it runs no attention")
+        encoder = VIT.describe(source, out, runtime="onnxruntime")
+    same(encoder.encode(image), VIT.expected(network, image))

@@ -24,6 +24,21 @@ def test_the_smallest_program_prints_landmarks(folder):
     assert len(done.stdout.splitlines()) == 10 and done.stdout.startswith("sella at ")
 
 
+def test_torch_trains_an_encoder(folder, tmp_path):
+    for package in ("torch", "lightning", "monai", "onnxscript"):
+        pytest.importorskip(package, reason=f"{package} is not installed: the example that trains in PyTorch is not run")
+    command = [sys.executable, PYTHON / "examples" / "torch_encoder.py", folder / "images", tmp_path / "encoder.onnx", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "strides [4, 8, 16], 64 channels" in done.stdout
+
+
+def test_the_documents_show_the_examples_as_they_are():
+    documents = (PYTHON.parent / "docs" / "encoders.md").read_text() + (PYTHON.parent / "docs" / "embedding.md").read_text()
+    for example in ("find.py", "torch_encoder.py"):
+        assert (PYTHON / "examples" / example).read_text().rstrip() in documents, example
+
+
 def test_torch_loads_views(folder):
     pytest.importorskip("torch", reason="PyTorch is not installed: its example is not run")
     command = [sys.executable, PYTHON / "examples" / "torch_views.py", folder / "images"]

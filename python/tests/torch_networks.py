@@ -7,6 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+# Threads that wait for each other on a busy machine make such small networks several times as slow.
+torch.set_num_threads(1)
+
 #: Of ImageNet's images, red, green and blue.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -38,7 +41,7 @@ class UNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The first three stages of torchvision's ResNet-18, random weights; strides 4, 8 and 16 with 64, 128 and 256 channels."""
+    """Three stages of torchvision's ResNet-18, random weights; strides 4, 8 and 16 with 64, 128 and 256 channels."""
 
     def __init__(self):
         super().__init__()
@@ -57,7 +60,7 @@ class ResNet(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Two blocks of attention over patches; tokens ``[1, leading + cells, 48]``, the leading ones for the class and as registers."""
+    """Two blocks of attention over patches; tokens ``[1, leading + cells, 48]``, class token and registers first."""
 
     def __init__(self, patch, shape, leading=1, channels=3):
         super().__init__()
@@ -74,7 +77,7 @@ class VisionTransformer(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The trunk of EfficientNet-Lite0 with the weights of its package; strides 4, 8 and 16 with 24, 40 and 112 channels."""
+    """EfficientNet-Lite0's trunk with the weights of its package; strides 4, 8, 16 with 24, 40, 112 channels."""
 
     def __init__(self):
         super().__init__()
@@ -121,7 +124,7 @@ def export(network, path, shape, names, *, channels=3, dynamo=True, dynamic=Fals
 
 
 def features(network, canvas, *, channels=3, imagenet=False, leading=0, stride=0):
-    """Features of length 1, ``(channels, height, width)`` of each output, for a canvas in [0, 1]; ``stride`` is that of tokens."""
+    """Features of length 1, ``(channels, height, width)``, for a canvas in [0, 1]; ``stride``: of tokens."""
     image = torch.from_numpy(np.ascontiguousarray(canvas))[None, None].expand(1, channels, -1, -1)
     if imagenet:
         image = (image - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(DEVIATION).view(1, 3, 1, 1)

@@ -107,6 +107,11 @@ pub fn encoder(width: usize, height: usize) -> Vec<u8> {
     model(width, height).encode_to_vec()
 }
 
+/// [`encoder`] as another program exports it: without a description.
+pub fn exported(width: usize, height: usize) -> Vec<u8> {
+    ModelProto { metadata_props: Vec::new(), ..model(width, height) }.encode_to_vec()
+}
+
 /// A landmark network of two landmarks: two convolutions with stride 4. It has no seal, so that a changed one is looked into.
 pub fn landmark_model(width: usize, height: usize) -> ModelProto {
     const LANDMARKS: usize = 2;

@@ -99,6 +99,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Decay of the weights.
     pub weight_decay: f32,
+    /// Largest norm of the gradient of all weights together: a greater one is scaled to it; none leaves it as it is.
+    pub gradient_clip: Option<f32>,
     /// Steps of linear warm-up.
     pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
@@ -156,6 +158,7 @@ impl Default for TrainConfig {
             cross_image_negatives: 0,
             learning_rate: 4e-3,
             weight_decay: 1e-4,
+            gradient_clip: None,
             warm_up: 50,
             average: 0.998,
             whiten: true,
@@ -271,6 +274,9 @@ impl TrainConfig {
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             return wrong("learning_rate", "a finite number above 0");
+        }
+        if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
+            return wrong("gradient_clip", "a finite number above 0");
         }
         if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
             return wrong("average and weight_decay", "from 0 to below 1");

@@ -88,6 +88,19 @@ impl AdamW {
     }
 }
 
+/// Scales a gradient down to the norm `limit` where its own is greater (Pascanu, Mikolov & Bengio, *On the difficulty of training recurrent
+/// neural networks*, ICML 2013, algorithm 1). One that is not finite stays.
+pub(crate) fn clip(gradient: &mut [f32], limit: f32) {
+    // Parts are added in their order, whatever computed them.
+    let part = |part: &[f32]| part.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
+    let parts: Vec<f64> = gradient.par_chunks(PART).map(part).collect();
+    let norm = parts.iter().sum::<f64>().sqrt();
+    if norm.is_finite() && norm > f64::from(limit) {
+        let factor = (f64::from(limit) / norm) as f32;
+        gradient.par_iter_mut().for_each(|g| *g *= factor);
+    }
+}
+
 /// `base` to a whole number, by squaring: the same on every machine.
 fn power(mut base: f32, mut exponent: u64) -> f32 {
     let mut result = 1.0;
@@ -130,6 +143,25 @@ mod tests {
         for (found, expected) in values.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-4, "{found} is not {expected}");
         }
+    }
+
+    #[test]
+    fn a_clipped_gradient_keeps_its_direction() {
+        let gradient = noise(3 * PART + 5, 4);
+        let norm = |of: &[f32]| of.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let long = norm(&gradient);
+        let mut clipped = gradient.clone();
+        clip(&mut clipped, 0.5);
+        assert!((norm(&clipped) - 0.5).abs() < 1e-6);
+        for (clipped, whole) in clipped.iter().zip(&gradient) {
+            assert!((f64::from(*clipped) - f64::from(*whole) * 0.5 / long).abs() < 1e-7);
+        }
+        let mut short = gradient.clone();
+        clip(&mut short, 2.0 * long as f32);
+        assert_eq!(short, gradient);
+        let mut broken = vec![1.0, f32::NAN];
+        clip(&mut broken, 0.5);
+        assert_eq!(broken[0], 1.0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES};
 use crate::network::{Pass, ScratchPool, Weights, add_gradients};
 use crate::objective::{Level, Objective, objective};
+use crate::optimizer::clip;
 use crate::schedule::blend;
 use crate::{TrainConfig, TrainError, psi};
 
@@ -61,6 +62,9 @@ impl Workspace {
         let batch = batch::draw(set, config, step)?;
         let (levels, measured) = self.differentiate(state, set, config, &batch, step)?;
         let all = 0..state.parameters.len();
+        if let Some(limit) = config.gradient_clip {
+            clip(&mut self.gradient, limit);
+        }
         state.optimizer.step(&mut state.parameters.values, &self.gradient, &[(all, rate)]);
         blend(&mut state.average, &state.parameters.values, config.average, step);
         Ok((levels, measured))

@@ -6,6 +6,7 @@ mod anatomy;
 mod bad_input;
 mod book;
 mod demo;
+mod describe;
 mod evaluate;
 mod experiment;
 mod formats;

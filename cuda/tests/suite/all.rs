@@ -20,6 +20,19 @@ use std::cell::Cell;
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
+/// Runs an ignored test of this binary in another process.
+#[allow(dead_code, reason = "not every binary has one")]
+pub(crate) fn in_own_process(test: &str) -> Outcome {
+    let output =
+        std::process::Command::new(std::env::current_exe()?).args(["--exact", test, "--ignored"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // That it ran at all, too.
+    match output.status.success() && text.contains("1 passed") {
+        true => Ok(()),
+        false => Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
 /// Where the suite runs, and how much of it.
 pub(crate) struct Setting<'a> {
     pub(crate) device: &'a Device,

@@ -74,7 +74,7 @@ pub enum ModelError {
         name: String,
     },
     /// A graph that is not what its description says, or not what models are made of.
-    #[error("{name}: {problem}; export the model again, e.g. with `infomark train`")]
+    #[error("{name}: {problem}; export the model again, from PyTorch with `optimize=True`")]
     Graph {
         /// The path as given.
         name: String,

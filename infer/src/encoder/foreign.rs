@@ -333,8 +333,16 @@ pub enum ForeignError {
         /// Leading tokens stated.
         leading: usize,
     },
+    /// Leading tokens where no output has tokens.
+    #[error("{leading} leading tokens are stated, and its outputs are maps; leave them out")]
+    NoTokens {
+        /// Leading tokens stated.
+        leading: usize,
+    },
     /// Weights in another file, which could not be had.
-    #[error("its tensor {tensor} lies in the file {file:?}, which {reason}; keep that file beside the model")]
+    #[error(
+        "its tensor {tensor} lies in the file {file:?}, which {reason}; copy the model again with the files beside it"
+    )]
     External {
         /// Name of the tensor.
         tensor: String,
@@ -527,6 +535,10 @@ impl<'a> Around<'a> {
     /// The file, with the nodes that make feature maps of outputs of these shapes.
     fn finish(mut self, shapes: Result<Vec<Vec<usize>>, String>) -> Result<Vec<u8>, ModelError> {
         let shapes = shapes.map_err(|reason| ModelError::Prepare { name: self.name.to_owned(), reason })?;
+        let leading = self.options.leading_tokens;
+        if leading > 0 && shapes.iter().all(|shape| shape.len() == 4) {
+            return Err(self.refuse(ForeignError::NoTokens { leading }));
+        }
         let mut channels = Vec::new();
         for ((output, stride), shape) in self.outputs.clone().into_iter().zip(&shapes) {
             let (maps, length) = self.maps(&output, stride, shape).map_err(|problem| self.refuse(problem))?;

@@ -6,7 +6,7 @@ use super::{GraphError, Interface, ModelError};
 use crate::Description;
 use crate::onnx::{DataType, Graph, Model, Node, Tensor, ValueInfo};
 
-/// The operators that convolutional networks are made of: none reads files, loops, or makes large tensors of small ones.
+/// The operators that convolutional networks and vision transformers are made of: none reads files or loops.
 const OPERATORS: &[&str] = &[
     "Abs",
     "Add",
@@ -15,6 +15,7 @@ const OPERATORS: &[&str] = &[
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Ceil",
     "Celu",
     "Clip",
@@ -27,6 +28,7 @@ const OPERATORS: &[&str] = &[
     "CumSum",
     "DepthToSpace",
     "Div",
+    "Dropout",
     "Einsum",
     "Elu",
     "Equal",
@@ -37,6 +39,7 @@ const OPERATORS: &[&str] = &[
     "Floor",
     "Gather",
     "GatherElements",
+    "GatherND",
     "Gelu",
     "Gemm",
     "GlobalAveragePool",
@@ -82,6 +85,7 @@ const OPERATORS: &[&str] = &[
     "Reshape",
     "Resize",
     "Round",
+    "ScatterND",
     "Selu",
     "Shape",
     "Sigmoid",
@@ -107,7 +111,7 @@ const OPERATORS: &[&str] = &[
 ];
 
 /// Most nodes of a graph, and most tensors that it holds.
-const MAX_NODES: usize = 4096;
+const MAX_NODES: usize = 16_384;
 /// Most dimensions of a tensor.
 const MAX_DIMS: usize = 8;
 

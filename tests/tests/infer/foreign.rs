@@ -448,6 +448,7 @@ fn what_is_not_as_it_was_said_is_refused_by_name() {
             plain.clone(),
             ForeignError::Value(ValueError::Strides { strides: vec![0, 2] }),
         ),
+        (said().with_leading_tokens(1), plain.clone(), ForeignError::NoTokens { leading: 1 }),
         (
             said().with_temperature(0.0),
             plain.clone(),

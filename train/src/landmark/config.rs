@@ -51,6 +51,8 @@ pub struct LandmarkConfig {
     pub encoder_rate: f64,
     /// Decay of the weights.
     pub weight_decay: f32,
+    /// Largest norm of the gradient of all weights together: a greater one is scaled to it; none leaves it as it is.
+    pub gradient_clip: Option<f32>,
     /// Steps of linear warm-up.
     pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
@@ -85,6 +87,7 @@ impl Default for LandmarkConfig {
             learning_rate: 2e-3,
             encoder_rate: 1.0,
             weight_decay: 1e-4,
+            gradient_clip: None,
             warm_up: 30,
             average: 0.99,
             checkpoint_every: 100,
@@ -154,6 +157,9 @@ impl LandmarkConfig {
         }
         if !(0.0..=10.0).contains(&self.encoder_rate) {
             return wrong("encoder_rate", "from 0 to 10");
+        }
+        if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
+            return wrong("gradient_clip", "a finite number above 0");
         }
         if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
             return wrong("average and weight_decay", "from 0 to below 1");

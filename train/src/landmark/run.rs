@@ -16,7 +16,7 @@ use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
 use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::network::{Pass, ScratchPool, add_gradients};
-use crate::optimizer::AdamW;
+use crate::optimizer::{AdamW, clip};
 use crate::schedule::{blend, fraction, schedule};
 use crate::{Budget, CheckpointError, TrainError};
 
@@ -328,6 +328,9 @@ impl Workspace {
         gradient.clear();
         gradient.resize(parameters.len(), 0.0);
         add_gradients(gradient, passes);
+        if let Some(limit) = config.gradient_clip {
+            clip(gradient, limit);
+        }
         let rates = [(0..net.body_len, body), (net.body_len..parameters.len(), head)];
         optimizer.step(&mut parameters.values, gradient, &rates);
         blend(average, &parameters.values, config.average, step);
