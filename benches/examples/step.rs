@@ -13,9 +13,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 use std::{env, fs};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Of the images, and so of the encoder's input.
 const SIZE: (usize, usize) = (384, 480);
 

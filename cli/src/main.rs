@@ -34,11 +34,6 @@ use clap::{Args, Parser, Subcommand};
 
 use output::Report;
 
-/// Matching and training make and drop images and maps of megabytes; the system's allocator gives each back to the system at once, which
-/// costs page faults.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Find the same anatomical landmarks in every radiograph from one annotated template.
 #[derive(Parser)]
 #[command(

@@ -173,6 +173,7 @@ mod tests {
     use infomark_cuda_sim::{Kind, StandIn};
 
     use super::*;
+    use crate::network::ScratchPool;
     use crate::objective::{self, Level};
     use crate::testing::noise;
 
@@ -215,15 +216,16 @@ mod tests {
             .into();
         for positives in [positives, vec![Vec::new(); 4]] {
             let count = positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
-            let expected = objective::on_cpu(&images, &views, &positives, count, 2)?;
+            let (mut images_back, mut views_back) = (images.clone(), views.clone());
+            let pool = ScratchPool::default();
+            let losses = objective::on_cpu(&mut images_back, &mut views_back, &positives, count, 2, &pool)?;
             let found = device.objective(&images, &views, &positives, count)?;
-            for (found, expected) in found.levels.iter().zip(expected.levels) {
+            for (found, expected) in found.levels.iter().zip(losses) {
                 assert!((found - expected).abs() <= LOSS * (1.0 + expected), "{found} instead of {expected}");
             }
             assert_eq!((found.images.len(), found.views.len()), (3, 3));
-            let pairs =
-                found.images.iter().zip(&expected.images).chain(found.views.iter().zip(&expected.views));
-            for (found, expected) in pairs {
+            let expected = images_back.iter().chain(&views_back).map(|level| &level.data);
+            for (found, expected) in found.images.iter().chain(&found.views).zip(expected) {
                 assert_eq!(found.len(), expected.len());
                 let largest = expected.iter().fold(0.0f32, |m, g| m.max(g.abs()));
                 let off = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::batch::Batch;
 use crate::compute::Compute;
+use crate::network::{Scratch, ScratchPool};
 use crate::{TrainConfig, TrainError, negatives};
 
 /// Losses per level (finest first), and gradients of their sum by the features of images and views.
@@ -12,6 +13,15 @@ pub(crate) struct Objective {
     pub(crate) levels: [f32; 5],
     pub(crate) images: Vec<Vec<f32>>,
     pub(crate) views: Vec<Vec<f32>>,
+}
+
+impl Objective {
+    /// Puts the gradients in the place of the features; the losses.
+    fn put(self, images: &mut [Level], views: &mut [Level]) -> [f32; 5] {
+        let levels = images.iter_mut().chain(views);
+        levels.zip(self.images.into_iter().chain(self.views)).for_each(|(level, data)| level.data = data);
+        self.levels
+    }
 }
 
 /// What pixels are told from at a stride.
@@ -25,7 +35,9 @@ fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
 }
 
 /// Features of a batch at one level, and what they are told from.
+#[derive(Clone)]
 pub(crate) struct Level {
+    /// The features, or the gradients by them.
     pub(crate) data: Vec<f32>,
     pub(crate) channels: usize,
     pub(crate) height: usize,
@@ -62,12 +74,11 @@ impl Level {
         items
     }
 
-    /// What `values` of all images at each level has of each image.
-    pub(crate) fn items<'v>(levels: &[Self], values: &'v [Vec<f32>]) -> Vec<Vec<&'v [f32]>> {
+    /// The features of each image at all levels, to be read.
+    pub(crate) fn items(levels: &[Self]) -> Vec<Vec<&[f32]>> {
         let count = levels.first().map_or(0, Self::count);
         let of_item = |item| {
-            let levels = levels.iter().zip(values);
-            levels.map(|(level, values)| &values[item * level.size()..(item + 1) * level.size()]).collect()
+            levels.iter().map(|level| &level.data[item * level.size()..(item + 1) * level.size()]).collect()
         };
         (0..count).map(of_item).collect()
     }
@@ -82,68 +93,100 @@ impl Level {
     }
 
     pub(crate) fn map(&self, item: usize) -> Result<FeatureMap<'_, f32>, TrainError> {
-        let data = &self.data[item * self.size()..(item + 1) * self.size()];
-        FeatureMap::new(data, self.channels, self.width, self.height, self.stride)
-            .map_err(TrainError::internal("features"))
+        map(&self.data[item * self.size()..(item + 1) * self.size()], self.shape())
+    }
+
+    /// Channels, width, height and stride.
+    fn shape(&self) -> [usize; 4] {
+        [self.channels, self.width, self.height, self.stride]
     }
 }
 
-/// InfoNCE averaged over the pixels of the batch and summed over the levels (method: `L = sum of the levels`).
+/// The features of one image as a map of that shape.
+fn map(
+    data: &[f32],
+    [channels, width, height, stride]: [usize; 4],
+) -> Result<FeatureMap<'_, f32>, TrainError> {
+    FeatureMap::new(data, channels, width, height, stride).map_err(TrainError::internal("features"))
+}
+
+/// InfoNCE averaged over the pixels of the batch and summed over the levels (method: `L = sum of the levels`). The losses of the levels,
+/// finest first; the features become the gradients of their sum by them.
 pub(crate) fn objective(
     compute: &Compute,
-    images: &[Level],
-    views: &[Level],
+    images: &mut [Level],
+    views: &mut [Level],
     batch: &Batch,
     config: &TrainConfig,
     step: u64,
-) -> Result<Objective, TrainError> {
+    scratch: &ScratchPool,
+) -> Result<[f32; 5], TrainError> {
     if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
-        return negatives::objective(images, views, &batch.positives, config, step);
+        return Ok(negatives::objective(images, views, &batch.positives, config, step)?.put(images, views));
     }
     let count = batch.positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
     match compute {
-        Compute::Cpu(_) => on_cpu(images, views, &batch.positives, count, config.views),
+        Compute::Cpu(_) => on_cpu(images, views, &batch.positives, count, config.views, scratch),
         #[cfg(feature = "cuda")]
-        Compute::Cuda(cuda) => cuda.objective(images, views, &batch.positives, count),
+        Compute::Cuda(cuda) => Ok(cuda.objective(images, views, &batch.positives, count)?.put(images, views)),
     }
 }
 
+/// An image with its views at a time, so that no second copy of all features is needed.
 pub(crate) fn on_cpu(
-    images: &[Level],
-    views: &[Level],
+    images: &mut [Level],
+    views: &mut [Level],
     positives: &[Vec<Positive<f32>>],
     count: f32,
     of_image: usize,
-) -> Result<Objective, TrainError> {
-    let mut result = Objective { levels: [0.0; 5], images: Vec::new(), views: Vec::new() };
-    for ((total, image), view) in result.levels.iter_mut().zip(images).zip(views) {
-        let mut image_grad = vec![0.0; image.data.len()];
-        let mut view_grad = vec![0.0; view.data.len()];
-        let losses: Vec<f32> = image_grad
-            .par_chunks_mut(image.size())
-            .zip(view_grad.par_chunks_mut(view.size() * of_image))
-            .zip(positives.par_chunks(of_image))
-            .enumerate()
-            .map(|(item, ((image_grad, view_grads), positives))| {
-                let map = image.map(item)?;
-                let mut scratch = vec![0.0; image.loss.scratch_len(map)];
-                let mut loss = 0.0;
-                for (k, (view_grad, positives)) in
-                    view_grads.chunks_exact_mut(view.size()).zip(positives).enumerate()
-                {
-                    let from = view.map(item * of_image + k)?;
-                    loss += image
-                        .loss
-                        .backward(from, map, positives, view_grad, image_grad, &mut scratch)
+    scratch: &ScratchPool,
+) -> Result<[f32; 5], TrainError> {
+    let mut totals = [0.0; 5];
+    for ((total, image), view) in totals.iter_mut().zip(images).zip(views) {
+        let (image_size, view_size, loss) = (image.size(), view.size(), image.loss);
+        let (image_shape, view_shape) = (image.shape(), view.shape());
+        let of_images = image.data.par_chunks_mut(image_size);
+        let of_views = view.data.par_chunks_mut(view_size * of_image);
+        let one = |features: &mut [f32], of_views: &mut [f32], positives: &[Vec<Positive<f32>>]| {
+            scratch.with(|Scratch { fine, coarse, back, .. }| {
+                let (image_grad, view_grads) = (zeros(fine, features.len()), zeros(coarse, of_views.len()));
+                let map = map(features, image_shape)?;
+                let scratch = zeros(back, loss.scratch_len(map));
+                let mut sum = 0.0;
+                let views = of_views.chunks_exact(view_size).zip(view_grads.chunks_exact_mut(view_size));
+                for ((view, view_grad), positives) in views.zip(positives) {
+                    sum += loss
+                        .backward(
+                            self::map(view, view_shape)?,
+                            map,
+                            positives,
+                            view_grad,
+                            image_grad,
+                            scratch,
+                        )
                         .map_err(TrainError::internal("loss"))?;
                 }
-                image_grad.iter_mut().chain(view_grads.iter_mut()).for_each(|g| *g /= count);
-                Ok(loss)
+                let mean = |to: &mut [f32], from: &[f32]| {
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from / count);
+                };
+                mean(features, image_grad);
+                mean(of_views, view_grads);
+                Ok(sum)
             })
-            .collect::<Result<_, TrainError>>()?;
+        };
+        let losses = of_images
+            .zip(of_views)
+            .zip(positives.par_chunks(of_image))
+            .map(|((features, of_views), positives)| one(features, of_views, positives))
+            .collect::<Result<Vec<f32>, TrainError>>()?;
         *total = losses.iter().sum::<f32>() / count;
-        result.images.push(image_grad);
-        result.views.push(view_grad);
     }
-    Ok(result)
+    Ok(totals)
+}
+
+/// A buffer of so many zeros.
+fn zeros(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    buffer.clear();
+    buffer.resize(len, 0.0);
+    buffer
 }

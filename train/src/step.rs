@@ -7,7 +7,7 @@ use crate::checkpoint::State;
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES};
 use crate::network::{Pass, ScratchPool, Weights, add_gradients};
-use crate::objective::{Level, Objective, objective};
+use crate::objective::{Level, objective};
 use crate::optimizer::clip;
 use crate::schedule::blend;
 use crate::{TrainConfig, TrainError, psi};
@@ -104,17 +104,13 @@ impl Workspace {
             });
         });
 
-        let Objective { levels, images: image_gradients, views: view_gradients } =
-            objective(&set.compute, images, views, batch, config, step)?;
         let measured = step
             .is_multiple_of(PSI_EVERY)
             .then(|| psi::by_tier(images, views, batch, set.thresholds, config.views))
             .transpose()?;
+        let levels = objective(&set.compute, images, views, batch, config, step, scratch)?;
 
-        let back: Vec<Vec<&[f32]>> = Level::items(images, &image_gradients)
-            .into_iter()
-            .chain(Level::items(views, &view_gradients))
-            .collect();
+        let back: Vec<Vec<&[f32]>> = Level::items(images).into_iter().chain(Level::items(views)).collect();
         let backward = items.par_iter().zip(passes.par_iter_mut()).zip(&back);
         backward.for_each(|((item, pass), back)| {
             pass.clear_gradient(values.len());

@@ -84,6 +84,6 @@ fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
     train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
     let peak = peak_mib().ok_or("the peak is not in /proc/self/status")?;
     println!("defaults: peak {peak} MiB");
-    assert!(peak < 700, "{peak} MiB");
+    assert!(peak < 500, "{peak} MiB");
     Ok(())
 }
