@@ -570,7 +570,7 @@ impl<'a> Around<'a> {
             [1, channels, rows, columns] if (rows, columns) == (height, width) => {
                 Ok((output.to_owned(), channels))
             }
-            [1, tokens, channels] if tokens == cells + leading => {
+            [1, tokens, channels] if Some(tokens) == cells.checked_add(leading) => {
                 let cut = if leading > 0 {
                     let [start, end, axis] = [leading, tokens, 1].map(|value| self.integers(&[value as i64]));
                     self.node("Slice", &[output, &start, &end, &axis], vec![])
