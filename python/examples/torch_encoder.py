@@ -14,7 +14,7 @@ STRIDES, CHANNELS, TEMPERATURE = (4, 8, 16), 64, 0.1
 SHAPE = (480, 384)  # height and width of the canvas
 
 
-class Encoder(lightning.LightningModule):
+class Encoder(lightning.LightningModule):  # type: ignore[misc, unused-ignore]
     """Features of images ``(n, 1, height, width)`` at each stride: ``(n, CHANNELS, height / stride, width / stride)``."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ def sampled(maps: torch.Tensor, points: torch.Tensor, stride: int) -> torch.Tens
     return functional.normalize(values[:, :, 0], dim=1).transpose(1, 2)
 
 
-class NextViews(lightning.Callback):
+class NextViews(lightning.Callback):  # type: ignore[misc, unused-ignore]
     """Other views in each epoch."""
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
