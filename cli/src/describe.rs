@@ -27,12 +27,15 @@ length 1; it is run once before it is written."
 pub(crate) struct Options {
     /// The exported model (.onnx); weights in files beside it are taken in
     model: PathBuf,
-    /// Width and height in pixels of the canvas that images are laid on
+    /// Width and height of the model input in pixels; images are letterboxed to it
     #[arg(long, value_name = "WxH", value_parser = size)]
     input: InputSize,
-    /// Canvas pixels per cell, a number for each output
+    /// Input pixels per cell, a number for each output
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
     strides: Vec<usize>,
+    /// Channels of the input, 1 or 3, where the file leaves them open
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
     /// Outputs that hold the features, in the order of the strides; any value of the graph can be named
     /// [default: the outputs of the graph]
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
@@ -83,6 +86,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     output::keep([&options.model], &options.out)?;
     output::check_place(&options.out)?;
     let foreign = ForeignEncoder::new(options.input, options.strides.clone())
+        .with_channels(options.channels)
         .with_scaling(options.normalisation)
         .with_outputs(options.outputs.clone())
         .with_leading_tokens(options.leading_tokens)

@@ -198,6 +198,7 @@ const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resampl
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     if let Some(path) = &options.landmark_model {
+        options.runtime.check_for_network()?;
         return network::run(options, path, threads, report);
     }
     let evaluation = evaluate_folder(options, threads)?;

@@ -157,6 +157,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let pool = inputs::pool(threads)?;
     let (finder, made_by, inputs) = match (&options.landmark_model, &options.model) {
         (Some(path), _) => {
+            options.runtime.check_for_network()?;
             let net = LandmarkNet::load(path)?;
             let landmark_model = NetworkModel::of(&net, path);
             (Finder::Network(Box::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)

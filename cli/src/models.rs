@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use infomark_infer::{Encoder, OnnxRuntime};
 use infomark_models::Model;
 
@@ -35,6 +35,16 @@ impl RuntimeOptions {
                     format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
                 let library = self.onnxruntime_library.clone().unwrap_or_else(|| PathBuf::from(name));
                 Ok(Some(OnnxRuntime::load(library)?))
+            }
+        }
+    }
+
+    /// Refuses a runtime for landmark networks, which infomark runs itself.
+    pub(crate) fn check_for_network(&self) -> Result<()> {
+        match self.runtime {
+            Runtime::Own => Ok(()),
+            Runtime::Onnxruntime => {
+                bail!("--runtime onnxruntime: it runs encoders; leave it out with --landmark-model")
             }
         }
     }

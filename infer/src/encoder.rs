@@ -2,6 +2,7 @@
 
 mod encoding;
 mod error;
+#[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 mod foreign;
 pub(crate) mod graph;
 mod layers;
@@ -20,7 +21,8 @@ use infomark_core::Affine;
 
 pub use encoding::Encoding;
 pub use error::{GraphError, ModelError};
-pub use foreign::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling};
+#[cfg(any(feature = "onnx", feature = "onnxruntime"))]
+pub use foreign::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::OnnxRuntime;
 
@@ -151,7 +153,7 @@ impl Encoder {
     }
 
     /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks of the file, the same results but for rounding
-    /// (features of length one differ by less than 0.001), one thread a run as well, and operators that only ONNX Runtime has. A deadline is looked at before a run and after it.
+    /// (features of length 1 differ by less than 0.001), one thread for each run, and operators that only ONNX Runtime has. The deadline is checked before and after a run; what memory a run takes is not bounded.
     ///
     /// # Errors
     ///

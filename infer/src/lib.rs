@@ -90,9 +90,9 @@ pub use description::{
 };
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
-pub use encoder::{
-    DescribedEncoder, Encoder, Encoding, ForeignEncoder, ForeignError, GraphError, InputScaling, ModelError,
-};
+#[cfg(any(feature = "onnx", feature = "onnxruntime"))]
+pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
+pub use encoder::{Encoder, Encoding, GraphError, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_files};
 #[cfg(feature = "nifti")]

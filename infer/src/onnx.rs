@@ -275,3 +275,64 @@ pub struct Dimension {
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
 }
+
+impl Attribute {
+    fn of(name: &str, kind: AttributeType) -> Attribute {
+        Attribute { name: name.to_owned(), r#type: kind as i32, ..Attribute::default() }
+    }
+
+    /// A whole number.
+    pub fn int(name: &str, value: i64) -> Attribute {
+        Attribute { i: value, ..Attribute::of(name, AttributeType::Int) }
+    }
+
+    /// Whole numbers.
+    pub fn ints(name: &str, values: &[i64]) -> Attribute {
+        Attribute { ints: values.to_vec(), ..Attribute::of(name, AttributeType::Ints) }
+    }
+
+    /// A number.
+    pub fn float(name: &str, value: f32) -> Attribute {
+        Attribute { f: value, ..Attribute::of(name, AttributeType::Float) }
+    }
+
+    /// A text.
+    pub fn string(name: &str, value: &str) -> Attribute {
+        Attribute { s: value.as_bytes().to_vec(), ..Attribute::of(name, AttributeType::String) }
+    }
+}
+
+impl Tensor {
+    /// A constant of the shape `dims` whose little-endian elements are `raw_data`.
+    pub fn raw(name: &str, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> Tensor {
+        Tensor {
+            name: name.to_owned(),
+            dims: dims.iter().map(|&size| size as i64).collect(),
+            data_type: kind as i32,
+            raw_data,
+            ..Tensor::default()
+        }
+    }
+
+    /// 32-bit floats of the shape `dims`.
+    pub fn floats(name: &str, dims: &[usize], values: &[f32]) -> Tensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Tensor::raw(name, DataType::Float, dims, bytes)
+    }
+
+    /// A list of 64-bit whole numbers.
+    pub fn integers(name: &str, values: &[i64]) -> Tensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Tensor::raw(name, DataType::Int64, &[values.len()], bytes)
+    }
+}
+
+impl ValueInfo {
+    /// An input or output of 32-bit floats, of a shape or of any.
+    pub fn floats(name: &str, shape: Option<&[usize]>) -> ValueInfo {
+        let dim = |&size: &usize| Dimension { dim_value: Some(size as i64) };
+        let shape = shape.map(|shape| TensorShape { dim: shape.iter().map(dim).collect() });
+        let tensor = TensorType { elem_type: DataType::Float as i32, shape };
+        ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor) }) }
+    }
+}

@@ -162,6 +162,7 @@ def describe_onnx(
     out: _Path,
     input: tuple[int, int],
     strides: list[int],
+    channels: Optional[int],
     normalisation: str,
     outputs: list[str],
     leading_tokens: int,

@@ -105,6 +105,7 @@ def describe_onnx(
     *,
     input: tuple[int, int],
     strides: Sequence[int],
+    channels: Optional[Literal[1, 3]] = None,
     normalisation: Literal["unit-range", "local-contrast", "imagenet"] = "unit-range",
     outputs: Optional[Sequence[str]] = None,
     leading_tokens: int = 0,
@@ -113,10 +114,10 @@ def describe_onnx(
 ) -> Encoder:
     """Makes an encoder that another program exported as ONNX usable: writes ``out``, and gives the encoder.
 
-    The model reads one image, ``(1, 1 or 3, height, width)``, of any size or that of ``input``, width and height in pixels of
-    the canvas that images are laid on. Each of ``outputs``, by default those of the graph, is a feature map ``(1, C, height /
-    stride, width / stride)``, or tokens ``(1, n, C)`` of the cells, row by row, behind ``leading_tokens`` others (class token,
-    registers). ``strides`` has a number for each.
+    The model reads one image, ``(1, 1 or 3, height, width)``, of the size ``input``, width and height in pixels, which images are
+    letterboxed to; the file may leave both open, and the number of ``channels``, which then has to be given. Each of ``outputs``, by
+    default those of the graph, is a feature map ``(1, C, height / stride, width / stride)``, or tokens ``(1, n, C)`` of the cells, row by
+    row, behind ``leading_tokens`` others (class token, registers). ``strides`` has a number for each.
 
     ``normalisation`` is how the grey values in [0, 1] of an image become the input: ``"unit-range"`` as they are,
     ``"local-contrast"`` as :func:`train` and :class:`GuidedViews` have them by default, ``"imagenet"`` as torchvision's models expect
@@ -124,7 +125,7 @@ def describe_onnx(
     before it is written.
     """
     width, height = input
-    if min(width, height, leading_tokens, *strides) < 0:
+    if min(width, height, leading_tokens, channels or 0, *strides) < 0:
         raise _infomark.InfomarkError(
             f"input {input}, strides {list(strides)}, {leading_tokens} leading tokens: none may be negative"
         )
@@ -135,6 +136,7 @@ def describe_onnx(
         out,
         (width, height),
         list(strides),
+        channels,
         normalisation,
         list(outputs or []),
         leading_tokens,

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::array::rows;
-use crate::error::{raise, refuse};
+use crate::error::raise;
 use crate::files::landmarks;
 use crate::views::image;
 
@@ -102,6 +102,7 @@ pub(crate) fn describe_onnx(
     out: PathBuf,
     input: (usize, usize),
     strides: Vec<usize>,
+    channels: Option<usize>,
     normalisation: &str,
     outputs: Vec<String>,
     leading_tokens: usize,
@@ -109,7 +110,8 @@ pub(crate) fn describe_onnx(
     library: Option<PathBuf>,
 ) -> PyResult<()> {
     let foreign = ForeignEncoder::new(InputSize::new(input.0, input.1).map_err(raise)?, strides)
-        .with_scaling(normalisation.parse().map_err(refuse)?)
+        .with_channels(channels)
+        .with_scaling(normalisation.parse().map_err(raise)?)
         .with_outputs(outputs)
         .with_leading_tokens(leading_tokens)
         .with_temperature(temperature);

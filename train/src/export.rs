@@ -2,8 +2,7 @@
 
 use half::f16;
 use infomark_infer::onnx::{
-    Attribute, AttributeType, DataType, Dimension, Graph as GraphMessage, Model, Node, OperatorSet, Property,
-    Tensor, TensorShape, TensorType, Type, ValueInfo,
+    Attribute, DataType, Graph as GraphMessage, Model, Node, OperatorSet, Property, Tensor, ValueInfo,
 };
 use infomark_infer::{Description, DescriptionError, InputSize};
 use prost::Message;
@@ -25,26 +24,6 @@ pub(crate) struct Graph {
     next: usize,
 }
 
-fn attribute(name: &str, kind: AttributeType) -> Attribute {
-    Attribute { name: name.into(), r#type: kind as i32, ..Default::default() }
-}
-
-fn ints(name: &str, values: &[i64]) -> Attribute {
-    Attribute { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
-}
-
-fn int(name: &str, value: i64) -> Attribute {
-    Attribute { i: value, ..attribute(name, AttributeType::Int) }
-}
-
-fn float(name: &str, value: f32) -> Attribute {
-    Attribute { f: value, ..attribute(name, AttributeType::Float) }
-}
-
-fn string(name: &str, value: &str) -> Attribute {
-    Attribute { s: value.as_bytes().to_vec(), ..attribute(name, AttributeType::String) }
-}
-
 impl Graph {
     fn name(&mut self, what: &str) -> String {
         self.next += 1;
@@ -53,38 +32,21 @@ impl Graph {
 
     fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = self.name("weights");
-        self.constants.push(Tensor {
-            name: name.clone(),
-            dims: dims.iter().map(|d| *d as i64).collect(),
-            data_type: DataType::Float as i32,
-            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ..Default::default()
-        });
+        self.constants.push(Tensor::floats(&name, dims, values));
         name
     }
 
     /// Weights of half precision, which halves the file; they become single precision when the graph is loaded.
     fn halves(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = self.name("weights");
-        self.constants.push(Tensor {
-            name: name.clone(),
-            dims: dims.iter().map(|d| *d as i64).collect(),
-            data_type: DataType::Float16 as i32,
-            raw_data: values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-            ..Default::default()
-        });
-        self.node("Cast", &[&name], vec![int("to", DataType::Float as i64)])
+        let bytes = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        self.constants.push(Tensor::raw(&name, DataType::Float16, dims, bytes));
+        self.node("Cast", &[&name], vec![Attribute::int("to", DataType::Float as i64)])
     }
 
     fn integers(&mut self, values: &[i64]) -> String {
         let name = self.name("sizes");
-        self.constants.push(Tensor {
-            name: name.clone(),
-            dims: vec![values.len() as i64],
-            data_type: DataType::Int64 as i32,
-            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ..Default::default()
-        });
+        self.constants.push(Tensor::integers(&name, values));
         name
     }
 
@@ -116,7 +78,11 @@ impl Graph {
         let gamma = self.floats(&[1, channels, 1, 1], gamma);
         let beta = self.floats(&[1, channels, 1, 1], beta);
         let x = self.node("Reshape", &[x, &grouped], vec![]);
-        let x = self.node("InstanceNormalization", &[&x, &one, &zero], vec![float("epsilon", norm::EPSILON)]);
+        let x = self.node(
+            "InstanceNormalization",
+            &[&x, &one, &zero],
+            vec![Attribute::float("epsilon", norm::EPSILON)],
+        );
         let x = self.node("Reshape", &[&x, &whole], vec![]);
         let x = self.node("Mul", &[&x, &gamma], vec![]);
         let x = self.node("Add", &[&x, &beta], vec![]);
@@ -136,7 +102,11 @@ impl Graph {
         let x = self.node(
             "Conv",
             &[x, &weight],
-            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])],
+            vec![
+                Attribute::ints("kernel_shape", &[3, 3]),
+                Attribute::ints("pads", &[1; 4]),
+                Attribute::ints("strides", &[1, 1]),
+            ],
         );
         self.norm_relu(&x, layer, values, height, width)
     }
@@ -148,7 +118,11 @@ impl Graph {
         let x = self.node(
             "Conv",
             &[x, &weight],
-            vec![ints("kernel_shape", &[6, 6]), ints("pads", &[2; 4]), ints("strides", &[2, 2])],
+            vec![
+                Attribute::ints("kernel_shape", &[6, 6]),
+                Attribute::ints("pads", &[2; 4]),
+                Attribute::ints("strides", &[2, 2]),
+            ],
         );
         self.norm_relu(&x, layer, values, height, width)
     }
@@ -156,7 +130,11 @@ impl Graph {
     /// 3 x 3 convolution without bias, `[outputs, inputs, 3, 3]`.
     pub(crate) fn convolution(&mut self, x: &str, dims: [usize; 2], weight: &[f32], output: &str) {
         let weight = self.halves(&[dims[0], dims[1], 3, 3], weight);
-        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])];
+        let attributes = vec![
+            Attribute::ints("kernel_shape", &[3, 3]),
+            Attribute::ints("pads", &[1; 4]),
+            Attribute::ints("strides", &[1, 1]),
+        ];
         self.node_into("Conv", &[x, &weight], output, attributes);
     }
 
@@ -176,7 +154,8 @@ impl Graph {
             x = if level == 0 {
                 self.first_layer(&x, a, values, h, w)
             } else {
-                let halved = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+                let halved =
+                    vec![Attribute::ints("kernel_shape", &[2, 2]), Attribute::ints("strides", &[2, 2])];
                 let pooled = self.node("MaxPool", &[&x], halved);
                 self.layer(&pooled, a, values, h, w)
             };
@@ -190,12 +169,12 @@ impl Graph {
             let level = unet.finest + k;
             let (h, w) = (height / STRIDES[level], width / STRIDES[level]);
             let nearest = vec![
-                string("mode", "nearest"),
-                string("coordinate_transformation_mode", "asymmetric"),
-                string("nearest_mode", "floor"),
+                Attribute::string("mode", "nearest"),
+                Attribute::string("coordinate_transformation_mode", "asymmetric"),
+                Attribute::string("nearest_mode", "floor"),
             ];
             let doubled = self.node("Resize", &[&x, "", &scales], nearest);
-            let joined = self.node("Concat", &[&fine[level], &doubled], vec![int("axis", 1)]);
+            let joined = self.node("Concat", &[&fine[level], &doubled], vec![Attribute::int("axis", 1)]);
             x = self.layer(&joined, a, values, h, w);
             x = self.layer(&x, b, values, h, w);
             each(self, level, &x);
@@ -206,22 +185,15 @@ impl Graph {
     fn head(&mut self, x: &str, head: &Head, values: &[f32], output: &str) {
         let weight = self.halves(&[head.outputs, head.inputs, 1, 1], &values[head.weight.clone()]);
         let bias = self.floats(&[head.outputs], &values[head.bias.clone()]);
-        let y = self.node("Conv", &[x, &weight, &bias], vec![ints("kernel_shape", &[1, 1])]);
+        let y = self.node("Conv", &[x, &weight, &bias], vec![Attribute::ints("kernel_shape", &[1, 1])]);
         let squares = self.node("Mul", &[&y, &y], vec![]);
         let channel = self.integers(&[1]);
-        let sum = self.node("ReduceSum", &[&squares, &channel], vec![int("keepdims", 1)]);
+        let sum = self.node("ReduceSum", &[&squares, &channel], vec![Attribute::int("keepdims", 1)]);
         let epsilon = self.floats(&[1, 1, 1, 1], &[infomark_kernels::head::EPSILON]);
         let sum = self.node("Add", &[&sum, &epsilon], vec![]);
         let length = self.node("Sqrt", &[&sum], vec![]);
         self.node_into("Div", &[&y, &length], output, vec![]);
     }
-}
-
-pub(crate) fn value_info(name: &str, dims: [usize; 4]) -> ValueInfo {
-    let dim = dims.map(|d| Dimension { dim_value: Some(d as i64) });
-    let tensor =
-        TensorType { elem_type: DataType::Float as i32, shape: Some(TensorShape { dim: dim.to_vec() }) };
-    ValueInfo { name: name.into(), r#type: Some(Type { tensor_type: Some(tensor) }) }
 }
 
 /// The bytes of the file of an encoder whose weights have these values.
@@ -236,7 +208,9 @@ pub(crate) fn onnx(
         graph.head(x, &encoder.heads[level], values, &Description::output_name(STRIDES[level]));
     });
     let outputs = (STRIDES.iter().zip(&encoder.heads))
-        .map(|(s, head)| value_info(&Description::output_name(*s), [1, head.outputs, height / s, width / s]))
+        .map(|(s, head)| {
+            ValueInfo::floats(&Description::output_name(*s), Some(&[1, head.outputs, height / s, width / s]))
+        })
         .collect();
     finish(graph, "infomark encoder", description.input, outputs, |graph| {
         description.to_sealed_properties(graph)
@@ -255,7 +229,7 @@ pub(crate) fn finish(
         name: name.into(),
         node: graph.nodes,
         initializer: graph.constants,
-        input: vec![value_info(Description::INPUT_NAME, [1, 1, input.height(), input.width()])],
+        input: vec![ValueInfo::floats(Description::INPUT_NAME, Some(&[1, 1, input.height(), input.width()]))],
         output: outputs,
         ..Default::default()
     };

@@ -63,6 +63,9 @@ fn what_cannot_be_described_is_left_alone() {
         let reason = place.run(line).reason();
         assert!(reason.contains(named) && reason.contains(';'), "{line}: {reason}");
     }
+    let line = "match --landmark-model n.onnx data/images --out found --runtime onnxruntime";
+    let reason = place.run(line).reason();
+    assert!(reason.contains("--landmark-model"), "{reason}");
     assert_eq!(place.read("described.onnx"), b"what was there");
     for wrong in ["96", "96x", "0x128", "96x99999", "96x128x1"] {
         let outcome =

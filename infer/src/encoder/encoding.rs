@@ -89,7 +89,7 @@ impl Encoding {
         self.temperature
     }
 
-    /// In which ways the image was looked at; each look has an equal part of a level's channels.
+    /// The test-time augmentation that the image was encoded with; each view of it has an equal part of a level's channels.
     pub fn looks(&self) -> Looks {
         self.looks
     }

@@ -1,5 +1,6 @@
 //! What can be wrong with a model file.
 
+#[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
 use crate::{DescriptionError, FitError};
 
@@ -81,7 +82,8 @@ pub enum ModelError {
         /// Which part, and what was expected.
         problem: GraphError,
     },
-    /// An encoder of another program that is not what was said of it.
+    /// An encoder of another program that is not as stated.
+    #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
     #[error("{name}: {problem}")]
     Foreign {
         /// The path as given.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use infomark_core::{FeatureMap, Rng};
 use infomark_infer::onnx::{
-    Attribute, AttributeType, DataType, Dimension, Model, Node, OperatorSet, Property, Tensor, ValueInfo,
+    Attribute, DataType, Dimension, Model, Node, OperatorSet, Property, Tensor, ValueInfo,
 };
 use infomark_infer::{
     Channels, Encoder, ForeignEncoder, ForeignError, GraphError, Image, InputScaling, InputSize, Landmark,
@@ -27,37 +27,6 @@ fn node(operator: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>
         output: vec![output.to_owned()],
         attribute,
         ..Node::default()
-    }
-}
-
-fn ints(name: &str, values: &[i64]) -> Attribute {
-    let kind = AttributeType::Ints as i32;
-    Attribute { name: name.to_owned(), ints: values.to_vec(), r#type: kind, ..Attribute::default() }
-}
-
-fn int(name: &str, value: i64) -> Attribute {
-    let kind = AttributeType::Int as i32;
-    Attribute { name: name.to_owned(), i: value, r#type: kind, ..Attribute::default() }
-}
-
-fn floats(name: &str, dims: &[i64], values: &[f32]) -> Tensor {
-    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Tensor {
-        name: name.to_owned(),
-        dims: dims.to_vec(),
-        data_type: DataType::Float as i32,
-        raw_data,
-        ..Tensor::default()
-    }
-}
-
-fn integers(name: &str, values: &[i64]) -> Tensor {
-    Tensor {
-        name: name.to_owned(),
-        dims: vec![values.len() as i64],
-        data_type: DataType::Int64 as i32,
-        raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        ..Tensor::default()
     }
 }
 
@@ -159,7 +128,11 @@ fn three_channels_are_the_grey_one_as_the_model_was_trained() {
                 tensor.raw_data.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four) / 3.0).collect();
             let repeated: Vec<f32> = values.chunks_exact(side).flat_map(|kernel| kernel.repeat(3)).collect();
             tensor.dims[1] = 3;
-            *tensor = floats(&tensor.name, &tensor.dims, &repeated);
+            *tensor = Tensor::floats(
+                &tensor.name,
+                &tensor.dims.iter().map(|&size| size as usize).collect::<Vec<_>>(),
+                &repeated,
+            );
         }
     });
     assert!(apart(&described(&said(), &bytes), &own()) < 1e-5);
@@ -184,6 +157,9 @@ fn three_channels_are_the_grey_one_as_the_model_was_trained() {
     let refused =
         said().with_scaling(InputScaling::ImageNet).describe_bytes(&exported().encode_to_vec(), "grey", None);
     assert!(matches!(refused, Err(ModelError::Foreign { problem: ForeignError::OneChannel, .. })));
+    // A number that the file leaves open is stated.
+    let open = change(|model| declare(&mut model.graph.as_mut().unwrap().input[0], &[None; 4]));
+    assert!(apart(&described(&said().with_channels(Some(1)), &open), &own()) < 1e-6);
     let local = described(&said().with_scaling(InputScaling::LocalContrast), &exported().encode_to_vec());
     assert_eq!(local.description().normalisation, Normalisation::LOCAL_CONTRAST);
 }
@@ -192,10 +168,10 @@ fn three_channels_are_the_grey_one_as_the_model_was_trained() {
 fn with_tokens(leading: i64) -> Vec<u8> {
     change(|model| {
         let graph = model.graph.as_mut().unwrap();
-        graph.initializer.push(integers("sizes", &[1, CHANNELS as i64, -1]));
-        graph.initializer.push(floats(
+        graph.initializer.push(Tensor::integers("sizes", &[1, CHANNELS as i64, -1]));
+        graph.initializer.push(Tensor::floats(
             "class",
-            &[1, leading, CHANNELS as i64],
+            &[1, leading as usize, CHANNELS],
             &vec![0.5; leading as usize * CHANNELS],
         ));
         for output in &mut graph.output {
@@ -203,9 +179,9 @@ fn with_tokens(leading: i64) -> Vec<u8> {
             let named = |part: &str| format!("{raw}/{part}");
             let (flat, tokens) = (named("flat"), named("tokens"));
             graph.node.push(node("Reshape", &[&raw, "sizes"], &flat, vec![]));
-            graph.node.push(node("Transpose", &[&flat], &tokens, vec![ints("perm", &[0, 2, 1])]));
+            graph.node.push(node("Transpose", &[&flat], &tokens, vec![Attribute::ints("perm", &[0, 2, 1])]));
             let all = named("all");
-            graph.node.push(node("Concat", &["class", &tokens], &all, vec![int("axis", 1)]));
+            graph.node.push(node("Concat", &["class", &tokens], &all, vec![Attribute::int("axis", 1)]));
             output.name = if leading > 0 { all } else { tokens };
             declare(output, &[Some(1), None, Some(CHANNELS as i64)]);
         }
@@ -246,10 +222,15 @@ fn levels_may_differ_in_channels_and_strides_be_any_that_divide_the_canvas() {
         let mut rng = Rng::new(5, 0);
         let mut weights =
             |count: usize| -> Vec<f32> { (0..count).map(|_| rng.uniform_in(-1.0, 1.0)).collect() };
-        graph.initializer.push(floats("few", &[8, CHANNELS as i64, 1, 1], &weights(8 * CHANNELS)));
-        graph.initializer.push(floats("many", &[40, CHANNELS as i64, 3, 3], &weights(40 * 9 * CHANNELS)));
-        graph.node.push(node("Conv", &["raw_2", "few"], "inside", vec![ints("kernel_shape", &[1, 1])]));
-        let strided = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[4, 4])];
+        graph.initializer.push(Tensor::floats("few", &[8, CHANNELS, 1, 1], &weights(8 * CHANNELS)));
+        graph.initializer.push(Tensor::floats("many", &[40, CHANNELS, 3, 3], &weights(40 * 9 * CHANNELS)));
+        graph.node.push(node(
+            "Conv",
+            &["raw_2", "few"],
+            "inside",
+            vec![Attribute::ints("kernel_shape", &[1, 1])],
+        ));
+        let strided = vec![Attribute::ints("kernel_shape", &[3, 3]), Attribute::ints("strides", &[4, 4])];
         graph.node.push(node("Conv", &["inside_many", "many"], "last", strided));
         graph.node.push(node("Relu", &["raw_4"], "inside_many", vec![]));
         graph.node.swap(3, 4);
@@ -295,13 +276,21 @@ fn levels_may_differ_in_channels_and_strides_be_any_that_divide_the_canvas() {
         let graph = model.graph.as_mut().unwrap();
         declare(&mut graph.input[0], &[None, Some(1), None, None]);
         let kernel =
-            floats("kernel_3", &[4, 1, 3, 3], &(0..36).map(|i| (i as f32).sin()).collect::<Vec<_>>());
+            Tensor::floats("kernel_3", &[4, 1, 3, 3], &(0..36).map(|i| (i as f32).sin()).collect::<Vec<_>>());
         graph.initializer.push(kernel);
-        let strided = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[3, 3])];
+        let strided = vec![Attribute::ints("kernel_shape", &[3, 3]), Attribute::ints("strides", &[3, 3])];
         graph.node.push(node("Conv", &["pixels", "kernel_3"], "thirds", strided));
     });
     let said = ForeignEncoder::new(InputSize::new(96, 126).unwrap(), [3]).with_outputs(["thirds".to_owned()]);
     assert_eq!(described(&said, &odd).encode(&image).unwrap().levels()[0].width(), 32);
+
+    // A level that is finer than those of ring and prior, alone.
+    let said =
+        ForeignEncoder::new(InputSize::new(WIDTH, HEIGHT).unwrap(), [2]).with_outputs(["raw_2".to_owned()]);
+    let fine = described(&said, &exported().encode_to_vec());
+    let template = Template::new(&fine, &image, &marks).unwrap();
+    assert_eq!(Template::from_bytes(&template.to_bytes(), "fine").unwrap().to_bytes(), template.to_bytes());
+    assert_eq!(found(&fine, &template, &image).len(), 2);
 }
 
 #[test]
@@ -386,8 +375,14 @@ fn what_is_not_as_it_was_said_is_refused_by_name() {
         (said(), change(|model| model.opset_import[0].version = 10), ForeignError::Opset { found: Some(10) }),
         (said(), change(|model| model.opset_import.clear()), ForeignError::Opset { found: None }),
         (said(), input(&[Some(2), Some(1), None, None]), shape("float [2, 1, ?, ?]")),
-        (said(), input(&[None, None, None, None]), shape("float [?, ?, ?, ?]")),
-        (said(), input(&[None, Some(2), None, None]), shape("float [?, 2, ?, ?]")),
+        (said(), input(&[None; 4]), ForeignError::OpenChannels { input: "pixels".to_owned() }),
+        (
+            said().with_channels(Some(4)),
+            input(&[None; 4]),
+            ForeignError::Channels { found: 4, stated: Some(4) },
+        ),
+        (said().with_channels(Some(3)), plain.clone(), ForeignError::Channels { found: 1, stated: Some(3) }),
+        (said(), input(&[None, Some(2), None, None]), ForeignError::Channels { found: 2, stated: None }),
         (said(), input(&[None, None, Some(3)]), shape("float [?, ?, 3]")),
         (said(), input(&[None, Some(1), Some(64), Some(64)]), shape("float [?, 1, 64, 64]")),
         (

@@ -4,7 +4,8 @@ use infomark_infer::LandmarkDescription;
 
 use super::net::Net;
 use crate::TrainError;
-use crate::export::{Graph, finish, value_info};
+use crate::export::{Graph, finish};
+use infomark_infer::onnx::ValueInfo;
 
 /// The bytes of the ONNX file of a network whose weights have these values.
 pub(crate) fn onnx(
@@ -23,8 +24,8 @@ pub(crate) fn onnx(
     graph.convolution(&hidden, [count, inputs], heat, heat_name);
     graph.convolution(&hidden, [2 * count, inputs], offset, offset_name);
     let outputs = vec![
-        value_info(heat_name, [1, count, height, width]),
-        value_info(offset_name, [1, 2 * count, height, width]),
+        ValueInfo::floats(heat_name, Some(&[1, count, height, width])),
+        ValueInfo::floats(offset_name, Some(&[1, 2 * count, height, width])),
     ];
     finish(graph, "infomark landmarks", description.input, outputs, |graph| {
         description.to_sealed_properties(graph)
