@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use infomark_infer::{
-    Annotated, Landmark, LandmarkFormat, PixelSpacing, Subject, encode_landmarks, read_image_header,
-    read_landmarks_of,
+    Annotated, CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Subject,
+    Visibility, WriteOptions, encode_landmarks, is_same_name, read_image_header, read_landmarks_of,
 };
 use serde::Serialize;
 
@@ -14,54 +16,31 @@ use crate::inputs;
 use crate::output::{self, Report, file_name, shown};
 use crate::spacing;
 
-/// A landmark format by name.
-#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// A table: image,landmark,x,y
-    Csv,
-    /// 3D Slicer markups, a file for each image
-    Slicer,
-    /// COCO key points, one file
-    Coco,
-    /// LabelMe points, a file for each image
-    Labelme,
-    /// ISBI challenge text, a file for each image
-    Isbi,
-}
+/// A landmark format by its key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Format(pub(crate) LandmarkFormat);
 
-impl Format {
-    pub(crate) fn format(self) -> LandmarkFormat {
-        match self {
-            Self::Csv => LandmarkFormat::Csv,
-            Self::Slicer => LandmarkFormat::Slicer,
-            Self::Coco => LandmarkFormat::Coco,
-            Self::Labelme => LandmarkFormat::LabelMe,
-            Self::Isbi => LandmarkFormat::Isbi,
-        }
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Format; LandmarkFormat::ALL.len()] = {
+            let mut all = [Format(LandmarkFormat::Csv); LandmarkFormat::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = Format(LandmarkFormat::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
     }
 
-    pub(crate) fn of(format: LandmarkFormat) -> Self {
-        match format {
-            LandmarkFormat::Slicer => Self::Slicer,
-            LandmarkFormat::Coco => Self::Coco,
-            LandmarkFormat::LabelMe => Self::Labelme,
-            LandmarkFormat::Isbi => Self::Isbi,
-            _ => Self::Csv,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Slicer => "slicer",
-            Self::Coco => "coco",
-            Self::Labelme => "labelme",
-            Self::Isbi => "isbi",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let files = if self.0.is_of_one_image() { "a file for each image" } else { "one file" };
+        Some(PossibleValue::new(self.0.key()).help(format!("{} (.{}), {files}", self.0, self.0.ending())))
     }
 }
 
-/// Convert landmark files: CSV, 3D Slicer markups, COCO, LabelMe, ISBI text.
+/// Convert landmark files: CSV, 3D Slicer, COCO, LabelMe, CVAT, Label Studio, ISBI text.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -71,8 +50,8 @@ Examples:
   infomark convert points.csv --images radiographs/ --format slicer --out markups/
   infomark convert points.csv --images radiographs/ --format coco --out points.json
 
-What the files are is told by their content. 3D Slicer markups and ISBI text belong to the image of the
-same name but for the ending. Of images that share a name or differ in the ending alone, the second is
+The format of a file is told by its content. 3D Slicer files and ISBI text belong to the image of the
+same name but for the ending, or to the one that --image names. Of images that share a name or differ in the ending alone, the second is
 `name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images and of their pixels; 3D Slicer takes
 pixels whose size no file states for 1 mm. Formats of one image a file are written into a folder."
 )]
@@ -83,16 +62,23 @@ pub(crate) struct Options {
     /// File to write, or folder for formats of one image a file
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// What to write [default: by the ending of --out: .csv, .mrk.json or .txt]
+    /// Format to write [default: by the ending of --out, but for .json]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Name of the image that a file belongs to which names none: one file of 3D Slicer or ISBI text
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// COCO file whose images and categories COCO results refer to
+    #[arg(long, value_name = "FILE")]
+    coco: Option<PathBuf>,
     /// The images, or folders of them
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
     /// Millimetres per pixel across and down, for all images, instead of what their files state
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
-    /// Names of the landmarks of ISBI text, in its order [default: 1, 2, ...]
+    /// Names of the landmarks in order. ISBI text, which has no names, is read and written with these
+    /// [default: read as 1, 2, ...; written in the order of the files]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     names: Vec<String>,
 }
@@ -107,41 +93,80 @@ struct Converted {
 
 /// An image that landmarks may belong to.
 struct Known {
-    /// What tables call it.
+    /// Name in tables.
     name: String,
-    /// What files of its own are called.
+    /// Stem of files of its own.
     stem: String,
-    /// The last part of its path.
+    /// Last part of its path.
     file: String,
     size: (usize, usize),
     spacing: Option<PixelSpacing>,
 }
 
+/// The landmarks of all files.
+#[derive(Default)]
+struct All {
+    /// Names in the order of the files.
+    names: Vec<String>,
+    images: BTreeMap<String, Marks>,
+}
+
+struct Marks {
+    landmarks: Vec<Landmark>,
+    absent: Vec<String>,
+}
+
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
-    let Some(format) = options.format.map(Format::format).or_else(|| LandmarkFormat::of_name(&options.out))
+    let Some(Format(format)) = options.format.or_else(|| LandmarkFormat::of_name(&options.out).map(Format))
     else {
         bail!("{}: its name does not tell the format; give --format", shown(&options.out));
     };
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let known = known(options, given.as_ref())?;
-    let needs_images = matches!(format, LandmarkFormat::Coco | LandmarkFormat::LabelMe)
-        || format == LandmarkFormat::Slicer && options.spacing.is_none();
+    let is_in_mm = matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Fcsv);
+    let needs_images = format.states_size() || is_in_mm && options.spacing.is_none();
     if needs_images && known.is_empty() {
         bail!("{format} files state the size of the images or of their pixels; give --images");
     }
-    let landmarks = read(options, given.as_ref(), &known)?;
-    let images: Vec<Annotated<'_>> = landmarks
+    let coco = options.coco.as_deref().map(index).transpose()?;
+    let all = read(options, given.as_ref(), &known, coco.as_ref())?;
+    let images: Vec<Annotated<'_>> = all
+        .images
         .iter()
-        .map(|(image, landmarks)| annotated(image, landmarks, given.as_ref(), &known, needs_images))
+        .map(|(image, marks)| annotated(image, marks, given.as_ref(), &known))
         .collect::<Result<_>>()?;
-    let files = write(options, format, &images, &known)?;
+    warn_of_loss(format, &images);
+    let names = if options.names.is_empty() { &all.names } else { &options.names };
+    let files = write(options, format, &images, &WriteOptions { names, coco: coco.as_ref() }, &known)?;
     report.text(&files.join("\n"))?;
     report.json(&Converted {
-        format: Format::of(format).name(),
+        format: format.key(),
         images: images.len(),
-        landmarks: landmarks.values().map(Vec::len).sum(),
+        landmarks: images.iter().map(|image| image.landmarks.len()).sum(),
         files,
     })
+}
+
+fn index(path: &Path) -> Result<CocoIndex> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}: can't be read", shown(path)))?;
+    Ok(CocoIndex::parse(&bytes, &shown(path))?)
+}
+
+/// Says what the format to write does not keep.
+fn warn_of_loss(format: LandmarkFormat, images: &[Annotated<'_>]) {
+    let occluded = |image: &Annotated<'_>| {
+        image.landmarks.iter().filter(|landmark| landmark.visibility == Visibility::Occluded).count()
+    };
+    let occluded: usize = images.iter().map(occluded).sum();
+    if occluded > 0 && !format.keeps_visibility() {
+        eprintln!("warning: {format} does not keep which landmarks are occluded ({occluded} are)");
+    }
+    let absent: usize = images.iter().map(|image| image.absent.len()).sum();
+    if absent > 0 && !format.keeps_absent() {
+        eprintln!(
+            "warning: {format} does not keep which landmarks are absent ({absent} are); they are left out"
+        );
+    }
 }
 
 fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> {
@@ -163,55 +188,99 @@ fn read(
     options: &Options,
     given: Option<&PixelSpacing>,
     known: &[Known],
-) -> Result<BTreeMap<String, Vec<Landmark>>> {
-    let mut all = BTreeMap::<String, Vec<Landmark>>::new();
+    coco: Option<&CocoIndex>,
+) -> Result<All> {
+    let mut all = All::default();
+    let mut outside = 0;
     for path in &options.files {
-        let image = image_of(path, known);
+        let image = own_image(options, path, known)?;
         let spacing = image.map_or(given, |image| image.spacing.as_ref());
         let subject = Subject {
-            image: image.map(|image| image.name.as_str()),
+            image: image.map(|image| image.name.as_str()).or(options.image.as_deref()),
             spacing: spacing.map(|spacing| spacing.mm),
             names: &options.names,
+            coco,
         };
         let file = read_landmarks_of(path, &subject)?;
+        for name in file.names() {
+            if !all.names.contains(name) {
+                all.names.push(name.clone());
+            }
+        }
         for (name, landmarks) in file.images() {
             // A file may call its image by a name that several images have.
-            let own = image.filter(|own| own.file == name);
-            let image = known.iter().find(|known| known.name == name).or(own);
+            let own = image.filter(|own| is_same_name(&own.file, name));
+            let image = known.iter().find(|known| is_same_name(&known.name, name)).or(own);
             if let Some(known) = image {
-                file.on_image(name, known.size.0, known.size.1)?;
+                outside += check(&file, name, known)?;
+            } else if !known.is_empty() {
+                bail!(
+                    "{}: there is no image {name} among those of --images; add it, or correct the name",
+                    shown(path)
+                );
             }
             let label = image.map_or(name, |image| image.name.as_str());
-            if all.insert(label.to_owned(), landmarks.to_vec()).is_some() {
+            let marks = Marks { landmarks: landmarks.to_vec(), absent: file.absent(name).to_vec() };
+            if all.images.insert(label.to_owned(), marks).is_some() {
                 bail!("{}: landmarks of {label} are in another file as well; leave one out", shown(path));
             }
         }
     }
+    if outside > 0 {
+        eprintln!("warning: landmarks just outside their image: {outside}; they are kept");
+    }
     Ok(all)
+}
+
+/// Checks the landmarks of an image against its size; how many lie just outside it.
+fn check(file: &LandmarkFile, name: &str, known: &Known) -> Result<usize> {
+    let (width, height) = known.size;
+    if file.get(name).is_empty() {
+        return Ok(0);
+    }
+    let margin = OUTSIDE_MARGIN * width.max(height) as f64;
+    let landmarks = file.near_image(name, width, height, margin)?;
+    Ok(landmarks.iter().filter(|landmark| !landmark.is_near(width, height, 0.0)).count())
+}
+
+/// The image that a file without names belongs to: the one of --image, or that whose name it shares but for the ending.
+fn own_image<'a>(options: &Options, path: &Path, known: &'a [Known]) -> Result<Option<&'a Known>> {
+    let Some(image) = &options.image else {
+        return Ok(image_of(path, known));
+    };
+    if options.files.len() > 1 {
+        bail!("--image names the image of one file, but there are {}", options.files.len());
+    }
+    let own = known.iter().find(|known| is_same_name(&known.name, image));
+    if own.is_none() && !known.is_empty() {
+        bail!("--image {image}: no such image among those of --images; add it, or correct the name");
+    }
+    Ok(own)
 }
 
 /// The image whose name a landmark file shares but for the ending.
 fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
     let name = file_name(path);
-    let shared = |image: &&Known| name.strip_prefix(&image.stem).is_some_and(|rest| rest.starts_with('.'));
+    let shared = |image: &&Known| {
+        let start = |rest: &str| rest.starts_with('.');
+        let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(start);
+        // The stem of `a.nii.gz` is `a.nii`.
+        of_stem(&image.stem) || image.stem.strip_suffix(".nii").is_some_and(of_stem)
+    };
     // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
     known.iter().filter(shared).max_by_key(|image| image.stem.len())
 }
 
 fn annotated<'a>(
     image: &'a str,
-    landmarks: &'a [Landmark],
+    marks: &'a Marks,
     given: Option<&'a PixelSpacing>,
     known: &'a [Known],
-    needed: bool,
 ) -> Result<Annotated<'a>> {
-    let Some(found) = known.iter().find(|known| known.name == image) else {
-        if needed {
-            bail!("{image}: no such image among those of --images; add it");
-        }
-        return Ok(Annotated { image, size: (0, 0), spacing: given, landmarks });
-    };
-    Ok(Annotated { image, size: found.size, spacing: found.spacing.as_ref(), landmarks })
+    let Marks { landmarks, absent } = marks;
+    let found = known.iter().find(|known| known.name == image);
+    let (size, spacing) = found.map_or(((0, 0), given), |found| (found.size, found.spacing.as_ref()));
+    Ok(Annotated { image, size, spacing, landmarks, absent })
 }
 
 /// Writes one file, or one for each image; their names.
@@ -219,6 +288,7 @@ fn write(
     options: &Options,
     format: LandmarkFormat,
     images: &[Annotated<'_>],
+    write: &WriteOptions<'_>,
     known: &[Known],
 ) -> Result<Vec<String>> {
     let folder = options.out.is_dir() || shown(&options.out).ends_with(['/', '\\']);
@@ -226,7 +296,7 @@ fn write(
         if folder {
             bail!("{}: a folder; name the file to write", shown(&options.out));
         }
-        let bytes = encode_landmarks(format, images, &shown(&options.out))?;
+        let bytes = encode_landmarks(format, images, write, &shown(&options.out))?;
         output::write(&options.out, &bytes)?;
         return Ok(vec![shown(&options.out)]);
     }
@@ -237,7 +307,8 @@ fn write(
         let stem = known.iter().find(|known| known.name == image.image).map(|known| known.stem.clone());
         let stem = stem.unwrap_or_else(|| inputs::free_stem(Path::new(image.image), &mut stems));
         let path = options.out.join(format!("{stem}.{}", format.ending()));
-        output::write(&path, &encode_landmarks(format, std::slice::from_ref(image), &shown(&path))?)?;
+        let bytes = encode_landmarks(format, std::slice::from_ref(image), write, &shown(&path))?;
+        output::write(&path, &bytes)?;
         files.push(shown(&path));
     }
     Ok(files)

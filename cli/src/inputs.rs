@@ -72,6 +72,9 @@ pub(crate) fn data_folder(path: &Path) -> Result<DataSet> {
             data.ignored_keys.join(", ")
         );
     }
+    for warning in data.warnings() {
+        eprintln!("warning: {warning}");
+    }
     Ok(data)
 }
 

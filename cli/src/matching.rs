@@ -176,6 +176,12 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         }
         (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
     };
+    if let Some(Format(format)) = options.format.iter().find(|format| format.0.needs_index()) {
+        let key = format.key();
+        bail!(
+            "--format {key}: these need the ids of a COCO file; convert landmarks.csv with `infomark convert --coco`"
+        );
+    }
     output::make_folder(&options.out.join(OVERLAYS))?;
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&(
@@ -222,7 +228,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed, images_left: left };
     table::write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
-        table::write_others(&options.out, format.format(), &matches.images)?;
+        table::write_others(&options.out, format.0, &matches.images)?;
     }
     output::write_json(&options.out.join(OBJECT), &matches)?;
     if options.sheet {

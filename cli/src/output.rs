@@ -49,7 +49,8 @@ pub(crate) fn print_error(error: &Error) {
     let _ = writeln!(io::stderr(), "error: {}", one_line(error));
 }
 
-/// An error and its causes in one line; a cause that its effect quotes already is left out.
+/// An error and its causes in one line; a cause that its effect quotes already is left out. Control characters, which a file may
+/// hold and a terminal obey, are escaped.
 pub(crate) fn one_line(error: &Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -61,7 +62,15 @@ pub(crate) fn one_line(error: &Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    escaped(&text)
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
 }
 
 /// Makes a folder and those above it.

@@ -13,7 +13,6 @@ use infomark_train::AGAINST;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::convert::Format;
 use crate::inputs;
 use crate::matching::hash;
 use crate::models::{self, RuntimeOptions};
@@ -204,7 +203,7 @@ pub(crate) fn from_image(
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
     let template = Template::with_looks(encoder, &image, points, looks)?;
-    let source = Source::of(&template, hash(path)?, Format::of(table.format()).name());
+    let source = Source::of(&template, hash(path)?, table.format().key());
     Ok((template, source))
 }
 

@@ -10,6 +10,7 @@ use infomark_train::{
 };
 use serde::Serialize;
 
+use crate::inputs;
 use crate::output::{self, Report, beside, shown};
 use crate::progress::{Progress, duration};
 use crate::train::read_config;
@@ -77,6 +78,8 @@ struct Trained {
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let files = ["landmarks.csv", "dataset.toml"].map(|name| options.data.join(name));
     output::keep(files.iter().chain(&options.from).chain(&options.config), &options.out)?;
+    // Opened for its warnings.
+    inputs::data_folder(&options.data)?;
     let resumed = options.resume.clone();
     let paths = LandmarkPaths {
         data: options.data.clone(),

@@ -7,7 +7,7 @@ use infomark_core::{Point, Spacing, SpacingError};
 use serde::Deserialize;
 
 use crate::file::{self, FileProblem};
-use crate::landmark::first_of;
+use crate::landmark::{OUTSIDE_MARGIN, first_of};
 use crate::{ImageError, Landmark, LandmarkError, list_images, read_image_size, read_landmarks};
 
 /// Longest `dataset.toml`, in bytes.
@@ -26,6 +26,21 @@ pub struct DataSet {
     pub images: Vec<Sample>,
     /// Keys of `dataset.toml` that mean nothing here, sorted: misspelt ones, or those of other programs.
     pub ignored_keys: Vec<String>,
+    /// Number of landmarks that lie just outside their image, at most [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    pub just_outside: usize,
+    /// Images that were left out, as a landmark lies further outside.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An image that was left out of a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftOut {
+    /// Its file name without folder.
+    pub image: String,
+    /// The first landmark that lies outside it.
+    pub landmark: String,
+    /// Position of the landmark in pixels.
+    pub at: Point<f64>,
 }
 
 /// An annotated image.
@@ -163,9 +178,10 @@ impl DataSet {
     /// landmarks = ["sella", "nasion"]
     /// ```
     ///
-    /// Every image has to have every landmark that is named, on its pixels; rows of other landmarks are ignored, and so are
-    /// other keys of `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. The images' headers are read, not their
-    /// pixels.
+    /// Every image has to have every landmark that is named; rows of other landmarks are ignored, and so are other keys of
+    /// `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. Landmarks up to [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside their image
+    /// are kept and counted in [`just_outside`](Self::just_outside); an image with one further outside is left out, see
+    /// [`left_out`](Self::left_out). The images' headers are read, not their pixels.
     ///
     /// # Errors
     ///
@@ -188,6 +204,7 @@ impl DataSet {
         }
         let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         table.check_images(|image| known.contains(image))?;
+        let (mut just_outside, mut left_out, mut first_outside) = (0, Vec::new(), None);
         let unlabelled: Vec<&String> = names.iter().filter(|name| table.get(name).is_empty()).collect();
         if !unlabelled.is_empty() {
             return Err(DataSetError::Unlabelled {
@@ -199,7 +216,19 @@ impl DataSet {
         let mut images = Vec::with_capacity(paths.len());
         for (path, name) in paths.into_iter().zip(names) {
             let (width, height) = read_image_size(&path)?;
-            let rows = table.on_image(&name, width, height)?;
+            let margin = OUTSIDE_MARGIN * width.max(height) as f64;
+            let rows = table.near_image(&name, width, height, f64::INFINITY)?;
+            let named = || rows.iter().filter(|landmark| manifest.landmarks.contains(&landmark.name));
+            if let Some(outside) = named().find(|landmark| !landmark.is_near(width, height, margin)) {
+                left_out.push(LeftOut {
+                    image: name.clone(),
+                    landmark: outside.name.clone(),
+                    at: outside.at,
+                });
+                first_outside = first_outside.or(table.near_image(&name, width, height, margin).err());
+                continue;
+            }
+            just_outside += named().filter(|landmark| !landmark.is_near(width, height, 0.0)).count();
             images.push(Sample {
                 landmarks: in_order(rows, &manifest.landmarks).map_err(|landmark| {
                     DataSetError::MissingLandmark {
@@ -214,6 +243,11 @@ impl DataSet {
                 height,
             });
         }
+        if images.is_empty()
+            && let Some(error) = first_outside
+        {
+            return Err(error.into());
+        }
         let folder = || dir.file_name().unwrap_or(dir.as_os_str());
         Ok(DataSet {
             name: manifest.name.unwrap_or_else(|| folder().to_string_lossy().into_owned()),
@@ -221,13 +255,43 @@ impl DataSet {
             landmarks: manifest.landmarks,
             images,
             ignored_keys: manifest.ignored_keys,
+            just_outside,
+            left_out,
         })
     }
 
-    /// The landmarks of one of the samples, with their names.
+    /// The landmarks of one of the samples, with their names; those just outside the image are moved to its edge, as templates
+    /// have features of the image alone.
     pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
         let named = self.landmarks.iter().zip(&sample.landmarks);
-        named.map(|(name, &at)| Landmark::new(name.clone(), at)).collect()
+        let clamp = |value: f64, size: usize| value.clamp(-0.5, size as f64 - 0.5);
+        let on_image = |at: Point<f64>| Point::new(clamp(at.x, sample.width), clamp(at.y, sample.height));
+        named.map(|(name, &at)| Landmark::new(name.clone(), on_image(at))).collect()
+    }
+
+    /// What was left out or kept in spite of a doubt, in sentences for warnings.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.just_outside > 0 {
+            warnings.push(format!(
+                "{}: landmarks just outside their image, by at most {} % of its longer side: {}; they are kept",
+                self.name,
+                OUTSIDE_MARGIN * 100.0,
+                self.just_outside
+            ));
+        }
+        if let Some(first) = self.left_out.first() {
+            warnings.push(format!(
+                "{}: images left out, as a landmark lies further outside: {} (the first: {}, {} at ({}, {}))",
+                self.name,
+                self.left_out.len(),
+                first.image,
+                first.landmark,
+                first.at.x,
+                first.at.y
+            ));
+        }
+        warnings
     }
 }
 

@@ -209,7 +209,7 @@ impl Fit {
     /// Whether a point lies on the original: its pixels' area, half a pixel beyond the centres of the outermost ones.
     pub fn contains(&self, original: Point<f64>) -> bool {
         let (width, height) = self.original();
-        on_pixels(original, width, height)
+        on_pixels(original, width, height, 0.0)
     }
 
     /// The image on the canvas: `input.width() * input.height()` row-major pixels in `[0, 1]`.

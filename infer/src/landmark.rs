@@ -1,90 +1,131 @@
-//! Landmark files of several formats: CSV, 3D Slicer markups, COCO key points, LabelMe, ISBI text.
+//! Landmark files of several formats: CSV, 3D Slicer, COCO, LabelMe, CVAT, Label Studio, ISBI text.
 
 mod coco;
+mod coco_results;
+mod cvat;
 mod error;
+mod fcsv;
 mod format;
 mod isbi;
+mod json;
+mod label_studio;
 mod labelme;
 mod slicer;
 mod table;
+mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use infomark_core::Point;
 
+pub use coco_results::CocoIndex;
 pub use error::{LandmarkError, Place};
 pub use format::{
-    Annotated, LandmarkFormat, Subject, encode_landmarks, parse_landmarks, parse_landmarks_of,
+    Annotated, LandmarkFormat, Subject, WriteOptions, encode_landmarks, parse_landmarks, parse_landmarks_of,
     read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
 };
+pub use text::is_same as is_same_name;
+
+/// Landmarks of data sets and conversions may lie so far outside their image, in parts of its longer side: annotators click at
+/// its edge.
+pub const OUTSIDE_MARGIN: f64 = 0.01;
 
 /// A named point of an image, in pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Landmark {
-    /// Its name, such as `sella`.
+    /// Its name, such as `sella`, in Unicode NFC where it was read from a file.
     pub name: String,
     /// Where it is; the centre of the first pixel is `(0, 0)`.
     pub at: Point<f64>,
-    /// Something hides it: it is marked where it has to be, not where it is seen. Of the files, only COCO's tell.
-    pub hidden: bool,
+    /// Whether it is seen in the image.
+    pub visibility: Visibility,
+}
+
+/// Visibility of an annotated landmark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Visibility {
+    /// Seen in the image.
+    #[default]
+    Visible,
+    /// Hidden by something else: marked where it has to be.
+    Occluded,
 }
 
 impl Landmark {
-    /// A point that can be seen.
+    /// A visible landmark.
     pub fn new(name: impl Into<String>, at: Point<f64>) -> Landmark {
-        Landmark { name: name.into(), at, hidden: false }
+        Landmark { name: name.into(), at, visibility: Visibility::Visible }
+    }
+
+    /// An occluded landmark.
+    pub fn occluded(name: impl Into<String>, at: Point<f64>) -> Landmark {
+        Landmark { visibility: Visibility::Occluded, ..Landmark::new(name, at) }
+    }
+
+    /// Whether it lies on the pixels' area of an image, half a pixel beyond the centres of the outermost ones, or at most
+    /// `margin` pixels outside it.
+    pub fn is_near(&self, width: usize, height: usize, margin: f64) -> bool {
+        on_pixels(self.at, width, height, margin)
     }
 }
 
 /// The points of a landmark file, by image.
+///
+/// Three cases are kept apart: an annotated landmark is in [`get`](Self::get), visible or occluded; one that was marked as
+/// absent from the image is in [`absent`](Self::absent); one that was not annotated is in neither, but in
+/// [`names`](Self::names) if the file names it.
 #[derive(Clone, Debug)]
 pub struct LandmarkFile {
     name: String,
     format: LandmarkFormat,
+    names: Vec<String>,
     images: BTreeMap<String, Rows>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
     landmarks: Vec<Landmark>,
-    /// Where each is in the file.
+    /// Position of each landmark in the file.
     places: Vec<Place>,
+    absent: Vec<String>,
+    /// Width and height that the file states for the image.
+    size: Option<(usize, usize)>,
 }
 
-/// A file as it is read: takes points, refuses what comes twice.
+/// A file while it is read: refuses landmarks given twice.
 struct Builder<'a> {
     name: &'a str,
     format: LandmarkFormat,
+    names: Vec<String>,
+    known: HashSet<String>,
     images: BTreeMap<String, Rows>,
     seen: HashMap<(String, String), Place>,
 }
 
 impl<'a> Builder<'a> {
     fn new(name: &'a str, format: LandmarkFormat) -> Builder<'a> {
-        Builder { name, format, images: BTreeMap::new(), seen: HashMap::new() }
+        Builder {
+            name,
+            format,
+            names: Vec::new(),
+            known: HashSet::new(),
+            images: BTreeMap::new(),
+            seen: HashMap::new(),
+        }
     }
 
+    /// Takes an annotated landmark.
     fn add(&mut self, image: &str, mut landmark: Landmark, place: Place) -> Result<(), LandmarkError> {
-        let name = || self.name.to_owned();
-        landmark.name = landmark.name.trim().to_owned();
-        for (text, column) in [(image, "image"), (&landmark.name, "landmark")] {
-            if text.is_empty() {
-                return Err(LandmarkError::EmptyField { name: name(), place, column });
-            }
-        }
+        landmark.name = self.check(image, &landmark.name, place)?;
         for (value, column) in [(landmark.at.x, "x"), (landmark.at.y, "y")] {
             if !value.is_finite() {
-                return Err(LandmarkError::Number { name: name(), place, column, value: value.to_string() });
+                return Err(LandmarkError::Number {
+                    name: self.name.to_owned(),
+                    place,
+                    column,
+                    value: value.to_string(),
+                });
             }
-        }
-        if let Some(first) = self.seen.insert((image.to_owned(), landmark.name.clone()), place) {
-            return Err(LandmarkError::Duplicate {
-                name: name(),
-                place,
-                first,
-                image: cut(image),
-                landmark: cut(&landmark.name),
-            });
         }
         let rows = self.images.entry(image.to_owned()).or_default();
         rows.landmarks.push(landmark);
@@ -92,55 +133,134 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// The file, unless it has no point.
+    /// Takes a landmark that is marked as absent from the image.
+    fn add_absent(&mut self, image: &str, landmark: &str, place: Place) -> Result<(), LandmarkError> {
+        let landmark = self.check(image, landmark, place)?;
+        self.images.entry(image.to_owned()).or_default().absent.push(landmark);
+        Ok(())
+    }
+
+    /// Takes the name of a landmark, annotated or not.
+    fn add_name(&mut self, landmark: &str) {
+        let landmark = clean_name(landmark);
+        if self.known.insert(landmark.clone()) {
+            self.names.push(landmark);
+        }
+    }
+
+    /// Takes the size that the file states for an image.
+    fn set_size(&mut self, image: &str, width: usize, height: usize) {
+        if width > 0
+            && height > 0
+            && let Some(rows) = self.images.get_mut(image)
+        {
+            rows.size = Some((width, height));
+        }
+    }
+
+    fn check(&mut self, image: &str, landmark: &str, place: Place) -> Result<String, LandmarkError> {
+        let name = || self.name.to_owned();
+        let landmark = clean_name(landmark);
+        for (text, column) in [(image, "image"), (&landmark, "landmark")] {
+            if text.is_empty() {
+                return Err(LandmarkError::EmptyField { name: name(), place, column });
+            }
+        }
+        if let Some(first) = self.seen.insert((image.to_owned(), landmark.clone()), place) {
+            return Err(LandmarkError::Duplicate {
+                name: name(),
+                place,
+                first,
+                image: cut(image),
+                landmark: cut(&landmark),
+            });
+        }
+        self.add_name(&landmark);
+        Ok(landmark)
+    }
+
+    /// The file, unless it has no landmark at all.
     fn finish(self) -> Result<LandmarkFile, LandmarkError> {
-        let Builder { name, format, images, .. } = self;
+        let Builder { name, format, names, images, .. } = self;
         let name = name.to_owned();
         match (images.is_empty(), format) {
-            (false, _) => Ok(LandmarkFile { name, format, images }),
+            (false, _) => Ok(LandmarkFile { name, format, names, images }),
             (true, LandmarkFormat::Csv) => Err(LandmarkError::Empty { name }),
             (true, _) => Err(LandmarkError::NoPoints { name, format }),
         }
     }
 }
 
+/// Name of a landmark: without spaces around it, in Unicode NFC.
+fn clean_name(name: &str) -> String {
+    text::nfc(name.trim()).into_owned()
+}
+
 impl LandmarkFile {
-    /// What messages call this file: its path, where it was read from one.
+    /// Name of the file in messages: its path, where it was read from one.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the file was read as.
+    /// Format that the file was read as.
     pub fn format(&self) -> LandmarkFormat {
         self.format
     }
 
-    /// The images by name, each with its landmarks in the order of the file.
+    /// Names of all landmarks in the order of the file, those that no image has included.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The images by name, each with its annotated landmarks in the order of the file.
     pub fn images(&self) -> impl ExactSizeIterator<Item = (&str, &[Landmark])> {
         self.images.iter().map(|(image, rows)| (image.as_str(), rows.landmarks.as_slice()))
     }
 
-    /// The landmarks of an image in the order of the file, none if it has no rows; `image` is the file's name without folder.
+    /// The annotated landmarks of an image in the order of the file, none if it has no rows; `image` is the file's name
+    /// without folder, in any Unicode normal form.
     pub fn get(&self, image: &str) -> &[Landmark] {
-        self.images.get(image).map_or(&[], |rows| rows.landmarks.as_slice())
+        self.rows(image).map_or(&[], |rows| rows.landmarks.as_slice())
+    }
+
+    /// Names of the landmarks that are marked as absent from an image, in the order of the file.
+    pub fn absent(&self, image: &str) -> &[String] {
+        self.rows(image).map_or(&[], |rows| rows.absent.as_slice())
+    }
+
+    fn rows(&self, image: &str) -> Option<&Rows> {
+        self.images.get(image).or_else(|| {
+            // macOS has file names in NFD.
+            let other = |key: &&String| !(key.is_ascii() || image.is_ascii()) && text::is_same(key, image);
+            self.images.keys().find(other).and_then(|key| self.images.get(key))
+        })
     }
 
     /// The landmarks of an image of known size, at least one and all of them on the image.
     ///
     /// # Errors
     ///
-    /// [`LandmarkError::NoRows`] without rows for the image, [`LandmarkError::Outside`] with the place of the first point
-    /// beyond the outermost pixels' area.
+    /// [`LandmarkError::NoRows`] without landmarks for the image, [`LandmarkError::OtherSize`] where the file states another
+    /// size of it, [`LandmarkError::Outside`] with the place of the first point beyond the outermost pixels' area.
     pub fn on_image(&self, image: &str, width: usize, height: usize) -> Result<&[Landmark], LandmarkError> {
-        let Some(rows) = self.images.get(image) else {
-            return Err(LandmarkError::NoRows {
-                name: self.name.clone(),
-                image: image.to_owned(),
-                known: first_of(self.images.keys()),
-            });
-        };
+        self.near_image(image, width, height, 0.0)
+    }
+
+    /// [`on_image`](Self::on_image) with points up to `margin` pixels outside the image, as annotators set at its edge.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_image`](Self::on_image).
+    pub fn near_image(
+        &self,
+        image: &str,
+        width: usize,
+        height: usize,
+        margin: f64,
+    ) -> Result<&[Landmark], LandmarkError> {
+        let rows = self.rows_of(image, width, height)?;
         for (landmark, &place) in rows.landmarks.iter().zip(&rows.places) {
-            if !on_pixels(landmark.at, width, height) {
+            if !landmark.is_near(width, height, margin) {
                 return Err(LandmarkError::Outside {
                     name: self.name.clone(),
                     place,
@@ -156,13 +276,32 @@ impl LandmarkFile {
         Ok(&rows.landmarks)
     }
 
+    fn rows_of(&self, image: &str, width: usize, height: usize) -> Result<&Rows, LandmarkError> {
+        let rows = self.rows(image).filter(|rows| !rows.landmarks.is_empty());
+        let rows = rows.ok_or_else(|| LandmarkError::NoRows {
+            name: self.name.clone(),
+            image: image.to_owned(),
+            known: first_of(self.images.keys()),
+        })?;
+        match rows.size {
+            Some(stated) if stated != (width, height) => Err(LandmarkError::OtherSize {
+                name: self.name.clone(),
+                image: image.to_owned(),
+                stated,
+                size: (width, height),
+            }),
+            _ => Ok(rows),
+        }
+    }
+
     /// Checks that every image of the file is one of those known.
     ///
     /// # Errors
     ///
     /// [`LandmarkError::UnknownImage`] with the place of the first other one, in the order of the file.
     pub fn check_images(&self, known: impl Fn(&str) -> bool) -> Result<(), LandmarkError> {
-        let unknown = self.images.iter().filter(|(image, _)| !known(image));
+        let is_known = |image: &str| known(image) || text::normal_forms(image).iter().any(|form| known(form));
+        let unknown = self.images.iter().filter(|(image, _)| !is_known(image));
         let first = unknown.min_by_key(|(_, rows)| rows.places.first().copied());
         first.map_or(Ok(()), |(image, rows)| {
             Err(LandmarkError::UnknownImage {
@@ -174,9 +313,11 @@ impl LandmarkFile {
     }
 }
 
-/// Whether a point lies on the pixels' area of an image: half a pixel beyond the centres of the outermost ones.
-pub(crate) fn on_pixels(at: Point<f64>, width: usize, height: usize) -> bool {
-    (-0.5..=width as f64 - 0.5).contains(&at.x) && (-0.5..=height as f64 - 0.5).contains(&at.y)
+/// Whether a point lies on the pixels' area of an image, half a pixel beyond the centres of the outermost ones, or at most
+/// `margin` pixels outside it.
+pub(crate) fn on_pixels(at: Point<f64>, width: usize, height: usize, margin: f64) -> bool {
+    let within = |value: f64, size: usize| (-0.5 - margin..=size as f64 - 0.5 + margin).contains(&value);
+    within(at.x, width) && within(at.y, height)
 }
 
 /// A coordinate without what a difference or a quotient added beyond fifteen digits, so that it reads as it was written.
@@ -209,4 +350,17 @@ fn cut(text: &str) -> String {
 /// The last part of a path with either kind of slash: what landmark files call an image.
 fn without_folder(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// What images are called, by their paths in a file: the last part, or the path where several images share that.
+fn image_names<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> HashMap<&'a str, &'a str> {
+    let mut shared: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for path in paths.clone() {
+        shared.entry(without_folder(path)).or_default().insert(path);
+    }
+    let name = |path| match without_folder(path) {
+        short if shared.get(short).is_some_and(|paths| paths.len() == 1) => short,
+        _ => path,
+    };
+    paths.map(|path| (path, name(path))).collect()
 }

@@ -83,7 +83,7 @@ pub use augment::Looks;
 pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
-pub use dataset::{DataSet, DataSetError, ManifestError, Sample};
+pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample};
 pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
     Normalisation, Origin, SEAL_KEY, ValueError,
@@ -102,9 +102,9 @@ pub use image::{
     read_image, read_image_header, read_image_size, read_image_with,
 };
 pub use landmark::{
-    Annotated, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, encode_landmarks,
-    parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
-    write_landmarks_as,
+    Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
+    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks, parse_landmarks_of,
+    read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;

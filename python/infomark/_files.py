@@ -22,6 +22,10 @@ class Landmarks:
 
     names: list[str]
     points: npt.NDArray[np.float64]
+    #: Those of ``names`` that are occluded: marked where they have to be, not where they are seen.
+    occluded: Sequence[str] = ()
+    #: Landmarks that are marked as absent from the image; they have no point.
+    absent: Sequence[str] = ()
 
 
 def named_image(image: Source) -> tuple[str, npt.NDArray[np.float32]]:
@@ -54,14 +58,16 @@ def read_landmarks(
     image: Optional[str] = None,
     spacing: Optional[tuple[float, float]] = None,
     names: Sequence[str] = (),
+    coco: Optional[Path] = None,
 ) -> dict[str, Landmarks]:
-    """The landmarks of each image in a file: CSV, 3D Slicer markups, COCO, LabelMe or ISBI text, told by its content.
+    """The landmarks of each image in a file: CSV, 3D Slicer (``.mrk.json``, ``.fcsv``), COCO, COCO results, LabelMe, CVAT for images,
+    Label Studio or ISBI text, told by its content.
 
-    Slicer's and ISBI's files do not name their ``image``; Slicer's are in mm, which ``spacing`` turns into pixels; ISBI's have
-    no ``names``.
+    Slicer's files and ISBI text do not name their ``image``; Slicer's are in mm, which ``spacing`` turns into pixels; ISBI text has
+    no ``names``; COCO results use the ids of another ``coco`` file.
     """
-    found = _infomark.read_landmarks(path, image, spacing, list(names))
-    return {key: Landmarks(own, points) for key, (own, points) in found}
+    found = _infomark.read_landmarks(path, image, spacing, list(names), coco)
+    return {key: Landmarks(own, points, occluded, absent) for key, ((own, points), occluded, absent) in found}
 
 
 def write_landmarks(
@@ -71,20 +77,26 @@ def write_landmarks(
     format: str = "csv",
     shapes: Optional[Mapping[str, tuple[int, int]]] = None,
     spacing: Optional[tuple[float, float]] = None,
+    names: Sequence[str] = (),
+    coco: Optional[Path] = None,
 ) -> None:
-    """Writes landmarks by image as ``csv``, ``slicer``, ``coco``, ``labelme`` or ``isbi``; the file appears whole or not at all.
+    """Writes landmarks by image as ``csv``, ``slicer``, ``fcsv``, ``coco``, ``coco-results``, ``labelme``, ``cvat``,
+    ``label-studio`` or ``isbi``; the file appears whole or not at all.
 
-    COCO and LabelMe state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's file is in mm by ``spacing``
-    (x, y), else 1 mm a pixel.
+    COCO, LabelMe, CVAT and Label Studio state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's files are
+    in mm by ``spacing`` (x, y), else 1 mm a pixel. ``names`` is the order of the landmarks; ISBI text has exactly these. COCO results
+    use the ids of another ``coco`` file.
     """
-    if format in ("coco", "labelme") and any(key not in (shapes or {}) for key in landmarks):
+    sized = ("coco", "labelme", "cvat", "label-studio")
+    if format in sized and any(key not in (shapes or {}) for key in landmarks):
         raise _infomark.InfomarkError(f"format {format!r} states the sizes of images: give shapes={{name: (height, width)}}")
     known = {} if shapes is None else shapes
     sizes = {key: (width, height) for key, (height, width) in known.items()}
     rows = [
-        (key, sizes.get(key, (0, 0)), list(own.names), pairs(own.points)) for key, own in landmarks.items()
+        (key, sizes.get(key, (0, 0)), list(own.names), pairs(own.points), list(own.occluded), list(own.absent))
+        for key, own in landmarks.items()
     ]
-    _infomark.write_landmarks(path, format, rows, spacing)
+    _infomark.write_landmarks(path, format, rows, spacing, list(names), coco)
 
 
 @dataclass(frozen=True)

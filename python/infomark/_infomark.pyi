@@ -209,13 +209,19 @@ def list_images(folder: _Path) -> list[Path]: ...
 def stretch(pixels: npt.NDArray[np.uint16]) -> _Single: ...
 def lay_on(pixels: _Single, width: int, height: int, local_contrast: bool) -> _Single: ...
 def read_landmarks(
-    path: _Path, image: Optional[str], spacing: Optional[tuple[float, float]], names: list[str]
-) -> list[tuple[str, _Named]]: ...
+    path: _Path,
+    image: Optional[str],
+    spacing: Optional[tuple[float, float]],
+    names: list[str],
+    coco: Optional[_Path],
+) -> list[tuple[str, tuple[_Named, list[str], list[str]]]]: ...
 def write_landmarks(
     path: _Path,
     format: str,
-    images: Sequence[tuple[str, tuple[int, int], list[str], _Floats]],
+    images: Sequence[tuple[str, tuple[int, int], list[str], _Floats, list[str], list[str]]],
     spacing: Optional[tuple[float, float]],
+    names: list[str],
+    coco: Optional[_Path],
 ) -> None: ...
 def dataset(
     folder: _Path,

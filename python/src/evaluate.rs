@@ -51,7 +51,15 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
         }
     };
     let images = paths.into_iter().enumerate().map(sample).collect();
-    Ok(DataSet { name, spacing, landmarks, images, ignored_keys: Vec::new() })
+    Ok(DataSet {
+        name,
+        spacing,
+        landmarks,
+        images,
+        ignored_keys: Vec::new(),
+        just_outside: 0,
+        left_out: Vec::new(),
+    })
 }
 
 /// What one set of templates came to: their names, places of the scored images, found points, and errors in mm.

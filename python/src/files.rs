@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use infomark_core::{Spacing, radial_error_mm};
 use infomark_infer::{
-    Annotated, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation, PixelSpacing,
-    Subject, read_landmarks_of, write_landmarks_as,
+    Annotated, CocoIndex, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation,
+    PixelSpacing, Subject, Visibility, WriteOptions, read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 
 use crate::array::{matrix, plane, points, rows};
@@ -83,6 +84,20 @@ fn spacing_of(spacing: Option<(f64, f64)>) -> PyResult<Option<Spacing>> {
     spacing.map(|(x, y)| Spacing::new(x, y)).transpose().map_err(raise)
 }
 
+/// Landmarks of an image: names and points, names of those that are occluded, names of absent ones.
+type Marks<'py> = (Named<'py>, Vec<String>, Vec<String>);
+
+/// The COCO file that COCO results refer to.
+fn index(path: Option<PathBuf>) -> PyResult<Option<CocoIndex>> {
+    let read = |path: PathBuf| {
+        let name = path.display().to_string();
+        let bytes =
+            std::fs::read(&path).map_err(|error| refuse(format!("{name}: cannot be read ({error})")))?;
+        CocoIndex::parse(&bytes, &name).map_err(raise)
+    };
+    path.map(read).transpose()
+}
+
 /// Reads a landmark file of any format.
 #[pyfunction]
 pub(crate) fn read_landmarks(
@@ -91,14 +106,27 @@ pub(crate) fn read_landmarks(
     image: Option<String>,
     spacing: Option<(f64, f64)>,
     names: Vec<String>,
-) -> PyResult<Vec<(String, Named<'_>)>> {
-    let subject = Subject { image: image.as_deref(), spacing: spacing_of(spacing)?, names: &names };
+    coco: Option<PathBuf>,
+) -> PyResult<Vec<(String, Marks<'_>)>> {
+    let coco = index(coco)?;
+    let subject = Subject {
+        image: image.as_deref(),
+        spacing: spacing_of(spacing)?,
+        names: &names,
+        coco: coco.as_ref(),
+    };
     let file = py.detach(|| read_landmarks_of(path, &subject)).map_err(raise)?;
-    file.images().map(|(image, landmarks)| Ok((image.to_owned(), named(py, landmarks)?))).collect()
+    let marks = |(image, landmarks): (&str, &[Landmark])| {
+        let is_occluded = |landmark: &&Landmark| landmark.visibility == Visibility::Occluded;
+        let occluded = landmarks.iter().filter(is_occluded).map(|landmark| landmark.name.clone()).collect();
+        Ok((image.to_owned(), (named(py, landmarks)?, occluded, file.absent(image).to_vec())))
+    };
+    file.images().map(marks).collect()
 }
 
-/// An image of a landmark file: its name, width and height, names and points.
-type Written<'py> = (String, (usize, usize), Vec<String>, PyReadonlyArray2<'py, f64>);
+/// An image of a landmark file: its name, width and height, names and points, names of those that are occluded, and of absent ones.
+type Written<'py> =
+    (String, (usize, usize), Vec<String>, PyReadonlyArray2<'py, f64>, Vec<String>, Vec<String>);
 
 /// Writes a landmark file.
 #[pyfunction]
@@ -107,33 +135,38 @@ pub(crate) fn write_landmarks(
     format: &str,
     images: Vec<Written<'_>>,
     spacing: Option<(f64, f64)>,
+    names: Vec<String>,
+    coco: Option<PathBuf>,
 ) -> PyResult<()> {
-    let format = match format {
-        "csv" => LandmarkFormat::Csv,
-        "slicer" => LandmarkFormat::Slicer,
-        "coco" => LandmarkFormat::Coco,
-        "labelme" => LandmarkFormat::LabelMe,
-        "isbi" => LandmarkFormat::Isbi,
-        other => {
-            return Err(refuse(format!(
-                "format {other:?}: csv, slicer, coco, labelme and isbi are possible"
-            )));
-        }
-    };
+    let format = LandmarkFormat::of_key(format).ok_or_else(|| {
+        let keys = LandmarkFormat::ALL.map(LandmarkFormat::key);
+        refuse(format!("format {format:?}: one of {} is possible", keys.join(", ")))
+    })?;
     let spacing = spacing_of(spacing)?.map(PixelSpacing::given);
-    let marks = images.iter().map(|(_, _, names, at)| landmarks(names.clone(), at));
-    let marks = marks.collect::<PyResult<Vec<_>>>()?;
+    let coco = index(coco)?;
+    let marks = |(_, _, names, at, occluded, _): &Written<'_>| {
+        let mut marks = landmarks(names.clone(), at)?;
+        for landmark in &mut marks {
+            if occluded.contains(&landmark.name) {
+                landmark.visibility = Visibility::Occluded;
+            }
+        }
+        PyResult::Ok(marks)
+    };
+    let marks = images.iter().map(marks).collect::<PyResult<Vec<_>>>()?;
     let annotated: Vec<_> = images
         .iter()
         .zip(&marks)
-        .map(|((image, size, ..), landmarks)| Annotated {
+        .map(|((image, size, .., absent), landmarks)| Annotated {
             image,
             size: *size,
             spacing: spacing.as_ref(),
             landmarks,
+            absent,
         })
         .collect();
-    write_landmarks_as(path, format, &annotated).map_err(raise)
+    let options = WriteOptions { names: &names, coco: coco.as_ref() };
+    write_landmarks_as(path, format, &annotated, &options).map_err(raise)
 }
 
 /// Name, spacing, landmarks, images, and the points of each.
@@ -143,6 +176,10 @@ type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, Vec<Bound<'py
 #[pyfunction]
 pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
     let data = py.detach(|| DataSet::open(folder)).map_err(raise)?;
+    for warning in data.warnings() {
+        let warning = std::ffi::CString::new(warning).unwrap_or_default();
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
+    }
     let points = data.images.iter().map(|sample| rows(py, sample.landmarks.iter().copied()));
     let points = points.collect::<PyResult<_>>()?;
     let paths = data.images.into_iter().map(|sample| sample.path).collect();

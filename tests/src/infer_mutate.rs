@@ -4,8 +4,8 @@ use std::path::Path;
 
 use infomark_core::Rng;
 use infomark_infer::{
-    DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY, LandmarkFile,
-    LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
+    CocoIndex, DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY,
+    LandmarkFile, LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
     parse_landmarks_of, sha256,
 };
 use prost::Message;
@@ -80,17 +80,22 @@ pub fn landmarks(bytes: &[u8]) {
     check_landmarks(parse_landmarks(bytes, "points"));
 }
 
+/// Images and categories that COCO results may refer to.
+const COCO: &str =
+    r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "keypoints": ["p0", "p1"]}]}"#;
+
 /// Reads bytes as a landmark file of any format: finite points, or an error in one line.
 pub fn any_landmarks(bytes: &[u8]) {
-    let subject = Subject { image: Some("a.png"), ..Subject::default() };
+    let coco = CocoIndex::parse(COCO.as_bytes(), "coco").ok();
+    let subject = Subject { image: Some("a.png"), coco: coco.as_ref(), ..Subject::default() };
     check_landmarks(parse_landmarks_of(bytes, "points", &subject));
 }
 
 fn check_landmarks(read: Result<LandmarkFile, impl std::fmt::Display>) {
     match read {
         Ok(file) => {
-            for (_, landmarks) in file.images() {
-                assert!(!landmarks.is_empty());
+            for (image, landmarks) in file.images() {
+                assert!(!landmarks.is_empty() || !file.absent(image).is_empty());
                 assert!(landmarks.iter().all(|landmark| landmark.at.is_finite()));
             }
         }

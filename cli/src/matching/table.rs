@@ -4,10 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks};
+use infomark_infer::{Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks};
 
 use super::record::{Matched, Scored};
-use crate::convert::Format;
 use crate::output::{self, shown};
 
 const COLUMNS: [&str; 12] = [
@@ -66,13 +65,14 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
             size: (image.width, image.height),
             spacing: image.known.as_ref(),
             landmarks,
+            absent: &[],
         })
         .collect();
-    let name = Format::of(format).name();
+    let (name, options) = (format.key(), WriteOptions::default());
     if !format.is_of_one_image() {
         if format != LandmarkFormat::Csv {
             let path = out.join(format!("landmarks.{name}.{}", format.ending()));
-            output::write(&path, &encode_landmarks(format, &annotated, &shown(&path))?)?;
+            output::write(&path, &encode_landmarks(format, &annotated, &options, &shown(&path))?)?;
         }
         return Ok(());
     }
@@ -80,7 +80,8 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
     output::make_folder(&folder)?;
     for (image, annotated) in images.iter().zip(&annotated) {
         let path = folder.join(format!("{}.{}", image.stem, format.ending()));
-        output::write(&path, &encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path))?)?;
+        let bytes = encode_landmarks(format, std::slice::from_ref(annotated), &options, &shown(&path))?;
+        output::write(&path, &bytes)?;
     }
     Ok(())
 }

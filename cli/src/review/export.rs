@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use anyhow::Context;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks, sha256};
+use infomark_infer::{Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,7 +14,6 @@ use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::work::landmarks;
 use super::{App, lock, zip};
-use crate::convert::Format;
 use crate::inputs::free_stem;
 use crate::output;
 
@@ -23,11 +22,16 @@ pub(super) const FOLDER: &str = "export";
 /// What says of the others where they are from.
 const ABOUT: &str = "review.json";
 
-/// The format of a name, as `infomark match --format` calls it.
-fn format(name: &str) -> Result<LandmarkFormat, Refusal> {
-    let format = LandmarkFormat::ALL.into_iter().find(|format| Format::of(*format).name() == name);
-    format.ok_or_else(|| {
-        Refusal::bad(format!("{name}: no such format; csv, slicer, coco, labelme and isbi are"))
+/// The formats that can be saved: those that need no other file.
+pub(super) fn formats() -> impl Iterator<Item = LandmarkFormat> {
+    LandmarkFormat::ALL.into_iter().filter(|format| !format.needs_index())
+}
+
+/// The format of a key, as in `infomark match --format`.
+fn format(key: &str) -> Result<LandmarkFormat, Refusal> {
+    formats().find(|format| format.key() == key).ok_or_else(|| {
+        let keys: Vec<_> = formats().map(LandmarkFormat::key).collect();
+        Refusal::bad(format!("{key}: no such format; there are {}", keys.join(", ")))
     })
 }
 
@@ -87,8 +91,8 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
 }
 
 /// Makes the files of some formats.
-pub(super) fn make(app: &App, formats: &[String], accepted_only: bool) -> Result<Files, Refusal> {
-    let asked: Vec<LandmarkFormat> = formats.iter().map(|name| format(name)).collect::<Result<_, _>>()?;
+pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Files, Refusal> {
+    let asked: Vec<LandmarkFormat> = keys.iter().map(|key| format(key)).collect::<Result<_, _>>()?;
     if asked.is_empty() {
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
@@ -113,13 +117,15 @@ pub(super) fn make(app: &App, formats: &[String], accepted_only: bool) -> Result
             size: chosen.size,
             spacing: chosen.known.known_spacing.as_ref(),
             landmarks: &chosen.points,
+            absent: &[],
         })
         .collect();
     let mut files = Vec::new();
-    for format in LandmarkFormat::ALL.into_iter().filter(|format| asked.contains(format)) {
-        let (name, ending) = (Format::of(format).name(), format.ending());
+    let options = WriteOptions { names: &state.setup.names, ..WriteOptions::default() };
+    for format in formats().filter(|format| asked.contains(format)) {
+        let (name, ending) = (format.key(), format.ending());
         let mut put = |file: String, images: &[Annotated<'_>]| -> Result<(), Refusal> {
-            let bytes = encode_landmarks(format, images, &file).with_context(|| file.clone())?;
+            let bytes = encode_landmarks(format, images, &options, &file).with_context(|| file.clone())?;
             files.push((file, bytes));
             Ok(())
         };
@@ -175,7 +181,7 @@ pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
         let all = if *name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.") };
         files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
     };
-    LandmarkFormat::ALL.into_iter().map(|format| Format::of(format).name()).filter(is_of).collect()
+    formats().map(LandmarkFormat::key).filter(is_of).collect()
 }
 
 impl Files {

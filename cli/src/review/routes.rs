@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use hyper::Method;
-use infomark_infer::{Subject, parse_landmarks_of};
+use infomark_infer::{Subject, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -320,7 +320,11 @@ pub(super) fn take_landmarks(
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
     let listed = lock(&app.images).all.clone();
     let listed = listed.into_iter().map(|known| {
-        if read.images().any(|(name, _)| known.name == name) { images::looked(app, known) } else { known }
+        if read.images().any(|(name, _)| is_same_name(&known.name, name)) {
+            images::looked(app, known)
+        } else {
+            known
+        }
     });
     let listed: Vec<Known> = listed.collect();
     let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
@@ -330,7 +334,7 @@ pub(super) fn take_landmarks(
     // All of the file is checked before any of it is taken.
     let mut taken = Vec::new();
     for (name, landmarks) in read.images() {
-        let Some(known) = listed.iter().find(|known| known.name == name) else {
+        let Some(known) = listed.iter().find(|known| is_same_name(&known.name, name)) else {
             unknown.push(name.to_owned());
             continue;
         };
@@ -376,8 +380,8 @@ mod tests {
 
     #[test]
     fn the_page_offers_every_format_that_is_written() {
-        for format in infomark_infer::LandmarkFormat::ALL {
-            let value = format!("value=\"{}\"", crate::convert::Format::of(format).name());
+        for format in super::export::formats() {
+            let value = format!("value=\"{}\"", format.key());
             assert!(include_str!("page/index.html").contains(&value), "{value}");
         }
     }

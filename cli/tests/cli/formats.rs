@@ -103,9 +103,14 @@ fn nifti_slices_are_matched_and_volumes_refused() {
 #[test]
 fn every_format_is_written_on_request() {
     let place = Workplace::new();
-    place.run_match("data/images --out found --format slicer,coco,labelme,isbi,csv").success();
+    place
+        .run_match("data/images --out found --format slicer,fcsv,coco,labelme,cvat,label-studio,isbi,csv")
+        .success();
     for (file, content) in [
         ("found/landmarks.coco.json", "\"file_name\": \"4.png\""),
+        ("found/landmarks.cvat.xml", "name=\"4.png\""),
+        ("found/landmarks.label-studio.json", "\"image\": \"4.png\""),
+        ("found/fcsv/4.fcsv", "# CoordinateSystem = LPS"),
         ("found/slicer/4.mrk.json", "1 mm a pixel, as 3D Slicer takes it"),
         ("found/labelme/4.json", "\"imagePath\": \"4.png\""),
         ("found/isbi/4.txt", ","),
@@ -121,9 +126,12 @@ fn every_format_is_written_on_request() {
     place.run("convert found/landmarks.csv --out plain.csv").success();
     for (name, inputs) in [
         ("slicer", files("found/slicer")),
+        ("fcsv", files("found/fcsv")),
         ("labelme", files("found/labelme")),
         ("isbi", files("found/isbi")),
         ("coco", "found/landmarks.coco.json".to_owned()),
+        ("cvat", "found/landmarks.cvat.xml".to_owned()),
+        ("label-studio", "found/landmarks.label-studio.json".to_owned()),
     ] {
         let line = format!("convert {inputs} --images data/images --names {names} --out {name}.csv");
         place.run(&line).success();
@@ -135,6 +143,14 @@ fn every_format_is_written_on_request() {
     assert_eq!(text(&place, "coco.csv"), text(&place, "plain.csv"));
     assert_eq!(text(&place, "isbi.csv"), text(&place, "plain.csv"));
     assert_eq!(text(&place, "slicer.csv"), text(&place, "plain.csv"));
+    // COCO results need the file whose ids they use.
+    let line = "convert plain.csv --images data/images --format coco-results";
+    assert!(place.run(&format!("{line} --out results.json")).reason().contains("another COCO file"));
+    place.run(&format!("{line} --coco found/landmarks.coco.json --out results.json")).success();
+    place.run("convert results.json --coco found/landmarks.coco.json --out results.csv").success();
+    assert_eq!(text(&place, "results.csv"), text(&place, "plain.csv"));
+    let refused = place.run_match("data/images --out other --format coco-results").reason();
+    assert!(refused.contains("--coco"), "{refused}");
 }
 
 #[test]
@@ -176,6 +192,7 @@ fn results_of_images_that_share_a_name_convert_back() {
 #[test]
 fn a_conversion_asks_for_what_it_needs() {
     let place = Workplace::new();
+    place.write("one.txt", "1,2\n3,4\n");
     for (line, named) in [
         ("convert data/landmarks.csv --out points.json", "--format"),
         ("convert data/landmarks.csv --out points.json --format coco", "--images"),
@@ -184,7 +201,11 @@ fn a_conversion_asks_for_what_it_needs() {
         ("convert data/landmarks.csv --out data --format csv", "data"),
         ("convert data/landmarks.csv data/landmarks.csv --out points.csv", "landmarks.csv"),
         ("convert missing.csv --out points.csv", "missing.csv: "),
-        ("convert data/landmarks.csv --format coco --out p.json --images data/images/1.png", "0.png: "),
+        ("convert data/landmarks.csv --format coco --out p.json --images data/images/1.png", "0.png"),
+        ("convert data/landmarks.csv --out points.csv --images data/images/1.png", "there is no image 0.png"),
+        ("convert one.txt --out one.csv", "name the image"),
+        ("convert one.txt one.txt --image 0.png --out one.csv", "--image names the image of one file"),
+        ("convert one.txt --image 9.png --images data/images --out one.csv", "no such image"),
         ("convert data/dataset.toml --out points.csv", "dataset.toml"),
     ] {
         let reason = place.run(line).reason();
@@ -197,6 +218,92 @@ fn a_conversion_asks_for_what_it_needs() {
     let object = place.run("convert data/landmarks.csv --out points.csv --json").json();
     assert_eq!((object["format"].as_str(), object["images"].as_u64()), (Some("csv"), Some(5)));
     assert_eq!(text(&place, "points.csv"), text(&place, "data/landmarks.csv"));
+}
+
+#[test]
+fn a_file_without_names_is_given_its_image() {
+    let place = Workplace::new();
+    place.write("one.txt", "1,2\n3,4\n");
+    place.run("convert one.txt --image 0.png --names p,q --images data/images --out one.csv").success();
+    assert_eq!(text(&place, "one.csv"), "image,landmark,x,y\n0.png,p,1,2\n0.png,q,3,4\n");
+    // Slicer calls the markups of `c.nii.gz` `c.mrk.json`.
+    let image = Phantom::new(SIZE.0, SIZE.1).unwrap().image(0, 0);
+    let size = [SIZE.0 as u16, SIZE.1 as u16];
+    place.write("scans/c.nii.gz", gzip(&nifti(&[size[0], size[1], 1], 2, &image.pixels)));
+    let markup = r#"{"markups": [{"coordinateSystem": "LPS", "controlPoints": [{"label": "p", "position": [3, 4, 0]}]}]}"#;
+    place.write("c.mrk.json", markup);
+    place.run("convert c.mrk.json --images scans --out c.csv").success();
+    assert!(text(&place, "c.csv").contains("\nc.nii.gz,p,"));
+}
+
+#[test]
+fn isbi_text_is_written_in_one_order_or_refused() {
+    let place = Workplace::new();
+    let table = "image,landmark,x,y\n0.png,p,1,2\n0.png,q,3,4\n1.png,q,5,6\n1.png,p,7,8\n";
+    place.write("points.csv", table);
+    place.run("convert points.csv --images data/images --format isbi --out isbi/").success();
+    assert_eq!(text(&place, "isbi/0.txt"), "1,2\n3,4\n");
+    assert_eq!(text(&place, "isbi/1.txt"), "7,8\n5,6\n");
+    place.run("convert points.csv --images data/images --format isbi --names q,p --out turned/").success();
+    assert_eq!(text(&place, "turned/0.txt"), "3,4\n1,2\n");
+    place.write("gap.csv", table.replace("1.png,p,7,8\n", ""));
+    let reason = place.run("convert gap.csv --images data/images --format isbi --out gap/").reason();
+    assert!(reason.contains("1.png has no point for landmark p"), "{reason}");
+}
+
+#[test]
+fn what_a_format_does_not_keep_is_told() {
+    let place = Workplace::new();
+    let table = "image,landmark,x,y,visibility\n0.png,p,1,2,occluded\n0.png,q,,,absent\n";
+    place.write("points.csv", table);
+    let line = "convert points.csv --images data/images --names p";
+    let outcome = place.run(&format!("{line} --format isbi --out isbi/"));
+    assert!(outcome.stderr.contains("does not keep which landmarks are occluded (1"), "{outcome:?}");
+    assert!(outcome.stderr.contains("does not keep which landmarks are absent (1"), "{outcome:?}");
+    for format in ["slicer", "coco", "labelme", "cvat", "label-studio"] {
+        let outcome = place.run(&format!("{line} --format {format} --out {format}.any"));
+        assert!(outcome.stderr.is_empty(), "{format}: {outcome:?}");
+        place
+            .run(&format!("convert {format}.any --image 0.png --images data/images --out {format}.csv"))
+            .success();
+        assert_eq!(text(&place, &format!("{format}.csv")), table, "{format}");
+    }
+}
+
+#[test]
+fn landmarks_made_for_another_size_of_image_are_refused() {
+    let place = Workplace::new();
+    place.run("convert data/landmarks.csv --images data/images --format coco --out points.json").success();
+    place.write("points.json", text(&place, "points.json").replace("\"width\": 96", "\"width\": 48"));
+    let reason = place.run("convert points.json --images data/images --out points.csv").reason();
+    assert!(reason.contains("48 x 128") && reason.contains("96 x 128"), "{reason}");
+}
+
+#[test]
+fn points_just_outside_their_image_are_kept_and_counted() {
+    let place = Workplace::new();
+    let table = text(&place, "data/landmarks.csv");
+    let row = table.lines().nth(1).unwrap();
+    let (start, _) = row.match_indices(',').nth(1).map(|(at, _)| row.split_at(at)).unwrap();
+    place.write("data/landmarks.csv", table.replacen(row, &format!("{start},96.2,20"), 1));
+    let outcome = place.run("evaluate --model encoder.onnx --data data --templates 1 --out scores");
+    assert!(outcome.stderr.contains("landmarks just outside their image"), "{outcome:?}");
+    assert!(outcome.stderr.contains(": 1; they are kept"), "{outcome:?}");
+    assert_eq!(outcome.code, Some(0));
+    place.write("data/landmarks.csv", table.replacen(row, &format!("{start},140,20"), 1));
+    let outcome = place.run("evaluate --model encoder.onnx --data data --templates 1 --out further");
+    assert!(outcome.stderr.contains("images left out") && outcome.stderr.contains("0.png"), "{outcome:?}");
+    assert_eq!(outcome.code, Some(0));
+    let reason = place.run("convert data/landmarks.csv --images data/images --out points.csv").reason();
+    assert!(reason.contains("(140, 20) lies outside 0.png"), "{reason}");
+}
+
+#[test]
+fn a_terminal_never_gets_control_characters_of_a_file() {
+    let place = Workplace::new();
+    place.write("points.csv", "image,landmark,x,y\n\u{1b}[2Ja.png,s\u{1b}[31m,zz\u{1b}[5m,2\n");
+    let reason = place.run("convert points.csv --out out.csv").reason();
+    assert!(!reason.contains('\u{1b}') && reason.contains("zz\\u{1b}[5m"), "{reason}");
 }
 
 #[test]

@@ -5,33 +5,34 @@ use std::collections::HashMap;
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
-use super::format::{from_json, to_json};
+use super::json::{from_json, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, without_folder,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, image_names,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
 
-/// What the third number of a key point says.
+/// Visibility flag of a key point, its third number.
 const NOT_LABELLED: f64 = 0.0;
-const HIDDEN: f64 = 1.0;
-const SEEN: f64 = 2.0;
+const OCCLUDED: f64 = 1.0;
+const VISIBLE: f64 = 2.0;
 
 #[derive(Deserialize)]
-struct File {
-    images: Vec<Image>,
+pub(super) struct File {
+    pub(super) images: Vec<Image>,
+    #[serde(default)]
     annotations: Vec<Annotation>,
-    categories: Vec<Category>,
+    pub(super) categories: Vec<Category>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Image {
-    id: u64,
+pub(super) struct Image {
+    pub(super) id: u64,
     file_name: String,
     #[serde(default)]
-    width: usize,
+    pub(super) width: usize,
     #[serde(default)]
-    height: usize,
+    pub(super) height: usize,
 }
 
 #[derive(Deserialize)]
@@ -41,35 +42,37 @@ struct Annotation {
     /// Other annotations of the file, such as boxes, have none.
     #[serde(default)]
     keypoints: Vec<f64>,
+    /// Key points that are marked as absent, which the format itself does not tell from those not annotated.
+    #[serde(default)]
+    absent: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Category {
-    id: u64,
+pub(super) struct Category {
+    pub(super) id: u64,
     #[serde(default)]
-    keypoints: Vec<String>,
+    pub(super) keypoints: Vec<String>,
+}
+
+impl File {
+    /// Names of the images by id, without folder; images of one name in several folders are told apart by their paths.
+    pub(super) fn image_names(&self) -> HashMap<u64, &str> {
+        let names = image_names(self.images.iter().map(|image| image.file_name.as_str()));
+        let name = |image: &Image| Some((image.id, *names.get(image.file_name.as_str())?));
+        self.images.iter().filter_map(name).collect()
+    }
 }
 
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
     let malformed = |reason| LandmarkError::Malformed { name: name.to_owned(), format: FORMAT, reason };
-    let mut shared: HashMap<&str, usize> = HashMap::new();
-    for image in &file.images {
-        *shared.entry(without_folder(&image.file_name)).or_insert(0) += 1;
-    }
-    // Images of one name in several folders are told apart by their paths.
-    let called = |path| match without_folder(path) {
-        short if shared.get(short) == Some(&1) => short,
-        _ => path,
-    };
-    let images: HashMap<u64, &str> =
-        file.images.iter().map(|image| (image.id, called(image.file_name.as_str()))).collect();
+    let images = file.image_names();
     let names: HashMap<u64, &[String]> =
         file.categories.iter().map(|category| (category.id, category.keypoints.as_slice())).collect();
     let mut builder = Builder::new(name, FORMAT);
     let mut place = 0;
     for annotation in file.annotations.iter().filter(|annotation| !annotation.keypoints.is_empty()) {
-        let Annotation { image_id, category_id, keypoints } = annotation;
+        let Annotation { image_id, category_id, keypoints, absent } = annotation;
         let image = images
             .get(image_id)
             .ok_or_else(|| malformed(format!("there is no image with the id {image_id}")))?;
@@ -88,17 +91,30 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
             let &[x, y, visibility] = numbers else {
                 continue;
             };
-            if visibility == NOT_LABELLED {
-                continue;
-            }
-            if visibility != HIDDEN && visibility != SEEN {
-                return Err(malformed(format!(
-                    "point {place} has visibility {visibility}, which is not 0, 1 or 2"
-                )));
-            }
-            let landmark =
-                Landmark { hidden: visibility == HIDDEN, ..Landmark::new(landmark, Point::new(x, y)) };
+            let at = Point::new(x, y);
+            let landmark = match visibility {
+                NOT_LABELLED if absent.contains(landmark) => {
+                    builder.add_absent(image, landmark, Place::Point(place))?;
+                    continue;
+                }
+                NOT_LABELLED => {
+                    builder.add_name(landmark);
+                    continue;
+                }
+                OCCLUDED => Landmark::occluded(landmark, at),
+                VISIBLE => Landmark::new(landmark, at),
+                _ => {
+                    return Err(malformed(format!(
+                        "point {place} has visibility {visibility}, which is not 0, 1 or 2"
+                    )));
+                }
+            };
             builder.add(image, landmark, Place::Point(place))?;
+        }
+    }
+    for image in &file.images {
+        if let Some(name) = images.get(&image.id) {
+            builder.set_size(name, image.width, image.height);
         }
     }
     builder.finish()
@@ -108,7 +124,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
 struct Written<'a> {
     info: Info,
     images: Vec<Image>,
-    annotations: Vec<WrittenAnnotation>,
+    annotations: Vec<WrittenAnnotation<'a>>,
     categories: [WrittenCategory<'a>; 1],
 }
 
@@ -118,12 +134,14 @@ struct Info {
 }
 
 #[derive(Serialize)]
-struct WrittenAnnotation {
+struct WrittenAnnotation<'a> {
     id: usize,
     image_id: u64,
     category_id: u64,
     keypoints: Vec<f64>,
     num_keypoints: usize,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    absent: &'a [String],
     /// The least upright box around the points: x, y, width, height.
     bbox: [f64; 4],
     area: f64,
@@ -135,23 +153,26 @@ struct WrittenCategory<'a> {
     id: u64,
     name: &'static str,
     supercategory: &'static str,
-    keypoints: Vec<&'a str>,
+    keypoints: &'a [&'a str],
     skeleton: [[u32; 2]; 0],
 }
 
-pub(super) fn encode(images: &[Annotated<'_>]) -> serde_json::Result<Vec<u8>> {
-    const CATEGORY: u64 = 1;
-    // The names of all images, in the order in which they come first.
-    let mut order = HashMap::new();
-    let mut names = Vec::new();
-    for landmark in images.iter().flat_map(|image| image.landmarks) {
-        order.entry(landmark.name.as_str()).or_insert_with(|| {
-            names.push(landmark.name.as_str());
-            names.len() - 1
-        });
+/// The numbers of the key points `names` of an image: x, y and visibility.
+pub(super) fn key_points(landmarks: &[Landmark], names: &[&str]) -> Vec<f64> {
+    let order: HashMap<&str, usize> = names.iter().zip(0..).map(|(name, index)| (*name, index)).collect();
+    let mut numbers = vec![0.0; 3 * names.len()];
+    for landmark in landmarks {
+        let visibility = if landmark.visibility == Visibility::Occluded { OCCLUDED } else { VISIBLE };
+        if let Some(&index) = order.get(landmark.name.as_str()) {
+            numbers[3 * index..3 * index + 3].copy_from_slice(&[landmark.at.x, landmark.at.y, visibility]);
+        }
     }
-    let annotation = |(id, image): (u64, &Annotated<'_>)| {
-        let mut keypoints = vec![0.0; 3 * names.len()];
+    numbers
+}
+
+pub(super) fn encode(images: &[Annotated<'_>], names: &[&str]) -> serde_json::Result<Vec<u8>> {
+    const CATEGORY: u64 = 1;
+    fn annotation<'a>(id: u64, image: &Annotated<'a>, names: &[&str]) -> WrittenAnnotation<'a> {
         let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
         for landmark in image.landmarks {
             let at = [landmark.at.x, landmark.at.y];
@@ -159,9 +180,6 @@ pub(super) fn encode(images: &[Annotated<'_>]) -> serde_json::Result<Vec<u8>> {
                 low[axis] = low[axis].min(at[axis]);
                 high[axis] = high[axis].max(at[axis]);
             }
-            let visibility = if landmark.hidden { HIDDEN } else { SEEN };
-            let start = 3 * order.get(landmark.name.as_str()).copied().unwrap_or(0);
-            keypoints[start..start + 3].copy_from_slice(&[at[0], at[1], visibility]);
         }
         let [width, height] = [0, 1].map(|axis| (high[axis] - low[axis]).max(0.0));
         let [x, y] = low.map(|least| if least.is_finite() { least } else { 0.0 });
@@ -169,13 +187,14 @@ pub(super) fn encode(images: &[Annotated<'_>]) -> serde_json::Result<Vec<u8>> {
             id: id as usize,
             image_id: id,
             category_id: CATEGORY,
-            keypoints,
+            keypoints: key_points(image.landmarks, names),
             num_keypoints: image.landmarks.len(),
+            absent: image.absent,
             bbox: [x, y, width, height],
             area: width * height,
             iscrowd: 0,
         }
-    };
+    }
     to_json(&Written {
         info: Info { description: "Landmarks in pixels, the centre of the first at (0, 0)" },
         images: (1..)
@@ -187,12 +206,12 @@ pub(super) fn encode(images: &[Annotated<'_>]) -> serde_json::Result<Vec<u8>> {
                 height,
             })
             .collect(),
-        annotations: (1..).zip(images).map(annotation).collect(),
+        annotations: (1..).zip(images).map(|(id, image)| annotation(id, image, names)).collect(),
         categories: [WrittenCategory {
             id: CATEGORY,
             name: "landmarks",
             supercategory: "anatomy",
-            keypoints: names.clone(),
+            keypoints: names,
             skeleton: [],
         }],
     })

@@ -79,8 +79,10 @@ pub enum LandmarkError {
         /// Its length.
         bytes: u64,
     },
-    /// Bytes that are no UTF-8.
-    #[error("{name}, line {line}: not UTF-8 text; save the table as `CSV UTF-8`")]
+    /// Text in another encoding than UTF-8 and UTF-16.
+    #[error(
+        "{name}, line {line}: not UTF-8 text (perhaps GB18030, Shift JIS or Latin-1); save it in the encoding UTF-8"
+    )]
     Encoding {
         /// The path as given.
         name: String,
@@ -209,7 +211,84 @@ pub enum LandmarkError {
         /// The landmark.
         landmark: String,
     },
-    /// JSON that is damaged or not what the format asks for.
+    /// A value of the column `visibility` that has no meaning.
+    #[error("{name}, {place}: visibility is `{value}`; write visible, occluded or absent")]
+    Visibility {
+        /// The path as given.
+        name: String,
+        /// Where in the file.
+        place: Place,
+        /// The field, cut to its first part.
+        value: String,
+    },
+    /// An absent landmark with coordinates.
+    #[error(
+        "{name}, {place}: an absent landmark has coordinates; leave x and y empty, or change its visibility"
+    )]
+    AbsentWithPoint {
+        /// The path as given.
+        name: String,
+        /// Where in the file.
+        place: Place,
+    },
+    /// A line of ISBI text that is no pair.
+    #[error(
+        "{name}, {place}: `{text}` is not a point `x,y`; ISBI text has a point in each line and no gaps, as it has no names"
+    )]
+    NotAPair {
+        /// The path as given.
+        name: String,
+        /// The line.
+        place: Place,
+        /// The line's text, cut to its first part.
+        text: String,
+    },
+    /// A landmark without a point, to be written in a format without names.
+    #[error(
+        "{name}: {image} has no point for landmark {landmark}, and ISBI text cannot say so; leave the image or the landmark out, or choose a format with names"
+    )]
+    MissingPoint {
+        /// The path as given.
+        name: String,
+        /// The image.
+        image: String,
+        /// The landmark.
+        landmark: String,
+    },
+    /// The file states another size of an image than it has.
+    #[error(
+        "{name}: it was made for {image} of {} x {} pixels, but that has {} x {}; use the image that was annotated",
+        stated.0, stated.1, size.0, size.1
+    )]
+    OtherSize {
+        /// The path as given.
+        name: String,
+        /// The image.
+        image: String,
+        /// Width and height that the file states.
+        stated: (usize, usize),
+        /// Width and height of the image.
+        size: (usize, usize),
+    },
+    /// An image of unknown size, to be written in a format that states it.
+    #[error("{name}: {format} states the size of {image}, which is not known; give the image as well")]
+    NoSize {
+        /// The path as given.
+        name: String,
+        /// The image.
+        image: String,
+        /// The format.
+        format: LandmarkFormat,
+    },
+    /// COCO results without the file whose ids they use.
+    #[error(
+        "{name}: COCO results name images and key points by the ids of another COCO file; give that one as well"
+    )]
+    WithoutIndex {
+        /// The path as given.
+        name: String,
+    },
+    /// Content that is damaged or not what the format asks for.
     #[error("{name}: not a {format} file that can be read ({reason}); save it again from its program")]
     Malformed {
         /// The path as given.

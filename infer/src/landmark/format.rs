@@ -1,13 +1,18 @@
 //! Which format a landmark file has, and reading and writing in any of them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
 use infomark_core::Spacing;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Landmark, LandmarkError, LandmarkFile, coco, cut, isbi, labelme, slicer, table};
+use super::{
+    CocoIndex, Landmark, LandmarkError, LandmarkFile, coco, coco_results, cvat, fcsv, isbi, label_studio,
+    labelme, slicer, table, text,
+};
 use crate::PixelSpacing;
 use crate::file::{self, FileProblem};
 
@@ -18,14 +23,23 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LandmarkFormat {
-    /// A table with the columns `image,landmark,x,y` (`.csv`): pixels, the centre of the first at `(0, 0)`.
+    /// A table with the columns `image,landmark,x,y` and perhaps `visibility` (`.csv`): pixels, the centre of the first at
+    /// `(0, 0)`.
     Csv,
     /// 3D Slicer markups (`.mrk.json`): millimetres in the coordinate system that the file names, one image a file.
     Slicer,
+    /// 3D Slicer fiducials (`.fcsv`), the older format of markups: likewise.
+    Fcsv,
     /// COCO key points (`.json`): pixels, the centre of the first at `(0, 0)`, with visibility.
     Coco,
+    /// COCO results (`.json`): key points by the ids of another COCO file, given as [`CocoIndex`].
+    CocoResults,
     /// LabelMe points (`.json`): pixels, the **corner** of the first at `(0, 0)`, one image a file.
     LabelMe,
+    /// CVAT for images 1.1 (`.xml`), points and skeletons: pixels, the **corner** of the first at `(0, 0)`.
+    Cvat,
+    /// Label Studio key points (`.json`), exported as JSON or JSON-MIN: per cent of the image from its corner.
+    LabelStudio,
     /// Text of the ISBI 2015 cephalogram challenge (`.txt`): a line `x,y` for each landmark, in an agreed order and without
     /// names; pixels, the centre of the first at `(0, 0)`, one image a file.
     Isbi,
@@ -33,20 +47,66 @@ pub enum LandmarkFormat {
 
 impl LandmarkFormat {
     /// All of them.
-    pub const ALL: [LandmarkFormat; 5] = [
+    pub const ALL: [LandmarkFormat; 9] = [
         LandmarkFormat::Csv,
         LandmarkFormat::Slicer,
+        LandmarkFormat::Fcsv,
         LandmarkFormat::Coco,
+        LandmarkFormat::CocoResults,
         LandmarkFormat::LabelMe,
+        LandmarkFormat::Cvat,
+        LandmarkFormat::LabelStudio,
         LandmarkFormat::Isbi,
     ];
 
-    pub(super) const LIST: &str =
-        "CSV (.csv), 3D Slicer markups (.mrk.json), COCO (.json), LabelMe (.json) and ISBI text (.txt)";
+    pub(super) const LIST: &str = "CSV (.csv), 3D Slicer (.mrk.json, .fcsv), COCO (.json), LabelMe (.json), CVAT for images \
+                                   (.xml), Label Studio (.json) and ISBI text (.txt)";
+
+    /// Name in options and folders, such as `labelme`.
+    pub fn key(self) -> &'static str {
+        match self {
+            LandmarkFormat::Csv => "csv",
+            LandmarkFormat::Slicer => "slicer",
+            LandmarkFormat::Fcsv => "fcsv",
+            LandmarkFormat::Coco => "coco",
+            LandmarkFormat::CocoResults => "coco-results",
+            LandmarkFormat::LabelMe => "labelme",
+            LandmarkFormat::Cvat => "cvat",
+            LandmarkFormat::LabelStudio => "label-studio",
+            LandmarkFormat::Isbi => "isbi",
+        }
+    }
+
+    /// The format with a [`key`](Self::key).
+    pub fn of_key(key: &str) -> Option<LandmarkFormat> {
+        LandmarkFormat::ALL.into_iter().find(|format| format.key() == key)
+    }
 
     /// Whether a file holds the landmarks of one image only.
     pub fn is_of_one_image(self) -> bool {
-        !matches!(self, LandmarkFormat::Csv | LandmarkFormat::Coco)
+        use LandmarkFormat::{Fcsv, Isbi, LabelMe, Slicer};
+        matches!(self, Slicer | Fcsv | LabelMe | Isbi)
+    }
+
+    /// Whether files state the size of their images, so that it has to be known to write one.
+    pub fn states_size(self) -> bool {
+        use LandmarkFormat::{Coco, Cvat, LabelMe, LabelStudio};
+        matches!(self, Coco | LabelMe | Cvat | LabelStudio)
+    }
+
+    /// Whether files name images and landmarks by the ids of another file.
+    pub fn needs_index(self) -> bool {
+        self == LandmarkFormat::CocoResults
+    }
+
+    /// Whether files tell occluded landmarks from visible ones.
+    pub fn keeps_visibility(self) -> bool {
+        !matches!(self, LandmarkFormat::CocoResults | LandmarkFormat::Isbi)
+    }
+
+    /// Whether files tell absent landmarks from those not annotated.
+    pub fn keeps_absent(self) -> bool {
+        self.keeps_visibility() && self != LandmarkFormat::Fcsv
     }
 
     /// How names of such files end.
@@ -54,24 +114,30 @@ impl LandmarkFormat {
         match self {
             LandmarkFormat::Csv => "csv",
             LandmarkFormat::Slicer => "mrk.json",
-            LandmarkFormat::Coco | LandmarkFormat::LabelMe => "json",
+            LandmarkFormat::Fcsv => "fcsv",
+            LandmarkFormat::Cvat => "xml",
             LandmarkFormat::Isbi => "txt",
+            LandmarkFormat::Coco
+            | LandmarkFormat::CocoResults
+            | LandmarkFormat::LabelMe
+            | LandmarkFormat::LabelStudio => "json",
         }
     }
 
     /// The format that a file's name tells; none for `.json`, which several share, and for other endings.
     pub fn of_name(path: impl AsRef<Path>) -> Option<LandmarkFormat> {
         let name = path.as_ref().file_name()?.to_string_lossy().to_lowercase();
-        let told = [LandmarkFormat::Csv, LandmarkFormat::Slicer, LandmarkFormat::Isbi];
-        told.into_iter().find(|format| name.ends_with(&format!(".{}", format.ending())))
+        let mut told = LandmarkFormat::ALL.into_iter().filter(|format| format.ending() != "json");
+        told.find(|format| name.ends_with(&format!(".{}", format.ending())))
     }
 
     /// The format of a file's content: JSON by its fields, text by its first line.
     fn of_content(text: &str, name: &str) -> Result<LandmarkFormat, LandmarkError> {
-        if text.trim_start().starts_with('{') {
-            let unknown = |problem| LandmarkError::UnknownFormat { name: name.to_owned(), problem };
-            let fields: Fields =
-                serde_json::from_str(text).map_err(|_| unknown("JSON that is damaged or ends early"))?;
+        let unknown = |problem| LandmarkError::UnknownFormat { name: name.to_owned(), problem };
+        const DAMAGED: &str = "JSON that is damaged or ends early";
+        let start = text.trim_start();
+        if start.starts_with('{') {
+            let fields: Fields = serde_json::from_str(text).map_err(|_| unknown(DAMAGED))?;
             return match fields {
                 Fields { markups: Some(_), .. } => Ok(LandmarkFormat::Slicer),
                 Fields { annotations: Some(_), .. } => Ok(LandmarkFormat::Coco),
@@ -79,8 +145,37 @@ impl LandmarkFormat {
                 _ => Err(unknown("JSON without `markups`, `annotations` or `shapes`")),
             };
         }
-        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-        Ok(if isbi::pair(first).is_some() { LandmarkFormat::Isbi } else { LandmarkFormat::Csv })
+        if start.starts_with('[') {
+            let list = start.get(1..).unwrap_or_default();
+            if list.trim_start().starts_with(']') {
+                return Err(unknown("an empty JSON list"));
+            }
+            let mut elements = serde_json::Deserializer::from_str(list).into_iter::<Map<String, Value>>();
+            let first = elements.next().and_then(Result::ok).ok_or_else(|| unknown(DAMAGED))?;
+            return if first.contains_key("image_id") && first.contains_key("keypoints") {
+                Ok(LandmarkFormat::CocoResults)
+            } else if label_studio::is_task(&first) {
+                Ok(LandmarkFormat::LabelStudio)
+            } else {
+                Err(unknown("a JSON list that is neither of Label Studio nor COCO results"))
+            };
+        }
+        if start.starts_with('<') {
+            return Ok(LandmarkFormat::Cvat);
+        }
+        if start.starts_with(fcsv::SIGNATURE) {
+            return Ok(LandmarkFormat::Fcsv);
+        }
+        let first = start.lines().next().unwrap_or("");
+        if first.starts_with("LM=") || first.starts_with("LM3=") {
+            return Err(unknown("a TPS file"));
+        }
+        if first.starts_with("version:") && text.contains("n_points:") {
+            return Err(unknown("a file of points in the format of the iBUG group (.pts)"));
+        }
+        let is_table = first.to_lowercase().contains("landmark");
+        let is_isbi = !is_table && text.lines().any(|line| isbi::pair(line).is_some());
+        Ok(if is_isbi { LandmarkFormat::Isbi } else { LandmarkFormat::Csv })
     }
 }
 
@@ -89,8 +184,12 @@ impl fmt::Display for LandmarkFormat {
         f.write_str(match self {
             LandmarkFormat::Csv => "CSV",
             LandmarkFormat::Slicer => "3D Slicer markups",
+            LandmarkFormat::Fcsv => "3D Slicer fiducials",
             LandmarkFormat::Coco => "COCO",
+            LandmarkFormat::CocoResults => "COCO results",
             LandmarkFormat::LabelMe => "LabelMe",
+            LandmarkFormat::Cvat => "CVAT",
+            LandmarkFormat::LabelStudio => "Label Studio",
             LandmarkFormat::Isbi => "ISBI text",
         })
     }
@@ -107,12 +206,14 @@ struct Fields {
 /// What a file with the landmarks of one image may leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
-    /// The image that 3D Slicer markups and ISBI text belong to: its file name without folder. The other formats name theirs.
+    /// File name without folder of the image that 3D Slicer files and ISBI text belong to. The other formats name theirs.
     pub image: Option<&'a str>,
     /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel, as Slicer itself takes for PNG and its like.
     pub spacing: Option<Spacing>,
     /// Names of the landmarks of ISBI text, in its order; without them, they are called `1`, `2`, and so on.
     pub names: &'a [String],
+    /// Images and categories that COCO results refer to.
+    pub coco: Option<&'a CocoIndex>,
 }
 
 /// An image with its landmarks, to be written.
@@ -120,18 +221,31 @@ pub struct Subject<'a> {
 pub struct Annotated<'a> {
     /// File name without folder.
     pub image: &'a str,
-    /// Width and height in pixels, which COCO and LabelMe state.
+    /// Width and height in pixels, which [some formats](LandmarkFormat::states_size) state.
     pub size: (usize, usize),
     /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel.
     pub spacing: Option<&'a PixelSpacing>,
-    /// Its landmarks.
+    /// Its annotated landmarks.
     pub landmarks: &'a [Landmark],
+    /// Names of the landmarks that are absent from it.
+    pub absent: &'a [String],
 }
 
-/// Reads a CSV file with the columns `image`, `landmark`, `x` and `y` in any order; other columns are ignored.
+/// How landmark files are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteOptions<'a> {
+    /// Order of the landmarks. ISBI text has exactly these, and every image has to have each; in the other formats those that
+    /// are not named follow. Without it, the order is that in which names come first.
+    pub names: &'a [String],
+    /// Images and categories that COCO results refer to.
+    pub coco: Option<&'a CocoIndex>,
+}
+
+/// Reads a CSV file with the columns `image`, `landmark`, `x` and `y` in any order, and perhaps `visibility`, which is
+/// `visible`, `occluded` or `absent`; other columns are ignored.
 ///
-/// `image` is a file name without folder, `x` and `y` are pixels of that image, the centre of the first at `(0, 0)`. UTF-8
-/// with or without a byte-order mark; spaces around a field are dropped. Whether images exist and points lie on them is for
+/// `image` is a file name without folder, `x` and `y` are pixels of that image, the centre of the first at `(0, 0)`; both are
+/// empty for an absent landmark. UTF-8, or UTF-16 with a byte-order mark; spaces around a field are dropped. Whether images exist and points lie on them is for
 /// [`LandmarkFile::check_images`] and [`LandmarkFile::on_image`] to say.
 ///
 /// # Errors
@@ -154,14 +268,15 @@ pub fn read_landmarks(path: impl AsRef<Path>) -> Result<LandmarkFile, LandmarkEr
 /// # Ok::<(), infomark_infer::LandmarkError>(())
 /// ```
 pub fn parse_landmarks(bytes: &[u8], name: impl Into<String>) -> Result<LandmarkFile, LandmarkError> {
-    table::parse(bytes, &name.into())
+    let name = name.into();
+    table::parse(&text::decode(bytes, &name)?, &name)
 }
 
 /// Reads a landmark file of any [`LandmarkFormat`], told by its content; all points become pixels, the centre of the first at
 /// `(0, 0)`.
 ///
-/// Left out are what a format marks as not there (COCO visibility 0, Slicer's points without a defined position) and LabelMe's
-/// shapes other than points.
+/// Landmarks that are marked as absent or that are named without a point are kept apart, see [`LandmarkFile`]. Shapes other
+/// than points are ignored.
 ///
 /// # Errors
 ///
@@ -196,13 +311,17 @@ pub fn parse_landmarks_of(
     subject: &Subject<'_>,
 ) -> Result<LandmarkFile, LandmarkError> {
     let name = name.into();
-    let text = table::utf8(bytes, &name)?;
-    match LandmarkFormat::of_content(text, &name)? {
-        LandmarkFormat::Csv => table::parse(bytes, &name),
-        LandmarkFormat::Slicer => slicer::parse(text, &name, subject),
-        LandmarkFormat::Coco => coco::parse(text, &name),
-        LandmarkFormat::LabelMe => labelme::parse(text, &name),
-        LandmarkFormat::Isbi => isbi::parse(text, &name, subject),
+    let text = text::decode(bytes, &name)?;
+    match LandmarkFormat::of_content(&text, &name)? {
+        LandmarkFormat::Csv => table::parse(&text, &name),
+        LandmarkFormat::Slicer => slicer::parse(&text, &name, subject),
+        LandmarkFormat::Fcsv => fcsv::parse(&text, &name, subject),
+        LandmarkFormat::Coco => coco::parse(&text, &name),
+        LandmarkFormat::CocoResults => coco_results::parse(&text, &name, subject.coco),
+        LandmarkFormat::LabelMe => labelme::parse(&text, &name),
+        LandmarkFormat::Cvat => cvat::parse(&text, &name),
+        LandmarkFormat::LabelStudio => label_studio::parse(&text, &name),
+        LandmarkFormat::Isbi => isbi::parse(&text, &name, subject),
     }
 }
 
@@ -230,27 +349,36 @@ pub fn write_landmarks<'a>(
     images: impl IntoIterator<Item = (&'a str, &'a [Landmark])>,
 ) -> Result<(), LandmarkError> {
     let images = images.into_iter();
-    let images = images.map(|(image, landmarks)| Annotated { image, size: (0, 0), spacing: None, landmarks });
-    write_landmarks_as(path, LandmarkFormat::Csv, &images.collect::<Vec<_>>())
+    let images = images.map(|(image, landmarks)| Annotated {
+        image,
+        size: (0, 0),
+        spacing: None,
+        landmarks,
+        absent: &[],
+    });
+    write_landmarks_as(path, LandmarkFormat::Csv, &images.collect::<Vec<_>>(), &WriteOptions::default())
 }
 
 /// Writes a landmark file in a format, all or nothing.
 ///
-/// CSV, COCO and ISBI text hold the same numbers as the points, to the bit; LabelMe's are shifted by half a pixel, Slicer's
-/// multiplied by the spacing. ISBI text holds no names, and only COCO what is hidden.
+/// CSV, COCO and ISBI text hold the same numbers as the points, to the bit; the others to within rounding, as they count from
+/// the corner of the first pixel, in millimetres or in per cent. What a format does not keep,
+/// [`keeps_visibility`](LandmarkFormat::keeps_visibility) and [`keeps_absent`](LandmarkFormat::keeps_absent) tell.
 ///
 /// # Errors
 ///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
-/// [`LandmarkError::Unwritable`].
+/// [`LandmarkError::MissingPoint`] for ISBI text, [`LandmarkError::NoSize`] where the size has to be known,
+/// [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::Unwritable`].
 pub fn write_landmarks_as(
     path: impl AsRef<Path>,
     format: LandmarkFormat,
     images: &[Annotated<'_>],
+    options: &WriteOptions<'_>,
 ) -> Result<(), LandmarkError> {
     let path = path.as_ref();
     let name = path.display().to_string();
-    let bytes = encode_landmarks(format, images, &name)?;
+    let bytes = encode_landmarks(format, images, options, &name)?;
     file::write(path, &bytes).map_err(|source| LandmarkError::Unwritable { name, source })
 }
 
@@ -262,6 +390,7 @@ pub fn write_landmarks_as(
 pub fn encode_landmarks(
     format: LandmarkFormat,
     images: &[Annotated<'_>],
+    options: &WriteOptions<'_>,
     name: &str,
 ) -> Result<Vec<u8>, LandmarkError> {
     for Annotated { image, landmarks, .. } in images {
@@ -274,40 +403,38 @@ pub fn encode_landmarks(
         }
     }
     let unwritable = |source| LandmarkError::Unwritable { name: name.to_owned(), source };
+    let names = all_names(images, options.names);
     match format {
         LandmarkFormat::Csv => return table::encode(images).map_err(unwritable),
-        LandmarkFormat::Coco => return coco::encode(images).map_err(|error| unwritable(error.into())),
-        LandmarkFormat::Slicer | LandmarkFormat::LabelMe | LandmarkFormat::Isbi => {}
+        LandmarkFormat::Coco => {
+            return coco::encode(images, &names).map_err(|error| unwritable(error.into()));
+        }
+        LandmarkFormat::CocoResults => return coco_results::encode(images, &names, options.coco, name),
+        LandmarkFormat::Cvat => return cvat::encode(images, &names, name),
+        LandmarkFormat::LabelStudio => return label_studio::encode(images, name),
+        _ => {}
     }
     let [image] = images else {
         return Err(LandmarkError::OneImage { name: name.to_owned(), format, count: images.len() });
     };
-    let bytes = match format {
-        LandmarkFormat::Slicer => slicer::encode(image),
-        LandmarkFormat::LabelMe => labelme::encode(image),
-        _ => Ok(isbi::encode(image)),
+    match format {
+        LandmarkFormat::Slicer => slicer::encode(image, &names).map_err(|error| unwritable(error.into())),
+        LandmarkFormat::LabelMe => labelme::encode(image).map_err(|error| unwritable(error.into())),
+        LandmarkFormat::Fcsv => fcsv::encode(image).map_err(unwritable),
+        _ if options.names.is_empty() => isbi::encode(image, &names, name),
+        _ => isbi::encode(image, &options.names.iter().map(String::as_str).collect::<Vec<_>>(), name),
+    }
+}
+
+/// The names `first`, then those of the images in the order in which they come.
+fn all_names<'a>(images: &[Annotated<'a>], first: &'a [String]) -> Vec<&'a str> {
+    let of_image = |image: &Annotated<'a>| {
+        let annotated = image.landmarks.iter().map(|landmark| landmark.name.as_str());
+        annotated.chain(image.absent.iter().map(String::as_str))
     };
-    bytes.map_err(|error| unwritable(error.into()))
-}
-
-/// JSON of a format as one of its types.
-pub(super) fn from_json<'a, T: Deserialize<'a>>(
-    text: &'a str,
-    name: &str,
-    format: LandmarkFormat,
-) -> Result<T, LandmarkError> {
-    serde_json::from_str(text).map_err(|error| LandmarkError::Malformed {
-        name: name.to_owned(),
-        format,
-        reason: format!("line {}, column {}: {}", error.line(), error.column(), cut(&error.to_string())),
-    })
-}
-
-/// The bytes of a JSON file.
-pub(super) fn to_json(object: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(object)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    let mut seen = HashSet::new();
+    let all = first.iter().map(String::as_str).chain(images.iter().flat_map(of_image));
+    all.filter(|name| seen.insert(*name)).collect()
 }
 
 fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {

@@ -1,29 +1,47 @@
-//! Text of the ISBI 2015 cephalogram challenge: a line `x,y` a landmark, then lines of other things.
+//! Text of the ISBI 2015 cephalogram challenge: a line `x,y` for each landmark, then lines of one number each.
 
 use std::fmt::Write;
 
 use infomark_core::Point;
 
-use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject};
+use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut};
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Isbi;
 
 /// The pairs at the start of the text; the challenge's files go on with classes of the anatomy, one number a line.
+///
+/// With names, as many pairs as names are read and what follows them is ignored.
 pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
     let image =
         subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
+    let not_a_pair = |line, text: &str| LandmarkError::NotAPair {
+        name: name.to_owned(),
+        place: Place::Line(line),
+        text: cut(text),
+    };
     let mut builder = Builder::new(name, FORMAT);
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let pairs = lines.map_while(|(number, line)| Some((Place::Line(number), pair(line)?)));
     let mut found = 0;
-    for (place, (x, y)) in pairs {
-        let landmark = match subject.names.get(found) {
-            Some(landmark) => landmark.clone(),
-            None if subject.names.is_empty() => (found + 1).to_string(),
-            None => break,
-        };
-        builder.add(image, Landmark::new(landmark, Point::new(x, y)), place)?;
-        found += 1;
+    // The first line after the pairs.
+    let mut rest = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        if found > 0 && found == subject.names.len() {
+            break;
+        }
+        match (pair(line), rest) {
+            (Some((x, y)), None) => {
+                let landmark = subject.names.get(found).cloned().unwrap_or_else(|| (found + 1).to_string());
+                builder.add(image, Landmark::new(landmark, Point::new(x, y)), Place::Line(number))?;
+                found += 1;
+            }
+            (Some(_), Some((gap, text))) => return Err(not_a_pair(gap, text)),
+            (None, _) => {
+                let is_class = line.trim().is_empty() || line.trim().parse::<f64>().is_ok();
+                if !is_class {
+                    return Err(not_a_pair(number, line));
+                }
+                rest = rest.or(Some((number, line)));
+            }
+        }
     }
     if found < subject.names.len() {
         let expected = subject.names.len();
@@ -38,11 +56,18 @@ pub(super) fn pair(line: &str) -> Option<(f64, f64)> {
     Some((x.trim().parse().ok()?, y.trim().parse().ok()?))
 }
 
-pub(super) fn encode(image: &Annotated<'_>) -> Vec<u8> {
+/// The points of the names, in their order.
+pub(super) fn encode(image: &Annotated<'_>, names: &[&str], file: &str) -> Result<Vec<u8>, LandmarkError> {
     let mut text = String::new();
-    for Landmark { at, .. } in image.landmarks {
+    for name in names {
+        let landmark = image.landmarks.iter().find(|landmark| landmark.name == *name);
+        let Landmark { at, .. } = landmark.ok_or_else(|| LandmarkError::MissingPoint {
+            name: file.to_owned(),
+            image: image.image.to_owned(),
+            landmark: (*name).to_owned(),
+        })?;
         // Writing to a string does not fail.
         let _ = writeln!(text, "{},{}", at.x, at.y);
     }
-    text.into_bytes()
+    Ok(text.into_bytes())
 }

@@ -1,11 +1,15 @@
 //! LabelMe: a JSON file beside each image.
 
+use std::collections::BTreeMap;
+
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::format::{from_json, to_json};
+use super::json::{from_json, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, decimal, without_folder,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, decimal,
+    without_folder,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::LabelMe;
@@ -18,7 +22,18 @@ const HALF: f64 = 0.5;
 struct File {
     shapes: Vec<Shape>,
     image_path: String,
+    image_width: Option<usize>,
+    image_height: Option<usize>,
+    /// Check boxes of the image.
+    flags: Option<Flags>,
 }
+
+type Flags = BTreeMap<String, Value>;
+
+/// Flags of a point that is occluded, in lower case; the first is written.
+const OCCLUDED: [&str; 3] = ["occluded", "hidden", "invisible"];
+/// Start of the image's flag for a landmark that is absent; its name follows.
+const ABSENT: &str = "absent: ";
 
 #[derive(Deserialize)]
 struct Shape {
@@ -26,6 +41,7 @@ struct Shape {
     points: Vec<[f64; 2]>,
     /// Polygons of old versions have none.
     shape_type: Option<String>,
+    flags: Option<Flags>,
 }
 
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
@@ -42,7 +58,24 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
             });
         };
         let at = Point::new(decimal(x - HALF), decimal(y - HALF));
-        builder.add(image, Landmark::new(&shape.label, at), Place::Point(number))?;
+        let is_occluded =
+            |(flag, set): (&String, &Value)| *set == true && OCCLUDED.contains(&flag.to_lowercase().as_str());
+        let visibility = match shape.flags.iter().flatten().any(is_occluded) {
+            true => Visibility::Occluded,
+            false => Visibility::Visible,
+        };
+        builder.add(
+            image,
+            Landmark { visibility, ..Landmark::new(&shape.label, at) },
+            Place::Point(number),
+        )?;
+    }
+    let set = file.flags.iter().flatten().filter(|(_, set)| **set == true);
+    for (number, landmark) in (1..).zip(set.filter_map(|(flag, _)| flag.strip_prefix(ABSENT))) {
+        builder.add_absent(image, landmark, Place::Point(file.shapes.len() as u64 + number))?;
+    }
+    if let (Some(width), Some(height)) = (file.image_width, file.image_height) {
+        builder.set_size(image, width, height);
     }
     builder.finish()
 }
@@ -51,10 +84,11 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
 #[serde(rename_all = "camelCase")]
 struct Written<'a> {
     version: &'static str,
-    flags: Empty,
+    flags: Flags,
     shapes: Vec<WrittenShape<'a>>,
     image_path: &'a str,
-    image_data: Option<Empty>,
+    /// None: the image is read from its file.
+    image_data: Option<&'a str>,
     image_height: usize,
     image_width: usize,
 }
@@ -66,24 +100,25 @@ struct WrittenShape<'a> {
     group_id: Option<u32>,
     description: &'static str,
     shape_type: &'static str,
-    flags: Empty,
+    flags: Flags,
 }
 
-#[derive(Serialize)]
-struct Empty {}
-
 pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
-    let shapes = image.landmarks.iter().map(|Landmark { name, at, .. }| WrittenShape {
+    let shapes = image.landmarks.iter().map(|Landmark { name, at, visibility }| WrittenShape {
         label: name,
         points: [[at.x + HALF, at.y + HALF]],
         group_id: None,
         description: "",
         shape_type: "point",
-        flags: Empty {},
+        flags: match visibility {
+            Visibility::Occluded => BTreeMap::from([(OCCLUDED[0].to_owned(), true.into())]),
+            Visibility::Visible => BTreeMap::new(),
+        },
     });
+    let absent = image.absent.iter().map(|name| (format!("{ABSENT}{name}"), true.into()));
     to_json(&Written {
         version: "5.0.1",
-        flags: Empty {},
+        flags: absent.collect(),
         shapes: shapes.collect(),
         image_path: image.image,
         image_data: None,

@@ -8,15 +8,16 @@ use infomark_core::{Point, Spacing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::format::{from_json, to_json};
+use super::json::{from_json, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut, decimal,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
+    cut, decimal,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Slicer;
 
 /// What Slicer takes a pixel for whose size its file does not state.
-const ASSUMED: Spacing = Spacing { x: 1.0, y: 1.0 };
+pub(super) const ASSUMED: Spacing = Spacing { x: 1.0, y: 1.0 };
 
 /// A point may be so far off the plane: half the thickness that Slicer gives a picture.
 const OFF_PLANE_MM: f64 = 0.5;
@@ -42,7 +43,16 @@ struct ControlPoint {
     label: String,
     position: Option<[f64; 3]>,
     position_status: Option<String>,
+    description: Option<String>,
 }
+
+/// Position status of control points: placed, known to be absent, and not placed yet.
+const DEFINED: &str = "defined";
+const MISSING: &str = "missing";
+const UNDEFINED: &str = "undefined";
+
+/// Start of the description of an occluded point, for which markups have no field.
+pub(super) const OCCLUDED: &str = "occluded";
 
 pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
@@ -57,20 +67,38 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
         for point in &markup.control_points {
             number += 1;
             let place = Place::Point(number);
-            let defined = point.position_status.as_deref().is_none_or(|status| status == "defined");
-            let Some([x, y, z]) = point.position.filter(|_| defined) else {
+            let status = point.position_status.as_deref().unwrap_or(DEFINED);
+            let Some(position) = point.position.filter(|_| status == DEFINED) else {
+                match status {
+                    MISSING => builder.add_absent(image, &point.label, place)?,
+                    _ => builder.add_name(&point.label),
+                }
                 continue;
             };
-            if z.abs() > OFF_PLANE_MM {
+            let at = pixel(position, sign, spacing).map_err(|z_mm| {
                 let landmark = cut(&point.label);
-                return Err(LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm: z });
-            }
-            let pixels = |mm: f64, size: f64| if size == 1.0 { mm } else { decimal(mm / size) };
-            let at = Point::new(pixels(sign * x, spacing.x), pixels(sign * y, spacing.y));
-            builder.add(image, Landmark::new(&point.label, at), place)?;
+                LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm }
+            })?;
+            let visibility = visibility(point.description.as_deref().unwrap_or_default());
+            builder.add(image, Landmark { visibility, ..Landmark::new(&point.label, at) }, place)?;
         }
     }
     builder.finish()
+}
+
+/// The visibility that a description states.
+pub(super) fn visibility(description: &str) -> Visibility {
+    let is_occluded = description.split(|c: char| !c.is_alphanumeric()).next() == Some(OCCLUDED);
+    if is_occluded { Visibility::Occluded } else { Visibility::Visible }
+}
+
+/// The pixel at a position; its distance from the image's plane in mm where it lies off it.
+pub(super) fn pixel([x, y, z]: [f64; 3], sign: f64, spacing: Spacing) -> Result<Point<f64>, f64> {
+    if z.abs() > OFF_PLANE_MM {
+        return Err(z);
+    }
+    let pixels = |mm: f64, size: f64| if size == 1.0 { mm } else { decimal(mm / size) };
+    Ok(Point::new(pixels(sign * x, spacing.x), pixels(sign * y, spacing.y)))
 }
 
 /// What the first two coordinates are multiplied by to be LPS.
@@ -125,7 +153,7 @@ struct WrittenPoint<'a> {
     position_status: &'static str,
 }
 
-pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn encode<'a>(image: &Annotated<'_>, names: &[&'a str]) -> serde_json::Result<Vec<u8>> {
     let mm = image.spacing.map_or(ASSUMED, |spacing| spacing.mm);
     let description = match image.spacing {
         Some(spacing) => format!("pixel size {spacing}"),
@@ -133,17 +161,28 @@ pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
             "pixel size not known: 1 mm a pixel, as 3D Slicer takes it; no lengths can be measured".to_owned()
         }
     };
-    let points = image.landmarks.iter().enumerate().map(|(index, landmark)| WrittenPoint {
-        id: (index + 1).to_string(),
-        label: &landmark.name,
-        description: description.clone(),
-        position: [landmark.at.x * mm.x, landmark.at.y * mm.y, 0.0],
-        orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        selected: true,
-        locked: false,
-        visibility: true,
-        position_status: "defined",
-    });
+    let point = |(index, name): (usize, &&'a str)| {
+        let landmark = image.landmarks.iter().find(|landmark| landmark.name == **name);
+        let description = match landmark {
+            Some(Landmark { visibility: Visibility::Occluded, .. }) => format!("{OCCLUDED}; {description}"),
+            _ => description.clone(),
+        };
+        WrittenPoint {
+            id: (index + 1).to_string(),
+            label: name,
+            description,
+            position: landmark.map_or([0.0; 3], |Landmark { at, .. }| [at.x * mm.x, at.y * mm.y, 0.0]),
+            orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            selected: true,
+            locked: false,
+            visibility: true,
+            position_status: match landmark {
+                Some(_) => DEFINED,
+                None if image.absent.iter().any(|absent| absent == name) => MISSING,
+                None => UNDEFINED,
+            },
+        }
+    };
     to_json(&Written {
         schema: "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#",
         markups: [WrittenMarkup {
@@ -153,8 +192,8 @@ pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
             locked: false,
             fixed_number_of_control_points: false,
             label_format: "%N-%d",
-            last_used_control_point_number: image.landmarks.len(),
-            control_points: points.collect(),
+            last_used_control_point_number: names.len(),
+            control_points: names.iter().enumerate().map(point).collect(),
         }],
     })
 }

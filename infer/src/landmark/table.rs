@@ -3,36 +3,48 @@
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use infomark_core::Point;
 
-use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, cut};
+use super::{
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, cut,
+};
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 4] = ["image", "landmark", "x", "y"];
 
-/// A CSV file with the columns `image`, `landmark`, `x` and `y` in any order; other columns are ignored.
-pub(super) fn parse(bytes: &[u8], name: &str) -> Result<LandmarkFile, LandmarkError> {
-    let text = utf8(bytes, name)?;
+/// The column of visibility, which is written where a landmark is occluded or absent, and its values.
+const VISIBILITY: &str = "visibility";
+const VISIBLE: &str = "visible";
+const OCCLUDED: &str = "occluded";
+const ABSENT: &str = "absent";
+
+/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility` in any order; others are ignored.
+pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| malformed(name, &error))?.clone();
     let columns = columns(name, &header)?;
+    let visibility = header.iter().position(|field| field.eq_ignore_ascii_case(VISIBILITY));
     let mut builder = Builder::new(name, LandmarkFormat::Csv);
     for record in reader.records() {
         let record = record.map_err(|error| malformed(name, &error))?;
         let place = Place::Line(record.position().map_or(0, csv::Position::line));
         let row = Row { name, record: &record, place, columns };
         let (image, landmark) = (row.text(0)?, row.text(1)?);
+        let visibility = match visibility.and_then(|column| record.get(column)).unwrap_or_default() {
+            ABSENT => {
+                row.empty(2)?;
+                row.empty(3)?;
+                builder.add_absent(image, landmark, place)?;
+                continue;
+            }
+            OCCLUDED => Visibility::Occluded,
+            VISIBLE | "" => Visibility::Visible,
+            other => {
+                return Err(LandmarkError::Visibility { name: name.to_owned(), place, value: cut(other) });
+            }
+        };
         let at = Point::new(row.number(2)?, row.number(3)?);
-        builder.add(image, Landmark::new(landmark, at), place)?;
+        builder.add(image, Landmark { visibility, ..Landmark::new(landmark, at) }, place)?;
     }
     builder.finish()
-}
-
-/// The text of a file, without a byte-order mark.
-pub(super) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, LandmarkError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| LandmarkError::Encoding {
-        name: name.to_owned(),
-        line: line_of(bytes, error.valid_up_to()),
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// Where each of `COLUMNS` is in a row.
@@ -78,6 +90,14 @@ impl<'a> Row<'a> {
         Ok(field)
     }
 
+    /// Checks that a coordinate is empty, as that of an absent landmark.
+    fn empty(&self, column: usize) -> Result<(), LandmarkError> {
+        if self.field(column).is_empty() {
+            return Ok(());
+        }
+        Err(LandmarkError::AbsentWithPoint { name: self.name.to_owned(), place: self.place })
+    }
+
     fn number(&self, column: usize) -> Result<f64, LandmarkError> {
         let field = self.field(column);
         match field.parse::<f64>() {
@@ -106,19 +126,22 @@ fn malformed(name: &str, error: &csv::Error) -> LandmarkError {
     }
 }
 
-fn line_of(bytes: &[u8], at: usize) -> u64 {
-    let before = bytes.iter().take(at).filter(|&&byte| byte == b'\n');
-    before.count() as u64 + 1
-}
-
-/// The landmarks of some images as a table.
+/// The landmarks of some images as a table; with the column `visibility` only where one is not visible.
 pub(super) fn encode(images: &[Annotated<'_>]) -> Result<Vec<u8>, std::io::Error> {
+    let is_visible = |landmark: &Landmark| landmark.visibility == Visibility::Visible;
+    let plain = images.iter().all(|image| image.absent.is_empty() && image.landmarks.iter().all(is_visible));
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(COLUMNS)?;
-    for Annotated { image, landmarks, .. } in images {
+    let mut write = |fields: [&str; 5]| csv.write_record(&fields[..if plain { 4 } else { 5 }]);
+    let [image, landmark, x, y] = COLUMNS;
+    write([image, landmark, x, y, VISIBILITY])?;
+    for Annotated { image, landmarks, absent, .. } in images {
         for landmark in *landmarks {
             let (x, y) = (landmark.at.x.to_string(), landmark.at.y.to_string());
-            csv.write_record([*image, landmark.name.as_str(), x.as_str(), y.as_str()])?;
+            let visibility = if is_visible(landmark) { VISIBLE } else { OCCLUDED };
+            write([image, &landmark.name, &x, &y, visibility])?;
+        }
+        for landmark in *absent {
+            write([image, landmark, "", "", ABSENT])?;
         }
     }
     csv.into_inner().map_err(csv::IntoInnerError::into_error)

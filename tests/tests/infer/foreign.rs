@@ -251,7 +251,7 @@ fn levels_may_differ_in_channels_and_strides_be_any_that_divide_the_canvas() {
     let mark = |name: &str, x, y| Landmark {
         name: name.to_owned(),
         at: infomark_core::Point::new(x, y),
-        hidden: false,
+        visibility: infomark_infer::Visibility::Visible,
     };
     let marks = [mark("a", 60.0, 80.0), mark("b", 120.0, 150.0)];
     let template = Template::new(&encoder, &image, &marks).unwrap();

@@ -2,31 +2,40 @@
 
 use infomark_core::{Point, Spacing};
 use infomark_infer::{
-    Annotated, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, PixelSpacing, Place, Subject,
-    encode_landmarks, parse_landmarks_of,
+    Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, PixelSpacing, Place,
+    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+/// Landmarks of an image: annotated and absent.
+#[derive(Clone, Debug)]
+struct Marks {
+    landmarks: Vec<Landmark>,
+    absent: Vec<String>,
+}
+
 /// Landmarks with names of their own and places near an image.
-fn landmarks() -> impl Strategy<Value = Vec<Landmark>> {
+fn marks() -> impl Strategy<Value = Marks> {
     let place = prop_oneof![-0.5..4096.0, any::<u16>().prop_map(f64::from)];
-    let point = ("[a-zé ,\"\\\\]{0,6}", place.clone(), place, any::<bool>());
-    vec(point, 1..8).prop_map(|points| {
-        let named = points.into_iter().enumerate().map(|(index, (name, x, y, hidden))| Landmark {
-            hidden,
-            ..Landmark::new(format!("{index}{name}").trim(), Point::new(x, y))
+    let point = ("[a-zé ,;<&\"\\\\]{0,6}", place.clone(), place, any::<bool>());
+    (vec(point, 1..8), vec("[a-zé ,;<&\"\\\\]{0,6}", 0..3)).prop_map(|(points, absent)| {
+        let named = points.into_iter().enumerate().map(|(index, (name, x, y, occluded))| {
+            let visibility = if occluded { Visibility::Occluded } else { Visibility::Visible };
+            Landmark { visibility, ..Landmark::new(format!("{index}{name}").trim(), Point::new(x, y)) }
         });
-        named.collect()
+        let absent = absent
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| format!("absent {index}{name}").trim().to_owned());
+        Marks { landmarks: named.collect(), absent: absent.collect() }
     })
 }
 
-fn seen(landmarks: &[Landmark]) -> Vec<Landmark> {
-    landmarks.iter().map(|landmark| Landmark { hidden: false, ..landmark.clone() }).collect()
-}
+const NO_NAMES: WriteOptions<'_> = WriteOptions { names: &[], coco: None };
 
 fn write(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<u8> {
-    encode_landmarks(format, images, "points").unwrap()
+    encode_landmarks(format, images, &NO_NAMES, "points").unwrap()
 }
 
 fn parse(bytes: &[u8], subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
@@ -38,83 +47,134 @@ fn of_image(image: &str) -> Subject<'_> {
 }
 
 fn annotated<'a>(image: &'a str, landmarks: &'a [Landmark]) -> Annotated<'a> {
-    Annotated { image, size: (4096, 4096), spacing: None, landmarks }
+    Annotated { image, size: (4096, 4096), spacing: None, landmarks, absent: &[] }
+}
+
+fn marked<'a>(image: &'a str, marks: &'a Marks) -> Annotated<'a> {
+    Annotated { absent: &marks.absent, ..annotated(image, &marks.landmarks) }
+}
+
+fn is_close(found: &Landmark, expected: &Landmark) -> bool {
+    // To within the rounding of a division by the size of the image.
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-11 * b.abs().max(1.0);
+    found.name == expected.name && near(found.at.x, expected.at.x) && near(found.at.y, expected.at.y)
 }
 
 fn close(found: &[Landmark], expected: &[Landmark]) -> bool {
-    let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * b.abs().max(1.0);
     found.len() == expected.len()
-        && found.iter().zip(expected).all(|(found, expected)| {
-            found.name == expected.name && near(found.at.x, expected.at.x) && near(found.at.y, expected.at.y)
-        })
+        && found.iter().zip(expected).all(|(found, expected)| is_close(found, expected))
+}
+
+fn by_name(landmarks: &[Landmark]) -> Vec<Landmark> {
+    let mut landmarks = landmarks.to_vec();
+    landmarks.sort_by(|a, b| a.name.cmp(&b.name));
+    landmarks
+}
+
+/// Checks that an image comes back with its points, visibility and absent landmarks, as far as the format keeps them.
+fn check(
+    format: LandmarkFormat,
+    file: &LandmarkFile,
+    image: &str,
+    expected: &Marks,
+) -> Result<(), TestCaseError> {
+    let Marks { landmarks, absent } = expected;
+    // Points of later images come in the order in which their names came first.
+    let (found, expected) = (by_name(file.get(image)), by_name(landmarks));
+    prop_assert!(close(&found, &expected), "{} {:?} {:?}", format, found, expected);
+    for (found, expected) in found.iter().zip(&expected) {
+        let kept = if format.keeps_visibility() { expected.visibility } else { Visibility::Visible };
+        prop_assert_eq!(found.visibility, kept, "{}", format);
+    }
+    let mut kept: Vec<String> = if format.keeps_absent() { absent.clone() } else { Vec::new() };
+    let mut found = file.absent(image).to_vec();
+    kept.sort();
+    found.sort();
+    prop_assert_eq!(found, kept, "{}", format);
+    Ok(())
 }
 
 proptest! {
     #[test]
-    fn coco_gives_back_every_image_point_and_visibility(first in landmarks(), second in landmarks()) {
-        let images = [annotated("a.png", &first), annotated("b.png", &second)];
-        let file = parse(&write(LandmarkFormat::Coco, &images), &Subject::default()).unwrap();
-        prop_assert_eq!(file.format(), LandmarkFormat::Coco);
-        // Points of later images come in the order in which their names came first.
-        let sorted = |landmarks: &[Landmark]| {
-            let mut landmarks = landmarks.to_vec();
-            landmarks.sort_by(|a, b| a.name.cmp(&b.name));
-            landmarks
-        };
-        prop_assert_eq!(sorted(file.get("a.png")), sorted(&first));
-        prop_assert_eq!(sorted(file.get("b.png")), sorted(&second));
+    fn every_format_gives_back_points_visibility_and_absent_landmarks(first in marks(), second in marks()) {
+        let images = [marked("a.png", &first), marked("b.png", &second)];
+        let coco = write(LandmarkFormat::Coco, &images);
+        let index = CocoIndex::parse(&coco, "coco").unwrap();
+        for format in LandmarkFormat::ALL {
+            let of_one = format.is_of_one_image();
+            if format == LandmarkFormat::Isbi {
+                continue;
+            }
+            let options = WriteOptions { coco: Some(&index), ..NO_NAMES };
+            let images = if of_one { &images[..1] } else { &images[..] };
+            let bytes = encode_landmarks(format, images, &options, "points").unwrap();
+            let subject = Subject { coco: Some(&index), ..of_image("a.png") };
+            let file = parse(&bytes, &subject).unwrap();
+            prop_assert_eq!(file.format(), format);
+            check(format, &file, "a.png", &first)?;
+            if !of_one {
+                check(format, &file, "b.png", &second)?;
+            }
+            // Names come in their order.
+            let order: Vec<&String> = file.names().iter().filter(|name| first.landmarks.iter().any(|l| l.name == **name)).collect();
+            let expected: Vec<&String> = first.landmarks.iter().map(|landmark| &landmark.name).collect();
+            prop_assert_eq!(order, expected, "{}", format);
+        }
     }
 
     #[test]
-    fn csv_gives_back_every_number(first in landmarks(), second in landmarks()) {
-        let images = [annotated("a.png", &first), annotated("b.png", &second)];
-        let file = parse(&write(LandmarkFormat::Csv, &images), &Subject::default()).unwrap();
-        prop_assert_eq!(file.get("a.png"), seen(&first));
-        prop_assert_eq!(file.get("b.png"), seen(&second));
+    fn csv_and_coco_keep_every_number(first in marks()) {
+        for format in [LandmarkFormat::Csv, LandmarkFormat::Coco] {
+            let file = parse(&write(format, &[marked("a.png", &first)]), &Subject::default()).unwrap();
+            prop_assert_eq!(file.get("a.png"), &first.landmarks[..]);
+        }
     }
 
     #[test]
-    fn isbi_text_gives_back_every_number_in_order(points in landmarks()) {
+    fn isbi_text_gives_back_every_number_in_order(points in marks()) {
+        let points = points.landmarks;
         let names: Vec<String> = points.iter().map(|landmark| landmark.name.clone()).collect();
         let subject = Subject { names: &names, ..of_image("a.png") };
+        let seen: Vec<_> = points.iter().map(|landmark| Landmark::new(&landmark.name, landmark.at)).collect();
         let mut bytes = write(LandmarkFormat::Isbi, &[annotated("a.png", &points)]);
         let file = parse(&bytes, &subject).unwrap();
-        prop_assert_eq!(file.get("a.png"), seen(&points));
+        prop_assert_eq!(file.get("a.png"), seen.clone());
         // The challenge's files go on with other things.
-        bytes.extend(b"1\n2\n7,8\n");
+        bytes.extend(b"1\n2\n\n");
         let file = parse(&bytes, &subject).unwrap();
-        prop_assert_eq!(file.get("a.png"), seen(&points));
+        prop_assert_eq!(file.get("a.png"), seen);
+        // Another order of the names is another order of the lines.
+        let turned: Vec<String> = names.iter().rev().cloned().collect();
+        let options = WriteOptions { names: &turned, ..NO_NAMES };
+        let bytes = encode_landmarks(LandmarkFormat::Isbi, &[annotated("a.png", &points)], &options, "points").unwrap();
+        let file = parse(&bytes, &Subject { names: &turned, ..of_image("a.png") }).unwrap();
+        prop_assert!(close(&by_name(file.get("a.png")), &by_name(&points)));
     }
 
     #[test]
-    fn labelme_gives_back_every_point(points in landmarks()) {
-        let bytes = write(LandmarkFormat::LabelMe, &[annotated("a.png", &points)]);
-        let file = parse(&bytes, &Subject::default()).unwrap();
-        prop_assert_eq!(file.format(), LandmarkFormat::LabelMe);
-        prop_assert!(close(file.get("a.png"), &points));
-    }
-
-    #[test]
-    fn slicer_gives_back_every_point_for_any_spacing(points in landmarks(), x in 0.01..5.0, y in 0.01..5.0) {
+    fn slicer_gives_back_every_point_for_any_spacing(points in marks(), x in 0.01..5.0, y in 0.01..5.0) {
+        let points = points.landmarks;
         let spacing = PixelSpacing::given(Spacing { x, y });
         let image = Annotated { spacing: Some(&spacing), ..annotated("a.png", &points) };
         let subject = Subject { spacing: Some(spacing.mm), ..of_image("a.png") };
-        let bytes = write(LandmarkFormat::Slicer, &[image]);
-        prop_assert!(close(parse(&bytes, &subject).unwrap().get("a.png"), &points));
-        // RAS is LPS with both axes turned round.
-        let text = String::from_utf8(bytes).unwrap().replace("\"LPS\"", "\"RAS\"");
-        let turned: Vec<_> = points
-            .iter()
-            .map(|l| Landmark::new(&l.name, Point::new(-l.at.x, -l.at.y)))
-            .collect();
-        prop_assert!(close(parse(text.as_bytes(), &subject).unwrap().get("a.png"), &turned));
+        for format in [LandmarkFormat::Slicer, LandmarkFormat::Fcsv] {
+            let bytes = write(format, &[image]);
+            prop_assert!(close(parse(&bytes, &subject).unwrap().get("a.png"), &points));
+            // RAS is LPS with both axes turned round.
+            let text = String::from_utf8(bytes).unwrap().replace("\"LPS\"", "\"RAS\"").replace("= LPS", "= RAS");
+            let turned: Vec<_> = points
+                .iter()
+                .map(|l| Landmark::new(&l.name, Point::new(-l.at.x, -l.at.y)))
+                .collect();
+            prop_assert!(close(parse(text.as_bytes(), &subject).unwrap().get("a.png"), &turned));
+        }
     }
 
     #[test]
-    fn slicer_without_spacing_keeps_every_number(points in landmarks()) {
-        let bytes = write(LandmarkFormat::Slicer, &[annotated("a.png", &points)]);
+    fn slicer_without_spacing_keeps_every_number(points in marks()) {
+        let bytes = write(LandmarkFormat::Slicer, &[marked("a.png", &points)]);
         let file = parse(&bytes, &of_image("a.png")).unwrap();
-        prop_assert_eq!(file.get("a.png"), seen(&points));
+        prop_assert_eq!(file.get("a.png"), &points.landmarks[..]);
         prop_assert!(String::from_utf8(bytes).unwrap().contains("1 mm a pixel, as 3D Slicer takes it"));
     }
 }
@@ -197,8 +257,9 @@ fn coco_leaves_out_what_is_not_labelled_and_refuses_what_does_not_fit() {
                         {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}],
         "categories": [{"id": 1, "name": "skull", "keypoints": ["p", "q", "r"]}]}"#;
     let file = parse(text.as_bytes(), &Subject::default()).unwrap();
-    let hidden = Landmark { hidden: true, ..Landmark::new("q", Point::new(4.0, 5.0)) };
-    assert_eq!(file.get("a.png"), [hidden, Landmark::new("r", Point::new(6.5, 7.0))]);
+    assert_eq!(file.names(), ["p", "q", "r"]);
+    let occluded = Landmark::occluded("q", Point::new(4.0, 5.0));
+    assert_eq!(file.get("a.png"), [occluded, Landmark::new("r", Point::new(6.5, 7.0))]);
     let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default());
     // The refused number is in the reason: an id, how many numbers there are, or a visibility.
     for (from, to, number) in [
@@ -222,26 +283,33 @@ fn coco_leaves_out_what_is_not_labelled_and_refuses_what_does_not_fit() {
 #[test]
 fn files_of_one_image_need_its_name_and_hold_no_second() {
     let points = [Landmark::new("p", Point::new(1.0, 2.0))];
+    let coco = write(LandmarkFormat::Coco, &[annotated("a.png", &points), annotated("b.png", &points)]);
+    let index = CocoIndex::parse(&coco, "coco").unwrap();
+    let options = WriteOptions { coco: Some(&index), ..NO_NAMES };
     for format in LandmarkFormat::ALL {
-        let one = write(format, &[annotated("a.png", &points)]);
+        let one = encode_landmarks(format, &[annotated("a.png", &points)], &options, "points").unwrap();
         let two = [annotated("a.png", &points), annotated("b.png", &points)];
-        let both = encode_landmarks(format, &two, "points");
+        let both = encode_landmarks(format, &two, &options, "points");
         assert_eq!(both.is_ok(), !format.is_of_one_image(), "{format}");
-        let unnamed = parse(&one, &Subject::default());
-        let needs_name = matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Isbi);
+        let unnamed = parse(&one, &Subject { coco: Some(&index), ..Subject::default() });
+        let needs_name =
+            matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Fcsv | LandmarkFormat::Isbi);
         assert_eq!(matches!(unnamed, Err(LandmarkError::WhichImage { .. })), needs_name, "{format}");
         let names = ["p".to_owned()];
-        let file = parse(&one, &Subject { names: &names, ..of_image("a.png") }).unwrap();
-        assert_eq!(file.get("a.png"), points, "{format}");
+        let file = parse(&one, &Subject { names: &names, coco: Some(&index), ..of_image("a.png") }).unwrap();
+        assert!(close(file.get("a.png"), &points), "{format}");
+        assert_eq!(LandmarkFormat::of_key(format.key()), Some(format));
     }
     assert_eq!(LandmarkFormat::of_name("x/A.MRK.JSON"), Some(LandmarkFormat::Slicer));
     assert_eq!(LandmarkFormat::of_name("a.csv"), Some(LandmarkFormat::Csv));
+    assert_eq!(LandmarkFormat::of_name("a.fcsv"), Some(LandmarkFormat::Fcsv));
+    assert_eq!(LandmarkFormat::of_name("a.xml"), Some(LandmarkFormat::Cvat));
     assert_eq!(LandmarkFormat::of_name("a.txt"), Some(LandmarkFormat::Isbi));
     assert_eq!(LandmarkFormat::of_name("a.json"), None);
 }
 
 #[test]
-fn isbi_text_of_fewer_points_than_names_is_refused() {
+fn isbi_text_has_a_point_in_each_line_or_is_refused() {
     let names = ["p", "q", "r"].map(str::to_owned);
     let subject = Subject { names: &names, ..of_image("a.bmp") };
     let error = parse(b"835,996\n1473,1029\n1\n", &subject).unwrap_err();
@@ -250,6 +318,260 @@ fn isbi_text_of_fewer_points_than_names_is_refused() {
     assert_eq!(file.get("a.bmp")[1], Landmark::new("2", Point::new(1473.0, 1029.0)));
     let error = parse(b"835,inf\n", &of_image("a.bmp")).unwrap_err();
     assert!(matches!(error, LandmarkError::Number { column: "y", .. }));
+    for (text, line, found) in [
+        ("1,2\nNA,NA\n3,4\n", 2, "NA,NA"),
+        ("NA,NA\n1,2\n", 1, "NA,NA"),
+        ("1,2\n\n3,4\n5,6\n", 2, ""),
+        ("1,2\n300 150\n3,4\n", 2, "300 150"),
+        ("1,2\n7\n3,4\n", 2, "7"),
+    ] {
+        for subject in [of_image("a.bmp"), subject] {
+            match parse(text.as_bytes(), &subject).unwrap_err() {
+                LandmarkError::NotAPair { place, text, .. } => {
+                    assert_eq!((place, text.as_str()), (Place::Line(line), found));
+                }
+                error => panic!("{text}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn isbi_text_has_one_order_and_cannot_leave_a_landmark_out() {
+    let point = |name: &str, x: f64| Landmark::new(name, Point::new(x, 2.0 * x));
+    let (first, second) = ([point("p", 1.0), point("q", 2.0)], [point("q", 3.0), point("p", 4.0)]);
+    let names = ["p", "q"].map(str::to_owned);
+    let options = WriteOptions { names: &names, ..NO_NAMES };
+    let encode = |landmarks| {
+        encode_landmarks(LandmarkFormat::Isbi, &[annotated("a.png", landmarks)], &options, "a.txt")
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    assert_eq!(encode(&first[..]).unwrap(), "1,2\n2,4\n");
+    assert_eq!(encode(&second[..]).unwrap(), "4,8\n3,6\n");
+    let missing = encode(&second[..1]).unwrap_err();
+    assert!(matches!(&missing, LandmarkError::MissingPoint { landmark, .. } if landmark == "p"), "{missing}");
+    let absent = ["q".to_owned()];
+    let image = Annotated { absent: &absent, ..annotated("a.png", &first[..1]) };
+    let error = encode_landmarks(LandmarkFormat::Isbi, &[image], &NO_NAMES, "a.txt").unwrap_err();
+    assert!(matches!(error, LandmarkError::MissingPoint { .. }), "{error}");
+}
+
+#[test]
+fn files_made_for_another_size_of_image_are_refused() {
+    let points = [Landmark::new("p", Point::new(10.0, 20.0))];
+    for format in LandmarkFormat::ALL.into_iter().filter(|format| format.states_size()) {
+        let image = Annotated { size: (64, 80), ..annotated("a.png", &points) };
+        let file = parse(&write(format, &[image]), &Subject::default()).unwrap();
+        assert!(close(file.on_image("a.png", 64, 80).unwrap(), &points), "{format}");
+        let error = file.on_image("a.png", 128, 160).unwrap_err();
+        let told = matches!(error, LandmarkError::OtherSize { stated: (64, 80), size: (128, 160), .. });
+        assert!(told, "{format}: {error}");
+    }
+}
+
+#[test]
+fn points_outside_an_image_are_kept_within_a_margin() {
+    let points = [Landmark::new("p", Point::new(64.0, 20.0))];
+    let file =
+        parse(&write(LandmarkFormat::Csv, &[annotated("a.png", &points)]), &Subject::default()).unwrap();
+    assert!(matches!(file.on_image("a.png", 64, 80), Err(LandmarkError::Outside { .. })));
+    assert_eq!(file.near_image("a.png", 64, 80, 0.5).unwrap(), points);
+    assert!(matches!(file.near_image("a.png", 64, 80, 0.4), Err(LandmarkError::Outside { .. })));
+}
+
+#[test]
+fn names_are_the_same_in_every_unicode_normal_form() {
+    let (nfc, nfd) = ("sch\u{e4}del.png", "scha\u{308}del.png");
+    let text = format!("image,landmark,x,y\n{nfd},na\u{308}se,1,2\n");
+    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    for image in [nfc, nfd] {
+        assert_eq!(file.get(image), [Landmark::new("n\u{e4}se", Point::new(1.0, 2.0))]);
+        file.check_images(|known| known == image).unwrap();
+    }
+    assert!(is_same_name(nfc, nfd) && !is_same_name(nfc, "schadel.png"));
+}
+
+#[test]
+fn utf_16_is_read_and_other_encodings_are_named() {
+    let text = "image,landmark,x,y\nsch\u{e4}del.png,p,1,2\n";
+    let little: Vec<u8> =
+        [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let big: Vec<u8> =
+        [0xFE, 0xFF].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    for bytes in [&little, &big] {
+        assert_eq!(parse(bytes, &Subject::default()).unwrap().get("sch\u{e4}del.png").len(), 1);
+        assert!(matches!(
+            parse(&bytes[..bytes.len() - 1], &Subject::default()),
+            Err(LandmarkError::Encoding { .. })
+        ));
+    }
+    // GB18030 of a Chinese name.
+    let error = parse(b"image,landmark,x,y\n\xcd\xb7.png,p,1,2\n", &Subject::default()).unwrap_err();
+    assert!(error.to_string().contains("line 2") && error.to_string().contains("GB18030"), "{error}");
+}
+
+#[test]
+fn a_table_tells_absent_landmarks_from_those_without_rows() {
+    let text = "image,landmark,x,y,visibility\na.png,p,1,2,visible\na.png,q,3,4,occluded\na.png,r,,,absent\nb.png,s,5,6,\n";
+    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    assert_eq!(file.get("a.png")[1], Landmark::occluded("q", Point::new(3.0, 4.0)));
+    assert_eq!((file.absent("a.png"), file.absent("b.png")), (&["r".to_owned()][..], &[][..]));
+    assert_eq!(file.names(), ["p", "q", "r", "s"]);
+    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default());
+    assert!(matches!(changed("q,3,4,occluded", "q,3,4,2"), Err(LandmarkError::Visibility { .. })));
+    assert!(matches!(changed("r,,,absent", "r,1,2,absent"), Err(LandmarkError::AbsentWithPoint { .. })));
+    assert!(matches!(changed("r,,,absent", "r,,,"), Err(LandmarkError::Number { .. })));
+}
+
+#[test]
+fn slicer_tells_missing_points_from_undefined_ones() {
+    let text = r#"{"markups": [{"coordinateSystem": "LPS", "controlPoints": [
+        {"label": "p", "position": [3.0, 6.0, 0.0], "description": "occluded"},
+        {"label": "q", "position": [0.0, 0.0, 0.0], "positionStatus": "missing"},
+        {"label": "r", "position": [0.0, 0.0, 0.0], "positionStatus": "undefined"}]}]}"#;
+    let file = parse(text.as_bytes(), &of_image("a.png")).unwrap();
+    assert_eq!(file.get("a.png"), [Landmark::occluded("p", Point::new(3.0, 6.0))]);
+    assert_eq!((file.absent("a.png"), file.names().len()), (&["q".to_owned()][..], 3));
+    let points = file.get("a.png").to_vec();
+    let image = Annotated { absent: file.absent("a.png"), ..annotated("a.png", &points) };
+    let options = WriteOptions { names: file.names(), ..NO_NAMES };
+    let bytes = encode_landmarks(LandmarkFormat::Slicer, &[image], &options, "points").unwrap();
+    let again = parse(&bytes, &of_image("a.png")).unwrap();
+    assert_eq!(
+        (again.get("a.png"), again.absent("a.png"), again.names()),
+        (&points[..], file.absent("a.png"), file.names())
+    );
+}
+
+#[test]
+fn fiducials_of_slicer_are_read_by_their_columns() {
+    let text = "# Markups fiducial file version = 4.10\n# CoordinateSystem = 0\n\
+        # columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n\
+        vtkMRMLMarkupsFiducialNode_0,-10.5,-20,0,0,0,0,1,1,1,0,sella,,vtkMRMLScalarVolumeNode1\n";
+    let file = parse(text.as_bytes(), &of_image("a.png")).unwrap();
+    assert_eq!(file.get("a.png"), [Landmark::new("sella", Point::new(10.5, 20.0))]);
+    let changed =
+        |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &of_image("a.png")).unwrap_err();
+    assert!(matches!(changed("# CoordinateSystem = 0\n", ""), LandmarkError::Coordinates { .. }));
+    assert!(matches!(changed("= 0\n", "= IJK\n"), LandmarkError::Coordinates { .. }));
+    assert!(matches!(changed("lock,label", "lock,name"), LandmarkError::Malformed { .. }));
+    assert!(matches!(changed("-20,0,", "x,0,"), LandmarkError::Number { column: "y", .. }));
+    assert!(matches!(changed("-20,0,", "-20,7,"), LandmarkError::OffPlane { .. }));
+}
+
+#[test]
+fn cvat_points_and_skeletons_are_read_from_the_corner_of_the_first_pixel() {
+    let text = r#"<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task/></meta>
+        <image id="0" name="scans/a.png" width="64" height="80">
+          <points label="p" source="manual" occluded="1" points="10.50,20.00" z_order="0"><attribute name="x">1</attribute></points>
+          <box label="head" occluded="0" xtl="1" ytl="1" xbr="2" ybr="2"/>
+          <skeleton label="skull"><points label="q &amp; r" outside="0" occluded="0" points="1.5,2.5"/>
+            <points label="s" outside="1" occluded="0" points="0,0"/></skeleton>
+        </image></annotations>"#;
+    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let expected =
+        [Landmark::occluded("p", Point::new(10.0, 19.5)), Landmark::new("q & r", Point::new(1.0, 2.0))];
+    assert_eq!(file.on_image("a.png", 64, 80).unwrap(), expected);
+    assert_eq!((file.absent("a.png"), file.names().len()), (&["s".to_owned()][..], 3));
+    let changed =
+        |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
+    for (from, to) in [
+        ("10.50,20.00", "10.50,20.00;1,2"),
+        ("10.50,20.00", "10.50"),
+        ("<box", "<track/><box"),
+        ("label=\"p\"", ""),
+        ("</image>", ""),
+        ("&amp;", "&nothing;"),
+    ] {
+        assert!(matches!(changed(from, to), LandmarkError::Malformed { .. }), "{to}");
+    }
+    assert!(matches!(changed("annotations", "annotation"), LandmarkError::UnknownFormat { .. }));
+    assert!(matches!(changed("label=\"s\"", "label=\"p\""), LandmarkError::Duplicate { .. }));
+}
+
+#[test]
+fn label_studio_exports_are_read_in_both_forms() {
+    let whole = r#"[{"id": 1, "data": {"image": "/data/upload/3/1b2c3d4e-a%20b.png"}, "annotations": [
+        {"result": [{"original_width": 200, "original_height": 100, "image_rotation": 0, "type": "keypointlabels",
+            "value": {"x": 5.25, "y": 20.5, "width": 0.3, "keypointlabels": ["p"]}},
+          {"original_width": 200, "original_height": 100, "value": {"x": 1, "y": 1, "width": 2, "height": 2, "rectanglelabels": ["b"]}}]},
+        {"was_cancelled": true, "result": []}]}]"#;
+    let least = r#"[{"id": 1, "img": "/data/local-files/?d=scans/a b.png", "annotator": 1, "lead_time": 2.5, "kp": [
+        {"x": 5.25, "y": 20.5, "width": 0.3, "keypointlabels": ["p"], "original_width": 200, "original_height": 100}]}]"#;
+    for text in [whole, least] {
+        let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+        assert_eq!(file.on_image("a b.png", 200, 100).unwrap(), [Landmark::new("p", Point::new(10.0, 20.0))]);
+    }
+    let changed =
+        |from: &str, to: &str| parse(whole.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
+    for (from, to, told) in [
+        ("\"was_cancelled\": true", "\"was_cancelled\": false", "several annotations"),
+        ("\"image_rotation\": 0", "\"image_rotation\": 90", "turned"),
+        ("[\"p\"]", "[\"p\", \"q\"]", "one label"),
+        ("\"x\": 5.25, ", "", "lacks a field"),
+        ("\"image\": \"/data/upload/3/1b2c3d4e-a%20b.png\"", "\"text\": \"x\"", "which of its data"),
+    ] {
+        match changed(from, to) {
+            LandmarkError::Malformed { reason, .. } => assert!(reason.contains(told), "{to}: {reason}"),
+            error => panic!("{to}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn coco_results_are_read_and_written_by_the_ids_of_their_file() {
+    let coco = r#"{"images": [{"id": 7, "file_name": "train/a.png", "width": 10, "height": 10}],
+        "categories": [{"id": 3, "name": "skull", "keypoints": ["p", "q"]}]}"#;
+    let index = CocoIndex::parse(coco.as_bytes(), "coco").unwrap();
+    let text = r#"[{"image_id": 7, "category_id": 3, "keypoints": [1, 2, 0.93, 0, 0, 0], "score": 0.9}]"#;
+    let subject = Subject { coco: Some(&index), ..Subject::default() };
+    let file = parse(text.as_bytes(), &subject).unwrap();
+    assert_eq!(file.get("a.png"), [Landmark::new("p", Point::new(1.0, 2.0))]);
+    assert_eq!(file.names(), ["p", "q"]);
+    assert!(matches!(file.on_image("a.png", 20, 20), Err(LandmarkError::OtherSize { .. })));
+    assert!(matches!(parse(text.as_bytes(), &Subject::default()), Err(LandmarkError::WithoutIndex { .. })));
+    for (from, to) in [("7", "8"), ("\"category_id\": 3", "\"category_id\": 4"), ("0.93, ", "")] {
+        let error = parse(text.replace(from, to).as_bytes(), &subject).unwrap_err();
+        assert!(matches!(error, LandmarkError::Malformed { .. }), "{error}");
+    }
+    let encode = |image: &str, names: &[String], coco: Option<&CocoIndex>| {
+        let image = annotated(image, file.get("a.png"));
+        encode_landmarks(LandmarkFormat::CocoResults, &[image], &WriteOptions { names, coco }, "results")
+    };
+    let written = encode("a.png", file.names(), Some(&index)).unwrap();
+    assert_eq!(parse(&written, &subject).unwrap().get("a.png"), file.get("a.png"));
+    assert!(matches!(encode("a.png", file.names(), None), Err(LandmarkError::WithoutIndex { .. })));
+    assert!(matches!(encode("b.png", file.names(), Some(&index)), Err(LandmarkError::Malformed { .. })));
+    assert!(matches!(encode("a.png", &[], Some(&index)), Err(LandmarkError::Malformed { .. })));
+}
+
+#[test]
+fn no_words_of_the_json_library_reach_a_message() {
+    for text in [
+        r#"{"markups": [{"controlPoints": [{"position": [1, 2, 3]}]}]}"#,
+        r#"{"shapes": [{"label": 7}], "imagePath": "a.png"}"#,
+        r#"{"images": [], "annotations": [{"image_id": -1}], "categories": []}"#,
+        r#"[{"data": 5, "annotations": []}]"#,
+    ] {
+        let message = parse(text.as_bytes(), &of_image("a.png")).unwrap_err().to_string();
+        for word in ["invalid type", "expected", "struct", "sequence", " at line"] {
+            assert!(!message.contains(word), "{message}");
+        }
+    }
+}
+
+#[test]
+fn files_of_other_programs_are_named() {
+    for (text, told) in [
+        ("LM=2\n1 2\n3 4\nID=1\n", "TPS"),
+        ("version: 1\nn_points: 2\n{\n1 2\n3 4\n}\n", "iBUG"),
+        ("<annotation><filename>a.png</filename></annotation>", "XML other than CVAT's"),
+        ("[{\"a\": 1}]", "neither of Label Studio nor COCO results"),
+        ("[]", "an empty JSON list"),
+    ] {
+        let message = parse(text.as_bytes(), &of_image("a.png")).unwrap_err().to_string();
+        assert!(message.contains(told), "{message}");
+    }
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! 3D Slicer fiducial lists (`.fcsv`), the format before markups in JSON.
+
+use std::fmt::Write;
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::{
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
+    cut, slicer,
+};
+
+const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
+
+/// Start of the first line.
+pub(super) const SIGNATURE: &str = "# Markups fiducial file";
+
+/// Columns of the current version, which are written.
+const COLUMNS: &str = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID";
+
+pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+    let image =
+        subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
+    let sign = sign(text).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
+    let columns = Columns::of(text, name)?;
+    let spacing = subject.spacing.unwrap_or(slicer::ASSUMED);
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .comment(Some(b'#'))
+        .trim(Trim::All)
+        .from_reader(text.as_bytes());
+    let mut builder = Builder::new(name, FORMAT);
+    for record in reader.records() {
+        let record = record
+            .map_err(|error| malformed(name, error.position().map_or(0, csv::Position::line), "a row"))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let place = Place::Line(line);
+        let number = |column: usize, called: &'static str| {
+            let field = record.get(column).unwrap_or_default();
+            let value = field.parse::<f64>().ok().filter(|value| value.is_finite());
+            value.ok_or_else(|| LandmarkError::Number {
+                name: name.to_owned(),
+                place,
+                column: called,
+                value: cut(field),
+            })
+        };
+        let position = [
+            number(columns.position[0], "x")?,
+            number(columns.position[1], "y")?,
+            number(columns.position[2], "z")?,
+        ];
+        let label = record.get(columns.label).unwrap_or_default();
+        let at = slicer::pixel(position, sign, spacing).map_err(|z_mm| LandmarkError::OffPlane {
+            name: name.to_owned(),
+            place,
+            landmark: cut(label),
+            z_mm,
+        })?;
+        let description = columns.description.and_then(|column| record.get(column)).unwrap_or_default();
+        let visibility = slicer::visibility(description);
+        builder.add(image, Landmark { visibility, ..Landmark::new(label, at) }, place)?;
+    }
+    builder.finish()
+}
+
+fn malformed(name: &str, line: u64, what: &str) -> LandmarkError {
+    LandmarkError::Malformed {
+        name: name.to_owned(),
+        format: FORMAT,
+        reason: format!("line {line}: {what} that cannot be read"),
+    }
+}
+
+/// Factor of the first two coordinates that makes them LPS, from the header.
+fn sign(text: &str) -> Result<f64, String> {
+    match header(text, "CoordinateSystem") {
+        Some("LPS" | "1") => Ok(1.0),
+        Some("RAS" | "0") => Ok(-1.0),
+        Some(other) => Err(format!("the coordinate system {} is not known", cut(other))),
+        None => Err("no coordinate system is given".to_owned()),
+    }
+}
+
+/// The value of a header line such as `# CoordinateSystem = LPS`.
+fn header<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    lines.filter(|(found, _)| found.trim() == key).map(|(_, value)| value.trim()).next()
+}
+
+/// Numbers of the columns that are read.
+struct Columns {
+    position: [usize; 3],
+    label: usize,
+    description: Option<usize>,
+}
+
+impl Columns {
+    fn of(text: &str, name: &str) -> Result<Columns, LandmarkError> {
+        let header = header(text, "columns").unwrap_or_default();
+        let columns: StringRecord = header.split(',').map(str::trim).collect();
+        let find = |column: &str| columns.iter().position(|found| found == column);
+        let needed = |column: &'static str| {
+            find(column).ok_or_else(|| LandmarkError::Malformed {
+                name: name.to_owned(),
+                format: FORMAT,
+                reason: format!("its line `# columns = ...` does not name the column `{column}`"),
+            })
+        };
+        Ok(Columns {
+            position: [needed("x")?, needed("y")?, needed("z")?],
+            label: needed("label")?,
+            description: find("desc"),
+        })
+    }
+}
+
+/// The points in LPS; landmarks without one are left out, as the format has no place for them.
+pub(super) fn encode(image: &Annotated<'_>) -> Result<Vec<u8>, std::io::Error> {
+    let mut text = format!("{SIGNATURE} version = 4.11\n# CoordinateSystem = LPS\n# columns = {COLUMNS}\n");
+    let mm = image.spacing.map_or(slicer::ASSUMED, |spacing| spacing.mm);
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    for (number, Landmark { name, at, visibility }) in (1..).zip(image.landmarks) {
+        let description = match visibility {
+            Visibility::Occluded => slicer::OCCLUDED,
+            Visibility::Visible => "",
+        };
+        let (id, x, y) = (number.to_string(), (at.x * mm.x).to_string(), (at.y * mm.y).to_string());
+        rows.write_record([&id, &x, &y, "0", "0", "0", "0", "1", "1", "1", "0", name, description, ""])?;
+    }
+    let rows = rows.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    // Writing to a string does not fail, and CSV of text is text.
+    let _ = write!(text, "{}", String::from_utf8_lossy(&rows));
+    Ok(text.into_bytes())
+}

@@ -1,0 +1,38 @@
+//! JSON of landmark formats.
+
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+
+use super::{LandmarkError, LandmarkFormat};
+
+/// JSON of a format as one of its types.
+pub(super) fn from_json<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    name: &str,
+    format: LandmarkFormat,
+) -> Result<T, LandmarkError> {
+    serde_json::from_str(text).map_err(|error| LandmarkError::Malformed {
+        name: name.to_owned(),
+        format,
+        reason: reason(&error),
+    })
+}
+
+/// What is wrong with JSON, with its line and column.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let what = match (error.classify(), missing) {
+        (Category::Data, Some(field)) => format!("the field `{field}` is missing"),
+        (Category::Data, None) => "a value is of another type than there should be".to_owned(),
+        _ => "the JSON is damaged or ends early".to_owned(),
+    };
+    format!("line {}, column {}: {what}", error.line(), error.column())
+}
+
+/// The bytes of a JSON file.
+pub(super) fn to_json(object: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(object)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,48 @@
+//! Text of landmark files: its encoding, and names in any Unicode normal form.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::LandmarkError;
+
+/// Text in UTF-8, or in UTF-16 with a byte-order mark, without that mark.
+pub(super) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, str>, LandmarkError> {
+    let refused = |line| LandmarkError::Encoding { name: name.to_owned(), line };
+    let utf16 = |content: &[u8], unit: fn([u8; 2]) -> u16| {
+        let pairs = content.chunks_exact(2);
+        if !pairs.remainder().is_empty() {
+            return Err(refused(1));
+        }
+        let units = pairs.map(|pair| unit([pair[0], pair[1]]));
+        let text: Result<String, _> = char::decode_utf16(units).collect();
+        text.map(Cow::Owned).map_err(|_| refused(1))
+    };
+    match bytes {
+        [0xFF, 0xFE, content @ ..] => return utf16(content, u16::from_le_bytes),
+        [0xFE, 0xFF, content @ ..] => return utf16(content, u16::from_be_bytes),
+        _ => {}
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| refused(line_of(bytes, error.valid_up_to())))?;
+    Ok(Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)))
+}
+
+fn line_of(bytes: &[u8], at: usize) -> u64 {
+    let before = bytes.iter().take(at).filter(|&&byte| byte == b'\n');
+    before.count() as u64 + 1
+}
+
+/// Unicode NFC of a text.
+pub(super) fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
+/// Whether two names are the same text in Unicode: canonically equivalent, as macOS has file names in NFD and tables in NFC.
+pub fn is_same(a: &str, b: &str) -> bool {
+    a == b || nfc(a) == nfc(b)
+}
+
+/// NFC and NFD of a text that is not ASCII; none of another.
+pub(super) fn normal_forms(text: &str) -> Vec<String> {
+    if text.is_ascii() { Vec::new() } else { vec![text.nfc().collect(), text.nfd().collect()] }
+}
