@@ -5,6 +5,7 @@ mod error;
 mod format;
 mod isbi;
 mod labelme;
+mod physical;
 mod slicer;
 mod table;
 

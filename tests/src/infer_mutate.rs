@@ -4,8 +4,8 @@ use std::path::Path;
 
 use infomark_core::Rng;
 use infomark_infer::{
-    DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY, LandmarkFile,
-    LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
+    DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY, ItkGeometry,
+    LandmarkFile, LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
     parse_landmarks_of, sha256,
 };
 use prost::Message;
@@ -82,7 +82,8 @@ pub fn landmarks(bytes: &[u8]) {
 
 /// Reads bytes as a landmark file of any format: finite points, or an error in one line.
 pub fn any_landmarks(bytes: &[u8]) {
-    let subject = Subject { image: Some("a.png"), ..Subject::default() };
+    let placement = Some(ItkGeometry::of_picture(0.5, 0.25));
+    let subject = Subject { image: Some("a.png"), placement, ..Subject::default() };
     check_landmarks(parse_landmarks_of(bytes, "points", &subject));
 }
 

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use infomark_core::Spacing;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Landmark, LandmarkError, LandmarkFile, coco, cut, isbi, labelme, slicer, table};
-use crate::PixelSpacing;
+use super::{Landmark, LandmarkError, LandmarkFile, coco, cut, isbi, labelme, physical, slicer, table};
 use crate::file::{self, FileProblem};
+use crate::{PixelSpacing, Placement};
 
 /// Longest landmark file, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -109,8 +108,8 @@ struct Fields {
 pub struct Subject<'a> {
     /// The image that 3D Slicer markups and ISBI text belong to: its file name without folder. The other formats name theirs.
     pub image: Option<&'a str>,
-    /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel, as Slicer itself takes for PNG and its like.
-    pub spacing: Option<Spacing>,
+    /// Where 3D Slicer places the image, which its markups need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    pub placement: Option<Placement>,
     /// Names of the landmarks of ISBI text, in its order; without them, they are called `1`, `2`, and so on.
     pub names: &'a [String],
 }
@@ -122,8 +121,10 @@ pub struct Annotated<'a> {
     pub image: &'a str,
     /// Width and height in pixels, which COCO and LabelMe state.
     pub size: (usize, usize),
-    /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel.
+    /// True size of its pixels, if it is known: 3D Slicer markups say where Slicer takes another.
     pub spacing: Option<&'a PixelSpacing>,
+    /// Where 3D Slicer places the image, which its markups need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    pub placement: Option<Placement>,
     /// Its landmarks.
     pub landmarks: &'a [Landmark],
 }
@@ -230,19 +231,25 @@ pub fn write_landmarks<'a>(
     images: impl IntoIterator<Item = (&'a str, &'a [Landmark])>,
 ) -> Result<(), LandmarkError> {
     let images = images.into_iter();
-    let images = images.map(|(image, landmarks)| Annotated { image, size: (0, 0), spacing: None, landmarks });
+    let images = images.map(|(image, landmarks)| Annotated {
+        image,
+        size: (0, 0),
+        spacing: None,
+        placement: None,
+        landmarks,
+    });
     write_landmarks_as(path, LandmarkFormat::Csv, &images.collect::<Vec<_>>())
 }
 
 /// Writes a landmark file in a format, all or nothing.
 ///
 /// CSV, COCO and ISBI text hold the same numbers as the points, to the bit; LabelMe's are shifted by half a pixel, Slicer's
-/// multiplied by the spacing. ISBI text holds no names, and only COCO what is hidden.
+/// are positions in millimetres. ISBI text holds no names, and only COCO what is hidden.
 ///
 /// # Errors
 ///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
-/// [`LandmarkError::Unwritable`].
+/// [`LandmarkError::Unplaced`], [`LandmarkError::Unwritable`].
 pub fn write_landmarks_as(
     path: impl AsRef<Path>,
     format: LandmarkFormat,
@@ -283,7 +290,7 @@ pub fn encode_landmarks(
         return Err(LandmarkError::OneImage { name: name.to_owned(), format, count: images.len() });
     };
     let bytes = match format {
-        LandmarkFormat::Slicer => slicer::encode(image),
+        LandmarkFormat::Slicer => slicer::encode(image, &physical::geometry(image, name)?),
         LandmarkFormat::LabelMe => labelme::encode(image),
         _ => Ok(isbi::encode(image)),
     };

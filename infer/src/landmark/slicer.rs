@@ -1,25 +1,16 @@
-//! 3D Slicer markups: millimetres in the patient's coordinates.
+//! 3D Slicer markups: millimetres in the patient's coordinates, where [`ItkGeometry`] places the image.
 //!
-//! Slicer gives a picture no place in the patient: its first pixel has its centre at the origin, its columns run along the
-//! first axis of LPS (to the left), its rows along the second (to the back), and it lies at z = 0. RAS is LPS with the first
-//! two axes turned round.
+//! RAS is LPS with the first two axes turned round.
 
-use infomark_core::{Point, Spacing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::format::{from_json, to_json};
-use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut, decimal,
-};
+use super::physical::{Plane, note};
+use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut};
+use crate::ItkGeometry;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Slicer;
-
-/// What Slicer takes a pixel for whose size its file does not state.
-const ASSUMED: Spacing = Spacing { x: 1.0, y: 1.0 };
-
-/// A point may be so far off the plane: half the thickness that Slicer gives a picture.
-const OFF_PLANE_MM: f64 = 0.5;
 
 #[derive(Deserialize)]
 struct File {
@@ -46,9 +37,7 @@ struct ControlPoint {
 
 pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
-    let image =
-        subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
-    let spacing = subject.spacing.unwrap_or(ASSUMED);
+    let plane = Plane::of(subject, name, FORMAT)?;
     let mut builder = Builder::new(name, FORMAT);
     let mut number = 0;
     for markup in &file.markups {
@@ -61,13 +50,8 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
             let Some([x, y, z]) = point.position.filter(|_| defined) else {
                 continue;
             };
-            if z.abs() > OFF_PLANE_MM {
-                let landmark = cut(&point.label);
-                return Err(LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm: z });
-            }
-            let pixels = |mm: f64, size: f64| if size == 1.0 { mm } else { decimal(mm / size) };
-            let at = Point::new(pixels(sign * x, spacing.x), pixels(sign * y, spacing.y));
-            builder.add(image, Landmark::new(&point.label, at), place)?;
+            let at = plane.pixel([sign * x, sign * y, z], &point.label, place)?;
+            builder.add(plane.image, Landmark::new(&point.label, at), place)?;
         }
     }
     builder.finish()
@@ -125,19 +109,13 @@ struct WrittenPoint<'a> {
     position_status: &'static str,
 }
 
-pub(super) fn encode(image: &Annotated<'_>) -> serde_json::Result<Vec<u8>> {
-    let mm = image.spacing.map_or(ASSUMED, |spacing| spacing.mm);
-    let description = match image.spacing {
-        Some(spacing) => format!("pixel size {spacing}"),
-        None => {
-            "pixel size not known: 1 mm a pixel, as 3D Slicer takes it; no lengths can be measured".to_owned()
-        }
-    };
+pub(super) fn encode(image: &Annotated<'_>, geometry: &ItkGeometry) -> serde_json::Result<Vec<u8>> {
+    let description = note(image, geometry);
     let points = image.landmarks.iter().enumerate().map(|(index, landmark)| WrittenPoint {
         id: (index + 1).to_string(),
         label: &landmark.name,
         description: description.clone(),
-        position: [landmark.at.x * mm.x, landmark.at.y * mm.y, 0.0],
+        position: geometry.physical_point(landmark.at),
         orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         selected: true,
         locked: false,
