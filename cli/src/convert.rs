@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use infomark_infer::{
-    Annotated, Landmark, LandmarkFormat, PixelSpacing, Subject, encode_landmarks, read_image_header,
-    read_landmarks_of,
+    Annotated, Landmark, LandmarkFormat, PixelSpacing, Placement, Subject, encode_landmarks,
+    read_image_header, read_landmarks_of,
 };
 use serde::Serialize;
 
@@ -73,8 +73,9 @@ Examples:
 
 What the files are is told by their content. 3D Slicer markups and ISBI text belong to the image of the
 same name but for the ending. Of images that share a name or differ in the ending alone, the second is
-`name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images and of their pixels; 3D Slicer takes
-pixels whose size no file states for 1 mm. Formats of one image a file are written into a folder."
+`name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images, and where
+3D Slicer places them: what its millimetres are goes by the files, with the rule of ITK, which it reads them with, whatever the
+true size of a pixel is (docs/formats.md). Formats of one image a file are written into a folder."
 )]
 pub(crate) struct Options {
     /// Landmark files
@@ -89,9 +90,14 @@ pub(crate) struct Options {
     /// The images, or folders of them
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
-    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    /// True millimetres per pixel across and down, for all images, instead of what their files state; markups for
+    /// 3D Slicer say where Slicer takes others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
+    /// Image Spacing across and down in 3D Slicer's module Volumes, where somebody changed it: for all images, instead
+    /// of what Slicer takes from their files
+    #[arg(long, num_args = 2, value_names = ["X", "Y"])]
+    volume_spacing: Option<Vec<f64>>,
     /// Names of the landmarks of ISBI text, in its order [default: 1, 2, ...]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     names: Vec<String>,
@@ -115,6 +121,8 @@ struct Known {
     file: String,
     size: (usize, usize),
     spacing: Option<PixelSpacing>,
+    /// In 3D Slicer.
+    placement: Placement,
 }
 
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
@@ -124,17 +132,18 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     };
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let known = known(options, given.as_ref())?;
-    let needs_images = matches!(format, LandmarkFormat::Coco | LandmarkFormat::LabelMe)
-        || format == LandmarkFormat::Slicer && options.spacing.is_none();
+    let needs_images =
+        matches!(format, LandmarkFormat::Coco | LandmarkFormat::LabelMe | LandmarkFormat::Slicer);
     if needs_images && known.is_empty() {
-        bail!("{format} files state the size of the images or of their pixels; give --images");
+        bail!("{format} files go by the size of the images or by their place; give --images");
     }
-    let landmarks = read(options, given.as_ref(), &known)?;
+    let landmarks = read(options, &known)?;
     let images: Vec<Annotated<'_>> = landmarks
         .iter()
         .map(|(image, landmarks)| annotated(image, landmarks, given.as_ref(), &known, needs_images))
         .collect::<Result<_>>()?;
     let files = write(options, format, &images, &known)?;
+    spacing::warn_of_other_mm(format, &images);
     report.text(&files.join("\n"))?;
     report.json(&Converted {
         format: Format::of(format).name(),
@@ -145,9 +154,16 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
 }
 
 fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> {
+    let volume = options.volume_spacing.as_deref();
+    let volume = volume.map(|values| spacing::of_option("--volume-spacing", values)).transpose()?;
     let known = |input: inputs::Input| {
         let header = read_image_header(&input.path)?;
+        let placement = match (header.placement, volume) {
+            (Ok(geometry), Some(mm)) => geometry.with_spacing(mm.x, mm.y),
+            (placement, _) => placement,
+        };
         Ok(Known {
+            placement,
             name: input.label,
             stem: input.stem,
             file: file_name(&input.path),
@@ -159,18 +175,13 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
 }
 
 /// The landmarks of all files, by image.
-fn read(
-    options: &Options,
-    given: Option<&PixelSpacing>,
-    known: &[Known],
-) -> Result<BTreeMap<String, Vec<Landmark>>> {
+fn read(options: &Options, known: &[Known]) -> Result<BTreeMap<String, Vec<Landmark>>> {
     let mut all = BTreeMap::<String, Vec<Landmark>>::new();
     for path in &options.files {
         let image = image_of(path, known);
-        let spacing = image.map_or(given, |image| image.spacing.as_ref());
         let subject = Subject {
             image: image.map(|image| image.name.as_str()),
-            spacing: spacing.map(|spacing| spacing.mm),
+            placement: image.map(|image| image.placement),
             names: &options.names,
         };
         let file = read_landmarks_of(path, &subject)?;
@@ -209,9 +220,10 @@ fn annotated<'a>(
         if needed {
             bail!("{image}: no such image among those of --images; add it");
         }
-        return Ok(Annotated { image, size: (0, 0), spacing: given, landmarks });
+        return Ok(Annotated { image, size: (0, 0), spacing: given, placement: None, landmarks });
     };
-    Ok(Annotated { image, size: found.size, spacing: found.spacing.as_ref(), landmarks })
+    let (spacing, placement) = (found.spacing.as_ref(), Some(found.placement));
+    Ok(Annotated { image, size: found.size, spacing, placement, landmarks })
 }
 
 /// Writes one file, or one for each image; their names.

@@ -48,19 +48,29 @@ def lay_on(image: Source, shape: tuple[int, int], *, local_contrast: bool = True
     return _infomark.lay_on(named_image(image)[1], width, height, local_contrast)
 
 
+def image_file(image: Optional[Path]) -> tuple[Optional[str], Optional[str]]:
+    """The name of an image without folder, and its path if there is such a file."""
+    if image is None:
+        return None, None
+    path = os.fspath(image)
+    return os.path.basename(path), path if os.path.isfile(path) else None
+
+
 def read_landmarks(
     path: Path,
     *,
-    image: Optional[str] = None,
+    image: Optional[Path] = None,
     spacing: Optional[tuple[float, float]] = None,
     names: Sequence[str] = (),
 ) -> dict[str, Landmarks]:
     """The landmarks of each image in a file: CSV, 3D Slicer markups, COCO, LabelMe or ISBI text, told by its content.
 
-    Slicer's and ISBI's files do not name their ``image``; Slicer's are in mm, which ``spacing`` turns into pixels; ISBI's have
-    no ``names``.
+    Slicer's and ISBI's files do not name their ``image``: its path, or for ISBI text its file name alone. Slicer's are in mm: what
+    these are, the file of the image tells, as 3D Slicer reads it; without the file, ``spacing`` (x, y) is that of Slicer's volume,
+    which lies at the origin. ISBI's have no ``names``.
     """
-    found = _infomark.read_landmarks(path, image, spacing, list(names))
+    name, file = image_file(image)
+    found = _infomark.read_landmarks(path, name, file, spacing, list(names))
     return {key: Landmarks(own, points) for key, (own, points) in found}
 
 
@@ -70,12 +80,13 @@ def write_landmarks(
     *,
     format: str = "csv",
     shapes: Optional[Mapping[str, tuple[int, int]]] = None,
+    image: Optional[Path] = None,
     spacing: Optional[tuple[float, float]] = None,
 ) -> None:
     """Writes landmarks by image as ``csv``, ``slicer``, ``coco``, ``labelme`` or ``isbi``; the file appears whole or not at all.
 
-    COCO and LabelMe state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's file is in mm by ``spacing``
-    (x, y), else 1 mm a pixel.
+    COCO and LabelMe state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's file is in mm: give the path
+    of its ``image``, as 3D Slicer reads it; without it, ``spacing`` (x, y) is that of Slicer's volume, which lies at the origin.
     """
     if format in ("coco", "labelme") and any(key not in (shapes or {}) for key in landmarks):
         raise _infomark.InfomarkError(f"format {format!r} states the sizes of images: give shapes={{name: (height, width)}}")
@@ -84,7 +95,7 @@ def write_landmarks(
     rows = [
         (key, sizes.get(key, (0, 0)), list(own.names), pairs(own.points)) for key, own in landmarks.items()
     ]
-    _infomark.write_landmarks(path, format, rows, spacing)
+    _infomark.write_landmarks(path, format, rows, image_file(image)[1], spacing)
 
 
 @dataclass(frozen=True)

@@ -209,12 +209,17 @@ def list_images(folder: _Path) -> list[Path]: ...
 def stretch(pixels: npt.NDArray[np.uint16]) -> _Single: ...
 def lay_on(pixels: _Single, width: int, height: int, local_contrast: bool) -> _Single: ...
 def read_landmarks(
-    path: _Path, image: Optional[str], spacing: Optional[tuple[float, float]], names: list[str]
+    path: _Path,
+    image: Optional[str],
+    file: Optional[_Path],
+    spacing: Optional[tuple[float, float]],
+    names: list[str],
 ) -> list[tuple[str, _Named]]: ...
 def write_landmarks(
     path: _Path,
     format: str,
     images: Sequence[tuple[str, tuple[int, int], list[str], _Floats]],
+    file: Optional[_Path],
     spacing: Optional[tuple[float, float]],
 ) -> None: ...
 def dataset(

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use infomark_core::{Spacing, radial_error_mm};
 use infomark_infer::{
-    Annotated, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation, PixelSpacing,
-    Subject, read_landmarks_of, write_landmarks_as,
+    Annotated, DataSet, Fit, Image, InputSize, ItkGeometry, Landmark, LandmarkFormat, Normalisation,
+    PixelSpacing, Placement, Subject, read_image_header, read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
@@ -79,8 +79,21 @@ pub(crate) fn landmarks(names: Vec<String>, at: &PyReadonlyArray2<'_, f64>) -> P
     Ok(names.into_iter().zip(points).map(|(name, at)| Landmark::new(name, at)).collect())
 }
 
-fn spacing_of(spacing: Option<(f64, f64)>) -> PyResult<Option<Spacing>> {
-    spacing.map(|(x, y)| Spacing::new(x, y)).transpose().map_err(raise)
+/// True size of pixels, and where 3D Slicer places the image: what a file says, or a picture with pixels of a size.
+fn placed(
+    file: Option<&PathBuf>,
+    spacing: Option<(f64, f64)>,
+) -> PyResult<(Option<PixelSpacing>, Option<Placement>)> {
+    let header = file.map(read_image_header).transpose().map_err(raise)?;
+    let (mut known, mut placement) = match header {
+        Some(header) => (header.spacing, Some(header.placement)),
+        None => (None, None),
+    };
+    if let Some((x, y)) = spacing {
+        known = Some(PixelSpacing::given(Spacing::new(x, y).map_err(raise)?));
+        placement = placement.or_else(|| Some(ItkGeometry::of_picture(x, y)));
+    }
+    Ok((known, placement))
 }
 
 /// Reads a landmark file of any format.
@@ -89,10 +102,12 @@ pub(crate) fn read_landmarks(
     py: Python<'_>,
     path: PathBuf,
     image: Option<String>,
+    file: Option<PathBuf>,
     spacing: Option<(f64, f64)>,
     names: Vec<String>,
 ) -> PyResult<Vec<(String, Named<'_>)>> {
-    let subject = Subject { image: image.as_deref(), spacing: spacing_of(spacing)?, names: &names };
+    let (_, placement) = placed(file.as_ref(), spacing)?;
+    let subject = Subject { image: image.as_deref(), placement, names: &names };
     let file = py.detach(|| read_landmarks_of(path, &subject)).map_err(raise)?;
     file.images().map(|(image, landmarks)| Ok((image.to_owned(), named(py, landmarks)?))).collect()
 }
@@ -106,6 +121,7 @@ pub(crate) fn write_landmarks(
     path: PathBuf,
     format: &str,
     images: Vec<Written<'_>>,
+    file: Option<PathBuf>,
     spacing: Option<(f64, f64)>,
 ) -> PyResult<()> {
     let format = match format {
@@ -120,7 +136,7 @@ pub(crate) fn write_landmarks(
             )));
         }
     };
-    let spacing = spacing_of(spacing)?.map(PixelSpacing::given);
+    let (spacing, placement) = placed(file.as_ref(), spacing)?;
     let marks = images.iter().map(|(_, _, names, at)| landmarks(names.clone(), at));
     let marks = marks.collect::<PyResult<Vec<_>>>()?;
     let annotated: Vec<_> = images
@@ -130,6 +146,7 @@ pub(crate) fn write_landmarks(
             image,
             size: *size,
             spacing: spacing.as_ref(),
+            placement,
             landmarks,
         })
         .collect();

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, encode_landmarks};
+use infomark_infer::{Annotated, Landmark, LandmarkError, LandmarkFormat, encode_landmarks};
 
 use super::record::{Matched, Scored};
 use crate::convert::Format;
 use crate::output::{self, shown};
+use crate::spacing;
 
 const COLUMNS: [&str; 12] = [
     "image",
@@ -65,6 +66,7 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
             image: &image.image,
             size: (image.width, image.height),
             spacing: image.known.as_ref(),
+            placement: image.placement,
             landmarks,
         })
         .collect();
@@ -78,9 +80,15 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
     }
     let folder = out.join(name);
     output::make_folder(&folder)?;
+    spacing::warn_of_other_mm(format, &annotated);
     for (image, annotated) in images.iter().zip(&annotated) {
         let path = folder.join(format!("{}.{}", image.stem, format.ending()));
-        output::write(&path, &encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path))?)?;
+        match encode_landmarks(format, std::slice::from_ref(annotated), &shown(&path)) {
+            Ok(bytes) => output::write(&path, &bytes)?,
+            // What was found is in the table; it has no place in 3D Slicer.
+            Err(error @ LandmarkError::Unplaced { .. }) => eprintln!("warning: {error}"),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

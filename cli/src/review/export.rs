@@ -112,6 +112,7 @@ pub(super) fn make(app: &App, formats: &[String], accepted_only: bool) -> Result
             image: &chosen.known.name,
             size: chosen.size,
             spacing: chosen.known.known_spacing.as_ref(),
+            placement: chosen.known.placement,
             landmarks: &chosen.points,
         })
         .collect();
