@@ -94,8 +94,8 @@ pub(crate) struct Options {
     /// 3D Slicer say where Slicer takes others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
-    /// Image Spacing across and down in 3D Slicer's module Volumes, where somebody changed it: for all images, instead
-    /// of what Slicer takes from their files
+    /// Spacing of the volumes across and down that 3D Slicer's module Volumes shows, where it is another than that of
+    /// ITK 5.4, such as where somebody changed it; for all images
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     volume_spacing: Option<Vec<f64>>,
     /// Names of the landmarks of ISBI text, in its order [default: 1, 2, ...]

@@ -1,6 +1,6 @@
 """Writes itk_geometry.tsv: where ITK places images of many kinds, which is where 3D Slicer has them.
 
-    pip install SimpleITK==2.5.2 && python tests/expectations/itk_geometry.py
+    pip install SimpleITK==2.5.7 && python tests/expectations/itk_geometry.py
 
 Each row describes a small file, which tests/tests/infer/placement.rs makes as well, and the spacing, origin and direction
 (rows of the matrix) that ITK reads from it; `refused` where ITK does not read it. Slicer reads every image into three

@@ -157,10 +157,10 @@ fn pixel_size(elements: &Elements<'_>, source: Source) -> Result<(f64, f64), Unp
     };
     let replaces_zeros = !matches!(source, Source::PixelSpacingOfItk | Source::Groups);
     let size = |mm: f64| if mm == 0.0 && replaces_zeros { ASSUMED_MM } else { mm };
-    match numbers.as_slice() {
+    match *numbers.as_slice() {
         // The distance of rows comes first.
-        &[down, across, ..] => Ok((size(across), size(down))),
-        &[both] if replaces_zeros => Ok((size(both), size(both))),
+        [down, across, ..] => Ok((size(across), size(down))),
+        [both] if replaces_zeros => Ok((size(both), size(both))),
         _ => Err(Unplaced::NotNumbers(tag::name(tag))),
     }
 }
@@ -195,9 +195,9 @@ fn thickness(elements: &Elements<'_>, class: &str, source: Source) -> Result<f64
     let Some(numbers) = value.map(|value| numbers(value, tag)).transpose()?.flatten() else {
         return Ok(ASSUMED_MM);
     };
-    match numbers.as_slice() {
-        &[first, second, ..] if class == RT_DOSE => Ok(second - first),
-        &[mm, ..] if class != RT_DOSE => Ok(mm),
+    match *numbers.as_slice() {
+        [first, second, ..] if class == RT_DOSE => Ok(second - first),
+        [mm, ..] if class != RT_DOSE => Ok(mm),
         _ => Err(Unplaced::NotNumbers(tag::name(tag))),
     }
 }
