@@ -253,4 +253,13 @@ fn markups_go_by_the_millimetres_that_3d_slicer_takes() {
         outcome.stderr.contains("warning: on 1 image 3D Slicer") && outcome.stderr.contains("a.dcm"),
         "{outcome:?}"
     );
+    // A class that Slicer does not read: the table has the points, and markups are refused.
+    place.write("scans/c.dcm", dicom().text((0x0008, 0x0016), "UI", "1.2.3.4").encode());
+    let outcome = place.run_match("scans/c.dcm --out found-c --format slicer");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.contains("ITK does not read this kind of file"), "{outcome:?}");
+    assert!(!rows(&place, "found-c/landmarks.csv", "c.dcm").is_empty());
+    place.write("c.mrk.json", markups(6.0, 4.5));
+    let reason = place.run("convert c.mrk.json --images scans --out c.csv").reason();
+    assert!(reason.contains("c.mrk.json: ") && reason.contains("c.dcm"), "{reason}");
 }

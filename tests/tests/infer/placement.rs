@@ -8,6 +8,7 @@ use infomark_infer::{
     Placement, Subject, Unplaced, encode_landmarks, parse_landmarks_of, read_image_header,
 };
 use infomark_tests::infer_dicom::{Dicom, Elements, Value};
+use infomark_tests::infer_mutate::damaged;
 use infomark_tests::infer_nifti::nifti;
 use infomark_tests::infer_picture::{bmp, jpeg, png, tiff};
 use proptest::prelude::*;
@@ -264,17 +265,39 @@ fn wrong_elements_of_a_place_refuse_markups_alone() {
 }
 
 #[test]
-fn headers_that_end_early_are_no_resolution() {
-    let picture = |geometry: &ItkGeometry| geometry.spacing_mm();
-    for (bytes, ending) in [
-        (png("sCAL 1 0.3 0.25"), "png"),
+fn damaged_files_lie_somewhere_or_nowhere() {
+    let files = [
+        (png("sCAL 1 0.3 0.25; pHYs 1 3000 4000"), "png"),
+        (jpeg("1 254 127"), "jpg"),
         (tiff("II; 282 RATIONAL 254/1; 283 RATIONAL 254/1; 296 SHORT 2"), "tif"),
-    ] {
-        for length in 0..bytes.len().min(600) {
-            if let Ok(header) = header(&bytes[..length], ending) {
-                let placement = header.placement.unwrap();
-                assert!(picture(&placement).iter().all(|mm| *mm > 0.0), "{length}");
-            }
+        (tiff("MM; 282 FLOAT 254; 283 DOUBLE 127; 296 SHORT 2"), "tif"),
+        (
+            placed_nifti(
+                "dim 40 36 1; pixdim 1 0.5 0.25 2; qform 1 0.1 0.2 0.3 1 2 3; sform 2 1 0 0 5 0 1 0 6 0 0 1 7",
+            ),
+            "nii",
+        ),
+        (
+            dicom(
+                "0008,0016 UI 1.2.840.10008.5.1.4.1.1.4.1; 5200,9229/0028,9110/0028,0030 DS 1.2\\1.1; \
+                 5200,9229/0020,9116/0020,0037 DS 0.8\\0.6\\0\\0\\0\\-1; 5200,9230/0020,9113/0020,0032 DS 1\\2\\3",
+            ),
+            "dcm",
+        ),
+    ];
+    for (seed, (whole, ending)) in files.iter().enumerate() {
+        assert!(header(whole, ending).unwrap().placement.is_ok());
+        let cut = (0..whole.len().min(600)).step_by(7).map(|length| whole[..length].to_vec());
+        for bytes in cut.chain((0..150).map(|index| damaged(whole, seed as u64, index))) {
+            let Ok(header) = header(&bytes, ending) else { continue };
+            let Ok(geometry) = header.placement else { continue };
+            assert!(geometry.spacing_mm().iter().all(|mm| *mm > 0.0 && mm.is_finite()));
+            let point = geometry.physical_point(Point::new(3.0, 4.0));
+            let (at, _) = geometry.pixel(point);
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-3;
+            let is_far = geometry.origin_mm().iter().any(|mm| mm.abs() > 1e6);
+            let is_small = geometry.spacing_mm().iter().any(|mm| *mm < 1e-6);
+            assert!(is_far || is_small || near(at.x, 3.0) && near(at.y, 4.0), "{geometry:?}: {at:?}");
         }
     }
 }
