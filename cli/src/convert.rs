@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use infomark_infer::{
-    Annotated, CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Subject,
-    Visibility, WriteOptions, encode_landmarks, is_same_name, read_image_header, read_landmarks_of,
+    Annotated, CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement,
+    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, read_image_header, read_landmarks_of,
 };
 use serde::Serialize;
 
@@ -52,8 +52,9 @@ Examples:
 
 The format of a file is told by its content. 3D Slicer files and ISBI text belong to the image of the
 same name but for the ending, or to the one that --image names. Of images that share a name or differ in the ending alone, the second is
-`name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images and of their pixels; 3D Slicer takes
-pixels whose size no file states for 1 mm. Formats of one image a file are written into a folder."
+`name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images, and where
+3D Slicer places them: its millimetres go by the files, with the rule of ITK, which it reads them with, whatever the
+true size of a pixel is (docs/formats.md). Formats of one image a file are written into a folder."
 )]
 pub(crate) struct Options {
     /// Landmark files
@@ -74,9 +75,14 @@ pub(crate) struct Options {
     /// The images, or folders of them
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     images: Vec<PathBuf>,
-    /// Millimetres per pixel across and down, for all images, instead of what their files state
+    /// True millimetres per pixel across and down, for all images, instead of what their files state; markups for
+    /// 3D Slicer say where Slicer takes others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
+    /// Spacing of the volumes across and down that 3D Slicer's module Volumes shows, where it is another than that of
+    /// ITK 5.4, such as where somebody changed it; for all images
+    #[arg(long, num_args = 2, value_names = ["X", "Y"])]
+    volume_spacing: Option<Vec<f64>>,
     /// Names of the landmarks in order. ISBI text, which has no names, is read and written with these
     /// [default: read as 1, 2, ...; written in the order of the files]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
@@ -101,6 +107,8 @@ struct Known {
     file: String,
     size: (usize, usize),
     spacing: Option<PixelSpacing>,
+    /// In 3D Slicer.
+    placement: Placement,
 }
 
 /// The landmarks of all files.
@@ -124,12 +132,12 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let known = known(options, given.as_ref())?;
     let is_in_mm = matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Fcsv);
-    let needs_images = format.states_size() || is_in_mm && options.spacing.is_none();
+    let needs_images = format.states_size() || is_in_mm;
     if needs_images && known.is_empty() {
-        bail!("{format} files state the size of the images or of their pixels; give --images");
+        bail!("{format} files go by the size of the images or by their place; give --images");
     }
     let coco = options.coco.as_deref().map(index).transpose()?;
-    let all = read(options, given.as_ref(), &known, coco.as_ref())?;
+    let all = read(options, &known, coco.as_ref())?;
     let images: Vec<Annotated<'_>> = all
         .images
         .iter()
@@ -138,6 +146,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     warn_of_loss(format, &images);
     let names = if options.names.is_empty() { &all.names } else { &options.names };
     let files = write(options, format, &images, &WriteOptions { names, coco: coco.as_ref() }, &known)?;
+    spacing::warn_of_other_mm(format, &images);
     report.text(&files.join("\n"))?;
     report.json(&Converted {
         format: format.key(),
@@ -170,9 +179,16 @@ fn warn_of_loss(format: LandmarkFormat, images: &[Annotated<'_>]) {
 }
 
 fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> {
+    let volume = options.volume_spacing.as_deref();
+    let volume = volume.map(|values| spacing::of_option("--volume-spacing", values)).transpose()?;
     let known = |input: inputs::Input| {
         let header = read_image_header(&input.path)?;
+        let placement = match (header.placement, volume) {
+            (Ok(geometry), Some(mm)) => geometry.with_spacing(mm.x, mm.y),
+            (placement, _) => placement,
+        };
         Ok(Known {
+            placement,
             name: input.label,
             stem: input.stem,
             file: file_name(&input.path),
@@ -184,20 +200,14 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
 }
 
 /// The landmarks of all files, by image.
-fn read(
-    options: &Options,
-    given: Option<&PixelSpacing>,
-    known: &[Known],
-    coco: Option<&CocoIndex>,
-) -> Result<All> {
+fn read(options: &Options, known: &[Known], coco: Option<&CocoIndex>) -> Result<All> {
     let mut all = All::default();
     let mut outside = 0;
     for path in &options.files {
         let image = own_image(options, path, known)?;
-        let spacing = image.map_or(given, |image| image.spacing.as_ref());
         let subject = Subject {
             image: image.map(|image| image.name.as_str()).or(options.image.as_deref()),
-            spacing: spacing.map(|spacing| spacing.mm),
+            placement: image.map(|image| image.placement),
             names: &options.names,
             coco,
         };
@@ -280,7 +290,8 @@ fn annotated<'a>(
     let Marks { landmarks, absent } = marks;
     let found = known.iter().find(|known| known.name == image);
     let (size, spacing) = found.map_or(((0, 0), given), |found| (found.size, found.spacing.as_ref()));
-    Ok(Annotated { image, size, spacing, landmarks, absent })
+    let placement = found.map(|found| found.placement);
+    Ok(Annotated { image, size, spacing, placement, landmarks, absent })
 }
 
 /// Writes one file, or one for each image; their names.

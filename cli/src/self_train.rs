@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use infomark_infer::{Subject, read_image, read_landmarks_of};
+use infomark_infer::{Subject, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
     Annotated, Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths,
     resume_self_train, self_train,
@@ -147,8 +147,8 @@ fn annotated(options: &Options) -> Result<Vec<Annotated>> {
     let one = |(path, table): (&PathBuf, &PathBuf)| {
         let image = read_image(path)?;
         let name = file_name(path);
-        let spacing = image.spacing().map(|spacing| spacing.mm);
-        let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
+        let placement = Some(read_image_header(path)?.placement);
+        let subject = Subject { image: Some(&name), placement, ..Subject::default() };
         let table = read_landmarks_of(table, &subject)?;
         let landmarks = table.on_image(&name, image.width(), image.height())?.to_vec();
         Ok(Annotated { image: path.clone(), landmarks })

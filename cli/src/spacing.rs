@@ -4,21 +4,42 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use infomark_core::Spacing;
-use infomark_infer::{Image, PixelSpacing, read_image};
+use infomark_infer::{Annotated, Image, LandmarkFormat, PixelSpacing, read_image};
 
 /// What `--spacing X Y` gives.
 pub(crate) fn given(values: &[f64]) -> Result<PixelSpacing> {
+    of_option("--spacing", values).map(PixelSpacing::given)
+}
+
+/// The two numbers of an option.
+pub(crate) fn of_option(option: &str, values: &[f64]) -> Result<Spacing> {
     let &[x, y] = values else {
-        bail!("--spacing: give two numbers, the millimetres per pixel across and down");
+        bail!("{option}: give two numbers, the millimetres per pixel across and down");
     };
     // From microscopes to far more than any detector: beyond, a unit was mixed up.
     if let Some(wrong) = values.iter().find(|mm| !(1e-4..=100.0).contains(*mm)) {
-        bail!("--spacing: a pixel of {wrong:e} mm is none of a radiograph; give millimetres, 0.0001 to 100");
+        bail!("{option}: a pixel of {wrong:e} mm is none of a radiograph; give millimetres, 0.0001 to 100");
     }
-    match Spacing::new(x, y) {
-        Ok(mm) => Ok(PixelSpacing::given(mm)),
-        Err(error) => bail!("--spacing: {error}"),
+    Spacing::new(x, y).or_else(|error| bail!("{option}: {error}"))
+}
+
+/// Says on standard error where markups for 3D Slicer are in other millimetres than the true ones.
+pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>]) {
+    if format != LandmarkFormat::Slicer {
+        return;
     }
+    let other = |image: &&Annotated<'_>| match (image.spacing, image.placement) {
+        (Some(spacing), Some(Ok(geometry))) => !geometry.agrees_with(spacing),
+        _ => false,
+    };
+    let mut others = images.iter().filter(other);
+    let Some(first) = others.next() else { return };
+    let (count, name) = (1 + others.count(), first.image);
+    let images = if count == 1 { "image" } else { "images" };
+    eprintln!(
+        "warning: on {count} {images} 3D Slicer takes pixels of another size than they have, the first is {name}: the points are \
+         where they belong, but lengths measured in 3D Slicer are wrong"
+    );
 }
 
 /// An image with the spacing that was given, else with that of its file.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_landmarks_of, sha256,
+    Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_image_header, read_landmarks_of, sha256,
 };
 use infomark_models::Model;
 use infomark_train::AGAINST;
@@ -198,8 +198,8 @@ pub(crate) fn from_image(
 ) -> Result<(Template, Source)> {
     let image = spacing::read(path, given)?;
     let name = file_name(path);
-    let spacing = image.spacing().map(|spacing| spacing.mm);
-    let subject = Subject { image: Some(&name), spacing, ..Subject::default() };
+    let placement = Some(read_image_header(path)?.placement);
+    let subject = Subject { image: Some(&name), placement, ..Subject::default() };
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
     let template = Template::with_looks(encoder, &image, points, looks)?;

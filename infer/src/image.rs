@@ -9,6 +9,7 @@ mod levels;
 mod list;
 #[cfg(feature = "nifti")]
 mod nifti;
+mod resolution;
 
 pub use decode::{
     ImageHeader, ReadLimits, decode_image, decode_levels, read_image, read_image_header, read_image_size,

@@ -10,6 +10,7 @@ mod isbi;
 mod json;
 mod label_studio;
 mod labelme;
+mod physical;
 mod slicer;
 mod table;
 mod text;

@@ -23,7 +23,8 @@
 //! **centre** of the first pixel at `(0, 0)`. [`Fit`] is the map between image and canvas.
 //!
 //! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, DICOM, NIfTI slices, within
-//!   [`ReadLimits`]. [`Image::spacing`] is the size of the pixels, with where it is from.
+//!   [`ReadLimits`]. [`Image::spacing`] is the size of the pixels, with where it is from; [`ItkGeometry`] is where 3D Slicer
+//!   places the image.
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
 //! * Annotated folders: `DataSet::open`.
@@ -72,6 +73,7 @@ mod matching;
 mod neighbours;
 pub mod onnx;
 mod orientation;
+mod placement;
 mod prior;
 mod recognise;
 mod score_map;
@@ -110,6 +112,7 @@ pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
 pub use orientation::Orientation;
+pub use placement::{ItkGeometry, Placement, Unplaced};
 pub use recognise::{Recognition, recognise};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};

@@ -6,8 +6,9 @@ use infomark_core::Spacing;
 
 /// Size of an image's pixels, with where it was taken from.
 ///
-/// Nothing is guessed: an image whose file states no size has none. The resolution fields of PNG and TIFF hold what a
-/// program or printer put there, so they are not read.
+/// Nothing is guessed: an image whose file states no size has none. The resolution fields of PNG, JPEG and TIFF hold what a
+/// program or printer put there, so they are no source. What 3D Slicer takes for the size of a pixel is
+/// [`ItkGeometry`](crate::ItkGeometry).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelSpacing {
     /// Millimetres per pixel.

@@ -52,10 +52,18 @@ def lay_on(image: Source, shape: tuple[int, int], *, local_contrast: bool = True
     return _infomark.lay_on(named_image(image)[1], width, height, local_contrast)
 
 
+def image_file(image: Optional[Path]) -> tuple[Optional[str], Optional[str]]:
+    """The name of an image without folder, and its path if there is such a file."""
+    if image is None:
+        return None, None
+    path = os.fspath(image)
+    return os.path.basename(path), path if os.path.isfile(path) else None
+
+
 def read_landmarks(
     path: Path,
     *,
-    image: Optional[str] = None,
+    image: Optional[Path] = None,
     spacing: Optional[tuple[float, float]] = None,
     names: Sequence[str] = (),
     coco: Optional[Path] = None,
@@ -63,10 +71,12 @@ def read_landmarks(
     """The landmarks of each image in a file: CSV, 3D Slicer (``.mrk.json``, ``.fcsv``), COCO, COCO results, LabelMe, CVAT for images,
     Label Studio or ISBI text, told by its content.
 
-    Slicer's files and ISBI text do not name their ``image``; Slicer's are in mm, which ``spacing`` turns into pixels; ISBI text has
-    no ``names``; COCO results use the ids of another ``coco`` file.
+    Slicer's files and ISBI text do not name their ``image``: its path, or for ISBI text its file name alone. Slicer's are in mm: what
+    these are, the file of the image tells, as 3D Slicer reads it; without the file, ``spacing`` (x, y) is that of Slicer's volume,
+    which lies at the origin. ISBI text has no ``names``; COCO results use the ids of another ``coco`` file.
     """
-    found = _infomark.read_landmarks(path, image, spacing, list(names), coco)
+    name, file = image_file(image)
+    found = _infomark.read_landmarks(path, name, file, spacing, list(names), coco)
     return {key: Landmarks(own, points, occluded, absent) for key, ((own, points), occluded, absent) in found}
 
 
@@ -76,6 +86,7 @@ def write_landmarks(
     *,
     format: str = "csv",
     shapes: Optional[Mapping[str, tuple[int, int]]] = None,
+    image: Optional[Path] = None,
     spacing: Optional[tuple[float, float]] = None,
     names: Sequence[str] = (),
     coco: Optional[Path] = None,
@@ -84,7 +95,8 @@ def write_landmarks(
     ``label-studio`` or ``isbi``; the file appears whole or not at all.
 
     COCO, LabelMe, CVAT and Label Studio state the images' sizes: ``shapes`` ``(height, width)``, as of their arrays. Slicer's files are
-    in mm by ``spacing`` (x, y), else 1 mm a pixel. ``names`` is the order of the landmarks; ISBI text has exactly these. COCO results
+    in mm: give the path of the ``image``, as 3D Slicer reads it; without it, ``spacing`` (x, y) is that of Slicer's volume, which
+    lies at the origin. ``names`` is the order of the landmarks; ISBI text has exactly these. COCO results
     use the ids of another ``coco`` file.
     """
     sized = ("coco", "labelme", "cvat", "label-studio")
@@ -96,7 +108,7 @@ def write_landmarks(
         (key, sizes.get(key, (0, 0)), list(own.names), pairs(own.points), list(own.occluded), list(own.absent))
         for key, own in landmarks.items()
     ]
-    _infomark.write_landmarks(path, format, rows, spacing, list(names), coco)
+    _infomark.write_landmarks(path, format, rows, image_file(image)[1], spacing, list(names), coco)
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ def lay_on(pixels: _Single, width: int, height: int, local_contrast: bool) -> _S
 def read_landmarks(
     path: _Path,
     image: Optional[str],
+    file: Optional[_Path],
     spacing: Optional[tuple[float, float]],
     names: list[str],
     coco: Optional[_Path],
@@ -219,6 +220,7 @@ def write_landmarks(
     path: _Path,
     format: str,
     images: Sequence[tuple[str, tuple[int, int], list[str], _Floats, list[str], list[str]]],
+    file: Optional[_Path],
     spacing: Optional[tuple[float, float]],
     names: list[str],
     coco: Optional[_Path],

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use infomark_core::{Spacing, radial_error_mm};
 use infomark_infer::{
-    Annotated, CocoIndex, DataSet, Fit, Image, InputSize, Landmark, LandmarkFormat, Normalisation,
-    PixelSpacing, Subject, Visibility, WriteOptions, read_landmarks_of, write_landmarks_as,
+    Annotated, CocoIndex, DataSet, Fit, Image, InputSize, ItkGeometry, Landmark, LandmarkFormat,
+    Normalisation, PixelSpacing, Placement, Subject, Visibility, WriteOptions, read_image_header,
+    read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
@@ -80,8 +81,21 @@ pub(crate) fn landmarks(names: Vec<String>, at: &PyReadonlyArray2<'_, f64>) -> P
     Ok(names.into_iter().zip(points).map(|(name, at)| Landmark::new(name, at)).collect())
 }
 
-fn spacing_of(spacing: Option<(f64, f64)>) -> PyResult<Option<Spacing>> {
-    spacing.map(|(x, y)| Spacing::new(x, y)).transpose().map_err(raise)
+/// True size of pixels, and where 3D Slicer places the image: what a file says, or a picture with pixels of a size.
+fn placed(
+    file: Option<&PathBuf>,
+    spacing: Option<(f64, f64)>,
+) -> PyResult<(Option<PixelSpacing>, Option<Placement>)> {
+    let header = file.map(read_image_header).transpose().map_err(raise)?;
+    let (mut known, mut placement) = match header {
+        Some(header) => (header.spacing, Some(header.placement)),
+        None => (None, None),
+    };
+    if let Some((x, y)) = spacing {
+        known = Some(PixelSpacing::given(Spacing::new(x, y).map_err(raise)?));
+        placement = placement.or_else(|| Some(ItkGeometry::of_picture(x, y)));
+    }
+    Ok((known, placement))
 }
 
 /// Landmarks of an image: names and points, names of those that are occluded, names of absent ones.
@@ -104,17 +118,14 @@ pub(crate) fn read_landmarks(
     py: Python<'_>,
     path: PathBuf,
     image: Option<String>,
+    file: Option<PathBuf>,
     spacing: Option<(f64, f64)>,
     names: Vec<String>,
     coco: Option<PathBuf>,
 ) -> PyResult<Vec<(String, Marks<'_>)>> {
     let coco = index(coco)?;
-    let subject = Subject {
-        image: image.as_deref(),
-        spacing: spacing_of(spacing)?,
-        names: &names,
-        coco: coco.as_ref(),
-    };
+    let (_, placement) = placed(file.as_ref(), spacing)?;
+    let subject = Subject { image: image.as_deref(), placement, names: &names, coco: coco.as_ref() };
     let file = py.detach(|| read_landmarks_of(path, &subject)).map_err(raise)?;
     let marks = |(image, landmarks): (&str, &[Landmark])| {
         let is_occluded = |landmark: &&Landmark| landmark.visibility == Visibility::Occluded;
@@ -134,6 +145,7 @@ pub(crate) fn write_landmarks(
     path: PathBuf,
     format: &str,
     images: Vec<Written<'_>>,
+    file: Option<PathBuf>,
     spacing: Option<(f64, f64)>,
     names: Vec<String>,
     coco: Option<PathBuf>,
@@ -142,7 +154,7 @@ pub(crate) fn write_landmarks(
         let keys = LandmarkFormat::ALL.map(LandmarkFormat::key);
         refuse(format!("format {format:?}: one of {} is possible", keys.join(", ")))
     })?;
-    let spacing = spacing_of(spacing)?.map(PixelSpacing::given);
+    let (spacing, placement) = placed(file.as_ref(), spacing)?;
     let coco = index(coco)?;
     let marks = |(_, _, names, at, occluded, _): &Written<'_>| {
         let mut marks = landmarks(names.clone(), at)?;
@@ -161,6 +173,7 @@ pub(crate) fn write_landmarks(
             image,
             size: *size,
             spacing: spacing.as_ref(),
+            placement,
             landmarks,
             absent,
         })

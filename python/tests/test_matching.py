@@ -34,6 +34,15 @@ def test_landmark_files_come_back(tmp_path, folder):
         back = infomark.read_landmarks(path, image="0.pgm", spacing=(0.5, 0.6), names=one["0.pgm"].names)["0.pgm"]
         assert back.names == one["0.pgm"].names
         assert np.allclose(back.points, one["0.pgm"].points, atol=1e-9), format
+    path = tmp_path / "f.mrk.json"
+    infomark.write_landmarks(path, one, format="slicer", image=folder / "images" / "0.pgm")
+    back = infomark.read_landmarks(path, image=folder / "images" / "0.pgm")["0.pgm"]
+    assert np.array_equal(back.points, one["0.pgm"].points)
+    for image in [None, "0.pgm"]:
+        with pytest.raises(infomark.InfomarkError, match="image"):
+            infomark.read_landmarks(path, image=image)
+    with pytest.raises(infomark.InfomarkError, match="give the image's file"):
+        infomark.write_landmarks(path, one, format="slicer")
     with pytest.raises(infomark.InfomarkError, match="shapes"):
         infomark.write_landmarks(tmp_path / "e.json", one, format="coco")
     with pytest.raises(infomark.InfomarkError, match="nowhere.csv: no such file"):

@@ -82,6 +82,20 @@ impl Dicom {
         self
     }
 
+    /// With another element of text, in the first items of sequences.
+    pub fn nested(mut self, path: &[(u16, u16)], vr: &'static str, value: Value) -> Dicom {
+        let Some((&last, outer)) = path.split_last() else { return self };
+        let mut place = &mut self.elements;
+        for &sequence in outer {
+            let entry = place.entry(sequence).or_insert(("SQ", Value::Items(vec![Elements::new()])));
+            let (_, Value::Items(items)) = entry else { return self };
+            let Some(first) = items.first_mut() else { return self };
+            place = first;
+        }
+        place.insert(last, (vr, value));
+        self
+    }
+
     /// With another element of words.
     pub fn words(mut self, tag: (u16, u16), vr: &'static str, words: &[u16]) -> Dicom {
         self.elements.insert(tag, (vr, Value::Words(words.to_vec())));
@@ -127,6 +141,10 @@ impl Dicom {
         let mut file = vec![0; 128];
         file.extend(b"DICM");
         let mut meta = Writer { explicit: true, big: false, bytes: Vec::new() };
+        let (of_meta, of_set): (Vec<_>, Vec<_>) = self.elements.iter().partition(|(tag, _)| tag.0 == 2);
+        for (&tag, (vr, value)) in of_meta {
+            meta.element(tag, vr, value);
+        }
         meta.element((0x0002, 0x0010), "UI", &Value::Text(self.syntax.to_owned()));
         let mut length = Writer { explicit: true, big: false, bytes: Vec::new() };
         length.element(
@@ -138,7 +156,7 @@ impl Dicom {
         file.extend(meta.bytes);
         let big = self.syntax == syntax::BIG;
         let mut set = Writer { explicit: self.syntax != syntax::IMPLICIT, big, bytes: Vec::new() };
-        for (&tag, (vr, value)) in &self.elements {
+        for (&tag, (vr, value)) in of_set {
             set.element(tag, vr, value);
         }
         let wide =

@@ -5,8 +5,8 @@ use std::path::Path;
 use infomark_core::Rng;
 use infomark_infer::{
     CocoIndex, DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY,
-    LandmarkFile, LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels, parse_landmarks,
-    parse_landmarks_of, sha256,
+    ItkGeometry, LandmarkFile, LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels,
+    parse_landmarks, parse_landmarks_of, sha256,
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -87,7 +87,8 @@ const COCO: &str =
 /// Reads bytes as a landmark file of any format: finite points, or an error in one line.
 pub fn any_landmarks(bytes: &[u8]) {
     let coco = CocoIndex::parse(COCO.as_bytes(), "coco").ok();
-    let subject = Subject { image: Some("a.png"), coco: coco.as_ref(), ..Subject::default() };
+    let placement = Some(ItkGeometry::of_picture(0.5, 0.25));
+    let subject = Subject { image: Some("a.png"), placement, coco: coco.as_ref(), ..Subject::default() };
     check_landmarks(parse_landmarks_of(bytes, "points", &subject));
 }
 

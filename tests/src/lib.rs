@@ -8,6 +8,8 @@ pub mod infer_fixture;
 pub mod infer_mutate;
 #[cfg(feature = "files")]
 pub mod infer_nifti;
+#[cfg(feature = "files")]
+pub mod infer_picture;
 
 pub mod core_fuzz;
 pub mod core_oracle;

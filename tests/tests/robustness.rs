@@ -9,8 +9,9 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError, Landmark, LandmarkFormat,
-    ReadLimits, Subject, Template, WriteOptions, decode_image, encode_landmarks, parse_landmarks_of,
+    Annotated, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError, ItkGeometry, Landmark,
+    LandmarkFormat, ReadLimits, Subject, Template, WriteOptions, decode_image, encode_landmarks,
+    parse_landmarks_of,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
@@ -294,12 +295,14 @@ fn a_small_file_that_unpacks_to_gigabytes_is_refused() {
 fn mutated_landmark_files_give_landmarks_or_errors() {
     let points: Vec<Landmark> =
         (0..4).map(|i| Landmark::new(format!("p{i}"), Point::new(f64::from(i) * 7.25, 3.0))).collect();
-    let image = Annotated { image: "a.png", size: (40, 36), spacing: None, landmarks: &points, absent: &[] };
+    let placement = Some(ItkGeometry::of_picture(1.0, 1.0));
+    let (size, spacing) = ((40, 36), None);
+    let image = Annotated { image: "a.png", size, spacing, placement, landmarks: &points, absent: &[] };
     let coco = encode_landmarks(LandmarkFormat::Coco, &[image], &WriteOptions::default(), "coco").unwrap();
     let index = CocoIndex::parse(&coco, "coco").unwrap();
     let options = WriteOptions { coco: Some(&index), ..WriteOptions::default() };
     let read = |bytes: &[u8]| {
-        let subject = Subject { image: Some("a.png"), coco: Some(&index), ..Subject::default() };
+        let subject = Subject { image: Some("a.png"), placement, coco: Some(&index), ..Subject::default() };
         parse_landmarks_of(bytes, "points", &subject).ok().map(|file| file.get("a.png").to_vec())
     };
     for format in LandmarkFormat::ALL {

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use infomark_infer::{Image, LandmarkNet, Matcher, PixelSpacing, read_image_header};
+use infomark_infer::{Image, LandmarkNet, Matcher, PixelSpacing, Placement, read_image_header};
 
 use super::journal::Journal;
 use super::record::{Matched, Scored, SpacingUsed, scored};
 use super::trust::{Judge, Recognised};
 use super::{OVERLAYS, Options, pictures};
+use crate::convert::Format;
 use crate::inputs::Input;
 use crate::output::file_name;
 use crate::spacing;
@@ -90,13 +91,20 @@ impl Search<'_> {
             let known = self.given.cloned();
             let known =
                 known.or_else(|| read_image_header(&input.path).ok().and_then(|header| header.spacing));
-            return Some(Ok((Matched { known, stem: input.stem.clone(), ..matched }, None)));
+            let (stem, placement) = (input.stem.clone(), self.placement(input));
+            return Some(Ok((Matched { known, placement, stem, ..matched }, None)));
         }
         let done = self.one(input, overlay);
         if let Ok((matched, None)) = &done {
             journal.add(input, matched);
         }
         Some(done)
+    }
+
+    /// Where 3D Slicer places the image, if its markups are asked for.
+    fn placement(&self, input: &Input) -> Option<Placement> {
+        let needed = self.options.format.contains(&Format::Slicer);
+        needed.then(|| read_image_header(&input.path).ok().map(|header| header.placement)).flatten()
     }
 
     /// Searches one image and writes its overlay; that this failed is told beside the points.
@@ -119,6 +127,7 @@ impl Search<'_> {
             height: image.height(),
             spacing: image.spacing().map(SpacingUsed::of),
             known: image.spacing().cloned(),
+            placement: self.placement(input),
             stem: input.stem.clone(),
             recognition,
             overlay: unwritten.is_none().then_some(file),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use infomark_core::Point;
-use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, Origin, PixelSpacing};
+use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, Origin, PixelSpacing, Placement};
 use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
@@ -110,6 +110,9 @@ pub(super) struct Matched {
     pub(super) spacing: Option<SpacingUsed>,
     #[serde(skip)]
     pub(super) known: Option<PixelSpacing>,
+    /// In 3D Slicer, where its markups are asked for.
+    #[serde(skip)]
+    pub(super) placement: Option<Placement>,
     #[serde(skip)]
     pub(super) stem: String,
     /// None by a landmark network.

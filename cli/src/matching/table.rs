@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks};
+use infomark_infer::{Annotated, Landmark, LandmarkError, LandmarkFormat, WriteOptions, encode_landmarks};
 
 use super::record::{Matched, Scored};
 use crate::output::{self, shown};
+use crate::spacing;
 
 const COLUMNS: [&str; 12] = [
     "image",
@@ -64,6 +65,7 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
             image: &image.image,
             size: (image.width, image.height),
             spacing: image.known.as_ref(),
+            placement: image.placement,
             landmarks,
             absent: &[],
         })
@@ -78,10 +80,15 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
     }
     let folder = out.join(name);
     output::make_folder(&folder)?;
+    spacing::warn_of_other_mm(format, &annotated);
     for (image, annotated) in images.iter().zip(&annotated) {
         let path = folder.join(format!("{}.{}", image.stem, format.ending()));
-        let bytes = encode_landmarks(format, std::slice::from_ref(annotated), &options, &shown(&path))?;
-        output::write(&path, &bytes)?;
+        match encode_landmarks(format, std::slice::from_ref(annotated), &options, &shown(&path)) {
+            Ok(bytes) => output::write(&path, &bytes)?,
+            // What was found is in the table; it has no place in 3D Slicer.
+            Err(error @ LandmarkError::Unplaced { .. }) => eprintln!("warning: {error}"),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

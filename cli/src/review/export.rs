@@ -116,6 +116,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             image: &chosen.known.name,
             size: chosen.size,
             spacing: chosen.known.known_spacing.as_ref(),
+            placement: chosen.known.placement,
             landmarks: &chosen.points,
             absent: &[],
         })

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Image, ImageError, Levels, PixelSpacing, ReadLimits, decode_image, decode_levels, list_images,
-    read_image_header, sha256,
+    Image, ImageError, ImageHeader, Levels, PixelSpacing, Placement, ReadLimits, decode_image, decode_levels,
+    list_images, read_image_header, sha256,
 };
 use serde::Serialize;
 
@@ -44,6 +44,9 @@ pub(super) struct Known {
     pub(super) sha256: Option<String>,
     #[serde(skip)]
     pub(super) known_spacing: Option<PixelSpacing>,
+    /// In 3D Slicer.
+    #[serde(skip)]
+    pub(super) placement: Option<Placement>,
     #[serde(skip)]
     stamp: Option<Stamp>,
 }
@@ -66,7 +69,8 @@ impl Known {
         let stamp = fs::metadata(&path).ok().map(|data| Stamp::of(&data));
         let id = sha256(name.as_bytes()).chars().take(ID).collect();
         let (size, spacing_mm, spacing, error, sha256, known_spacing) = (None, None, None, None, None, None);
-        Self { id, name, path, size, spacing_mm, spacing, error, sha256, known_spacing, stamp }
+        let placement = None;
+        Self { id, name, path, size, spacing_mm, spacing, error, sha256, known_spacing, placement, stamp }
     }
 
     pub(super) fn seen(&self) -> Seen<'_> {
@@ -201,8 +205,9 @@ pub(super) fn look(app: &App) {
 pub(super) fn look_at(app: &App, mut known: Known) {
     let before = known.clone();
     match header(&known, app.spacing.as_ref()) {
-        Ok((size, spacing, sha256)) => {
-            known.size = Some(size);
+        Ok((header, spacing, sha256)) => {
+            known.size = Some((header.width, header.height));
+            known.placement = Some(header.placement);
             known.spacing_mm = spacing.as_ref().map(|spacing| [spacing.mm.x, spacing.mm.y]);
             known.spacing = spacing.as_ref().map(|s| format!("{}, {}", s.source, s.calibration));
             known.known_spacing = spacing;
@@ -228,12 +233,12 @@ pub(super) fn looked(app: &App, known: Known) -> Known {
     images.by_name(&known.name).cloned().unwrap_or(known)
 }
 
-type Told = ((usize, usize), Option<PixelSpacing>, String);
+type Told = (ImageHeader, Option<PixelSpacing>, String);
 
 fn header(known: &Known, given: Option<&PixelSpacing>) -> Result<Told> {
     let header = read_image_header(&known.path)?;
-    let spacing = given.cloned().or(header.spacing);
-    Ok(((header.width, header.height), spacing, sha256(&bytes(known)?)))
+    let spacing = given.cloned().or_else(|| header.spacing.clone());
+    Ok((header, spacing, sha256(&bytes(known)?)))
 }
 
 /// Keeps the list as the folders are, until `stop`.

@@ -314,7 +314,7 @@ pub(super) fn take_landmarks(
 ) -> Result<Value, Refusal> {
     let subject = Subject {
         image: image.map(|known| known.name.as_str()),
-        spacing: image.and_then(|known| known.known_spacing.as_ref()).map(|spacing| spacing.mm),
+        placement: image.and_then(|known| known.placement),
         ..Subject::default()
     };
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;

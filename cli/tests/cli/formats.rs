@@ -74,7 +74,7 @@ fn points_from_3d_slicer_mark_a_dicom_template() {
         points.lines().filter(|row| row.starts_with("image") || row.starts_with("0.dcm")).collect();
     place.write("points.csv", points.join("\n"));
     place.run("convert points.csv --images scans --out points.mrk.json").success();
-    assert!(text(&place, "points.mrk.json").contains("0.1 x 0.2 mm, DICOM Imager Pixel Spacing"));
+    assert!(text(&place, "points.mrk.json").contains("pixel size 0.1 x 0.2 mm, DICOM Imager Pixel Spacing"));
     for landmarks in ["points.csv", "points.mrk.json"] {
         let line = "match --model encoder.onnx --template scans/0.dcm data/images --out";
         place.run(&format!("{line} {landmarks}.found --landmarks {landmarks}")).success();
@@ -111,7 +111,7 @@ fn every_format_is_written_on_request() {
         ("found/landmarks.cvat.xml", "name=\"4.png\""),
         ("found/landmarks.label-studio.json", "\"image\": \"4.png\""),
         ("found/fcsv/4.fcsv", "# CoordinateSystem = LPS"),
-        ("found/slicer/4.mrk.json", "1 mm a pixel, as 3D Slicer takes it"),
+        ("found/slicer/4.mrk.json", "3D Slicer takes 1 x 1 mm"),
         ("found/labelme/4.json", "\"imagePath\": \"4.png\""),
         ("found/isbi/4.txt", ","),
     ] {
@@ -207,14 +207,28 @@ fn a_conversion_asks_for_what_it_needs() {
         ("convert one.txt one.txt --image 0.png --out one.csv", "--image names the image of one file"),
         ("convert one.txt --image 9.png --images data/images --out one.csv", "no such image"),
         ("convert data/dataset.toml --out points.csv", "dataset.toml"),
+        ("convert data/landmarks.csv --out m/ --format slicer --spacing 0.5 0.25", "--images"),
+        (
+            "convert data/landmarks.csv --out m/ --images data/images --format slicer --volume-spacing 0 1",
+            "--volume-spacing",
+        ),
     ] {
         let reason = place.run(line).reason();
         assert!(reason.contains(named), "{line}: {reason}");
     }
     place.run("convert data/landmarks.csv --out markups/ --format slicer --images data/images").success();
     assert_eq!(place.tree("markups").len(), 5);
-    place.run("convert data/landmarks.csv --out mm/ --format slicer --spacing 0.5 0.25").success();
-    assert!(text(&place, "mm/0.mrk.json").contains("0.5 x 0.25 mm, given by the user"));
+    let line = "convert data/landmarks.csv --images data/images --format slicer --spacing 0.5 0.25";
+    let outcome = place.run(&format!("{line} --out mm/"));
+    assert!(
+        outcome.stderr.contains("warning: on 5 images 3D Slicer takes pixels of another size"),
+        "{outcome:?}"
+    );
+    assert!(outcome.stderr.contains("the first is 0.png"), "{outcome:?}");
+    assert!(text(&place, "mm/0.mrk.json").contains("the pixel size is 0.5 x 0.25 mm, given by the user"));
+    let outcome = place.run(&format!("{line} --volume-spacing 0.5 0.25 --out same/"));
+    assert!(!outcome.stderr.contains("warning"), "{outcome:?}");
+    assert!(text(&place, "same/0.mrk.json").contains("pixel size 0.5 x 0.25 mm, given by the user"));
     let object = place.run("convert data/landmarks.csv --out points.csv --json").json();
     assert_eq!((object["format"].as_str(), object["images"].as_u64()), (Some("csv"), Some(5)));
     assert_eq!(text(&place, "points.csv"), text(&place, "data/landmarks.csv"));
@@ -312,4 +326,47 @@ fn dicom_images_can_be_mapped() {
     place.write("scan.dcm", dicom().encode());
     place.run("map scan.dcm --out maps").success();
     assert_eq!(place.tree("maps").len(), 4);
+}
+
+#[test]
+fn markups_go_by_the_millimetres_that_3d_slicer_takes() {
+    let place = Workplace::new();
+    let markups = |x: f64, y: f64| {
+        format!(
+            r#"{{"markups": [{{"coordinateSystem": "LPS", "controlPoints": [{{"label": "p", "position": [{x}, {y}, 0]}}]}}]}}"#
+        )
+    };
+    // A detector's size, by which Slicer goes, and another that somebody calibrated.
+    let scan = dicom()
+        .text((0x0008, 0x0016), "UI", "1.2.840.10008.5.1.4.1.1.1.1")
+        .text((0x0018, 0x1164), "DS", "0.15\\0.15")
+        .text((0x0028, 0x0030), "DS", "0.12\\0.12");
+    place.write("scans/a.dcm", scan.encode());
+    place.write("a.mrk.json", markups(6.0, 4.5));
+    // ITK writes the size of pixels as a chunk of PNG.
+    place.write("scans/b.png", infomark_tests::infer_picture::png("sCAL 1 0.3 0.25"));
+    place.write("b.mrk.json", markups(9.0, 4.0));
+    place.run("convert a.mrk.json b.mrk.json --images scans --out points.csv").success();
+    assert_eq!(text(&place, "points.csv"), "image,landmark,x,y\na.dcm,p,40,30\nb.png,p,30,16\n");
+    let outcome = place.run("convert points.csv --images scans --format slicer --out back/");
+    assert!(
+        outcome.stderr.contains("warning: on 1 image 3D Slicer") && outcome.stderr.contains("a.dcm"),
+        "{outcome:?}"
+    );
+    place.run("convert back/a.mrk.json back/b.mrk.json --images scans --out again.csv").success();
+    assert_eq!(text(&place, "again.csv"), text(&place, "points.csv"));
+    let outcome = place.run_match("scans/a.dcm --out found --format slicer");
+    assert!(
+        outcome.stderr.contains("warning: on 1 image 3D Slicer") && outcome.stderr.contains("a.dcm"),
+        "{outcome:?}"
+    );
+    // A class that Slicer does not read: the table has the points, and markups are refused.
+    place.write("scans/c.dcm", dicom().text((0x0008, 0x0016), "UI", "1.2.3.4").encode());
+    let outcome = place.run_match("scans/c.dcm --out found-c --format slicer");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.contains("ITK does not read this kind of file"), "{outcome:?}");
+    assert!(!rows(&place, "found-c/landmarks.csv", "c.dcm").is_empty());
+    place.write("c.mrk.json", markups(6.0, 4.5));
+    let reason = place.run("convert c.mrk.json --images scans --out c.csv").reason();
+    assert!(reason.contains("c.mrk.json: ") && reason.contains("c.dcm"), "{reason}");
 }

@@ -12,10 +12,10 @@ use super::grey::{self, Layout, grey};
 use super::levels::Levels;
 #[cfg(feature = "nifti")]
 use super::nifti;
-use super::{Image, ImageError, MIN_SIDE};
-use crate::PixelSpacing;
+use super::{Image, ImageError, MIN_SIDE, resolution};
 use crate::contain::contain;
 use crate::file::{self, FileProblem};
+use crate::{PixelSpacing, Placement};
 
 /// What reading an image may cost at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct ImageHeader {
     pub height: usize,
     /// The size of its pixels, where the file states it.
     pub spacing: Option<PixelSpacing>,
+    /// Where 3D Slicer places the image, in millimetres of its own: what its markups need.
+    pub placement: Placement,
 }
 
 /// Width and height of an image file, from its header alone, checked against the default limits as [`read_image`] would.
@@ -105,12 +107,17 @@ pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageErr
         return nifti::header(&bytes, &name, &limits);
     }
     let size = contain(|| {
-        let (mut decoder, _) = open(&bytes, &name, &limits)?;
-        check_header(&mut decoder, &name, bytes.len(), &limits)
+        let (mut decoder, format) = open(&bytes, &name, &limits)?;
+        Ok((check_header(&mut decoder, &name, bytes.len(), &limits)?, format))
     });
-    let header =
+    let (header, format) =
         size.unwrap_or_else(|reason| Err(ImageError::Damaged { name: path.display().to_string(), reason }))?;
-    Ok(ImageHeader { width: header.width, height: header.height, spacing: None })
+    Ok(ImageHeader {
+        width: header.width,
+        height: header.height,
+        spacing: None,
+        placement: resolution::placement(&bytes, format),
+    })
 }
 
 /// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages.

@@ -9,6 +9,7 @@ mod header;
 mod jpeg;
 mod lossless_jpeg;
 mod pixels;
+mod placement;
 mod sequential_jpeg;
 
 use std::fmt;
@@ -61,8 +62,8 @@ fn undecodable(error: impl fmt::Display) -> Problem {
 
 /// What the file says of its image, checked against the limits.
 pub(super) fn header(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
-    let (_, Header { width, height, spacing, .. }) = open(bytes, name, limits)?;
-    Ok(ImageHeader { width, height, spacing })
+    let (_, Header { width, height, spacing, placement, .. }) = open(bytes, name, limits)?;
+    Ok(ImageHeader { width, height, spacing, placement })
 }
 
 /// The image with the size of its pixels.

@@ -1,5 +1,7 @@
 //! Slices of NIfTI-1 files, as they are stored.
 
+mod placement;
+
 use std::io::Read;
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use super::grey::{ends_of_values, stretch_values};
 use super::levels::{Levels, Scale};
 use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
 use crate::contain::contain;
-use crate::{Calibration, PixelSpacing, SpacingSource};
+use crate::{Calibration, PixelSpacing, Placement, SpacingSource};
 
 /// Length of the header with the flags of its extensions.
 const HEADER: usize = 352;
@@ -109,8 +111,8 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
 
 /// What the file says of its only slice.
 pub(super) fn header(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
-    let Slice { width, height, spacing, .. } = Slice::open(bytes, name, limits, None)?;
-    Ok(ImageHeader { width, height, spacing })
+    let Slice { width, height, spacing, placement, .. } = Slice::open(bytes, name, limits, None)?;
+    Ok(ImageHeader { width, height, spacing, placement })
 }
 
 enum Problem {
@@ -133,6 +135,8 @@ struct Slice {
     width: usize,
     height: usize,
     spacing: Option<PixelSpacing>,
+    /// Of the only slice; another is not placed.
+    placement: Placement,
     voxel: Voxel,
     /// Voxels before the first pixel, between neighbours, between rows.
     first: usize,
@@ -191,6 +195,7 @@ impl Slice {
             width,
             height,
             spacing: spacing(&header, axes),
+            placement: placement::placement(&header, axes),
             voxel,
             first,
             across: step(axes[0]),

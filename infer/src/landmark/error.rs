@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::LandmarkFormat;
+use crate::Unplaced;
 
 /// Where in a landmark file something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -334,9 +335,21 @@ pub enum LandmarkError {
         /// What is missing or unknown, cut to its first part.
         problem: String,
     },
+    /// Millimetres of 3D Slicer on an image whose place is not known.
+    #[error(
+        "{name}: what millimetres are on {image} is not known: {reason}; give the image's file, or use landmarks in pixels, such as CSV"
+    )]
+    Unplaced {
+        /// The path as given.
+        name: String,
+        /// The image.
+        image: String,
+        /// Why.
+        reason: Unplaced,
+    },
     /// A point that does not lie in the image's plane.
     #[error(
-        "{name}, {place}: landmark {landmark} lies {z_mm} mm off the image's plane z = 0; mark points on the image itself"
+        "{name}, {place}: landmark {landmark} lies {off_plane_mm} mm off the plane of the image, whose slice is {thickness_mm} mm thick; mark points on the image itself, and give the image that they were marked on"
     )]
     OffPlane {
         /// The path as given.
@@ -345,8 +358,10 @@ pub enum LandmarkError {
         place: Place,
         /// The landmark.
         landmark: String,
-        /// Its distance.
-        z_mm: f64,
+        /// Its distance from the plane, along the plane's normal.
+        off_plane_mm: f64,
+        /// The thickness that ITK gives the slice.
+        thickness_mm: f64,
     },
     /// Fewer points than names.
     #[error(

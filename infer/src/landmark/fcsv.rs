@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::physical::Plane;
 use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
     cut, slicer,
 };
+use crate::ItkGeometry;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
 
@@ -18,11 +20,9 @@ pub(super) const SIGNATURE: &str = "# Markups fiducial file";
 const COLUMNS: &str = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID";
 
 pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
-    let image =
-        subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
+    let plane = Plane::of(subject, name, FORMAT)?;
     let sign = sign(text).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
     let columns = Columns::of(text, name)?;
-    let spacing = subject.spacing.unwrap_or(slicer::ASSUMED);
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -45,21 +45,13 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
                 value: cut(field),
             })
         };
-        let position = [
-            number(columns.position[0], "x")?,
-            number(columns.position[1], "y")?,
-            number(columns.position[2], "z")?,
-        ];
+        let [x, y, z] = columns.position;
+        let position = [sign * number(x, "x")?, sign * number(y, "y")?, number(z, "z")?];
         let label = record.get(columns.label).unwrap_or_default();
-        let at = slicer::pixel(position, sign, spacing).map_err(|z_mm| LandmarkError::OffPlane {
-            name: name.to_owned(),
-            place,
-            landmark: cut(label),
-            z_mm,
-        })?;
+        let at = plane.pixel(position, label, place)?;
         let description = columns.description.and_then(|column| record.get(column)).unwrap_or_default();
         let visibility = slicer::visibility(description);
-        builder.add(image, Landmark { visibility, ..Landmark::new(label, at) }, place)?;
+        builder.add(plane.image, Landmark { visibility, ..Landmark::new(label, at) }, place)?;
     }
     builder.finish()
 }
@@ -116,17 +108,17 @@ impl Columns {
 }
 
 /// The points in LPS; landmarks without one are left out, as the format has no place for them.
-pub(super) fn encode(image: &Annotated<'_>) -> Result<Vec<u8>, std::io::Error> {
+pub(super) fn encode(image: &Annotated<'_>, geometry: &ItkGeometry) -> Result<Vec<u8>, std::io::Error> {
     let mut text = format!("{SIGNATURE} version = 4.11\n# CoordinateSystem = LPS\n# columns = {COLUMNS}\n");
-    let mm = image.spacing.map_or(slicer::ASSUMED, |spacing| spacing.mm);
     let mut rows = csv::Writer::from_writer(Vec::new());
     for (number, Landmark { name, at, visibility }) in (1..).zip(image.landmarks) {
         let description = match visibility {
             Visibility::Occluded => slicer::OCCLUDED,
             Visibility::Visible => "",
         };
-        let (id, x, y) = (number.to_string(), (at.x * mm.x).to_string(), (at.y * mm.y).to_string());
-        rows.write_record([&id, &x, &y, "0", "0", "0", "0", "1", "1", "1", "0", name, description, ""])?;
+        let [x, y, z] = geometry.physical_point(*at).map(|mm| mm.to_string());
+        let id = number.to_string();
+        rows.write_record([&id, &x, &y, &z, "0", "0", "0", "1", "1", "1", "0", name, description, ""])?;
     }
     let rows = rows.into_inner().map_err(csv::IntoInnerError::into_error)?;
     // Writing to a string does not fail, and CSV of text is text.

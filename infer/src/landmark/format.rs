@@ -4,17 +4,16 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
-use infomark_core::Spacing;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{
     CocoIndex, Landmark, LandmarkError, LandmarkFile, coco, coco_results, cvat, fcsv, isbi, label_studio,
-    labelme, slicer, table, text,
+    labelme, physical, slicer, table, text,
 };
-use crate::PixelSpacing;
 use crate::file::{self, FileProblem};
+use crate::{PixelSpacing, Placement};
 
 /// Longest landmark file, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -208,8 +207,8 @@ struct Fields {
 pub struct Subject<'a> {
     /// File name without folder of the image that 3D Slicer files and ISBI text belong to. The other formats name theirs.
     pub image: Option<&'a str>,
-    /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel, as Slicer itself takes for PNG and its like.
-    pub spacing: Option<Spacing>,
+    /// Where 3D Slicer places the image, which its markups need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    pub placement: Option<Placement>,
     /// Names of the landmarks of ISBI text, in its order; without them, they are called `1`, `2`, and so on.
     pub names: &'a [String],
     /// Images and categories that COCO results refer to.
@@ -223,8 +222,10 @@ pub struct Annotated<'a> {
     pub image: &'a str,
     /// Width and height in pixels, which [some formats](LandmarkFormat::states_size) state.
     pub size: (usize, usize),
-    /// Size of its pixels, for 3D Slicer markups; without it, 1 mm a pixel.
+    /// True size of its pixels, if it is known: 3D Slicer markups say where Slicer takes another.
     pub spacing: Option<&'a PixelSpacing>,
+    /// Where 3D Slicer places the image, which its files need: [`ImageHeader::placement`](crate::ImageHeader::placement).
+    pub placement: Option<Placement>,
     /// Its annotated landmarks.
     pub landmarks: &'a [Landmark],
     /// Names of the landmarks that are absent from it.
@@ -353,6 +354,7 @@ pub fn write_landmarks<'a>(
         image,
         size: (0, 0),
         spacing: None,
+        placement: None,
         landmarks,
         absent: &[],
     });
@@ -369,7 +371,7 @@ pub fn write_landmarks<'a>(
 ///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
 /// [`LandmarkError::MissingPoint`] for ISBI text, [`LandmarkError::NoSize`] where the size has to be known,
-/// [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::Unwritable`].
+/// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::Unwritable`].
 pub fn write_landmarks_as(
     path: impl AsRef<Path>,
     format: LandmarkFormat,
@@ -418,9 +420,10 @@ pub fn encode_landmarks(
         return Err(LandmarkError::OneImage { name: name.to_owned(), format, count: images.len() });
     };
     match format {
-        LandmarkFormat::Slicer => slicer::encode(image, &names).map_err(|error| unwritable(error.into())),
+        LandmarkFormat::Slicer => slicer::encode(image, &names, &physical::geometry(image, name)?)
+            .map_err(|error| unwritable(error.into())),
         LandmarkFormat::LabelMe => labelme::encode(image).map_err(|error| unwritable(error.into())),
-        LandmarkFormat::Fcsv => fcsv::encode(image).map_err(unwritable),
+        LandmarkFormat::Fcsv => fcsv::encode(image, &physical::geometry(image, name)?).map_err(unwritable),
         _ if options.names.is_empty() => isbi::encode(image, &names, name),
         _ => isbi::encode(image, &options.names.iter().map(String::as_str).collect::<Vec<_>>(), name),
     }

@@ -1,26 +1,19 @@
-//! 3D Slicer markups: millimetres in the patient's coordinates.
+//! 3D Slicer markups: millimetres in the patient's coordinates, where [`ItkGeometry`] places the image.
 //!
-//! Slicer gives a picture no place in the patient: its first pixel has its centre at the origin, its columns run along the
-//! first axis of LPS (to the left), its rows along the second (to the back), and it lies at z = 0. RAS is LPS with the first
-//! two axes turned round.
+//! RAS is LPS with the first two axes turned round.
 
-use infomark_core::{Point, Spacing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::{from_json, to_json};
+use super::physical::{Plane, note};
 use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
-    cut, decimal,
+    cut,
 };
+use crate::ItkGeometry;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Slicer;
-
-/// What Slicer takes a pixel for whose size its file does not state.
-pub(super) const ASSUMED: Spacing = Spacing { x: 1.0, y: 1.0 };
-
-/// A point may be so far off the plane: half the thickness that Slicer gives a picture.
-const OFF_PLANE_MM: f64 = 0.5;
 
 #[derive(Deserialize)]
 struct File {
@@ -56,9 +49,7 @@ pub(super) const OCCLUDED: &str = "occluded";
 
 pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
-    let image =
-        subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
-    let spacing = subject.spacing.unwrap_or(ASSUMED);
+    let plane = Plane::of(subject, name, FORMAT)?;
     let mut builder = Builder::new(name, FORMAT);
     let mut number = 0;
     for markup in &file.markups {
@@ -68,19 +59,16 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
             number += 1;
             let place = Place::Point(number);
             let status = point.position_status.as_deref().unwrap_or(DEFINED);
-            let Some(position) = point.position.filter(|_| status == DEFINED) else {
+            let Some([x, y, z]) = point.position.filter(|_| status == DEFINED) else {
                 match status {
-                    MISSING => builder.add_absent(image, &point.label, place)?,
+                    MISSING => builder.add_absent(plane.image, &point.label, place)?,
                     _ => builder.add_name(&point.label),
                 }
                 continue;
             };
-            let at = pixel(position, sign, spacing).map_err(|z_mm| {
-                let landmark = cut(&point.label);
-                LandmarkError::OffPlane { name: name.to_owned(), place, landmark, z_mm }
-            })?;
+            let at = plane.pixel([sign * x, sign * y, z], &point.label, place)?;
             let visibility = visibility(point.description.as_deref().unwrap_or_default());
-            builder.add(image, Landmark { visibility, ..Landmark::new(&point.label, at) }, place)?;
+            builder.add(plane.image, Landmark { visibility, ..Landmark::new(&point.label, at) }, place)?;
         }
     }
     builder.finish()
@@ -90,15 +78,6 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
 pub(super) fn visibility(description: &str) -> Visibility {
     let is_occluded = description.split(|c: char| !c.is_alphanumeric()).next() == Some(OCCLUDED);
     if is_occluded { Visibility::Occluded } else { Visibility::Visible }
-}
-
-/// The pixel at a position; its distance from the image's plane in mm where it lies off it.
-pub(super) fn pixel([x, y, z]: [f64; 3], sign: f64, spacing: Spacing) -> Result<Point<f64>, f64> {
-    if z.abs() > OFF_PLANE_MM {
-        return Err(z);
-    }
-    let pixels = |mm: f64, size: f64| if size == 1.0 { mm } else { decimal(mm / size) };
-    Ok(Point::new(pixels(sign * x, spacing.x), pixels(sign * y, spacing.y)))
 }
 
 /// What the first two coordinates are multiplied by to be LPS.
@@ -153,14 +132,12 @@ struct WrittenPoint<'a> {
     position_status: &'static str,
 }
 
-pub(super) fn encode<'a>(image: &Annotated<'_>, names: &[&'a str]) -> serde_json::Result<Vec<u8>> {
-    let mm = image.spacing.map_or(ASSUMED, |spacing| spacing.mm);
-    let description = match image.spacing {
-        Some(spacing) => format!("pixel size {spacing}"),
-        None => {
-            "pixel size not known: 1 mm a pixel, as 3D Slicer takes it; no lengths can be measured".to_owned()
-        }
-    };
+pub(super) fn encode<'a>(
+    image: &Annotated<'_>,
+    names: &[&'a str],
+    geometry: &ItkGeometry,
+) -> serde_json::Result<Vec<u8>> {
+    let description = note(image, geometry);
     let point = |(index, name): (usize, &&'a str)| {
         let landmark = image.landmarks.iter().find(|landmark| landmark.name == **name);
         let description = match landmark {
@@ -171,7 +148,7 @@ pub(super) fn encode<'a>(image: &Annotated<'_>, names: &[&'a str]) -> serde_json
             id: (index + 1).to_string(),
             label: name,
             description,
-            position: landmark.map_or([0.0; 3], |Landmark { at, .. }| [at.x * mm.x, at.y * mm.y, 0.0]),
+            position: landmark.map_or([0.0; 3], |landmark| geometry.physical_point(landmark.at)),
             orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
             selected: true,
             locked: false,

@@ -1,9 +1,9 @@
 //! Landmark files of every format: what is written is read again, and what is foreign is refused with a fix.
 
-use infomark_core::{Point, Spacing};
+use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, PixelSpacing, Place,
-    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
+    Annotated, CocoIndex, ItkGeometry, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject,
+    Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -43,11 +43,12 @@ fn parse(bytes: &[u8], subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkEr
 }
 
 fn of_image(image: &str) -> Subject<'_> {
-    Subject { image: Some(image), ..Subject::default() }
+    Subject { image: Some(image), placement: Some(ItkGeometry::of_picture(1.0, 1.0)), ..Subject::default() }
 }
 
 fn annotated<'a>(image: &'a str, landmarks: &'a [Landmark]) -> Annotated<'a> {
-    Annotated { image, size: (4096, 4096), spacing: None, landmarks, absent: &[] }
+    let placement = Some(ItkGeometry::of_picture(1.0, 1.0));
+    Annotated { image, size: (4096, 4096), spacing: None, placement, landmarks, absent: &[] }
 }
 
 fn marked<'a>(image: &'a str, marks: &'a Marks) -> Annotated<'a> {
@@ -154,9 +155,9 @@ proptest! {
     #[test]
     fn slicer_gives_back_every_point_for_any_spacing(points in marks(), x in 0.01..5.0, y in 0.01..5.0) {
         let points = points.landmarks;
-        let spacing = PixelSpacing::given(Spacing { x, y });
-        let image = Annotated { spacing: Some(&spacing), ..annotated("a.png", &points) };
-        let subject = Subject { spacing: Some(spacing.mm), ..of_image("a.png") };
+        let placement = Some(ItkGeometry::of_picture(x, y));
+        let image = Annotated { placement, ..annotated("a.png", &points) };
+        let subject = Subject { placement, ..of_image("a.png") };
         for format in [LandmarkFormat::Slicer, LandmarkFormat::Fcsv] {
             let bytes = write(format, &[image]);
             prop_assert!(close(parse(&bytes, &subject).unwrap().get("a.png"), &points));
@@ -175,7 +176,8 @@ proptest! {
         let bytes = write(LandmarkFormat::Slicer, &[marked("a.png", &points)]);
         let file = parse(&bytes, &of_image("a.png")).unwrap();
         prop_assert_eq!(file.get("a.png"), &points.landmarks[..]);
-        prop_assert!(String::from_utf8(bytes).unwrap().contains("1 mm a pixel, as 3D Slicer takes it"));
+        let note = "pixel size not known; 3D Slicer takes 1 x 1 mm";
+        prop_assert!(String::from_utf8(bytes).unwrap().contains(note));
     }
 }
 
@@ -183,8 +185,8 @@ const POINT: &str = r#"{"label": "sella", "position": [3.0, -6.0, 0.0]}"#;
 
 fn slicer(fields: &str, points: &str) -> Result<LandmarkFile, LandmarkError> {
     let text = format!(r#"{{"markups": [{{"type": "Fiducial", {fields} "controlPoints": [{points}]}}]}}"#);
-    let spacing = Some(Spacing { x: 0.3, y: 0.6 });
-    parse(text.as_bytes(), &Subject { spacing, ..of_image("a.png") })
+    let placement = Some(ItkGeometry::of_picture(0.3, 0.6));
+    parse(text.as_bytes(), &Subject { placement, ..of_image("a.png") })
 }
 
 #[test]
@@ -217,10 +219,11 @@ fn slicer_points_without_a_place_are_left_out_and_points_off_the_plane_refused()
     assert!(matches!(slicer(LPS, undefined), Err(LandmarkError::NoPoints { .. })));
     let deep = r#"{"label": "porion", "position": [1.0, 1.0, 12.0]}"#;
     let error = slicer(LPS, deep).unwrap_err();
-    let of_porion = |landmark: &str, z_mm: f64| landmark == "porion" && z_mm == 12.0;
+    let of_porion = |landmark: &str, mm: f64| landmark == "porion" && mm == 12.0;
     let refused = matches!(
         &error,
-        LandmarkError::OffPlane { place: Place::Point(1), landmark, z_mm, .. } if of_porion(landmark, *z_mm)
+        LandmarkError::OffPlane { place: Place::Point(1), landmark, off_plane_mm, thickness_mm: 1.0, .. }
+            if of_porion(landmark, *off_plane_mm)
     );
     assert!(refused, "{error}");
 }
@@ -229,9 +232,9 @@ fn slicer_points_without_a_place_are_left_out_and_points_off_the_plane_refused()
 fn coordinates_of_a_few_decimals_come_back_to_the_bit() {
     let at = |x: f64| Point::new(x, 89.02);
     let points = [63.605, 0.105, 1203.001, 7.07, 40_000.333].map(|x| Landmark::new(format!("{x}"), at(x)));
-    let spacing = PixelSpacing::given(Spacing { x: 0.3023, y: 0.3 });
-    let image = Annotated { spacing: Some(&spacing), ..annotated("a.png", &points) };
-    let subject = Subject { spacing: Some(spacing.mm), ..of_image("a.png") };
+    let placement = Some(ItkGeometry::of_picture(0.3023, 0.3));
+    let image = Annotated { placement, ..annotated("a.png", &points) };
+    let subject = Subject { placement, ..of_image("a.png") };
     for format in [LandmarkFormat::LabelMe, LandmarkFormat::Slicer] {
         let file = parse(&write(format, &[image]), &subject).unwrap();
         assert_eq!(file.get("a.png"), points, "{format:?}");

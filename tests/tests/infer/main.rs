@@ -12,6 +12,7 @@ mod image;
 mod matching;
 mod model;
 mod nifti;
+mod placement;
 mod points;
 mod refine;
 mod template;

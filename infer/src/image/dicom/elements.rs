@@ -1,5 +1,7 @@
 //! The few elements of a data set that tell how to show its image, as they lie in the file.
 
+pub(super) mod tag;
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
@@ -10,77 +12,6 @@ use dicom_parser::dataset::lazy_read::LazyDataSetReader;
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry, entries};
 
 use super::{Problem, element_decoder};
-
-/// The elements that are read, by the names of the standard (PS3.6).
-pub(super) mod tag {
-    use dicom_core::Tag;
-
-    pub(in super::super) const TRANSFER_SYNTAX: Tag = Tag(0x0002, 0x0010);
-    pub(in super::super) const MODALITY: Tag = Tag(0x0008, 0x0060);
-    pub(in super::super) const IMAGER_PIXEL_SPACING: Tag = Tag(0x0018, 0x1164);
-    pub(in super::super) const NOMINAL_SCANNED_PIXEL_SPACING: Tag = Tag(0x0018, 0x2010);
-    pub(in super::super) const SAMPLES_PER_PIXEL: Tag = Tag(0x0028, 0x0002);
-    pub(in super::super) const PHOTOMETRIC_INTERPRETATION: Tag = Tag(0x0028, 0x0004);
-    pub(in super::super) const NUMBER_OF_FRAMES: Tag = Tag(0x0028, 0x0008);
-    pub(in super::super) const ROWS: Tag = Tag(0x0028, 0x0010);
-    pub(in super::super) const COLUMNS: Tag = Tag(0x0028, 0x0011);
-    pub(in super::super) const PIXEL_SPACING: Tag = Tag(0x0028, 0x0030);
-    pub(in super::super) const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
-    pub(in super::super) const BITS_STORED: Tag = Tag(0x0028, 0x0101);
-    pub(in super::super) const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
-    pub(in super::super) const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
-    pub(in super::super) const CALIBRATION_TYPE: Tag = Tag(0x0028, 0x0A02);
-    pub(in super::super) const CALIBRATION_DESCRIPTION: Tag = Tag(0x0028, 0x0A04);
-    pub(in super::super) const WINDOW_CENTER: Tag = Tag(0x0028, 0x1050);
-    pub(in super::super) const WINDOW_WIDTH: Tag = Tag(0x0028, 0x1051);
-    pub(in super::super) const RESCALE_INTERCEPT: Tag = Tag(0x0028, 0x1052);
-    pub(in super::super) const RESCALE_SLOPE: Tag = Tag(0x0028, 0x1053);
-    pub(in super::super) const VOI_LUT_FUNCTION: Tag = Tag(0x0028, 0x1056);
-    pub(in super::super) const MODALITY_LUT: Tag = Tag(0x0028, 0x3000);
-    pub(in super::super) const VOI_LUT: Tag = Tag(0x0028, 0x3010);
-    pub(in super::super) const LUT_DESCRIPTOR: Tag = Tag(0x0028, 0x3002);
-    pub(in super::super) const LUT_DATA: Tag = Tag(0x0028, 0x3006);
-    pub(in super::super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
-
-    pub(super) const OF_IMAGE: [Tag; 20] = [
-        MODALITY,
-        IMAGER_PIXEL_SPACING,
-        NOMINAL_SCANNED_PIXEL_SPACING,
-        SAMPLES_PER_PIXEL,
-        PHOTOMETRIC_INTERPRETATION,
-        NUMBER_OF_FRAMES,
-        ROWS,
-        COLUMNS,
-        PIXEL_SPACING,
-        BITS_ALLOCATED,
-        BITS_STORED,
-        HIGH_BIT,
-        PIXEL_REPRESENTATION,
-        CALIBRATION_TYPE,
-        CALIBRATION_DESCRIPTION,
-        WINDOW_CENTER,
-        WINDOW_WIDTH,
-        RESCALE_INTERCEPT,
-        RESCALE_SLOPE,
-        VOI_LUT_FUNCTION,
-    ];
-    pub(super) const OF_LUT: [Tag; 2] = [LUT_DESCRIPTOR, LUT_DATA];
-
-    /// The name of an element of numbers.
-    pub(super) fn name(tag: Tag) -> &'static str {
-        match tag {
-            NUMBER_OF_FRAMES => "Number of Frames",
-            PIXEL_SPACING => "Pixel Spacing",
-            IMAGER_PIXEL_SPACING => "Imager Pixel Spacing",
-            NOMINAL_SCANNED_PIXEL_SPACING => "Nominal Scanned Pixel Spacing",
-            WINDOW_CENTER => "Window Center",
-            WINDOW_WIDTH => "Window Width",
-            RESCALE_INTERCEPT => "Rescale Intercept",
-            RESCALE_SLOPE => "Rescale Slope",
-            _ => "text of numbers",
-        }
-    }
-}
 
 /// Deepest nesting of sequences that is followed.
 const MAX_DEPTH: usize = 100;
@@ -171,6 +102,12 @@ impl<'a> Value<'a> {
         self.text_at(0).unwrap_or_default()
     }
 
+    /// The values of a text; none where they are not UTF-8.
+    pub(super) fn texts(&self) -> Option<Vec<&'a str>> {
+        let count = self.bytes.iter().filter(|&&byte| byte == b'\\').count() + 1;
+        (0..count).map(|index| self.text_at(index)).collect()
+    }
+
     /// A value of a text, by its index; empty where there are fewer, none where it is not UTF-8.
     fn text_at(&self, index: usize) -> Option<&'a str> {
         let part = self.bytes.split(|&byte| byte == b'\\').nth(index).unwrap_or_default();
@@ -188,7 +125,11 @@ pub(super) enum Pixels<'a> {
 /// What of a data set is looked at.
 pub(super) struct Elements<'a> {
     syntax: Syntax,
+    /// Media Storage SOP Class UID of the meta group.
+    storage: Option<&'a str>,
     image: BTreeMap<Tag, Value<'a>>,
+    nested: BTreeMap<(Tag, Tag, Tag), Value<'a>>,
+    items: BTreeMap<Tag, usize>,
     modality_lut: BTreeMap<Tag, Value<'a>>,
     voi_lut: BTreeMap<Tag, Value<'a>>,
     pixels: Pixels<'a>,
@@ -199,7 +140,7 @@ const MALFORMED: Problem = Problem::Damaged("its data set cannot be parsed");
 
 impl<'a> Elements<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
-        let (uid, start) = meta(bytes)?;
+        let Meta { syntax: uid, storage, end: start } = meta(bytes)?;
         let syntax = Syntax::of(uid)?;
         let mut reader = element_decoder::reader(bytes, start, syntax);
         let mut walk = Walk { bytes, big: syntax.is_big_endian(), ..Walk::default() };
@@ -221,8 +162,8 @@ impl<'a> Elements<'a> {
                 None => return Err(ENDS_EARLY),
             }
         };
-        let Walk { image, modality_lut, voi_lut, .. } = walk;
-        Ok(Elements { syntax, image, modality_lut, voi_lut, pixels })
+        let Walk { image, nested, items, modality_lut, voi_lut, .. } = walk;
+        Ok(Elements { syntax, storage, image, nested, items, modality_lut, voi_lut, pixels })
     }
 
     pub(super) fn syntax(&self) -> Syntax {
@@ -231,6 +172,28 @@ impl<'a> Elements<'a> {
 
     pub(super) fn get(&self, tag: Tag) -> Option<Value<'a>> {
         self.image.get(&tag).copied()
+    }
+
+    /// An element of the first item of a sequence within the first item of another; `inner` is `outer` where there is none
+    /// between.
+    pub(super) fn nested(&self, outer: Tag, inner: Tag, tag: Tag) -> Option<Value<'a>> {
+        self.nested.get(&(outer, inner, tag)).copied()
+    }
+
+    /// How many items the image's own sequence has, of those that place it; none where it is not there.
+    pub(super) fn items(&self, sequence: Tag) -> Option<usize> {
+        self.items.get(&sequence).copied()
+    }
+
+    /// The SOP class as GDCM takes it: that of the data set, else that of the meta group.
+    pub(super) fn sop_class(&self) -> Option<&'a str> {
+        let own = self.get(tag::SOP_CLASS).map(|value| value.text()).filter(|uid| !uid.is_empty());
+        own.or(self.storage())
+    }
+
+    /// The SOP class of the meta group.
+    pub(super) fn storage(&self) -> Option<&'a str> {
+        self.storage.filter(|uid| !uid.is_empty())
     }
 
     /// A decimal number of an element, by its index; none where it is not stated.
@@ -263,14 +226,21 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// The transfer syntax that the meta group names, and where the data set starts.
-fn meta(bytes: &[u8]) -> Result<(&str, usize), Problem> {
+/// What the meta group says.
+struct Meta<'a> {
+    syntax: &'a str,
+    storage: Option<&'a str>,
+    /// Where the data set starts.
+    end: usize,
+}
+
+fn meta(bytes: &[u8]) -> Result<Meta<'_>, Problem> {
     let mut position = 132;
     let mut source = Cursor::new(bytes);
     source.set_position(position as u64);
     let coding = entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
     let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
-    let mut syntax = None;
+    let (mut syntax, mut storage) = (None, None);
     // The group's length is wrong in some files; what counts is where the group ends.
     while bytes.get(position..position + 2) == Some(&[2, 0]) {
         let Some(token) = reader.advance() else {
@@ -282,15 +252,18 @@ fn meta(bytes: &[u8]) -> Result<(&str, usize), Problem> {
                 let value = slice(bytes, decoder.position(), header.len)?;
                 decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
                 position = decoder.position() as usize;
-                if header.tag == tag::TRANSFER_SYNTAX {
-                    syntax = std::str::from_utf8(value).ok();
+                let text = || Some(std::str::from_utf8(value).ok()?.trim_matches([' ', '\0']));
+                match header.tag {
+                    tag::TRANSFER_SYNTAX => syntax = text(),
+                    tag::MEDIA_STORAGE_SOP_CLASS => storage = text(),
+                    _ => {}
                 }
             }
             _ => return Err(MALFORMED),
         }
     }
     let syntax = syntax.ok_or(Problem::Damaged("it names no transfer syntax"))?;
-    Ok((syntax.trim_matches([' ', '\0']), position))
+    Ok(Meta { syntax, storage, end: position })
 }
 
 /// The bytes of a value, which have to be there.
@@ -306,6 +279,8 @@ struct Walk<'a> {
     bytes: &'a [u8],
     big: bool,
     image: BTreeMap<Tag, Value<'a>>,
+    nested: BTreeMap<(Tag, Tag, Tag), Value<'a>>,
+    items: BTreeMap<Tag, usize>,
     modality_lut: BTreeMap<Tag, Value<'a>>,
     voi_lut: BTreeMap<Tag, Value<'a>>,
     /// The sequences that are open, each with the number of its items so far.
@@ -326,8 +301,16 @@ impl<'a> Walk<'a> {
             }
             LazyDataToken::SequenceEnd => {
                 let closed = self.path.pop();
-                if self.path.is_empty() && closed.is_some_and(|(tag, _)| tag == tag::PIXEL_DATA) {
-                    return Ok(Some(Pixels::Fragments(std::mem::take(&mut self.fragments))));
+                match closed {
+                    Some((tag::PIXEL_DATA, _)) if self.path.is_empty() => {
+                        return Ok(Some(Pixels::Fragments(std::mem::take(&mut self.fragments))));
+                    }
+                    Some((tag @ (tag::PER_FRAME_GROUPS | tag::DETECTOR_INFORMATION), items))
+                        if self.path.is_empty() =>
+                    {
+                        self.items.insert(tag, items);
+                    }
+                    _ => {}
                 }
             }
             LazyDataToken::LazyValue { header, mut decoder } => {
@@ -360,8 +343,17 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Keeps a value that is looked for: of the image, or of the first item of its look-up tables.
+    /// Keeps a value that is looked for: of the image, of what places it, or of the first item of its look-up tables.
     fn keep(&mut self, tag: Tag, value: Value<'a>) {
+        let place = match *self.path.as_slice() {
+            [(outer @ tag::DETECTOR_INFORMATION, 1)] => Some((outer, outer)),
+            [(outer @ (tag::SHARED_GROUPS | tag::PER_FRAME_GROUPS), 1), (inner, 1)] => Some((outer, inner)),
+            _ => None,
+        };
+        if let Some((outer, inner)) = place.filter(|_| tag::OF_PLACE.contains(&tag)) {
+            self.nested.insert((outer, inner, tag), value);
+            return;
+        }
         let (wanted, into): (&[Tag], _) = match self.path.as_slice() {
             [] => (&tag::OF_IMAGE, &mut self.image),
             [(tag::MODALITY_LUT, 1)] => (&tag::OF_LUT, &mut self.modality_lut),

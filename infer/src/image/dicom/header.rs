@@ -5,7 +5,8 @@ use infomark_core::Spacing;
 
 use super::Problem;
 use super::elements::{Elements, tag};
-use crate::{Calibration, PixelSpacing, SpacingSource};
+use super::placement::placement;
+use crate::{Calibration, PixelSpacing, Placement, SpacingSource};
 
 pub(super) struct Header {
     pub(super) width: usize,
@@ -20,6 +21,7 @@ pub(super) struct Header {
     /// The lowest values are white.
     pub(super) inverted: bool,
     pub(super) spacing: Option<PixelSpacing>,
+    pub(super) placement: Placement,
 }
 
 impl Header {
@@ -59,6 +61,7 @@ impl Header {
             signed: number(tag::PIXEL_REPRESENTATION) == Some(1),
             inverted,
             spacing: spacing(elements)?,
+            placement: placement(elements),
         })
     }
 }

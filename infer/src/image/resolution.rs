@@ -1,0 +1,211 @@
+//! The size that ITK takes for the pixels of a picture, from the resolution fields of its file.
+//!
+//! These fields hold what a printer or program put there, so they are no [`PixelSpacing`](crate::PixelSpacing); but positions
+//! in files of 3D Slicer are in these millimetres. PNG: the chunk `sCAL`, whatever its unit (itk::PNGImageIO). JPEG: the
+//! density of its JFIF header (itk::JPEGImageIO). TIFF: resolution and its unit (itk::TIFFImageIO). All else: 1 mm.
+
+use image::ImageFormat;
+
+use crate::{ItkGeometry, Placement};
+
+const MM_PER_INCH: f64 = 25.4;
+const MM_PER_CM: f64 = 10.0;
+
+/// Where ITK places a picture whose format is known.
+pub(super) fn placement(bytes: &[u8], format: ImageFormat) -> Placement {
+    let spacing = match format {
+        ImageFormat::Png => png(bytes),
+        ImageFormat::Jpeg => jpeg(bytes),
+        ImageFormat::Tiff => tiff(bytes),
+        _ => None,
+    };
+    let (x_mm, y_mm) = spacing.unwrap_or((1.0, 1.0));
+    ItkGeometry::of_picture(x_mm, y_mm)
+}
+
+/// The first sound `sCAL` chunk before the pixels, as libpng takes it.
+fn png(bytes: &[u8]) -> Option<(f64, f64)> {
+    let mut rest = bytes.get(8..)?;
+    loop {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_be_bytes(*length) as usize;
+        let (kind, data) = (after.get(..4)?, after.get(4..)?.get(..length)?);
+        let sum = after.get(4 + length..)?.first_chunk::<4>()?;
+        match kind {
+            b"IDAT" => return None,
+            b"sCAL" if crc32(after.get(..4 + length)?) == u32::from_be_bytes(*sum) => {
+                // A chunk that libpng finds wrong is left out, and a later one is taken.
+                if let Some(scale) = scale(data) {
+                    return Some(scale);
+                }
+            }
+            _ => {}
+        }
+        rest = after.get(4 + length + 4..)?;
+    }
+}
+
+/// The width and height of a pixel in a `sCAL` chunk; its unit is metre or radian, which ITK does not look at.
+fn scale(data: &[u8]) -> Option<(f64, f64)> {
+    let (&unit, numbers) = data.split_first()?;
+    let mut numbers = numbers.splitn(2, |&byte| byte == 0);
+    let mut number = || {
+        let text = std::str::from_utf8(numbers.next()?).ok()?;
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        text.parse().ok().filter(|&number: &f64| is_plain && number > 0.0 && number.is_finite())
+    };
+    let (x, y) = (number()?, number()?);
+    matches!(unit, 1 | 2).then_some((x, y))
+}
+
+/// The checksum of PNG chunks (CRC-32 of ISO 3309).
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for &byte in bytes {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}
+
+/// The density of the last JFIF header before the first scan, as libjpeg takes it.
+fn jpeg(bytes: &[u8]) -> Option<(f64, f64)> {
+    let mut rest = bytes.get(2..)?;
+    let mut density = None;
+    loop {
+        // Fill bytes may precede a marker.
+        while rest.starts_with(&[0xFF, 0xFF]) {
+            rest = rest.get(1..)?;
+        }
+        let (&[0xFF, marker], after) = rest.split_first_chunk::<2>()? else { return density };
+        // The first scan, or the end.
+        if matches!(marker, 0xDA | 0xD9) {
+            return density;
+        }
+        if matches!(marker, 0x01 | 0xD0..=0xD8) {
+            rest = after;
+            continue;
+        }
+        let length = usize::from(u16::from_be_bytes(*after.first_chunk()?));
+        let segment = after.get(2..length)?;
+        if marker == 0xE0 && segment.len() >= 12 && segment.starts_with(b"JFIF\0") {
+            density = jfif(segment);
+        }
+        rest = after.get(length..)?;
+    }
+}
+
+fn jfif(segment: &[u8]) -> Option<(f64, f64)> {
+    let &[.., unit, x_high, x_low, y_high, y_low] = segment.first_chunk::<12>()?;
+    let density = |high, low| Some(f64::from(u16::from_be_bytes([high, low]))).filter(|&d| d > 0.0);
+    let (x, y) = (density(x_high, x_low)?, density(y_high, y_low)?);
+    match unit {
+        1 => Some((MM_PER_INCH / x, MM_PER_INCH / y)),
+        2 => Some((MM_PER_CM / x, MM_PER_CM / y)),
+        _ => None,
+    }
+}
+
+/// The resolution of the first page, if its unit is stated; if it has none, ITK takes 1 per unit.
+fn tiff(bytes: &[u8]) -> Option<(f64, f64)> {
+    let tiff = Tiff::open(bytes)?;
+    let (mut x, mut y, mut unit) = (None, None, None);
+    for entry in 0..tiff.entries {
+        let Some((tag, at)) = tiff.entry(entry) else { break };
+        match tag {
+            // libtiff holds resolutions in single precision.
+            282 => x = tiff.number(at).map(|number| number as f32),
+            283 => y = tiff.number(at).map(|number| number as f32),
+            296 => unit = tiff.number(at),
+            _ => {}
+        }
+    }
+    let mm_per_unit = match unit? {
+        2.0 => MM_PER_INCH,
+        3.0 => MM_PER_CM,
+        _ => return None,
+    };
+    let (x, y) = match (x, y) {
+        (None, None) => (1.0, 1.0),
+        // libtiff keeps both in one field: a missing one is zero.
+        (x, y) => (x?, y?),
+    };
+    (x > 0.0 && y > 0.0).then(|| (mm_per_unit / f64::from(x), mm_per_unit / f64::from(y)))
+}
+
+/// The first directory of a TIFF or BigTIFF file.
+struct Tiff<'a> {
+    bytes: &'a [u8],
+    is_big_endian: bool,
+    /// Bytes of an offset: 4, or 8 in BigTIFF.
+    offset: usize,
+    entries: usize,
+    /// Where the first entry is.
+    first: usize,
+}
+
+impl<'a> Tiff<'a> {
+    fn open(bytes: &'a [u8]) -> Option<Tiff<'a>> {
+        let is_big_endian = bytes.starts_with(b"MM");
+        let mut tiff = Tiff { bytes, is_big_endian, offset: 4, entries: 0, first: 0 };
+        let is_big = tiff.whole(2, 2)? == 43;
+        if is_big {
+            tiff.offset = 8;
+        }
+        let directory = usize::try_from(tiff.whole(if is_big { 8 } else { 4 }, tiff.offset)?).ok()?;
+        let count = if is_big { 8 } else { 2 };
+        // No directory has more entries than bytes.
+        tiff.entries = usize::try_from(tiff.whole(directory, count)?).ok()?.min(bytes.len());
+        tiff.first = directory.checked_add(count)?;
+        Some(tiff)
+    }
+
+    /// A whole number of so many bytes.
+    fn whole(&self, at: usize, length: usize) -> Option<u64> {
+        let bytes = self.bytes.get(at..)?.get(..length)?;
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        Some(if self.is_big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
+    }
+
+    /// The tag of an entry, and where the entry is.
+    fn entry(&self, index: usize) -> Option<(u64, usize)> {
+        let at = self.first.checked_add(index.checked_mul(4 + 2 * self.offset)?)?;
+        Some((self.whole(at, 2)?, at))
+    }
+
+    /// The first number of the value of the entry at a place.
+    fn number(&self, entry: usize) -> Option<f64> {
+        let kind = self.whole(entry + 2, 2)?;
+        let size = size_of_kind(kind)?;
+        let inline = entry + 4 + self.offset;
+        let at = if size <= self.offset {
+            inline
+        } else {
+            usize::try_from(self.whole(inline, self.offset)?).ok()?
+        };
+        let whole = self.whole(at, size)?;
+        Some(match kind {
+            1 | 3 | 4 | 16 => whole as f64,
+            5 => {
+                let (part, of) = (self.whole(at, 4)? as f64, self.whole(at + 4, 4)? as f64);
+                if part == 0.0 { 0.0 } else { part / of }
+            }
+            11 => f32::from_bits(whole as u32).into(),
+            12 => f64::from_bits(whole),
+            _ => return None,
+        })
+    }
+}
+
+/// Bytes of a number of a TIFF type.
+fn size_of_kind(kind: u64) -> Option<usize> {
+    Some(match kind {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16..=18 => 8,
+        _ => return None,
+    })
+}

@@ -1,0 +1,125 @@
+//! Pictures with resolution fields, for the tests of `infomark-infer`: 32 x 32 pixels.
+
+#![allow(clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::io::Cursor;
+
+use image::{GrayImage, ImageFormat};
+
+const SIDE: u32 = 32;
+
+fn encoded(format: ImageFormat) -> Vec<u8> {
+    let pixels = GrayImage::from_fn(SIDE, SIDE, |x, y| image::Luma([(x + y) as u8]));
+    let mut file = Cursor::new(Vec::new());
+    pixels.write_to(&mut file, format).expect("memory");
+    file.into_inner()
+}
+
+/// A PNG file with chunks: `sCAL UNIT WIDTH HEIGHT` or `pHYs UNIT X Y`, several after `; `, each with `late` (after the
+/// pixels) or `broken` (with a wrong checksum) before it.
+pub fn png(chunks: &str) -> Vec<u8> {
+    let mut file = encoded(ImageFormat::Png);
+    let mut early = 8 + 12 + 13;
+    for chunk in chunks.split("; ").filter(|chunk| !chunk.is_empty()) {
+        let (mut is_late, mut is_broken) = (false, false);
+        let words = chunk.split(' ').filter(|word| {
+            is_late |= *word == "late";
+            is_broken |= *word == "broken";
+            !matches!(*word, "late" | "broken")
+        });
+        let words: Vec<&str> = words.collect();
+        let unit: u8 = words[1].parse().expect("a unit");
+        let data = if words[0] == "sCAL" {
+            [&[unit], words[2..].join("\0").as_bytes()].concat()
+        } else {
+            let number = |word: &str| word.parse::<u32>().expect("a number").to_be_bytes();
+            [&number(words[2])[..], &number(words[3]), &[unit]].concat()
+        };
+        let named = [words[0].as_bytes(), &data].concat();
+        let mut sum = flate2::Crc::new();
+        sum.update(&named);
+        let sum = sum.sum() ^ u32::from(is_broken);
+        let whole = [&(data.len() as u32).to_be_bytes()[..], &named, &sum.to_be_bytes()].concat();
+        let at = if is_late { file.len() - 12 } else { early };
+        file.splice(at..at, whole.iter().copied());
+        if !is_late {
+            early += whole.len();
+        }
+    }
+    file
+}
+
+/// A JPEG file with the density `UNIT X Y`.
+pub fn jpeg(density: &str) -> Vec<u8> {
+    let mut file = encoded(ImageFormat::Jpeg);
+    assert_eq!(&file[6..11], b"JFIF\0");
+    let numbers: Vec<u16> = density.split(' ').map(|number| number.parse().expect("a number")).collect();
+    file[13] = numbers[0] as u8;
+    file[14..16].copy_from_slice(&numbers[1].to_be_bytes());
+    file[16..18].copy_from_slice(&numbers[2].to_be_bytes());
+    file
+}
+
+/// A BMP file with the resolution `X Y` in pixels per metre.
+pub fn bmp(resolution: &str) -> Vec<u8> {
+    let mut file = encoded(ImageFormat::Bmp);
+    for (index, number) in resolution.split(' ').enumerate() {
+        let number: u32 = number.parse().expect("a number");
+        file[38 + 4 * index..][..4].copy_from_slice(&number.to_le_bytes());
+    }
+    file
+}
+
+/// A TIFF file of the byte order `II` or `MM` with fields `TAG TYPE VALUE`.
+pub fn tiff(description: &str) -> Vec<u8> {
+    let mut parts = description.split("; ");
+    let is_big = parts.next() == Some("MM");
+    let short = |number: u16| if is_big { number.to_be_bytes() } else { number.to_le_bytes() };
+    let long = |number: u32| if is_big { number.to_be_bytes() } else { number.to_le_bytes() };
+    let pixels = SIDE * SIDE;
+    let own = ["256 SHORT 32", "257 SHORT 32", "258 SHORT 8", "259 SHORT 1", "262 SHORT 1", "273 LONG 512"];
+    let own = own.into_iter().map(str::to_owned);
+    let own = own.chain(["277 SHORT 1".to_owned(), "278 SHORT 32".to_owned(), format!("279 LONG {pixels}")]);
+    let mut fields: Vec<(u16, String, String)> = own
+        .chain(parts.map(str::to_owned))
+        .map(|field| {
+            let words: Vec<&str> = field.split(' ').collect();
+            (words[0].parse().expect("a tag"), words[1].to_owned(), words[2].to_owned())
+        })
+        .collect();
+    fields.sort();
+    let mut file = if is_big { b"MM".to_vec() } else { b"II".to_vec() };
+    file.extend(short(42));
+    file.extend(long(8));
+    file.extend(short(fields.len() as u16));
+    let start = 8 + 2 + 12 * fields.len() + 4;
+    let mut extra = Vec::new();
+    for (tag, kind, value) in &fields {
+        let whole = || value.split('/').map(|number| number.parse::<u32>().expect("a number"));
+        let (code, data): (u16, Vec<u8>) = match kind.as_str() {
+            "SHORT" => (3, whole().flat_map(|number| short(number as u16)).collect()),
+            "LONG" => (4, whole().flat_map(long).collect()),
+            "RATIONAL" => (5, whole().flat_map(long).collect()),
+            "FLOAT" => (11, long(value.parse::<f32>().expect("a number").to_bits()).to_vec()),
+            _ => {
+                let bits = value.parse::<f64>().expect("a number").to_bits();
+                (12, if is_big { bits.to_be_bytes() } else { bits.to_le_bytes() }.to_vec())
+            }
+        };
+        file.extend(short(*tag));
+        file.extend(short(code));
+        file.extend(long(1));
+        if data.len() > 4 {
+            file.extend(long((start + extra.len()) as u32));
+            extra.extend(data);
+        } else {
+            file.extend(&data);
+            file.resize(file.len() + 4 - data.len(), 0);
+        }
+    }
+    file.extend(long(0));
+    file.extend(extra);
+    file.resize(512, 0);
+    file.extend((0..pixels).map(|index| (index % SIDE + index / SIDE) as u8));
+    file
+}
