@@ -14,6 +14,7 @@ use infomark_infer::{
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
+use infomark_tests::infer_jpeg::{JpegLs, SequentialJpeg};
 use infomark_tests::infer_mutate::{
     self, MAX_BYTES, damaged, redescribed, retold, rewired, rewritten, with_header,
 };
@@ -169,6 +170,8 @@ fn dicom() -> Vec<(&'static str, Dicom, Whole)> {
         .text((0x0028, 0x1052), "DS", "-10")
         .text((0x0028, 0x1053), "DS", "1.5");
     let jpeg = lossless_jpeg(&samples, width, 12);
+    let (jpeg_ls, _) = JpegLs { bits: 12, near: 0, restart_lines: 9, preset: None }.encode(&samples, width);
+    let (sequential, _) = SequentialJpeg { bits: 12, step: 4, restart_interval: 5 }.encode(&samples, width);
     // The linear window of DICOM PS3.3 C.11.2.1.2.1 over the rescaled values.
     let shown = samples.iter().map(|&sample| {
         let value = 1.5 * f64::from(sample) - 10.0;
@@ -186,7 +189,9 @@ fn dicom() -> Vec<(&'static str, Dicom, Whole)> {
             None,
         ),
         ("rle", plain.clone().compressed(syntax::RLE, vec![rle(&samples, 2)]), Some(shown.clone())),
-        ("jpeg", plain.compressed(syntax::JPEG_LOSSLESS, vec![jpeg]), Some(shown)),
+        ("jpeg", plain.clone().compressed(syntax::JPEG_LOSSLESS, vec![jpeg]), Some(shown.clone())),
+        ("jpeg12", plain.clone().compressed(syntax::JPEG_EXTENDED, vec![sequential]), None),
+        ("jpegls", plain.compressed(syntax::JPEG_LS, vec![jpeg_ls]), Some(shown)),
         (
             "jpeg2000",
             Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![jpeg_2000()]),
@@ -235,8 +240,8 @@ fn mutated_pictures_give_images_or_errors() {
         (ImageFormat::Png, &wide, 0.85, 0.0, 1),
         (ImageFormat::Tiff, &grey, 0.7, 0.2, 1),
         (ImageFormat::Tiff, &wide, 0.7, 0.2, 1),
-        // Without a checksum, and the decoder fills with grey what the data do not give: a width of 2056 is believed.
-        (ImageFormat::Jpeg, &grey, 0.55, 0.3, 64),
+        // Without a checksum, but every block has to be there: no more pixels are believed than the last ones hold.
+        (ImageFormat::Jpeg, &grey, 0.55, 0.3, 2),
         (ImageFormat::Bmp, &grey, 0.7, 0.15, 1),
         (ImageFormat::Pnm, &grey, 0.7, 0.2, 1),
         (ImageFormat::Pnm, &wide, 0.7, 0.2, 1),

@@ -79,6 +79,7 @@ fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
     replay("image_file", |bytes| {
         infer_mutate::image(bytes);
     });
+    replay("compressed_pixels", infer_mutate::compressed);
     replay("landmark_file", infer_mutate::any_landmarks);
     replay("model_file", infer_mutate::any_model);
 }
