@@ -10,7 +10,7 @@ use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
 use infomark_infer::{
     Annotated, Confidence, Encoder, ErrorCalibration, Image, ImageError, Landmark, LandmarkFormat,
-    ReadLimits, Subject, Template, decode_image, encode_landmarks, parse_landmarks_of,
+    ReadLimits, Subject, Template, decode_image, encode_landmarks, parse_landmarks_of, read_image,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
@@ -225,6 +225,22 @@ fn mutated_dicom_files_give_images_or_errors() {
         let elements = (0..150).map(|index| rewritten(&dicom, 23, index).encode());
         images(&format!("DICOM {name}, elements"), &whole, elements, bounds(2));
     }
+}
+
+#[test]
+fn a_file_that_its_header_excludes_costs_no_more_than_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames");
+    let frames = Dicom::new(40, 36, 12, vec![1; 40 * 36]).text((0x0028, 0x0008), "IS", "35");
+    std::fs::write(&path, frames.encode()).unwrap();
+    let one = frames.text((0x0028, 0x0008), "IS", "1").encode();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(504_000_000).unwrap();
+    let seen = peak_of(|| assert!(matches!(read_image(&path), Err(ImageError::Frames { frames: 35, .. }))));
+    assert!(seen < 2 << 20, "{seen} bytes held");
+    std::fs::write(&path, one).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(504_000_000).unwrap();
+    let seen = peak_of(|| drop(infomark_infer::read_image_header(&path).unwrap()));
+    assert!(seen < 2 << 20, "{seen} bytes held");
 }
 
 #[test]

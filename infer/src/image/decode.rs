@@ -21,6 +21,8 @@ use crate::PixelSpacing;
 /// Reads a grey PNG, TIFF, JPEG, BMP or PGM file, a DICOM file (feature `dicom`) or a NIfTI slice (feature `nifti`) within
 /// the default [`ReadLimits`].
 ///
+/// The header is read first: what it tells is refused before the pixels are read. Of JPEG, in DICOM as well, every block has to be there.
+///
 /// The format is told by the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
 /// transformation applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are stretched like other 16-bit files. 8-bit values are divided by 255. 16-bit values, of which
 /// radiographs use any part, are stretched between their 0.1 and 99.9 percentiles and clipped. Colour images whose channels

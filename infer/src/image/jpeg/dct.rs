@@ -17,7 +17,7 @@ pub(super) const MAX_COMPONENTS: usize = 4;
 pub(super) type Block = [i32; 64];
 
 /// Takes the blocks of a frame: its component, its column and row, its coefficients and their steps.
-type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) + 'a;
+pub(super) type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) + 'a;
 
 /// The samples of a frame of one component.
 pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {

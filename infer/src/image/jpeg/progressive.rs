@@ -1,7 +1,7 @@
 //! Progressive frames: coefficients band by band and bit by bit (ITU-T T.81, annex G).
 
 use super::bits::Bits;
-use super::dct::{Block, Grid, MAX_COMPONENTS, dc_difference, each_block};
+use super::dct::{Grid, MAX_COMPONENTS, Sink, dc_difference, each_block};
 use super::huffman::Huffman;
 use super::segments::{Quantisation, Scan, Stream, ZIGZAG};
 use super::{INVALID, Problem};
@@ -40,7 +40,7 @@ impl Progressive {
         &self,
         grids: &[Grid],
         quantisation: &[Option<Quantisation>],
-        sink: &mut dyn FnMut(usize, [usize; 2], &Block, &Quantisation),
+        sink: &mut Sink<'_>,
     ) {
         for (component, (blocks, (grid, table))) in
             self.components.iter().zip(grids.iter().zip(quantisation)).enumerate()
