@@ -98,8 +98,8 @@ pub use hash::{sha256, sha256_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
 pub use image::{
-    Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image, decode_levels,
-    list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
+    Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
+    decode_levels, list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
 };
 pub use landmark::{
     Annotated, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, encode_landmarks,

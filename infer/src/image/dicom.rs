@@ -24,7 +24,6 @@ pub(super) fn is_dicom(start: &[u8]) -> bool {
     meta::is_dicom(start)
 }
 
-
 /// Why a DICOM file cannot be read, without its name.
 enum Problem {
     Damaged(&'static str),
@@ -84,7 +83,11 @@ pub(super) fn header(
     let read = parse(|| Elements::before_pixels(start));
     match read {
         // A part of the file may end anywhere.
-        Err(Problem::Damaged(_) | Problem::NotAnImage(object::NO_PIXEL_DATA)) if (start.len() as u64) < length => Ok(None),
+        Err(Problem::Damaged(_) | Problem::NotAnImage(object::NO_PIXEL_DATA))
+            if (start.len() as u64) < length =>
+        {
+            Ok(None)
+        }
         Err(problem) => Err(problem.of(name)),
         Ok((elements, header)) => {
             check(&elements, &header, length, name, limits)?;
@@ -132,7 +135,9 @@ fn open<'a>(bytes: &'a [u8], name: &str, limits: &ReadLimits) -> Result<(Element
     Ok((elements, header))
 }
 
-fn parse<'a>(read: impl FnOnce() -> Result<Elements<'a>, Problem>) -> Result<(Elements<'a>, Header), Problem> {
+fn parse<'a>(
+    read: impl FnOnce() -> Result<Elements<'a>, Problem>,
+) -> Result<(Elements<'a>, Header), Problem> {
     let parsed = contain(|| {
         let elements = read()?;
         let header = Header::read(&elements)?;

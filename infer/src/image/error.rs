@@ -56,7 +56,9 @@ pub enum ImageError {
         fix: &'static str,
     },
     /// A DICOM object of another kind than an image.
-    #[error("{name}: DICOM, but no image ({object}); leave it out, and name the files of the images themselves")]
+    #[error(
+        "{name}: DICOM, but no image ({object}); leave it out, and name the files of the images themselves"
+    )]
     NotAnImage {
         /// The path as given.
         name: String,
@@ -64,7 +66,9 @@ pub enum ImageError {
         object: &'static str,
     },
     /// A DICOM element whose value cannot be used.
-    #[error("{name}: its {element} {problem}; correct that element, or export the image again from its source")]
+    #[error(
+        "{name}: its {element} {problem}; correct that element, or export the image again from its source"
+    )]
     Element {
         /// The path as given.
         name: String,

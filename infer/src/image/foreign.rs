@@ -30,9 +30,10 @@ pub(super) fn format(start: &[u8]) -> Option<(&'static str, &'static str)> {
         _ if has(0, b"\x89HDF") => ("an HDF5 file, as of MINC 2", TO_NIFTI),
         _ if has(0, b"NRRD0") => ("an NRRD file", TO_NIFTI),
         _ if is_meta_image(start) => ("a MetaImage header (.mha, .mhd)", TO_NIFTI),
-        _ if has(344, b"ni1\0") || has(4, b"ni2\0") => {
-            ("the header of a NIfTI pair (.hdr, .img)", "join the pair to one file (.nii.gz), e.g. with 3D Slicer")
-        }
+        _ if has(344, b"ni1\0") || has(4, b"ni2\0") => (
+            "the header of a NIfTI pair (.hdr, .img)",
+            "join the pair to one file (.nii.gz), e.g. with 3D Slicer",
+        ),
         _ if is_analyze(start) => ("the header of an Analyze 7.5 pair (.hdr, .img)", TO_NIFTI),
         _ if has(0, b"\x93NUMPY") => ("a NumPy array", "write it as grey PNG, e.g. with `imageio.imwrite`"),
         [b'<', ..] if has(1, b"!DOCTYPE") || has(1, b"?xml") || has(1, b"html") || has(1, b"svg") => {

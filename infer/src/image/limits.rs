@@ -28,7 +28,12 @@ impl ReadLimits {
         bytes: u64,
     ) -> Result<(), ImageError> {
         if width.max(height) > self.max_side {
-            return Err(ImageError::TooWide { name: name.to_owned(), width, height, max_side: self.max_side });
+            return Err(ImageError::TooWide {
+                name: name.to_owned(),
+                width,
+                height,
+                max_side: self.max_side,
+            });
         }
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(ImageError::TooSmall { name: name.to_owned(), width, height });

@@ -123,9 +123,8 @@ fn content(path: &Path) -> Content {
     if name.starts_with('.') || !path.is_file() {
         return Content::Other;
     }
-    let ending = ENDINGS
-        .iter()
-        .find(|&&ending| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')));
+    let ending =
+        ENDINGS.iter().find(|&&ending| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')));
     match ending {
         // The start of these files is not read.
         Some(&ending) if ending != "dcm" => Content::Image,

@@ -106,7 +106,8 @@ fn jpeg_header(
     let of_file = length.saturating_add(jpeg.working_bytes());
     limits.check(name, (width, height), (bytes_a_pixel + size_of::<f32>()) as u64, of_file)?;
     check_orientation(name, jpeg.orientation)?;
-    let header = Header { width, height, layout: layout(name, color)?, bytes: width * height * bytes_a_pixel };
+    let header =
+        Header { width, height, layout: layout(name, color)?, bytes: width * height * bytes_a_pixel };
     Ok(Some((jpeg, header)))
 }
 

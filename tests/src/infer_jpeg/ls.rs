@@ -118,7 +118,8 @@ impl Parameters {
                     x += 1;
                     continue;
                 }
-                let run = (x..width).take_while(|&x| (samples[line * width + x] - a).abs() <= self.near).count();
+                let run =
+                    (x..width).take_while(|&x| (samples[line * width + x] - a).abs() <= self.near).count();
                 shown[line * width + x..][..run].fill(a);
                 x += run;
                 let mut left = run;

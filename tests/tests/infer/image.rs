@@ -180,7 +180,10 @@ fn formats_that_are_not_read_are_named() {
         (at(0, b"<!DOCTYPE html>"), "HTML"),
     ] {
         let error = refused(&bytes);
-        assert!(matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains(name)), "{name}: {error}");
+        assert!(
+            matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains(name)),
+            "{name}: {error}"
+        );
     }
 }
 

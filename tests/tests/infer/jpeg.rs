@@ -1,8 +1,8 @@
 //! JPEG files of all kinds: read where every block is there, else refused by name.
 
+use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use infomark_infer::{Image, ImageError, ReadLimits, decode_image, read_image_size};
 use infomark_tests::infer_jpeg::{JpegLs, SequentialJpeg};
-use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 
 const WIDTH: usize = 48;
 const HEIGHT: usize = 40;
@@ -55,7 +55,10 @@ fn the_first_half_of_a_jpeg_with_an_end_marker_is_refused() {
         let expected = read(&whole).unwrap();
         let end = whole.len() - 2;
         // Without its end marker all of it is there.
-        assert_eq!(read(&whole[..end]).map(|image| image.pixels().to_vec()).ok(), Some(expected.pixels().to_vec()));
+        assert_eq!(
+            read(&whole[..end]).map(|image| image.pixels().to_vec()).ok(),
+            Some(expected.pixels().to_vec())
+        );
         let scan = position(&whole, [0xFF, 0xDA]);
         for length in [scan + 40, (scan + end) / 2, end - 4] {
             let cut = [&whole[..length], &[0xFF, 0xD9]].concat();
@@ -110,7 +113,10 @@ fn kinds_of_jpeg_that_are_not_read_are_named() {
         } else {
             change(offset, value)
         };
-        assert!(matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains(name)), "{error}");
+        assert!(
+            matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains(name)),
+            "{error}"
+        );
     }
     // A precision that its process does not have.
     assert!(matches!(change(4, 12), ImageError::Damaged { .. }));

@@ -154,7 +154,9 @@ impl Voi {
             "SIGMOID" => Ok(Some(Voi::Sigmoid { center, width })),
             "LINEAR_EXACT" => Ok(Some(Voi::Ramp { low: center - width / 2.0, range: width })),
             // C.11.2.1.2.1: the window counts whole values.
-            "LINEAR" | "" => Ok(Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 })),
+            "LINEAR" | "" => {
+                Ok(Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 }))
+            }
             _ => Err(Problem::Element("VOI LUT Function", "is none of LINEAR, LINEAR_EXACT and SIGMOID")),
         }
     }

@@ -9,7 +9,9 @@ pub(super) fn without_image(sop_class: &str) -> Option<&'static str> {
     Some(match (sop_class, storage) {
         ("1.2.840.10008.1.3.10", _) => "DICOMDIR, an index of other files",
         (_, Some("88.59")) => "Key Object Selection Document",
-        (_, Some("88.67" | "88.68" | "88.73" | "88.74" | "88.75" | "88.76")) => "Radiation Dose Structured Report",
+        (_, Some("88.67" | "88.68" | "88.73" | "88.74" | "88.75" | "88.76")) => {
+            "Radiation Dose Structured Report"
+        }
         (_, Some("88.50" | "88.65" | "88.69")) => "Computer-Aided Detection Structured Report",
         (_, Some(class)) if class.starts_with("88.") => "Structured Report",
         (_, Some(class)) if class.starts_with("11.") => "Presentation State",
@@ -29,7 +31,9 @@ pub(super) fn without_image(sop_class: &str) -> Option<&'static str> {
         (_, Some(class)) if class.starts_with("78.") => "Ophthalmic Measurements",
         ("1.2.840.10008.5.1.4.38.1", _) => "Hanging Protocol",
         ("1.2.840.10008.5.1.4.39.1", _) => "Color Palette",
-        ("1.2.840.10008.5.1.4.43.1" | "1.2.840.10008.5.1.4.44.1" | "1.2.840.10008.5.1.4.45.1", _) => "Implant Template",
+        ("1.2.840.10008.5.1.4.43.1" | "1.2.840.10008.5.1.4.44.1" | "1.2.840.10008.5.1.4.45.1", _) => {
+            "Implant Template"
+        }
         _ => return None,
     })
 }

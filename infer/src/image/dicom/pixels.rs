@@ -13,7 +13,9 @@ use crate::image::jpeg;
 
 const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
 
-const NO_SYNTAX: Problem = Problem::Damaged("it names no transfer syntax, and its pixel data are not those of an uncompressed image");
+const NO_SYNTAX: Problem = Problem::Damaged(
+    "it names no transfer syntax, and its pixel data are not those of an uncompressed image",
+);
 const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
 /// The stored values, row by row, as bit patterns of `header.stored` bits.

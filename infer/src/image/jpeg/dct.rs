@@ -197,15 +197,22 @@ fn sequential_scan<'a>(
         *predicted = [0; MAX_COMPONENTS];
         bits.restart()
     };
-    each_block(scan, grids, stream.restart_interval, &mut state, restart, |(bits, predicted), index, place| {
-        let ((dc, ac), predicted) = tables.get(index).zip(predicted.get_mut(index)).ok_or(INVALID)?;
-        let block = sequential_block(bits, dc, ac, predicted)?;
-        let component = scan.components.get(index).ok_or(INVALID)?.component;
-        if let Some(Some(quantisation)) = quantisation.get(component) {
-            sink(component, place, &block, quantisation);
-        }
-        Ok(())
-    })?;
+    each_block(
+        scan,
+        grids,
+        stream.restart_interval,
+        &mut state,
+        restart,
+        |(bits, predicted), index, place| {
+            let ((dc, ac), predicted) = tables.get(index).zip(predicted.get_mut(index)).ok_or(INVALID)?;
+            let block = sequential_block(bits, dc, ac, predicted)?;
+            let component = scan.components.get(index).ok_or(INVALID)?.component;
+            if let Some(Some(quantisation)) = quantisation.get(component) {
+                sink(component, place, &block, quantisation);
+            }
+            Ok(())
+        },
+    )?;
     Ok(state.0.rest())
 }
 

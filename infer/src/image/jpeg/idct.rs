@@ -7,16 +7,8 @@ use super::dct::Block;
 use super::segments::Quantisation;
 
 /// cos(k pi / 16) / 2, for k of 1 to 7; that of 4 is the factor of the mean as well.
-const C: [f32; 8] = [
-    0.5,
-    0.490_392_64,
-    0.461_939_77,
-    0.415_734_8,
-    0.353_553_4,
-    0.277_785_12,
-    0.191_341_71,
-    0.097_545_16,
-];
+const C: [f32; 8] =
+    [0.5, 0.490_392_64, 0.461_939_77, 0.415_734_8, 0.353_553_4, 0.277_785_12, 0.191_341_71, 0.097_545_16];
 
 /// The samples of a block of quantised coefficients, `precision` bits each, in rows.
 pub(super) fn samples(block: &Block, quantisation: &Quantisation, precision: u32) -> [u16; 64] {

@@ -36,12 +36,7 @@ impl Progressive {
     }
 
     /// Gives the blocks to a sink.
-    pub(super) fn give(
-        &self,
-        grids: &[Grid],
-        quantisation: &[Option<Quantisation>],
-        sink: &mut Sink<'_>,
-    ) {
+    pub(super) fn give(&self, grids: &[Grid], quantisation: &[Option<Quantisation>], sink: &mut Sink<'_>) {
         for (component, (blocks, (grid, table))) in
             self.components.iter().zip(grids.iter().zip(quantisation)).enumerate()
         {
@@ -63,7 +58,8 @@ impl Progressive {
         grids: &[Grid],
     ) -> Result<&'a [u8], Problem> {
         self.check_progression(scan)?;
-        let mut state = State { bits: Bits::new(stream.coded()), predicted: [0; MAX_COMPONENTS], band_ends: 0 };
+        let mut state =
+            State { bits: Bits::new(stream.coded()), predicted: [0; MAX_COMPONENTS], band_ends: 0 };
         let restart = |state: &mut State<'_>| {
             if state.band_ends > 0 {
                 return Err(INVALID);
@@ -94,7 +90,11 @@ impl Progressive {
             let table = stream.ac(scan.only()?)?;
             each_block(scan, grids, interval, &mut state, restart, |state, index, place| {
                 let block = self.block(scan, grids, index, place)?;
-                if scan.high == 0 { state.first(&table, scan, block) } else { state.refine(&table, scan, block) }
+                if scan.high == 0 {
+                    state.first(&table, scan, block)
+                } else {
+                    state.refine(&table, scan, block)
+                }
             })?;
         }
         if state.band_ends > 0 {

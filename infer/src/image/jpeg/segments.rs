@@ -28,9 +28,9 @@ pub(super) mod marker {
 
 /// Natural order of the coefficients of a block, which are coded in zigzag order (T.81, figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// Component of a frame.
@@ -205,7 +205,9 @@ impl<'a> Stream<'a> {
                 }
                 marker::PRESET_PARAMETERS => match parameters.split_first() {
                     Some((1, preset)) => self.preset = Some(preset),
-                    _ => return Err(Problem::Unsupported("JPEG-LS with a mapping table or an oversize image")),
+                    _ => {
+                        return Err(Problem::Unsupported("JPEG-LS with a mapping table or an oversize image"));
+                    }
                 },
                 marker::START_OF_SCAN => return Scan::of(parameters, self.frame()?),
                 marker::END_OF_IMAGE => return Err(ENDS_EARLY),

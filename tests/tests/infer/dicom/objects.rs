@@ -17,7 +17,8 @@ fn object(sop_class: &str, syntax: &'static str) -> Vec<u8> {
     let dicom = Dicom::new(1, 1, 8, vec![0]).in_syntax(syntax);
     let with_pixels = dicom.clone().encode();
     let without = dicom.text(SOP_CLASS, "UI", sop_class).encode();
-    let pixels = with_pixels.len() - with_pixels.windows(4).position(|tag| tag == [0xE0, 0x7F, 0x10, 0]).unwrap();
+    let pixels =
+        with_pixels.len() - with_pixels.windows(4).position(|tag| tag == [0xE0, 0x7F, 0x10, 0]).unwrap();
     without[..without.len() - pixels].to_vec()
 }
 
@@ -37,7 +38,10 @@ fn objects_without_an_image_are_refused_by_name() {
             let bytes = object(class, syntax);
             let error = decode_image(&bytes, "scan.dcm", &ReadLimits::default()).unwrap_err();
             let text = error.to_string();
-            assert!(matches!(error, ImageError::NotAnImage { object, .. } if object.contains(name)), "{text}");
+            assert!(
+                matches!(error, ImageError::NotAnImage { object, .. } if object.contains(name)),
+                "{text}"
+            );
             assert!(text.starts_with("scan.dcm: ") && text.contains(';'), "{text}");
         }
     }
@@ -87,7 +91,11 @@ fn files_without_a_preamble_or_a_meta_group_are_read() {
         let read = |bytes: &[u8]| decode_image(bytes, "scan", &ReadLimits::default());
         for syntax in [syntax::EXPLICIT, syntax::IMPLICIT] {
             let dicom = dicom.clone().in_syntax(syntax);
-            for bytes in [&dicom.encode()[132..], &data_set(&dicom), &[&[0; 128], &b"DICM"[..], &data_set(&dicom)].concat()] {
+            for bytes in [
+                &dicom.encode()[132..],
+                &data_set(&dicom),
+                &[&[0; 128], &b"DICM"[..], &data_set(&dicom)].concat(),
+            ] {
                 assert_eq!(read(bytes).unwrap().pixels(), expected.pixels(), "{syntax}");
             }
         }
@@ -122,7 +130,8 @@ fn what_the_header_says_is_refused_before_the_pixels_are_read() {
     for error in [read_image(&path).unwrap_err(), read_image_header(&path).unwrap_err()] {
         assert!(matches!(error, ImageError::Frames { frames: 35, .. }), "{error}");
     }
-    let path = sparse(&folder, "video", &new(8).compressed("1.2.840.10008.1.2.4.102", vec![vec![0; 4]]), 3 << 30);
+    let path =
+        sparse(&folder, "video", &new(8).compressed("1.2.840.10008.1.2.4.102", vec![vec![0; 4]]), 3 << 30);
     assert!(matches!(read_image(&path).unwrap_err(), ImageError::TransferSyntax { .. }));
     // A header of 3 MiB.
     let mut long = new(8);

@@ -128,9 +128,14 @@ fn windows_that_the_standard_does_not_define_are_refused_by_element() {
         // A table goes before it.
         decode(&window(function, "1000").table((0x0028, 0x3010), 0, 8, &[0, 100, 255])).unwrap();
     }
-    for (function, width) in [("", "0"), ("LINEAR", "0.5"), ("LINEAR", "-3"), ("LINEAR_EXACT", "0"), ("SIGMOID", "0")] {
+    for (function, width) in
+        [("", "0"), ("LINEAR", "0.5"), ("LINEAR", "-3"), ("LINEAR_EXACT", "0"), ("SIGMOID", "0")]
+    {
         let error = refused(&window(function, width));
-        assert!(matches!(error, ImageError::Element { element: "Window Width", .. }), "{function}, {width}: {error}");
+        assert!(
+            matches!(error, ImageError::Element { element: "Window Width", .. }),
+            "{function}, {width}: {error}"
+        );
     }
     for (function, width) in [("", "1"), ("LINEAR_EXACT", "0.5"), ("SIGMOID", "0.5")] {
         decode(&window(function, width)).unwrap();
