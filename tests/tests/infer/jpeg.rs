@@ -73,9 +73,11 @@ fn a_header_that_claims_more_than_the_data_hold_is_refused_at_once() {
     let frame = position(&jpeg, [0xFF, 0xC0]);
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x0B, 0xB8, 0x40, 0]);
     assert!(matches!(refused(&jpeg), ImageError::Damaged { .. }));
-    // A progressive one of as many pixels needs more memory than it may, as its coefficients are kept.
+    // So is a progressive one, whose coefficients would take as much memory again.
     jpeg[frame + 1] = 0xC2;
     jpeg[frame + 7] = 0x80;
+    assert!(matches!(refused(&jpeg), ImageError::Damaged { .. }));
+    jpeg[frame + 5] = 0x20;
     assert!(matches!(refused(&jpeg), ImageError::TooLarge { .. }));
 }
 

@@ -45,8 +45,8 @@ impl Syntax {
         match self {
             Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::ExplicitBig | Syntax::NotStated => 0,
             Syntax::Fragments | Syntax::Rle => 3,
-            // Coefficients of progressive JPEG.
-            Syntax::Jpeg => 4,
+            // Coefficients are gone before there are pixels.
+            Syntax::Jpeg => 0,
             Syntax::Jpeg2000 => 20,
         }
     }

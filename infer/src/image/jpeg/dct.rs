@@ -21,7 +21,9 @@ pub(super) type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) +
 
 /// The samples of a frame of one component.
 pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
-    let Frame { precision, width, height, .. } = Frame::first(bytes)?;
+    let frame = Frame::first(bytes)?;
+    check_length(bytes, &frame)?;
+    let Frame { precision, width, height, .. } = frame;
     let mut samples = Vec::new();
     samples.try_reserve_exact(width * height).map_err(|_| Problem::Damaged("too large for the memory"))?;
     samples.resize(width * height, 0);
@@ -43,7 +45,13 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Problem> {
     read(bytes, &mut |_, _, _, _| {})
 }
 
-/// Memory that reading takes beside its result.
+/// Refuses before memory is asked for what is too short for its size: a block has at least the bit of a DC coefficient.
+fn check_length(bytes: &[u8], frame: &Frame) -> Result<(), Problem> {
+    let blocks: usize = (0..frame.components.len()).map(|index| Grid::of(frame, index).count()).sum();
+    if bytes.len() < blocks / 8 { Err(ENDS_EARLY) } else { Ok(()) }
+}
+
+/// Memory that the coefficients of a progressive frame take.
 #[cfg(feature = "jpeg")]
 pub(super) fn working_bytes(frame: &Frame) -> u64 {
     if frame.process != marker::PROGRESSIVE {
@@ -61,6 +69,7 @@ fn read(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Problem> {
     if frame.components.len() > MAX_COMPONENTS {
         return Err(Problem::Unsupported("JPEG of more than four components"));
     }
+    check_length(bytes, &frame)?;
     let grids: Vec<Grid> = (0..frame.components.len()).map(|index| Grid::of(&frame, index)).collect();
     let mut quantisation = vec![None; grids.len()];
     let mut progressive = match frame.process {

@@ -43,10 +43,9 @@ impl Header {
         self.frame.components.len() == 1
     }
 
-    /// Memory that reading takes beside the samples.
+    /// Memory that reading takes beside the samples and the pixels. Of grey, what is decoded is gone before there are pixels.
     pub(in crate::image) fn working_bytes(&self) -> u64 {
-        let samples = (self.frame.width * self.frame.height * size_of::<u16>()) as u64;
-        dct::working_bytes(&self.frame) + if self.is_grey() { samples } else { 0 }
+        if self.is_grey() { 0 } else { dct::working_bytes(&self.frame) }
     }
 }
 

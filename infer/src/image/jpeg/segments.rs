@@ -206,7 +206,9 @@ impl<'a> Stream<'a> {
                 marker::PRESET_PARAMETERS => match parameters.split_first() {
                     Some((1, preset)) => self.preset = Some(preset),
                     _ => {
-                        return Err(Problem::Unsupported("JPEG-LS with a mapping table or an oversize image"));
+                        return Err(Problem::Unsupported(
+                            "JPEG-LS with a mapping table or an oversize image",
+                        ));
                     }
                 },
                 marker::START_OF_SCAN => return Scan::of(parameters, self.frame()?),
