@@ -120,6 +120,14 @@ fn kinds_of_jpeg_that_are_not_read_are_named() {
             "{error}"
         );
     }
+    let (mut mapped, _) = JpegLs { bits: 8, near: 0, restart_lines: 0, preset: None }.encode(&ramp(8), WIDTH);
+    let scan = position(&mapped, [0xFF, 0xDA]);
+    mapped[scan + 6] = 1;
+    let error = refused(&mapped);
+    assert!(
+        matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains("mapping table")),
+        "{error}"
+    );
     // A precision that its process does not have.
     assert!(matches!(change(4, 12), ImageError::Damaged { .. }));
 }

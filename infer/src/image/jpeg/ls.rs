@@ -13,7 +13,9 @@ const RUN_ORDERS: [u8; 32] =
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
     let mut stream = Stream::new(bytes)?;
     let scan = stream.next_scan()?;
-    scan.only()?;
+    if scan.only()?.tables != [0, 0] {
+        return Err(Problem::Unsupported("JPEG-LS with a mapping table"));
+    }
     let (width, height, precision) = {
         let frame = stream.frame()?;
         (frame.width, frame.height, frame.precision)
