@@ -42,10 +42,11 @@ impl<'a> Meta<'a> {
                     let value = slice(bytes, decoder.position(), header.len)?;
                     decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
                     meta.start = decoder.position() as usize;
-                    let text = || std::str::from_utf8(value).ok().map(|text| text.trim_matches([' ', '\0']));
+                    // What is no text is stated, but not known.
+                    let text = std::str::from_utf8(value).unwrap_or_default().trim_matches([' ', '\0']);
                     match header.tag {
-                        tag::TRANSFER_SYNTAX => meta.syntax = text(),
-                        tag::MEDIA_STORAGE_SOP_CLASS => meta.sop_class = text(),
+                        tag::TRANSFER_SYNTAX => meta.syntax = Some(text),
+                        tag::MEDIA_STORAGE_SOP_CLASS => meta.sop_class = Some(text),
                         _ => {}
                     }
                 }

@@ -198,10 +198,12 @@ impl<'a> Stream<'a> {
                 marker::HUFFMAN_TABLES => read_tables(parameters, &mut self.tables)?,
                 marker::QUANTISATION_TABLES => read_quantisation(parameters, &mut self.quantisation)?,
                 marker::RESTART_INTERVAL => {
-                    // JPEG-LS may need more than two bytes (T.87, C.2.5).
-                    let is_long = parameters.len() > 4;
-                    let interval = parameters.iter().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
-                    self.restart_interval = if is_long { return Err(INVALID) } else { interval };
+                    // Two bytes, and up to four in JPEG-LS (T.87, C.2.5).
+                    if !(2..=4).contains(&parameters.len()) {
+                        return Err(INVALID);
+                    }
+                    self.restart_interval =
+                        parameters.iter().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
                 }
                 marker::PRESET_PARAMETERS => match parameters.split_first() {
                     Some((1, preset)) => self.preset = Some(preset),
