@@ -131,8 +131,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     };
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let known = known(options, given.as_ref())?;
-    let is_in_mm = matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Fcsv);
-    let needs_images = format.states_size() || is_in_mm;
+    let needs_images = format.states_size() || format.is_physical();
     if needs_images && known.is_empty() {
         bail!("{format} files go by the size of the images or by their place; give --images");
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use infomark_infer::{DataSet, list_images};
+use infomark_infer::{DataSet, list_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::output::{file_name, shown};
@@ -26,7 +26,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Input>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            files.extend(list_images(path)?);
+            files.extend(images_of(path)?);
         } else {
             files.push(path.clone());
         }
@@ -45,6 +45,21 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Input>> {
         Input { path, label, stem }
     });
     Ok(inputs.collect())
+}
+
+/// The images of a folder; DICOM files without an image in it are counted on standard error.
+pub(crate) fn images_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listing = list_folder(folder)?;
+    if let Some(warning) = listing.warning() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(listing.images)
+}
+
+/// Warns of what [`images_of`] leaves out, for commands whose work lists the folder itself.
+pub(crate) fn warn_of_skipped(folder: &Path) {
+    // What is wrong with the folder, the work says.
+    let _ = images_of(folder);
 }
 
 /// Where a path leads, so that two ways to one file are equal.

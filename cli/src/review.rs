@@ -116,8 +116,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         }
     }
     // A folder without images may get some, there or on the page.
-    match infomark_infer::list_images(&options.images) {
-        Ok(_) | Err(infomark_infer::ImageError::NoImages { .. }) => {}
+    match infomark_infer::list_folder(&options.images) {
+        Ok(listing) => listing.warning().iter().for_each(|warning| eprintln!("warning: {warning}")),
+        Err(infomark_infer::ImageError::NoImages { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     let mut store = Store::open(&session, &options.images)?;

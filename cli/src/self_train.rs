@@ -11,6 +11,7 @@ use infomark_train::{
 };
 use serde::Serialize;
 
+use crate::inputs;
 use crate::output::{self, Report, beside, file_name, shown};
 use crate::progress::{Progress, duration};
 use crate::train::read_config;
@@ -95,6 +96,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         out: options.out.clone(),
         run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
     };
+    inputs::warn_of_skipped(&paths.images);
     let mut bars = Bars::default();
     let tell = &mut |step: Step| {
         bars.show(&step);

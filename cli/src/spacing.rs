@@ -23,9 +23,9 @@ pub(crate) fn of_option(option: &str, values: &[f64]) -> Result<Spacing> {
     Spacing::new(x, y).or_else(|error| bail!("{option}: {error}"))
 }
 
-/// Says on standard error where markups for 3D Slicer are in other millimetres than the true ones.
+/// Says on standard error where files for 3D Slicer are in other millimetres than the true ones.
 pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>]) {
-    if format != LandmarkFormat::Slicer {
+    if !format.is_physical() {
         return;
     }
     let other = |image: &&Annotated<'_>| match (image.spacing, image.placement) {

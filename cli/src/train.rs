@@ -15,6 +15,7 @@ use infomark_train::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::inputs;
 use crate::output::{self, Report, beside, shown};
 use crate::progress::{Progress, duration};
 
@@ -123,6 +124,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             .as_ref()
             .map(|data| Scoring { data: data.clone(), templates: options.score_templates }),
     };
+    inputs::warn_of_skipped(&options.images);
     let summary = if options.resume.is_some() {
         with_progress(&paths.run, |told| resume(&paths, threads, options.device.into(), told))?
     } else {

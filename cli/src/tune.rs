@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::list_images;
 use infomark_train::{TuneConfig, Tuned, TunedTier, tune};
 
-use crate::inputs::identity;
+use crate::inputs::{identity, images_of};
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
@@ -84,7 +83,7 @@ fn check_out(options: &Options) -> Result<()> {
     if ending.is_some_and(|ending| ending == "png" || ending == "svg") {
         bail!("{}: the plots get this ending; give the policy another, such as .toml", shown(out));
     }
-    let images = list_images(&options.images)?;
+    let images = images_of(&options.images)?;
     let given: Vec<PathBuf> = images.iter().chain([&options.model]).map(|path| identity(path)).collect();
     for path in [out.clone(), out.with_extension("png"), out.with_extension("svg")] {
         if given.contains(&identity(&path)) {

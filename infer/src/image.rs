@@ -4,20 +4,26 @@ mod decode;
 #[cfg(feature = "dicom")]
 mod dicom;
 mod error;
+mod foreign;
 mod grey;
+#[cfg(any(feature = "dicom", feature = "jpeg"))]
+mod jpeg;
 mod levels;
+mod limits;
 mod list;
 #[cfg(feature = "nifti")]
 mod nifti;
+mod picture;
 mod resolution;
+mod source;
 
 pub use decode::{
-    ImageHeader, ReadLimits, decode_image, decode_levels, read_image, read_image_header, read_image_size,
-    read_image_with,
+    ImageHeader, decode_image, decode_levels, read_image, read_image_header, read_image_size, read_image_with,
 };
 pub use error::ImageError;
 pub use levels::Levels;
-pub use list::list_images;
+pub use limits::ReadLimits;
+pub use list::{Listing, Skipped, list_folder, list_images};
 #[cfg(feature = "nifti")]
 pub use nifti::read_nifti_slice;
 

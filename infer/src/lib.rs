@@ -100,8 +100,8 @@ pub use hash::{sha256, sha256_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
 pub use image::{
-    Image, ImageError, ImageHeader, Levels, MIN_SIDE, ReadLimits, decode_image, decode_levels, list_images,
-    read_image, read_image_header, read_image_size, read_image_with,
+    Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
+    decode_levels, list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
 };
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,

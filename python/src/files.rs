@@ -1,5 +1,6 @@
 //! Images, landmark files, data folders, and what errors come to.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 
 use infomark_core::{Spacing, radial_error_mm};
@@ -28,10 +29,15 @@ pub(crate) fn read_image(py: Python<'_>, path: PathBuf) -> PyResult<Read<'_>> {
     Ok((matrix(py, image.height(), image.width(), image.into_pixels())?, spacing))
 }
 
-/// The image files of a folder, sorted by name.
+/// The image files of a folder, sorted by name; a warning counts the DICOM files without an image.
 #[pyfunction]
-pub(crate) fn list_images(folder: PathBuf) -> PyResult<Vec<PathBuf>> {
-    infomark_infer::list_images(folder).map_err(raise)
+pub(crate) fn list_images(py: Python<'_>, folder: PathBuf) -> PyResult<Vec<PathBuf>> {
+    let listing = infomark_infer::list_folder(folder).map_err(raise)?;
+    if let Some(warning) = listing.warning() {
+        let message = CString::new(warning)?;
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)?;
+    }
+    Ok(listing.images)
 }
 
 /// 16-bit pixels as files of that depth are read.

@@ -14,7 +14,9 @@ pub mod syntax {
     pub const RLE: &str = "1.2.840.10008.1.2.5";
     pub const JPEG_BASELINE: &str = "1.2.840.10008.1.2.4.50";
     pub const JPEG_LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
+    pub const JPEG_EXTENDED: &str = "1.2.840.10008.1.2.4.51";
     pub const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+    pub const JPEG_LS_NEAR: &str = "1.2.840.10008.1.2.4.81";
     pub const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
 }
 
@@ -230,19 +232,20 @@ impl Writer {
     }
 
     fn implicit_items(&mut self, items: &[Elements]) {
+        // Little endian, whatever the data set is.
+        let mut inner = Writer { explicit: false, big: false, bytes: Vec::new() };
         for item in items {
-            self.tag((0xFFFE, 0xE000));
-            self.long(u32::MAX);
-            let mut set = Writer { explicit: false, big: false, bytes: Vec::new() };
+            inner.tag((0xFFFE, 0xE000));
+            inner.long(u32::MAX);
             for (&tag, (vr, value)) in item {
-                set.element(tag, vr, value);
+                inner.element(tag, vr, value);
             }
-            self.bytes.extend(set.bytes);
-            self.tag((0xFFFE, 0xE00D));
-            self.long(0);
+            inner.tag((0xFFFE, 0xE00D));
+            inner.long(0);
         }
-        self.tag((0xFFFE, 0xE0DD));
-        self.long(0);
+        inner.tag((0xFFFE, 0xE0DD));
+        inner.long(0);
+        self.bytes.extend(inner.bytes);
     }
 
     fn header(&mut self, tag: (u16, u16), vr: &str, length: u32) {

@@ -12,7 +12,7 @@ use prost::Message;
 use serde_json::{Value as Json, json};
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use crate::infer_dicom::{Dicom, SECRET, Value};
+use crate::infer_dicom::{Dicom, SECRET, Value, syntax};
 
 /// What reading an image may cost in these tests, in bytes.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -73,6 +73,24 @@ pub fn image(bytes: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// Reads bytes as the compressed pixel data of a DICOM file of 40 x 36 pixels: the first byte chooses the transfer syntax and the depth.
+pub fn compressed(bytes: &[u8]) {
+    const SYNTAXES: [&str; 7] = [
+        syntax::RLE,
+        syntax::JPEG_BASELINE,
+        syntax::JPEG_EXTENDED,
+        syntax::JPEG_LOSSLESS,
+        syntax::JPEG_LS,
+        syntax::JPEG_LS_NEAR,
+        syntax::JPEG_2000,
+    ];
+    let Some((&choice, code)) = bytes.split_first() else { return };
+    let choice = usize::from(choice);
+    let (syntax, stored) = (SYNTAXES[choice % SYNTAXES.len()], [8, 12, 16][choice / SYNTAXES.len() % 3]);
+    let dicom = Dicom::new(40, 36, stored, Vec::new()).compressed(syntax, vec![code.to_vec()]);
+    image(&dicom.encode());
 }
 
 /// Reads bytes as a landmark table: finite points, or an error in one line.

@@ -5,6 +5,8 @@ pub mod infer_dicom;
 #[cfg(feature = "files")]
 pub mod infer_fixture;
 #[cfg(feature = "files")]
+pub mod infer_jpeg;
+#[cfg(feature = "files")]
 pub mod infer_mutate;
 #[cfg(feature = "files")]
 pub mod infer_nifti;

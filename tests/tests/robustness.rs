@@ -11,10 +11,11 @@ use infomark_core::Point;
 use infomark_infer::{
     Annotated, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError, ItkGeometry, Landmark,
     LandmarkFormat, ReadLimits, Subject, Template, WriteOptions, decode_image, encode_landmarks,
-    parse_landmarks_of,
+    parse_landmarks_of, read_image,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
+use infomark_tests::infer_jpeg::{JpegLs, SequentialJpeg};
 use infomark_tests::infer_mutate::{
     self, MAX_BYTES, damaged, redescribed, retold, rewired, rewritten, with_header,
 };
@@ -170,6 +171,8 @@ fn dicom() -> Vec<(&'static str, Dicom, Whole)> {
         .text((0x0028, 0x1052), "DS", "-10")
         .text((0x0028, 0x1053), "DS", "1.5");
     let jpeg = lossless_jpeg(&samples, width, 12);
+    let (jpeg_ls, _) = JpegLs { bits: 12, near: 0, restart_lines: 9, preset: None }.encode(&samples, width);
+    let (sequential, _) = SequentialJpeg { bits: 12, step: 4, restart_interval: 5 }.encode(&samples, width);
     // The linear window of DICOM PS3.3 C.11.2.1.2.1 over the rescaled values.
     let shown = samples.iter().map(|&sample| {
         let value = 1.5 * f64::from(sample) - 10.0;
@@ -187,7 +190,9 @@ fn dicom() -> Vec<(&'static str, Dicom, Whole)> {
             None,
         ),
         ("rle", plain.clone().compressed(syntax::RLE, vec![rle(&samples, 2)]), Some(shown.clone())),
-        ("jpeg", plain.compressed(syntax::JPEG_LOSSLESS, vec![jpeg]), Some(shown)),
+        ("jpeg", plain.clone().compressed(syntax::JPEG_LOSSLESS, vec![jpeg]), Some(shown.clone())),
+        ("jpeg12", plain.clone().compressed(syntax::JPEG_EXTENDED, vec![sequential]), None),
+        ("jpegls", plain.compressed(syntax::JPEG_LS, vec![jpeg_ls]), Some(shown)),
         (
             "jpeg2000",
             Dicom::new(32, 32, 12, Vec::new()).compressed(syntax::JPEG_2000, vec![jpeg_2000()]),
@@ -224,6 +229,22 @@ fn mutated_dicom_files_give_images_or_errors() {
 }
 
 #[test]
+fn a_file_that_its_header_excludes_costs_no_more_than_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames");
+    let frames = Dicom::new(40, 36, 12, vec![1; 40 * 36]).text((0x0028, 0x0008), "IS", "35");
+    std::fs::write(&path, frames.encode()).unwrap();
+    let one = frames.text((0x0028, 0x0008), "IS", "1").encode();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(504_000_000).unwrap();
+    let seen = peak_of(|| assert!(matches!(read_image(&path), Err(ImageError::Frames { frames: 35, .. }))));
+    assert!(seen < 2 << 20, "{seen} bytes held");
+    std::fs::write(&path, one).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(504_000_000).unwrap();
+    let seen = peak_of(|| drop(infomark_infer::read_image_header(&path).unwrap()));
+    assert!(seen < 2 << 20, "{seen} bytes held");
+}
+
+#[test]
 fn mutated_pictures_give_images_or_errors() {
     let grey = GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]));
     let wide = ImageBuffer::<Luma<u16>, _>::from_fn(40, 36, |x, y| Luma([(x * 700 + y * y) as u16]));
@@ -236,8 +257,8 @@ fn mutated_pictures_give_images_or_errors() {
         (ImageFormat::Png, &wide, 0.85, 0.0, 1),
         (ImageFormat::Tiff, &grey, 0.7, 0.2, 1),
         (ImageFormat::Tiff, &wide, 0.7, 0.2, 1),
-        // Without a checksum, and the decoder fills with grey what the data do not give: a width of 2056 is believed.
-        (ImageFormat::Jpeg, &grey, 0.55, 0.3, 64),
+        // Without a checksum, but every block has to be there: no more pixels are believed than the last ones hold.
+        (ImageFormat::Jpeg, &grey, 0.55, 0.3, 2),
         (ImageFormat::Bmp, &grey, 0.7, 0.15, 1),
         (ImageFormat::Pnm, &grey, 0.7, 0.2, 1),
         (ImageFormat::Pnm, &wide, 0.7, 0.2, 1),

@@ -8,6 +8,7 @@ use infomark_train::evaluate::check_names;
 
 use super::DataRecord;
 use super::file::{Data, Experiment};
+use crate::inputs::images_of;
 use crate::output::shown;
 
 /// A data set, looked at once.
@@ -49,7 +50,7 @@ impl Set {
             };
             of_arm().with_context(|| format!("arm {}", arm.name))?;
         }
-        let paths = list_images(&images)?;
+        let paths = images_of(&images)?;
         Ok(Self {
             train,
             encoder: data.encoder.as_ref().map(|file| root.join(file)),

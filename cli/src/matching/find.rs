@@ -11,7 +11,6 @@ use super::journal::Journal;
 use super::record::{Matched, Scored, SpacingUsed, scored};
 use super::trust::{Judge, Recognised};
 use super::{OVERLAYS, Options, pictures};
-use crate::convert::Format;
 use crate::inputs::Input;
 use crate::output::file_name;
 use crate::spacing;
@@ -101,9 +100,9 @@ impl Search<'_> {
         Some(done)
     }
 
-    /// Where 3D Slicer places the image, if its markups are asked for.
+    /// Where 3D Slicer places the image, if files for it are asked for.
     fn placement(&self, input: &Input) -> Option<Placement> {
-        let needed = self.options.format.contains(&Format::Slicer);
+        let needed = self.options.format.iter().any(|format| format.0.is_physical());
         needed.then(|| read_image_header(&input.path).ok().map(|header| header.placement)).flatten()
     }
 

@@ -1,6 +1,7 @@
 //! Files that cannot be used: named in one line, and no panic.
 
 use image::ExtendedColorType::{La8, Rgb8};
+use infomark_tests::infer_dicom::Dicom;
 
 use crate::support::{SIZE, Workplace, encode, png};
 
@@ -128,4 +129,25 @@ fn a_folder_with_other_things_is_left_alone_by_demo() {
     assert_eq!(place.read("mine/thesis.txt"), b"precious");
     let reason = place.run("demo --out new --images 1").reason();
     assert!(reason.contains("--images"), "{reason}");
+}
+
+#[test]
+fn dicom_files_without_an_image_are_left_out_of_a_folder_with_a_warning() {
+    let place = Workplace::new();
+    place.write("data/images/DICOMDIR", object("1.2.840.10008.1.3.10"));
+    place.write("data/images/report.dcm", object("1.2.840.10008.5.1.4.1.1.88.22"));
+    let outcome = place.run_match("data/images --out found");
+    let warning = "warning: data/images/DICOMDIR: 2 DICOM files without an image are left out";
+    assert!(outcome.stderr.contains(warning), "{outcome:?}");
+    outcome.success();
+    let reason = place.run("map data/images/report.dcm").reason();
+    assert!(reason.contains("report.dcm") && reason.contains("Structured Report"), "{reason}");
+}
+
+/// The start of a DICOM file of a class.
+fn object(sop_class: &str) -> Vec<u8> {
+    let dicom = Dicom::new(40, 36, 8, vec![0; 40 * 36]).text((0x0008, 0x0016), "UI", sop_class);
+    let whole = dicom.encode();
+    // Without the pixel data and their header.
+    whole[..whole.len() - 40 * 36 - 12].to_vec()
 }

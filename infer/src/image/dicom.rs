@@ -6,23 +6,23 @@ mod display;
 mod element_decoder;
 mod elements;
 mod header;
-mod jpeg;
-mod lossless_jpeg;
+mod meta;
+mod object;
 mod pixels;
 mod placement;
-mod sequential_jpeg;
+mod syntax;
 
 use std::fmt;
 
 use super::levels::Levels;
-use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
+use super::{Image, ImageError, ImageHeader, ReadLimits, jpeg};
 use crate::contain::contain;
 use elements::Elements;
 use header::Header;
 
-/// Whether a file is DICOM: `DICM` after a preamble of 128 bytes.
-pub(super) fn is_dicom(bytes: &[u8]) -> bool {
-    bytes.get(128..132) == Some(b"DICM")
+/// Whether a file is DICOM, by its first bytes.
+pub(super) fn is_dicom(start: &[u8]) -> bool {
+    meta::is_dicom(start)
 }
 
 /// Why a DICOM file cannot be read, without its name.
@@ -33,8 +33,12 @@ enum Problem {
     Pixels(String),
     Syntax(String),
     Frames(u64),
+    /// An object of another kind than an image.
+    NotAnImage(&'static str),
     /// An element by its name whose text is no number.
     NotANumber(&'static str),
+    /// An element by its name, and what is wrong with its value.
+    Element(&'static str, &'static str),
 }
 
 impl Problem {
@@ -46,11 +50,20 @@ impl Problem {
             Problem::Unsupported(reason) => ImageError::Unsupported { name, reason: reason.to_owned() },
             Problem::Syntax(syntax) => ImageError::TransferSyntax { name, syntax },
             Problem::Frames(frames) => ImageError::Frames { name, frames },
+            Problem::NotAnImage(object) => ImageError::NotAnImage { name, object },
+            Problem::Element(element, problem) => ImageError::Element { name, element, problem },
             Problem::NotANumber(element) => {
                 let reason = format!("its {element} is not written as a number with a decimal point");
                 ImageError::Damaged { name, reason }
             }
         }
+    }
+}
+
+fn jpeg_problem(problem: jpeg::Problem) -> Problem {
+    match problem {
+        jpeg::Problem::Damaged(reason) => Problem::Damaged(reason),
+        jpeg::Problem::Unsupported(kind) => Problem::Syntax(kind.to_owned()),
     }
 }
 
@@ -60,10 +73,34 @@ fn undecodable(error: impl fmt::Display) -> Problem {
     Problem::Pixels(text.lines().next().unwrap_or_default().chars().take(200).collect())
 }
 
-/// What the file says of its image, checked against the limits.
-pub(super) fn header(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
-    let (_, Header { width, height, spacing, placement, .. }) = open(bytes, name, limits)?;
-    Ok(ImageHeader { width, height, spacing, placement })
+/// What the file says of its image, checked against the limits, from the first bytes of a file of `length`; none where more of them are
+/// needed.
+pub(super) fn header(
+    start: &[u8],
+    length: u64,
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<Option<ImageHeader>, ImageError> {
+    let read = parse(|| Elements::before_pixels(start));
+    match read {
+        // A part of the file may end anywhere.
+        Err(Problem::Damaged(_) | Problem::NotAnImage(object::NO_PIXEL_DATA))
+            if (start.len() as u64) < length =>
+        {
+            Ok(None)
+        }
+        Err(problem) => Err(problem.of(name)),
+        Ok((elements, header)) => {
+            check(&elements, &header, length, name, limits)?;
+            let Header { width, height, spacing, placement, .. } = header;
+            Ok(Some(ImageHeader { width, height, spacing, placement }))
+        }
+    }
+}
+
+/// The kind of object that a file holds, by its SOP class, if it is none that has an image; from its first bytes.
+pub(super) fn object_without_image(start: &[u8]) -> Option<&'static str> {
+    contain(|| elements::sop_class(start).and_then(object::without_image)).ok().flatten()
 }
 
 /// The image with the size of its pixels.
@@ -94,25 +131,30 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
 }
 
 fn open<'a>(bytes: &'a [u8], name: &str, limits: &ReadLimits) -> Result<(Elements<'a>, Header), ImageError> {
-    let read = contain(|| {
-        let elements = Elements::read(bytes)?;
+    let (elements, header) = parse(|| Elements::read(bytes)).map_err(|problem| problem.of(name))?;
+    check(&elements, &header, bytes.len() as u64, name, limits)?;
+    Ok((elements, header))
+}
+
+fn parse<'a>(
+    read: impl FnOnce() -> Result<Elements<'a>, Problem>,
+) -> Result<(Elements<'a>, Header), Problem> {
+    let parsed = contain(|| {
+        let elements = read()?;
         let header = Header::read(&elements)?;
         Ok((elements, header))
     });
     // What the parser panicked with may quote the data set.
-    let read = read.unwrap_or(Err(Problem::Damaged("its data set cannot be parsed")));
-    let (elements, header) = read.map_err(|problem| problem.of(name))?;
-    let Header { width, height, .. } = header;
-    if width.max(height) > limits.max_side {
-        return Err(ImageError::TooWide { name: name.to_owned(), width, height, max_side: limits.max_side });
-    }
-    if width < MIN_SIDE || height < MIN_SIDE {
-        return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
-    }
+    parsed.unwrap_or(Err(elements::MALFORMED))
+}
+
+fn check(
+    elements: &Elements<'_>,
+    header: &Header,
+    length: u64,
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<(), ImageError> {
     let of_pixel = size_of::<u16>() + size_of::<f32>() + elements.syntax().working_bytes();
-    let needed = (width as u64 * height as u64).saturating_mul(of_pixel as u64) + bytes.len() as u64;
-    if needed > limits.max_bytes {
-        return Err(super::decode::too_large(name.to_owned(), needed, limits));
-    }
-    Ok((elements, header))
+    limits.check(name, (header.width, header.height), of_pixel as u64, length)
 }

@@ -45,6 +45,38 @@ pub enum ImageError {
         /// The path as given.
         name: String,
     },
+    /// A known format that is not read.
+    #[error("{name}: {format}, which is not read; {fix}")]
+    ForeignFormat {
+        /// The path as given.
+        name: String,
+        /// What the file is, by its content.
+        format: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// A DICOM object of another kind than an image.
+    #[error(
+        "{name}: DICOM, but no image ({object}); leave it out, and name the files of the images themselves"
+    )]
+    NotAnImage {
+        /// The path as given.
+        name: String,
+        /// The kind of object, by its SOP class.
+        object: &'static str,
+    },
+    /// A DICOM element whose value cannot be used.
+    #[error(
+        "{name}: its {element} {problem}; correct that element, or export the image again from its source"
+    )]
+    Element {
+        /// The path as given.
+        name: String,
+        /// The element by its name in the standard.
+        element: &'static str,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
     /// DICOM pixels that are compressed in a way that is not read.
     #[error(
         "{name}: its pixels are stored as {syntax}, which is not read; decompress it, e.g. with `gdcmconv --raw IN OUT`"

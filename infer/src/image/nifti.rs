@@ -9,10 +9,10 @@ use flate2::read::MultiGzDecoder;
 use infomark_core::Spacing;
 use nifti::{NiftiHeader, NiftiType, Unit};
 
-use super::decode::{read_bytes, too_large};
 use super::grey::{ends_of_values, stretch_values};
 use super::levels::{Levels, Scale};
-use super::{Image, ImageError, ImageHeader, MIN_SIDE, ReadLimits};
+use super::source::Source;
+use super::{Image, ImageError, ImageHeader, ReadLimits};
 use crate::contain::contain;
 use crate::{Calibration, PixelSpacing, Placement, SpacingSource};
 
@@ -33,21 +33,30 @@ fn is_second_version(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"n+2\0")
 }
 
+/// The header of what is compressed, if it is NIfTI.
+pub(super) fn unpack_header(bytes: &[u8], name: &str) -> Result<Vec<u8>, ImageError> {
+    let mut header = vec![0; HEADER];
+    let read = MultiGzDecoder::new(bytes).read_exact(&mut header);
+    if read.is_ok() && is_nifti(&header) {
+        return Ok(header);
+    }
+    Err(ImageError::ForeignFormat {
+        name: name.to_owned(),
+        format: "a gzip file of something else than NIfTI",
+        fix: "unpack it with `gunzip`, and name the image in it",
+    })
+}
+
 /// What is compressed, if it is NIfTI.
 pub(super) fn unpack(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
-    let unknown = |_| ImageError::UnknownFormat { name: name.to_owned() };
-    let mut packed = MultiGzDecoder::new(bytes);
-    let mut unpacked = vec![0; HEADER];
-    packed.read_exact(&mut unpacked).map_err(unknown)?;
-    if !is_nifti(&unpacked) {
-        return Err(ImageError::UnknownFormat { name: name.to_owned() });
-    }
-    let allowed = limits.max_bytes.saturating_sub((bytes.len() + HEADER) as u64);
-    let read = packed.take(allowed).read_to_end(&mut unpacked);
+    unpack_header(bytes, name)?;
+    let mut unpacked = Vec::new();
+    let allowed = limits.max_bytes.saturating_sub(bytes.len() as u64);
+    let read = MultiGzDecoder::new(bytes).take(allowed).read_to_end(&mut unpacked);
     let read =
         read.map_err(|error| ImageError::Damaged { name: name.to_owned(), reason: error.to_string() })?;
     if read as u64 == allowed {
-        return Err(too_large(name.to_owned(), limits.max_bytes.saturating_add(1), limits));
+        return Err(limits.exceeded(name, limits.max_bytes.saturating_add(1)));
     }
     Ok(unpacked)
 }
@@ -67,8 +76,9 @@ pub(super) fn unpack(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Ve
 /// ```
 pub fn read_nifti_slice(path: impl AsRef<Path>, axis: usize, index: usize) -> Result<Image, ImageError> {
     let limits = ReadLimits::default();
-    let mut bytes = read_bytes(path.as_ref(), &limits)?;
-    let name = path.as_ref().display().to_string();
+    let source = Source::open(path.as_ref())?;
+    let name = source.name().to_owned();
+    let mut bytes = source.into_bytes(&limits)?;
     if is_compressed(&bytes) {
         bytes = unpack(&bytes, &name, &limits)?;
     }
@@ -85,7 +95,7 @@ pub(super) fn decode(
     limits: &ReadLimits,
     slice: Option<(usize, usize)>,
 ) -> Result<Image, ImageError> {
-    let slice = Slice::open(bytes, name, limits, slice)?;
+    let slice = Slice::open(bytes, bytes.len() as u64, name, limits, slice)?;
     let pixels = slice.pixels(bytes).map_err(|problem| problem.of(name))?;
     let image = Image::new(name, slice.width, slice.height, pixels)?;
     Ok(match slice.spacing {
@@ -96,7 +106,7 @@ pub(super) fn decode(
 
 /// All grey levels of the only slice.
 pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
-    let slice = Slice::open(bytes, name, limits, None)?;
+    let slice = Slice::open(bytes, bytes.len() as u64, name, limits, None)?;
     let values = slice.values(bytes).map_err(|problem| problem.of(name))?;
     let (extremes, shown) = if slice.is_plain() {
         ((0.0, 255.0), (0.0, 255.0))
@@ -109,9 +119,14 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
     Levels::new(name, (slice.width, slice.height), (levels, scale.window()))
 }
 
-/// What the file says of its only slice.
-pub(super) fn header(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
-    let Slice { width, height, spacing, placement, .. } = Slice::open(bytes, name, limits, None)?;
+/// What a file of `length` says of its only slice, from its first bytes.
+pub(super) fn header(
+    start: &[u8],
+    length: u64,
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<ImageHeader, ImageError> {
+    let Slice { width, height, spacing, placement, .. } = Slice::open(start, length, name, limits, None)?;
     Ok(ImageHeader { width, height, spacing, placement })
 }
 
@@ -151,6 +166,7 @@ struct Slice {
 impl Slice {
     fn open(
         bytes: &[u8],
+        length: u64,
         name: &str,
         limits: &ReadLimits,
         slice: Option<(usize, usize)>,
@@ -166,22 +182,7 @@ impl Slice {
         let dim: Vec<usize> = dim.iter().map(|&size| usize::from(size)).collect();
         let (axes, first) = axes(&dim, name, slice)?;
         let [width, height] = axes.map(|axis| dim[axis]);
-        if width.max(height) > limits.max_side {
-            return Err(ImageError::TooWide {
-                name: name.to_owned(),
-                width,
-                height,
-                max_side: limits.max_side,
-            });
-        }
-        if width < MIN_SIDE || height < MIN_SIDE {
-            return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
-        }
-        let needed = (width as u64 * height as u64).saturating_mul(2 * size_of::<f32>() as u64);
-        let needed = needed.saturating_add(bytes.len() as u64);
-        if needed > limits.max_bytes {
-            return Err(too_large(name.to_owned(), needed, limits));
-        }
+        limits.check(name, (width, height), 2 * size_of::<f32>() as u64, length)?;
         let data = header.data_type().ok().and_then(|data| Voxel::of(data, bytes));
         let voxel = data.ok_or(wrong(Problem::Unsupported("voxels that are no plain numbers")))?;
         let step = |axis: usize| dim.iter().take(axis).product::<usize>();

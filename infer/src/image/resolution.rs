@@ -4,6 +4,9 @@
 //! in files of 3D Slicer are in these millimetres. PNG: the chunk `sCAL`, whatever its unit (itk::PNGImageIO). JPEG: the
 //! density of its JFIF header (itk::JPEGImageIO). TIFF: resolution and its unit (itk::TIFFImageIO). All else: 1 mm.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
 use image::ImageFormat;
 
 use crate::{ItkGeometry, Placement};
@@ -11,38 +14,63 @@ use crate::{ItkGeometry, Placement};
 const MM_PER_INCH: f64 = 25.4;
 const MM_PER_CM: f64 = 10.0;
 
-/// Where ITK places a picture whose format is known.
-pub(super) fn placement(bytes: &[u8], format: ImageFormat) -> Placement {
-    let spacing = match format {
-        ImageFormat::Png => png(bytes),
-        ImageFormat::Jpeg => jpeg(bytes),
-        ImageFormat::Tiff => tiff(bytes),
+/// Chunks of a PNG file that are looked through before its pixels.
+const MOST_CHUNKS: usize = 10_000;
+/// Longest `sCAL` chunk that is read, in bytes.
+const LONGEST_SCALE: usize = 1 << 10;
+
+/// Where ITK places a picture of a format other than JPEG.
+pub(super) fn placement(file: &File, format: ImageFormat) -> Placement {
+    place(match format {
+        ImageFormat::Png => png(file),
+        ImageFormat::Tiff => tiff(file),
         _ => None,
-    };
-    let (x_mm, y_mm) = spacing.unwrap_or((1.0, 1.0));
+    })
+}
+
+/// Where ITK places a JPEG picture, from the bytes up to its first scan.
+#[cfg(feature = "jpeg")]
+pub(super) fn jpeg_placement(start: &[u8]) -> Placement {
+    place(jpeg(start))
+}
+
+fn place(spacing_mm: Option<(f64, f64)>) -> Placement {
+    let (x_mm, y_mm) = spacing_mm.unwrap_or((1.0, 1.0));
     ItkGeometry::of_picture(x_mm, y_mm)
 }
 
+/// Fills `bytes` from a place in a file.
+fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> Option<()> {
+    file.seek(SeekFrom::Start(at)).ok()?;
+    file.read_exact(bytes).ok()
+}
+
 /// The first sound `sCAL` chunk before the pixels, as libpng takes it.
-fn png(bytes: &[u8]) -> Option<(f64, f64)> {
-    let mut rest = bytes.get(8..)?;
-    loop {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let (kind, data) = (after.get(..4)?, after.get(4..)?.get(..length)?);
-        let sum = after.get(4 + length..)?.first_chunk::<4>()?;
-        match kind {
+fn png(file: &File) -> Option<(f64, f64)> {
+    let mut at = 8;
+    for _ in 0..MOST_CHUNKS {
+        let mut head = [0; 8];
+        read_at(file, at, &mut head)?;
+        let [l0, l1, l2, l3, kind @ ..] = head;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        match &kind {
             b"IDAT" => return None,
-            b"sCAL" if crc32(after.get(..4 + length)?) == u32::from_be_bytes(*sum) => {
-                // A chunk that libpng finds wrong is left out, and a later one is taken.
-                if let Some(scale) = scale(data) {
+            // A chunk that libpng finds wrong is left out, and a later one is taken.
+            b"sCAL" if length as usize <= LONGEST_SCALE => {
+                let mut chunk = vec![0; 4 + length as usize + 4];
+                read_at(file, at + 4, &mut chunk)?;
+                let (checked, sum) = chunk.split_last_chunk::<4>()?;
+                if crc32(checked) == u32::from_be_bytes(*sum)
+                    && let Some(scale) = scale(checked.get(4..)?)
+                {
                     return Some(scale);
                 }
             }
             _ => {}
         }
-        rest = after.get(4 + length + 4..)?;
+        at += 12 + u64::from(length);
     }
+    None
 }
 
 /// The width and height of a pixel in a `sCAL` chunk; its unit is metre or radian, which ITK does not look at.
@@ -71,6 +99,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// The density of the last JFIF header before the first scan, as libjpeg takes it.
+#[cfg(feature = "jpeg")]
 fn jpeg(bytes: &[u8]) -> Option<(f64, f64)> {
     let mut rest = bytes.get(2..)?;
     let mut density = None;
@@ -97,6 +126,7 @@ fn jpeg(bytes: &[u8]) -> Option<(f64, f64)> {
     }
 }
 
+#[cfg(feature = "jpeg")]
 fn jfif(segment: &[u8]) -> Option<(f64, f64)> {
     let &[.., unit, x_high, x_low, y_high, y_low] = segment.first_chunk::<12>()?;
     let density = |high, low| Some(f64::from(u16::from_be_bytes([high, low]))).filter(|&d| d > 0.0);
@@ -109,8 +139,8 @@ fn jfif(segment: &[u8]) -> Option<(f64, f64)> {
 }
 
 /// The resolution of the first page, if its unit is stated; if it has none, ITK takes 1 per unit.
-fn tiff(bytes: &[u8]) -> Option<(f64, f64)> {
-    let tiff = Tiff::open(bytes)?;
+fn tiff(file: &File) -> Option<(f64, f64)> {
+    let tiff = Tiff::open(file)?;
     let (mut x, mut y, mut unit) = (None, None, None);
     for entry in 0..tiff.entries {
         let Some((tag, at)) = tiff.entry(entry) else { break };
@@ -135,61 +165,62 @@ fn tiff(bytes: &[u8]) -> Option<(f64, f64)> {
     (x > 0.0 && y > 0.0).then(|| (mm_per_unit / f64::from(x), mm_per_unit / f64::from(y)))
 }
 
+/// Entries of a directory that are looked through.
+const MOST_ENTRIES: u64 = 65_535;
+
 /// The first directory of a TIFF or BigTIFF file.
 struct Tiff<'a> {
-    bytes: &'a [u8],
+    file: &'a File,
     is_big_endian: bool,
     /// Bytes of an offset: 4, or 8 in BigTIFF.
-    offset: usize,
-    entries: usize,
-    /// Where the first entry is.
-    first: usize,
+    offset: u64,
+    entries: u64,
+    /// Position of the first entry.
+    first: u64,
 }
 
 impl<'a> Tiff<'a> {
-    fn open(bytes: &'a [u8]) -> Option<Tiff<'a>> {
-        let is_big_endian = bytes.starts_with(b"MM");
-        let mut tiff = Tiff { bytes, is_big_endian, offset: 4, entries: 0, first: 0 };
+    fn open(file: &'a File) -> Option<Tiff<'a>> {
+        let mut order = [0; 2];
+        read_at(file, 0, &mut order)?;
+        let mut tiff = Tiff { file, is_big_endian: order == *b"MM", offset: 4, entries: 0, first: 0 };
         let is_big = tiff.whole(2, 2)? == 43;
         if is_big {
             tiff.offset = 8;
         }
-        let directory = usize::try_from(tiff.whole(if is_big { 8 } else { 4 }, tiff.offset)?).ok()?;
+        let directory = tiff.whole(if is_big { 8 } else { 4 }, tiff.offset)?;
         let count = if is_big { 8 } else { 2 };
-        // No directory has more entries than bytes.
-        tiff.entries = usize::try_from(tiff.whole(directory, count)?).ok()?.min(bytes.len());
+        tiff.entries = tiff.whole(directory, count)?.min(MOST_ENTRIES);
         tiff.first = directory.checked_add(count)?;
         Some(tiff)
     }
 
-    /// A whole number of so many bytes.
-    fn whole(&self, at: usize, length: usize) -> Option<u64> {
-        let bytes = self.bytes.get(at..)?.get(..length)?;
+    /// A whole number of at most eight bytes.
+    fn whole(&self, at: u64, length: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let bytes = bytes.get_mut(..length as usize)?;
+        read_at(self.file, at, bytes)?;
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         Some(if self.is_big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
     }
 
     /// The tag of an entry, and where the entry is.
-    fn entry(&self, index: usize) -> Option<(u64, usize)> {
+    fn entry(&self, index: u64) -> Option<(u64, u64)> {
         let at = self.first.checked_add(index.checked_mul(4 + 2 * self.offset)?)?;
         Some((self.whole(at, 2)?, at))
     }
 
     /// The first number of the value of the entry at a place.
-    fn number(&self, entry: usize) -> Option<f64> {
-        let kind = self.whole(entry + 2, 2)?;
+    fn number(&self, entry: u64) -> Option<f64> {
+        let kind = self.whole(entry.checked_add(2)?, 2)?;
         let size = size_of_kind(kind)?;
-        let inline = entry + 4 + self.offset;
-        let at = if size <= self.offset {
-            inline
-        } else {
-            usize::try_from(self.whole(inline, self.offset)?).ok()?
-        };
+        let inline = entry.checked_add(4 + self.offset)?;
+        let at = if size <= self.offset { inline } else { self.whole(inline, self.offset)? };
         let whole = self.whole(at, size)?;
         Some(match kind {
             1 | 3 | 4 | 16 => whole as f64,
             5 => {
-                let (part, of) = (self.whole(at, 4)? as f64, self.whole(at + 4, 4)? as f64);
+                let (part, of) = (self.whole(at, 4)? as f64, self.whole(at.checked_add(4)?, 4)? as f64);
                 if part == 0.0 { 0.0 } else { part / of }
             }
             11 => f32::from_bits(whole as u32).into(),
@@ -200,7 +231,7 @@ impl<'a> Tiff<'a> {
 }
 
 /// Bytes of a number of a TIFF type.
-fn size_of_kind(kind: u64) -> Option<usize> {
+fn size_of_kind(kind: u64) -> Option<u64> {
     Some(match kind {
         1 | 2 | 6 | 7 => 1,
         3 | 8 => 2,

@@ -93,6 +93,11 @@ impl LandmarkFormat {
         matches!(self, Coco | LabelMe | Cvat | LabelStudio)
     }
 
+    /// Whether points are positions in millimetres, where [`ItkGeometry`](crate::ItkGeometry) places the image.
+    pub fn is_physical(self) -> bool {
+        matches!(self, LandmarkFormat::Slicer | LandmarkFormat::Fcsv)
+    }
+
     /// Whether files name images and landmarks by the ids of another file.
     pub fn needs_index(self) -> bool {
         self == LandmarkFormat::CocoResults

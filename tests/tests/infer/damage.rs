@@ -27,6 +27,18 @@ fn damaged_images_never_panic() {
 }
 
 #[test]
+fn damaged_jpeg_of_every_kind_never_panics() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/compressed_pixels");
+    for (seed, entry) in folder.read_dir().unwrap().enumerate() {
+        // The first byte chooses the transfer syntax in DICOM; the rest is a file of its own, whose decoder is not shielded.
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        for index in 0..500 {
+            infer_mutate::image(&damaged(&bytes[1..], 50 + seed as u64, index));
+        }
+    }
+}
+
+#[test]
 fn damaged_landmark_files_never_panic() {
     let whole =
         "\u{feff}image,landmark,x,y\r\n\"a, b.png\",sella,274.50,330.50\r\n001.png,nasion,485.22,343.22\r\n";
@@ -79,6 +91,7 @@ fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
     replay("image_file", |bytes| {
         infer_mutate::image(bytes);
     });
+    replay("compressed_pixels", infer_mutate::compressed);
     replay("landmark_file", infer_mutate::any_landmarks);
     replay("model_file", infer_mutate::any_model);
 }

@@ -147,9 +147,43 @@ fn missing_empty_and_foreign_files_are_refused() {
     assert!(empty.to_string().contains("empty.png"), "{empty}");
     let of_folder = read_image(folder.path()).unwrap_err();
     assert!(matches!(of_folder, ImageError::NotAFile { .. }));
-    for bytes in [&b"image,landmark,x,y\n"[..], b"GIF89a", b"\0", b"RIFF0000WEBPVP8 ", b"DICM"] {
+    for bytes in [&b"image,landmark,x,y\n"[..], b"\0", b"DICM"] {
         let error = refused(bytes);
         assert!(matches!(error, ImageError::UnknownFormat { .. }));
+    }
+}
+
+#[test]
+fn formats_that_are_not_read_are_named() {
+    let at = |offset: usize, bytes: &[u8]| [vec![0; offset], bytes.to_vec(), vec![0; 400]].concat();
+    let analyze = [&[0x5C, 1, 0, 0][..], &[0; 36], &[4, 0], &[0; 400]].concat();
+    for (bytes, name) in [
+        (at(0, b"GIF89a"), "GIF"),
+        (at(0, b"RIFF0000WEBPVP8 "), "WebP"),
+        (at(0, b"\0\0\0\x18ftypheic"), "HEIC"),
+        (at(0, b"\0\0\0\x1Cftypavif"), "AVIF"),
+        (at(0, b"\0\0\0\x0CjP  \r\n\x87\n"), "JP2"),
+        (at(0, b"\xFF\x4F\xFF\x51"), "JPEG 2000"),
+        (at(0, b"\0\0\0\x0CJXL \r\n\x87\n"), "JPEG XL"),
+        (at(0, b"\xFF\x0A"), "JPEG XL"),
+        (at(0, b"%PDF-1.7"), "PDF"),
+        (at(0, b"PK\x03\x04"), "ZIP"),
+        (at(257, b"ustar"), "tar"),
+        (at(0, b"NRRD0004\ntype: short"), "NRRD"),
+        (at(0, b"ObjectType = Image\nNDims = 2\n"), "MetaImage"),
+        (at(0, b"NDims = 2\n"), "MetaImage"),
+        (analyze, "Analyze"),
+        (at(344, b"ni1\0"), "NIfTI pair"),
+        (at(0, b"\x93NUMPY"), "NumPy"),
+        (at(0, b"\x89HDF\r\n\x1A\n"), "HDF5"),
+        (at(0, b"\x1F\x8B\x08\0"), "gzip"),
+        (at(0, b"<!DOCTYPE html>"), "HTML"),
+    ] {
+        let error = refused(&bytes);
+        assert!(
+            matches!(&error, ImageError::ForeignFormat { format, .. } if format.contains(name)),
+            "{name}: {error}"
+        );
     }
 }
 

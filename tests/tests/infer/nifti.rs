@@ -127,7 +127,7 @@ fn what_is_no_slice_is_refused() {
     assert!(matches!(small, ImageError::TooSmall { width: 40, height: 30, .. }), "{small}");
     let wide = refused(&nifti(&[40_000, 40], 4, &[]));
     assert!(matches!(wide, ImageError::TooWide { width: 40_000, max_side: 32_768, .. }), "{wide}");
-    assert!(matches!(refused(&gzip(b"something else")), ImageError::UnknownFormat { .. }));
+    assert!(matches!(refused(&gzip(b"something else")), ImageError::ForeignFormat { .. }));
     assert!(matches!(refused(&gzip(&file)[..200]), ImageError::Damaged { .. }));
     let mut second = file.clone();
     second[..8].copy_from_slice(&[0x1C, 2, 0, 0, b'n', b'+', b'2', 0]);

@@ -5,7 +5,7 @@ use std::fs;
 use infomark_core::{Point, Spacing};
 use infomark_infer::{
     Annotated, ImageError, ImageHeader, ItkGeometry, Landmark, LandmarkError, LandmarkFormat, PixelSpacing,
-    Placement, Subject, Unplaced, encode_landmarks, parse_landmarks_of, read_image_header,
+    Placement, Subject, Unplaced, WriteOptions, encode_landmarks, parse_landmarks_of, read_image_header,
 };
 use infomark_tests::infer_dicom::{Dicom, Elements, Value};
 use infomark_tests::infer_mutate::damaged;
@@ -175,8 +175,8 @@ fn rotation([a, b, c]: [f64; 3]) -> [[f64; 3]; 3] {
 fn markups(points: &[Landmark], placement: Placement) -> Result<Vec<u8>, LandmarkError> {
     let size = (4096, 4096);
     let placement = Some(placement);
-    let image = Annotated { image: "a.dcm", size, spacing: None, placement, landmarks: points };
-    encode_landmarks(LandmarkFormat::Slicer, &[image], "points")
+    let image = Annotated { image: "a.dcm", size, spacing: None, placement, landmarks: points, absent: &[] };
+    encode_landmarks(LandmarkFormat::Slicer, &[image], &WriteOptions::default(), "points")
 }
 
 fn parse(bytes: &[u8], placement: Placement) -> Result<Vec<Landmark>, LandmarkError> {
@@ -238,8 +238,12 @@ fn a_description_says_where_slicer_takes_other_millimetres() {
     let known = PixelSpacing::given(Spacing { x: 0.12, y: 0.12 });
     let text = |placement: Placement| {
         let (placement, spacing) = (Some(placement), Some(&known));
-        let image = Annotated { image: "a.dcm", size: (64, 64), spacing, placement, landmarks: &points };
-        String::from_utf8(encode_landmarks(LandmarkFormat::Slicer, &[image], "points").unwrap()).unwrap()
+        let image =
+            Annotated { image: "a.dcm", size: (64, 64), spacing, placement, landmarks: &points, absent: &[] };
+        String::from_utf8(
+            encode_landmarks(LandmarkFormat::Slicer, &[image], &WriteOptions::default(), "points").unwrap(),
+        )
+        .unwrap()
     };
     assert!(text(ItkGeometry::of_picture(0.12, 0.12)).contains("pixel size 0.12 x 0.12 mm"));
     let other = text(ItkGeometry::of_picture(0.15, 0.15));

@@ -120,6 +120,10 @@ impl Voi {
     const BYTES: Voi = Voi::Ramp { low: 0.0, range: 255.0 };
 
     /// The first table, else the first window; none where the file has neither.
+    ///
+    /// # Errors
+    ///
+    /// A function that the standard does not define, or a width that is impossible for its function.
     fn of(
         elements: &Elements<'_>,
         header: &Header,
@@ -142,15 +146,19 @@ impl Voi {
             return Ok(None);
         };
         let function = elements.get(tag::VOI_LUT_FUNCTION).map_or("", |value| value.text());
-        Ok(match function.to_ascii_uppercase().as_str() {
-            "SIGMOID" if width > 0.0 => Some(Voi::Sigmoid { center, width }),
-            "LINEAR_EXACT" if width > 0.0 => Some(Voi::Ramp { low: center - width / 2.0, range: width }),
-            "LINEAR" | "" if width >= 1.0 => {
-                // C.11.2.1.2.1: the window counts whole values.
-                Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 })
+        // C.11.2.1.3 defines no fall-back for another function, and none of these for another width.
+        let impossible = |problem| Err(Problem::Element("Window Width", problem));
+        match function.to_ascii_uppercase().as_str() {
+            "SIGMOID" | "LINEAR_EXACT" if width <= 0.0 => impossible("is not greater than 0"),
+            "LINEAR" | "" if width < 1.0 => impossible("is less than 1, as the VOI LUT Function is LINEAR"),
+            "SIGMOID" => Ok(Some(Voi::Sigmoid { center, width })),
+            "LINEAR_EXACT" => Ok(Some(Voi::Ramp { low: center - width / 2.0, range: width })),
+            // C.11.2.1.2.1: the window counts whole values.
+            "LINEAR" | "" => {
+                Ok(Some(Voi::Ramp { low: center - 0.5 - (width - 1.0) / 2.0, range: width - 1.0 }))
             }
-            _ => None,
-        })
+            _ => Err(Problem::Element("VOI LUT Function", "is none of LINEAR, LINEAR_EXACT and SIGMOID")),
+        }
     }
 
     fn apply(&self, value: f64) -> f64 {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::Cursor;
+use std::rc::Rc;
 
 use dicom_core::header::{DataElementHeader, SequenceItemHeader};
 use dicom_core::{Tag, VR};
@@ -13,26 +14,30 @@ use dicom_encoding::decode::{Decode, DecodeFrom, Result};
 use dicom_parser::StatefulDecoder;
 use dicom_parser::dataset::lazy_read::LazyDataSetReader;
 
-use super::elements::{Syntax, tag};
+use super::elements::tag;
+use super::syntax::Syntax;
 
-/// Reader of the data set that starts at `start`.
+/// Reader of elements.
+pub(super) type Reader<'a> =
+    LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&'a [u8]>, LittleEndianBasicDecoder>>;
+
+/// Reader of the data set that starts at `start`, and a cell that is above zero while it is in a sequence that is in implicit VR, and
+/// so in little endian, within another encoding.
 ///
 /// Values are not decoded by it, so that their byte order does not matter.
-pub(super) fn reader(
-    bytes: &[u8],
-    start: usize,
-    syntax: Syntax,
-) -> LazyDataSetReader<StatefulDecoder<ElementDecoder, Cursor<&[u8]>, LittleEndianBasicDecoder>> {
+pub(super) fn reader(bytes: &[u8], start: usize, syntax: Syntax) -> (Reader<'_>, Rc<Cell<usize>>) {
     let mut source = Cursor::new(bytes);
     source.set_position(start as u64);
     let decoder = ElementDecoder::new(bytes.get(start..).unwrap_or_default(), syntax);
-    LazyDataSetReader::new(StatefulDecoder::new_with_position(
+    let implicit_depth = Rc::clone(&decoder.implicit_depth);
+    let reader = LazyDataSetReader::new(StatefulDecoder::new_with_position(
         source,
         decoder,
         LittleEndianBasicDecoder,
         Default::default(),
         start as u64,
-    ))
+    ));
+    (reader, implicit_depth)
 }
 
 /// How the headers of elements are encoded.
@@ -47,7 +52,7 @@ enum Encoding {
 pub(super) struct ElementDecoder {
     encoding: Encoding,
     /// Open sequences of undefined length from the outermost that is in implicit VR within explicit VR.
-    implicit_depth: Cell<usize>,
+    implicit_depth: Rc<Cell<usize>>,
     implicit: StandardImplicitVRLittleEndianDecoder,
     little: ExplicitVRLittleEndianDecoder,
     big: ExplicitVRBigEndianDecoder,
@@ -65,11 +70,15 @@ impl ElementDecoder {
         };
         ElementDecoder {
             encoding,
-            implicit_depth: Cell::new(0),
+            implicit_depth: Rc::new(Cell::new(0)),
             implicit: StandardImplicitVRLittleEndianDecoder::default(),
             little: ExplicitVRLittleEndianDecoder::default(),
             big: ExplicitVRBigEndianDecoder::default(),
         }
+    }
+
+    fn is_big_endian(&self) -> bool {
+        self.encoding == Encoding::ExplicitBig && self.implicit_depth.get() == 0
     }
 
     fn implicit_header(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
@@ -82,6 +91,17 @@ impl ElementDecoder {
     }
 }
 
+/// Whether an element of VR UN is a sequence, whose items are in implicit VR little endian (PS3.5, 6.2.2; CP-246), but for
+/// writers that did not know.
+fn is_unknown_sequence(header: &DataElementHeader) -> bool {
+    header.vr == VR::UN && is_open(header) && header.tag != tag::PIXEL_DATA
+}
+
+/// What a source goes on with.
+fn following<'a>(source: &Cursor<&'a [u8]>) -> &'a [u8] {
+    source.get_ref().get(source.position() as usize..).unwrap_or_default()
+}
+
 /// Whether an element header starts a sequence of undefined length.
 fn is_open(header: &DataElementHeader) -> bool {
     header.len.is_undefined() && header.tag.0 != 0xFFFE
@@ -91,17 +111,21 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
     fn decode_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<(DataElementHeader, usize)> {
         match self.encoding {
             Encoding::ImplicitLittle => self.implicit_header(source),
-            Encoding::ExplicitBig => Decode::decode_header(&self.big, source),
-            Encoding::ExplicitLittle if self.implicit_depth.get() > 0 => self.implicit_header(source),
+            _ if self.implicit_depth.get() > 0 => self.implicit_header(source),
+            Encoding::ExplicitBig => {
+                let decoded = Decode::decode_header(&self.big, source)?;
+                // The item's tag tells the byte order of writers that did not know.
+                if is_unknown_sequence(&decoded.0) && following(source).starts_with(&[0xFE, 0xFF]) {
+                    self.implicit_depth.set(1);
+                }
+                Ok(decoded)
+            }
             Encoding::ExplicitLittle => {
                 let decoded = Decode::decode_header(&self.little, source)?;
-                let header = &decoded.0;
-                if header.vr == VR::UN && is_open(header) && header.tag != tag::PIXEL_DATA {
-                    // PS3.5, 6.2.2 (CP-246): implicit VR, but for writers that did not know.
-                    let item = source.get_ref().get(source.position() as usize..).unwrap_or_default();
-                    if item.get(8..).and_then(is_explicit) != Some(true) {
-                        self.implicit_depth.set(1);
-                    }
+                if is_unknown_sequence(&decoded.0)
+                    && following(source).get(8..).and_then(is_explicit) != Some(true)
+                {
+                    self.implicit_depth.set(1);
                 }
                 Ok(decoded)
             }
@@ -109,9 +133,10 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
     }
 
     fn decode_item_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<SequenceItemHeader> {
-        let header = match self.encoding {
-            Encoding::ExplicitBig => Decode::decode_item_header(&self.big, source),
-            _ => Decode::decode_item_header(&self.little, source),
+        let header = if self.is_big_endian() {
+            Decode::decode_item_header(&self.big, source)
+        } else {
+            Decode::decode_item_header(&self.little, source)
         }?;
         if header == SequenceItemHeader::SequenceDelimiter {
             self.implicit_depth.set(self.implicit_depth.get().saturating_sub(1));
@@ -120,9 +145,10 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
     }
 
     fn decode_tag(&self, source: &mut Cursor<&'a [u8]>) -> Result<Tag> {
-        match self.encoding {
-            Encoding::ExplicitBig => Decode::decode_tag(&self.big, source),
-            _ => Decode::decode_tag(&self.little, source),
+        if self.is_big_endian() {
+            Decode::decode_tag(&self.big, source)
+        } else {
+            Decode::decode_tag(&self.little, source)
         }
     }
 }

@@ -2,74 +2,20 @@
 
 pub(super) mod tag;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::rc::Rc;
 
 use dicom_core::{Length, Tag, VR};
 use dicom_parser::StatefulDecode;
 use dicom_parser::dataset::LazyDataToken;
-use dicom_parser::dataset::lazy_read::LazyDataSetReader;
-use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry, entries};
 
-use super::{Problem, element_decoder};
+use super::meta::Meta;
+use super::syntax::Syntax;
+use super::{Problem, element_decoder, object};
 
 /// Deepest nesting of sequences that is followed.
 const MAX_DEPTH: usize = 100;
-
-/// How the pixels are coded.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Syntax {
-    ImplicitLittle,
-    ExplicitLittle,
-    ExplicitBig,
-    /// Uncompressed, but in fragments.
-    Fragments,
-    Rle,
-    Jpeg,
-    Jpeg2000,
-}
-
-impl Syntax {
-    fn of(uid: &str) -> Result<Syntax, Problem> {
-        Ok(match uid {
-            "1.2.840.10008.1.2" => Syntax::ImplicitLittle,
-            "1.2.840.10008.1.2.1" => Syntax::ExplicitLittle,
-            "1.2.840.10008.1.2.2" => Syntax::ExplicitBig,
-            "1.2.840.10008.1.2.1.98" => Syntax::Fragments,
-            "1.2.840.10008.1.2.5" => Syntax::Rle,
-            "1.2.840.10008.1.2.4.50"
-            | "1.2.840.10008.1.2.4.51"
-            | "1.2.840.10008.1.2.4.57"
-            | "1.2.840.10008.1.2.4.70" => Syntax::Jpeg,
-            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Syntax::Jpeg2000,
-            _ => return Err(Problem::Syntax(named(uid))),
-        })
-    }
-
-    /// Memory that decoding takes beside its result, in bytes a pixel.
-    pub(super) fn working_bytes(self) -> usize {
-        match self {
-            Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::ExplicitBig => 0,
-            Syntax::Fragments | Syntax::Rle => 3,
-            Syntax::Jpeg => 8,
-            Syntax::Jpeg2000 => 20,
-        }
-    }
-
-    pub(super) fn is_big_endian(self) -> bool {
-        self == Syntax::ExplicitBig
-    }
-}
-
-/// A transfer syntax for messages: its name and UID, if it is one.
-fn named(uid: &str) -> String {
-    let is_uid = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    match TransferSyntaxRegistry.get(uid) {
-        Some(syntax) => format!("{} ({uid})", syntax.name()),
-        None if is_uid => format!("a transfer syntax that is not known ({uid})"),
-        None => "a transfer syntax that is not known".to_owned(),
-    }
-}
 
 /// An element's value: its bytes in the file.
 #[derive(Clone, Copy)]
@@ -132,37 +78,58 @@ pub(super) struct Elements<'a> {
     items: BTreeMap<Tag, usize>,
     modality_lut: BTreeMap<Tag, Value<'a>>,
     voi_lut: BTreeMap<Tag, Value<'a>>,
-    pixels: Pixels<'a>,
+    /// None where only what goes before them was read.
+    pixels: Option<Pixels<'a>>,
 }
 
-const ENDS_EARLY: Problem = Problem::Damaged("its data set ends early");
-const MALFORMED: Problem = Problem::Damaged("its data set cannot be parsed");
+pub(super) const ENDS_EARLY: Problem = Problem::Damaged("its data set ends early");
+pub(super) const MALFORMED: Problem = Problem::Damaged("its data set cannot be parsed");
 
 impl<'a> Elements<'a> {
+    /// The elements of a whole file.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
-        let Meta { syntax: uid, storage, end: start } = meta(bytes)?;
-        let syntax = Syntax::of(uid)?;
-        let mut reader = element_decoder::reader(bytes, start, syntax);
-        let mut walk = Walk { bytes, big: syntax.is_big_endian(), ..Walk::default() };
+        Elements::walk(bytes, false)
+    }
+
+    /// The elements before the pixel data, of a file that may be cut after the start of that element.
+    pub(super) fn before_pixels(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
+        Elements::walk(bytes, true)
+    }
+
+    fn walk(bytes: &'a [u8], stops_at_pixels: bool) -> Result<Elements<'a>, Problem> {
+        let meta = Meta::read(bytes)?;
+        if let Some(object) = meta.sop_class.and_then(object::without_image) {
+            return Err(Problem::NotAnImage(object));
+        }
+        let syntax = Syntax::of(meta.syntax)?;
+        let (mut reader, implicit_depth) = element_decoder::reader(bytes, meta.start, syntax);
+        let mut walk = Walk { bytes, big: syntax.is_big_endian(), implicit_depth, ..Walk::default() };
         let pixels = loop {
             match reader.advance() {
+                Some(Ok(LazyDataToken::ElementHeader(header)))
+                    if stops_at_pixels && walk.path.is_empty() && header.tag == tag::PIXEL_DATA =>
+                {
+                    break None;
+                }
+                Some(Ok(LazyDataToken::PixelSequenceStart)) if stops_at_pixels && walk.path.is_empty() => {
+                    break None;
+                }
                 Some(Ok(token)) => {
                     if let Some(pixels) = walk.token(token)? {
-                        break pixels;
+                        break Some(pixels);
                     }
                 }
                 // Some files lack the delimiter after the last fragment; whether that is whole, its decoder says.
                 None | Some(Err(_)) if !walk.fragments.is_empty() => {
-                    break Pixels::Fragments(std::mem::take(&mut walk.fragments));
+                    break Some(Pixels::Fragments(std::mem::take(&mut walk.fragments)));
                 }
                 Some(Err(_)) => return Err(MALFORMED),
-                None if walk.path.is_empty() => {
-                    return Err(Problem::Unsupported("a DICOM file without an image"));
-                }
+                None if walk.path.is_empty() => return Err(Problem::NotAnImage(walk.object())),
                 None => return Err(ENDS_EARLY),
             }
         };
         let Walk { image, nested, items, modality_lut, voi_lut, .. } = walk;
+        let storage = meta.sop_class;
         Ok(Elements { syntax, storage, image, nested, items, modality_lut, voi_lut, pixels })
     }
 
@@ -221,53 +188,30 @@ impl<'a> Elements<'a> {
         }
     }
 
-    pub(super) fn pixels(&self) -> &Pixels<'a> {
-        &self.pixels
+    pub(super) fn pixels(&self) -> Result<&Pixels<'a>, Problem> {
+        self.pixels.as_ref().ok_or(ENDS_EARLY)
     }
 }
 
-/// What the meta group says.
-struct Meta<'a> {
-    syntax: &'a str,
-    storage: Option<&'a str>,
-    /// Where the data set starts.
-    end: usize,
-}
-
-fn meta(bytes: &[u8]) -> Result<Meta<'_>, Problem> {
-    let mut position = 132;
-    let mut source = Cursor::new(bytes);
-    source.set_position(position as u64);
-    let coding = entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
-    let mut reader = LazyDataSetReader::new_with_ts(source, &coding).map_err(|_| MALFORMED)?;
-    let (mut syntax, mut storage) = (None, None);
-    // The group's length is wrong in some files; what counts is where the group ends.
-    while bytes.get(position..position + 2) == Some(&[2, 0]) {
-        let Some(token) = reader.advance() else {
-            break;
-        };
-        match token.map_err(|_| MALFORMED)? {
-            LazyDataToken::ElementHeader(_) => {}
-            LazyDataToken::LazyValue { header, decoder } => {
-                let value = slice(bytes, decoder.position(), header.len)?;
-                decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
-                position = decoder.position() as usize;
-                let text = || Some(std::str::from_utf8(value).ok()?.trim_matches([' ', '\0']));
-                match header.tag {
-                    tag::TRANSFER_SYNTAX => syntax = text(),
-                    tag::MEDIA_STORAGE_SOP_CLASS => storage = text(),
-                    _ => {}
-                }
-            }
-            _ => return Err(MALFORMED),
+/// SOP Class UID of a file that may be cut after it.
+pub(super) fn sop_class(start: &[u8]) -> Option<&str> {
+    let meta = Meta::read(start).ok()?;
+    if meta.sop_class.is_some() {
+        return meta.sop_class;
+    }
+    let syntax = Syntax::of(meta.syntax).ok()?;
+    let (mut reader, implicit_depth) = element_decoder::reader(start, meta.start, syntax);
+    let mut walk = Walk { bytes: start, big: syntax.is_big_endian(), implicit_depth, ..Walk::default() };
+    loop {
+        walk.token(reader.advance()?.ok()?).ok()?;
+        if let Some(value) = walk.image.get(&tag::SOP_CLASS) {
+            return Some(value.text());
         }
     }
-    let syntax = syntax.ok_or(Problem::Damaged("it names no transfer syntax"))?;
-    Ok(Meta { syntax, storage, end: position })
 }
 
 /// The bytes of a value, which have to be there.
-fn slice(bytes: &[u8], position: u64, length: Length) -> Result<&[u8], Problem> {
+pub(super) fn slice(bytes: &[u8], position: u64, length: Length) -> Result<&[u8], Problem> {
     let start = usize::try_from(position).map_err(|_| ENDS_EARLY)?;
     let length = length.get().ok_or(MALFORMED)? as usize;
     bytes.get(start..).and_then(|rest| rest.get(..length)).ok_or(ENDS_EARLY)
@@ -278,6 +222,8 @@ fn slice(bytes: &[u8], position: u64, length: Length) -> Result<&[u8], Problem> 
 struct Walk<'a> {
     bytes: &'a [u8],
     big: bool,
+    /// Above zero within sequences in implicit VR, whose byte order is little endian.
+    implicit_depth: Rc<Cell<usize>>,
     image: BTreeMap<Tag, Value<'a>>,
     nested: BTreeMap<(Tag, Tag, Tag), Value<'a>>,
     items: BTreeMap<Tag, usize>,
@@ -316,7 +262,8 @@ impl<'a> Walk<'a> {
             LazyDataToken::LazyValue { header, mut decoder } => {
                 let bytes = slice(self.bytes, decoder.position(), header.len)?;
                 decoder.skip_bytes(header.len.0).map_err(|_| MALFORMED)?;
-                let value = Value { vr: header.vr, bytes, big: self.big };
+                let big = self.big && self.implicit_depth.get() == 0;
+                let value = Value { vr: header.vr, bytes, big };
                 if self.path.is_empty() && header.tag == tag::PIXEL_DATA {
                     return Ok(Some(Pixels::Plain(value)));
                 }
@@ -333,6 +280,12 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// The kind of object, by its SOP class.
+    fn object(&self) -> &'static str {
+        let class = self.image.get(&tag::SOP_CLASS).map_or("", Value::text);
+        object::without_image(class).unwrap_or(object::NO_PIXEL_DATA)
     }
 
     fn enter(&mut self, tag: Tag) -> Result<(), Problem> {

@@ -4,23 +4,35 @@ use std::borrow::Cow;
 
 use dicom_core::VR;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
-use jpeg_decoder::PixelFormat;
 
-use super::elements::{Elements, Pixels, Syntax, Value};
+use super::elements::{Elements, Pixels, Value};
 use super::header::Header;
-use super::jpeg::{ENDS_EARLY, Frame, marker};
-use super::{Problem, lossless_jpeg, sequential_jpeg, undecodable};
-use crate::image::decode::jpeg_is_whole;
+use super::syntax::Syntax;
+use super::{Problem, jpeg_problem, undecodable};
+use crate::image::jpeg;
 
+const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
+
+const NO_SYNTAX: Problem = Problem::Damaged(
+    "it names no transfer syntax, and its pixel data are not those of an uncompressed image",
+);
 const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
 /// The stored values, row by row, as bit patterns of `header.stored` bits.
 pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
-    let mut values = match elements.pixels() {
+    let syntax = elements.syntax();
+    let mut values = match elements.pixels()? {
+        Pixels::Plain(value) if syntax == Syntax::NotStated && !has_length(value, header) => {
+            return Err(NO_SYNTAX);
+        }
         Pixels::Plain(value) => plain(value, header)?,
         Pixels::Fragments(fragments) => {
-            let joined = fragments.concat();
-            match elements.syntax() {
+            let joined = match fragments.as_slice() {
+                [only] => Cow::Borrowed(*only),
+                fragments => fragments.concat().into(),
+            };
+            match syntax {
+                Syntax::NotStated => return Err(NO_SYNTAX),
                 Syntax::Rle => rle(&joined, header)?,
                 Syntax::Jpeg => jpeg(&joined, header)?,
                 Syntax::Jpeg2000 => jpeg_2000(&joined, header)?,
@@ -34,6 +46,12 @@ pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16
         *value = ((u32::from(*value) >> shift) & mask) as u16;
     }
     Ok(values)
+}
+
+/// Whether pixel data have the length of uncompressed samples, with a byte that makes it even.
+fn has_length(value: &Value<'_>, header: &Header) -> bool {
+    let length = header.width * header.height * header.allocated as usize / 8;
+    value.bytes().len() == length.next_multiple_of(2)
 }
 
 /// Whether High Bit puts values to the left that lie at the right: they use bits below those stored and none above.
@@ -121,42 +139,11 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Option<()> {
 }
 
 fn jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
-    let frame = Frame::first(bytes)?;
+    let frame = jpeg::Frame::first(bytes).map_err(jpeg_problem)?;
     if (frame.width, frame.height) != (header.width, header.height) {
         return Err(OTHER_SIZE);
     }
-    if frame.components != 1 {
-        return Err(Problem::Unsupported("JPEG of several colours"));
-    }
-    if frame.process == marker::LOSSLESS {
-        return lossless_jpeg::decode(bytes, header);
-    }
-    let sequential = matches!(frame.process, marker::BASELINE | marker::EXTENDED) && frame.precision == 8;
-    let mut whole = Cow::Borrowed(bytes);
-    if sequential {
-        sequential_jpeg::check(bytes)?;
-        if !jpeg_is_whole(bytes) {
-            whole.to_mut().extend([0xFF, 0xD9]);
-        }
-    } else if !jpeg_is_whole(bytes) {
-        return Err(ENDS_EARLY);
-    }
-    let mut decoder = jpeg_decoder::Decoder::new(whole.as_ref());
-    decoder.set_max_decoding_buffer_size(header.width * header.height * 2);
-    let samples = decoder.decode().map_err(not_jpeg)?;
-    match decoder.info().map(|info| info.pixel_format) {
-        Some(PixelFormat::L8) if samples.len() == header.width * header.height => {
-            Ok(samples.into_iter().map(u16::from).collect())
-        }
-        _ => Err(OTHER_SIZE),
-    }
-}
-
-fn not_jpeg(error: jpeg_decoder::Error) -> Problem {
-    match error {
-        jpeg_decoder::Error::Unsupported(feature) => Problem::Syntax(format!("JPEG with {feature:?}")),
-        error => undecodable(error),
-    }
+    jpeg::decode_grey(bytes).map_err(jpeg_problem)
 }
 
 fn jpeg_2000(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {

@@ -32,7 +32,7 @@ fn elements_of_unknown_vr_and_undefined_length_are_sequences_in_implicit_vr() {
         dicom.elements.insert((0x0008, 0x1140), open(items.clone()));
         let outer = Elements::from([((0x0009, 0x1001), open(items))]);
         dicom.elements.insert((0x0008, 0x1115), ("SQ", Value::Items(vec![outer.clone(), outer])));
-        for syntax in [syntax::EXPLICIT, syntax::IMPLICIT] {
+        for syntax in [syntax::EXPLICIT, syntax::IMPLICIT, syntax::BIG] {
             let image = decode(&dicom.clone().in_syntax(syntax)).unwrap();
             assert_eq!(image.pixels(), expected.pixels(), "{syntax}");
         }
@@ -44,7 +44,10 @@ fn elements_of_unknown_vr_and_undefined_length_are_sequences_in_implicit_vr() {
     let mut dicom = plain.clone();
     let Some((_, Value::Items(items))) = dicom.elements.remove(&(0x0028, 0x3010)) else { unreachable!() };
     dicom.elements.insert((0x0028, 0x3010), open(items));
-    assert_eq!(decode(&dicom).unwrap().pixels(), expected.pixels());
+    for syntax in [syntax::EXPLICIT, syntax::BIG] {
+        let image = decode(&dicom.clone().in_syntax(syntax)).unwrap();
+        assert_eq!(image.pixels(), expected.pixels(), "{syntax}");
+    }
     // Without its end it is damaged.
     let bytes = dicom.encode();
     let cut = &bytes[..bytes.len() - WIDTH * HEIGHT - 30];

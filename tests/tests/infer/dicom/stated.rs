@@ -1,8 +1,9 @@
 //! What a file states of its values: contradicted by them, incomplete, or not written as the standard has it.
 
+use infomark_infer::ImageError;
 use infomark_tests::infer_dicom::{Dicom, SECRET, Value, rle, syntax};
 
-use super::{HEIGHT, WIDTH, close, damaged, decode, new, samples};
+use super::{HEIGHT, WIDTH, close, damaged, decode, new, refused, samples};
 
 #[test]
 fn a_voi_table_of_other_bits_than_its_descriptor_says_is_scaled_by_its_greatest_entry() {
@@ -108,6 +109,36 @@ fn a_high_bit_that_the_values_contradict_is_ignored() {
     let expected = signed(0xFFF, 11);
     for mask in [0xFFF, 0xFFFF] {
         assert_eq!(signed(mask, 15).pixels(), expected.pixels());
+    }
+}
+
+#[test]
+fn windows_that_the_standard_does_not_define_are_refused_by_element() {
+    let window = |function: &str, width: &str| {
+        let dicom = new(12).text((0x0028, 0x1050), "DS", "2000").text((0x0028, 0x1051), "DS", width);
+        dicom.text((0x0028, 0x1056), "CS", function)
+    };
+    for function in ["SIGMOIDAL", "LINEAR EXACT", "LOG", SECRET] {
+        let error = refused(&window(function, "1000"));
+        assert!(matches!(error, ImageError::Element { element: "VOI LUT Function", .. }), "{error}");
+        // Without a window it has nothing to say.
+        let mut dicom = window(function, "1000");
+        dicom.elements.remove(&(0x0028, 0x1050));
+        decode(&dicom).unwrap();
+        // A table goes before it.
+        decode(&window(function, "1000").table((0x0028, 0x3010), 0, 8, &[0, 100, 255])).unwrap();
+    }
+    for (function, width) in
+        [("", "0"), ("LINEAR", "0.5"), ("LINEAR", "-3"), ("LINEAR_EXACT", "0"), ("SIGMOID", "0")]
+    {
+        let error = refused(&window(function, width));
+        assert!(
+            matches!(error, ImageError::Element { element: "Window Width", .. }),
+            "{function}, {width}: {error}"
+        );
+    }
+    for (function, width) in [("", "1"), ("LINEAR_EXACT", "0.5"), ("SIGMOID", "0.5")] {
+        decode(&window(function, width)).unwrap();
     }
 }
 

@@ -1,38 +1,44 @@
 //! Lossless JPEG (ITU-T T.81, annex H; process 14): Huffman codes of differences from predicted samples.
 
-use super::Problem;
-use super::header::Header;
-use super::jpeg::{Bits, ENDS_EARLY, Huffman, INVALID, Start};
+use super::bits::Bits;
+use super::huffman::Huffman;
+use super::segments::Stream;
+use super::{ENDS_EARLY, INVALID, Problem};
 
 /// The samples of a frame of one component, with as many zeros at the low end as its point transform says.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
-    let start = Start::read(bytes)?;
-    let (frame, shift) = (start.frame, start.scan.shift);
-    if !(2..=16).contains(&frame.precision) || shift >= frame.precision {
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+    let mut stream = Stream::new(bytes)?;
+    let scan = stream.next_scan()?;
+    let (width, height, precision) = {
+        let frame = stream.frame()?;
+        (frame.width, frame.height, frame.precision)
+    };
+    let shift = u32::from(scan.low);
+    if shift >= precision {
         return Err(INVALID);
     }
-    let predictor = Predictor::new(start.scan.start)?;
-    let table = start.dc()?;
+    let predictor = Predictor::new(scan.start)?;
+    let table = stream.dc(scan.only()?)?;
     // H.1.1: the interval is a multiple of the samples in a row.
-    let rows_between_restarts = start.restart_interval / header.width;
-    if rows_between_restarts * header.width != start.restart_interval {
+    let rows_between_restarts = stream.restart_interval / width;
+    if rows_between_restarts * width != stream.restart_interval {
         return Err(INVALID);
     }
-    let count = header.width * header.height;
+    let count = width * height;
     // A code has at least one bit.
-    if start.coded.len() < count / 8 {
+    if stream.coded().len() < count / 8 {
         return Err(ENDS_EARLY);
     }
-    let mut bits = Bits::new(start.coded);
+    let mut bits = Bits::new(stream.coded());
     let mut samples = Vec::with_capacity(count);
-    let mut above = vec![0_u16; header.width];
-    for row in 0..header.height {
+    let mut above = vec![0_u16; width];
+    for row in 0..height {
         let restarts = rows_between_restarts > 0 && row > 0 && row % rows_between_restarts == 0;
         if restarts {
             bits.restart()?;
         }
         let first_row = row == 0 || restarts;
-        let mut left = first_row.then_some(1_u16 << (frame.precision - shift - 1));
+        let mut left = first_row.then_some(1_u16 << (precision - shift - 1));
         let mut above_left = 0;
         for above in &mut above {
             let predicted = match left {
@@ -53,13 +59,8 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem>
 /// A difference: the category, then as many bits of it (H.1.2.2).
 fn difference(bits: &mut Bits<'_>, table: &Huffman) -> Result<i32, Problem> {
     match u32::from(table.decode(bits)?) {
-        0 => Ok(0),
         16 => Ok(32_768),
-        category @ 1..=15 => {
-            let value = bits.take(category)? as i32;
-            let is_negative = value < 1 << (category - 1);
-            Ok(if is_negative { value - (1 << category) + 1 } else { value })
-        }
+        category @ 0..=15 => bits.signed(category),
         _ => Err(INVALID),
     }
 }

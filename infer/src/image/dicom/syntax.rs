@@ -1,0 +1,67 @@
+//! Transfer syntaxes (PS3.5, annex A).
+
+use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
+
+use super::Problem;
+
+/// How the pixels are coded.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Syntax {
+    ImplicitLittle,
+    ExplicitLittle,
+    ExplicitBig,
+    /// Uncompressed, but in fragments.
+    Fragments,
+    Rle,
+    /// JPEG and JPEG-LS.
+    Jpeg,
+    Jpeg2000,
+    /// Not stated: uncompressed, if the pixel data have the length for it. The first element tells the VR encoding.
+    NotStated,
+}
+
+impl Syntax {
+    pub(super) fn of(uid: Option<&str>) -> Result<Syntax, Problem> {
+        let Some(uid) = uid else { return Ok(Syntax::NotStated) };
+        Ok(match uid {
+            "1.2.840.10008.1.2" => Syntax::ImplicitLittle,
+            "1.2.840.10008.1.2.1" => Syntax::ExplicitLittle,
+            "1.2.840.10008.1.2.2" => Syntax::ExplicitBig,
+            "1.2.840.10008.1.2.1.98" => Syntax::Fragments,
+            "1.2.840.10008.1.2.5" => Syntax::Rle,
+            "1.2.840.10008.1.2.4.50"
+            | "1.2.840.10008.1.2.4.51"
+            | "1.2.840.10008.1.2.4.57"
+            | "1.2.840.10008.1.2.4.70"
+            | "1.2.840.10008.1.2.4.80"
+            | "1.2.840.10008.1.2.4.81" => Syntax::Jpeg,
+            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Syntax::Jpeg2000,
+            _ => return Err(Problem::Syntax(named(uid))),
+        })
+    }
+
+    /// Memory that decoding takes beside its result, in bytes a pixel.
+    pub(super) fn working_bytes(self) -> usize {
+        match self {
+            Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::ExplicitBig | Syntax::NotStated => 0,
+            Syntax::Fragments | Syntax::Rle => 3,
+            // Coefficients are gone before there are pixels.
+            Syntax::Jpeg => 0,
+            Syntax::Jpeg2000 => 20,
+        }
+    }
+
+    pub(super) fn is_big_endian(self) -> bool {
+        self == Syntax::ExplicitBig
+    }
+}
+
+/// A transfer syntax for messages: its name and UID, if it is one.
+fn named(uid: &str) -> String {
+    let is_uid = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    match TransferSyntaxRegistry.get(uid) {
+        Some(syntax) => format!("{} ({uid})", syntax.name()),
+        None if is_uid => format!("a transfer syntax that is not known ({uid})"),
+        None => "a transfer syntax that is not known".to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! JPEG streams: sequential, progressive and lossless (ITU-T T.81) and JPEG-LS (ITU-T T.87), read strictly.
+//!
+//! Every block and every sample has to be there: decoders for display fill what is missing with grey and say nothing. An end marker does not tell, as
+//! some files lack it, and cut ones may have it.
+
+mod bits;
+mod dct;
+#[cfg(feature = "jpeg")]
+pub(super) mod file;
+mod huffman;
+mod idct;
+mod lossless;
+mod ls;
+mod ls_context;
+mod progressive;
+mod segments;
+
+pub(super) use segments::Frame;
+use segments::marker;
+
+/// Why a stream cannot be read.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Damaged(&'static str),
+    /// A kind of JPEG by its name.
+    Unsupported(&'static str),
+}
+
+pub(super) const ENDS_EARLY: Problem = Problem::Damaged("its JPEG data end early");
+pub(super) const INVALID: Problem = Problem::Damaged("its JPEG data are not valid");
+
+/// The samples of a frame of one component, row by row, `precision` bits each.
+///
+/// # Errors
+///
+/// [`Problem::Unsupported`] for several components and for coding processes that are not read.
+pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+    let frame = Frame::first(bytes)?;
+    check_process(&frame)?;
+    if frame.components.len() != 1 {
+        return Err(Problem::Unsupported("JPEG of several colours"));
+    }
+    match frame.process {
+        marker::LOSSLESS => lossless::decode(bytes),
+        marker::JPEG_LS => ls::decode(bytes),
+        _ => dct::decode_grey(bytes),
+    }
+}
+
+/// Refuses by name what is not read of the coding processes (T.81, table B.1).
+fn check_process(frame: &Frame) -> Result<(), Problem> {
+    let unsupported = |name| Err(Problem::Unsupported(name));
+    let precisions = match frame.process {
+        marker::BASELINE => 8..=8,
+        marker::EXTENDED | marker::PROGRESSIVE => 8..=12,
+        marker::LOSSLESS | marker::JPEG_LS => 2..=16,
+        0xC9..=0xCB => return unsupported("JPEG with arithmetic coding"),
+        0xCD..=0xCF => return unsupported("JPEG, hierarchical, with arithmetic coding"),
+        _ => return unsupported("JPEG, hierarchical"),
+    };
+    let is_dct = precisions.end() <= &12;
+    if !precisions.contains(&frame.precision) || is_dct && !matches!(frame.precision, 8 | 12) {
+        return Err(INVALID);
+    }
+    if frame.height == 0 {
+        return unsupported("JPEG whose height follows its first scan (DNL)");
+    }
+    if frame.width == 0 || frame.components.is_empty() {
+        return Err(INVALID);
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Frames of blocks of DCT coefficients: sequential and progressive (ITU-T T.81, annexes F and G).
+
+use super::bits::Bits;
+use super::huffman::Huffman;
+use super::idct;
+use super::progressive::Progressive;
+use super::segments::{Frame, Quantisation, Scan, Selected, Stream, ZIGZAG};
+use super::{ENDS_EARLY, INVALID, Problem, marker};
+
+/// Most scans of a frame: encoders write some ten, and each goes over the whole picture.
+const MAX_SCANS: usize = 100;
+
+/// Most components of a frame that is read.
+pub(super) const MAX_COMPONENTS: usize = 4;
+
+/// Quantised coefficients in natural order.
+pub(super) type Block = [i32; 64];
+
+/// Takes the blocks of a frame: its component, its column and row, its coefficients and their steps.
+pub(super) type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) + 'a;
+
+/// The samples of a frame of one component.
+pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+    let frame = Frame::first(bytes)?;
+    check_length(bytes, &frame)?;
+    let Frame { precision, width, height, .. } = frame;
+    let mut samples = Vec::new();
+    samples.try_reserve_exact(width * height).map_err(|_| Problem::Damaged("too large for the memory"))?;
+    samples.resize(width * height, 0);
+    read(bytes, &mut |_, [column, row], block, quantisation| {
+        let block = idct::samples(block, quantisation, precision);
+        let rows = samples.chunks_exact_mut(width).skip(8 * row);
+        for (line, values) in rows.zip(block.chunks_exact(8)) {
+            for (sample, value) in line.iter_mut().skip(8 * column).zip(values) {
+                *sample = *value;
+            }
+        }
+    })?;
+    Ok(samples)
+}
+
+/// Whether every block of every component is there.
+#[cfg(feature = "jpeg")]
+pub(super) fn check(bytes: &[u8]) -> Result<(), Problem> {
+    read(bytes, &mut |_, _, _, _| {})
+}
+
+/// Refuses before memory is asked for what is too short for its size: a block has at least the bit of a DC coefficient.
+fn check_length(bytes: &[u8], frame: &Frame) -> Result<(), Problem> {
+    let blocks: usize = (0..frame.components.len()).map(|index| Grid::of(frame, index).count()).sum();
+    if bytes.len() < blocks / 8 { Err(ENDS_EARLY) } else { Ok(()) }
+}
+
+/// Memory that the coefficients of a progressive frame take.
+#[cfg(feature = "jpeg")]
+pub(super) fn working_bytes(frame: &Frame) -> u64 {
+    if frame.process != marker::PROGRESSIVE {
+        return 0;
+    }
+    let blocks = (0..frame.components.len()).map(|index| Grid::of(frame, index).padded_blocks() as u64);
+    blocks.sum::<u64>().saturating_mul(size_of::<[i16; 64]>() as u64)
+}
+
+/// Reads all blocks of all scans.
+fn read(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Problem> {
+    let mut stream = Stream::new(bytes)?;
+    let mut scan = stream.next_scan()?;
+    let frame = stream.frame()?.clone();
+    if frame.components.len() > MAX_COMPONENTS {
+        return Err(Problem::Unsupported("JPEG of more than four components"));
+    }
+    check_length(bytes, &frame)?;
+    let grids: Vec<Grid> = (0..frame.components.len()).map(|index| Grid::of(&frame, index)).collect();
+    let mut quantisation = vec![None; grids.len()];
+    let mut progressive = match frame.process {
+        marker::PROGRESSIVE => Some(Progressive::new(&grids)?),
+        _ => None,
+    };
+    for _ in 0..MAX_SCANS {
+        for selected in &scan.components {
+            let table = quantisation.get_mut(selected.component).ok_or(INVALID)?;
+            // Of a component's first scan; a sequential frame has one of each.
+            match table {
+                None => *table = Some(stream.quantisation(selected.component)?),
+                Some(_) if progressive.is_none() => return Err(INVALID),
+                Some(_) => {}
+            }
+        }
+        let rest = match &mut progressive {
+            Some(progressive) => progressive.scan(&stream, &scan, &grids)?,
+            None => sequential_scan(&stream, &scan, &grids, &quantisation, sink)?,
+        };
+        stream.resume(rest);
+        let is_whole = match &progressive {
+            Some(progressive) => progressive.is_whole(),
+            None => quantisation.iter().all(Option::is_some),
+        };
+        if is_whole {
+            if let Some(progressive) = progressive {
+                progressive.give(&grids, &quantisation, sink);
+            }
+            return Ok(());
+        }
+        scan = stream.next_scan()?;
+    }
+    Err(Problem::Damaged("it has more than 100 JPEG scans"))
+}
+
+/// How the blocks of a component lie.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    /// Blocks across and down (A.2.2).
+    pub(super) blocks: [usize; 2],
+    /// Its sampling factors: blocks of a minimum coded unit of several components.
+    sampling: [usize; 2],
+    /// Minimum coded units of several components across and down (A.2.3).
+    units: [usize; 2],
+}
+
+impl Grid {
+    fn of(frame: &Frame, index: usize) -> Grid {
+        let most = |axis: usize| {
+            let factors = frame.components.iter().filter_map(|component| component.sampling.get(axis));
+            factors.copied().max().unwrap_or(1)
+        };
+        let (most, size) = ([most(0), most(1)], [frame.width, frame.height]);
+        let sampling = frame.components.get(index).map_or([1, 1], |component| component.sampling);
+        let blocks = |axis: usize| (size[axis] * sampling[axis]).div_ceil(most[axis]).div_ceil(8);
+        let units = |axis: usize| size[axis].div_ceil(8 * most[axis]);
+        Grid { blocks: [blocks(0), blocks(1)], sampling, units: [units(0), units(1)] }
+    }
+
+    /// Blocks that a scan of this component alone has.
+    fn count(&self) -> usize {
+        self.blocks[0] * self.blocks[1]
+    }
+
+    /// Blocks across, those included that only fill minimum coded units.
+    pub(super) fn padded_width(&self) -> usize {
+        self.units[0] * self.sampling[0]
+    }
+
+    /// Blocks of whole minimum coded units.
+    pub(super) fn padded_blocks(&self) -> usize {
+        self.padded_width() * self.units[1] * self.sampling[1]
+    }
+}
+
+/// Calls `visit` for each block of a scan with its place among the scan's components, its column and its row, and `restart` where a
+/// restart marker has to be (A.2, B.2.1).
+pub(super) fn each_block<S>(
+    scan: &Scan,
+    grids: &[Grid],
+    restart_interval: usize,
+    state: &mut S,
+    restart: impl Fn(&mut S) -> Result<(), Problem>,
+    mut visit: impl FnMut(&mut S, usize, [usize; 2]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let grid = |selected: &Selected| grids.get(selected.component).copied().ok_or(INVALID);
+    let of_scan = scan.components.iter().map(grid).collect::<Result<Vec<_>, _>>()?;
+    let alone = matches!(of_scan.as_slice(), [_]);
+    let first = of_scan.first().ok_or(INVALID)?;
+    let [across, down] = if alone { first.blocks } else { first.units };
+    let mut left = restart_interval;
+    for row in 0..down {
+        for column in 0..across {
+            if restart_interval > 0 {
+                if left == 0 {
+                    restart(state)?;
+                    left = restart_interval;
+                }
+                left -= 1;
+            }
+            if alone {
+                visit(state, 0, [column, row])?;
+                continue;
+            }
+            for (index, Grid { sampling: [wide, high], .. }) in of_scan.iter().enumerate() {
+                for place in 0..wide * high {
+                    let (x, y) = (place % wide, place / wide);
+                    visit(state, index, [column * wide + x, row * high + y])?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Blocks of a sequential scan (F.2.2); the bytes after it.
+fn sequential_scan<'a>(
+    stream: &Stream<'a>,
+    scan: &Scan,
+    grids: &[Grid],
+    quantisation: &[Option<Quantisation>],
+    sink: &mut Sink<'_>,
+) -> Result<&'a [u8], Problem> {
+    let tables = |selected: &Selected| Ok((stream.dc(*selected)?, stream.ac(*selected)?));
+    let tables = scan.components.iter().map(tables).collect::<Result<Vec<_>, Problem>>()?;
+    let blocks: usize = scan.components.iter().filter_map(|s| grids.get(s.component)).map(Grid::count).sum();
+    // Two codes of a bit each are the least.
+    if stream.coded().len() < blocks / 4 {
+        return Err(ENDS_EARLY);
+    }
+    let mut state = (Bits::new(stream.coded()), [0_i32; MAX_COMPONENTS]);
+    let restart = |(bits, predicted): &mut (Bits<'_>, [i32; MAX_COMPONENTS])| {
+        *predicted = [0; MAX_COMPONENTS];
+        bits.restart()
+    };
+    each_block(
+        scan,
+        grids,
+        stream.restart_interval,
+        &mut state,
+        restart,
+        |(bits, predicted), index, place| {
+            let ((dc, ac), predicted) = tables.get(index).zip(predicted.get_mut(index)).ok_or(INVALID)?;
+            let block = sequential_block(bits, dc, ac, predicted)?;
+            let component = scan.components.get(index).ok_or(INVALID)?.component;
+            if let Some(Some(quantisation)) = quantisation.get(component) {
+                sink(component, place, &block, quantisation);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(state.0.rest())
+}
+
+/// Coefficients: the difference of the mean, then the others in runs of zeros and what follows one (F.1.2).
+fn sequential_block(
+    bits: &mut Bits<'_>,
+    dc: &Huffman,
+    ac: &Huffman,
+    predicted: &mut i32,
+) -> Result<Block, Problem> {
+    let mut block = [0; 64];
+    *predicted = predicted.wrapping_add(dc_difference(bits, dc)?);
+    block[0] = *predicted;
+    let mut coefficient = 1;
+    while coefficient < 64 {
+        let code = ac.decode(bits)?;
+        match (usize::from(code >> 4), code & 15) {
+            (15, 0) => coefficient += 16,
+            (_, 0) => return Ok(block),
+            (zeros, category) => {
+                coefficient += zeros;
+                let &place = ZIGZAG.get(coefficient).ok_or(INVALID)?;
+                block[usize::from(place)] = bits.signed(u32::from(category))?;
+                coefficient += 1;
+            }
+        }
+    }
+    if coefficient == 64 { Ok(block) } else { Err(INVALID) }
+}
+
+/// Difference of a DC coefficient from the one before it (F.1.2.1).
+pub(super) fn dc_difference(bits: &mut Bits<'_>, dc: &Huffman) -> Result<i32, Problem> {
+    match u32::from(dc.decode(bits)?) {
+        category @ 0..=15 => bits.signed(category),
+        _ => Err(INVALID),
+    }
+}
