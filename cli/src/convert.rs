@@ -310,14 +310,19 @@ fn write(
         output::write(&options.out, &bytes)?;
         return Ok(vec![shown(&options.out)]);
     }
-    output::make_folder(&options.out)?;
-    let mut files = Vec::new();
     let mut stems = known.iter().map(|known| known.stem.to_lowercase()).collect();
+    // All are made before the first is written.
+    let mut made = Vec::new();
     for image in images {
         let stem = known.iter().find(|known| known.name == image.image).map(|known| known.stem.clone());
         let stem = stem.unwrap_or_else(|| inputs::free_stem(Path::new(image.image), &mut stems));
         let path = options.out.join(format!("{stem}.{}", format.ending()));
         let bytes = encode_landmarks(format, std::slice::from_ref(image), write, &shown(&path))?;
+        made.push((path, bytes));
+    }
+    output::make_folder(&options.out)?;
+    let mut files = Vec::new();
+    for (path, bytes) in made {
         output::write(&path, &bytes)?;
         files.push(shown(&path));
     }

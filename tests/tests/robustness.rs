@@ -342,6 +342,7 @@ fn mutated_landmark_files_give_landmarks_or_errors() {
             LandmarkFormat::Slicer => (0.8, 0.4, 0.1),
             LandmarkFormat::Coco => (0.85, 0.65, 0.1),
             LandmarkFormat::LabelMe => (0.85, 0.4, 0.1),
+            LandmarkFormat::LabelStudio => (0.85, 0.3, 0.1),
             LandmarkFormat::Isbi => (0.35, 0.0, 0.6),
             _ => (0.85, 0.0, 0.1),
         };

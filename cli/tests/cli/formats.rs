@@ -263,6 +263,7 @@ fn isbi_text_is_written_in_one_order_or_refused() {
     place.write("gap.csv", table.replace("1.png,p,7,8\n", ""));
     let reason = place.run("convert gap.csv --images data/images --format isbi --out gap/").reason();
     assert!(reason.contains("1.png has no point for landmark p"), "{reason}");
+    assert!(!place.file("gap").exists(), "nothing is written of what is refused");
 }
 
 #[test]

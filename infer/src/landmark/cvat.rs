@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     let mut reader = Reader::from_str(text);
     let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     let (mut images, mut marks): (Vec<Named>, Vec<Mark>) = (Vec::new(), Vec::new());
-    let mut root = None;
+    let (mut root, mut depth) = (None, 0_u64);
     loop {
         let event = reader.read_event();
         let line = lines.line_of(reader.buffer_position());
@@ -50,7 +50,17 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
         };
         let event = event.map_err(|_| malformed("the XML is damaged"))?;
         let element = match &event {
-            Event::Start(element) | Event::Empty(element) => element,
+            Event::Start(element) => {
+                depth += 1;
+                element
+            }
+            Event::Empty(element) => element,
+            Event::End(_) => {
+                // The reader refuses an end without a start.
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            Event::Eof if depth > 0 => return Err(malformed("the XML ends early")),
             Event::Eof => break,
             _ => continue,
         };

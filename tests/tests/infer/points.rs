@@ -6,7 +6,7 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use infomark_core::{Point, SpacingError};
 use infomark_infer::{
-    DataSet, DataSetError, ImageError, Landmark, LandmarkError, LandmarkFile, ManifestError, Place,
+    DataSet, DataSetError, ImageError, Landmark, LandmarkError, LandmarkFile, LeftOut, ManifestError, Place,
     parse_landmarks, read_landmarks, write_landmarks,
 };
 use tempfile::TempDir;
@@ -246,8 +246,27 @@ fn rows_and_images_that_do_not_fit_each_other_are_refused() {
         matches!(&error, DataSetError::MissingLandmark { image, landmark, .. } if lacks(image, landmark)),
         "{error}"
     );
-    let error = refused_folder(TOML, &CSV.replace("3,4", "40,4"));
-    assert!(error.to_string().contains("landmarks.csv, line 2: "), "{error}");
+}
+
+#[test]
+fn landmarks_outside_their_image_are_kept_within_a_margin_or_leave_the_image_out() {
+    // The margin of 40 pixels is 0.4.
+    let near = data_folder(TOML, &CSV.replace("3,4", "39.8,4"));
+    let data = DataSet::open(near.path()).unwrap();
+    assert_eq!((data.images.len(), data.just_outside, data.left_out.len()), (2, 1, 0));
+    assert_eq!(data.images[0].landmarks[1], Point::new(39.8, 4.0));
+    // Templates have features of the image alone.
+    assert_eq!(data.landmarks_of(&data.images[0])[1].at, Point::new(39.5, 4.0));
+    assert!(data.warnings()[0].contains(": 1; they are kept"), "{:?}", data.warnings());
+    let far = data_folder(TOML, &CSV.replace("3,4", "40,4"));
+    let data = DataSet::open(far.path()).unwrap();
+    let out = LeftOut { image: "a.png".into(), landmark: "q".into(), at: Point::new(40.0, 4.0) };
+    assert_eq!((data.images.len(), data.just_outside, &data.left_out[..]), (1, 0, &[out][..]));
+    assert!(data.warnings()[0].contains("a.png, q at (40, 4)"), "{:?}", data.warnings());
+    // Rows of landmarks that are not named do not count; without any image left the folder is refused.
+    let other = data_folder(TOML, &format!("{CSV}a.png,other,900,4\n"));
+    assert!(DataSet::open(other.path()).unwrap().warnings().is_empty());
+    let error = refused_folder(TOML, &CSV.replace("3,4", "40,4").replace("7,8", "7,80"));
     assert!(
         matches!(&error, DataSetError::Landmarks(LandmarkError::Outside { image, .. }) if image == "a.png"),
         "{error}"
