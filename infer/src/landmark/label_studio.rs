@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use infomark_core::Point;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -183,7 +182,25 @@ fn path_of(reference: &str) -> Cow<'_, str> {
         Some((_, path)) => path,
         None => reference.split('?').next().unwrap_or(reference),
     };
-    percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))
+    percent_decoded(path).map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
+/// A text whose bytes may be written as `%` and two hexadecimal digits (RFC 3986, 2.1); none where that is no text.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
+                bytes.push(16 * digit(*high) + digit(*low));
+                rest = after;
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The name of an uploaded file without the eight digits that Label Studio puts before it.
