@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use infomark_core::{Point, Spacing};
-use infomark_infer::{Confidence, DataSet, Looks, Sample};
+use infomark_infer::{Confidence, DataSet, Looks, Sample, read_image_size};
 use infomark_train::TrainError;
 use infomark_train::evaluate::{Evaluation, Figures, Run, Score, ScoredImage, Summary};
 use numpy::ndarray::{Array2, Array3};
@@ -41,16 +41,11 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
         let own: Vec<f64> = own.copied().collect();
         let (pairs, _) = own.as_chunks();
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        // Sizes are read with the images; scoring asks for none.
-        Sample {
-            name,
-            path,
-            width: 0,
-            height: 0,
-            landmarks: pairs.iter().map(|&[x, y]| Point::new(x, y)).collect(),
-        }
+        let (width, height) = read_image_size(&path).map_err(raise)?;
+        let landmarks = pairs.iter().map(|&[x, y]| Point::new(x, y)).collect();
+        Ok(Sample { name, path, width, height, landmarks })
     };
-    let images = paths.into_iter().enumerate().map(sample).collect();
+    let images = paths.into_iter().enumerate().map(sample).collect::<PyResult<_>>()?;
     Ok(DataSet {
         name,
         spacing,
