@@ -34,7 +34,9 @@ struct Markup {
 #[serde(rename_all = "camelCase")]
 struct ControlPoint {
     label: String,
-    position: Option<[f64; 3]>,
+    /// Three numbers; of points that are not placed anything.
+    #[serde(default)]
+    position: Value,
     position_status: Option<String>,
     description: Option<String>,
 }
@@ -59,13 +61,23 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
             number += 1;
             let place = Place::Point(number);
             let status = point.position_status.as_deref().unwrap_or(DEFINED);
-            let Some([x, y, z]) = point.position.filter(|_| status == DEFINED) else {
-                match status {
-                    MISSING => builder.add_absent(plane.image, &point.label, place)?,
-                    _ => builder.add_name(&point.label),
+            match status {
+                DEFINED => {}
+                MISSING => {
+                    builder.add_absent(plane.image, &point.label, place)?;
+                    continue;
                 }
-                continue;
-            };
+                _ => {
+                    builder.add_name(&point.label);
+                    continue;
+                }
+            }
+            let [x, y, z] =
+                <[f64; 3]>::deserialize(&point.position).map_err(|_| LandmarkError::Malformed {
+                    name: name.to_owned(),
+                    format: FORMAT,
+                    reason: format!("{place} has no position of three numbers"),
+                })?;
             let at = plane.pixel([sign * x, sign * y, z], &point.label, place)?;
             let visibility = visibility(point.description.as_deref().unwrap_or_default());
             builder.add(plane.image, Landmark { visibility, ..Landmark::new(&point.label, at) }, place)?;

@@ -431,8 +431,10 @@ fn slicer_tells_missing_points_from_undefined_ones() {
     let text = r#"{"markups": [{"coordinateSystem": "LPS", "controlPoints": [
         {"label": "p", "position": [3.0, 6.0, 0.0], "description": "occluded"},
         {"label": "q", "position": [0.0, 0.0, 0.0], "positionStatus": "missing"},
-        {"label": "r", "position": [0.0, 0.0, 0.0], "positionStatus": "undefined"}]}]}"#;
+        {"label": "r", "position": [], "positionStatus": "undefined"}]}]}"#;
     let file = parse(text.as_bytes(), &of_image("a.png")).unwrap();
+    let unplaced = parse(text.replace("[3.0, 6.0, 0.0]", "null").as_bytes(), &of_image("a.png")).unwrap_err();
+    assert!(unplaced.to_string().contains("point 1 has no position"), "{unplaced}");
     assert_eq!(file.get("a.png"), [Landmark::occluded("p", Point::new(3.0, 6.0))]);
     assert_eq!((file.absent("a.png"), file.names().len()), (&["q".to_owned()][..], 3));
     let points = file.get("a.png").to_vec();
