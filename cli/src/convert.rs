@@ -271,8 +271,11 @@ fn own_image<'a>(options: &Options, path: &Path, known: &'a [Known]) -> Result<O
 fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
     let name = file_name(path);
     let shared = |image: &&Known| {
-        let start = |rest: &str| rest.starts_with('.');
-        let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(start);
+        let is_ending = |rest: &str| {
+            let rest = rest.to_lowercase();
+            LandmarkFormat::ALL.iter().any(|format| rest.strip_prefix('.') == Some(format.ending()))
+        };
+        let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(is_ending);
         // The stem of `a.nii.gz` is `a.nii`.
         of_stem(&image.stem) || image.stem.strip_suffix(".nii").is_some_and(of_stem)
     };

@@ -1,6 +1,6 @@
 //! COCO key points: one JSON file for many images.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,19 @@ pub(super) struct Category {
 }
 
 impl File {
+    /// Checks that no two images and no two categories share an id, as in files that were put together.
+    pub(super) fn check_ids(&self) -> Result<(), String> {
+        let mut seen = HashSet::new();
+        if let Some(image) = self.images.iter().find(|image| !seen.insert(image.id)) {
+            return Err(format!("two images have the id {}", image.id));
+        }
+        let mut seen = HashSet::new();
+        match self.categories.iter().find(|category| !seen.insert(category.id)) {
+            Some(category) => Err(format!("two categories have the id {}", category.id)),
+            None => Ok(()),
+        }
+    }
+
     /// Names of the images by id, without folder; images of one name in several folders are told apart by their paths.
     pub(super) fn image_names(&self) -> HashMap<u64, &str> {
         let names = image_names(self.images.iter().map(|image| image.file_name.as_str()));
@@ -66,6 +79,7 @@ impl File {
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
     let malformed = |reason| LandmarkError::Malformed { name: name.to_owned(), format: FORMAT, reason };
+    file.check_ids().map_err(malformed)?;
     let images = file.image_names();
     let names: HashMap<u64, &[String]> =
         file.categories.iter().map(|category| (category.id, category.keypoints.as_slice())).collect();

@@ -38,6 +38,11 @@ impl CocoIndex {
     /// ```
     pub fn parse(bytes: &[u8], name: &str) -> Result<CocoIndex, LandmarkError> {
         let file: coco::File = from_json(&text::decode(bytes, name)?, name, LandmarkFormat::Coco)?;
+        file.check_ids().map_err(|reason| LandmarkError::Malformed {
+            name: name.to_owned(),
+            format: LandmarkFormat::Coco,
+            reason,
+        })?;
         let names = file.image_names();
         let image = |image: &coco::Image| IndexedImage {
             id: image.id,

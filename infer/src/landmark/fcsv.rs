@@ -16,6 +16,10 @@ const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
 /// Start of the first line.
 pub(super) const SIGNATURE: &str = "# Markups fiducial file";
 
+/// Values of the position status, which versions from 4.11 on write behind the columns that they name.
+const UNPLACED: [&str; 2] = ["0", "1"];
+const MISSING: &str = "3";
+
 /// Columns of the current version, which are written.
 const COLUMNS: &str = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID";
 
@@ -35,6 +39,18 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
             .map_err(|error| malformed(name, error.position().map_or(0, csv::Position::line), "a row"))?;
         let line = record.position().map_or(0, csv::Position::line);
         let place = Place::Line(line);
+        let label = record.get(columns.label).unwrap_or_default();
+        match record.get(columns.count).unwrap_or_default() {
+            MISSING => {
+                builder.add_absent(plane.image, label, place)?;
+                continue;
+            }
+            status if UNPLACED.contains(&status) => {
+                builder.add_name(label);
+                continue;
+            }
+            _ => {}
+        }
         let number = |column: usize, called: &'static str| {
             let field = record.get(column).unwrap_or_default();
             let value = field.parse::<f64>().ok().filter(|value| value.is_finite());
@@ -47,7 +63,6 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
         };
         let [x, y, z] = columns.position;
         let position = [sign * number(x, "x")?, sign * number(y, "y")?, number(z, "z")?];
-        let label = record.get(columns.label).unwrap_or_default();
         let at = plane.pixel(position, label, place)?;
         let description = columns.description.and_then(|column| record.get(column)).unwrap_or_default();
         let visibility = slicer::visibility(description);
@@ -85,6 +100,8 @@ struct Columns {
     position: [usize; 3],
     label: usize,
     description: Option<usize>,
+    /// How many there are.
+    count: usize,
 }
 
 impl Columns {
@@ -103,6 +120,7 @@ impl Columns {
             position: [needed("x")?, needed("y")?, needed("z")?],
             label: needed("label")?,
             description: find("desc"),
+            count: columns.len(),
         })
     }
 }

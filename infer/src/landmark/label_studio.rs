@@ -1,6 +1,7 @@
 //! Label Studio key points: exports in JSON and JSON-MIN, in per cent of the image.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use infomark_core::Point;
 use serde::Deserialize;
@@ -101,7 +102,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
         .zip(&tasks)
         .map(|(number, task)| image_of(task).map_err(|reason| malformed(format!("task {number}: {reason}"))));
     let paths: Vec<String> = paths.collect::<Result<_, _>>()?;
-    let names = image_names(paths.iter().map(String::as_str));
+    let names: HashMap<&str, &str> = names_of(&paths);
     let mut builder = Builder::new(name, FORMAT);
     let mut place = 0;
     for ((number, task), path) in (1..).zip(&tasks).zip(&paths) {
@@ -136,7 +137,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
             };
             let pixel = |per_cent: f64, side: f64| decimal(per_cent / 100.0 * side - HALF);
             let at = Point::new(pixel(x, width), pixel(y, height));
-            let occluded = meta.text.iter().any(|text| text.trim() == OCCLUDED);
+            let occluded = meta.text.iter().any(|text| text.trim().eq_ignore_ascii_case(OCCLUDED));
             let visibility = if occluded { Visibility::Occluded } else { Visibility::Visible };
             builder.add(image, Landmark { visibility, ..Landmark::new(label, at) }, Place::Point(place))?;
             size = Some((width as usize, height as usize));
@@ -170,10 +171,29 @@ fn image_of(task: &Task) -> Result<String, &'static str> {
     let paths: Vec<(&str, Cow<'_, str>)> = texts().map(|(key, text)| (key, path_of(text))).collect();
     let called = paths.iter().find(|(key, _)| ["image", "img"].contains(key));
     let mut images = paths.iter().filter(|(_, path)| ending(path));
-    let (_, path) = called.or_else(|| images.next().filter(|_| images.next().is_none())).ok_or(
+    let (first, second) = (images.next(), images.next());
+    if second.is_some() {
+        return Err(
+            "it has several images, and which its points are on is not stated; label one image a task",
+        );
+    }
+    let (_, path) = called.or(first).ok_or(
         "which of its data is the image cannot be told; call it `image` in the labelling configuration",
     )?;
-    Ok(without_upload_prefix(path).to_owned())
+    Ok(path.clone().into_owned())
+}
+
+/// The names of images by their paths: of uploaded ones without the prefix, unless two would be called alike.
+fn names_of(paths: &[String]) -> HashMap<&str, &str> {
+    let paths = || paths.iter().map(String::as_str);
+    let mut short: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for path in paths() {
+        short.entry(without_upload_prefix(path)).or_default().insert(path);
+    }
+    let is_alone = |path: &str| short.get(without_upload_prefix(path)).is_some_and(|paths| paths.len() == 1);
+    let shown = |path| if is_alone(path) { without_upload_prefix(path) } else { path };
+    let names = image_names(paths().map(shown));
+    paths().filter_map(|path| Some((path, *names.get(shown(path))?))).collect()
 }
 
 /// The path in a reference to a file: local files are named by a parameter, other references may have some behind their path.

@@ -88,7 +88,8 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
 
 /// The visibility that a description states.
 pub(super) fn visibility(description: &str) -> Visibility {
-    let is_occluded = description.split(|c: char| !c.is_alphanumeric()).next() == Some(OCCLUDED);
+    let first = description.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let is_occluded = first.eq_ignore_ascii_case(OCCLUDED);
     if is_occluded { Visibility::Occluded } else { Visibility::Visible }
 }
 

@@ -279,6 +279,7 @@ fn coco_leaves_out_what_is_not_labelled_and_refuses_what_does_not_fit() {
             error => panic!("{to}: {error}"),
         }
     }
+    assert!(changed("\"images\": [", "\"images\": [{\"id\": 7, \"file_name\": \"b.png\"}, ").is_err());
     // Two points of one name, of which one is not labelled.
     assert_eq!(changed("\"p\", \"q\"", "\"q\", \"q\"").unwrap().get("a.png").len(), 2);
 }
@@ -462,6 +463,12 @@ fn fiducials_of_slicer_are_read_by_their_columns() {
     assert!(matches!(changed("lock,label", "lock,name"), LandmarkError::Malformed { .. }));
     assert!(matches!(changed("-20,0,", "x,0,"), LandmarkError::Number { column: "y", .. }));
     assert!(matches!(changed("-20,0,", "-20,7,"), LandmarkError::OffPlane { .. }));
+    // Versions from 4.11 on write the position status behind the columns that they name.
+    let rows = "0,0,0,0,0,0,0,1,1,1,0,nasion,,,0,0\n0,0,0,0,0,0,0,1,1,1,0,porion,,,3,0\n0,-1,-2,0,0,0,0,1,1,1,0,gonion,Occluded,,2,0\n";
+    let file = parse(format!("{text}{rows}").as_bytes(), &of_image("a.png")).unwrap();
+    assert_eq!(file.names(), ["sella", "nasion", "porion", "gonion"]);
+    assert_eq!(file.absent("a.png"), ["porion"]);
+    assert_eq!(file.get("a.png")[1], Landmark::occluded("gonion", Point::new(1.0, 2.0)));
 }
 
 #[test]
@@ -516,6 +523,7 @@ fn label_studio_exports_are_read_in_both_forms() {
         ("[\"p\"]", "[\"p\", \"q\"]", "one label"),
         ("\"x\": 5.25, ", "", "lacks a field"),
         ("\"image\": \"/data/upload/3/1b2c3d4e-a%20b.png\"", "\"text\": \"x\"", "which of its data"),
+        ("\"data\": {", "\"data\": {\"lateral\": \"b.png\", ", "several images"),
     ] {
         match changed(from, to) {
             LandmarkError::Malformed { reason, .. } => assert!(reason.contains(told), "{to}: {reason}"),
