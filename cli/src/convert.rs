@@ -1,14 +1,16 @@
 //! `infomark convert`.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use infomark_infer::{
     Annotated, CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement,
-    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, read_image_header, read_landmarks_of,
+    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, read_image_header,
+    read_landmarks_of,
 };
 use serde::Serialize;
 
@@ -135,15 +137,17 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     if needs_images && known.is_empty() {
         bail!("{format} files go by the size of the images or by their place; give --images");
     }
-    let coco = options.coco.as_deref().map(index).transpose()?;
-    let all = read(options, &known, coco.as_ref())?;
-    let images: Vec<Annotated<'_>> = all
-        .images
-        .iter()
-        .map(|(image, marks)| annotated(image, marks, given.as_ref(), &known))
-        .collect::<Result<_>>()?;
+    let coco = options.coco.as_deref().map(CocoIndex::read).transpose()?;
+    let given_names: Vec<String> = options.names.iter().map(|name| name.trim().to_owned()).collect();
+    let all = read(options, &given_names, &known, coco.as_ref())?;
+    let by_name = by_name(&known);
+    let images = all.images.iter().map(|(image, marks)| {
+        annotated(image, marks, given.as_ref(), by_name.get(&normal_name(image)).copied())
+    });
+    let images: Vec<Annotated<'_>> = images.collect();
     warn_of_loss(format, &images);
-    let names = if options.names.is_empty() { &all.names } else { &options.names };
+    let of_files = given_names.is_empty() && format.has_one_order();
+    let names = if of_files { all.names.as_slice() } else { &given_names };
     let files = write(options, format, &images, &WriteOptions { names, coco: coco.as_ref() }, &known)?;
     spacing::warn_of_other_mm(format, &images);
     report.text(&files.join("\n"))?;
@@ -153,11 +157,6 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
         landmarks: images.iter().map(|image| image.landmarks.len()).sum(),
         files,
     })
-}
-
-fn index(path: &Path) -> Result<CocoIndex> {
-    let bytes = std::fs::read(path).with_context(|| format!("{}: can't be read", shown(path)))?;
-    Ok(CocoIndex::parse(&bytes, &shown(path))?)
 }
 
 /// Says what the format to write does not keep.
@@ -199,27 +198,29 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
 }
 
 /// The landmarks of all files, by image.
-fn read(options: &Options, known: &[Known], coco: Option<&CocoIndex>) -> Result<All> {
+fn read(options: &Options, given_names: &[String], known: &[Known], coco: Option<&CocoIndex>) -> Result<All> {
+    let by_name = by_name(known);
     let mut all = All::default();
+    let mut seen = HashSet::new();
     let mut outside = 0;
     for path in &options.files {
         let image = own_image(options, path, known)?;
         let subject = Subject {
             image: image.map(|image| image.name.as_str()).or(options.image.as_deref()),
             placement: image.map(|image| image.placement),
-            names: &options.names,
+            names: given_names,
             coco,
         };
         let file = read_landmarks_of(path, &subject)?;
         for name in file.names() {
-            if !all.names.contains(name) {
+            if seen.insert(name.clone()) {
                 all.names.push(name.clone());
             }
         }
         for (name, landmarks) in file.images() {
             // A file may call its image by a name that several images have.
             let own = image.filter(|own| is_same_name(&own.file, name));
-            let image = known.iter().find(|known| is_same_name(&known.name, name)).or(own);
+            let image = by_name.get(&normal_name(name)).copied().or(own);
             if let Some(known) = image {
                 outside += check(&file, name, known)?;
             } else if !known.is_empty() {
@@ -239,6 +240,11 @@ fn read(options: &Options, known: &[Known], coco: Option<&CocoIndex>) -> Result<
         eprintln!("warning: landmarks just outside their image: {outside}; they are kept");
     }
     Ok(all)
+}
+
+/// The images by name, in Unicode NFC.
+fn by_name(known: &[Known]) -> HashMap<Cow<'_, str>, &Known> {
+    known.iter().map(|known| (normal_name(&known.name), known)).collect()
 }
 
 /// Checks the landmarks of an image against its size; how many lie just outside it.
@@ -270,6 +276,7 @@ fn own_image<'a>(options: &Options, path: &Path, known: &'a [Known]) -> Result<O
 /// The image whose name a landmark file shares but for the ending.
 fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
     let name = file_name(path);
+    let name = normal_name(&name);
     let shared = |image: &&Known| {
         let is_ending = |rest: &str| {
             let rest = rest.to_lowercase();
@@ -277,7 +284,8 @@ fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
         };
         let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(is_ending);
         // The stem of `a.nii.gz` is `a.nii`.
-        of_stem(&image.stem) || image.stem.strip_suffix(".nii").is_some_and(of_stem)
+        let stem = normal_name(&image.stem);
+        of_stem(&stem) || stem.strip_suffix(".nii").is_some_and(of_stem)
     };
     // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
     known.iter().filter(shared).max_by_key(|image| image.stem.len())
@@ -287,13 +295,12 @@ fn annotated<'a>(
     image: &'a str,
     marks: &'a Marks,
     given: Option<&'a PixelSpacing>,
-    known: &'a [Known],
-) -> Result<Annotated<'a>> {
+    known: Option<&'a Known>,
+) -> Annotated<'a> {
     let Marks { landmarks, absent } = marks;
-    let found = known.iter().find(|known| known.name == image);
-    let (size, spacing) = found.map_or(((0, 0), given), |found| (found.size, found.spacing.as_ref()));
-    let placement = found.map(|found| found.placement);
-    Ok(Annotated { image, size, spacing, placement, landmarks, absent })
+    let (size, spacing) = known.map_or(((0, 0), given), |known| (known.size, known.spacing.as_ref()));
+    let placement = known.map(|known| known.placement);
+    Annotated { image, size, spacing, placement, landmarks, absent }
 }
 
 /// Writes one file, or one for each image; their names.
@@ -304,7 +311,10 @@ fn write(
     write: &WriteOptions<'_>,
     known: &[Known],
 ) -> Result<Vec<String>> {
-    let folder = options.out.is_dir() || shown(&options.out).ends_with(['/', '\\']);
+    let is_named = LandmarkFormat::of_name(&options.out).is_some() || options.out.extension().is_some();
+    let folder = options.out.is_dir()
+        || shown(&options.out).ends_with(['/', '\\'])
+        || (format.is_of_one_image() && !is_named && !options.out.exists());
     if !folder || !format.is_of_one_image() {
         if folder {
             bail!("{}: a folder; name the file to write", shown(&options.out));
@@ -316,8 +326,9 @@ fn write(
     let mut stems = known.iter().map(|known| known.stem.to_lowercase()).collect();
     // All are made before the first is written.
     let mut made = Vec::new();
+    let by_name = by_name(known);
     for image in images {
-        let stem = known.iter().find(|known| known.name == image.image).map(|known| known.stem.clone());
+        let stem = by_name.get(&normal_name(image.image)).map(|known| known.stem.clone());
         let stem = stem.unwrap_or_else(|| inputs::free_stem(Path::new(image.image), &mut stems));
         let path = options.out.join(format!("{stem}.{}", format.ending()));
         let bytes = encode_landmarks(format, std::slice::from_ref(image), write, &shown(&path))?;

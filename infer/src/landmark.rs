@@ -25,7 +25,7 @@ pub use format::{
     Annotated, LandmarkFormat, Subject, WriteOptions, encode_landmarks, parse_landmarks, parse_landmarks_of,
     read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
 };
-pub use text::is_same as is_same_name;
+pub use text::{is_same as is_same_name, nfc as normal_name};
 
 /// Landmarks of data sets and conversions may lie so far outside their image, in parts of its longer side: annotators click at
 /// its edge.
@@ -324,6 +324,11 @@ pub(crate) fn on_pixels(at: Point<f64>, width: usize, height: usize, margin: f64
 /// A coordinate without what a difference or a quotient added beyond fifteen digits, so that it reads as it was written.
 fn decimal(coordinate: f64) -> f64 {
     format!("{coordinate:.14e}").parse().unwrap_or(coordinate)
+}
+
+/// The landmarks of an image by name.
+fn by_name(landmarks: &[Landmark]) -> HashMap<&str, &Landmark> {
+    landmarks.iter().map(|landmark| (landmark.name.as_str(), landmark)).collect()
 }
 
 /// The first few of some names, for messages.

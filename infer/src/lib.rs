@@ -105,8 +105,8 @@ pub use image::{
 };
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
-    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks, parse_landmarks_of,
-    read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
+    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, parse_landmarks,
+    parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;

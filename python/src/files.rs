@@ -109,13 +109,7 @@ type Marks<'py> = (Named<'py>, Vec<String>, Vec<String>);
 
 /// The COCO file that COCO results refer to.
 fn index(path: Option<PathBuf>) -> PyResult<Option<CocoIndex>> {
-    let read = |path: PathBuf| {
-        let name = path.display().to_string();
-        let bytes =
-            std::fs::read(&path).map_err(|error| refuse(format!("{name}: cannot be read ({error})")))?;
-        CocoIndex::parse(&bytes, &name).map_err(raise)
-    };
-    path.map(read).transpose()
+    path.map(CocoIndex::read).transpose().map_err(raise)
 }
 
 /// Reads a landmark file of any format.

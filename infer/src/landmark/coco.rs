@@ -1,13 +1,15 @@
 //! COCO key points: one JSON file for many images.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
-use super::json::{from_json, to_json};
+use super::json::{from_json, or_default, side, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, image_names,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, cut,
+    format, image_names,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
@@ -16,6 +18,49 @@ const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
 const NOT_LABELLED: f64 = 0.0;
 const OCCLUDED: f64 = 1.0;
 const VISIBLE: f64 = 2.0;
+
+/// Identifier of an image or a category.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "AnyId", untagged)]
+pub(super) enum Id {
+    Number(i64),
+    Text(String),
+}
+
+/// An identifier as programs write it: some have made floats of whole numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyId {
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl TryFrom<AnyId> for Id {
+    type Error = &'static str;
+
+    fn try_from(id: AnyId) -> Result<Id, &'static str> {
+        /// Up to here a float has every whole number.
+        const WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        match id {
+            AnyId::Integer(number) => Ok(Id::Number(number)),
+            AnyId::Float(number) if number.fract() == 0.0 && number.abs() <= WHOLE => {
+                Ok(Id::Number(number as i64))
+            }
+            AnyId::Float(_) => Err("an id is no whole number"),
+            AnyId::Text(text) => Ok(Id::Text(text)),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Number(number) => write!(f, "{number}"),
+            Id::Text(text) => f.write_str(&cut(text)),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 pub(super) struct File {
@@ -27,21 +72,21 @@ pub(super) struct File {
 
 #[derive(Deserialize, Serialize)]
 pub(super) struct Image {
-    pub(super) id: u64,
+    pub(super) id: Id,
     file_name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "side")]
     pub(super) width: usize,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "side")]
     pub(super) height: usize,
 }
 
 #[derive(Deserialize)]
 struct Annotation {
-    image_id: u64,
-    category_id: u64,
+    image_id: Id,
+    category_id: Id,
     /// Other annotations of the file, such as boxes, have none.
-    #[serde(default)]
-    keypoints: Vec<f64>,
+    #[serde(default, deserialize_with = "or_default")]
+    keypoints: Vec<Option<f64>>,
     /// Key points that are marked as absent, which the format itself does not tell from those not annotated.
     #[serde(default)]
     absent: Vec<String>,
@@ -49,8 +94,8 @@ struct Annotation {
 
 #[derive(Deserialize)]
 pub(super) struct Category {
-    pub(super) id: u64,
-    #[serde(default)]
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) keypoints: Vec<String>,
 }
 
@@ -58,22 +103,40 @@ impl File {
     /// Checks that no two images and no two categories share an id, as in files that were put together.
     pub(super) fn check_ids(&self) -> Result<(), String> {
         let mut seen = HashSet::new();
-        if let Some(image) = self.images.iter().find(|image| !seen.insert(image.id)) {
+        if let Some(image) = self.images.iter().find(|image| !seen.insert(&image.id)) {
             return Err(format!("two images have the id {}", image.id));
         }
         let mut seen = HashSet::new();
-        match self.categories.iter().find(|category| !seen.insert(category.id)) {
+        match self.categories.iter().find(|category| !seen.insert(&category.id)) {
             Some(category) => Err(format!("two categories have the id {}", category.id)),
             None => Ok(()),
         }
     }
 
     /// Names of the images by id, without folder; images of one name in several folders are told apart by their paths.
-    pub(super) fn image_names(&self) -> HashMap<u64, &str> {
+    pub(super) fn image_names(&self) -> HashMap<&Id, &str> {
         let names = image_names(self.images.iter().map(|image| image.file_name.as_str()));
-        let name = |image: &Image| Some((image.id, *names.get(image.file_name.as_str())?));
-        self.images.iter().filter_map(name).collect()
+        let name = |image: &'_ Image| names.get(image.file_name.as_str()).copied();
+        self.images.iter().filter_map(|image| Some((&image.id, name(image)?))).collect()
     }
+}
+
+/// The numbers x, y and visibility or score of each key point of a category; a number that is left open (`null`) is NaN.
+pub(super) fn triples<'a>(
+    keypoints: &'a [Option<f64>],
+    names: &'a [String],
+    category: &Id,
+) -> Result<impl Iterator<Item = (&'a String, [f64; 3])>, String> {
+    if keypoints.len() != 3 * names.len() {
+        return Err(format!(
+            "{} numbers for the {} key points of category {category}, not three each",
+            keypoints.len(),
+            names.len()
+        ));
+    }
+    let number = |value: Option<&Option<f64>>| value.copied().flatten().unwrap_or(f64::NAN);
+    let triple = move |chunk: &[Option<f64>]| [0, 1, 2].map(|index| number(chunk.get(index)));
+    Ok(names.iter().zip(keypoints.chunks(3).map(triple)))
 }
 
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
@@ -81,8 +144,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     let malformed = |reason| LandmarkError::Malformed { name: name.to_owned(), format: FORMAT, reason };
     file.check_ids().map_err(malformed)?;
     let images = file.image_names();
-    let names: HashMap<u64, &[String]> =
-        file.categories.iter().map(|category| (category.id, category.keypoints.as_slice())).collect();
+    let names: HashMap<&Id, &[String]> =
+        file.categories.iter().map(|category| (&category.id, category.keypoints.as_slice())).collect();
     let mut builder = Builder::new(name, FORMAT);
     let mut place = 0;
     for annotation in file.annotations.iter().filter(|annotation| !annotation.keypoints.is_empty()) {
@@ -93,18 +156,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
         let names = names
             .get(category_id)
             .ok_or_else(|| malformed(format!("there is no category with the id {category_id}")))?;
-        if keypoints.len() != 3 * names.len() {
-            return Err(malformed(format!(
-                "{} numbers for the {} key points of category {category_id}, not three each",
-                keypoints.len(),
-                names.len()
-            )));
-        }
-        for (landmark, numbers) in names.iter().zip(keypoints.chunks_exact(3)) {
+        for (landmark, [x, y, visibility]) in triples(keypoints, names, category_id).map_err(&malformed)? {
             place += 1;
-            let &[x, y, visibility] = numbers else {
-                continue;
-            };
             let at = Point::new(x, y);
             let landmark = match visibility {
                 NOT_LABELLED if absent.contains(landmark) => {
@@ -149,9 +202,9 @@ struct Info {
 
 #[derive(Serialize)]
 struct WrittenAnnotation<'a> {
-    id: usize,
-    image_id: u64,
-    category_id: u64,
+    id: i64,
+    image_id: i64,
+    category_id: i64,
     keypoints: Vec<f64>,
     num_keypoints: usize,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -164,7 +217,7 @@ struct WrittenAnnotation<'a> {
 
 #[derive(Serialize)]
 struct WrittenCategory<'a> {
-    id: u64,
+    id: i64,
     name: &'static str,
     supercategory: &'static str,
     keypoints: &'a [&'a str],
@@ -184,9 +237,21 @@ pub(super) fn key_points(landmarks: &[Landmark], names: &[&str]) -> Vec<f64> {
     numbers
 }
 
-pub(super) fn encode(images: &[Annotated<'_>], names: &[&str]) -> serde_json::Result<Vec<u8>> {
-    const CATEGORY: u64 = 1;
-    fn annotation<'a>(id: u64, image: &Annotated<'a>, names: &[&str]) -> WrittenAnnotation<'a> {
+/// Checks that a file with numbers for each landmark of each image would not be longer than a landmark file may be.
+pub(super) fn check_size(images: usize, names: usize, file: &str) -> Result<(), LandmarkError> {
+    /// Numbers of a key point that is not labelled, as they are written: three lines.
+    const LEAST_BYTES: usize = 3 * "      0.0,\n".len();
+    let bytes = images.saturating_mul(names).saturating_mul(LEAST_BYTES) as u64;
+    if bytes > format::MAX_BYTES {
+        return Err(LandmarkError::TooLarge { name: file.to_owned(), bytes });
+    }
+    Ok(())
+}
+
+pub(super) fn encode(images: &[Annotated<'_>], names: &[&str], file: &str) -> Result<Vec<u8>, LandmarkError> {
+    check_size(images.len(), names.len(), file)?;
+    const CATEGORY: i64 = 1;
+    fn annotation<'a>(id: i64, image: &Annotated<'a>, names: &[&str]) -> WrittenAnnotation<'a> {
         let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
         for landmark in image.landmarks {
             let at = [landmark.at.x, landmark.at.y];
@@ -198,7 +263,7 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str]) -> serde_json::Re
         let [width, height] = [0, 1].map(|axis| (high[axis] - low[axis]).max(0.0));
         let [x, y] = low.map(|least| if least.is_finite() { least } else { 0.0 });
         WrittenAnnotation {
-            id: id as usize,
+            id,
             image_id: id,
             category_id: CATEGORY,
             keypoints: key_points(image.landmarks, names),
@@ -209,12 +274,12 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str]) -> serde_json::Re
             iscrowd: 0,
         }
     }
-    to_json(&Written {
+    let written = Written {
         info: Info { description: "Landmarks in pixels, the centre of the first at (0, 0)" },
         images: (1..)
             .zip(images)
             .map(|(id, &Annotated { image, size: (width, height), .. })| Image {
-                id,
+                id: Id::Number(id),
                 file_name: image.to_owned(),
                 width,
                 height,
@@ -228,5 +293,7 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str]) -> serde_json::Re
             keypoints: names,
             skeleton: [],
         }],
-    })
+    };
+    to_json(&written)
+        .map_err(|error| LandmarkError::Unwritable { name: file.to_owned(), source: error.into() })
 }

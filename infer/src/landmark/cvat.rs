@@ -8,8 +8,8 @@ use quick_xml::escape::escape;
 use quick_xml::events::{BytesStart, Event};
 
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, decimal,
-    image_names,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, by_name,
+    decimal, image_names,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Cvat;
@@ -186,8 +186,9 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str], file: &str) -> Re
         let name = escape(*image);
         let _ = writeln!(xml, "  <image id=\"{id}\" name=\"{name}\" width=\"{width}\" height=\"{height}\">");
         let _ = writeln!(xml, "    <skeleton label=\"{SKELETON}\" source=\"manual\" z_order=\"0\">");
+        let by_name = by_name(landmarks);
         for name in names {
-            let landmark = landmarks.iter().find(|landmark| landmark.name == **name);
+            let landmark = by_name.get(*name).copied();
             let (outside, at) = match landmark {
                 Some(landmark) => (0, landmark.at),
                 None if absent.iter().any(|absent| absent == name) => (1, Point::new(-HALF, -HALF)),

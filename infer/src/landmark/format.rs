@@ -1,11 +1,12 @@
 //! Which format a landmark file has, and reading and writing in any of them.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,7 +17,7 @@ use crate::file::{self, FileProblem};
 use crate::{PixelSpacing, Placement};
 
 /// Longest landmark file, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// A kind of landmark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +94,13 @@ impl LandmarkFormat {
         matches!(self, Coco | LabelMe | Cvat | LabelStudio)
     }
 
+    /// Whether a file has one order of the landmarks for all of its images, those without a point included; in the others each
+    /// image has its own.
+    pub fn has_one_order(self) -> bool {
+        use LandmarkFormat::{Coco, CocoResults, Cvat, Isbi, Slicer};
+        matches!(self, Slicer | Coco | CocoResults | Cvat | Isbi)
+    }
+
     /// Whether points are positions in millimetres, where [`ItkGeometry`](crate::ItkGeometry) places the image.
     pub fn is_physical(self) -> bool {
         matches!(self, LandmarkFormat::Slicer | LandmarkFormat::Fcsv)
@@ -150,18 +158,12 @@ impl LandmarkFormat {
             };
         }
         if start.starts_with('[') {
-            let list = start.get(1..).unwrap_or_default();
-            if list.trim_start().starts_with(']') {
-                return Err(unknown("an empty JSON list"));
-            }
-            let mut elements = serde_json::Deserializer::from_str(list).into_iter::<Map<String, Value>>();
-            let first = elements.next().and_then(Result::ok).ok_or_else(|| unknown(DAMAGED))?;
-            return if first.contains_key("image_id") && first.contains_key("keypoints") {
-                Ok(LandmarkFormat::CocoResults)
-            } else if label_studio::is_task(&first) {
-                Ok(LandmarkFormat::LabelStudio)
-            } else {
-                Err(unknown("a JSON list that is neither of Label Studio nor COCO results"))
+            return match serde_json::from_str(text).map_err(|_| unknown(DAMAGED))? {
+                List { length: 0, .. } => Err(unknown("an empty JSON list")),
+                List { format: Some(format), .. } => Ok(format),
+                List { .. } => {
+                    Err(unknown("a JSON list that is neither of Label Studio nor COCO results of key points"))
+                }
             };
         }
         if start.starts_with('<') {
@@ -207,6 +209,53 @@ struct Fields {
     shapes: Option<IgnoredAny>,
 }
 
+/// A JSON list, and its format by the first element that tells.
+struct List {
+    length: usize,
+    format: Option<LandmarkFormat>,
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List, D::Error> {
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+struct ListVisitor;
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = List;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<List, A::Error> {
+        let mut list = List { length: 0, format: None };
+        // One at a time, as all of them may take much memory.
+        while list.format.is_none() {
+            let Some(element) = elements.next_element::<Value>()? else {
+                return Ok(list);
+            };
+            list.length += 1;
+            list.format = element.as_object().and_then(of_element);
+        }
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            list.length += 1;
+        }
+        Ok(list)
+    }
+}
+
+/// The format of which an element of a JSON list is.
+fn of_element(element: &Map<String, Value>) -> Option<LandmarkFormat> {
+    if element.contains_key("image_id") {
+        // COCO has results of boxes and masks, too.
+        return element.contains_key("keypoints").then_some(LandmarkFormat::CocoResults);
+    }
+    label_studio::is_task(element).then_some(LandmarkFormat::LabelStudio)
+}
+
 /// What a file with the landmarks of one image may leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
@@ -241,7 +290,8 @@ pub struct Annotated<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions<'a> {
     /// Order of the landmarks. ISBI text has exactly these, and every image has to have each; in the other formats those that
-    /// are not named follow. Without it, the order is that in which names come first.
+    /// are not named follow. Without it, formats that have [one order](LandmarkFormat::has_one_order) take that in which names
+    /// come first, the others that of each image.
     pub names: &'a [String],
     /// Images and categories that COCO results refer to.
     pub coco: Option<&'a CocoIndex>,
@@ -411,11 +461,13 @@ pub fn encode_landmarks(
     }
     let unwritable = |source| LandmarkError::Unwritable { name: name.to_owned(), source };
     let names = all_names(images, options.names);
+    let sorted = sorted_landmarks(format, images, options.names);
+    let sorted: Vec<Annotated<'_>> =
+        images.iter().zip(&sorted).map(|(image, landmarks)| Annotated { landmarks, ..*image }).collect();
+    let images = sorted.as_slice();
     match format {
         LandmarkFormat::Csv => return table::encode(images).map_err(unwritable),
-        LandmarkFormat::Coco => {
-            return coco::encode(images, &names).map_err(|error| unwritable(error.into()));
-        }
+        LandmarkFormat::Coco => return coco::encode(images, &names, name),
         LandmarkFormat::CocoResults => return coco_results::encode(images, &names, options.coco, name),
         LandmarkFormat::Cvat => return cvat::encode(images, &names, name),
         LandmarkFormat::LabelStudio => return label_studio::encode(images, name),
@@ -434,6 +486,24 @@ pub fn encode_landmarks(
     }
 }
 
+/// The landmarks of each image, in the order of `names` where the format has no order of its own; others follow.
+fn sorted_landmarks<'a>(
+    format: LandmarkFormat,
+    images: &[Annotated<'a>],
+    names: &[String],
+) -> Vec<Cow<'a, [Landmark]>> {
+    if format.has_one_order() || names.is_empty() {
+        return images.iter().map(|image| Cow::Borrowed(image.landmarks)).collect();
+    }
+    let order: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
+    let sorted = |image: &Annotated<'_>| {
+        let mut landmarks = image.landmarks.to_vec();
+        landmarks.sort_by_key(|landmark| order.get(landmark.name.as_str()).copied().unwrap_or(usize::MAX));
+        Cow::Owned(landmarks)
+    };
+    images.iter().map(sorted).collect()
+}
+
 /// The names `first`, then those of the images in the order in which they come.
 fn all_names<'a>(images: &[Annotated<'a>], first: &'a [String]) -> Vec<&'a str> {
     let of_image = |image: &Annotated<'a>| {
@@ -445,7 +515,7 @@ fn all_names<'a>(images: &[Annotated<'a>], first: &'a [String]) -> Vec<&'a str> 
     all.filter(|name| seen.insert(*name)).collect()
 }
 
-fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {
+pub(super) fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {
     let name = path.display().to_string();
     match file::read(path, MAX_BYTES) {
         Ok(bytes) => Ok((bytes, name)),

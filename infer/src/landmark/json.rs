@@ -1,6 +1,6 @@
 //! JSON of landmark formats.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 use super::{LandmarkError, LandmarkFormat};
@@ -35,4 +35,18 @@ pub(super) fn to_json(object: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(object)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// A value, or the default where it is `null`.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Width or height of an image in pixels, 0 where it is not stated: `null`, or no whole number above 0.
+pub(super) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    const MOST: f64 = u32::MAX as f64;
+    let side: Option<f64> = Option::deserialize(deserializer)?;
+    Ok(side.filter(|side| side.fract() == 0.0 && (1.0..=MOST).contains(side)).unwrap_or(0.0) as usize)
 }

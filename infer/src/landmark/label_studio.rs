@@ -81,7 +81,8 @@ struct Meta {
 
 /// Whether an element of a JSON list is a task of Label Studio.
 pub(super) fn is_task(element: &Map<String, Value>) -> bool {
-    ["annotations", "predictions", "data"].iter().any(|key| element.contains_key(*key))
+    // The last is of JSON-MIN.
+    ["annotations", "predictions", "data", "annotation_id"].iter().any(|key| element.contains_key(*key))
         || element.values().any(|value| regions(value).next().is_some())
 }
 

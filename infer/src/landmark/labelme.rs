@@ -6,7 +6,7 @@ use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json::{from_json, to_json};
+use super::json::{from_json, side, to_json};
 use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, decimal,
     without_folder,
@@ -22,8 +22,10 @@ const HALF: f64 = 0.5;
 struct File {
     shapes: Vec<Shape>,
     image_path: String,
-    image_width: Option<usize>,
-    image_height: Option<usize>,
+    #[serde(default, deserialize_with = "side")]
+    image_width: usize,
+    #[serde(default, deserialize_with = "side")]
+    image_height: usize,
     /// Check boxes of the image.
     flags: Option<Flags>,
 }
@@ -74,9 +76,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     for (number, landmark) in (1..).zip(set.filter_map(|(flag, _)| flag.strip_prefix(ABSENT))) {
         builder.add_absent(image, landmark, Place::Point(file.shapes.len() as u64 + number))?;
     }
-    if let (Some(width), Some(height)) = (file.image_width, file.image_height) {
-        builder.set_size(image, width, height);
-    }
+    builder.set_size(image, file.image_width, file.image_height);
     builder.finish()
 }
 

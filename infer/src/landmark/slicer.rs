@@ -9,7 +9,7 @@ use super::json::{from_json, to_json};
 use super::physical::{Plane, note};
 use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
-    cut,
+    by_name, cut,
 };
 use crate::ItkGeometry;
 
@@ -23,8 +23,12 @@ struct File {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Markup {
+    /// `Fiducial`, or a curve, a region and so on; old files have none.
+    #[serde(rename = "type")]
+    kind: Option<String>,
     /// A name, or in old files a number.
     coordinate_system: Option<Value>,
+    /// One for all axes, or a list of them.
     coordinate_units: Option<Value>,
     #[serde(default)]
     control_points: Vec<ControlPoint>,
@@ -41,6 +45,9 @@ struct ControlPoint {
     description: Option<String>,
 }
 
+/// Type of markups whose control points are landmarks; those of the others span a line, a curve or a region.
+const FIDUCIAL: &str = "Fiducial";
+
 /// Position status of control points: placed, known to be absent, and not placed yet.
 const DEFINED: &str = "defined";
 const MISSING: &str = "missing";
@@ -54,7 +61,8 @@ pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<Lan
     let plane = Plane::of(subject, name, FORMAT)?;
     let mut builder = Builder::new(name, FORMAT);
     let mut number = 0;
-    for markup in &file.markups {
+    let is_points = |markup: &&Markup| markup.kind.as_deref().is_none_or(|kind| kind == FIDUCIAL);
+    for markup in file.markups.iter().filter(is_points) {
         let sign =
             sign(markup).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
         for point in &markup.control_points {
@@ -96,7 +104,11 @@ pub(super) fn visibility(description: &str) -> Visibility {
 /// What the first two coordinates are multiplied by to be LPS.
 fn sign(markup: &Markup) -> Result<f64, String> {
     let units = markup.coordinate_units.as_ref();
-    if let Some(units) = units.filter(|units| !units.is_null() && units.as_str() != Some("mm")) {
+    let is_mm = |units: &Value| units.as_str() == Some("mm");
+    let is_known = |units: &Value| {
+        units.is_null() || is_mm(units) || units.as_array().is_some_and(|axes| axes.iter().all(is_mm))
+    };
+    if let Some(units) = units.filter(|units| !is_known(units)) {
         return Err(format!("coordinates in {}", cut(&units.to_string())));
     }
     match &markup.coordinate_system {
@@ -151,8 +163,9 @@ pub(super) fn encode<'a>(
     geometry: &ItkGeometry,
 ) -> serde_json::Result<Vec<u8>> {
     let description = note(image, geometry);
+    let landmarks = by_name(image.landmarks);
     let point = |(index, name): (usize, &&'a str)| {
-        let landmark = image.landmarks.iter().find(|landmark| landmark.name == **name);
+        let landmark = landmarks.get(*name).copied();
         let description = match landmark {
             Some(Landmark { visibility: Visibility::Occluded, .. }) => format!("{OCCLUDED}; {description}"),
             _ => description.clone(),
@@ -176,7 +189,7 @@ pub(super) fn encode<'a>(
     to_json(&Written {
         schema: "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#",
         markups: [WrittenMarkup {
-            kind: "Fiducial",
+            kind: FIDUCIAL,
             coordinate_system: "LPS",
             coordinate_units: "mm",
             locked: false,

@@ -32,8 +32,8 @@ fn line_of(bytes: &[u8], at: usize) -> u64 {
     before.count() as u64 + 1
 }
 
-/// Unicode NFC of a text.
-pub(super) fn nfc(text: &str) -> Cow<'_, str> {
+/// Unicode NFC of a name, by which names are compared.
+pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 

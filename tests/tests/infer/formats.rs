@@ -1,5 +1,9 @@
 //! Landmark files of every format: what is written is read again, and what is foreign is refused with a fix.
 
+mod coco;
+mod slicer;
+mod web;
+
 use infomark_core::Point;
 use infomark_infer::{
     Annotated, CocoIndex, ItkGeometry, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject,
@@ -183,51 +187,6 @@ proptest! {
 
 const POINT: &str = r#"{"label": "sella", "position": [3.0, -6.0, 0.0]}"#;
 
-fn slicer(fields: &str, points: &str) -> Result<LandmarkFile, LandmarkError> {
-    let text = format!(r#"{{"markups": [{{"type": "Fiducial", {fields} "controlPoints": [{points}]}}]}}"#);
-    let placement = Some(ItkGeometry::of_picture(0.3, 0.6));
-    parse(text.as_bytes(), &Subject { placement, ..of_image("a.png") })
-}
-
-#[test]
-fn slicer_coordinates_are_read_and_never_assumed() {
-    for system in ["\"LPS\"", "1"] {
-        let file = slicer(&format!("\"coordinateSystem\": {system},"), POINT).unwrap();
-        assert!(close(file.get("a.png"), &[Landmark::new("sella", Point::new(10.0, -10.0))]));
-    }
-    for system in ["\"RAS\"", "0"] {
-        let file = slicer(&format!("\"coordinateSystem\": {system}, \"coordinateUnits\": \"mm\","), POINT);
-        assert!(close(file.unwrap().get("a.png"), &[Landmark::new("sella", Point::new(-10.0, 10.0))]));
-    }
-    for fields in [
-        "",
-        "\"coordinateSystem\": \"IJK\",",
-        "\"coordinateSystem\": 2,",
-        "\"coordinateSystem\": \"LPS\", \"coordinateUnits\": \"um\",",
-    ] {
-        let error = slicer(fields, POINT).unwrap_err();
-        assert!(matches!(error, LandmarkError::Coordinates { .. }), "{fields}: {error}");
-    }
-}
-
-#[test]
-fn slicer_points_without_a_place_are_left_out_and_points_off_the_plane_refused() {
-    const LPS: &str = "\"coordinateSystem\": \"LPS\",";
-    let undefined = r#"{"label": "nasion", "position": [0.0, 0.0, 0.0], "positionStatus": "undefined"}"#;
-    let file = slicer(LPS, &format!("{undefined}, {POINT}")).unwrap();
-    assert_eq!(file.get("a.png").len(), 1);
-    assert!(matches!(slicer(LPS, undefined), Err(LandmarkError::NoPoints { .. })));
-    let deep = r#"{"label": "porion", "position": [1.0, 1.0, 12.0]}"#;
-    let error = slicer(LPS, deep).unwrap_err();
-    let of_porion = |landmark: &str, mm: f64| landmark == "porion" && mm == 12.0;
-    let refused = matches!(
-        &error,
-        LandmarkError::OffPlane { place: Place::Point(1), landmark, off_plane_mm, thickness_mm: 1.0, .. }
-            if of_porion(landmark, *off_plane_mm)
-    );
-    assert!(refused, "{error}");
-}
-
 #[test]
 fn coordinates_of_a_few_decimals_come_back_to_the_bit() {
     let at = |x: f64| Point::new(x, 89.02);
@@ -251,37 +210,6 @@ fn labelme_counts_from_the_corner_of_the_first_pixel() {
     let text = text.replace("[[10.5, 20.0]]", "[]");
     let error = parse(text.as_bytes(), &Subject::default()).unwrap_err();
     assert!(matches!(error, LandmarkError::Malformed { format: LandmarkFormat::LabelMe, .. }), "{error}");
-}
-
-#[test]
-fn coco_leaves_out_what_is_not_labelled_and_refuses_what_does_not_fit() {
-    let text = r#"{"images": [{"id": 7, "file_name": "train/a.png", "width": 10, "height": 10}],
-        "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "keypoints": [0, 0, 0, 4, 5, 1, 6.5, 7, 2]},
-                        {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}],
-        "categories": [{"id": 1, "name": "skull", "keypoints": ["p", "q", "r"]}]}"#;
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
-    assert_eq!(file.names(), ["p", "q", "r"]);
-    let occluded = Landmark::occluded("q", Point::new(4.0, 5.0));
-    assert_eq!(file.get("a.png"), [occluded, Landmark::new("r", Point::new(6.5, 7.0))]);
-    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default());
-    // The refused number is in the reason: an id, how many numbers there are, or a visibility.
-    for (from, to, number) in [
-        ("\"image_id\": 7", "\"image_id\": 8", "8"),
-        ("\"category_id\": 1", "\"category_id\": 2", "2"),
-        ("6.5, 7, 2", "6.5, 7", "8"),
-        ("6.5, 7, 2", "6.5, 7, 3", "3"),
-        ("6.5, 7, 2", "6.5, 1e999, 2", ""),
-    ] {
-        match changed(from, to).unwrap_err() {
-            LandmarkError::Malformed { format: LandmarkFormat::Coco, reason, .. } => {
-                assert!(reason.contains(number), "{to}: {reason}");
-            }
-            error => panic!("{to}: {error}"),
-        }
-    }
-    assert!(changed("\"images\": [", "\"images\": [{\"id\": 7, \"file_name\": \"b.png\"}, ").is_err());
-    // Two points of one name, of which one is not labelled.
-    assert_eq!(changed("\"p\", \"q\"", "\"q\", \"q\"").unwrap().get("a.png").len(), 2);
 }
 
 #[test]
@@ -428,138 +356,6 @@ fn a_table_tells_absent_landmarks_from_those_without_rows() {
 }
 
 #[test]
-fn slicer_tells_missing_points_from_undefined_ones() {
-    let text = r#"{"markups": [{"coordinateSystem": "LPS", "controlPoints": [
-        {"label": "p", "position": [3.0, 6.0, 0.0], "description": "occluded"},
-        {"label": "q", "position": [0.0, 0.0, 0.0], "positionStatus": "missing"},
-        {"label": "r", "position": [], "positionStatus": "undefined"}]}]}"#;
-    let file = parse(text.as_bytes(), &of_image("a.png")).unwrap();
-    let unplaced = parse(text.replace("[3.0, 6.0, 0.0]", "null").as_bytes(), &of_image("a.png")).unwrap_err();
-    assert!(unplaced.to_string().contains("point 1 has no position"), "{unplaced}");
-    assert_eq!(file.get("a.png"), [Landmark::occluded("p", Point::new(3.0, 6.0))]);
-    assert_eq!((file.absent("a.png"), file.names().len()), (&["q".to_owned()][..], 3));
-    let points = file.get("a.png").to_vec();
-    let image = Annotated { absent: file.absent("a.png"), ..annotated("a.png", &points) };
-    let options = WriteOptions { names: file.names(), ..NO_NAMES };
-    let bytes = encode_landmarks(LandmarkFormat::Slicer, &[image], &options, "points").unwrap();
-    let again = parse(&bytes, &of_image("a.png")).unwrap();
-    assert_eq!(
-        (again.get("a.png"), again.absent("a.png"), again.names()),
-        (&points[..], file.absent("a.png"), file.names())
-    );
-}
-
-#[test]
-fn fiducials_of_slicer_are_read_by_their_columns() {
-    let text = "# Markups fiducial file version = 4.10\n# CoordinateSystem = 0\n\
-        # columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n\
-        vtkMRMLMarkupsFiducialNode_0,-10.5,-20,0,0,0,0,1,1,1,0,sella,,vtkMRMLScalarVolumeNode1\n";
-    let file = parse(text.as_bytes(), &of_image("a.png")).unwrap();
-    assert_eq!(file.get("a.png"), [Landmark::new("sella", Point::new(10.5, 20.0))]);
-    let changed =
-        |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &of_image("a.png")).unwrap_err();
-    assert!(matches!(changed("# CoordinateSystem = 0\n", ""), LandmarkError::Coordinates { .. }));
-    assert!(matches!(changed("= 0\n", "= IJK\n"), LandmarkError::Coordinates { .. }));
-    assert!(matches!(changed("lock,label", "lock,name"), LandmarkError::Malformed { .. }));
-    assert!(matches!(changed("-20,0,", "x,0,"), LandmarkError::Number { column: "y", .. }));
-    assert!(matches!(changed("-20,0,", "-20,7,"), LandmarkError::OffPlane { .. }));
-    // Versions from 4.11 on write the position status behind the columns that they name.
-    let rows = "0,0,0,0,0,0,0,1,1,1,0,nasion,,,0,0\n0,0,0,0,0,0,0,1,1,1,0,porion,,,3,0\n0,-1,-2,0,0,0,0,1,1,1,0,gonion,Occluded,,2,0\n";
-    let file = parse(format!("{text}{rows}").as_bytes(), &of_image("a.png")).unwrap();
-    assert_eq!(file.names(), ["sella", "nasion", "porion", "gonion"]);
-    assert_eq!(file.absent("a.png"), ["porion"]);
-    assert_eq!(file.get("a.png")[1], Landmark::occluded("gonion", Point::new(1.0, 2.0)));
-}
-
-#[test]
-fn cvat_points_and_skeletons_are_read_from_the_corner_of_the_first_pixel() {
-    let text = r#"<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task/></meta>
-        <image id="0" name="scans/a.png" width="64" height="80">
-          <points label="p" source="manual" occluded="1" points="10.50,20.00" z_order="0"><attribute name="x">1</attribute></points>
-          <box label="head" occluded="0" xtl="1" ytl="1" xbr="2" ybr="2"/>
-          <skeleton label="skull"><points label="q &amp; r" outside="0" occluded="0" points="1.5,2.5"/>
-            <points label="s" outside="1" occluded="0" points="0,0"/></skeleton>
-        </image></annotations>"#;
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
-    let expected =
-        [Landmark::occluded("p", Point::new(10.0, 19.5)), Landmark::new("q & r", Point::new(1.0, 2.0))];
-    assert_eq!(file.on_image("a.png", 64, 80).unwrap(), expected);
-    assert_eq!((file.absent("a.png"), file.names().len()), (&["s".to_owned()][..], 3));
-    let changed =
-        |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
-    for (from, to) in [
-        ("10.50,20.00", "10.50,20.00;1,2"),
-        ("10.50,20.00", "10.50"),
-        ("<box", "<track/><box"),
-        ("label=\"p\"", ""),
-        ("</image>", ""),
-        ("</image></annotations>", ""),
-        ("&amp;", "&nothing;"),
-    ] {
-        assert!(matches!(changed(from, to), LandmarkError::Malformed { .. }), "{to}");
-    }
-    assert!(matches!(changed("annotations", "annotation"), LandmarkError::UnknownFormat { .. }));
-    assert!(matches!(changed("label=\"s\"", "label=\"p\""), LandmarkError::Duplicate { .. }));
-}
-
-#[test]
-fn label_studio_exports_are_read_in_both_forms() {
-    let whole = r#"[{"id": 1, "data": {"image": "/data/upload/3/1b2c3d4e-a%20b.png"}, "annotations": [
-        {"result": [{"original_width": 200, "original_height": 100, "image_rotation": 0, "type": "keypointlabels",
-            "value": {"x": 5.25, "y": 20.5, "width": 0.3, "keypointlabels": ["p"]}},
-          {"original_width": 200, "original_height": 100, "value": {"x": 1, "y": 1, "width": 2, "height": 2, "rectanglelabels": ["b"]}}]},
-        {"was_cancelled": true, "result": []}]}]"#;
-    let least = r#"[{"id": 1, "img": "/data/local-files/?d=scans/a b.png", "annotator": 1, "lead_time": 2.5, "kp": [
-        {"x": 5.25, "y": 20.5, "width": 0.3, "keypointlabels": ["p"], "original_width": 200, "original_height": 100}]}]"#;
-    for text in [whole, least] {
-        let file = parse(text.as_bytes(), &Subject::default()).unwrap();
-        assert_eq!(file.on_image("a b.png", 200, 100).unwrap(), [Landmark::new("p", Point::new(10.0, 20.0))]);
-    }
-    let changed =
-        |from: &str, to: &str| parse(whole.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
-    for (from, to, told) in [
-        ("\"was_cancelled\": true", "\"was_cancelled\": false", "several annotations"),
-        ("\"image_rotation\": 0", "\"image_rotation\": 90", "turned"),
-        ("[\"p\"]", "[\"p\", \"q\"]", "one label"),
-        ("\"x\": 5.25, ", "", "lacks a field"),
-        ("\"image\": \"/data/upload/3/1b2c3d4e-a%20b.png\"", "\"text\": \"x\"", "which of its data"),
-        ("\"data\": {", "\"data\": {\"lateral\": \"b.png\", ", "several images"),
-    ] {
-        match changed(from, to) {
-            LandmarkError::Malformed { reason, .. } => assert!(reason.contains(told), "{to}: {reason}"),
-            error => panic!("{to}: {error}"),
-        }
-    }
-}
-
-#[test]
-fn coco_results_are_read_and_written_by_the_ids_of_their_file() {
-    let coco = r#"{"images": [{"id": 7, "file_name": "train/a.png", "width": 10, "height": 10}],
-        "categories": [{"id": 3, "name": "skull", "keypoints": ["p", "q"]}]}"#;
-    let index = CocoIndex::parse(coco.as_bytes(), "coco").unwrap();
-    let text = r#"[{"image_id": 7, "category_id": 3, "keypoints": [1, 2, 0.93, 0, 0, 0], "score": 0.9}]"#;
-    let subject = Subject { coco: Some(&index), ..Subject::default() };
-    let file = parse(text.as_bytes(), &subject).unwrap();
-    assert_eq!(file.get("a.png"), [Landmark::new("p", Point::new(1.0, 2.0))]);
-    assert_eq!(file.names(), ["p", "q"]);
-    assert!(matches!(file.on_image("a.png", 20, 20), Err(LandmarkError::OtherSize { .. })));
-    assert!(matches!(parse(text.as_bytes(), &Subject::default()), Err(LandmarkError::WithoutIndex { .. })));
-    for (from, to) in [("7", "8"), ("\"category_id\": 3", "\"category_id\": 4"), ("0.93, ", "")] {
-        let error = parse(text.replace(from, to).as_bytes(), &subject).unwrap_err();
-        assert!(matches!(error, LandmarkError::Malformed { .. }), "{error}");
-    }
-    let encode = |image: &str, names: &[String], coco: Option<&CocoIndex>| {
-        let image = annotated(image, file.get("a.png"));
-        encode_landmarks(LandmarkFormat::CocoResults, &[image], &WriteOptions { names, coco }, "results")
-    };
-    let written = encode("a.png", file.names(), Some(&index)).unwrap();
-    assert_eq!(parse(&written, &subject).unwrap().get("a.png"), file.get("a.png"));
-    assert!(matches!(encode("a.png", file.names(), None), Err(LandmarkError::WithoutIndex { .. })));
-    assert!(matches!(encode("b.png", file.names(), Some(&index)), Err(LandmarkError::Malformed { .. })));
-    assert!(matches!(encode("a.png", &[], Some(&index)), Err(LandmarkError::Malformed { .. })));
-}
-
-#[test]
 fn no_words_of_the_json_library_reach_a_message() {
     for text in [
         r#"{"markups": [{"controlPoints": [{"position": [1, 2, 3]}]}]}"#,
@@ -594,5 +390,26 @@ fn json_of_no_known_kind_is_refused() {
         let error = parse(text.as_bytes(), &of_image("a.png")).unwrap_err();
         let message = error.to_string();
         assert!(message.starts_with("points: ") && message.contains(';'), "{message}");
+    }
+}
+
+#[test]
+fn names_give_the_order_of_landmarks_in_every_format() {
+    let landmarks = ["p", "q", "r"].map(|name| Landmark::new(name, Point::new(1.0, 2.0)));
+    let names = ["r", "p"].map(str::to_owned);
+    for format in LandmarkFormat::ALL.into_iter().filter(|format| !format.needs_index()) {
+        let written = |names| {
+            let options = WriteOptions { names, coco: None };
+            encode_landmarks(format, &[annotated("a.png", &landmarks)], &options, "points").unwrap()
+        };
+        let order = |names| {
+            let file = parse(&written(names), &of_image("a.png")).unwrap();
+            file.get("a.png").iter().map(|landmark| landmark.name.clone()).collect::<Vec<_>>()
+        };
+        let wanted = if format == LandmarkFormat::Isbi { vec!["1", "2"] } else { vec!["r", "p", "q"] };
+        assert_eq!(order(&names), wanted, "{format}");
+        if format != LandmarkFormat::Isbi {
+            assert_eq!(order(&[]), ["p", "q", "r"], "{format}");
+        }
     }
 }
