@@ -145,7 +145,9 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
         annotated(image, marks, given.as_ref(), by_name.get(&normal_name(image)).copied())
     });
     let images: Vec<Annotated<'_>> = images.collect();
-    warn_of_loss(format, &images);
+    for lost in not_kept(format, &images) {
+        eprintln!("warning: {lost}");
+    }
     let of_files = given_names.is_empty() && format.has_one_order();
     let names = if of_files { all.names.as_slice() } else { &given_names };
     let files = write(options, format, &images, &WriteOptions { names, coco: coco.as_ref() }, &known)?;
@@ -159,21 +161,23 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     })
 }
 
-/// Says what the format to write does not keep.
-fn warn_of_loss(format: LandmarkFormat, images: &[Annotated<'_>]) {
+/// What a format to be written does not keep of some images.
+pub(crate) fn not_kept(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<String> {
     let occluded = |image: &Annotated<'_>| {
         image.landmarks.iter().filter(|landmark| landmark.visibility == Visibility::Occluded).count()
     };
     let occluded: usize = images.iter().map(occluded).sum();
-    if occluded > 0 && !format.keeps_visibility() {
-        eprintln!("warning: {format} does not keep which landmarks are occluded ({occluded} are)");
-    }
     let absent: usize = images.iter().map(|image| image.absent.len()).sum();
-    if absent > 0 && !format.keeps_absent() {
-        eprintln!(
-            "warning: {format} does not keep which landmarks are absent ({absent} are); they are left out"
-        );
+    let mut lost = Vec::new();
+    if occluded > 0 && !format.keeps_visibility() {
+        lost.push(format!("{format} does not keep which landmarks are occluded ({occluded} are)"));
     }
+    if absent > 0 && !format.keeps_absent() {
+        lost.push(format!(
+            "{format} does not keep which landmarks are absent ({absent} are); they are left out"
+        ));
+    }
+    lost
 }
 
 fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> {

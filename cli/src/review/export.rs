@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::work::landmarks;
 use super::{App, lock, zip};
+use crate::convert::not_kept;
 use crate::inputs::free_stem;
 use crate::output;
 
@@ -51,6 +52,8 @@ pub(super) struct Told {
     /// Images that are other files by now than those that their points were placed in.
     replaced: Vec<String>,
     pub(super) files: Vec<String>,
+    /// What a format does not keep.
+    lost: Vec<String>,
     /// Files of an earlier export that were removed, and those that were changed since and stay.
     removed: Vec<String>,
     kept: Vec<String>,
@@ -61,6 +64,7 @@ struct Chosen {
     known: Known,
     size: (usize, usize),
     points: Vec<Landmark>,
+    absent: Vec<String>,
 }
 
 fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) {
@@ -75,7 +79,9 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
             Decision::Rejected => false,
         };
         let points = landmarks(state, &known.name);
-        if !wanted || points.is_empty() {
+        let is_absent = |name: &&String| record.absent().any(|absent| absent == **name);
+        let absent: Vec<String> = state.setup.names.iter().filter(is_absent).cloned().collect();
+        if !wanted || (points.is_empty() && absent.is_empty()) {
             continue;
         }
         let Some(size) = known.size else {
@@ -85,7 +91,7 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
         if record.is_of_another(known.sha256.as_deref()) {
             told.replaced.push(known.name.clone());
         }
-        chosen.push(Chosen { known: known.clone(), size, points });
+        chosen.push(Chosen { known: known.clone(), size, points, absent });
     }
     (chosen, told)
 }
@@ -118,12 +124,13 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             spacing: chosen.known.known_spacing.as_ref(),
             placement: chosen.known.placement,
             landmarks: &chosen.points,
-            absent: &[],
+            absent: &chosen.absent,
         })
         .collect();
     let mut files = Vec::new();
     let options = WriteOptions { names: &state.setup.names, ..WriteOptions::default() };
     for format in formats().filter(|format| asked.contains(format)) {
+        told.lost.extend(not_kept(format, &all));
         let (name, ending) = (format.key(), format.ending());
         let mut put = |file: String, images: &[Annotated<'_>]| -> Result<(), Refusal> {
             let bytes = encode_landmarks(format, images, &options, &file).with_context(|| file.clone())?;

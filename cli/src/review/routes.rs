@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use hyper::Method;
-use infomark_infer::{Subject, is_same_name, parse_landmarks_of};
+use infomark_infer::{Subject, Visibility, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::server::{Answer, Asked, BODY, Handler};
-use super::state::{Decide, Decision, Edit, Event, Setup};
+use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
 use super::work::{self, Task};
 use super::{App, add, export, lock};
 use crate::output;
@@ -329,8 +329,7 @@ pub(super) fn take_landmarks(
     let listed: Vec<Known> = listed.collect();
     let (mut points, mut images, mut unknown, mut decided) = (0, 0, Vec::new(), 0);
     let mut store = lock(&app.store);
-    let names = read.images().flat_map(|(_, landmarks)| landmarks).map(|landmark| landmark.name.as_str());
-    let setup = store.state().with_names(names)?;
+    let setup = store.state().with_names(read.names().iter().map(String::as_str))?;
     // All of the file is checked before any of it is taken.
     let mut taken = Vec::new();
     for (name, landmarks) in read.images() {
@@ -338,17 +337,30 @@ pub(super) fn take_landmarks(
             unknown.push(name.to_owned());
             continue;
         };
-        let places: Vec<_> = landmarks.iter().map(|l| (l.name.clone(), [l.at.x, l.at.y])).collect();
-        store.state().imported(name, &places, known.seen())?;
-        taken.push((known, places));
+        let placed = landmarks.iter().map(|landmark| Mark {
+            landmark: landmark.name.clone(),
+            at: Some([landmark.at.x, landmark.at.y]),
+            presence: match landmark.visibility {
+                Visibility::Occluded => Presence::Occluded,
+                Visibility::Visible => Presence::Visible,
+            },
+        });
+        let absent = read.absent(name).iter().map(|landmark| Mark {
+            landmark: landmark.clone(),
+            at: None,
+            presence: Presence::Absent,
+        });
+        let marks: Vec<Mark> = placed.chain(absent).collect();
+        store.state().imported(name, &marks, known.seen())?;
+        taken.push((known, marks));
     }
     if setup != store.state().setup {
         store.commit(Event::Setup(setup))?;
     }
-    for (known, places) in taken {
+    for (known, marks) in taken {
         let record = store.state().images.get(&known.name);
         decided += usize::from(record.is_some_and(|record| record.decision != Decision::Open));
-        let (event, count) = store.state().imported(&known.name, &places, known.seen())?;
+        let (event, count) = store.state().imported(&known.name, &marks, known.seen())?;
         if count > 0 {
             store.commit(event)?;
             images += 1;

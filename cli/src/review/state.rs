@@ -75,12 +75,32 @@ pub(super) enum By {
     Match,
 }
 
+/// Whether a landmark is seen in an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Presence {
+    #[default]
+    Visible,
+    /// Placed where it has to be, hidden by something else.
+    Occluded,
+    /// Not in the image: it has no point.
+    Absent,
+}
+
+impl Presence {
+    fn is_visible(&self) -> bool {
+        *self == Presence::Visible
+    }
+}
+
 /// A landmark of an image.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct Spot {
     pub(super) revision: u64,
-    /// In pixels; none where it was cleared.
+    /// In pixels; none where it was cleared or is absent.
     pub(super) at: Option<[f64; 2]>,
+    #[serde(default, skip_serializing_if = "Presence::is_visible")]
+    pub(super) presence: Presence,
     pub(super) by: By,
     /// Where matching found it last, whether or not that still holds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,11 +122,21 @@ pub(super) struct Match {
 pub(super) struct Edit {
     pub(super) landmark: String,
     pub(super) at: Option<[f64; 2]>,
+    #[serde(default)]
+    pub(super) presence: Presence,
     /// Revision of the point as it was seen; 0 where there was none.
     pub(super) base: u64,
     /// `match` gives the landmark back to matching, at the place that it found.
     #[serde(default)]
     pub(super) by: By,
+}
+
+/// A landmark of an image as a landmark file has it.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) landmark: String,
+    pub(super) at: Option<[f64; 2]>,
+    pub(super) presence: Presence,
 }
 
 /// A change of the decision about an image.
@@ -182,7 +212,7 @@ impl State {
         let revision = self.revision + 1;
         let mut record = self.images.get(name).cloned().unwrap_or_default();
         record.begin_on(file);
-        for Edit { landmark, at, base, by } in edits {
+        for Edit { landmark, at, presence, base, by } in edits {
             if !self.setup.names.contains(landmark) {
                 return Err(Refusal::bad(format!(
                     "there is no landmark {landmark}; add it to the list first"
@@ -193,18 +223,32 @@ impl State {
                 return Err(Refusal::stale(format!("{landmark} of {name} was changed elsewhere meanwhile")));
             }
             let found = before.and_then(|spot| spot.found.clone());
-            let given_back = *by == By::Match && *at == found.as_ref().map(|found| found.at);
+            let given_back =
+                *by == By::Match && presence.is_visible() && *at == found.as_ref().map(|found| found.at);
             if *by == By::Match && !given_back {
                 return Err(Refusal::bad(format!("{landmark} of {name}: matching did not find it there")));
             }
+            match (presence, at) {
+                (Presence::Absent, Some(_)) => {
+                    return Err(Refusal::bad(format!("{landmark} of {name} is absent, so it has no point")));
+                }
+                (Presence::Occluded, None) => {
+                    return Err(Refusal::bad(format!(
+                        "{landmark} of {name} has no point yet; place it first"
+                    )));
+                }
+                _ => {}
+            }
             check_place(name, landmark, *at, file.size)?;
-            record.points.insert(landmark.clone(), Spot { revision, at: *at, by: *by, found });
+            let spot = Spot { revision, at: *at, presence: *presence, by: *by, found };
+            record.points.insert(landmark.clone(), spot);
         }
         if let Some(Decide { to, base }) = decide {
             if record.decision_revision != base {
                 return Err(Refusal::stale(format!("{name} was accepted or rejected elsewhere meanwhile")));
             }
-            if to == Decision::Accepted && record.places().next().is_none() {
+            let is_empty = record.places().next().is_none() && record.absent().next().is_none();
+            if to == Decision::Accepted && is_empty {
                 return Err(Refusal::bad(format!(
                     "{name} has no landmark that could be accepted; place one"
                 )));
@@ -237,6 +281,7 @@ impl State {
             let spot = record.points.entry(landmark).or_insert(Spot {
                 revision,
                 at: None,
+                presence: Presence::Visible,
                 by: By::Match,
                 found: None,
             });
@@ -254,20 +299,20 @@ impl State {
         Some(Event::Image { name: name.to_owned(), record })
     }
 
-    /// An image with the points of a landmark file: those of people stay as they are, and so do images that are accepted or
+    /// An image with the landmarks of a landmark file: those of people stay as they are, and so do images that are accepted or
     /// rejected. Also how many were taken.
     pub(super) fn imported(
         &self,
         name: &str,
-        points: &[(String, [f64; 2])],
+        marks: &[Mark],
         file: Seen<'_>,
     ) -> Result<(Event, usize), Refusal> {
         let revision = self.revision + 1;
         let mut record = self.images.get(name).cloned().unwrap_or_default();
         record.begin_on(file);
         let mut taken = 0;
-        for (landmark, at) in points {
-            check_place(name, landmark, Some(*at), file.size)?;
+        for Mark { landmark, at, presence } in marks {
+            check_place(name, landmark, *at, file.size)?;
             if record.decision != Decision::Open {
                 continue;
             }
@@ -276,7 +321,8 @@ impl State {
                 continue;
             }
             let found = before.and_then(|spot| spot.found.clone());
-            record.points.insert(landmark.clone(), Spot { revision, at: Some(*at), by: By::File, found });
+            let spot = Spot { revision, at: *at, presence: *presence, by: By::File, found };
+            record.points.insert(landmark.clone(), spot);
             taken += 1;
         }
         Ok((Event::Image { name: name.to_owned(), record }, taken))
@@ -324,6 +370,12 @@ impl Record {
     /// The landmarks that have a place, by name.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, [f64; 2])> {
         self.points.iter().filter_map(|(name, spot)| Some((name.as_str(), spot.at?)))
+    }
+
+    /// The landmarks that are absent, by name.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &str> {
+        let absent = self.points.iter().filter(|(_, spot)| spot.presence == Presence::Absent);
+        absent.map(|(name, _)| name.as_str())
     }
 
     /// Whether the points are of another file than the one of this hash.

@@ -10,7 +10,11 @@ fn state(names: &[&str]) -> State {
 }
 
 fn edit(landmark: &str, at: Option<[f64; 2]>, base: u64) -> Edit {
-    Edit { landmark: landmark.into(), at, base, by: By::Hand }
+    Edit { landmark: landmark.into(), at, presence: Presence::Visible, base, by: By::Hand }
+}
+
+fn mark(landmark: &str, at: [f64; 2]) -> Mark {
+    Mark { landmark: landmark.into(), at: Some(at), presence: Presence::Visible }
 }
 
 fn seen_file(size: (usize, usize)) -> Seen<'static> {
@@ -114,7 +118,7 @@ fn points_belong_to_the_file_they_were_placed_in_until_somebody_accepts() -> Res
 #[test]
 fn files_change_no_point_of_a_person_and_no_decided_image() -> Result<(), Refusal> {
     let mut state = state(&["a", "b"]);
-    let points = [("a".to_owned(), [5.0, 5.0]), ("b".to_owned(), [6.0, 6.0])];
+    let points = [mark("a", [5.0, 5.0]), mark("b", [6.0, 6.0])];
     let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, Seen::default())?;
     state.apply(1, event);
     let (event, taken) = state.imported("i", &points, Seen::default())?;
@@ -124,7 +128,36 @@ fn files_change_no_point_of_a_person_and_no_decided_image() -> Result<(), Refusa
         let base = state.images["i"].decision_revision;
         let event = state.edited("i", &[], Some(Decide { to: decision, base }), Seen::default())?;
         state.apply(state.revision + 1, event);
-        assert_eq!(state.imported("i", &[("b".into(), [7.0, 7.0])], Seen::default())?.1, 0);
+        assert_eq!(state.imported("i", &[mark("b", [7.0, 7.0])], Seen::default())?.1, 0);
     }
+    Ok(())
+}
+
+#[test]
+fn absent_landmarks_have_no_point_and_occluded_ones_have_one() -> Result<(), Refusal> {
+    let mut state = state(&["a", "b"]);
+    let edit = |landmark, at, presence, base| Edit { presence, ..edit(landmark, at, base) };
+    for (at, presence) in [(Some([1.0, 2.0]), Presence::Absent), (None, Presence::Occluded)] {
+        let refused = state.edited("i", &[edit("a", at, presence, 0)], None, Seen::default());
+        assert!(refused.is_err_and(|refusal| refusal.status == 400), "{presence:?}");
+    }
+    let edits = [edit("a", None, Presence::Absent, 0), edit("b", Some([1.0, 2.0]), Presence::Occluded, 0)];
+    let accept = Decide { to: Decision::Accepted, base: 0 };
+    let event = state.edited("i", &edits[..1], Some(accept), Seen::default())?;
+    let text = serde_json::to_string(&event).unwrap_or_default();
+    let again: Event = serde_json::from_str(&text).map_err(|error| Refusal::bad(error.to_string()))?;
+    state.apply(1, again);
+    assert_eq!(state.images["i"].absent().collect::<Vec<_>>(), ["a"], "{text}");
+    let event = state.edited("i", &edits[1..], None, Seen::default())?;
+    state.apply(2, event);
+    assert_eq!(state.images["i"].points["b"].presence, Presence::Occluded);
+    // Placing an absent landmark makes it visible; sessions of earlier versions know visible ones alone.
+    let event =
+        state.edited("i", &[edit("a", Some([3.0, 4.0]), Presence::Visible, 1)], None, Seen::default())?;
+    assert!(!serde_json::to_string(&event).unwrap_or_default().contains("\"absent\""));
+    state.apply(3, event);
+    assert_eq!(state.images["i"].absent().count(), 0);
+    let old: Result<Spot, _> = serde_json::from_str(r#"{"revision": 1, "at": [1.0, 2.0], "by": "hand"}"#);
+    assert!(old.is_ok_and(|spot| spot.presence == Presence::Visible));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
 use infomark_core::Point;
-use infomark_infer::{Encoder, Landmark, Looks, Matcher, PixelSpacing, Template, sha256};
+use infomark_infer::{Encoder, Landmark, Looks, Matcher, PixelSpacing, Template, Visibility, sha256};
 use infomark_train::{AGAINST, Ranking, TrainError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::images::{self, Known};
 use super::refusal::Refusal;
-use super::state::{Decision, Event, Match, State};
+use super::state::{Decision, Event, Match, Presence, State};
 use super::{App, lock};
 use crate::matching::{How, Judge, Model, Trust};
 use crate::output::{one_line, rounded};
@@ -150,8 +150,13 @@ pub(super) fn template_of(engine: &Engine, known: &Known, points: &[Landmark]) -
 pub(super) fn landmarks(state: &State, name: &str) -> Vec<Landmark> {
     let Some(record) = state.images.get(name) else { return Vec::new() };
     let place = |landmark: &String| {
-        let [x, y] = record.points.get(landmark)?.at?;
-        Some(Landmark::new(landmark, Point::new(x, y)))
+        let spot = record.points.get(landmark)?;
+        let [x, y] = spot.at?;
+        let visibility = match spot.presence {
+            Presence::Occluded => Visibility::Occluded,
+            _ => Visibility::Visible,
+        };
+        Some(Landmark { visibility, ..Landmark::new(landmark, Point::new(x, y)) })
     };
     state.setup.names.iter().filter_map(place).collect()
 }

@@ -116,6 +116,55 @@ test("undo takes back names, decisions and the template, and points by their new
   assert.deepEqual(complaints, []);
 });
 
+test("landmarks that are not visible or absent are marked, undone, kept by a reload and saved", async () => {
+  const { address } = await serve("presence", fresh("seven", { "a.pgm": ramp(1), "b.pgm": ramp(2) }), []);
+  const { page, complaints } = await open(address);
+  await page.setInputFiles("#file", [{ name: "points.csv", mimeType: "text/csv", buffer: Buffer.from(
+    "image,landmark,x,y,visibility\na.pgm,sella,10,20,occluded\na.pgm,nasion,,,absent\na.pgm,menton,30,40,visible\n") }]);
+  await text(page, "notice-text", "3 points of 1 images");
+  await choose(page, "a.pgm");
+  await text(page, "marks", "from a file, not visible");
+  await text(page, "marks", "absent, from a file");
+  await choose(page, "b.pgm");
+  await text(page, "image-name", "b.pgm");
+  const mark = (name) => page.locator("#marks button", { hasText: name });
+  await mark("nasion").click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("x");
+  await saved(page);
+  await page.waitForFunction(() => [...document.querySelectorAll("#marks button")].some((row) => /nasion.*absent/.test(row.textContent)));
+  // The next one that is open is chosen, and an absent one is not placed by a click.
+  await page.waitForFunction(() => /menton/.test(document.querySelector("#marks [aria-current]").textContent));
+  await clickImage(page, 0.5, 0.5);
+  await clickImage(page, 0.6, 0.6);
+  assert.equal((await marks(page)).filter((words) => words.includes("placed by hand")).length, 2);
+  await mark("menton").click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("o");
+  await page.waitForFunction(() => document.getElementById("occluded").getAttribute("aria-pressed") === "true");
+  // A point that is moved stays as it is; its state can be taken back, and so can that.
+  await page.keyboard.press("ArrowRight");
+  await saved(page);
+  await page.waitForFunction(() => /menton.*not visible/.test(document.querySelector("#marks [aria-current]").textContent));
+  for (const press of ["Control+z", "Control+z"]) { await page.keyboard.press(press); await page.waitForTimeout(150); await saved(page); }
+  await page.waitForFunction(() => !/not visible/.test(document.querySelector("#marks [aria-current]").textContent));
+  for (const press of ["Control+Shift+z", "Control+Shift+z"]) { await page.keyboard.press(press); await page.waitForTimeout(150); await saved(page); }
+  await page.waitForFunction(() => /menton.*not visible/.test(document.querySelector("#marks [aria-current]").textContent));
+  await page.reload();
+  await choose(page, "b.pgm");
+  await page.waitForFunction(() => [...document.querySelectorAll("#marks button")].filter((row) => /absent|not visible/.test(row.textContent)).length === 2);
+  await page.click("#export");
+  await page.uncheck("#accepted-only");
+  await page.check("#formats input[value=fcsv]");
+  await page.click("#save");
+  await text(page, "saving-text", "does not keep which landmarks are absent (2 are)");
+  const rows = readFileSync(path.join(folder, "presence/export/landmarks.csv"), "utf8").trim().split("\n");
+  assert.equal(rows[0], "image,landmark,x,y,visibility");
+  for (const row of ["a.pgm,sella,10,20,occluded", "a.pgm,nasion,,,absent", "a.pgm,menton,30,40,visible", "b.pgm,nasion,,,absent"]) assert.ok(rows.includes(row), row);
+  assert.ok(rows.some((row) => /^b.pgm,menton,.*,occluded$/.test(row)), rows.join("\n"));
+  assert.deepEqual(complaints, []);
+});
+
 test("an image that is replaced is told and shown anew, and one that is gone stays in the list", async () => {
   const { address } = await serve("replaced", fresh("three", { "a.pgm": ramp(1), "b.pgm": ramp(2) }), []);
   const { page } = await open(address);

@@ -117,7 +117,7 @@ export function listen(page) {
   by("save").addEventListener("click", () => save(told, async (wish) => {
     const { told, folder } = await json("export", wish);
     const more = [[told.removed, "Removed, as they are of an earlier save:"], [told.kept, "Changed since an earlier save, and kept:"],
-      [told.left_out, "Left out, as the images are gone or can't be read:"], [told.replaced, "Replaced since their points were placed; look at them again:"]];
+      [told.lost, "Note:"], [told.left_out, "Left out, as the images are gone or can't be read:"], [told.replaced, "Replaced since their points were placed; look at them again:"]];
     return [`Saved in ${folder}: ${list(told.files)}.`, ...more.filter(([names]) => names.length).map(([names, words]) => `${words} ${list(names)}.`)].join(" ");
   }));
   by("download").addEventListener("click", () => save(told, async (wish) => {

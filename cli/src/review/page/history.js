@@ -47,5 +47,6 @@ export function words(step) {
   if (step.kind === "rename") return `the name ${step.after}`;
   if (step.kind === "template") return "the choice of the template";
   if (step.kind === "decision") return `${step.after === "open" ? "no decision" : step.after} on ${step.name}`;
-  return `${step.after.map(({ landmark, at }) => `${landmark}${at ? "" : " cleared"}`).join(", ")} on ${step.name}`;
+  const state = ({ at, presence }) => (presence === "absent" ? " absent" : at ? (presence === "occluded" ? " not visible" : "") : " cleared");
+  return `${step.after.map((spot) => `${spot.landmark}${state(spot)}`).join(", ")} on ${step.name}`;
 }

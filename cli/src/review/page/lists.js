@@ -1,6 +1,6 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
-import { expected, image, model, placeOf, record, replaced, spot, unsure } from "./model.js";
+import { expected, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -26,7 +26,7 @@ export function shown() {
 const SIGNS = { open: "○", accepted: "✓", rejected: "✗" };
 function state(image) {
   const { points, decision, recognition } = record(image.name);
-  const count = Object.values(points).filter((point) => point.at).length;
+  const count = Object.values(points).filter((point) => point.at || point.presence === "absent").length;
   const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
   if (model.setup.template === image.name) words.push("template");
   else if (model.templates.includes(image.name)) words.push("matched with");
@@ -87,7 +87,9 @@ export function draw({ open, choose }) {
       const error = found && (found.expected_error_mm !== undefined ? `${found.expected_error_mm.toFixed(1)} mm` : `${found.expected_error_px.toFixed(1)} px`);
       words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, expected error ${error}${found.abstain ? ", doubtful" : ""}`
         : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
-    } else if (point?.by === "hand") words = "cleared";
+      if (point.presence === "occluded") words += ", not visible";
+    } else if (point?.presence === "absent") [sign, words] = ["∅", `absent${point.by === "file" ? ", from a file" : ""}`];
+    else if (point?.by === "hand") words = "cleared";
     return row(name, name === model.chosen, [make("span", sign), make("b", name), make("small", words)], () => choose(name));
   }));
 
@@ -98,10 +100,11 @@ export function draw({ open, choose }) {
   const fixed = model.fixed.includes(model.chosen);
   const able = {
     accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: placeOf(), "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    clear: placeOf(), occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
     suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
+  for (const name of ["occluded", "absent"]) by(name).setAttribute("aria-pressed", Boolean(here && model.chosen) && presenceOf() === name);
   by("undo").title = `Take back: ${history.words(history.last())}`;
   by("redo").title = `Do again: ${history.words(history.next())}`;
   by("saved").textContent = model.failed ? "not connected" : model.pending ? "saving…" : "all saved";

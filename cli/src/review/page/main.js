@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 import * as files from "./files.js";
 import * as lists from "./lists.js";
-import { changed, decide, edit, image, model, onChange, onComplaint, order, placeOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
+import { changed, decide, edit, image, isAbsent, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
 import * as view from "./view.js";
 
 const by = (id) => document.getElementById(id);
@@ -54,7 +54,8 @@ const neighbour = (by_) => {
 };
 // The landmark that gets a place next: the chosen one, or the first that has none. One that has a place stays there, as a click too many
 // would move it otherwise. None where a new one has to be made for it.
-const nextToPlace = () => (model.chosen && !placeOf() ? model.chosen : model.setup.names.find((name) => !placeOf(name)));
+const isOpen = (name) => !placeOf(name) && !isAbsent(name);
+const nextToPlace = () => (model.chosen && !placeOf() ? model.chosen : model.setup.names.find(isOpen));
 // Clicks that come faster than names can be made wait for each other.
 let placing = Promise.resolve();
 const place = (at) => {
@@ -74,9 +75,12 @@ async function placeNow(at) {
   const name = model.chosen;
   if (!name || placeOf(name)) return;
   edit([{ landmark: name, at }]);
-  // On to the next one that has no place.
+  goOn(name);
+}
+// On to the next one that has no place.
+function goOn(name) {
   const { names } = model.setup;
-  const rest = names.slice(names.indexOf(name) + 1).find((other) => !placeOf(other));
+  const rest = names.slice(names.indexOf(name) + 1).find(isOpen);
   if (document.activeElement === canvas && rest) choose(rest);
 }
 async function add(name) {
@@ -117,6 +121,17 @@ function matchAgain() {
   order("match");
 }
 const clear = () => placeOf() && edit([{ landmark: model.chosen, at: null }]);
+const occluded = () => {
+  const at = placeOf();
+  if (at) edit([{ landmark: model.chosen, at, presence: presenceOf() === "occluded" ? "visible" : "occluded" }]);
+};
+const absent = () => {
+  const { chosen } = model;
+  if (!chosen || !image()) return;
+  const wish = isAbsent() ? "visible" : "absent";
+  edit([{ landmark: chosen, at: null, presence: wish }]);
+  if (wish === "absent") goOn(chosen);
+};
 const giveBack = () => spot()?.found && edit([{ landmark: model.chosen, at: spot().found.at, by: "match" }]);
 
 const click = (id, action) => by(id).addEventListener("click", action);
@@ -132,6 +147,8 @@ click("suggest", () => order("suggest"));
 click("stop", () => ask("stop", {}).catch(complain));
 click("use-template", () => setup({ template: { image: model.current } }));
 click("clear", clear);
+click("occluded", occluded);
+click("absent", absent);
 click("give-back", giveBack);
 click("help", () => by("keys").showModal());
 click("naming-close", () => by("naming").close());
@@ -208,7 +225,7 @@ document.addEventListener("keydown", (event) => {
     "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4), 0: view.fit,
     n: () => landmark(1), p: () => landmark(-1), "]": () => neighbour(1), "[": () => neighbour(-1),
     a: () => decided("accepted"), r: () => decided("rejected"), m: () => by("match").click(), "?": () => by("keys").showModal(),
-    Delete: clear, Backspace: clear, Escape: () => choose(null),
+    o: occluded, x: absent, Delete: clear, Backspace: clear, Escape: () => choose(null),
     Enter: () => (on ? place(view.middle()) : false),
     ArrowLeft: () => arrow(-1, 0), ArrowRight: () => arrow(1, 0), ArrowUp: () => arrow(0, -1), ArrowDown: () => arrow(0, 1),
   };

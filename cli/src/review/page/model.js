@@ -29,6 +29,11 @@ export const isWanted = (landmark, name = image()?.name) => wanted.has(key(name,
 export const placeOf = (landmark = model.chosen, name = image()?.name) =>
   wanted.get(key(name, landmark))?.at ?? (isWanted(landmark, name) ? null : record(name).points[landmark]?.at ?? null);
 
+// "visible", "occluded" or "absent": as it is, or will be in a moment.
+export const presenceOf = (landmark = model.chosen, name = image()?.name) =>
+  wanted.get(key(name, landmark))?.presence ?? record(name).points[landmark]?.presence ?? "visible";
+export const isAbsent = (landmark, name) => presenceOf(landmark, name) === "absent";
+
 // Asks for what is new. One at a time: an older answer must not follow a newer one.
 let asking = null;
 export function sync() {
@@ -91,7 +96,7 @@ function check(name, edits, seen) {
 
 // Sets points of an image. `by` is "match" to give a point back to matching.
 async function send(id, name, edits, seen) {
-  const body = () => ({ edits: edits.map(({ landmark, at, by }) => ({ landmark, at, by, base: record(name).points[landmark]?.revision ?? 0 })) });
+  const body = () => ({ edits: edits.map(({ landmark, at, presence, by }) => ({ landmark, at, presence, by, base: record(name).points[landmark]?.revision ?? 0 })) });
   check(name, edits, seen);
   let answer;
   try {
@@ -108,25 +113,28 @@ async function send(id, name, edits, seen) {
 
 const now = (name, landmark) => {
   const point = record(name).points[landmark];
-  return { landmark, at: point?.at ?? null, by: point?.by === "hand" || point?.by === "file" ? "hand" : "match" };
+  return { landmark, at: point?.at ?? null, presence: point?.presence ?? "visible", by: point?.by === "hand" || point?.by === "file" ? "hand" : "match" };
 };
 
-export function edit(edits) {
+// Each edit has a landmark and its place, or null; without `presence`, an occluded landmark that is moved stays so.
+export function edit(wishes) {
   const { id, name } = image();
+  const kept = ({ landmark, at, by }) => (at && !by && presenceOf(landmark, name) === "occluded" ? "occluded" : "visible");
+  const edits = wishes.map((wish) => ({ ...wish, presence: wish.presence ?? kept(wish) }));
   const [{ landmark, by }] = edits;
   const alone = edits.length === 1 && !by;
   if (alone && waiting?.name === name && waiting.edits[0].landmark === landmark) {
     waiting.edits = edits;
-    wanted.get(key(name, landmark)).at = edits[0].at;
+    Object.assign(wanted.get(key(name, landmark)), { at: edits[0].at, presence: edits[0].presence });
     changed();
     return waiting.done;
   }
   // What this tab has not been answered yet is its own.
   const seen = Object.fromEntries(edits.filter(({ landmark }) => !isWanted(landmark, name)).map(({ landmark }) => [landmark, record(name).points[landmark]?.revision ?? 0]));
   const mine = { name, edits };
-  for (const { landmark, at } of edits) {
+  for (const { landmark, at, presence } of edits) {
     const before = wanted.get(key(name, landmark));
-    wanted.set(key(name, landmark), { at, count: (before?.count ?? 0) + 1 });
+    wanted.set(key(name, landmark), { at, presence, count: (before?.count ?? 0) + 1 });
   }
   mine.done = inTurn(async () => {
     if (waiting === mine) waiting = null;
@@ -181,7 +189,8 @@ async function perform(step, which) {
     await setDecision(step.id, step.name, step[which]);
   } else {
     // Refused where another tab changed a point since.
-    for (const spot of step[other]) if (JSON.stringify(now(step.name, spot.landmark).at) !== JSON.stringify(spot.at)) stale();
+    const same = (a, b) => JSON.stringify([a.at, a.presence]) === JSON.stringify([b.at, b.presence]);
+    for (const spot of step[other]) if (!same(now(step.name, spot.landmark), spot)) stale();
     await send(step.id, step.name, step[which], {});
   }
   model.current = step.id;

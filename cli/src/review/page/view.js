@@ -1,6 +1,6 @@
 // The image on a canvas: pixels in grey, a view onto them, landmarks over it, a magnifier.
 import { ask } from "./api.js";
-import { edit, image, isWanted, model, placeOf, record } from "./model.js";
+import { edit, image, isWanted, model, placeOf, presenceOf, record } from "./model.js";
 
 const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d", { alpha: false });
@@ -134,7 +134,7 @@ function paint(onto, width, height, place, scale) {
   marks(onto, place);
 }
 
-// Shapes tell apart what colours do: a cross was found, a ring was placed by a person, dashes are doubtful.
+// Shapes tell apart what colours do: a cross was found, a ring was placed by a person, a diamond is not visible, dashes are doubtful.
 function marks(onto, place) {
   const arm = 7 * ratio();
   onto.font = `${12 * ratio()}px system-ui, sans-serif`;
@@ -149,6 +149,9 @@ function marks(onto, place) {
     path.moveTo(x - arm, y); path.lineTo(x + arm, y);
     path.moveTo(x, y - arm); path.lineTo(x, y + arm);
     if (byHand) { path.moveTo(x + arm * 0.6, y); path.arc(x, y, arm * 0.6, 0, 7); }
+    if (presenceOf(landmark) === "occluded") {
+      path.moveTo(x + arm, y); path.lineTo(x, y + arm); path.lineTo(x - arm, y); path.lineTo(x, y - arm); path.closePath();
+    }
     const doubtful = !byHand && point.found?.abstain;
     onto.setLineDash(doubtful ? [3 * ratio(), 2 * ratio()] : []);
     onto.strokeStyle = "#000"; onto.lineWidth = 4 * ratio(); onto.stroke(path);
