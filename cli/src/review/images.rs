@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Image, ImageError, ImageHeader, Levels, PixelSpacing, Placement, ReadLimits, decode_image, decode_levels,
-    list_images, read_image_header, sha256,
+    Image, ImageError, ImageHeader, Levels, Listing, PixelSpacing, Placement, ReadLimits, decode_image,
+    decode_levels, list_folder, read_image_header, sha256,
 };
 use serde::Serialize;
 
@@ -92,6 +92,8 @@ impl Known {
 pub(super) struct Images {
     pub(super) all: Vec<Known>,
     pub(super) version: u64,
+    /// Warning of the files of the folder that hold no image.
+    pub(super) skipped: Option<String>,
 }
 
 impl Images {
@@ -126,15 +128,17 @@ impl Images {
 /// Lists the images anew; of files that are the same, what is known is kept. Images that are gone stay in the list while the review
 /// has points of them. How many there are.
 pub(super) fn list(app: &App) -> Result<usize> {
-    let mut files = or_none(list_images(&app.folder))?;
+    let listing = or_none(list_folder(&app.folder))?;
+    let skipped = listing.warning();
+    let mut files = listing.images;
     let added = app.session.join(ADDED);
     if added.is_dir() {
-        files.extend(or_none(list_images(&added))?);
+        files.extend(or_none(list_folder(&added))?.images);
     }
     let with_points: Vec<String> = {
         let store = lock(&app.store);
         let images = store.state().images.iter();
-        images.filter(|(_, record)| record.places().next().is_some()).map(|(name, _)| name.clone()).collect()
+        images.filter(|(_, record)| record.is_marked()).map(|(name, _)| name.clone()).collect()
     };
     let mut names = HashSet::new();
     let mut all: Vec<Known> = Vec::with_capacity(files.len());
@@ -163,17 +167,18 @@ pub(super) fn list(app: &App) -> Result<usize> {
         }
     }
     // Somebody who asks for the first time is told even of an empty list.
-    if images.all != all || images.version == 0 {
+    if images.all != all || images.skipped != skipped || images.version == 0 {
         images.all = all;
+        images.skipped = skipped;
         images.version += 1;
     }
     Ok(images.all.iter().filter(|known| known.stamp.is_some()).count())
 }
 
 /// A folder without images is one to which some may come.
-fn or_none(listed: Result<Vec<PathBuf>, ImageError>) -> Result<Vec<PathBuf>> {
+fn or_none(listed: Result<Listing, ImageError>) -> Result<Listing> {
     match listed {
-        Err(ImageError::NoImages { .. }) => Ok(Vec::new()),
+        Err(ImageError::NoImages { .. }) => Ok(Listing::default()),
         listed => Ok(listed?),
     }
 }

@@ -148,9 +148,10 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     let number = |name| query(&asked.query, name).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
     let (since, listed) = (number("since"), number("listed"));
     let job = lock(&app.job).clone();
-    let (listing, version): (Option<Vec<Known>>, u64) = {
+    let (listing, version, skipped): (Option<Vec<Known>>, _, _) = {
         let images = lock(&app.images);
-        ((images.version != listed).then(|| images.all.clone()), images.version)
+        let listing = (images.version != listed).then(|| images.all.clone());
+        (listing, images.version, images.skipped.clone())
     };
     let store = lock(&app.store);
     let state = store.state();
@@ -161,7 +162,7 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         .map(|(name, record)| (name.clone(), json!(record)))
         .collect();
     Answer::json(&json!({
-        "revision": state.revision, "listed": version, "listing": listing, "records": records, "job": job,
+        "revision": state.revision, "listed": version, "listing": listing, "skipped": skipped, "records": records, "job": job,
         "setup": (state.setup.revision > since || since == 0).then_some(&state.setup),
         "fixed": app.fixed, "model": app.engine.is_some(), "templates": work::template_images(state),
         "given": app.engine.as_ref().map_or(0, |engine| engine.given.len()),

@@ -247,8 +247,7 @@ impl State {
             if record.decision_revision != base {
                 return Err(Refusal::stale(format!("{name} was accepted or rejected elsewhere meanwhile")));
             }
-            let is_empty = record.places().next().is_none() && record.absent().next().is_none();
-            if to == Decision::Accepted && is_empty {
+            if to == Decision::Accepted && !record.is_marked() {
                 return Err(Refusal::bad(format!(
                     "{name} has no landmark that could be accepted; place one"
                 )));
@@ -376,6 +375,11 @@ impl Record {
     pub(super) fn absent(&self) -> impl Iterator<Item = &str> {
         let absent = self.points.iter().filter(|(_, spot)| spot.presence == Presence::Absent);
         absent.map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a landmark has a place or is absent.
+    pub(super) fn is_marked(&self) -> bool {
+        self.places().next().is_some() || self.absent().next().is_some()
     }
 
     /// Whether the points are of another file than the one of this hash.

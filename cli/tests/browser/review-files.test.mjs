@@ -117,8 +117,11 @@ test("undo takes back names, decisions and the template, and points by their new
 });
 
 test("landmarks that are not visible or absent are marked, undone, kept by a reload and saved", async () => {
-  const { address } = await serve("presence", fresh("seven", { "a.pgm": ramp(1), "b.pgm": ramp(2) }), []);
+  const sopClass = "1.2.840.10008.1.3.10";
+  const index = Buffer.concat([Buffer.alloc(128), Buffer.from("DICM\x02\x00\x02\x00UI"), Buffer.from([sopClass.length, 0]), Buffer.from(sopClass)]);
+  const { address } = await serve("presence", fresh("seven", { "a.pgm": ramp(1), "b.pgm": ramp(2), DICOMDIR: index }), []);
   const { page, complaints } = await open(address);
+  await text(page, "skipped", "1 DICOM file without an image is left out");
   await page.setInputFiles("#file", [{ name: "points.csv", mimeType: "text/csv", buffer: Buffer.from(
     "image,landmark,x,y,visibility\na.pgm,sella,10,20,occluded\na.pgm,nasion,,,absent\na.pgm,menton,30,40,visible\n") }]);
   await text(page, "notice-text", "3 points of 1 images");

@@ -72,6 +72,7 @@ export function draw({ open, choose }) {
     return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
   }));
   by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
+  by("skipped").textContent = model.skipped ?? "";
   by("none").hidden = model.listed < 0 || model.images.length > 0;
 
   const here = image();

@@ -48,7 +48,7 @@ export function sync() {
     if (state.setup && state.setup.revision >= model.setup.revision) model.setup = state.setup;
     if (!image()) model.current = null;
     for (const [name, record] of Object.entries(state.records)) take(name, record);
-    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder", "longest"]) model[key] = state[key];
+    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder", "longest", "skipped"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
     if (!renaming) history.keepOnly(model.setup.names);
     news ||= before !== JSON.stringify([model.job, model.templates, model.failed]);
