@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -22,8 +22,10 @@ use super::refusal::Refusal;
 
 /// Connections at once; a further one takes the place of one over which nothing is asked.
 const CONNECTIONS: usize = 64;
-/// Longest body of an ordinary request. Longer ones are taken one at a time.
+/// Longest body of an ordinary request.
 pub(super) const BODY: usize = 1 << 20;
+/// Memory for longer bodies that are under way, in units of [`BODY`]: a slow one leaves room for others.
+const LARGE: usize = 256;
 /// Requests worked on at once.
 const WORKERS: usize = 8;
 /// For a request's head, and between requests.
@@ -32,6 +34,10 @@ const HEAD_TIME: Duration = Duration::from_secs(15);
 const BODY_TIME: Duration = Duration::from_secs(60);
 /// For a connection with all that is asked for over it; a browser opens another.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
+/// For what is left of a body that is refused: whoever is still sending would not see the answer.
+const REST_TIME: Duration = Duration::from_secs(5);
+/// How long no connection is taken after one could not be, as where there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether to end.
 const TICK: Duration = Duration::from_millis(200);
 /// How often it is looked for a free place.
@@ -92,7 +98,7 @@ struct Line {
 struct Shared<H> {
     handler: Arc<H>,
     requests: AtomicU64,
-    /// For long bodies.
+    /// Room for long bodies, see [`LARGE`].
     large: Semaphore,
 }
 
@@ -101,13 +107,18 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(WORKERS).build();
     let runtime = runtime.context("can't start the server")?;
-    let shared = Arc::new(Shared { handler, requests: AtomicU64::new(0), large: Semaphore::new(1) });
+    let shared = Arc::new(Shared { handler, requests: AtomicU64::new(0), large: Semaphore::new(LARGE) });
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).context("the port can't be waited on")?;
         let mut open: Vec<(JoinHandle<()>, Arc<Line>)> = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            // A connection that broke off before it was taken is none of ours.
-            let Ok(Ok((stream, _))) = timeout(TICK, listener.accept()).await else { continue };
+            let Ok(accepted) = timeout(TICK, listener.accept()).await else { continue };
+            let Ok((stream, _)) = accepted else {
+                // It broke off before it was taken, or there are no file descriptors: an idle connection gives its own back.
+                close_idle(&open);
+                sleep(PAUSE).await;
+                continue;
+            };
             while !has_place(&mut open) && !stop.load(Ordering::Relaxed) {
                 sleep(SOON).await;
             }
@@ -136,11 +147,17 @@ fn has_place(open: &mut Vec<(JoinHandle<()>, Arc<Line>)>) -> bool {
     if open.len() < CONNECTIONS {
         return true;
     }
-    let idle = open.iter().filter(|(_, line)| line.asked.load(Ordering::Relaxed) == 0);
+    close_idle(open);
+    false
+}
+
+/// Closes the connection that has been idle for longest, if one is.
+fn close_idle(open: &[(JoinHandle<()>, Arc<Line>)]) {
+    let open = open.iter().filter(|(task, _)| !task.is_finished());
+    let idle = open.filter(|(_, line)| line.asked.load(Ordering::Relaxed) == 0);
     if let Some((task, _)) = idle.min_by_key(|(_, line)| line.last.load(Ordering::Relaxed)) {
         task.abort();
     }
-    false
 }
 
 async fn respond(
@@ -178,8 +195,14 @@ async fn handle(
     line: &Line,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let (head, body) = request.into_parts();
-    let limit = shared.handler.admit(&head)?;
+    let (head, mut body) = request.into_parts();
+    let limit = match shared.handler.admit(&head) {
+        Ok(limit) => limit,
+        Err(refusal) => {
+            drop_rest(&head, body).await;
+            return Err(refusal);
+        }
+    };
     let _asking = (limit > 0).then(|| {
         line.last.store(shared.requests.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         line.asked.fetch_add(1, Ordering::Relaxed);
@@ -188,13 +211,24 @@ async fn handle(
     let too_long = || Refusal::new(413, format!("the request is longer than {limit} bytes"));
     let told = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if told.is_some_and(|told| told > limit as u64) {
+        drop_rest(&head, body).await;
         return Err(too_long());
     }
-    let _turn = if limit > BODY { shared.large.acquire().await.ok() } else { None };
-    let body = timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
-    let body = match body.map_err(|_| Refusal::new(408, "the request took too long to come"))? {
+    // Without a stated length it may become as long as it may.
+    let length = told.map_or(limit, |told| told as usize);
+    let _room = if length > BODY {
+        let units = u32::try_from(length.div_ceil(BODY).min(LARGE)).unwrap_or(u32::MAX);
+        shared.large.acquire_many(units).await.ok()
+    } else {
+        None
+    };
+    let read = timeout(BODY_TIME, Limited::new(&mut body, limit).collect()).await;
+    let body = match read.map_err(|_| Refusal::new(408, "the request took too long to come"))? {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_long()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drop_rest(&head, body).await;
+            return Err(too_long());
+        }
         Err(_) => return Err(Refusal::bad("the request broke off")),
     };
     let asked = Asked {
@@ -206,6 +240,14 @@ async fn handle(
     let handler = Arc::clone(&shared.handler);
     let answer = tokio::task::spawn_blocking(move || handler.answer(asked)).await;
     answer.unwrap_or_else(|_| Err(Refusal::new(500, "this request could not be answered; the others are")))
+}
+
+/// Reads what is left of a body that is refused and keeps nothing of it, unless its sender waits for leave to send it.
+async fn drop_rest(head: &hyper::http::request::Parts, mut body: Incoming) {
+    if !head.headers.contains_key(EXPECT) {
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = timeout(REST_TIME, rest).await;
+    }
 }
 
 fn response(status: StatusCode, answer: Answer) -> Response<Full<Bytes>> {

@@ -1,6 +1,8 @@
 //! `infomark review`: its server, asked byte by byte.
 
 mod files;
+#[cfg(target_os = "linux")]
+mod load;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -27,8 +29,13 @@ impl Drop for Server {
 
 impl Server {
     fn start(place: &Workplace, rest: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_infomark")), place, rest)
+    }
+
+    /// By a command that runs the program with further arguments.
+    fn start_by(mut command: Command, place: &Workplace, rest: &str) -> Self {
         let line = format!("review data/images --no-open --session rev {rest}");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_infomark"))
+        let mut child = command
             .args(line.split_whitespace())
             .current_dir(place.path())
             .stdin(Stdio::null())
