@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _infomark
 from ._arrays import Path, pairs
 from ._files import Source, named_image
-from ._matching import paths_of
+from ._matching import FolderMatches, paths_of
 from ._training import budget_of, options_of, run_beside
 
 _Floats = npt.NDArray[np.float64]
@@ -34,41 +34,6 @@ class Located:
         """Name, x, y and probability of each."""
         for name, (x, y), probability in zip(self.names, self.points.tolist(), self.probabilities.tolist()):
             yield name, x, y, probability
-
-
-@dataclass(frozen=True)
-class FolderLocated:
-    """One image of several: where its landmarks are, or the error, as text."""
-
-    path: str
-    found: Optional[Located]
-    error: Optional[str]
-
-
-class FolderLocations:
-    """Iterator over the landmarks of many images, in their order, as they come, as :class:`FolderMatches`."""
-
-    def __init__(self, inner: _infomark.FolderMatches) -> None:
-        self._inner = inner
-        self.done = 0
-
-    def __len__(self) -> int:
-        return len(self._inner)
-
-    def __iter__(self) -> FolderLocations:
-        return self
-
-    def __next__(self) -> FolderLocated:
-        item = self._inner.next()
-        if item is None:
-            raise StopIteration
-        self.done += 1
-        path, found, error = item
-        return FolderLocated(os.fspath(path), None if found is None else Located(*found), error)
-
-    def close(self) -> None:
-        """Stops after the images under way."""
-        self._inner.close()
 
 
 class LandmarkNetwork:
@@ -118,12 +83,12 @@ class LandmarkNetwork:
         """Finds the landmarks in an array or a file."""
         return Located(*self._inner.find(*named_image(image)))
 
-    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderLocations:
+    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches[Located]:
         """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
 
         An image that fails is an element with an ``error``, and the others go on.
         """
-        return FolderLocations(self._inner.find_all(paths_of(images), threads))
+        return FolderMatches(self._inner.find_all(paths_of(images), threads), Located)
 
 
 @dataclass(frozen=True)
