@@ -160,8 +160,8 @@ def train_landmarks(
 ) -> NetworkSummary:
     """Trains a network on an annotated folder (``images/``, ``landmarks.csv``, ``dataset.toml``), and writes it to the file ``out``.
 
-    It starts from the weights of an ``encoder``, a file, or from random ones, and learns from ``images`` of the folder, drawn at
-    random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
+    It starts from the weights of an ``encoder``, a file or the name of one that comes with the package, or from random ones, and
+    learns from ``images`` of the folder, drawn at random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
     on any number of threads (0: all cores). ``config`` has further options by name: the fields of ``LandmarkConfig`` of the crate
     infomark-train. Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
 
@@ -194,7 +194,7 @@ def self_train(
 ) -> SelfTrainSummary:
     """Trains a network on a folder of unlabelled ``images`` from one annotated image: ``template``, a file, has the landmarks ``names`` at
     ``points`` ``(N, 2)``, in its pixels. Several templates are a list of ``T`` files, with ``points`` ``(T, N, 2)``. ``encoder`` is a file
-    that :func:`train` wrote.
+    that :func:`train` wrote, or the name of one that comes with the package.
 
     The landmarks are matched into every image; what contradicts itself is not learnt. An hour in all unless ``minutes`` or ``steps``
     say otherwise. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with

@@ -26,11 +26,12 @@ fn results_come_in_the_order_of_the_list_on_any_number_of_threads() {
         let work = |item: &u64| {
             // Later items are done first.
             sleep(Duration::from_micros(200 - item));
-            if item % 5 == 0 { Err(*item) } else { Ok(2 * item) }
+            if item.is_multiple_of(5) { Err(*item) } else { Ok(2 * item) }
         };
         let results: Vec<_> = ordered(items, threads, Arc::default(), work).unwrap().collect();
-        let expected: Vec<_> =
-            (0..200).map(|item| if item % 5 == 0 { Err(item) } else { Ok(2 * item) }).collect();
+        let expected: Vec<_> = (0..200)
+            .map(|item| if u64::is_multiple_of(item, 5) { Err(item) } else { Ok(2 * item) })
+            .collect();
         assert_eq!(results, expected, "{threads} threads");
     }
     assert_eq!(ordered(Vec::<u8>::new(), 3, Arc::default(), |item| *item).unwrap().next(), None);
