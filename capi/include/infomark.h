@@ -108,6 +108,9 @@ typedef struct infomark_encoding infomark_encoding;
 // A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
 typedef struct infomark_image infomark_image;
 
+// A matcher that bounds the errors of what it finds, and abstains from what should not be used.
+typedef struct infomark_judge infomark_judge;
+
 // An encoder with the templates whose landmarks it looks for.
 typedef struct infomark_matcher infomark_matcher;
 
@@ -181,18 +184,24 @@ typedef struct infomark_plane_mut {
     infomark_pixel pixel;
 } infomark_plane_mut;
 
-// How landmarks are looked for. Zero means the default, for every field.
-typedef struct infomark_match_options {
-    // sizeof(infomark_match_options).
+// What is abstained from, and what errors are bounded by. Zero means the default, for every field.
+typedef struct infomark_judge_options {
+    // sizeof(infomark_judge_options).
     size_t struct_size;
-    // 1: places around a landmark have no say.
-    uint32_t without_neighbours;
-    // 1: the rest of the image has no say.
-    uint32_t without_prior;
-    // How far a landmark may be from where the rest of the image puts it, as a standard deviation in pixels of the canvas, at
-    // least 1; 12 by default.
-    double prior_sigma;
-} infomark_match_options;
+    // File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for bounds from score and
+    // margin alone.
+    const char *calibration;
+    // Share of errors that shall stay within their bound, 0 to 1; needs a calibration. 0.9 by default.
+    double coverage;
+    // Abstain from landmarks whose error bound is larger, in mm; images then need a pixel size. 0 for no threshold.
+    double abstain_above_mm;
+    // Abstain from landmarks whose score is lower, -1 to 1, where has_abstain_below_score is 1.
+    double abstain_below_score;
+    // 1: abstain_below_score is a threshold.
+    uint32_t has_abstain_below_score;
+    // 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    uint32_t fix_orientation;
+} infomark_judge_options;
 
 // How one image is searched. Zero means the default, for every field.
 typedef struct infomark_find_options {
@@ -201,6 +210,26 @@ typedef struct infomark_find_options {
     // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, looked at every few milliseconds; 0 for none.
     double time_limit_s;
 } infomark_find_options;
+
+// How much of the templates an image shows.
+typedef struct infomark_recognition {
+    // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
+    double agreement;
+    // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
+    uint32_t recognised;
+    // 1 where left and right are exchanged against the template.
+    uint32_t mirrored;
+    // Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    uint32_t quarter_turns;
+} infomark_recognition;
+
+// What is said of an image as a whole.
+typedef struct infomark_judgement {
+    // How much of the templates it shows, and which way up.
+    struct infomark_recognition recognition;
+    // 1 where it was laid as the templates are before landmarks were looked for.
+    uint32_t reoriented;
+} infomark_judgement;
 
 // A position in pixels: the centre of the first pixel is at (0, 0), x goes right, y down.
 typedef struct infomark_point {
@@ -226,17 +255,31 @@ typedef struct infomark_found {
     double scale;
 } infomark_found;
 
-// How much of the templates an image shows.
-typedef struct infomark_recognition {
-    // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
-    double agreement;
-    // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
-    uint32_t recognised;
-    // 1 where left and right are exchanged against the template.
-    uint32_t mirrored;
-    // Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
-    uint32_t quarter_turns;
-} infomark_recognition;
+// A landmark that was found, and how far to trust it.
+typedef struct infomark_judged {
+    // Where it was found.
+    struct infomark_found found;
+    // Length that the error is expected to stay within, in pixels of the image as it was given.
+    double error_bound_px;
+    // The same in mm; NaN where the size of the image's pixels is not known.
+    double error_bound_mm;
+    // 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
+    // than the templates and was not laid anew.
+    uint32_t abstain;
+} infomark_judged;
+
+// How landmarks are looked for. Zero means the default, for every field.
+typedef struct infomark_match_options {
+    // sizeof(infomark_match_options).
+    size_t struct_size;
+    // 1: places around a landmark have no say.
+    uint32_t without_neighbours;
+    // 1: the rest of the image has no say.
+    uint32_t without_prior;
+    // How far a landmark may be from where the rest of the image puts it, as a standard deviation in pixels of the canvas, at
+    // least 1; 12 by default.
+    double prior_sigma;
+} infomark_match_options;
 
 // How entropy is computed. Zero means the default, for every field.
 typedef struct infomark_entropy_options {
@@ -424,6 +467,25 @@ enum infomark_status infomark_image_copy(const struct infomark_image *image,
 
 // Closes an image and sets the pointer to null; null is left alone.
 enum infomark_status infomark_image_close(struct infomark_image **image);
+
+// Takes a matcher, which may be closed afterwards. options may be null for the defaults. A calibration that was measured with something
+// else is INFOMARK_MISMATCH.
+enum infomark_status infomark_judge_new(const struct infomark_matcher *matcher,
+                                        const struct infomark_judge_options *options,
+                                        struct infomark_judge **out);
+
+// Finds the landmarks in an image as infomark_matcher_find does, and judges them. judgement may be null. Where the image is in doubt it
+// is encoded mirrored and turned as well, which may take up to eight times as long as infomark_matcher_find.
+enum infomark_status infomark_judge_find(const struct infomark_judge *judge,
+                                         const struct infomark_image *image,
+                                         const struct infomark_find_options *options,
+                                         struct infomark_judgement *judgement,
+                                         struct infomark_judged *found,
+                                         size_t capacity,
+                                         size_t *count);
+
+// Closes a judge and sets the pointer to null; null is left alone.
+enum infomark_status infomark_judge_close(struct infomark_judge **judge);
 
 // Takes an encoder and count templates that it made, at least one; where several have a landmark, it is looked for with all
 // of them. The handles may be closed afterwards. options may be null for the defaults.

@@ -338,6 +338,52 @@ private:
     std::vector<std::string> names_;
 };
 
+/// A landmark that was judged; `measures` has the bounds on its error and whether it is abstained from.
+struct Judged {
+    std::string name;
+    infomark_point at;
+    infomark_judged measures;
+};
+
+/// What is said of an image, and of its landmarks.
+struct Judgement {
+    infomark_recognition recognition;
+    bool reoriented;
+    std::vector<Judged> landmarks;
+};
+
+/// A matcher that bounds the errors of what it finds, and abstains from what should not be used.
+class Judge {
+public:
+    explicit Judge(const Matcher &matcher, const infomark_judge_options *options = nullptr) : names_(matcher.names()) {
+        infomark_judge *judge = nullptr;
+        detail::check(infomark_judge_new(matcher.get(), options, &judge));
+        handle_.reset(judge);
+    }
+
+    static infomark_judge_options options() { return detail::defaults<infomark_judge_options>(); }
+
+    /// Finds the landmarks and judges them; throws INFOMARK_TIME_LIMIT after so much time, 0 for none.
+    Judgement find(const Image &image, std::chrono::duration<double> time = {}) const {
+        const infomark_find_options options = detail::limit(time);
+        std::vector<infomark_judged> found(names_.size());
+        infomark_judgement told;
+        detail::check(
+            infomark_judge_find(get(), image.get(), &options, &told, found.data(), found.size(), nullptr));
+        Judgement judgement = {told.recognition, told.reoriented == 1, {}};
+        for (std::size_t index = 0; index < found.size(); ++index) {
+            judgement.landmarks.push_back({names_[index], found[index].found.at, found[index]});
+        }
+        return judgement;
+    }
+
+    const infomark_judge *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<infomark_judge, infomark_judge_close> handle_;
+    std::vector<std::string> names_;
+};
+
 /// A landmark that a network located.
 struct Located {
     std::string name;

@@ -26,6 +26,7 @@ mod encoder;
 mod entry;
 mod handle;
 mod image;
+mod judge;
 mod matcher;
 mod memory;
 mod metrics;
@@ -40,6 +41,7 @@ mod view;
 
 pub use encoder::*;
 pub use image::*;
+pub use judge::*;
 pub use matcher::*;
 pub use metrics::*;
 pub use network::*;

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::time::{Duration, Instant};
 
-use infomark_infer::{Found, MatchError, MatchOptions, Matcher};
+use infomark_infer::{Found, MatchError, MatchOptions, Matcher, Recognition};
 
 use crate::encoder::{infomark_encoder, infomark_encoding, model_status};
 use crate::entry::entry;
@@ -22,7 +22,7 @@ pub struct infomark_matcher {
 }
 
 pub(crate) struct HeldMatcher {
-    matcher: Matcher,
+    pub(crate) matcher: Matcher,
     names: Vec<CString>,
 }
 
@@ -102,7 +102,7 @@ pub struct infomark_found {
 }
 
 impl infomark_found {
-    fn of(found: &Found) -> Self {
+    pub(crate) fn of(found: &Found) -> Self {
         let confidence = found.confidence;
         Self {
             at: infomark_point { x: found.at.x, y: found.at.y },
@@ -115,10 +115,13 @@ impl infomark_found {
     }
 }
 
-fn failed(error: MatchError) -> Failure {
+/// What an error of matching is to the caller.
+pub(crate) fn failed(error: MatchError) -> Failure {
     let status = match &error {
         MatchError::Model(model) => model_status(model),
-        MatchError::NoTemplates => INFOMARK_ARGUMENT,
+        MatchError::NoTemplates | MatchError::PriorSigma { .. } | MatchError::NoSpacing { .. } => {
+            INFOMARK_ARGUMENT
+        }
         _ => INFOMARK_MISMATCH,
     };
     failure(status, error)
@@ -146,19 +149,14 @@ pub unsafe extern "C" fn infomark_matcher_new(
         unsafe { place("out", out) }?;
         let MatchOptions { prior_sigma, .. } = MatchOptions::default();
         let prior_sigma = if options.prior_sigma == 0.0 { prior_sigma } else { options.prior_sigma as f32 };
-        if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
-            return Err(refused(format_args!(
-                "prior_sigma {}: give at least 1 pixel, 0 for the default",
-                options.prior_sigma
-            )));
-        }
         let options = MatchOptions {
             neighbours: !flag("without_neighbours", options.without_neighbours)?,
             prior: !flag("without_prior", options.without_prior)?,
             prior_sigma,
             ..MatchOptions::default()
         };
-        let matcher = Matcher::new(encoder.encoder.clone(), templates).map_err(failed)?.options(options);
+        let matcher = Matcher::new(encoder.encoder.clone(), templates).and_then(|new| new.options(options));
+        let matcher = matcher.map_err(failed)?;
         let names = matcher.landmarks().into_iter().map(c_text).collect::<Result<_>>()?;
         unsafe { open(HeldMatcher { matcher, names }, out) }
     })
@@ -220,11 +218,7 @@ pub unsafe extern "C" fn infomark_matcher_find(
         let image = unsafe { held(image) }?;
         let options: infomark_find_options = unsafe { crate::options::options(options) }?;
         unsafe { check_room(names.len(), found, capacity, count) }?;
-        let all = match options.deadline()? {
-            Some(deadline) => matcher.until(deadline).find(image),
-            None => matcher.find(image),
-        };
-        let all = all.map_err(failed)?;
+        let all = matcher.find_until(image, options.deadline()?).map_err(failed)?;
         unsafe { copy(&all, infomark_found::of, found) }
     })
 }
@@ -298,6 +292,18 @@ pub struct infomark_recognition {
     pub quarter_turns: u32,
 }
 
+impl infomark_recognition {
+    pub(crate) fn of(recognition: &Recognition) -> Self {
+        let orientation = recognition.orientation;
+        Self {
+            agreement: recognition.agreement,
+            recognised: recognition.is_recognised().into(),
+            mirrored: orientation.is_mirrored().into(),
+            quarter_turns: orientation.quarter_turns().into(),
+        }
+    }
+}
+
 /// How much of the templates is found again in an image, and which way up. It encodes the image, and where it is in doubt the
 /// image mirrored and turned, so it may take up to eight times as long as infomark_matcher_find. options may be null.
 #[unsafe(no_mangle)]
@@ -313,17 +319,11 @@ pub unsafe extern "C" fn infomark_matcher_recognise(
         let image = unsafe { held(image) }?;
         let options: infomark_find_options = unsafe { crate::options::options(options) }?;
         let to = unsafe { place("out", out) }?;
-        let limited = options.deadline()?.map(|deadline| matcher.until(deadline));
-        let matcher = limited.as_ref().unwrap_or(matcher);
-        let encoding = matcher.encoder().encode_with(image, matcher.looks());
+        let deadline = options.deadline()?;
+        let encoding = matcher.encoder().encode_until(image, matcher.looks(), deadline);
         let encoding = encoding.map_err(|error| failed(MatchError::Model(error)))?;
-        let recognition = matcher.recognise(image, &encoding).map_err(failed)?;
-        to.set(infomark_recognition {
-            agreement: recognition.agreement,
-            recognised: recognition.is_recognised().into(),
-            mirrored: recognition.orientation.is_mirrored().into(),
-            quarter_turns: recognition.orientation.quarter_turns().into(),
-        });
+        let recognition = matcher.recognise(image, &encoding, deadline).map_err(failed)?;
+        to.set(infomark_recognition::of(&recognition));
         Ok(())
     })
 }

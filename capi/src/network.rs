@@ -132,11 +132,7 @@ pub unsafe extern "C" fn infomark_network_find(
         let image = unsafe { held(image) }?;
         let options: infomark_find_options = unsafe { crate::options::options(options) }?;
         unsafe { check_room(names.len(), found, capacity, count) }?;
-        let all = match options.deadline()? {
-            Some(deadline) => network.until(deadline).find(image),
-            None => network.find(image),
-        };
-        let all = all.map_err(failed)?;
+        let all = network.find_until(image, options.deadline()?).map_err(failed)?;
         let of = |located: &Located| infomark_located {
             at: infomark_point { x: located.at.x, y: located.at.y },
             probability: located.probability,

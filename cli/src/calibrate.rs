@@ -9,8 +9,8 @@ use infomark_train::evaluate::median;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::inputs;
-use crate::matching::{How, hash, matching_text};
+use crate::inputs::{self, hash};
+use crate::matching::How;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let data = inputs::data_folder(&options.data)?;
     let pool = inputs::pool(threads)?;
     let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;
-    let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
     let places = places(&data, &matcher, options)?;
     let progress = Progress::new(data.images.len() as u64, "calibrating");
     let one = |sample: &Sample| {
@@ -93,13 +93,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         bail!("{}: no image is left but the template's own; add labelled images", shown(&options.data));
     }
     let count = images.len();
-    let calibration = ErrorCalibration::new(
-        (matcher.encoder().sha256(), sources.iter().map(|source| source.made_of().to_owned()).collect()),
-        &matcher.landmarks().into_iter().map(str::to_owned).collect::<Vec<_>>(),
-        matching_text(&options.how),
-        images,
-        &errors,
-    )?;
+    let calibration = ErrorCalibration::new(matcher.calibration_key(), images, &errors)?;
     output::write_json(&options.out, &calibration)?;
     let unit = (data.spacing.x * data.spacing.y).sqrt();
     let expected = calibration.bounds(COVERAGE).ok().map(|bounds| {

@@ -19,8 +19,8 @@ use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
 
 use crate::inputs;
-use crate::matching::{How, Matching, Model};
-use crate::models::RuntimeOptions;
+use crate::matching::{How, Matching};
+use crate::models::{Model, RuntimeOptions};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 use crate::refine::{Refine, RefinedWith};
@@ -361,7 +361,7 @@ pub(crate) fn score_all(
     };
     let (matching, looks) = (search.matching, search.looks);
     let ready = Scoring { encoder, data, template_data, matching, looks }.prepare(sets, &advance)?;
-    let (refined, with) = search.refine.apply(encoder, ready.templates(), looks)?;
+    let (refined, with) = search.refine.apply(encoder, ready.templates())?;
     let runs = ready.with(refined).score(&advance)?;
     progress.finish();
     Ok((runs, with))

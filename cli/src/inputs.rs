@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use infomark_infer::{DataSet, list_folder};
+use infomark_infer::{DataSet, list_folder, sha256_file};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::output::{file_name, shown};
@@ -65,6 +65,11 @@ pub(crate) fn warn_of_skipped(folder: &Path) {
 /// Where a path leads, so that two ways to one file are equal.
 pub(crate) fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The SHA-256 of a file.
+pub(crate) fn hash(path: &Path) -> Result<String> {
+    sha256_file(path).with_context(|| format!("{}: can't be read", shown(path)))
 }
 
 /// The file's stem, with a number where another has it already, in whatever case.

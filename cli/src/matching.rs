@@ -10,27 +10,27 @@ mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use infomark_infer::{LandmarkNet, Matcher, sha256};
-use rayon::prelude::*;
+use anyhow::{Result, bail};
+use infomark_infer::{Detector, LandmarkNet, Matcher, ordered, sha256};
 
 use crate::convert::Format;
 use crate::inputs::{self, Input};
 use crate::interrupt;
-use crate::models::RuntimeOptions;
+use crate::models::{Model, NetworkModel, RuntimeOptions};
 use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
 use crate::templates::Given;
-use find::{Finder, Search};
+use find::Search;
 use journal::Journal;
+use pictures::OVERLAYS;
 use record::{Failure, MadeBy, Matches};
 
 pub(crate) use how::{How, Matching};
-pub(crate) use record::{Model, NetworkModel};
-pub(crate) use trust::{Judge, Judged, Recognised, Trust, matching_text};
+pub(crate) use trust::{Judged, Recognised, Trust};
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
@@ -147,7 +147,6 @@ fn recognitions(matches: &Matches) -> impl Iterator<Item = &Recognised> {
 
 const TABLE: &str = "landmarks.csv";
 const OBJECT: &str = "landmarks.json";
-const OVERLAYS: &str = "overlays";
 /// The points found so far, while a matching runs; what a stopped one leaves.
 const PARTIAL: &str = "landmarks.partial.jsonl";
 
@@ -155,12 +154,12 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
     let limit = options.time_limit.map(time_limit).transpose()?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let pool = inputs::pool(threads)?;
-    let (finder, made_by, inputs) = match (&options.landmark_model, &options.model) {
+    let (detector, made_by, inputs) = match (&options.landmark_model, &options.model) {
         (Some(path), _) => {
             options.runtime.check_for_network()?;
             let net = LandmarkNet::load(path)?;
             let landmark_model = NetworkModel::of(&net, path);
-            (Finder::Network(Box::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
+            (Detector::Network(Arc::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
         }
         (None, Some(path)) => {
             let encoder = options.runtime.encoder(path)?;
@@ -168,11 +167,10 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             let (templates, sources) =
                 pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
             let (model, matching) = (Model::of(&encoder, path), options.how.matching());
-            let matcher = Matcher::new(encoder, templates)?.options(options.how.options());
-            let judge = Judge::new(&options.trust, &matcher, &sources, &options.how)?;
-            let expected_errors = judge.told();
+            let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
+            let (judge, expected_errors) = options.trust.judge(matcher)?;
             let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
-            (Finder::Matcher { matcher, judge }, made_by, inputs)
+            (Detector::Matching(Arc::new(judge)), made_by, inputs)
         }
         (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
     };
@@ -183,36 +181,35 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         );
     }
     output::make_folder(&options.out.join(OVERLAYS))?;
+    let laid_anew = matches!(&detector, Detector::Matching(judge) if judge.fixes_orientation());
     // All that a result depends on but the image and its name.
-    let made_of = serde_json::to_vec(&(
-        (env!("CARGO_PKG_VERSION"), &made_by, finder.fixes_orientation()),
-        &options.spacing,
-    ))?;
+    let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, laid_anew), &options.spacing))?;
     let partial = options.out.join(PARTIAL);
     let journal = Journal::open(&partial, &sha256(&made_of))?;
     if journal.is_empty() {
         remove_earlier(&options.out);
     }
-    let search = Search { finder: &finder, given: given.as_ref(), limit, options };
+    let search = Search {
+        detector,
+        given,
+        limit,
+        out: options.out.clone(),
+        svg: options.svg,
+        placed: options.format.iter().any(|format| format.0.is_physical()),
+        journal,
+    };
     let progress = Progress::new(inputs.len() as u64, "matching");
     let stop = interrupt::flag();
     let tell = progress.teller();
     let _watch = interrupt::Watch::new(&stop, move || {
         tell("stopping: the images under way are finished and all is written; Ctrl-C again ends at once");
     });
-    let one = |input: &Input| {
-        let done = search.one_or_earlier(input, &journal, &stop)?;
-        progress.advance();
-        Some(done)
-    };
-    let results: Vec<_> = pool.install(|| inputs.par_iter().map(one).collect());
-    progress.finish();
-    let (mut images, mut failed, mut left) = (Vec::new(), Vec::new(), 0);
+    let one = move |input: &Input| search.one_or_earlier(input);
+    let results = ordered(inputs.clone(), threads, Arc::clone(&stop), one)?;
+    let (mut images, mut failed, mut left) = (Vec::new(), Vec::new(), inputs.len());
     for (input, result) in inputs.iter().zip(results) {
-        let Some(result) = result else {
-            left += 1;
-            continue;
-        };
+        left -= 1;
+        progress.advance();
         match result {
             Ok((matched, None)) => images.push(matched),
             Ok((matched, Some(error))) => {
@@ -225,6 +222,7 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
             }
         }
     }
+    progress.finish();
     let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed, images_left: left };
     table::write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
@@ -281,10 +279,4 @@ fn time_limit(seconds: f64) -> Result<Duration> {
         Ok(limit) if !limit.is_zero() && Instant::now().checked_add(limit).is_some() => Ok(limit),
         _ => bail!("--time-limit {seconds}: give a number of seconds above 0"),
     }
-}
-
-/// The SHA-256 of a file that was read as an image, so it is not too large.
-pub(crate) fn hash(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| format!("{}: can't be read", shown(path)))?;
-    Ok(sha256(&bytes))
 }

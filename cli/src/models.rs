@@ -1,10 +1,12 @@
-//! Encoders: files, or those that come with the program.
+//! Encoders and landmark networks: files, or encoders that come with the program; and how results name them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Encoder, OnnxRuntime};
-use infomark_models::Model;
+use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, OnnxRuntime, Origin};
+use serde::Serialize;
+
+use crate::output::file_name;
 
 /// What runs encoders.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -51,26 +53,58 @@ impl RuntimeOptions {
 
     /// The encoder of a file, or one that comes with the program.
     pub(crate) fn encoder(&self, path: &Path) -> Result<Encoder> {
-        let Some(runtime) = self.load()? else { return encoder(path) };
-        Ok(match named(path) {
-            Some(model) => Encoder::from_bytes_on(&runtime, model.encoder, model.name)?,
-            None => Encoder::load_on(&runtime, path)?,
+        Ok(match self.load()? {
+            None => infomark_models::load_encoder(path)?,
+            Some(runtime) => infomark_models::load_encoder_on(&runtime, path)?,
         })
     }
 }
 
-/// The model that a path names: a name that comes with the program, where there is no such file.
-pub(crate) fn named(path: &Path) -> Option<Model> {
-    if path.exists() {
-        return None;
-    }
-    infomark_models::find(path.to_str()?)
+/// An encoder, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct Model {
+    file: String,
+    sha256: String,
+    version: String,
+    #[serde(flatten)]
+    origin: Origin,
+    input: [usize; 2],
+    strides: Vec<usize>,
+    channels: Channels,
+    temperature: f32,
+    /// What ran it.
+    runtime: &'static str,
 }
 
-/// The encoder of a file, or one that comes with the program.
-fn encoder(path: &Path) -> Result<Encoder> {
-    Ok(match named(path) {
-        Some(model) => Encoder::from_bytes(model.encoder, model.name)?,
-        None => Encoder::load(path)?,
-    })
+impl Model {
+    pub(crate) fn of(encoder: &Encoder, path: &Path) -> Self {
+        let description = encoder.description();
+        Self {
+            file: file_name(path),
+            sha256: encoder.sha256().to_owned(),
+            version: description.version.clone(),
+            origin: description.origin.clone(),
+            input: [description.input.width(), description.input.height()],
+            strides: description.strides.clone(),
+            channels: description.channels.clone(),
+            temperature: description.temperature,
+            runtime: encoder.runtime(),
+        }
+    }
+}
+
+/// A landmark network, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct NetworkModel {
+    file: String,
+    sha256: String,
+    #[serde(flatten)]
+    description: LandmarkDescription,
+}
+
+impl NetworkModel {
+    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
+        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
+        Self { file: file_name(path), sha256, description }
+    }
 }

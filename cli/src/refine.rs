@@ -1,15 +1,14 @@
 //! Templates that unlabelled images have a say in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use infomark_infer::{Encoder, Looks, Sighting, Template, read_image, sha256_files};
+use anyhow::{Result, anyhow, bail};
+use infomark_infer::{Encoder, RefineError, RefineStep, Template, refine_templates, sha256_files};
 use infomark_train::evaluate::draw;
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::{file_name, shown};
+use crate::output::shown;
 use crate::progress::Progress;
 
 /// Whether, and with which images, templates are refined.
@@ -34,8 +33,6 @@ pub(crate) struct RefinedWith {
 
 /// Images, unless told otherwise.
 const IMAGES: usize = 100;
-/// Rounds: in the second one, what the first made of the templates looks for them.
-const ROUNDS: usize = 2;
 /// Random numbers of the draw.
 const STREAM: u64 = 4;
 
@@ -48,21 +45,16 @@ impl Refine {
             .unwrap_or_default()
     }
 
-    /// The templates as they are, or refined, on the threads of the caller's pool. The image of a template has no say in it.
+    /// The templates as they are, or refined, on as many threads as the caller's pool has. The image of a template has no say in it.
     ///
     /// Images that can't be read or show something else are left out with a warning; none at all left is an error.
     pub(crate) fn apply(
         &self,
         encoder: &Encoder,
         templates: Vec<Template>,
-        looks: Looks,
     ) -> Result<(Vec<Template>, Option<RefinedWith>)> {
         if self.images.is_empty() {
             return Ok((templates, None));
-        }
-        let folder = self.images.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", ");
-        if let Some(done) = templates.iter().find(|template| template.refined_on() > 0) {
-            bail!("--refine: template {} is refined already; make it again from its image", done.image());
         }
         if let Some(missing) = self.images.iter().find(|path| !path.exists()) {
             bail!("--refine {}: no such file or folder; check the spelling", shown(missing));
@@ -72,54 +64,27 @@ impl Refine {
         if count == 0 {
             bail!("--refine-images 0: at least one image is needed; leave --refine out to refine nothing");
         }
-        let mut paths: Vec<PathBuf> = draw(count, inputs.len(), 0, STREAM)
-            .into_iter()
-            .map(|index| inputs[index].path.clone())
-            .collect();
-        let problems: Vec<_> = paths.par_iter().map(|path| read_image(path).err()).collect();
-        for problem in problems.iter().flatten() {
-            eprintln!("warning: --refine: left out: {problem}");
-        }
-        let mut problems = problems.iter();
-        paths.retain(|_| problems.next().is_some_and(Option::is_none));
-        let progress = Progress::new((ROUNDS * paths.len()) as u64, "refining");
-        let mut refined = templates.clone();
-        for _ in 0..ROUNDS {
-            let one = |path: &PathBuf| -> Result<Vec<Option<Sighting>>> {
-                let encoding = encoder.encode_with(&read_image(path)?, looks)?;
-                let sight = |template: &Template| {
-                    if is_own(template, path) { Ok(None) } else { template.sight(&encoding).map(Some) }
-                };
-                let sightings = refined.iter().map(sight).collect::<Result<_, _>>()?;
-                progress.advance();
-                Ok(sightings)
-            };
-            let rows = paths.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-            let column = |(index, template): (usize, &Template)| {
-                let sightings: Vec<Sighting> = rows.iter().filter_map(|row| row[index].clone()).collect();
-                template.refined(&sightings)
-            };
-            refined = templates.iter().enumerate().map(column).collect();
-        }
-        progress.finish();
-        if let Some(alone) = refined.iter().find(|template| template.refined_on() == 0) {
-            bail!(
-                "--refine {folder}: none of {} images shows what template {} does; give images of the same kind",
-                paths.len(),
-                alone.image()
-            );
-        }
-        let with = RefinedWith { images: paths.len(), images_sha256: sha256_files(&paths)? };
+        let drawn = draw(count, inputs.len(), 0, STREAM).into_iter();
+        let paths = drawn.filter_map(|index| Some(inputs.get(index)?.path.clone())).collect();
+        let mut bar: Option<Progress> = None;
+        let tell = &mut |step| match step {
+            RefineStep::LeftOut(problem) => eprintln!("warning: --refine: left out: {problem}"),
+            RefineStep::Searched { done, total } => {
+                bar.get_or_insert_with(|| Progress::new(0, "refining")).at(done, total);
+            }
+            _ => {}
+        };
+        let done = refine_templates(encoder, &templates, paths, rayon::current_num_threads(), tell);
+        bar.into_iter().for_each(Progress::finish);
+        let (refined, used) = done.map_err(|error| match error {
+            RefineError::Already { .. } => anyhow!("--refine: {error}"),
+            RefineError::Unlike { .. } => {
+                let given: Vec<String> = self.images.iter().map(|path| shown(path)).collect();
+                anyhow!("--refine {}: {error}", given.join(", "))
+            }
+            other => other.into(),
+        })?;
+        let with = RefinedWith { images: used.len(), images_sha256: sha256_files(&used)? };
         Ok((refined, Some(with)))
-    }
-}
-
-/// Whether a path is a template's own image: that file, or one of its name where only that is known, as of template files.
-fn is_own(template: &Template, path: &Path) -> bool {
-    let image = Path::new(template.image());
-    if image.is_file() {
-        inputs::identity(image) == inputs::identity(path)
-    } else {
-        file_name(image) == file_name(path)
     }
 }

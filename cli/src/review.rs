@@ -22,8 +22,7 @@ use infomark_infer::{Looks, PixelSpacing};
 
 use crate::inputs;
 use crate::interrupt;
-use crate::matching::Model;
-use crate::models::RuntimeOptions;
+use crate::models::{Model, RuntimeOptions};
 use crate::output::{Report, file_name, shown};
 use crate::spacing;
 use crate::templates::Given;

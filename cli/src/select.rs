@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use infomark_infer::{Encoder, read_image, sha256_files};
-use infomark_train::{AGAINST, Ranking};
+use infomark_train::{AGAINST, Ranking, TrainError};
 use serde::Serialize;
 
 use crate::draw::{Canvas, Legend, panel, sheet};
 use crate::inputs;
-use crate::matching::Model;
-use crate::models::RuntimeOptions;
+use crate::models::{Model, RuntimeOptions};
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::Progress;
 
@@ -81,7 +80,10 @@ pub(crate) fn rank(encoder: &Encoder, images: &[PathBuf], against: usize, seed: 
         Ok(())
     });
     progress.finish();
-    Ok(ranking?)
+    ranking.map_err(|error| match error {
+        TrainError::Against { .. } => anyhow!("--{error}"),
+        other => other.into(),
+    })
 }
 
 /// So many of the images of `folder`, best first; an error when it has fewer.
@@ -103,9 +105,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let inputs = inputs::expand(&options.images)?;
     let folder = options.images.first().map(|path| shown(path)).unwrap_or_default();
     check_count("--count", options.count, inputs.len(), &folder)?;
-    if options.against < 2 {
-        bail!("--against {}: key points have to be looked for in at least two images", options.against);
-    }
     if inputs.len() < 3 {
         bail!("{folder}: {} images say nothing about which is typical; give at least 3", inputs.len());
     }

@@ -13,9 +13,8 @@ use infomark_train::AGAINST;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::inputs;
-use crate::matching::hash;
-use crate::models::{self, RuntimeOptions};
+use crate::inputs::{self, hash};
+use crate::models::RuntimeOptions;
 use crate::output::{file_name, rounded, shown};
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
@@ -77,11 +76,6 @@ impl Source {
         self.landmarks_from == FILE
     }
 
-    /// The hash of what the template is made of: of the file that was read, or of what refining made of it.
-    pub(crate) fn made_of(&self) -> &str {
-        self.refined.as_ref().map_or(&self.sha256, |refined| &refined.template_sha256)
-    }
-
     pub(crate) fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
         let places = template.landmarks().iter().zip(template.points());
         Self {
@@ -104,7 +98,7 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Kind {
-    if let Some(model) = models::named(path) {
+    if let Some(model) = infomark_models::named(path) {
         return Kind::BuiltIn(model);
     }
     if path.is_dir() {
@@ -167,7 +161,7 @@ impl Given {
             }
         }
         let (templates, sources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-        refine(&self.refine, encoder, templates, sources, looks)
+        refine(&self.refine, encoder, templates, sources)
     }
 }
 
@@ -177,9 +171,8 @@ fn refine(
     encoder: &Encoder,
     templates: Vec<Template>,
     mut sources: Vec<Source>,
-    looks: Looks,
 ) -> Result<(Vec<Template>, Vec<Source>)> {
-    let (templates, with) = refine.apply(encoder, templates, looks)?;
+    let (templates, with) = refine.apply(encoder, templates)?;
     if let Some(with) = with {
         for (source, template) in sources.iter_mut().zip(&templates) {
             source.refined = Some(Refined { with: with.clone(), template_sha256: template.sha256() });
@@ -281,7 +274,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &crate::output::Rep
     let encoder = options.runtime.encoder(&options.model)?;
     let (template, source) =
         from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
-    let refined = || refine(&options.refine, &encoder, vec![template], vec![source], Looks::default());
+    let refined = || refine(&options.refine, &encoder, vec![template], vec![source]);
     let (templates, sources) = inputs::pool(threads)?.install(refined)?;
     let (template, source) = templates.into_iter().zip(sources).next().context("no template")?;
     template.save(&options.out)?;

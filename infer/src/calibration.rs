@@ -1,15 +1,18 @@
 //! How large an error is expected to be.
 
+use std::fmt;
 use std::path::Path;
 
 use infomark_core::{ConformalError, conformal_bound};
 use serde::{Deserialize, Serialize};
 
-use crate::Confidence;
 use crate::file::{self, FileProblem};
+use crate::{Confidence, Looks, MatchOptions};
 
 /// Longest calibration file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
+/// Layout of the files.
+const FORMAT: u32 = 2;
 
 /// Share of errors that [`expected_unlabelled`] is meant to bound.
 pub const UNLABELLED_COVERAGE: f64 = 0.9;
@@ -26,27 +29,82 @@ pub fn expected_unlabelled(confidence: &Confidence) -> f64 {
     UNLABELLED * confidence.scale
 }
 
+/// What a calibration holds for: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationKey {
+    /// SHA-256 of the encoder's file.
+    pub model_sha256: String,
+    /// [`Template::fingerprint`](crate::Template::fingerprint) of each template.
+    pub templates: Vec<String>,
+    /// Names of the landmarks, in the order in which they are found.
+    pub landmarks: Vec<String>,
+    /// How landmarks are looked for.
+    pub matching: MatchOptions,
+    /// In which ways images are looked at.
+    pub looks: Looks,
+}
+
+/// A part of a [`CalibrationKey`]. Its text is what messages call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CalibrationPart {
+    /// The encoder.
+    Encoder,
+    /// The templates.
+    Templates,
+    /// The list of landmarks.
+    Landmarks,
+    /// The options of matching, test-time augmentation included.
+    Matching,
+}
+
+impl fmt::Display for CalibrationPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CalibrationPart::Encoder => "encoder",
+            CalibrationPart::Templates => "template",
+            CalibrationPart::Landmarks => "list of landmarks",
+            CalibrationPart::Matching => "way of matching",
+        })
+    }
+}
+
+impl CalibrationKey {
+    /// The first part in which two keys differ; none where a calibration of one holds for the other.
+    pub fn difference(&self, other: &CalibrationKey) -> Option<CalibrationPart> {
+        let CalibrationKey { model_sha256, templates, landmarks, matching, looks } = self;
+        let same = [
+            (CalibrationPart::Encoder, *model_sha256 == other.model_sha256),
+            (CalibrationPart::Templates, *templates == other.templates),
+            (CalibrationPart::Landmarks, *landmarks == other.landmarks),
+            (CalibrationPart::Matching, *matching == other.matching && *looks == other.looks),
+        ];
+        same.into_iter().find(|(_, same)| !same).map(|(part, _)| part)
+    }
+}
+
 /// Errors of one template, or several together, measured on labelled images, from which the error in a new image is bounded: split conformal
 /// prediction, normalised by [`Confidence::scale`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorCalibration {
-    /// Layout of the file, 1.
+    /// Layout of the file, [`FORMAT`].
     format: u32,
     /// Version of the program that measured.
     version: String,
-    /// SHA-256 of the encoder's file.
-    pub model_sha256: String,
-    /// SHA-256 of the file of each template.
-    pub templates_sha256: Vec<String>,
-    /// Names of the landmarks, in the order in which they are found.
-    pub landmarks: Vec<String>,
-    /// How landmarks were looked for, as text.
-    pub matching: String,
+    /// What the errors were measured with.
+    pub key: CalibrationKey,
     /// The labelled images.
     pub images: Vec<String>,
-    /// Error over scale: image by image, within it in the order of `landmarks`.
+    /// Error over scale: image by image, within it in the order of the key's landmarks.
     scores: Vec<f64>,
+}
+
+/// What is read of a file before the rest.
+#[derive(Deserialize)]
+struct Layout {
+    format: u32,
 }
 
 /// Why a calibration cannot be used; every message names the fix.
@@ -87,26 +145,21 @@ impl Bound {
 }
 
 impl ErrorCalibration {
-    /// From the errors, in pixels, and confidences of each landmark of each image.
+    /// From the errors, in pixels, and confidences of each landmark of each image; `key` is that of the matcher that found them.
     ///
     /// # Errors
     ///
     /// [`CalibrationError::Scores`] when there is no image, an image has another number of landmarks, or an error is not
     /// finite.
     pub fn new(
-        (model_sha256, templates_sha256): (&str, Vec<String>),
-        landmarks: &[String],
-        matching: String,
+        key: CalibrationKey,
         images: Vec<String>,
         errors: &[(f64, Confidence)],
     ) -> Result<ErrorCalibration, CalibrationError> {
         let calibration = ErrorCalibration {
-            format: 1,
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            model_sha256: model_sha256.to_owned(),
-            templates_sha256,
-            landmarks: landmarks.to_vec(),
-            matching,
+            key,
             images,
             scores: errors.iter().map(|(error_px, confidence)| error_px / confidence.scale).collect(),
         };
@@ -131,17 +184,18 @@ impl ErrorCalibration {
                 FileProblem::Unreadable(source) => source.to_string(),
             })
         })?;
+        let Layout { format } = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+        if format != FORMAT {
+            return Err(failed(format!("format {format}, and this version reads {FORMAT}")));
+        }
         let calibration: ErrorCalibration =
             serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
-        if calibration.format != 1 {
-            return Err(failed(format!("format {}, and this version reads 1", calibration.format)));
-        }
         calibration.check().map_err(|error| failed(error.to_string()))?;
         Ok(calibration)
     }
 
     fn check(&self) -> Result<(), ConformalError> {
-        let landmarks = self.landmarks.len();
+        let landmarks = self.key.landmarks.len();
         if self.scores.is_empty() || self.scores.len() != landmarks * self.images.len() {
             return Err(ConformalError::Shape { len: self.scores.len(), landmarks });
         }
@@ -158,7 +212,7 @@ impl ErrorCalibration {
     ///
     /// [`CalibrationError::Scores`] when the coverage is no share or the images are too few for it.
     pub fn bounds(&self, coverage: f64) -> Result<Vec<Bound>, CalibrationError> {
-        let count = self.landmarks.len();
+        let count = self.key.landmarks.len();
         let pooled = conformal_bound(&mut self.scores.clone(), count, coverage)?;
         let own = |index: usize| {
             let mut scores: Vec<f64> = self.scores.iter().skip(index).step_by(count).copied().collect();

@@ -107,8 +107,6 @@ pub struct Encoder {
     sha256: Arc<str>,
     description: Description,
     plan: Plan,
-    /// When runs are given up.
-    deadline: Option<Instant>,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -149,7 +147,7 @@ impl Encoder {
         let (model, description) =
             open(bytes, &name, |properties| Description::from_properties(properties.iter().copied()))?;
         let plan = prepare(&model, &interface(&description), &name)?;
-        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
     }
 
     /// [`from_bytes`](Self::from_bytes), run by ONNX Runtime: the same checks of the file, the same results but for rounding
@@ -170,7 +168,7 @@ impl Encoder {
         let interface = interface(&description);
         graph::check(&model, &interface, &name)?;
         let plan = Plan::on(runtime, bytes, &interface, &name)?;
-        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan, deadline: None })
+        Ok(Encoder { sha256: sha256(bytes).into(), name, description, plan })
     }
 
     /// [`load`](Self::load), run by ONNX Runtime as by [`from_bytes_on`](Self::from_bytes_on).
@@ -182,13 +180,6 @@ impl Encoder {
     pub fn load_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
         let path = path.as_ref();
         Encoder::from_bytes_on(runtime, &read(path)?, path.display().to_string())
-    }
-
-    /// The same encoder, which gives an image up with [`ModelError::TimeLimit`] once `deadline` has passed. The clock is
-    /// looked at between the operations of the graph, each of which takes milliseconds in encoders of infomark.
-    #[must_use]
-    pub fn until(&self, deadline: Instant) -> Encoder {
-        Encoder { deadline: Some(deadline), ..self.clone() }
     }
 
     /// What messages call this encoder: its path, where it was read from a file.
@@ -215,8 +206,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1, and
-    /// [`ModelError::TimeLimit`].
+    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         self.encode_with(image, Looks::default())
     }
@@ -227,18 +217,35 @@ impl Encoder {
     ///
     /// As [`encode`](Self::encode).
     pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
+        self.encode_until(image, looks, None)
+    }
+
+    /// [`encode_with`](Self::encode_with), given up once a `deadline` has passed. The clock is read between the operations of
+    /// the graph, each of which takes milliseconds in encoders of infomark.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
+    pub fn encode_until(
+        &self,
+        image: &Image,
+        looks: Looks,
+        deadline: Option<Instant>,
+    ) -> Result<Encoding, ModelError> {
         let input = self.description.input;
         let (fit, canvas) = self.lay_on(image, Ok(input))?;
         let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
-        let mut levels = self.run(&canvas, image.name())?;
+        let run = |canvas: &[f32]| self.plan.run(canvas, &self.name, image.name(), deadline);
+        let mut levels = run(&canvas)?;
         for map in looks.maps(input).map_err(failed)? {
             let seen = augment::look(&canvas, input, map).map_err(failed)?;
-            self.lay_back(image, &[seen], &[map], &mut levels)?;
+            self.lay_back(&[run(&seen)?], &[map], &mut levels);
         }
         if looks.fine {
             let (fine, canvas) = self.lay_on(image, augment::fine(input))?;
             let (windows, maps) = augment::windows(&canvas, &fine, &fit).map_err(failed)?;
-            self.lay_back(image, &windows, &maps, &mut levels)?;
+            let seen = windows.iter().map(|window| run(window)).collect::<Result<Vec<_>, _>>()?;
+            self.lay_back(&seen, &maps, &mut levels);
         }
         if looks.count() > 1 {
             // Of length 1 together.
@@ -248,11 +255,6 @@ impl Encoder {
         let model = Arc::clone(&self.sha256);
         Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
             .map_err(failed)
-    }
-
-    /// The maps of each stride for a canvas; `image` is for errors.
-    fn run(&self, canvas: &[f32], image: &str) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.plan.run(canvas, &self.name, image, self.deadline)
     }
 
     /// An image on a canvas.
@@ -267,16 +269,8 @@ impl Encoder {
             .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })
     }
 
-    /// Appends the features of a look in one window or several to each level.
-    fn lay_back(
-        &self,
-        image: &Image,
-        windows: &[Vec<f32>],
-        maps: &[Affine<f32>],
-        levels: &mut [Vec<f32>],
-    ) -> Result<(), ModelError> {
-        let seen = windows.iter().map(|window| self.run(window, image.name()));
-        let seen = seen.collect::<Result<Vec<_>, _>>()?;
+    /// Appends the features of a look, `seen` in one window or several, to each level.
+    fn lay_back(&self, seen: &[Vec<Vec<f32>>], maps: &[Affine<f32>], levels: &mut [Vec<f32>]) {
         let input = self.description.input;
         for (place, (level, &stride)) in levels.iter_mut().zip(&self.description.strides).enumerate() {
             let windows: Vec<&[f32]> =
@@ -284,7 +278,6 @@ impl Encoder {
             let shape = (input.width() / stride, input.height() / stride, stride);
             augment::lay_back(&windows, maps, shape, level);
         }
-        Ok(())
     }
 
     /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
@@ -305,7 +298,7 @@ impl Encoder {
             }),
         });
         let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
-        let levels = self.run(pixels, name)?;
+        let levels = self.plan.run(pixels, &self.name, name, None)?;
         let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
         Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
             .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })

@@ -28,7 +28,7 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     let mut all = Sha256::new();
     for path in paths {
         let path = path.as_ref();
-        let content = file(path)
+        let content = sha256_file(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let name = path.file_name().unwrap_or(path.as_os_str());
         all.update(content.as_bytes());
@@ -39,7 +39,12 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     Ok(hex(all))
 }
 
-fn file(path: &Path) -> io::Result<String> {
+/// SHA-256 of a file's content, in lower-case hexadecimal; it is read in pieces.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn sha256_file(path: impl AsRef<Path>) -> io::Result<String> {
     let mut content = Sha256::new();
     let mut file = File::open(path)?;
     let mut block = vec![0; 1 << 16];

@@ -38,8 +38,6 @@ pub struct LandmarkNet {
     sha256: String,
     description: LandmarkDescription,
     plan: Plan,
-    /// When runs are given up.
-    deadline: Option<Instant>,
 }
 
 impl std::fmt::Debug for LandmarkNet {
@@ -88,14 +86,7 @@ impl LandmarkNet {
             (LandmarkDescription::OFFSET_NAME.to_owned(), [1, 2 * landmarks.len(), height, width]),
         ];
         let plan = encoder::prepare(&model, &Interface { input, outputs }, &name)?;
-        Ok(LandmarkNet { sha256: sha256(bytes), name, description, plan, deadline: None })
-    }
-
-    /// The same network, which gives an image up with [`ModelError::TimeLimit`] once `deadline` has passed, as
-    /// [`Encoder::until`](crate::Encoder::until) does.
-    #[must_use]
-    pub fn until(&self, deadline: Instant) -> LandmarkNet {
-        LandmarkNet { deadline: Some(deadline), ..self.clone() }
+        Ok(LandmarkNet { sha256: sha256(bytes), name, description, plan })
     }
 
     /// What messages call this network: its path, where it was read from a file.
@@ -120,15 +111,23 @@ impl LandmarkNet {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite, and
-    /// [`ModelError::TimeLimit`].
+    /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite.
     pub fn find(&self, image: &Image) -> Result<Vec<Located>, ModelError> {
+        self.find_until(image, None)
+    }
+
+    /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find), and [`ModelError::TimeLimit`].
+    pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Located>, ModelError> {
         let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;
         let resized = Fit::new(image.width(), image.height(), input)
             .and_then(|fit| Ok((fit, fit.apply(image, normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
-        let maps = self.plan.run(&canvas, &self.name, image.name(), self.deadline)?;
+        let maps = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
         let wrong = |problem: &str| ModelError::Features { name: self.name.clone(), problem: problem.into() };
         let [heat, offsets] = &maps[..] else { return Err(wrong("it has other outputs than described")) };
         if heat.iter().chain(offsets).any(|value| !value.is_finite()) {

@@ -30,7 +30,9 @@
 //! * Annotated folders: `DataSet::open`.
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
-//! * Templates that unlabelled images make better: [`Template::refined`].
+//! * How far to trust what was found: [`Judge`] bounds errors, by an [`ErrorCalibration`] or without, and abstains.
+//! * Many images: [`Detector`], whose [`detect_files`](Detector::detect_files) is an iterator over files in their order.
+//! * Templates that unlabelled images make better: [`refine_templates`].
 //! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
 //! * Landmarks without a template, by networks that are trained for them: [`LandmarkNet`].
@@ -60,11 +62,13 @@ mod contain;
 #[cfg(feature = "datasets")]
 mod dataset;
 mod description;
+mod detector;
 mod encoder;
 mod file;
 mod fit;
 mod hash;
 mod image;
+mod judge;
 mod landmark;
 mod landmark_net;
 mod lengths;
@@ -72,6 +76,7 @@ mod matcher;
 mod matching;
 mod neighbours;
 pub mod onnx;
+mod ordered;
 mod orientation;
 mod placement;
 mod prior;
@@ -82,7 +87,10 @@ mod spacing;
 mod template;
 
 pub use augment::Looks;
-pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+pub use calibration::{
+    Bound, CalibrationError, CalibrationKey, CalibrationPart, ErrorCalibration, UNLABELLED_COVERAGE,
+    expected_unlabelled,
+};
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
 pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample};
@@ -90,19 +98,21 @@ pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
     Normalisation, Origin, SEAL_KEY, ValueError,
 };
+pub use detector::{DetectError, DetectFiles, Detection, Detector};
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 pub use encoder::{Encoder, Encoding, GraphError, ModelError};
 pub use fit::{Fit, FitError, InputSize, Rect};
-pub use hash::{sha256, sha256_files};
+pub use hash::{sha256, sha256_file, sha256_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
 pub use image::{
     Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
     decode_levels, list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
 };
+pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement};
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
     Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, parse_landmarks,
@@ -111,9 +121,13 @@ pub use landmark::{
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
+pub use ordered::{AHEAD, Next, Ordered, ThreadError, ordered};
 pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};
-pub use recognise::{Recognition, recognise};
+pub use recognise::Recognition;
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
-pub use template::{Sighting, Template, TemplateError, TemplateFileError};
+pub use template::{
+    REFINE_ROUNDS, RefineError, RefineStep, Sighting, Template, TemplateError, TemplateFileError,
+    refine_templates,
+};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::recognise::recognise;
 use crate::{
-    Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template, match_templates,
-    recognise,
+    CalibrationKey, Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template,
+    match_templates,
 };
 
 /// An encoder with the templates whose landmarks it looks for.
@@ -64,15 +65,13 @@ impl Matcher {
     }
 
     /// The same with other options.
-    #[must_use]
-    pub fn options(self, options: MatchOptions) -> Matcher {
-        Matcher { options, ..self }
-    }
-
-    /// The same, whose encoder gives an image up once `deadline` has passed: [`Encoder::until`].
-    #[must_use]
-    pub fn until(&self, deadline: Instant) -> Matcher {
-        Matcher { encoder: Arc::new(self.encoder.until(deadline)), ..self.clone() }
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError::PriorSigma`].
+    pub fn options(self, options: MatchOptions) -> Result<Matcher, MatchError> {
+        options.check()?;
+        Ok(Matcher { options, ..self })
     }
 
     /// The encoder.
@@ -90,14 +89,33 @@ impl Matcher {
         self.templates.first().map(Template::looks).unwrap_or_default()
     }
 
-    /// How much of the templates an image shows, and which way up; `encoding` is what
-    /// [`Encoder::encode_with`](crate::Encoder::encode_with) makes of it with these [`looks`](Self::looks).
+    /// What an [`ErrorCalibration`](crate::ErrorCalibration) measured with this matcher holds for.
+    pub fn calibration_key(&self) -> CalibrationKey {
+        CalibrationKey {
+            model_sha256: self.encoder.sha256().to_owned(),
+            templates: self.templates.iter().map(Template::fingerprint).collect(),
+            landmarks: self.landmarks().into_iter().map(str::to_owned).collect(),
+            matching: self.options.effective(),
+            looks: self.looks(),
+        }
+    }
+
+    /// How much of the templates an image shows, in which of the eight orientations; `encoding` is what
+    /// [`Encoder::encode_until`](crate::Encoder::encode_until) makes of it with these [`looks`](Self::looks).
+    ///
+    /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
+    /// does; given up once a `deadline` has passed.
     ///
     /// # Errors
     ///
     /// [`MatchError`].
-    pub fn recognise(&self, image: &Image, encoding: &Encoding) -> Result<Recognition, MatchError> {
-        recognise(&self.encoder, &self.templates, image, encoding)
+    pub fn recognise(
+        &self,
+        image: &Image,
+        encoding: &Encoding,
+        deadline: Option<Instant>,
+    ) -> Result<Recognition, MatchError> {
+        recognise(&self.encoder, &self.templates, image, encoding, deadline)
     }
 
     /// Names of the landmarks in the order in which they are found: those of the first template, then what the second adds,
@@ -113,7 +131,16 @@ impl Matcher {
     ///
     /// [`MatchError`].
     pub fn find(&self, image: &Image) -> Result<Vec<Found>, MatchError> {
-        self.find_encoded(&self.encoder.encode_with(image, self.looks())?)
+        self.find_until(image, None)
+    }
+
+    /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Found>, MatchError> {
+        self.find_encoded(&self.encoder.encode_until(image, self.looks(), deadline)?)
     }
 
     /// [`find`](Self::find) for an image that is encoded already.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use infomark_core::{Plane, Point, peak, soft_peak};
 
+use serde::{Deserialize, Serialize};
+
 use crate::confidence::{self, Confidence};
 use crate::score_map::{Laid, ScoreMap, anchor_matches, counted};
 use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
@@ -72,10 +74,25 @@ pub enum MatchError {
         /// What does not fit.
         reason: String,
     },
+    /// A prior that is narrower than a pixel, or no number.
+    #[error("prior_sigma {prior_sigma}: give at least 1 pixel")]
+    PriorSigma {
+        /// [`MatchOptions::prior_sigma`].
+        prior_sigma: f32,
+    },
+    /// A threshold in mm for an image whose pixels have no size.
+    #[error(
+        "{image}: nothing states the size of its pixels, which abstain_above_mm needs; give it, or use abstain_below_score"
+    )]
+    NoSpacing {
+        /// Name of the image.
+        image: String,
+    },
 }
 
 /// How landmarks are looked for. [`MatchOptions::default`] is what `infomark match` uses.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MatchOptions {
     /// Whether places around a landmark vote for it: eight places on a ring are looked for as well, and each adds its
     /// similarities where the landmark would be.
@@ -91,7 +108,8 @@ pub struct MatchOptions {
 }
 
 /// How the highest cell of a map becomes a place.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SubPixel {
     /// Its centre.
@@ -114,6 +132,29 @@ impl SubPixel {
 impl Default for MatchOptions {
     fn default() -> Self {
         Self { neighbours: true, prior: true, prior_sigma: 12.0, sub_pixel: SubPixel::default() }
+    }
+}
+
+impl MatchOptions {
+    /// Checks the options, as everything that takes them does.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError::PriorSigma`] unless `prior_sigma` is finite and at least 1.
+    pub fn check(&self) -> Result<(), MatchError> {
+        let prior_sigma = self.prior_sigma;
+        match prior_sigma >= 1.0 && prior_sigma.is_finite() {
+            true => Ok(()),
+            false => Err(MatchError::PriorSigma { prior_sigma }),
+        }
+    }
+
+    /// The options with what does not matter at its default: options that are equal then find the same.
+    pub(crate) fn effective(self) -> MatchOptions {
+        match self.prior {
+            true => self,
+            false => MatchOptions { prior_sigma: MatchOptions::default().prior_sigma, ..self },
+        }
     }
 }
 
@@ -163,6 +204,7 @@ pub fn match_templates(
     encoding: &Encoding,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
+    options.check()?;
     if templates.is_empty() {
         return Err(MatchError::NoTemplates);
     }

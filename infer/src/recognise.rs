@@ -1,5 +1,7 @@
 //! Whether an image shows what a template shows at all, and which way up.
 
+use std::time::Instant;
+
 use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 
 /// Finest stride that is compared: coarse features tell places of an anatomy apart, and cost little.
@@ -36,16 +38,17 @@ impl Recognition {
 /// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.
 ///
 /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
-/// does.
+/// does; given up once a `deadline` has passed.
 ///
 /// # Errors
 ///
 /// [`MatchError`] when the encoder fails, or is another one than the templates'.
-pub fn recognise(
+pub(crate) fn recognise(
     encoder: &Encoder,
     templates: &[Template],
     image: &Image,
     encoding: &Encoding,
+    deadline: Option<Instant>,
 ) -> Result<Recognition, MatchError> {
     let upright = agreement(templates, encoding)?;
     let mut best = Recognition { orientation: Orientation::default(), agreement: upright };
@@ -61,7 +64,7 @@ pub fn recognise(
             reason: error.to_string(),
         };
         let laid = orientation.inverse().apply(image).map_err(failed)?;
-        let agreement = agreement(templates, &encoder.encode_with(&laid, encoding.looks())?)?;
+        let agreement = agreement(templates, &encoder.encode_until(&laid, encoding.looks(), deadline)?)?;
         if agreement > best.agreement.max(CLEARER * upright) {
             best = Recognition { orientation, agreement };
         }

@@ -84,7 +84,7 @@ impl<'a> Laid<'a> {
 
     /// Standard deviation of the prior in pixels of the canvas.
     pub(crate) fn prior_sigma(&self) -> f32 {
-        self.options.prior_sigma.max(1.0)
+        self.options.prior_sigma
     }
 
     /// The map of the template's landmark `index`; an error when there is none, or the features do not fit.

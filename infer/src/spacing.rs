@@ -69,6 +69,11 @@ impl PixelSpacing {
     pub fn given(mm: Spacing) -> PixelSpacing {
         PixelSpacing { mm, source: SpacingSource::User, calibration: Calibration::NotStated }
     }
+
+    /// Millimetres per pixel whatever the direction: the geometric mean of both.
+    pub fn mean_mm(&self) -> f64 {
+        (self.mm.x * self.mm.y).sqrt()
+    }
 }
 
 impl fmt::Display for SpacingSource {

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 pub use file::TemplateFileError;
 use infomark_core::{FeatureMap, Point};
-pub use refine::Sighting;
+pub use refine::{REFINE_ROUNDS, RefineError, RefineStep, Sighting, refine_templates};
 
 use crate::augment::Looks;
 use crate::back::Back;
 use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
-use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior};
+use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior, sha256};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
@@ -192,6 +192,25 @@ impl Template {
     /// In which ways its image was looked at.
     pub fn looks(&self) -> Looks {
         self.looks
+    }
+
+    /// SHA-256, in lower-case hexadecimal, of what the template was made of: encoder, names and points of the landmarks, looks,
+    /// and the image by its 200 places of most entropy; of a [refined](Self::refined) one of its features, too.
+    ///
+    /// It is the same for an image and for the template's file, on every kind of processor unless the template is refined.
+    pub fn fingerprint(&self) -> String {
+        let Looks { turned, mirrored, fine } = self.looks;
+        let mut bytes = format!("{} {turned} {mirrored} {fine}\n", self.model).into_bytes();
+        for (name, at) in self.names.iter().zip(&self.points) {
+            bytes.extend(format!("{name:?} {:?} {:?}\n", at.x, at.y).bytes());
+        }
+        let mut add = |values: &[f32]| bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        self.anchors.places.iter().for_each(|at| add(&[at.x, at.y]));
+        if self.refined_on > 0 {
+            add(&self.features);
+            self.neighbours.places.iter().flatten().for_each(|neighbour| add(&neighbour.features));
+        }
+        sha256(&bytes)
     }
 
     /// Where each landmark is on the canvas of the template.

@@ -1,4 +1,4 @@
-//! Encoders and templates that come with infomark, as the bytes of their files.
+//! Encoders and templates that come with infomark, as the bytes of their files, and where a path is taken for their name.
 //!
 //! What each was trained on, how well it does and what it must not be used for is in the model card, the `README.md` of this crate.
 //!
@@ -9,6 +9,12 @@
 //! ```
 
 #![forbid(unsafe_code)]
+
+use std::path::Path;
+
+#[cfg(feature = "onnxruntime")]
+use infomark_infer::OnnxRuntime;
+use infomark_infer::{Encoder, ModelError, Template, TemplateFileError};
 
 /// An encoder with a template.
 #[derive(Clone, Copy, Debug)]
@@ -34,4 +40,49 @@ pub const MODELS: &[Model] = &[Model {
 /// The model of a name.
 pub fn find(name: &str) -> Option<Model> {
     MODELS.iter().copied().find(|model| model.name == name)
+}
+
+/// The model that a path names: that of a name, where there is no such file.
+pub fn named(path: &Path) -> Option<Model> {
+    if path.exists() {
+        return None;
+    }
+    find(path.to_str()?)
+}
+
+/// The encoder of a file, or that of a name.
+///
+/// # Errors
+///
+/// As [`Encoder::load`].
+pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
+    match named(path.as_ref()) {
+        Some(model) => Encoder::from_bytes(model.encoder, model.name),
+        None => Encoder::load(path),
+    }
+}
+
+/// [`load_encoder`], run by ONNX Runtime.
+///
+/// # Errors
+///
+/// As [`Encoder::load_on`].
+#[cfg(feature = "onnxruntime")]
+pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
+    match named(path.as_ref()) {
+        Some(model) => Encoder::from_bytes_on(runtime, model.encoder, model.name),
+        None => Encoder::load_on(runtime, path),
+    }
+}
+
+/// The template of a file, or that of a name.
+///
+/// # Errors
+///
+/// As [`Template::load`].
+pub fn load_template(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
+    match named(path.as_ref()) {
+        Some(model) => Template::from_bytes(model.template, model.name),
+        None => Template::load(path),
+    }
 }

@@ -24,18 +24,18 @@ from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information,
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
 from ._evaluate import Evaluation, Figures, Selection, evaluate, select
 from ._files import DataSet, Landmarks, lay_on, phantom, read_image, read_landmarks, read_spacing, write_landmarks
-from ._matching import Encoder, FolderMatch, FolderMatches, Found, Matcher, Template, describe_onnx, match, match_folder
-from ._network import FolderLocated, FolderLocations, LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary
-from ._network import self_train, train_landmarks
+from ._matching import Encoder, FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition, Template, describe_onnx
+from ._matching import match, match_folder
+from ._network import LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary, self_train, train_landmarks
 from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
-    "DataSet", "Encoder", "Evaluation", "Figures", "FolderLocated", "FolderLocations", "FolderMatch", "FolderMatches",
-    "Found", "GuidedImage", "GuidedView", "GuidedViews", "InfomarkError", "LandmarkNetwork", "Landmarks", "Located",
-    "Matcher", "NetworkSummary", "Psi", "Rng", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy",
-    "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce", "info_nce_gradient", "lay_on", "match",
-    "match_folder", "mutual_information", "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample",
-    "sample_pixels", "select", "self_train", "tier_thresholds", "tiers", "tone", "train", "train_landmarks", "tune",
-    "weight_map", "write_landmarks",
+    "DataSet", "Encoder", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
+    "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
+    "Matcher", "NetworkSummary", "Psi", "Recognition", "Rng", "Selection", "SelfTrainSummary", "Summary", "Template",
+    "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce", "info_nce_gradient",
+    "lay_on", "match", "match_folder", "mutual_information", "phantom", "psi", "read_image", "read_landmarks",
+    "read_spacing", "resample", "sample_pixels", "select", "self_train", "tier_thresholds", "tiers", "tone", "train",
+    "train_landmarks", "tune", "weight_map", "write_landmarks",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ __all__ = [
     "FolderMatches",
     "GuidedImage",
     "InfomarkError",
+    "Judge",
     "LandmarkNetwork",
     "Matcher",
     "Rng",
@@ -56,6 +57,7 @@ _Folder = tuple[str, tuple[float, float], list[str], Sequence[_Path], _Floats]
 _Progress = Optional[Callable[[int, int], object]]
 _Callback = Optional[Callable[[dict[str, Any]], object]]
 _Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
+_Judged = tuple[_Table, _Floats, _Floats, npt.NDArray[np.bool_], tuple[float, bool, bool, int], bool]
 _View = tuple[_Single, _Single, _Single, _Single, int, tuple[float, float, float], _Single]
 
 __version__: str
@@ -138,6 +140,23 @@ class Matcher:
     def landmarks(self) -> list[str]: ...
     def find(self, name: str, pixels: _Single) -> _Table: ...
     def find_all(self, paths: Sequence[_Path], threads: int) -> FolderMatches: ...
+
+@final
+class Judge:
+    def __new__(
+        cls,
+        matcher: Matcher,
+        calibration: Optional[_Path],
+        coverage: Optional[float],
+        abstain_above_mm: Optional[float],
+        abstain_below_score: Optional[float],
+        fix_orientation: bool,
+    ) -> Judge: ...
+    def coverage(self) -> tuple[float, bool]: ...
+    def find(self, name: str, pixels: _Single, spacing: Optional[tuple[float, float]]) -> _Judged: ...
+    def find_all(
+        self, paths: Sequence[_Path], spacing: Optional[tuple[float, float]], threads: int
+    ) -> FolderMatches: ...
 
 @final
 class FolderMatches:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as _File
-from typing import Any, Literal, Optional, Union
+from typing import Any, Generic, Literal, Optional, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -237,6 +237,46 @@ class Found:
             yield name, x, y, score
 
 
+_Columns = TypeVar("_Columns")
+
+
+@dataclass(frozen=True)
+class FolderMatch(Generic[_Columns]):
+    """One image of several: what was found, or the error, as text."""
+
+    path: str
+    found: Optional[_Columns]
+    error: Optional[str]
+
+
+class FolderMatches(Generic[_Columns]):
+    """Iterator over what is found in many images, in their order, as it comes; ``len`` is how many images there are, ``done`` how many
+    were given out. :meth:`close`, or the end of its life, drops what was not begun."""
+
+    def __init__(self, inner: _infomark.FolderMatches, columns: Callable[..., _Columns]) -> None:
+        self._inner = inner
+        self._columns = columns
+        self.done = 0
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __iter__(self) -> FolderMatches[_Columns]:
+        return self
+
+    def __next__(self) -> FolderMatch[_Columns]:
+        item = self._inner.next()
+        if item is None:
+            raise StopIteration
+        self.done += 1
+        path, found, error = item
+        return FolderMatch(os.fspath(path), None if found is None else self._columns(*found), error)
+
+    def close(self) -> None:
+        """Stops after the images under way."""
+        self._inner.close()
+
+
 Templates = Union[Template, Sequence[Template]]
 
 
@@ -277,9 +317,9 @@ class Matcher:
         """Finds the landmarks in an array or a file."""
         return Found(*self._inner.find(*named_image(image)))
 
-    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches:
+    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches[Found]:
         """Finds them in the images of a folder, or in files: :func:`match_folder`."""
-        return FolderMatches(self._inner.find_all(paths_of(images), threads))
+        return FolderMatches(self._inner.find_all(paths_of(images), threads), Found)
 
 
 def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
@@ -290,39 +330,103 @@ def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FolderMatch:
-    """One image of several: what was found, or the error, as text."""
+class Recognition:
+    """Whether an image shows what the templates show, and which way up."""
 
-    path: str
-    found: Optional[Found]
-    error: Optional[str]
+    #: Share of 200 places of the template that agree on how it lies on the image, 0 to 1.
+    agreement: float
+    #: Whether that is enough; where it is not, no point found in the image means anything.
+    recognised: bool
+    #: Whether left and right are exchanged against the template.
+    mirrored: bool
+    #: Quarters of a turn, clockwise, after the mirroring; 0 to 3.
+    quarter_turns: int
 
 
-class FolderMatches:
-    """Iterator over the matches of many images, in their order, as they come; ``len`` is how many images there are, ``done`` how many
-    were given out. :meth:`close`, or the end of its life, drops what was not begun."""
+@dataclass(frozen=True)
+class Judged:
+    """Landmarks that were found in an image, and how far to trust them; arrays of one element for each name."""
 
-    def __init__(self, inner: _infomark.FolderMatches) -> None:
-        self._inner = inner
-        self.done = 0
+    found: Found
+    #: Length that the error is expected to stay within, in pixels, with the judge's ``coverage``; float64.
+    error_bound_px: _Floats
+    #: The same in mm; NaN where the size of the pixels is not known.
+    error_bound_mm: _Floats
+    #: Which points should not be used; bool.
+    abstain: npt.NDArray[np.bool_]
+    recognition: Recognition
+    #: Whether the image was laid as the template is before it was searched.
+    reoriented: bool
 
-    def __len__(self) -> int:
-        return len(self._inner)
 
-    def __iter__(self) -> FolderMatches:
-        return self
+def _judged(
+    found: tuple[Any, ...],
+    bound_px: _Floats,
+    bound_mm: _Floats,
+    abstain: npt.NDArray[np.bool_],
+    recognition: tuple[float, bool, bool, int],
+    reoriented: bool,
+) -> Judged:
+    return Judged(Found(*found), bound_px, bound_mm, abstain, Recognition(*recognition), reoriented)
 
-    def __next__(self) -> FolderMatch:
-        item = self._inner.next()
-        if item is None:
-            raise StopIteration
-        self.done += 1
-        path, found, error = item
-        return FolderMatch(os.fspath(path), None if found is None else Found(*found), error)
 
-    def close(self) -> None:
-        """Stops after the images under way."""
-        self._inner.close()
+class Judge:
+    """A matcher that tells how far what it finds can be trusted, as ``infomark match`` does; can be shared between threads, and pickled.
+
+    ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
+    promised to stay within; without it bounds are from score and margin alone. Points are abstained from where the bound is above
+    ``abstain_above_mm``, the score below ``abstain_below_score``, or the image does not show what the templates do, or lies otherwise.
+    ``fix_orientation``: an image that is mirrored or turned by quarters is laid as the templates are and matched so.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        *,
+        calibration: Optional[Path] = None,
+        coverage: Optional[float] = None,
+        abstain_above_mm: Optional[float] = None,
+        abstain_below_score: Optional[float] = None,
+        fix_orientation: bool = False,
+    ) -> None:
+        self.matcher = matcher
+        self._options = (calibration, coverage, abstain_above_mm, abstain_below_score, fix_orientation)
+        self._inner = _infomark.Judge(matcher._inner, *self._options)
+        #: Share of errors that the bounds are meant to hold for, and whether it is promised.
+        self.coverage, self.calibrated = self._inner.coverage()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _judge, (self.matcher, self._options)
+
+    def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> Judged:
+        """Finds the landmarks in an array or a file. ``spacing`` (x, y) is the size of its pixels in mm, instead of what the file states."""
+        if not isinstance(image, np.ndarray) and spacing is None:
+            pixels, spacing = _infomark.read_image(image)
+            return _judged(*self._inner.find(os.fspath(image), pixels, spacing))
+        return _judged(*self._inner.find(*named_image(image), spacing))
+
+    def find_all(
+        self,
+        images: Union[Path, Sequence[Path]],
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 0,
+    ) -> FolderMatches[Judged]:
+        """:meth:`find` for the images of a folder, or for files: an iterator as of :func:`match_folder`."""
+        return FolderMatches(self._inner.find_all(paths_of(images), spacing, threads), _judged)
+
+
+def _judge(matcher: Matcher, options: tuple[Any, ...]) -> Judge:
+    """The judge that was pickled."""
+    calibration, coverage, above, below, fix = options
+    return Judge(
+        matcher,
+        calibration=calibration,
+        coverage=coverage,
+        abstain_above_mm=above,
+        abstain_below_score=below,
+        fix_orientation=fix,
+    )
 
 
 def match(encoder: Encoder, templates: Templates, image: Source, **options: Any) -> Found:
@@ -332,7 +436,7 @@ def match(encoder: Encoder, templates: Templates, image: Source, **options: Any)
 
 def match_folder(
     encoder: Encoder, templates: Templates, images: Union[Path, Sequence[Path]], *, threads: int = 0, **options: Any
-) -> FolderMatches:
+) -> FolderMatches[Found]:
     """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
 
     An image that fails is an element with an ``error``, and the others go on.

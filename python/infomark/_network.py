@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _infomark
 from ._arrays import Path, pairs
 from ._files import Source, named_image
-from ._matching import paths_of
+from ._matching import FolderMatches, paths_of
 from ._training import budget_of, options_of, run_beside
 
 _Floats = npt.NDArray[np.float64]
@@ -34,41 +34,6 @@ class Located:
         """Name, x, y and probability of each."""
         for name, (x, y), probability in zip(self.names, self.points.tolist(), self.probabilities.tolist()):
             yield name, x, y, probability
-
-
-@dataclass(frozen=True)
-class FolderLocated:
-    """One image of several: where its landmarks are, or the error, as text."""
-
-    path: str
-    found: Optional[Located]
-    error: Optional[str]
-
-
-class FolderLocations:
-    """Iterator over the landmarks of many images, in their order, as they come, as :class:`FolderMatches`."""
-
-    def __init__(self, inner: _infomark.FolderMatches) -> None:
-        self._inner = inner
-        self.done = 0
-
-    def __len__(self) -> int:
-        return len(self._inner)
-
-    def __iter__(self) -> FolderLocations:
-        return self
-
-    def __next__(self) -> FolderLocated:
-        item = self._inner.next()
-        if item is None:
-            raise StopIteration
-        self.done += 1
-        path, found, error = item
-        return FolderLocated(os.fspath(path), None if found is None else Located(*found), error)
-
-    def close(self) -> None:
-        """Stops after the images under way."""
-        self._inner.close()
 
 
 class LandmarkNetwork:
@@ -118,12 +83,12 @@ class LandmarkNetwork:
         """Finds the landmarks in an array or a file."""
         return Located(*self._inner.find(*named_image(image)))
 
-    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderLocations:
+    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches[Located]:
         """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
 
         An image that fails is an element with an ``error``, and the others go on.
         """
-        return FolderLocations(self._inner.find_all(paths_of(images), threads))
+        return FolderMatches(self._inner.find_all(paths_of(images), threads), Located)
 
 
 @dataclass(frozen=True)
@@ -195,8 +160,8 @@ def train_landmarks(
 ) -> NetworkSummary:
     """Trains a network on an annotated folder (``images/``, ``landmarks.csv``, ``dataset.toml``), and writes it to the file ``out``.
 
-    It starts from the weights of an ``encoder``, a file, or from random ones, and learns from ``images`` of the folder, drawn at
-    random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
+    It starts from the weights of an ``encoder``, a file or the name of one that comes with the package, or from random ones, and
+    learns from ``images`` of the folder, drawn at random, or from all. 30 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line,
     on any number of threads (0: all cores). ``config`` has further options by name: the fields of ``LandmarkConfig`` of the crate
     infomark-train. Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
 
@@ -229,7 +194,7 @@ def self_train(
 ) -> SelfTrainSummary:
     """Trains a network on a folder of unlabelled ``images`` from one annotated image: ``template``, a file, has the landmarks ``names`` at
     ``points`` ``(N, 2)``, in its pixels. Several templates are a list of ``T`` files, with ``points`` ``(T, N, 2)``. ``encoder`` is a file
-    that :func:`train` wrote.
+    that :func:`train` wrote, or the name of one that comes with the package.
 
     The landmarks are matched into every image; what contradicts itself is not learnt. An hour in all unless ``minutes`` or ``steps``
     say otherwise. ``config`` has further options by name: the fields of ``SelfTrainConfig`` of the crate infomark-train, with

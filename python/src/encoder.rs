@@ -1,6 +1,6 @@
 //! Encoders and templates.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use infomark_infer::{ForeignEncoder, InputSize, Looks, ModelError, OnnxRuntime};
@@ -14,14 +14,6 @@ use crate::error::raise;
 use crate::files::landmarks;
 use crate::views::image;
 
-/// The model that a path names: a name that comes with the package, where there is no such file.
-fn named(path: &Path) -> Option<infomark_models::Model> {
-    if path.exists() {
-        return None;
-    }
-    infomark_models::find(path.to_str()?)
-}
-
 /// An encoder.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Encoder {
@@ -33,15 +25,9 @@ impl Encoder {
     /// `library` is that of ONNX Runtime, where it is to run the encoder.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf, library: Option<PathBuf>) -> PyResult<Self> {
-        let load = || match (named(&path), library) {
-            (Some(model), None) => infomark_infer::Encoder::from_bytes(model.encoder, model.name),
-            (None, None) => infomark_infer::Encoder::load(&path),
-            (Some(model), Some(library)) => infomark_infer::Encoder::from_bytes_on(
-                &OnnxRuntime::load(library)?,
-                model.encoder,
-                model.name,
-            ),
-            (None, Some(library)) => infomark_infer::Encoder::load_on(&OnnxRuntime::load(library)?, &path),
+        let load = || match library {
+            None => infomark_models::load_encoder(path),
+            Some(library) => infomark_models::load_encoder_on(&OnnxRuntime::load(library)?, path),
         };
         Ok(Self { inner: Arc::new(py.detach(load).map_err(raise)?) })
     }
@@ -152,11 +138,7 @@ impl Template {
 
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let loaded = py.detach(|| match named(&path) {
-            Some(model) => infomark_infer::Template::from_bytes(model.template, model.name),
-            None => infomark_infer::Template::load(&path),
-        });
-        Ok(Self { inner: loaded.map_err(raise)? })
+        Ok(Self { inner: py.detach(|| infomark_models::load_template(path)).map_err(raise)? })
     }
 
     #[staticmethod]

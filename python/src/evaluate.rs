@@ -201,9 +201,6 @@ pub(crate) fn select(
             "count {count}: there are {all} images; ask for at least 1 and at most as many"
         )));
     }
-    if against == 0 {
-        return Err(refuse("against 0: key points have to be looked for in at least one image"));
-    }
     let encoder = &encoder.inner;
     let ranking = watched(py, counted(progress), |tell| {
         let counted = Counted::new(images.len() + against.min(images.len()), tell);

@@ -34,7 +34,7 @@ mod _infomark {
         entropy_map, info_nce, mutual_information, sample_pixels, tier_thresholds, tiers, weight_map,
     };
     #[pymodule_export]
-    use super::matching::{FolderMatches, Matcher};
+    use super::matching::{FolderMatches, Judge, Matcher};
     #[pymodule_export]
     use super::network::{LandmarkNetwork, self_train, train_landmarks};
     #[pymodule_export]

@@ -1,13 +1,15 @@
 //! Landmarks found in images, one by one or in many.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use infomark_infer::{Found, Image, LandmarkNet, Located, MatchOptions, read_image};
+use infomark_core::Spacing;
+use infomark_infer::{
+    DetectError, DetectFiles, Detection, Detector, ErrorCalibration, Found, JudgeOptions, Judgement, Located,
+    MatchOptions, Next, Ordered, PixelSpacing, ThreadError, ordered, read_image,
+};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
@@ -15,7 +17,7 @@ use pyo3::prelude::*;
 
 use crate::array::rows;
 use crate::encoder::{Encoder, Template};
-use crate::error::{raise, refuse};
+use crate::error::raise;
 use crate::network::places;
 use crate::views::image;
 
@@ -31,30 +33,59 @@ type Table<'py> = (
     Column<'py>,
     Column<'py>,
 );
+/// What was found; bounds on the errors in pixels and mm; which points are abstained from; agreement, whether the image is
+/// recognised and mirrored, and its quarter turns; whether it was laid anew.
+type Judged<'py> =
+    (Table<'py>, Column<'py>, Column<'py>, Bound<'py, PyArray1<bool>>, (f64, bool, bool, u8), bool);
 
-fn table<'py>(py: Python<'py>, found: &[Found]) -> PyResult<Table<'py>> {
-    let column = |value: fn(&Found) -> Option<f64>| {
-        let values: Vec<f64> = found.iter().map(|found| value(found).unwrap_or(f64::NAN)).collect();
-        values.into_pyarray(py)
-    };
+fn column<'py, T>(py: Python<'py>, of: &[T], value: impl Fn(&T) -> Option<f64>) -> Column<'py> {
+    of.iter().map(|one| value(one).unwrap_or(f64::NAN)).collect::<Vec<f64>>().into_pyarray(py)
+}
+
+fn table<'py>(py: Python<'py>, found: &[&Found]) -> PyResult<Table<'py>> {
     Ok((
         found.iter().map(|found| found.name.clone()).collect(),
         rows(py, found.iter().map(|found| found.at))?,
-        column(|found| Some(found.score)),
-        column(|found| Some(found.confidence.margin)),
-        column(|found| found.confidence.back),
-        column(|found| found.confidence.prior),
-        column(|found| found.confidence.spread),
-        column(|found| Some(found.confidence.scale)),
+        column(py, found, |found| Some(found.score)),
+        column(py, found, |found| Some(found.confidence.margin)),
+        column(py, found, |found| found.confidence.back),
+        column(py, found, |found| found.confidence.prior),
+        column(py, found, |found| found.confidence.spread),
+        column(py, found, |found| Some(found.confidence.scale)),
+    ))
+}
+
+fn judged<'py>(py: Python<'py>, judgement: &Judgement) -> PyResult<Judged<'py>> {
+    let Judgement { recognition, reoriented, landmarks } = judgement;
+    let found: Vec<&Found> = landmarks.iter().map(|landmark| &landmark.found).collect();
+    let abstain: Vec<bool> = landmarks.iter().map(|landmark| landmark.abstain).collect();
+    let orientation = recognition.orientation;
+    Ok((
+        table(py, &found)?,
+        column(py, landmarks, |landmark| Some(landmark.error_bound_px)),
+        column(py, landmarks, |landmark| landmark.error_bound_mm),
+        abstain.into_pyarray(py),
+        (
+            recognition.agreement,
+            recognition.is_recognised(),
+            orientation.is_mirrored(),
+            orientation.quarter_turns(),
+        ),
+        *reoriented,
     ))
 }
 
 /// How landmarks are looked for: whether by neighbours, by the rest of the image, and how far from there in pixels.
 pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32)) -> PyResult<MatchOptions> {
-    if !(prior_sigma >= 1.0 && prior_sigma.is_finite()) {
-        return Err(refuse(format!("prior_sigma {prior_sigma}: give at least 1 pixel")));
-    }
-    Ok(MatchOptions { neighbours, prior, prior_sigma, ..MatchOptions::default() })
+    let options = MatchOptions { neighbours, prior, prior_sigma, ..MatchOptions::default() };
+    options.check().map_err(raise)?;
+    Ok(options)
+}
+
+/// The size of pixels that was given.
+fn given(spacing: Option<(f64, f64)>) -> PyResult<Option<PixelSpacing>> {
+    let given = |(x, y)| Spacing::new(x, y).map(PixelSpacing::given).map_err(raise);
+    spacing.map(given).transpose()
 }
 
 /// An encoder with templates.
@@ -76,7 +107,7 @@ impl Matcher {
         let options = match_options((neighbours, prior, prior_sigma))?;
         let templates = templates.iter().map(|template| template.inner.clone());
         let inner = infomark_infer::Matcher::new(Arc::clone(&encoder.inner), templates).map_err(raise)?;
-        Ok(Self { inner: inner.options(options) })
+        Ok(Self { inner: inner.options(options).map_err(raise)? })
     }
 
     fn landmarks(&self) -> Vec<&str> {
@@ -90,87 +121,151 @@ impl Matcher {
         pixels: PyReadonlyArray2<'py, f32>,
     ) -> PyResult<Table<'py>> {
         let (image, matcher) = (image(name, &pixels)?, &self.inner);
-        table(py, &py.detach(|| matcher.find(&image)).map_err(raise)?)
+        let found = py.detach(|| matcher.find(&image)).map_err(raise)?;
+        table(py, &found.iter().collect::<Vec<_>>())
     }
 
     fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
-        FolderMatches::start(Finder::Matcher(self.inner.clone()), paths, threads)
+        let matcher = self.inner.clone();
+        let one = move |path: &PathBuf| Ok(Seen::Found(matcher.find(&read_image(path)?)?));
+        FolderMatches::start(paths, |paths, stop| Ok(Results::Matched(ordered(paths, threads, stop, one)?)))
     }
 }
 
-/// What finds landmarks in the images of a folder. It is cheap to clone.
-#[derive(Clone)]
-pub(crate) enum Finder {
-    Matcher(infomark_infer::Matcher),
-    Network(Arc<LandmarkNet>),
+/// What judges a matcher's points.
+#[pyclass(module = "infomark._infomark", frozen)]
+pub(crate) struct Judge {
+    inner: Arc<infomark_infer::Judge>,
 }
 
-impl Finder {
-    fn find(&self, image: &Image) -> Result<Seen, String> {
-        match self {
-            Self::Matcher(matcher) => matcher.find(image).map(Seen::Matched).map_err(|e| e.to_string()),
-            Self::Network(network) => network.find(image).map(Seen::Located).map_err(|e| e.to_string()),
+#[pymethods]
+impl Judge {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        matcher: &Matcher,
+        calibration: Option<PathBuf>,
+        coverage: Option<f64>,
+        abstain_above_mm: Option<f64>,
+        abstain_below_score: Option<f64>,
+        fix_orientation: bool,
+    ) -> PyResult<Self> {
+        let calibration = calibration.map(|path| py.detach(|| ErrorCalibration::load(path)));
+        let calibration = calibration.transpose().map_err(raise)?;
+        let options =
+            JudgeOptions { calibration, coverage, abstain_above_mm, abstain_below_score, fix_orientation };
+        let matcher = matcher.inner.clone();
+        let judge = py.detach(|| infomark_infer::Judge::new(matcher, &options));
+        Ok(Self { inner: Arc::new(judge.map_err(raise)?) })
+    }
+
+    /// Share of errors that the bounds hold for, and whether a calibration promises it.
+    fn coverage(&self) -> (f64, bool) {
+        (self.inner.coverage(), self.inner.is_calibrated())
+    }
+
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        pixels: PyReadonlyArray2<'py, f32>,
+        spacing: Option<(f64, f64)>,
+    ) -> PyResult<Judged<'py>> {
+        let (image, judge) = (image(name, &pixels)?, &self.inner);
+        let image = match given(spacing)? {
+            Some(spacing) => image.with_spacing(spacing),
+            None => image,
+        };
+        judged(py, &py.detach(|| judge.find(&image, None)).map_err(raise)?)
+    }
+
+    fn find_all(
+        &self,
+        paths: Vec<PathBuf>,
+        spacing: Option<(f64, f64)>,
+        threads: usize,
+    ) -> PyResult<FolderMatches> {
+        FolderMatches::of(&Detector::Matching(Arc::clone(&self.inner)), paths, given(spacing)?, threads)
+    }
+}
+
+/// What is found in an image.
+enum Seen {
+    Found(Vec<Found>),
+    Judged(Judgement),
+    Located(Vec<Located>),
+}
+
+impl From<Detection> for Seen {
+    fn from(detection: Detection) -> Self {
+        match detection {
+            Detection::Matched(judgement) => Self::Judged(judgement),
+            Detection::Located(located) => Self::Located(located),
         }
     }
 }
 
-/// Landmarks of an image, by either way.
-enum Seen {
-    Matched(Vec<Found>),
-    Located(Vec<Located>),
+/// Results as they come, by the way they are made.
+enum Results {
+    Matched(Ordered<Result<Seen, DetectError>>),
+    Detected(Ordered<Result<Detection, DetectError>>),
 }
 
-type Done = (usize, Result<Seen, String>);
+impl Results {
+    fn next_within(&mut self, time: Duration) -> Next<Result<Seen, DetectError>> {
+        match self {
+            Self::Matched(results) => results.next_within(time),
+            Self::Detected(results) => match results.next_within(time) {
+                Next::Item(detection) => Next::Item(detection.map(Seen::from)),
+                Next::Pending => Next::Pending,
+                Next::End => Next::End,
+            },
+        }
+    }
+}
 
 /// Matches of many images, in their order.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct FolderMatches {
     paths: Vec<PathBuf>,
+    /// Threads of its own: none is shared with other calls, or with a process that was forked.
     state: Mutex<State>,
     stop: Arc<AtomicBool>,
     process: u32,
 }
 
 struct State {
-    done: Receiver<Done>,
-    /// Those that came before their turn.
-    waiting: BTreeMap<usize, Result<Seen, String>>,
+    results: Results,
     next: usize,
-    /// Threads of its own: none is shared with other calls, or with a process that was forked.
-    _pool: rayon::ThreadPool,
 }
 
 impl FolderMatches {
-    pub(crate) fn start(finder: Finder, paths: Vec<PathBuf>, threads: usize) -> PyResult<Self> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| refuse(format!("can't start {threads} threads: {error}")))?;
-        let (tell, done) = channel();
+    /// The landmarks of each image by a detector, with a pixel size where one is given.
+    pub(crate) fn of(
+        detector: &Detector,
+        paths: Vec<PathBuf>,
+        spacing: Option<PixelSpacing>,
+        threads: usize,
+    ) -> PyResult<Self> {
+        Self::start(paths, |paths, stop| {
+            let options = DetectFiles { threads, spacing, stop, ..DetectFiles::default() };
+            Ok(Results::Detected(detector.detect_files(paths, options)?))
+        })
+    }
+
+    fn start(
+        paths: Vec<PathBuf>,
+        begin: impl FnOnce(Vec<PathBuf>, Arc<AtomicBool>) -> Result<Results, ThreadError>,
+    ) -> PyResult<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        for (place, path) in paths.iter().cloned().enumerate() {
-            let (finder, tell, stop) = (finder.clone(), tell.clone(), Arc::clone(&stop));
-            pool.spawn_fifo(move || {
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let found = read_image(path).map_err(|error| error.to_string());
-                let found = found.and_then(|image| finder.find(&image));
-                // Nobody listens after a stop.
-                let _ = tell.send((place, found));
-            });
-        }
-        let state = Mutex::new(State { done, waiting: BTreeMap::new(), next: 0, _pool: pool });
+        let results = begin(paths.clone(), Arc::clone(&stop)).map_err(raise)?;
+        let state = Mutex::new(State { results, next: 0 });
         Ok(Self { paths, state, stop, process: std::process::id() })
     }
 }
 
-impl Drop for FolderMatches {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 /// The image's path, and the columns of what was found or why nothing was.
-type Next<'py> = (PathBuf, Option<Bound<'py, PyAny>>, Option<String>);
+type Item<'py> = (PathBuf, Option<Bound<'py, PyAny>>, Option<String>);
 
 #[pymethods]
 impl FolderMatches {
@@ -182,7 +277,7 @@ impl FolderMatches {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Next<'py>>> {
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Item<'py>>> {
         if std::process::id() != self.process {
             let text = "these matches belong to the process that was forked: call match_folder again here";
             return Err(PyRuntimeError::new_err(text));
@@ -192,37 +287,28 @@ impl FolderMatches {
                 return Ok(None);
             }
             // The time between looks at Ctrl-C.
-            let step = py.detach(|| {
+            let (place, next) = py.detach(|| {
                 let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(found) = state.waiting.remove(&state.next) {
-                    state.next += 1;
-                    return Some(Ok((state.next - 1, found)));
-                }
-                match state.done.recv_timeout(Duration::from_millis(50)) {
-                    Ok((place, found)) => {
-                        state.waiting.insert(place, found);
-                        None
-                    }
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => Some(Err(state.next)),
-                }
+                let next = state.results.next_within(Duration::from_millis(50));
+                let place = state.next;
+                state.next += usize::from(matches!(next, Next::Item(_)));
+                (place, next)
             });
-            match step {
-                Some(Ok((place, found))) => {
+            match next {
+                Next::Item(seen) => {
                     let path = self.paths.get(place).cloned().unwrap_or_default();
-                    return Ok(Some(match found {
-                        Ok(Seen::Matched(found)) => {
-                            (path, Some(table(py, &found)?.into_bound_py_any(py)?), None)
+                    let columns = match seen {
+                        Ok(Seen::Found(found)) => {
+                            table(py, &found.iter().collect::<Vec<_>>())?.into_bound_py_any(py)
                         }
-                        Ok(Seen::Located(found)) => {
-                            (path, Some(places(py, &found)?.into_bound_py_any(py)?), None)
-                        }
-                        Err(error) => (path, None, Some(error)),
-                    }));
+                        Ok(Seen::Judged(judgement)) => judged(py, &judgement)?.into_bound_py_any(py),
+                        Ok(Seen::Located(found)) => places(py, &found)?.into_bound_py_any(py),
+                        Err(error) => return Ok(Some((path, None, Some(error.to_string())))),
+                    };
+                    return Ok(Some((path, Some(columns?), None)));
                 }
-                Some(Err(next)) if next >= self.paths.len() => return Ok(None),
-                Some(Err(_)) => return Err(PyRuntimeError::new_err("the matching ended before all images")),
-                None => {}
+                Next::End => return Ok(None),
+                Next::Pending => {}
             }
             if let Err(error) = py.check_signals() {
                 self.close();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{LandmarkNet, Located};
+use infomark_infer::{Detector, LandmarkNet, Located};
 use infomark_train::{
     Annotated, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
     SelfTrainPaths,
@@ -15,7 +15,7 @@ use pyo3::types::PyDict;
 use crate::array::rows;
 use crate::error::{raise, refuse};
 use crate::files::landmarks;
-use crate::matching::{Finder, FolderMatches};
+use crate::matching::FolderMatches;
 use crate::training::tell_python;
 use crate::views::image;
 use crate::watch::watched;
@@ -74,7 +74,7 @@ impl LandmarkNetwork {
     }
 
     fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
-        FolderMatches::start(Finder::Network(Arc::clone(&self.inner)), paths, threads)
+        FolderMatches::of(&Detector::Network(Arc::clone(&self.inner)), paths, None, threads)
     }
 }
 

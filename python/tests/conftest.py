@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -44,6 +45,17 @@ def cli():
         if path and shutil.which(path):
             return str(path)
     pytest.skip("the command line is not built: cargo build, or name it in INFOMARK_CLI")
+
+
+@pytest.fixture(scope="session")
+def c_library():
+    """The shared library for C, from INFOMARK_C_LIBRARY or the workspace's build."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    name = "libinfomark_c.dylib" if sys.platform == "darwin" else "libinfomark_c.so"
+    for path in (os.environ.get("INFOMARK_C_LIBRARY"), target / "debug" / name, target / "release" / name):
+        if path and os.path.isfile(path):
+            return str(path)
+    pytest.skip("the library for C is not built: cargo build --workspace, or name it in INFOMARK_C_LIBRARY")
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,9 @@ def test_images_to_annotate_are_those_of_the_command_line(cli, encoder, folder):
     assert len(selection.against) == 4 and calls[-1] == (8, 8)
     with pytest.raises(infomark.InfomarkError, match="count 9"):
         infomark.select(encoder, folder / "images", 9)
+    for against in [0, 1]:
+        with pytest.raises(infomark.InfomarkError, match=f"against {against}: .* at least two"):
+            infomark.select(encoder, folder / "images", against=against)
 
 
 def test_maps_are_those_of_the_command_line(cli, folder, tmp_path):
@@ -188,8 +191,13 @@ def test_a_broken_image_is_told_and_the_others_go_on(encoder, template, folder, 
 
 
 def test_models_are_pickled(encoder, template, tmp_path):
-    with pytest.raises(infomark.InfomarkError, match="prior_sigma"):
-        infomark.Matcher(encoder, template, prior_sigma=float("nan"))
+    for sigma in [float("nan"), 0.5]:
+        with pytest.raises(infomark.InfomarkError, match="prior_sigma"):
+            infomark.Matcher(encoder, template, prior_sigma=sigma)
+    judge = infomark.Judge(infomark.Matcher(encoder, template), abstain_below_score=0.5)
+    path = tmp_path / "0.pgm"
+    path.write_bytes(b"P5\n64 64\n255\n" + bytes(range(256)) * 16)
+    assert np.array_equal(pickle.loads(pickle.dumps(judge)).find(path).abstain, judge.find(path).abstain)
     matcher = infomark.Matcher(encoder, template, prior=False)
     again = pickle.loads(pickle.dumps(matcher))
     assert again.encoder.sha256 == encoder.sha256 and again.landmarks == matcher.landmarks

@@ -9,9 +9,9 @@ use std::io::Cursor;
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError, ItkGeometry, Landmark,
-    LandmarkFormat, ReadLimits, Subject, Template, WriteOptions, decode_image, encode_landmarks,
-    parse_landmarks_of, read_image,
+    Annotated, CalibrationKey, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError,
+    ItkGeometry, Landmark, LandmarkFormat, ReadLimits, Subject, Template, WriteOptions, decode_image,
+    encode_landmarks, parse_landmarks_of, read_image,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
 use infomark_tests::infer_fixture::{encoder, landmark_model, model, texture};
@@ -447,8 +447,13 @@ fn mutated_calibrations_and_data_folders_give_results_or_errors() {
     let confidence = Confidence { margin: 0.1, back: None, prior: None, spread: None, scale: 2.0 };
     let (names, images) = (["a", "b"].map(str::to_owned), (0..20).map(|i| i.to_string()).collect());
     let errors: Vec<_> = (0..40).map(|i| (f64::from(i) + 0.5, confidence)).collect();
-    let made = ErrorCalibration::new(("m", vec!["t".to_owned()]), &names, "{}".to_owned(), images, &errors);
-    let whole = serde_json::to_vec(&made.unwrap()).unwrap();
+    let key = CalibrationKey {
+        model_sha256: "m".to_owned(),
+        templates: vec!["t".to_owned()],
+        landmarks: names.to_vec(),
+        ..CalibrationKey::default()
+    };
+    let whole = serde_json::to_vec(&ErrorCalibration::new(key, images, &errors).unwrap()).unwrap();
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         infer_mutate::calibration(&path)

@@ -129,6 +129,12 @@ pub enum TrainError {
         /// Images there are.
         left: usize,
     },
+    /// Too few images to rank others by.
+    #[error("against {against}: key points have to be looked for in at least two images")]
+    Against {
+        /// Images asked for.
+        against: usize,
+    },
     /// The work was given up, as it was told to be.
     #[error("stopped")]
     Stopped,

@@ -30,7 +30,7 @@ impl Ranking {
     /// points only. `advance` is called once for each image and once more for each of the sample; it ends when that is an error.
     ///
     /// # Errors
-    /// When an image can't be read or searched.
+    /// [`TrainError::Against`] when `against` is less than two, and when an image can't be read or searched.
     pub fn of(
         encoder: &Encoder,
         images: &[PathBuf],
@@ -38,7 +38,10 @@ impl Ranking {
         seed: u64,
         advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
     ) -> Result<Self, TrainError> {
-        let against = draw(against.max(2), images.len(), seed, STREAM);
+        if against < 2 {
+            return Err(TrainError::Against { against });
+        }
+        let against = draw(against, images.len(), seed, STREAM);
         let encode = |path: &PathBuf| Ok::<_, TrainError>(encoder.encode(&read_image(path)?)?);
         let candidate = |path: &PathBuf| {
             let candidate =

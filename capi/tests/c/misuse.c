@@ -265,6 +265,40 @@ static void handles(char **files) {
     limit.time_limit_s = -1;
     expect(infomark_matcher_find(matcher, image, &limit, found, count, NULL), INFOMARK_ARGUMENT);
 
+    /* What judges a matcher's findings. */
+    infomark_judge *judge = NULL;
+    infomark_judge_options trust;
+    memset(&trust, 0, sizeof trust);
+    trust.struct_size = sizeof trust;
+    expect(infomark_judge_new(NULL, &trust, &judge), INFOMARK_NULL);
+    expect(infomark_judge_new(matcher, &trust, NULL), INFOMARK_NULL);
+    trust.calibration = "no such file";
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_FILE);
+    trust.calibration = NULL;
+    trust.coverage = 0.5;
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_ARGUMENT);
+    trust.coverage = 0;
+    trust.abstain_above_mm = -1;
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_ARGUMENT);
+    trust.abstain_above_mm = 3;
+    trust.has_abstain_below_score = 2;
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_ARGUMENT);
+    trust.has_abstain_below_score = 0;
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_OK);
+    infomark_judged *judged = malloc(count * sizeof *judged);
+    infomark_judgement judgement;
+    expect(infomark_judge_find(judge, image, NULL, &judgement, judged, count - 1, &needed), INFOMARK_BUFFER);
+    check(needed == count);
+    /* Nothing states the size of the pixels. */
+    expect(infomark_judge_find(judge, image, NULL, &judgement, judged, count, NULL), INFOMARK_ARGUMENT);
+    expect(infomark_judge_close(&judge), INFOMARK_OK);
+    expect(infomark_judge_new(matcher, NULL, &judge), INFOMARK_OK);
+    limit.time_limit_s = 1e-9;
+    expect(infomark_judge_find(judge, image, &limit, &judgement, judged, count, NULL), INFOMARK_TIME_LIMIT);
+    expect(infomark_judge_close(&judge), INFOMARK_OK);
+    expect(infomark_judge_find(judge, image, NULL, NULL, judged, count, NULL), INFOMARK_NULL);
+    free(judged);
+
     /* Memory and file are the same image. What the matcher was made of may be closed by then. */
     uint8_t *levels = malloc(300 * 360);
     const infomark_plane_mut to = {levels, 300, 360, 300, INFOMARK_U8};

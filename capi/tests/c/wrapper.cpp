@@ -57,7 +57,28 @@ int main(int argc, char **argv) {
     check(status_of([] { infomark::Image::read("no such file"); }) == INFOMARK_FILE, "a missing file");
     check(encoder.sha256().size() == 64, "a hash");
     check(encoding.features(0).size() > 0, "features");
-    check(matcher.recognise(image).agreement <= 1, "a share");
+    const auto recognition = matcher.recognise(image);
+    check(recognition.agreement <= 1, "a share");
+
+    // A judge finds the same, and abstains from all of an image that is not recognised.
+    const auto judgement = infomark::Judge(matcher).find(image);
+    check(judgement.recognition.agreement == recognition.agreement && !judgement.reoriented, "the same share");
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const auto &judged = judgement.landmarks[i];
+        check(judged.name == found[i].name && judged.at.x == found[i].at.x, "a judge finds the same");
+        check(judged.measures.error_bound_px > 0 && std::isnan(judged.measures.error_bound_mm), "a bound");
+        check(judged.measures.abstain == (recognition.recognised == 0), "what it abstains from");
+    }
+    const auto own = infomark::Judge(infomark::Matcher(encoder, made)).find(image);
+    check(own.recognition.recognised == 1 && own.landmarks[0].measures.abstain == 0, "a template in itself");
+    auto strict = infomark::Judge::options();
+    strict.has_abstain_below_score = 1;
+    strict.abstain_below_score = 1;
+    for (const auto &judged : infomark::Judge(matcher, &strict).find(image).landmarks) {
+        check(judged.measures.abstain == 1, "a threshold of scores");
+    }
+    strict.abstain_above_mm = 3;
+    check(status_of([&] { infomark::Judge(matcher, &strict).find(image); }) == INFOMARK_ARGUMENT, "no size");
 
     // A part of 16-bit memory, white to black.
     std::vector<std::uint16_t> wide(400 * 400);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_infer::{ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+use infomark_infer::{CalibrationKey, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 use infomark_train::evaluate::{Run, Score, median};
 use serde::Serialize;
 
@@ -132,7 +132,8 @@ fn calibrate(run: &Run, names: &[String], unit: f64) -> Result<ErrorCalibration>
     let images = run.images.iter().map(|scored| scored.image.to_string()).collect();
     let scores = run.images.iter().flat_map(|scored| &scored.scores);
     let errors: Vec<_> = scores.map(|score| (score.error_mm / unit, score.confidence)).collect();
-    Ok(ErrorCalibration::new(("", Vec::new()), names, String::new(), images, &errors)?)
+    let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
+    Ok(ErrorCalibration::new(key, images, &errors)?)
 }
 
 fn pairs(runs: &[Run], calibrations: &[ErrorCalibration], coverage: f64, unit: f64) -> Result<Vec<Pair>> {

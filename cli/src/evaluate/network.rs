@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Data, INTERVALS, Options, check_radii, table};
 use crate::inputs;
-use crate::matching::NetworkModel;
+use crate::models::NetworkModel;
 use crate::output::{self, Report, file_name, rounded, shown};
 use crate::progress::Progress;
 

@@ -27,8 +27,7 @@ pub(crate) struct How {
 }
 
 /// [`SubPixel`] as the command line has it.
-#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
 enum Refined {
     /// Not at all: the middle of the best cell
     Cell,
@@ -64,10 +63,10 @@ impl How {
     }
 
     pub(crate) fn matching(&self) -> Matching {
-        let MatchOptions { neighbours, prior, prior_sigma, .. } = self.options();
+        let MatchOptions { neighbours, prior, prior_sigma, sub_pixel } = self.options();
         let Looks { turned, mirrored, fine } = self.looks();
         let prior_sigma = prior.then_some(prior_sigma);
-        Matching { neighbours, prior_sigma, sub_pixel: self.sub_pixel, turned, mirrored, fine }
+        Matching { neighbours, prior_sigma, sub_pixel, turned, mirrored, fine }
     }
 }
 
@@ -78,7 +77,7 @@ pub(crate) struct Matching {
     /// In pixels of the encoder's canvas; none without the prior.
     prior_sigma: Option<f32>,
     /// How a place was told more finely than the cells.
-    sub_pixel: Refined,
+    sub_pixel: SubPixel,
     /// Whether template and image were looked at turned to either side as well.
     turned: bool,
     /// Whether they were looked at mirrored as well.

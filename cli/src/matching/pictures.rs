@@ -12,6 +12,8 @@ use super::record::{Matched, Scored};
 use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::output::{self, shown};
 
+/// Folder of the overlays, within that of the results.
+pub(super) const OVERLAYS: &str = "overlays";
 /// Longest side of a picture on a sheet.
 const SIDE: usize = 320;
 const COLUMNS: usize = 6;

@@ -1,14 +1,13 @@
 //! What a matching leaves: what made it, and every image with its points.
 
-use std::path::Path;
-
 use infomark_core::Point;
-use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, Origin, PixelSpacing, Placement};
+use infomark_infer::{PixelSpacing, Placement};
 use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
 use super::trust::{ExpectedErrors, Judged, Recognised};
-use crate::output::{file_name, rounded};
+use crate::models::{Model, NetworkModel};
+use crate::output::rounded;
 use crate::templates::{Place, Source};
 
 /// What was done with what: enough to do it again.
@@ -29,55 +28,6 @@ pub(super) struct Matches {
 pub(super) enum MadeBy {
     Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
     Network { landmark_model: NetworkModel },
-}
-
-/// An encoder, told apart by its hash.
-#[derive(Clone, Serialize)]
-pub(crate) struct Model {
-    file: String,
-    sha256: String,
-    version: String,
-    #[serde(flatten)]
-    origin: Origin,
-    input: [usize; 2],
-    strides: Vec<usize>,
-    channels: Channels,
-    temperature: f32,
-    /// What ran it.
-    runtime: &'static str,
-}
-
-impl Model {
-    pub(crate) fn of(encoder: &Encoder, path: &Path) -> Self {
-        let description = encoder.description();
-        Self {
-            file: file_name(path),
-            sha256: encoder.sha256().to_owned(),
-            version: description.version.clone(),
-            origin: description.origin.clone(),
-            input: [description.input.width(), description.input.height()],
-            strides: description.strides.clone(),
-            channels: description.channels.clone(),
-            temperature: description.temperature,
-            runtime: encoder.runtime(),
-        }
-    }
-}
-
-/// A landmark network, told apart by its hash.
-#[derive(Clone, Serialize)]
-pub(crate) struct NetworkModel {
-    file: String,
-    sha256: String,
-    #[serde(flatten)]
-    description: LandmarkDescription,
-}
-
-impl NetworkModel {
-    pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
-        let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
-        Self { file: file_name(path), sha256, description }
-    }
 }
 
 /// The size of an image's pixels, and where it is from.

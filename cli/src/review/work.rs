@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
 use infomark_core::Point;
-use infomark_infer::{Encoder, Landmark, Looks, Matcher, PixelSpacing, Template, Visibility, sha256};
+use infomark_infer::{Encoder, Judge, Landmark, Looks, Matcher, PixelSpacing, Template, Visibility, sha256};
 use infomark_train::{AGAINST, Ranking, TrainError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -18,7 +18,8 @@ use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::state::{Decision, Event, Match, Presence, State};
 use super::{App, lock};
-use crate::matching::{How, Judge, Model, Trust};
+use crate::matching::{How, Judged, Recognised, Trust};
+use crate::models::Model;
 use crate::output::{one_line, rounded};
 use crate::templates::Source;
 
@@ -191,13 +192,12 @@ fn run_match(app: &App) -> Result<String> {
             "there is no template: place the landmarks in one image and use it as template, or accept an image"
         );
     }
-    let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options());
-    let trust = Trust::laying(engine.fix_orientation);
-    let judge = Judge::new(&trust, &matcher, &[], &How::default())?;
+    let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
+    let (judge, expected_errors) = Trust::laying(engine.fix_orientation).judge(matcher)?;
     let all: Vec<&Source> = engine.sources.iter().chain(&sources).collect();
     let run = json!({
         "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": How::default().matching(),
-        "fix_orientation": engine.fix_orientation, "expected_errors": judge.told(), "templates": all,
+        "fix_orientation": engine.fix_orientation, "expected_errors": expected_errors, "templates": all,
     });
     let run = lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     let failed = AtomicUsize::new(0);
@@ -205,7 +205,7 @@ fn run_match(app: &App) -> Result<String> {
         if app.stop_job.load(Ordering::Relaxed) {
             return;
         }
-        let done = match_one(app, engine, &matcher, &judge, known, run);
+        let done = match_one(app, engine, &judge, known, run);
         if let Err(error) = &done {
             failed.fetch_add(1, Ordering::Relaxed);
             lock(&app.images).tell(&known.name, Some(one_line(error)));
@@ -219,7 +219,8 @@ fn run_match(app: &App) -> Result<String> {
     let stopped = if job.done < job.total { "; stopped" } else { "" };
     let failures = failed.load(Ordering::Relaxed);
     let failed = if failures > 0 { format!("; {failures} failed") } else { String::new() };
-    let (count, templates) = (job.done.saturating_sub(from.len() + failures), matcher.templates().len());
+    let (count, templates) =
+        (job.done.saturating_sub(from.len() + failures), judge.matcher().templates().len());
     let plural = if templates == 1 { "" } else { "s" };
     Ok(format!(
         "{count} of {} images matched with {templates} template{plural}{failed}{stopped}",
@@ -227,24 +228,18 @@ fn run_match(app: &App) -> Result<String> {
     ))
 }
 
-fn match_one(
-    app: &App,
-    engine: &Engine,
-    matcher: &Matcher,
-    judge: &Judge,
-    known: &Known,
-    run: u64,
-) -> Result<()> {
+fn match_one(app: &App, engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<()> {
     let (image, hash) = images::read(known, engine.spacing.as_ref())?;
-    let (found, verdict) = judge.find(matcher, &image)?;
-    let found = found.iter().enumerate().map(|(index, found)| {
+    let judgement = judge.find(&image, None)?;
+    let found = judgement.landmarks.iter().map(|landmark| {
+        let (found, sure) = (&landmark.found, Judged::of(landmark, image.spacing()));
         let at = [rounded(found.at.x, 3), rounded(found.at.y, 3)];
-        let sure = judge.judge(index, found, &image, &verdict);
         (found.name.clone(), Match { at, score: rounded(found.score, 4), sure })
     });
     let found = found.collect();
     let mut store = lock(&app.store);
-    let event = store.state().matched(&known.name, found, verdict.told(&known.name), (run, hash));
+    let event =
+        store.state().matched(&known.name, found, Recognised::of(&judgement, &known.name), (run, hash));
     if let Some(event) = event {
         store.commit(event).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     }

@@ -49,6 +49,21 @@ fn encoders_and_networks_are_told_apart() {
 }
 
 #[test]
+fn a_network_starts_from_the_encoder_that_comes_with_the_program_by_its_name() {
+    let place = Workplace::new();
+    place.write("small.toml", "hidden = 8\nbatch = 2\nelastic_spacing = 40\n");
+    let line =
+        "train-landmarks data --config small.toml --from ceph --out net.onnx --steps 1 --images 2 --json";
+    let object = place.run(line).json();
+    let ceph = infomark_models::find("ceph").unwrap();
+    assert_eq!(object["encoder_sha256"], infomark_infer::sha256(ceph.encoder));
+    // A file of that name goes first.
+    place.write("ceph", "no encoder");
+    let reason = place.run(&line.replace("net.onnx", "other.onnx")).reason();
+    assert!(reason.contains("ceph"), "{reason}");
+}
+
+#[test]
 fn self_training_tells_what_it_believes() {
     let place = Workplace::new();
     let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";

@@ -338,6 +338,25 @@ fn a_calibration_is_used_for_what_it_was_measured_with_only() {
     assert!(reason.contains("--coverage 0.99") && reason.contains(" 99 "), "{reason}");
     let reason = place.run_match("data/images/1.png --out no --calibration c.json --no-prior").reason();
     assert!(reason.contains("c.json"), "{reason}");
+    // The template's file is the template; a template with other points is not.
+    let given = "data/images/0.png --landmarks data/landmarks.csv --model encoder.onnx --out 0.template";
+    place.run(&format!("template {given}")).success();
+    let by_file = "match --model encoder.onnx --template 0.template data/images/1.png --calibration c.json";
+    let same = place.run(&format!("{by_file} --out file --json")).json();
+    assert_eq!(of(&same), Some(wide));
+    let table = String::from_utf8(place.read("data/landmarks.csv")).unwrap();
+    let other = table.replacen("0.png,sella,5", "0.png,sella,4", 1);
+    assert_ne!(other, table);
+    place.write("moved.csv", other);
+    let moved =
+        "match --model encoder.onnx --template data/images/0.png --landmarks moved.csv data/images/1.png";
+    let reason = place.run(&format!("{moved} --calibration c.json --out no")).reason();
+    assert!(reason.contains("c.json") && reason.contains("template"), "{reason}");
+    // Written before calibrations had a typed key.
+    let old = String::from_utf8(place.read("c.json")).unwrap().replacen("\"format\": 2", "\"format\": 1", 1);
+    place.write("old.json", old);
+    let reason = place.run_match("data/images/1.png --out no --calibration old.json").reason();
+    assert!(reason.contains("old.json") && reason.contains("format 1"), "{reason}");
     let reason = place.run_match("data/images/1.png --out no --calibration data/landmarks.csv").reason();
     assert!(reason.contains("data/landmarks.csv"), "{reason}");
     let reason = place.run(&format!("calibrate labelled {template} --out data/landmarks.csv")).reason();

@@ -4,6 +4,10 @@
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
 //! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use infomark_core::{Plane, Point, peak};
 
 use super::Template;
@@ -12,12 +16,17 @@ use crate::matching::cells;
 use crate::neighbours::Neighbour;
 use crate::recognise::Recognition;
 use crate::score_map::{Laid, anchor_matches};
-use crate::{Encoding, MatchError, MatchOptions, neighbours, prior};
+use crate::{
+    Encoder, Encoding, ImageError, MatchError, MatchOptions, Ordered, ThreadError, neighbours, ordered,
+    prior, read_image,
+};
 
 /// Weight of the template's own features beside the mean of the others'.
 const OWN: f32 = 0.5;
 /// Share of the images that have a say in a landmark: those that it is found in best.
 const BEST: f64 = 0.5;
+/// Rounds of [`refine_templates`]: in the second one, what the first made of the templates looks for them.
+pub const REFINE_ROUNDS: usize = 2;
 
 /// Where a template's landmarks seem to be in an unlabelled image, and their features there; takes tens of kilobytes.
 #[derive(Clone, Debug)]
@@ -99,28 +108,9 @@ impl Template {
     /// the better half of the images, by how well the landmark is found there, and of its own with half the weight.
     ///
     /// Sightings of the refined template are better ones: refine the template that was made of the annotated image once more
-    /// with them. Two rounds with a hundred images are what `infomark template --refine` makes. Images that are not recognised, and
+    /// with them, as [`refine_templates`] does. Images that are not recognised, and
     /// sightings of a template with other landmarks, have no say; without any, the template stays as it is. The order of the
     /// sightings matters to rounding and between equals only.
-    ///
-    /// ```no_run
-    /// use infomark_infer::{Encoder, Template, read_image, read_landmarks};
-    ///
-    /// let encoder = Encoder::load("encoder.onnx")?;
-    /// let image = read_image("template.png")?;
-    /// let points = read_landmarks("points.csv")?;
-    /// let template = Template::new(&encoder, &image, points.on_image("template.png", image.width(), image.height())?)?;
-    /// let mut refined = template.clone();
-    /// for _ in 0..2 {
-    ///     let mut sightings = Vec::new();
-    ///     for name in ["001.png", "002.png", "003.png"] {
-    ///         sightings.push(refined.sight(&encoder.encode(&read_image(name)?)?)?);
-    ///     }
-    ///     refined = template.refined(&sightings);
-    /// }
-    /// refined.save("template.template")?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use]
     pub fn refined(&self, sightings: &[Sighting]) -> Template {
         let fits = |sighting: &&Sighting| {
@@ -152,6 +142,135 @@ impl Template {
     /// Of how many unlabelled images the features are, beside its own: 0 unless it was [refined](Self::refined).
     pub fn refined_on(&self) -> usize {
         self.refined_on
+    }
+}
+
+/// What [`refine_templates`] tells while it works.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RefineStep {
+    /// An image can't be read and is left out.
+    LeftOut(ImageError),
+    /// An image was searched.
+    Searched {
+        /// Images searched so far, in all rounds.
+        done: usize,
+        /// Images to search in all rounds.
+        total: usize,
+    },
+}
+
+/// Why templates could not be refined; every message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefineError {
+    /// A template that was refined before.
+    #[error("template {template} is refined already; make it again from its image")]
+    Already {
+        /// Name of the template's image.
+        template: String,
+    },
+    /// No image shows what a template does.
+    #[error("none of {images} images shows what template {template} does; give images of the same kind")]
+    Unlike {
+        /// Images that could be read.
+        images: usize,
+        /// Name of the template's image.
+        template: String,
+    },
+    /// An image could be read at first, and not again.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// An image could not be searched.
+    #[error(transparent)]
+    Match(#[from] MatchError),
+    /// The threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] ThreadError),
+}
+
+/// Refines templates with unlabelled images of the same kind in [`REFINE_ROUNDS`] rounds, on so many threads, 0 for all cores;
+/// and which of the images could be read. A template's own image has no say in it, nor has what shows something else.
+///
+/// # Errors
+///
+/// [`RefineError`].
+///
+/// ```no_run
+/// use infomark_infer::{Encoder, Template, list_images, read_image, read_landmarks, refine_templates};
+///
+/// let encoder = Encoder::load("encoder.onnx")?;
+/// let image = read_image("template.png")?;
+/// let points = read_landmarks("points.csv")?;
+/// let template = Template::new(&encoder, &image, points.on_image("template.png", image.width(), image.height())?)?;
+/// let (refined, used) = refine_templates(&encoder, &[template], list_images("radiographs")?, 0, &mut |_| {})?;
+/// println!("{} images", used.len());
+/// refined[0].save("template.template")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn refine_templates(
+    encoder: &Encoder,
+    templates: &[Template],
+    mut images: Vec<PathBuf>,
+    threads: usize,
+    tell: &mut dyn FnMut(RefineStep),
+) -> Result<(Vec<Template>, Vec<PathBuf>), RefineError> {
+    if let Some(done) = templates.iter().find(|template| template.refined_on() > 0) {
+        return Err(RefineError::Already { template: done.image().to_owned() });
+    }
+    let mut problems = ordered(images.clone(), threads, Arc::default(), |path| read_image(path).err())?;
+    images.retain(|_| {
+        let problem = problems.next().flatten();
+        let readable = problem.is_none();
+        problem.into_iter().for_each(|problem| tell(RefineStep::LeftOut(problem)));
+        readable
+    });
+    let (mut done, total) = (0, REFINE_ROUNDS * images.len());
+    let mut refined = templates.to_vec();
+    for _ in 0..REFINE_ROUNDS {
+        let mut columns = vec![Vec::with_capacity(images.len()); templates.len()];
+        for row in sightings(encoder, &refined, images.clone(), threads)? {
+            for (column, sighting) in columns.iter_mut().zip(row?) {
+                column.extend(sighting);
+            }
+            done += 1;
+            tell(RefineStep::Searched { done, total });
+        }
+        refined = templates.iter().zip(&columns).map(|(template, column)| template.refined(column)).collect();
+    }
+    match refined.iter().find(|template| template.refined_on() == 0) {
+        Some(alone) => Err(RefineError::Unlike { images: images.len(), template: alone.image().to_owned() }),
+        None => Ok((refined, images)),
+    }
+}
+
+/// What each template sees in an image; none in its own.
+type Row = Result<Vec<Option<Sighting>>, RefineError>;
+
+fn sightings(
+    encoder: &Encoder,
+    templates: &[Template],
+    images: Vec<PathBuf>,
+    threads: usize,
+) -> Result<Ordered<Row>, ThreadError> {
+    let (encoder, templates) = (encoder.clone(), templates.to_vec());
+    let looks = templates.first().map(Template::looks).unwrap_or_default();
+    ordered(images, threads, Arc::default(), move |path| {
+        let encoding = encoder.encode_with(&read_image(path)?, looks).map_err(MatchError::from)?;
+        let sight = |template: &Template| match is_own(template, path) {
+            true => Ok(None),
+            false => template.sight(&encoding).map(Some).map_err(RefineError::from),
+        };
+        templates.iter().map(sight).collect()
+    })
+}
+
+/// Whether a path is a template's own image: that file, or one of its name where only that is known, as of template files.
+fn is_own(template: &Template, path: &Path) -> bool {
+    let image = Path::new(template.image());
+    match image.is_file() {
+        true => matches!((fs::canonicalize(image), fs::canonicalize(path)), (Ok(a), Ok(b)) if a == b),
+        false => image.file_name() == path.file_name(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use infomark_core::{Point, Rng};
 use infomark_infer::{
-    CalibrationError, Confidence, Encoder, ErrorCalibration, Image, Landmark, Looks, MatchError,
-    MatchOptions, Matcher, Orientation, Template, match_encoding, match_image,
+    CalibrationError, CalibrationKey, Confidence, Encoder, ErrorCalibration, Image, Landmark, Looks,
+    MatchError, MatchOptions, Matcher, Orientation, Template, match_encoding, match_image,
 };
 use infomark_phantom::Phantom;
 use infomark_tests::infer_fixture::{encoder, texture};
@@ -31,7 +31,7 @@ fn matcher() -> (Matcher, Image) {
 
 fn recognise(matcher: &Matcher, image: &Image) -> infomark_infer::Recognition {
     let encoding = matcher.encoder().encode_with(image, matcher.looks()).unwrap();
-    matcher.recognise(image, &encoding).unwrap()
+    matcher.recognise(image, &encoding, None).unwrap()
 }
 
 #[test]
@@ -128,7 +128,8 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
             .flat_map(|i| [(i as f64 + 1.0, confidence(2.0)), (10.0 * (i as f64 + 1.0), confidence(2.0))])
             .collect();
         let images = (0..images).map(|i| i.to_string()).collect();
-        ErrorCalibration::new(("m", vec!["t".to_owned()]), &names, String::new(), images, &errors).unwrap()
+        let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
+        ErrorCalibration::new(key, images, &errors).unwrap()
     };
     let each = make(20).bounds(0.9).unwrap();
     assert_eq!((each[0].factor, each[0].own), (9.5, true));
@@ -143,7 +144,7 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
     std::fs::write(&path, &text).unwrap();
     assert_eq!(ErrorCalibration::load(&path).unwrap(), make(12));
     for (from, to) in
-        [("\"format\":1", "\"format\":2"), ("\"scores\":[0.5,", "\"scores\":["), ("0.5,", "-0.5,")]
+        [("\"format\":2", "\"format\":1"), ("\"scores\":[0.5,", "\"scores\":["), ("0.5,", "-0.5,")]
     {
         assert!(text.contains(from));
         std::fs::write(&path, text.replacen(from, to, 1)).unwrap();

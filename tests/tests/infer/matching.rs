@@ -238,7 +238,7 @@ fn a_matcher_is_shared_between_threads_and_gives_the_same_bits() {
     let points = [landmark("p", 44.0, 81.0), landmark("q", 70.0, 40.0)];
     let templates =
         [4, 5].map(|seed| Template::new(&encoder, &texture(seed, 128, 128, 0, 0), &points).unwrap());
-    let matcher = Matcher::new(encoder, templates).unwrap().options(MatchOptions::default());
+    let matcher = Matcher::new(encoder, templates).unwrap().options(MatchOptions::default()).unwrap();
     assert_eq!(matcher.landmarks(), ["p", "q"]);
     assert_eq!(matcher.templates().len(), 2);
     let image = texture(4, 140, 128, 5, 2);
@@ -250,6 +250,23 @@ fn a_matcher_is_shared_between_threads_and_gives_the_same_bits() {
         }
     });
     assert!(matches!(Matcher::new(load(128, 128), []).unwrap_err(), MatchError::NoTemplates));
+}
+
+#[test]
+fn a_prior_narrower_than_a_pixel_is_refused_wherever_options_are_taken() {
+    let encoder = load(96, 96);
+    let image = texture(4, 96, 96, 0, 0);
+    let template = Template::new(&encoder, &image, &[landmark("p", 44.0, 51.0)]).unwrap();
+    let matcher = Matcher::new(load(96, 96), [template.clone()]).unwrap();
+    for prior_sigma in [0.99, 0.0, -12.0, f32::NAN, f32::INFINITY] {
+        let options = MatchOptions { prior_sigma, ..MatchOptions::default() };
+        let refused = match_image(&encoder, &template, &image, options).unwrap_err();
+        assert!(matches!(refused, MatchError::PriorSigma { .. }), "{refused}");
+        assert!(refused.to_string().starts_with("prior_sigma "), "{refused}");
+        let refused = matcher.clone().options(options).unwrap_err();
+        assert!(matches!(refused, MatchError::PriorSigma { .. }), "{refused}");
+    }
+    assert!(matcher.options(MatchOptions { prior_sigma: 1.0, ..MatchOptions::default() }).is_ok());
 }
 
 #[test]

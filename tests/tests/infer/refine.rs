@@ -1,8 +1,11 @@
 //! Templates that unlabelled images have a say in.
 
+use std::path::{Path, PathBuf};
+
 use infomark_core::{Point, Rng};
 use infomark_infer::{
-    Encoder, Image, Landmark, MatchError, MatchOptions, Sighting, Template, match_encoding,
+    Encoder, Image, Landmark, MatchError, MatchOptions, REFINE_ROUNDS, RefineError, RefineStep, Sighting,
+    Template, match_encoding, read_image, refine_templates,
 };
 use infomark_tests::infer_fixture::{encoder, texture};
 
@@ -104,4 +107,63 @@ fn sightings_of_other_landmarks_have_no_say_and_other_encoders_are_refused() {
         Encoder::from_bytes(&infomark_tests::infer_fixture::encoder(WIDTH, 128), "other.onnx").unwrap();
     let error = template.sight(&other.encode(&image).unwrap()).unwrap_err();
     assert!(matches!(error, MatchError::OtherModel { .. }), "{error}");
+}
+
+/// An image as a file of 8 bits.
+fn file(folder: &Path, name: &str, image: &Image) -> PathBuf {
+    let path = folder.join(name);
+    let head = format!("P5\n{} {}\n255\n", image.width(), image.height()).into_bytes();
+    let pixels = image.pixels().iter().map(|v| (255.0 * v + 0.5) as u8);
+    std::fs::write(&path, head.into_iter().chain(pixels).collect::<Vec<u8>>()).unwrap();
+    path
+}
+
+#[test]
+fn templates_are_refined_over_files_in_rounds_on_any_number_of_threads() {
+    let (encoder, folder) = (load(), tempfile::tempdir().unwrap());
+    let mut paths: Vec<PathBuf> = (100..106)
+        .map(|seed| {
+            let image = person(seed, seed as usize % 5, seed as usize % 3, 0.05);
+            file(folder.path(), &format!("{seed}.pgm"), &image)
+        })
+        .collect();
+    let own = file(folder.path(), "own.pgm", &person(1000, 0, 0, 0.05));
+    let template = Template::new(&encoder, &read_image(&own).unwrap(), &points()).unwrap();
+    // Two rounds by hand: the second with what the first made, both from the annotated image.
+    let by_hand = paths.clone();
+    let see = |template: &Template| -> Vec<Sighting> {
+        let one = |path| template.sight(&encoder.encode(&read_image(path).unwrap()).unwrap()).unwrap();
+        by_hand.iter().map(one).collect()
+    };
+    let once = template.refined(&see(&template));
+    let expected = template.refined(&see(&once));
+
+    // Neither the template's own image nor one that can't be read has a say.
+    paths.insert(2, own);
+    paths.push(folder.path().join("broken.pgm"));
+    std::fs::write(&paths[7], b"none").unwrap();
+    for threads in [1, 3] {
+        let (mut left_out, mut steps) = (Vec::new(), Vec::new());
+        let tell = &mut |step: RefineStep| match step {
+            RefineStep::LeftOut(problem) => left_out.push(problem.to_string()),
+            RefineStep::Searched { done, total } => steps.push((done, total)),
+            _ => {}
+        };
+        let templates = [template.clone()];
+        let (refined, used) = refine_templates(&encoder, &templates, paths.clone(), threads, tell).unwrap();
+        assert_eq!(refined[0].to_bytes(), expected.to_bytes(), "{threads} threads");
+        assert_eq!(refined[0].refined_on(), 6);
+        assert_eq!(used, paths[..7]);
+        assert!(left_out.len() == 1 && left_out[0].contains("broken.pgm"), "{left_out:?}");
+        let total = REFINE_ROUNDS * 7;
+        assert_eq!(steps, (1..=total).map(|done| (done, total)).collect::<Vec<_>>());
+    }
+    let refused = |templates: &[Template], paths| {
+        refine_templates(&encoder, templates, paths, 2, &mut |_| {}).unwrap_err()
+    };
+    let error = refused(&[expected], paths);
+    assert!(matches!(&error, RefineError::Already { template } if template.ends_with("own.pgm")), "{error}");
+    let strange = file(folder.path(), "strange.pgm", &texture(50, WIDTH, HEIGHT, 0, 0));
+    let error = refused(&[template], vec![strange]);
+    assert!(matches!(error, RefineError::Unlike { images: 1, .. }), "{error}");
 }

@@ -1,11 +1,12 @@
 //! The weights of an encoder's file, to start a landmark network from.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
 use half::f16;
 use infomark_infer::onnx::{DataType, Model, Node, Tensor};
-use infomark_infer::{Encoder as Exported, InputSize, Normalisation};
+use infomark_infer::{InputSize, Normalisation};
 use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
@@ -32,15 +33,17 @@ struct Stored {
 }
 
 impl Start {
-    /// Reads the weights from a file that `infomark train` wrote.
+    /// Reads the weights from a file that `infomark train` wrote, or from an encoder that comes with infomark, by its name.
     ///
     /// # Errors
     /// [`TrainError::Start`] when the file is no encoder, or one whose layers are others.
     pub(crate) fn read(path: &Path) -> Result<Start, TrainError> {
         let refuse = |reason: String| TrainError::Start { path: path.to_owned(), reason };
-        let whole = |error: infomark_infer::ModelError| TrainError::Model(error);
-        let exported = Exported::load(path).map_err(whole)?;
-        let bytes = std::fs::read(path).map_err(TrainError::file(path, "can't read"))?;
+        let exported = infomark_models::load_encoder(path)?;
+        let bytes = match infomark_models::named(path) {
+            Some(model) => Cow::Borrowed(model.encoder),
+            None => Cow::Owned(std::fs::read(path).map_err(TrainError::file(path, "can't read"))?),
+        };
         if infomark_infer::sha256(&bytes) != exported.sha256() {
             return Err(refuse("it changed while it was read; try again".into()));
         }

@@ -45,7 +45,7 @@ pub struct Annotated {
 pub struct SelfTrainPaths {
     /// Folder of the unlabelled images.
     pub images: PathBuf,
-    /// The encoder's file.
+    /// The encoder's file, or the name of one that comes with infomark.
     pub encoder: PathBuf,
     /// The annotated images, at least one; they may be of the folder. All have the same landmarks, which the network has in the
     /// order of the first.
@@ -217,7 +217,7 @@ fn begin<'a>(
     paths: &'a SelfTrainPaths,
     clock: Clock,
 ) -> Result<(Work<'a>, Option<Index>), TrainError> {
-    let encoder = Encoder::load(&paths.encoder)?;
+    let encoder = infomark_models::load_encoder(&paths.encoder)?;
     let mut files = list_images(&paths.images)?;
     let unlabelled = files.len();
     let mut templates: Vec<Known> = Vec::new();

@@ -24,7 +24,8 @@ pub struct LandmarkPaths {
     pub data: PathBuf,
     /// How many of its images are learnt from, drawn at random by the seed; none takes all.
     pub images: Option<usize>,
-    /// The encoder whose weights it starts from; none starts from random ones. Not asked for when a run goes on.
+    /// The encoder whose weights it starts from, a file or the name of one that comes with infomark; none starts from random
+    /// ones. Not asked for when a run goes on.
     pub encoder: Option<PathBuf>,
     /// The network's file.
     pub out: PathBuf,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Encoding, Fit, InputSize, Landmark, LandmarkNet, MatchOptions, Sighting, Template,
-    match_encoding, match_templates, read_image, read_image_size,
+    Encoder, Encoding, Fit, InputSize, Landmark, LandmarkNet, MatchOptions, REFINE_ROUNDS, Sighting,
+    Template, match_encoding, match_templates, read_image, read_image_size,
 };
 use rayon::prelude::*;
 
@@ -16,9 +16,6 @@ use super::Work;
 use crate::TrainError;
 use crate::landmark::pseudo::{Pseudo, PseudoImage, doubt_disagreement, doubt_matches, median};
 use crate::landmark::run::{LandmarkProgress, Tell};
-
-/// Rounds of refining the template.
-const REFINING: usize = 2;
 
 /// Reads an image and encodes it.
 fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
@@ -62,7 +59,7 @@ pub(super) fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage
     }
     if let ([template], true) = (&mut templates[..], work.config.refine) {
         let annotated = template.clone();
-        for _ in 0..REFINING {
+        for _ in 0..REFINE_ROUNDS {
             let sight = |place: usize, path: &Path| match work.template_at(place) {
                 Some(_) => Ok(None),
                 None => template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed),

@@ -1,0 +1,120 @@
+//! Landmarks of an image, by either way: matched from templates, or by a landmark network.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crate::{
+    Image, ImageError, Judge, Judgement, LandmarkNet, Located, MatchError, ModelError, Ordered, PixelSpacing,
+    ThreadError, ordered, read_image,
+};
+
+/// What finds landmarks in images. It is cheap to clone and can be shared between threads.
+#[derive(Clone, Debug)]
+pub enum Detector {
+    /// Templates that are matched and judged.
+    Matching(Arc<Judge>),
+    /// A network that was trained for its landmarks.
+    Network(Arc<LandmarkNet>),
+}
+
+/// The landmarks of an image, by the kind of [`Detector`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Detection {
+    /// By matching.
+    Matched(Judgement),
+    /// By a landmark network.
+    Located(Vec<Located>),
+}
+
+/// How [`Detector::detect_files`] works.
+#[derive(Clone, Debug, Default)]
+pub struct DetectFiles {
+    /// Threads, 0 for all cores.
+    pub threads: usize,
+    /// Time after which an image is given up.
+    pub limit: Option<Duration>,
+    /// Size of the pixels of all images, instead of what their files state.
+    pub spacing: Option<PixelSpacing>,
+    /// Once it is true no further image is begun.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Why an image has no landmarks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectError {
+    /// It could not be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It could not be matched.
+    #[error(transparent)]
+    Match(#[from] MatchError),
+    /// The network failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl Detector {
+    /// Names of the landmarks in the order in which they are found.
+    pub fn landmarks(&self) -> Vec<&str> {
+        match self {
+            Detector::Matching(judge) => judge.matcher().landmarks(),
+            Detector::Network(net) => net.description().landmarks.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Finds the landmarks in an image on the calling thread; given up once a `deadline` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectError`], but `Image`.
+    pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<Detection, DetectError> {
+        Ok(match self {
+            Detector::Matching(judge) => Detection::Matched(judge.find(image, deadline)?),
+            Detector::Network(net) => Detection::Located(net.find_until(image, deadline)?),
+        })
+    }
+
+    /// Reads image files and finds their landmarks on several threads: an iterator in the order of `paths`, in which a file
+    /// that fails is an error among the results. At most as many images as threads are in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ThreadError`] when the threads can't be started.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use infomark_infer::{DetectFiles, Detection, Detector, LandmarkNet, list_images};
+    ///
+    /// let detector = Detector::Network(Arc::new(LandmarkNet::load("landmarks.onnx")?));
+    /// let paths = list_images("radiographs")?;
+    /// for (path, detection) in paths.iter().zip(detector.detect_files(paths.clone(), DetectFiles::default())?) {
+    ///     match detection {
+    ///         Ok(Detection::Located(landmarks)) => println!("{}: {} landmarks", path.display(), landmarks.len()),
+    ///         Ok(Detection::Matched(_)) => {}
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detect_files(
+        &self,
+        paths: Vec<PathBuf>,
+        options: DetectFiles,
+    ) -> Result<Ordered<Result<Detection, DetectError>>, ThreadError> {
+        let DetectFiles { threads, limit, spacing, stop } = options;
+        let detector = self.clone();
+        let one = move |path: &PathBuf| {
+            let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+            let image = read_image(path)?;
+            let image = match &spacing {
+                Some(spacing) => image.with_spacing(spacing.clone()),
+                None => image,
+            };
+            detector.detect(&image, deadline)
+        };
+        ordered(paths, threads, stop, one)
+    }
+}

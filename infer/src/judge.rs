@@ -1,0 +1,228 @@
+//! Which of the landmarks found in an image can be trusted: recognition, error bounds, abstention.
+
+use std::time::Instant;
+
+use crate::{
+    Bound, CalibrationError, CalibrationPart, ErrorCalibration, Found, Image, MatchError, Matcher,
+    PixelSpacing, Recognition, UNLABELLED_COVERAGE, expected_unlabelled,
+};
+
+/// Options of a [`Judge`]. By default it bounds errors by score and margin, and abstains only from images that do not show
+/// what the templates show, or lie otherwise.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JudgeOptions {
+    /// Errors measured on labelled images, from which new ones are bounded; none bounds them by
+    /// [`expected_unlabelled`](crate::expected_unlabelled).
+    pub calibration: Option<ErrorCalibration>,
+    /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration.
+    /// [`UNLABELLED_COVERAGE`](crate::UNLABELLED_COVERAGE) where it is none.
+    pub coverage: Option<f64>,
+    /// Abstain from landmarks whose error bound is larger, in mm, above 0. Images then need a pixel spacing.
+    pub abstain_above_mm: Option<f64>,
+    /// Abstain from landmarks whose score is lower, -1 to 1.
+    pub abstain_below_score: Option<f64>,
+    /// Lay an image that is mirrored or turned by quarters as the templates lie, and find its landmarks there.
+    pub fix_orientation: bool,
+}
+
+/// Why a [`Judge`] could not be made; every message names the option.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JudgeError {
+    /// A threshold of errors that is none.
+    #[error("abstain_above_mm {mm}: it has to be a number of mm above 0")]
+    AbstainAbove {
+        /// The threshold.
+        mm: f64,
+    },
+    /// A threshold of scores that is none.
+    #[error("abstain_below_score {score}: a score is from -1 to 1")]
+    AbstainBelow {
+        /// The threshold.
+        score: f64,
+    },
+    /// A coverage without anything that could promise it.
+    #[error(
+        "coverage {coverage}: it needs a calibration; make one with `infomark calibrate`, or leave it out"
+    )]
+    Uncalibrated {
+        /// The share asked for.
+        coverage: f64,
+    },
+    /// The calibration does not give bounds of this coverage.
+    #[error("coverage {coverage}: {source}")]
+    Coverage {
+        /// The share asked for.
+        coverage: f64,
+        /// Why.
+        source: CalibrationError,
+    },
+    /// The calibration was measured with something else.
+    #[error("the calibration was measured with another {differs}; run `infomark calibrate` with this one")]
+    OtherCalibration {
+        /// What is not the same.
+        differs: CalibrationPart,
+    },
+}
+
+/// A [`Matcher`] that tells how far what it finds can be trusted. It is cheap to clone and can be shared between threads.
+///
+/// ```no_run
+/// use infomark_infer::{Encoder, ErrorCalibration, Judge, JudgeOptions, Matcher, Template, read_image};
+///
+/// let matcher = Matcher::new(Encoder::load("encoder.onnx")?, [Template::load("001.template")?])?;
+/// let options = JudgeOptions {
+///     calibration: Some(ErrorCalibration::load("calibration.json")?),
+///     abstain_above_mm: Some(4.0),
+///     fix_orientation: true,
+///     ..JudgeOptions::default()
+/// };
+/// let judge = Judge::new(matcher, &options)?;
+/// for landmark in judge.find(&read_image("new.dcm")?, None)?.landmarks {
+///     let found = &landmark.found;
+///     if !landmark.abstain {
+///         println!("{} at ({:.1}, {:.1}), within {:.1} pixels", found.name, found.at.x, found.at.y, landmark.error_bound_px);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Judge {
+    matcher: Matcher,
+    /// Landmark by landmark; none without a calibration.
+    bounds: Option<Vec<Bound>>,
+    coverage: f64,
+    abstain_above_mm: Option<f64>,
+    abstain_below_score: Option<f64>,
+    fix_orientation: bool,
+}
+
+/// Landmarks found in an image, and whether the image shows what the templates show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// How much of the templates the image shows, and which way up.
+    pub recognition: Recognition,
+    /// Whether the image was laid as the templates lie before landmarks were looked for.
+    pub reoriented: bool,
+    /// In the order of [`Matcher::landmarks`].
+    pub landmarks: Vec<JudgedLandmark>,
+}
+
+/// A landmark with a bound on its error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedLandmark {
+    /// Where it was found, in pixels of the image as it was given.
+    pub found: Found,
+    /// Length that the error is expected to stay within, with the judge's [coverage](Judge::coverage), in pixels of the image.
+    pub error_bound_px: f64,
+    /// The same in mm; none where nothing states the size of the image's pixels.
+    pub error_bound_mm: Option<f64>,
+    /// Whether it should not be used: the bound or the score is beyond its threshold, or the image is not recognised, or lies
+    /// otherwise than the templates and was not laid anew.
+    pub abstain: bool,
+}
+
+impl Judgement {
+    /// Whether the image shows the templates' anatomy and was matched the way it lies. Otherwise all landmarks are abstained from.
+    pub fn is_usable(&self) -> bool {
+        self.recognition.is_recognised() && (self.reoriented || self.recognition.orientation.is_upright())
+    }
+}
+
+impl Judge {
+    /// Takes a matcher and the options.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`]: a threshold out of range, a calibration that was measured with another encoder, other templates,
+    /// landmarks or options of matching, or one of too few images for the coverage.
+    pub fn new(matcher: Matcher, options: &JudgeOptions) -> Result<Judge, JudgeError> {
+        let JudgeOptions { abstain_above_mm, abstain_below_score, fix_orientation, .. } = *options;
+        if let Some(mm) = abstain_above_mm.filter(|mm| !(mm.is_finite() && *mm > 0.0)) {
+            return Err(JudgeError::AbstainAbove { mm });
+        }
+        if let Some(score) = abstain_below_score.filter(|score| !(-1.0..=1.0).contains(score)) {
+            return Err(JudgeError::AbstainBelow { score });
+        }
+        let coverage = options.coverage.unwrap_or(UNLABELLED_COVERAGE);
+        let bounds = match (&options.calibration, options.coverage) {
+            (None, Some(coverage)) => return Err(JudgeError::Uncalibrated { coverage }),
+            (None, None) => None,
+            (Some(calibration), _) => {
+                if let Some(differs) = calibration.key.difference(&matcher.calibration_key()) {
+                    return Err(JudgeError::OtherCalibration { differs });
+                }
+                let bounds = calibration.bounds(coverage);
+                Some(bounds.map_err(|source| JudgeError::Coverage { coverage, source })?)
+            }
+        };
+        Ok(Judge { matcher, bounds, coverage, abstain_above_mm, abstain_below_score, fix_orientation })
+    }
+
+    /// The matcher.
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
+    /// Share of errors that the bounds are meant to hold for, 0 to 1.
+    pub fn coverage(&self) -> f64 {
+        self.coverage
+    }
+
+    /// Whether that share is promised, by a calibration, for images like those calibrated on.
+    pub fn is_calibrated(&self) -> bool {
+        self.bounds.is_some()
+    }
+
+    /// Whether an image that lies otherwise than the templates is laid anew.
+    pub fn fixes_orientation(&self) -> bool {
+        self.fix_orientation
+    }
+
+    /// Finds the landmarks in an image and judges them; given up once a `deadline` has passed, as
+    /// [`Encoder::encode_until`](crate::Encoder::encode_until) is.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`]; [`MatchError::NoSpacing`] where a threshold is in mm and the size of the image's pixels is not known.
+    pub fn find(&self, image: &Image, deadline: Option<Instant>) -> Result<Judgement, MatchError> {
+        if self.abstain_above_mm.is_some() && image.spacing().is_none() {
+            return Err(MatchError::NoSpacing { image: image.name().to_owned() });
+        }
+        let encoding = self.matcher.encoder().encode_until(image, self.matcher.looks(), deadline)?;
+        let recognition = self.matcher.recognise(image, &encoding, deadline)?;
+        let orientation = recognition.orientation;
+        let reoriented = self.fix_orientation && recognition.is_recognised() && !orientation.is_upright();
+        let found = if reoriented {
+            let laid = orientation.inverse().apply(image).map_err(|error| MatchError::Features {
+                image: image.name().to_owned(),
+                reason: error.to_string(),
+            })?;
+            let mut found = self.matcher.find_until(&laid, deadline)?;
+            for found in &mut found {
+                found.at = orientation.push(found.at, (laid.width(), laid.height()));
+            }
+            found
+        } else {
+            self.matcher.find_encoded(&encoding)?
+        };
+        let mut judgement = Judgement { recognition, reoriented, landmarks: Vec::new() };
+        let (usable, mm_per_px) = (judgement.is_usable(), image.spacing().map(PixelSpacing::mean_mm));
+        let each = found.into_iter().enumerate();
+        judgement.landmarks =
+            each.map(|(index, found)| self.judge(index, found, mm_per_px, usable)).collect();
+        Ok(judgement)
+    }
+
+    fn judge(&self, index: usize, found: Found, mm_per_px: Option<f64>, usable: bool) -> JudgedLandmark {
+        let bound = self.bounds.as_ref().and_then(|bounds| bounds.get(index));
+        let error_bound_px = match bound {
+            Some(bound) => bound.expected(&found.confidence),
+            None => expected_unlabelled(&found.confidence),
+        };
+        let error_bound_mm = mm_per_px.map(|unit| error_bound_px * unit);
+        let too_large = self.abstain_above_mm.zip(error_bound_mm).is_some_and(|(most, bound)| bound > most);
+        let too_low = self.abstain_below_score.is_some_and(|least| found.score < least);
+        JudgedLandmark { found, error_bound_px, error_bound_mm, abstain: too_large || too_low || !usable }
+    }
+}

@@ -1,0 +1,219 @@
+//! Parallel map over a list on threads of its own, whose results come in the list's order while it goes on.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, available_parallelism};
+use std::time::{Duration, Instant};
+
+/// How many more items than there are threads may be begun before the first of them is given out: room for threads to go on
+/// beside an item that takes long.
+pub const AHEAD: usize = 16;
+/// Time between two looks at the flag that stops.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The threads for the work could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("can't start {threads} threads ({source}); ask for fewer")]
+pub struct ThreadError {
+    /// Threads that were asked for.
+    pub threads: usize,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// What [`Ordered::next_within`] has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<R> {
+    /// The next result.
+    Item(R),
+    /// It is not there yet.
+    Pending,
+    /// All results were given out, or the work was stopped and what was begun has been given out.
+    End,
+}
+
+/// Results of a function of each item of a list, in the list's order, computed ahead on several threads by [`ordered`].
+///
+/// At most as many items as there are threads are under way, and at most [`AHEAD`] more than that are begun before the first of
+/// them is given out. Dropping it begins no further item and waits for none. A panic of the function is that of the call that
+/// asks for the next result.
+#[derive(Debug)]
+pub struct Ordered<R> {
+    shared: Arc<Shared<R>>,
+    len: usize,
+    /// Set by dropping, which takes no lock: a process that was forked may have no thread that gives it back.
+    dropped: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Shared<R> {
+    state: Mutex<State<R>>,
+    /// A result came, or was taken.
+    changed: Condvar,
+    /// Set by the caller.
+    stop: Arc<AtomicBool>,
+}
+
+struct State<R> {
+    /// Items that a thread took; those before it were taken, too.
+    begun: usize,
+    /// Results given out.
+    given: usize,
+    /// Those that came and were not given out.
+    waiting: BTreeMap<usize, R>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<R> std::fmt::Debug for State<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("begun", &self.begun)
+            .field("given", &self.given)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> Shared<R> {
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        // No code that may panic runs with the lock held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State<R>>, time: Duration) -> MutexGuard<'a, State<R>> {
+        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Applies `work` to each item on so many threads, 0 for all cores. Once `stop` is true no further item is begun.
+///
+/// The results do not depend on the number of threads, unless `work` does.
+///
+/// # Errors
+///
+/// [`ThreadError`] when the threads can't be started.
+///
+/// ```
+/// let squares = infomark_infer::ordered(vec![3, 1, 2], 2, Default::default(), |n| n * n)?;
+/// assert_eq!(squares.collect::<Vec<i32>>(), [9, 1, 4]);
+/// # Ok::<(), infomark_infer::ThreadError>(())
+/// ```
+pub fn ordered<T, R>(
+    items: Vec<T>,
+    threads: usize,
+    stop: Arc<AtomicBool>,
+    work: impl Fn(&T) -> R + Send + Sync + 'static,
+) -> Result<Ordered<R>, ThreadError>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let cores = || available_parallelism().map_or(1, usize::from);
+    let threads = if threads == 0 { cores() } else { threads }.clamp(1, items.len().max(1));
+    let state = State { begun: 0, given: 0, waiting: BTreeMap::new(), panic: None };
+    let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), stop });
+    let results = Ordered { shared: Arc::clone(&shared), len: items.len(), dropped: Arc::default() };
+    let job = Arc::new((items, work));
+    for number in 0..threads {
+        let (shared, dropped, job) = (Arc::clone(&shared), Arc::clone(&results.dropped), Arc::clone(&job));
+        let run = move || run(&shared, &dropped, &job.0, &job.1, threads + AHEAD);
+        // Those that were started end as `results` is dropped.
+        Builder::new()
+            .name(format!("ordered {number}"))
+            .spawn(run)
+            .map_err(|source| ThreadError { threads, source })?;
+    }
+    Ok(results)
+}
+
+/// What each thread does.
+fn run<T, R>(shared: &Shared<R>, dropped: &AtomicBool, items: &[T], work: &impl Fn(&T) -> R, window: usize) {
+    loop {
+        let mut state = shared.lock();
+        let item = loop {
+            if shared.stop.load(Relaxed) || dropped.load(Relaxed) || state.panic.is_some() {
+                return;
+            }
+            let Some(item) = items.get(state.begun) else { return };
+            if state.begun < state.given + window {
+                break item;
+            }
+            state = shared.wait(state, LOOK);
+        };
+        let place = state.begun;
+        state.begun += 1;
+        drop(state);
+        // What is left half done is dropped with the item.
+        let result = catch_unwind(AssertUnwindSafe(|| work(item)));
+        let mut state = shared.lock();
+        match result {
+            Ok(result) => drop(state.waiting.insert(place, result)),
+            Err(panic) => state.panic = Some(panic),
+        }
+        drop(state);
+        shared.changed.notify_all();
+    }
+}
+
+impl<R> Ordered<R> {
+    /// The next result, if it comes within `time`.
+    ///
+    /// # Panics
+    ///
+    /// When the function did.
+    pub fn next_within(&mut self, time: Duration) -> Next<R> {
+        let until = Instant::now().checked_add(time);
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(panic) = state.panic.take() {
+                // Its result will never come, so that this is the end.
+                self.dropped.store(true, Relaxed);
+                drop(state);
+                resume_unwind(panic);
+            }
+            if self.dropped.load(Relaxed) {
+                return Next::End;
+            }
+            let next = state.given;
+            if let Some(result) = state.waiting.remove(&next) {
+                state.given += 1;
+                drop(state);
+                self.shared.changed.notify_all();
+                return Next::Item(result);
+            }
+            let stopped = self.shared.stop.load(Relaxed);
+            if next >= self.len || stopped && next >= state.begun {
+                return Next::End;
+            }
+            let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()).min(LOOK));
+            if left.is_zero() {
+                return Next::Pending;
+            }
+            state = self.shared.wait(state, left);
+        }
+    }
+}
+
+impl<R> Iterator for Ordered<R> {
+    type Item = R;
+
+    fn next(&mut self) -> Option<R> {
+        loop {
+            match self.next_within(LOOK) {
+                Next::Item(result) => return Some(result),
+                Next::Pending => {}
+                Next::End => return None,
+            }
+        }
+    }
+}
+
+impl<R> Drop for Ordered<R> {
+    fn drop(&mut self) {
+        self.dropped.store(true, Relaxed);
+        self.shared.changed.notify_all();
+    }
+}

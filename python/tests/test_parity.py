@@ -1,0 +1,173 @@
+"""One image, one template: the same from the command line, from Python and from C."""
+
+import ctypes
+import json
+import subprocess
+from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_size_t, c_uint32, c_void_p
+
+import numpy as np
+import pytest
+
+import infomark
+from conftest import ROOT, write_pgm
+
+SPACING = (0.5, 0.6)
+COVERAGE = 0.5
+ABSTAIN_BELOW = 0.6
+
+
+class Point(Structure):
+    _fields_ = [("x", c_double), ("y", c_double)]
+
+
+class Landmark(Structure):
+    _fields_ = [("name", c_char_p), ("at", Point)]
+
+
+class Plane(Structure):
+    _fields_ = [("data", c_void_p), ("width", c_size_t), ("height", c_size_t), ("stride_bytes", c_size_t), ("pixel", c_uint32)]
+
+
+class ImageOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("black", c_double), ("white", c_double)]
+    _fields_ += [("spacing_x_mm", c_double), ("spacing_y_mm", c_double)]
+
+
+class JudgeOptions(Structure):
+    _fields_ = [("struct_size", c_size_t), ("calibration", c_char_p), ("coverage", c_double), ("abstain_above_mm", c_double)]
+    _fields_ += [("abstain_below_score", c_double), ("has_abstain_below_score", c_uint32), ("fix_orientation", c_uint32)]
+
+
+class Found(Structure):
+    _fields_ = [("at", Point)] + [(name, c_double) for name in ("score", "margin", "back", "prior", "scale")]
+
+
+class Judged(Structure):
+    _fields_ = [("found", Found), ("error_bound_px", c_double), ("error_bound_mm", c_double), ("abstain", c_uint32)]
+
+
+class Recognition(Structure):
+    _fields_ = [("agreement", c_double), ("recognised", c_uint32), ("mirrored", c_uint32), ("quarter_turns", c_uint32)]
+
+
+class Judgement(Structure):
+    _fields_ = [("recognition", Recognition), ("reoriented", c_uint32)]
+
+
+class Library:
+    """Enough of infomark.h to judge an image."""
+
+    def __init__(self, path):
+        self.c = ctypes.CDLL(path)
+        self.c.infomark_last_error.restype = c_char_p
+
+    def call(self, function, *arguments):
+        status = getattr(self.c, function)(*arguments)
+        assert status == 0, self.c.infomark_last_error().decode()
+
+    def opened(self, function, *arguments):
+        handle = c_void_p()
+        self.call(function, *arguments, byref(handle))
+        return handle
+
+    def image(self, pixels):
+        pixels = np.ascontiguousarray(pixels)
+        plane = Plane(pixels.ctypes.data, pixels.shape[1], pixels.shape[0], pixels.shape[1], 1)
+        options = ImageOptions(ctypes.sizeof(ImageOptions), b"image", 0, 0, *SPACING)
+        return self.opened("infomark_image_from_plane", byref(plane), byref(options))
+
+    def judged(self, template_pixels, marks, pixels, calibration, fix):
+        """What is said of an image: agreement, recognised, mirrored, quarter turns and reoriented; and of each landmark."""
+        encoder = self.opened("infomark_encoder_load", str(ROOT / "models" / "ceph.onnx").encode())
+        named = [Landmark(name.encode(), Point(x, y)) for name, (x, y) in zip(marks.names, marks.points.tolist())]
+        landmarks = (Landmark * len(named))(*named)
+        template = self.opened("infomark_template_new", encoder, self.image(template_pixels), landmarks, c_size_t(len(named)))
+        matcher = self.opened("infomark_matcher_new", encoder, byref(template), c_size_t(1), None)
+        options = JudgeOptions(ctypes.sizeof(JudgeOptions), str(calibration).encode(), COVERAGE, 0, ABSTAIN_BELOW, 1, fix)
+        judge = self.opened("infomark_judge_new", matcher, byref(options))
+        found, judgement = (Judged * len(named))(), Judgement()
+        self.call("infomark_judge_find", judge, self.image(pixels), None, byref(judgement), found, c_size_t(len(named)), None)
+        of_image = judgement.recognition
+        whole = (of_image.agreement, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judgement.reoriented)
+        return whole, [
+            (one.found.at.x, one.found.at.y, one.found.score, one.error_bound_px, one.error_bound_mm, one.abstain) for one in found
+        ]
+
+
+def from_python(judged):
+    of_image, found = judged.recognition, judged.found
+    whole = (of_image.agreement, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judged.reoriented)
+    columns = (found.scores, judged.error_bound_px, judged.error_bound_mm, judged.abstain)
+    return whole, [(x, y, *rest) for (x, y), *rest in zip(found.points.tolist(), *(column.tolist() for column in columns))]
+
+
+def rounded(whole, rows):
+    """As the command line writes it."""
+    half_up = lambda value, digits: np.copysign(np.floor(abs(value) * 10**digits + 0.5) / 10**digits, value)
+    digits = (3, 3, 4, 2, 2, 0)
+    return half_up(whole[0], 3), [tuple(half_up(value, places) for value, places in zip(row, digits)) for row in rows]
+
+
+ORIENTATIONS = {(0, 0): "as the template", (0, 1): "turned by 90 degrees clockwise"}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """The template's image, its quarter turn clockwise, and noise, as files."""
+    folder = tmp_path_factory.mktemp("images")
+    own, marks = infomark.phantom((192, 160), seed=1, index=0)
+    noise = np.random.default_rng(1).integers(0, 256, (192, 160), dtype=np.uint8)
+    pixels = {"own": own, "turned": np.ascontiguousarray(np.rot90(own, -1)), "noise": noise}
+    for name, image in pixels.items():
+        write_pgm(folder / f"{name}.pgm", image)
+    return folder, pixels, marks
+
+
+@pytest.fixture(scope="module")
+def calibration(cli, folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("calibration") / "calibration.json"
+    command = [cli, "calibrate", folder, "--model", "ceph", "--template", folder / "images" / "0.pgm"]
+    command += ["--landmarks", folder / "landmarks.csv", "--out", path]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("fix", [False, True])
+@pytest.mark.parametrize("name", ["own", "turned", "noise"])
+def test_an_image_is_judged_alike(cli, c_library, folder, images, calibration, tmp_path, name, fix):
+    at, pixels, marks = images
+    command = [cli, "match", "--model", "ceph", "--template", folder / "images" / "0.pgm", "--landmarks", folder / "landmarks.csv"]
+    command += ["--calibration", calibration, "--coverage", str(COVERAGE), "--abstain-below", str(ABSTAIN_BELOW)]
+    command += ["--spacing", *map(str, SPACING), at / f"{name}.pgm", "--out", tmp_path, "--json"]
+    command += ["--fix-orientation"] * fix
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images"][0]
+
+    template = infomark.Template(infomark.Encoder("ceph"), folder / "images" / "0.pgm", marks.names, marks.points)
+    judge = infomark.Judge(
+        infomark.Matcher(infomark.Encoder("ceph"), template),
+        calibration=calibration,
+        coverage=COVERAGE,
+        abstain_below_score=ABSTAIN_BELOW,
+        fix_orientation=fix,
+    )
+    assert (judge.coverage, judge.calibrated) == (COVERAGE, True)
+    whole, rows = from_python(judge.find(at / f"{name}.pgm", spacing=SPACING))
+    (many,) = judge.find_all([at / f"{name}.pgm"], spacing=SPACING)
+    assert from_python(many.found) == (whole, rows)
+
+    # C and Python to the bit.
+    assert Library(c_library).judged(pixels["own"], marks, pixels[name], calibration, fix) == (whole, rows)
+
+    agreement, numbers = rounded(whole, rows)
+    assert agreement == pytest.approx(told["recognition"]["agreement"], abs=1e-9)
+    assert (whole[1], whole[4]) == (told["recognition"]["recognised"], told["recognition"]["laid_anew"])
+    if whole[1]:
+        assert ORIENTATIONS[whole[2:4]] == told["recognition"]["orientation"]
+    keys = ("x", "y", "score", "expected_error_px", "expected_error_mm", "abstain")
+    expected = [tuple(landmark[key] for key in keys) for landmark in told["landmarks"]]
+    assert np.allclose(np.array(numbers, float), np.array(expected, float), rtol=0, atol=1e-9)
+    assert whole[1] == (name != "noise") and whole[4] == (name == "turned" and fix)
+    if name == "noise" or (name == "turned" and not fix):
+        assert all(row[-1] for row in rows)
+    else:
+        assert not all(row[-1] for row in rows)
