@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use infomark_eval::draw;
 use infomark_infer::{Encoder, Looks, Sighting, Template, read_image, sha256_files};
-use infomark_train::evaluate::draw;
 use rayon::prelude::*;
 use serde::Serialize;
 

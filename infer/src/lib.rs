@@ -85,7 +85,7 @@ pub use augment::Looks;
 pub use calibration::{Bound, CalibrationError, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
-pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample};
+pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample, SampleError};
 pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
     Normalisation, Origin, SEAL_KEY, ValueError,

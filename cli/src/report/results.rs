@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_train::evaluate::median;
+use infomark_eval::median;
 use serde::Deserialize;
 use serde_json::Value;
 
