@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{
-    EvalError, Evaluation as Scoring, ExpectedErrors, Figures, Measured, Protocol, Summary, check_names,
+    EvalError, Evaluation as Scoring, ExpectedErrors, Figures, Measured, Protocol, Run, Summary, check_names,
     check_radii, random_sets,
 };
 use infomark_infer::{DataSet, Encoder};
@@ -156,7 +156,7 @@ impl Data {
 const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    // The option has the name that the message gives the radius.
+    // The message begins with the name of the option.
     check_radii(&options.radii).map_err(|error| anyhow!("--{error}"))?;
     let data = || inputs::data_folder(&options.data);
     let (radii, seed, out) = (options.radii.as_slice(), options.seed, options.out.as_deref());
@@ -175,18 +175,14 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let template_data = other.as_ref().unwrap_or(data);
     let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
     check_names(data, template_data)?;
+    let (sets, chosen_by) = options.sets(encoder, (template_folder, template_data), threads)?;
     let job = Job {
         encoder,
         model,
         data: (&options.data, data),
         template_data: (template_folder, template_data),
-        sets: options.sets(encoder, (template_folder, template_data), threads)?,
-        chosen_by: match options.choose {
-            Choose::Select => "select",
-            Choose::Random if !options.template.is_empty() => "name",
-            Choose::Random if options.all_templates => "all",
-            Choose::Random => "random",
-        },
+        sets,
+        chosen_by,
         how: &options.how,
         refine: &options.refine,
         protocol: Protocol { radii_mm: radii, seed, calibrate: options.calibrate },
@@ -199,33 +195,32 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 }
 
 impl Options {
-    /// Places of the templates in their data folder, set by set.
+    /// Places of the templates in their data folder, set by set, and how they were chosen.
     fn sets(
         &self,
         encoder: &Encoder,
         (folder, data): (&Path, &DataSet),
         threads: usize,
-    ) -> Result<Vec<Vec<usize>>> {
+    ) -> Result<(Vec<Vec<usize>>, &'static str)> {
         let all = data.images.len();
         select::check_count("--templates", self.templates, all, &shown(folder))?;
         if self.choose == Choose::Select {
             let images: Vec<PathBuf> = data.images.iter().map(|sample| sample.path.clone()).collect();
             let rank = || select::rank(encoder, &images, AGAINST, self.seed);
             let ranking: Ranking = inputs::pool(threads)?.install(rank)?;
-            return Ok(vec![ranking.choose(self.templates)]);
+            return Ok((vec![ranking.choose(self.templates)], "select"));
         }
         if !self.template.is_empty() {
-            return Ok(vec![
-                self.template.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?,
-            ]);
+            let named = self.template.iter().map(|name| named(data, folder, name));
+            return Ok((vec![named.collect::<Result<_>>()?], "name"));
         }
         if self.all_templates {
-            return Ok((0..all).map(|index| vec![index]).collect());
+            return Ok(((0..all).map(|index| vec![index]).collect(), "all"));
         }
         let sets = random_sets(self.random_templates, self.templates, all, self.seed);
         let asked =
             self.random_templates.map_or(String::new(), |count| format!("--random-templates {count}: "));
-        sets.with_context(|| format!("{asked}{}", shown(folder)))
+        Ok((sets.with_context(|| format!("{asked}{}", shown(folder)))?, "random"))
     }
 }
 
@@ -260,38 +255,44 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// Scores the encoder, with a bar, and writes the files that were asked for.
-    pub(crate) fn run(&self, threads: usize) -> Result<(Evaluation, Measured)> {
+    pub(crate) fn run(&self, threads: usize) -> Result<(Evaluation, Vec<Run>)> {
         let ((folder, data), (template_folder, template_data)) = (self.data, self.template_data);
         let (encoder, matching, looks) = (self.encoder, self.how.options(), self.how.looks());
         let scoring = Scoring { encoder, data, template_data, matching, looks };
         let templates: BTreeSet<&usize> = self.sets.iter().flatten().collect();
-        let images = data.images.len() + self.protocol.calibrate.unwrap_or(0);
+        let images = data.images.len().saturating_add(self.protocol.calibrate.unwrap_or(0));
         let pool = inputs::pool(threads)?;
-        let (measured, refined) = with_bar(templates.len() + images, |advance| {
+        let (measured, refined) = with_bar(images.saturating_add(templates.len()), |advance| {
             pool.install(|| {
                 let ready = scoring.prepare(&self.sets, advance)?;
                 let (templates, refined) = self.refine.apply(encoder, ready.templates(), looks)?;
                 Ok((ready.with(templates).measure(&self.protocol, advance)?, refined))
             })
         })?;
+        let Measured { runs, figures, summary, expected } = measured;
         let evaluation = Evaluation {
-            summary: measured.summary.clone().rounded(),
+            summary: summary.rounded(),
             intervals: INTERVALS,
             data: Data::of(data, folder),
             template_data: shown(template_folder),
             model: Model::of(encoder, self.model),
             matching: self.how.matching(),
             refined,
-            expected_errors: measured.expected.clone(),
+            expected_errors: expected,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.protocol.seed,
             chosen_by: self.chosen_by,
-            templates: measured.figures.iter().cloned().map(Figures::rounded).collect(),
+            templates: figures.into_iter().map(Figures::rounded).collect(),
         };
         if let Some(out) = self.out {
-            evaluation.write(out, data, &measured)?;
+            output::make_folder(out)?;
+            output::write_json(&out.join("evaluation.json"), &evaluation)?;
+            let (version, summary) = (evaluation.version, &evaluation.summary.summary);
+            let note = format!("infomark {version}, {}, {summary}", data.name);
+            confidence::draw(out, &evaluation.expected_errors, &note)?;
+            errors::write(out, data, &runs)?;
         }
-        Ok((evaluation, measured))
+        Ok((evaluation, runs))
     }
 }
 
@@ -307,14 +308,4 @@ pub(crate) fn with_bar<T>(
     })?;
     progress.finish();
     Ok(scored)
-}
-
-impl Evaluation {
-    fn write(&self, out: &Path, data: &DataSet, measured: &Measured) -> Result<()> {
-        output::make_folder(out)?;
-        output::write_json(&out.join("evaluation.json"), self)?;
-        let note = format!("infomark {}, {}, {}", self.version, self.data.name, self.summary.summary);
-        confidence::draw(out, &self.expected_errors, &note)?;
-        errors::write(out, data, &measured.runs)
-    }
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use infomark_eval::{ErrorTable, ImageErrors, Run};
+use infomark_eval::Run;
 use infomark_infer::{Confidence, DataSet};
 use serde::Deserialize;
 
 use crate::output::{self, rounded, shown};
 
+/// Its name.
 pub(crate) const TABLE: &str = "errors.csv";
 
 /// Writes the scores of an encoder.
@@ -79,29 +80,26 @@ fn rows<'a>(
     })
 }
 
-/// The errors of each set of templates, as they were written; `images` are the names of the data set's images.
-pub(crate) fn read(path: &Path, images: &[String]) -> Result<Vec<ErrorTable>> {
-    #[derive(Deserialize)]
-    struct Row {
-        template: String,
-        image: String,
-        error_mm: f64,
-    }
-    let unreadable = || format!("{}: can't be read", shown(path));
-    let mut tables: Vec<ErrorTable> = Vec::new();
-    for row in csv::Reader::from_path(path).with_context(unreadable)?.into_deserialize::<Row>() {
-        let Row { template, image, error_mm } = row.with_context(unreadable)?;
-        let place = images.iter().position(|name| *name == image);
-        let place = place.with_context(|| format!("{}: {image} is not among the images", shown(path)))?;
-        // Rows of a set, and of an image, follow each other.
-        if tables.last().is_none_or(|table| table.templates != [template.as_str()]) {
-            tables.push(ErrorTable { templates: vec![template], images: Vec::new() });
-        }
-        let Some(table) = tables.last_mut() else { continue };
-        match table.images.last_mut() {
-            Some(scored) if scored.image == place => scored.errors_mm.push(error_mm),
-            _ => table.images.push(ImageErrors { image: place, errors_mm: vec![error_mm] }),
-        }
-    }
-    Ok(tables)
+/// A row of the table.
+#[derive(Deserialize)]
+pub(crate) struct Row {
+    pub(crate) template: String,
+    pub(crate) image: String,
+    pub(crate) landmark: String,
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) true_x: f64,
+    pub(crate) true_y: f64,
+    pub(crate) error_mm: f64,
+    /// Of a landmark network, its probability.
+    #[serde(alias = "probability")]
+    pub(crate) score: f64,
+}
+
+/// Reads the table that is in a folder.
+pub(crate) fn read(folder: &Path) -> Result<Vec<Row>> {
+    let path = folder.join(TABLE);
+    let context = || format!("{}: can't read this table; evaluate again with --out", shown(&path));
+    let table = csv::Reader::from_path(&path).with_context(context)?;
+    table.into_deserialize().collect::<Result<_, _>>().with_context(context)
 }

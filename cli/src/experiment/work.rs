@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_eval::{ErrorTable, Protocol, Run, random_sets};
+use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run, random_sets};
 use infomark_infer::{Encoder, sha256};
 use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
 use serde::de::DeserializeOwned;
@@ -14,7 +14,8 @@ use super::DataRecord;
 use super::file::{Data, Experiment};
 use super::recipe::Recipe;
 use super::set::Set;
-use crate::evaluate::{Job, NetworkJob, errors};
+use crate::evaluate::errors::{self, Row};
+use crate::evaluate::{Job, NetworkJob};
 use crate::inputs;
 use crate::matching::How;
 use crate::output::{self, rounded, shown};
@@ -210,7 +211,21 @@ impl<'e> Bench<'e> {
     /// The errors that were written.
     fn errors(&self, place: &Place) -> Result<Vec<ErrorTable>> {
         let scores = self.folder(place).join(name::SCORES);
-        errors::read(&scores.join(errors::TABLE), &self.sets[place.data].scored)
+        let images = &self.sets[place.data].scored;
+        let of_image = |rows: &[Row]| {
+            let image = images.iter().position(|name| *name == rows[0].image);
+            let image = image.with_context(|| format!("{}: these are of other images", shown(&scores)))?;
+            Ok(ImageErrors { image, errors_mm: rows.iter().map(|row| row.error_mm).collect() })
+        };
+        // Rows of a set, and of an image, follow each other.
+        let of_set = |rows: &[Row]| {
+            let images = rows.chunk_by(|a, b| a.image == b.image).map(of_image);
+            Ok(ErrorTable {
+                templates: vec![rows[0].template.clone()],
+                images: images.collect::<Result<_>>()?,
+            })
+        };
+        errors::read(&scores)?.chunk_by(|a, b| a.template == b.template).map(of_set).collect()
     }
 
     fn train(&self, place: &Place, config: Recipe, key: String) -> Result<Trained> {
@@ -307,8 +322,8 @@ impl<'e> Bench<'e> {
                     protocol: Protocol { radii_mm: radii, seed, calibrate: None },
                     out,
                 };
-                let (evaluation, measured) = job.run(self.threads)?;
-                (evaluation.summary.mre_mm, measured.runs)
+                let (evaluation, runs) = job.run(self.threads)?;
+                (evaluation.summary.mre_mm, runs)
             }
             Recipe::Network { .. } => {
                 let job = NetworkJob { model, data: (&set.dev, data), radii, seed, out };
