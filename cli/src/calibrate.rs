@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
+use infomark_eval::median;
 use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image};
-use infomark_train::evaluate::median;
 use rayon::prelude::*;
 use serde::Serialize;
 

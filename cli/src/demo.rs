@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{DataSet, Encoder};
-use infomark_train::evaluate::{Run, median};
+use infomark_core::{mean, sdr};
+use infomark_eval::{Evaluation, Run, median};
+use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
-use crate::evaluate::{Search, score_all};
+use crate::evaluate::with_bar;
 use crate::inputs;
 use crate::output::{self, Report, rounded, shown};
 use crate::progress::duration;
@@ -105,20 +106,16 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let summary = with_progress(&paths.run, |told| train(&config, &paths, told))?;
     let encoder = Encoder::load(&paths.out)?;
-    let (runs, _) = pool.install(|| score_all(&encoder, &test, &template, &[vec![0]], &Search::default()))?;
-    let run = runs.first().context("no template was scored")?;
+    let run = &pool.install(|| score(&encoder, &test, &template))?;
     pool.install(|| pictures::draw(&test, run, &out.join(name::OVERLAYS), &out.join(name::SHEET)))?;
     let errors_px: Vec<f64> = errors_px(run).collect();
     let width = WIDTH as f64;
-    let mre_px = infomark_core::mean(&errors_px).unwrap_or(f64::NAN);
+    let mre_px = mean(&errors_px).unwrap_or(f64::NAN);
     let demonstration = Demonstration {
         mre_px: rounded(mre_px, 3),
         mre_percent_of_width: rounded(100.0 * mre_px / width, 3),
         median_px: rounded(median(errors_px.clone()), 3),
-        within_2_percent_of_width: rounded(
-            infomark_core::sdr(&errors_px, 0.02 * width).unwrap_or(f64::NAN),
-            4,
-        ),
+        within_2_percent_of_width: rounded(sdr(&errors_px, 0.02 * width).unwrap_or(f64::NAN), 4),
         landmarks: by_landmark(&test, &errors_px),
         training_images: phantoms.train,
         test_images: phantoms.test,
@@ -133,6 +130,16 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     output::write_json(&out.join(name::RESULT), &demonstration)?;
     report.text(&text(&demonstration))?;
     report.json(&demonstration)
+}
+
+/// Matches the template to the test images.
+fn score(encoder: &Encoder, data: &DataSet, template_data: &DataSet) -> Result<Run> {
+    let (matching, looks) = (MatchOptions::default(), Looks::default());
+    let evaluation = Evaluation { encoder, data, template_data, matching, looks };
+    let runs = with_bar(1 + data.images.len(), |advance| {
+        Ok(evaluation.prepare(&[vec![0]], advance)?.score(advance)?)
+    })?;
+    runs.into_iter().next().context("no template was scored")
 }
 
 /// The defaults, scaled down to small images and little time.
@@ -182,10 +189,7 @@ fn by_landmark(test: &DataSet, errors_px: &[f64]) -> Vec<LandmarkError> {
     names
         .map(|(index, name)| {
             let own: Vec<f64> = errors_px.iter().skip(index).step_by(test.landmarks.len()).copied().collect();
-            LandmarkError {
-                landmark: name.clone(),
-                mre_px: rounded(infomark_core::mean(&own).unwrap_or(f64::NAN), 3),
-            }
+            LandmarkError { landmark: name.clone(), mre_px: rounded(mean(&own).unwrap_or(f64::NAN), 3) }
         })
         .collect()
 }

@@ -1,31 +1,31 @@
 //! `infomark evaluate`.
 
 mod confidence;
+pub(crate) mod errors;
 mod network;
 mod table;
 
-pub(crate) use network::evaluate_network;
+pub(crate) use network::NetworkJob;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
-use infomark_train::evaluate::{
-    Evaluation as Scoring, Figures, Run, Summary, check_names, leave, random_sets,
+use anyhow::{Context, Result, anyhow, bail};
+use infomark_eval::{
+    EvalError, Evaluation as Scoring, ExpectedErrors, Figures, Measured, Protocol, Run, Summary, check_names,
+    check_radii, random_sets,
 };
+use infomark_infer::{DataSet, Encoder};
 use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
 
 use crate::inputs;
 use crate::matching::{How, Matching};
 use crate::models::{Model, RuntimeOptions};
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
-use confidence::Trusted;
 
 /// Score an encoder: match templates to annotated images, and measure the errors.
 #[derive(clap::Args)]
@@ -109,46 +109,11 @@ enum Choose {
     Select,
 }
 
-impl Options {
-    /// So many random templates, with a folder for the results.
-    pub(crate) fn of_random(
-        model: &Path,
-        (data, template_data): (&Path, &Path),
-        (templates, seed): (usize, u64),
-        radii: Vec<f64>,
-        out: &Path,
-    ) -> Self {
-        Self {
-            model: Some(model.to_owned()),
-            runtime: RuntimeOptions::default(),
-            landmark_model: None,
-            data: data.to_owned(),
-            template_data: (data != template_data).then(|| template_data.to_owned()),
-            template: Vec::new(),
-            random_templates: Some(templates),
-            all_templates: false,
-            templates: 1,
-            choose: Choose::Random,
-            radii,
-            seed,
-            calibrate: None,
-            how: How::default(),
-            refine: Refine::default(),
-            out: Some(out.to_owned()),
-        }
-    }
-
-    /// The encoder, which clap has asked for.
-    fn encoder(&self) -> Result<&Path> {
-        self.model.as_deref().context("--model: name an encoder")
-    }
-}
-
 /// The result, its main figure first.
 #[derive(Serialize)]
 pub(crate) struct Evaluation {
     #[serde(flatten)]
-    summary: Summary,
+    pub(crate) summary: Summary,
     intervals: &'static str,
     data: Data,
     template_data: String,
@@ -157,7 +122,7 @@ pub(crate) struct Evaluation {
     /// None where templates are what their images show.
     #[serde(skip_serializing_if = "Option::is_none")]
     refined: Option<RefinedWith>,
-    expected_errors: Trusted,
+    expected_errors: ExpectedErrors,
     version: &'static str,
     seed: u64,
     /// How they were chosen.
@@ -188,131 +153,74 @@ impl Data {
     }
 }
 
-impl Evaluation {
-    pub(crate) fn mre_mm(&self) -> f64 {
-        self.summary.mre_mm
-    }
-}
-
 const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    if let Some(path) = &options.landmark_model {
+    // The message begins with the name of the option.
+    check_radii(&options.radii).map_err(|error| anyhow!("--{error}"))?;
+    let data = || inputs::data_folder(&options.data);
+    let (radii, seed, out) = (options.radii.as_slice(), options.seed, options.out.as_deref());
+    if let Some(model) = &options.landmark_model {
         options.runtime.check_for_network()?;
-        return network::run(options, path, threads, report);
+        let job = NetworkJob { model, data: (&options.data, &data()?), radii, seed, out };
+        return job.run(threads)?.report(report);
     }
-    let evaluation = evaluate_folder(options, threads)?;
+    if let Some(out) = out {
+        output::make_folder(out)?;
+    }
+    let model = options.model.as_deref().context("--model: name an encoder")?;
+    let encoder = &options.runtime.encoder(model)?;
+    let data = &data()?;
+    let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
+    let template_data = other.as_ref().unwrap_or(data);
+    let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
+    check_names(data, template_data)?;
+    let (sets, chosen_by) = options.sets(encoder, (template_folder, template_data), threads)?;
+    let job = Job {
+        encoder,
+        model,
+        data: (&options.data, data),
+        template_data: (template_folder, template_data),
+        sets,
+        chosen_by,
+        how: &options.how,
+        refine: &options.refine,
+        protocol: Protocol { radii_mm: radii, seed, calibrate: options.calibrate },
+        out,
+    };
+    let (evaluation, _) = job.run(threads)?;
     let text = table::text(&evaluation.summary, &evaluation.templates);
     report.text(&(text + &confidence::text(&evaluation.expected_errors)))?;
     report.json(&evaluation)
 }
 
-/// Scores an encoder and writes the files that were asked for.
-pub(crate) fn evaluate_folder(options: &Options, threads: usize) -> Result<Evaluation> {
-    check_radii(&options.radii)?;
-    if let Some(out) = &options.out {
-        output::make_folder(out)?;
-    }
-    let encoder = options.runtime.encoder(options.encoder()?)?;
-    let data = inputs::data_folder(&options.data)?;
-    let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
-    let template_data = other.as_ref().unwrap_or(&data);
-    let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
-    check_names(&data, template_data)?;
-    let at_once = options.templates;
-    select::check_count("--templates", at_once, template_data.images.len(), &shown(template_folder))?;
-    let pool = inputs::pool(threads)?;
-    let chosen = match options.choose {
-        Choose::Random => sets(options, template_data, template_folder)?,
-        Choose::Select => {
-            let images: Vec<PathBuf> =
-                template_data.images.iter().map(|sample| sample.path.clone()).collect();
-            let rank = || select::rank(&encoder, &images, AGAINST, options.seed);
-            let ranking: Ranking = pool.install(rank)?;
-            vec![ranking.choose(at_once)]
+impl Options {
+    /// Places of the templates in their data folder, set by set, and how they were chosen.
+    fn sets(
+        &self,
+        encoder: &Encoder,
+        (folder, data): (&Path, &DataSet),
+        threads: usize,
+    ) -> Result<(Vec<Vec<usize>>, &'static str)> {
+        let all = data.images.len();
+        select::check_count("--templates", self.templates, all, &shown(folder))?;
+        if self.choose == Choose::Select {
+            let images: Vec<PathBuf> = data.images.iter().map(|sample| sample.path.clone()).collect();
+            let rank = || select::rank(encoder, &images, AGAINST, self.seed);
+            let ranking: Ranking = inputs::pool(threads)?.install(rank)?;
+            return Ok((vec![ranking.choose(self.templates)], "select"));
         }
-    };
-    let how = Search {
-        matching: options.how.options(),
-        looks: options.how.looks(),
-        refine: Cow::Borrowed(&options.refine),
-    };
-    let (runs, refined) = pool.install(|| score_all(&encoder, &data, template_data, &chosen, &how))?;
-    if runs.iter().all(|run| run.images.is_empty()) {
-        bail!(
-            "{}: no image is left to score, as a template is not scored on itself; add images or give --template-data",
-            shown(&options.data)
-        );
-    }
-    let calibrating = match options.calibrate {
-        None => None,
-        Some(count) => {
-            let left = leave(template_data, &data, &chosen.concat(), count, options.seed)
-                .with_context(|| format!("--calibrate {count}"))?;
-            Some(pool.install(|| score_all(&encoder, &left, template_data, &chosen, &how))?.0)
+        if !self.template.is_empty() {
+            let named = self.template.iter().map(|name| named(data, folder, name));
+            return Ok((vec![named.collect::<Result<_>>()?], "name"));
         }
-    };
-    let unit = |data: &DataSet| (data.spacing.x * data.spacing.y).sqrt();
-    let calibrating = calibrating.as_deref().map(|runs| (runs, unit(template_data)));
-    let expected = confidence::compare(&runs, calibrating, &data.landmarks, unit(&data))?;
-    let evaluation = evaluate(options, &encoder, &data, template_folder, &runs, (expected, refined))?;
-    if let Some(out) = &options.out {
-        write(out, &evaluation, &data, &runs)?;
-    }
-    Ok(evaluation)
-}
-
-fn evaluate(
-    options: &Options,
-    encoder: &Encoder,
-    data: &DataSet,
-    template_folder: &Path,
-    runs: &[Run],
-    (expected_errors, refined): (Trusted, Option<RefinedWith>),
-) -> Result<Evaluation> {
-    let (names, radii) = (&data.landmarks, &options.radii);
-    let scored = runs.iter().filter(|run| !run.images.is_empty());
-    let figures = scored.map(|run| Ok((Figures::of(run, names, radii, options.seed)?, run)));
-    let figures = figures.collect::<Result<Vec<_>>>()?;
-    Ok(Evaluation {
-        summary: Summary::of(&figures, names, radii, options.seed).rounded(),
-        intervals: INTERVALS,
-        data: Data::of(data, &options.data),
-        template_data: shown(template_folder),
-        model: Model::of(encoder, options.encoder()?),
-        matching: options.how.matching(),
-        refined,
-        expected_errors,
-        version: env!("CARGO_PKG_VERSION"),
-        seed: options.seed,
-        chosen_by: match options.choose {
-            Choose::Select => "select",
-            Choose::Random if !options.template.is_empty() => "name",
-            Choose::Random if options.all_templates => "all",
-            Choose::Random => "random",
-        },
-        templates: figures.into_iter().map(|(figures, _)| figures.rounded()).collect(),
-    })
-}
-
-/// Places of the templates in their data folder, set by set, that were asked for by name or number.
-fn sets(options: &Options, data: &DataSet, folder: &Path) -> Result<Vec<Vec<usize>>> {
-    let all = data.images.len();
-    if !options.template.is_empty() {
-        return Ok(vec![
-            options.template.iter().map(|name| named(data, folder, name)).collect::<Result<_>>()?,
-        ]);
-    }
-    if options.all_templates {
-        return Ok((0..all).map(|index| vec![index]).collect());
-    }
-    match options.random_templates {
-        Some(0) => bail!("--random-templates 0: at least one template is needed"),
-        Some(count) if count > all && options.templates == 1 => bail!(
-            "--random-templates {count}: {} holds {all} images; ask for as many or use --all-templates",
-            shown(folder)
-        ),
-        count => Ok(random_sets(count.unwrap_or(10), options.templates, all, options.seed)),
+        if self.all_templates {
+            return Ok(((0..all).map(|index| vec![index]).collect(), "all"));
+        }
+        let sets = random_sets(self.random_templates, self.templates, all, self.seed);
+        let asked =
+            self.random_templates.map_or(String::new(), |count| format!("--random-templates {count}: "));
+        Ok((sets.with_context(|| format!("{asked}{}", shown(folder)))?, "random"))
     }
 }
 
@@ -330,88 +238,74 @@ fn named(data: &DataSet, folder: &Path, name: &str) -> Result<usize> {
     }
 }
 
-pub(crate) fn check_radii(radii: &[f64]) -> Result<()> {
-    match radii.iter().find(|radius| !(radius.is_finite() && **radius > 0.0)) {
-        Some(radius) => bail!("--radii {radius}: a radius has to be a number of mm above 0"),
-        None => Ok(()),
+/// An encoder to score, with the paths that its results name.
+pub(crate) struct Job<'a> {
+    pub(crate) encoder: &'a Encoder,
+    pub(crate) model: &'a Path,
+    pub(crate) data: (&'a Path, &'a DataSet),
+    pub(crate) template_data: (&'a Path, &'a DataSet),
+    pub(crate) sets: Vec<Vec<usize>>,
+    pub(crate) chosen_by: &'static str,
+    pub(crate) how: &'a How,
+    pub(crate) refine: &'a Refine,
+    pub(crate) protocol: Protocol<'a>,
+    /// Folder for evaluation.json, errors.csv and the plots.
+    pub(crate) out: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// Scores the encoder, with a bar, and writes the files that were asked for.
+    pub(crate) fn run(&self, threads: usize) -> Result<(Evaluation, Vec<Run>)> {
+        let ((folder, data), (template_folder, template_data)) = (self.data, self.template_data);
+        let (encoder, matching, looks) = (self.encoder, self.how.options(), self.how.looks());
+        let scoring = Scoring { encoder, data, template_data, matching, looks };
+        let templates: BTreeSet<&usize> = self.sets.iter().flatten().collect();
+        let images = data.images.len().saturating_add(self.protocol.calibrate.unwrap_or(0));
+        let pool = inputs::pool(threads)?;
+        let (measured, refined) = with_bar(images.saturating_add(templates.len()), |advance| {
+            pool.install(|| {
+                let ready = scoring.prepare(&self.sets, advance)?;
+                let (templates, refined) = self.refine.apply(encoder, ready.templates())?;
+                Ok((ready.with(templates).measure(&self.protocol, advance)?, refined))
+            })
+        })?;
+        let Measured { runs, figures, summary, expected } = measured;
+        let evaluation = Evaluation {
+            summary: summary.rounded(),
+            intervals: INTERVALS,
+            data: Data::of(data, folder),
+            template_data: shown(template_folder),
+            model: Model::of(encoder, self.model),
+            matching: self.how.matching(),
+            refined,
+            expected_errors: expected,
+            version: env!("CARGO_PKG_VERSION"),
+            seed: self.protocol.seed,
+            chosen_by: self.chosen_by,
+            templates: figures.into_iter().map(Figures::rounded).collect(),
+        };
+        if let Some(out) = self.out {
+            output::make_folder(out)?;
+            output::write_json(&out.join("evaluation.json"), &evaluation)?;
+            let (version, summary) = (evaluation.version, &evaluation.summary.summary);
+            let note = format!("infomark {version}, {}, {summary}", data.name);
+            confidence::draw(out, &evaluation.expected_errors, &note)?;
+            errors::write(out, data, &runs)?;
+        }
+        Ok((evaluation, runs))
     }
 }
 
-/// How templates are made and looked for.
-#[derive(Default)]
-pub(crate) struct Search<'a> {
-    matching: MatchOptions,
-    looks: Looks,
-    refine: Cow<'a, Refine>,
-}
-
-/// Scores every image with every set of templates, with a bar; with what the templates were refined, if they were.
-pub(crate) fn score_all(
-    encoder: &Encoder,
-    data: &DataSet,
-    template_data: &DataSet,
-    sets: &[Vec<usize>],
-    search: &Search<'_>,
-) -> Result<(Vec<Run>, Option<RefinedWith>)> {
-    let templates: BTreeSet<usize> = sets.iter().flatten().copied().collect();
-    let progress = Progress::new((templates.len() + data.images.len()) as u64, "scoring");
-    let advance = || {
+/// Scores with a bar over so many pieces of work, each of which calls `advance`.
+pub(crate) fn with_bar<T>(
+    pieces: usize,
+    score: impl FnOnce(&(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<T>,
+) -> Result<T> {
+    let progress = Progress::new(pieces as u64, "scoring");
+    let scored = score(&|| {
         progress.advance();
         Ok(())
-    };
-    let (matching, looks) = (search.matching, search.looks);
-    let ready = Scoring { encoder, data, template_data, matching, looks }.prepare(sets, &advance)?;
-    let (refined, with) = search.refine.apply(encoder, ready.templates())?;
-    let runs = ready.with(refined).score(&advance)?;
+    })?;
     progress.finish();
-    Ok((runs, with))
-}
-
-fn write(out: &Path, evaluation: &Evaluation, data: &DataSet, runs: &[Run]) -> Result<()> {
-    output::make_folder(out)?;
-    output::write_json(&out.join("evaluation.json"), evaluation)?;
-    let note =
-        format!("infomark {}, {}, {}", evaluation.version, evaluation.data.name, evaluation.summary.summary);
-    confidence::draw(out, &evaluation.expected_errors, &note)?;
-    let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
-    let rows = runs.iter().flat_map(|run| {
-        run.images.iter().flat_map(move |scored| {
-            let named = data.landmarks.iter().zip(&scored.scores);
-            named.map(move |(landmark, score)| {
-                [
-                    run.name(),
-                    data.images[scored.image].name.clone(),
-                    landmark.clone(),
-                    rounded(score.found.x, 3).to_string(),
-                    rounded(score.found.y, 3).to_string(),
-                    score.truth.x.to_string(),
-                    score.truth.y.to_string(),
-                    rounded(score.error_mm, 4).to_string(),
-                    rounded(score.score, 4).to_string(),
-                    rounded(score.confidence.margin, 4).to_string(),
-                    length(score.confidence.back),
-                    length(score.confidence.prior),
-                    length(score.confidence.spread),
-                ]
-            })
-        })
-    });
-    let head = [
-        "template",
-        "image",
-        "landmark",
-        "x",
-        "y",
-        "true_x",
-        "true_y",
-        "error_mm",
-        "score",
-        "margin",
-        "back_px",
-        "prior_px",
-        "spread_px",
-    ];
-
-    let path = out.join("errors.csv");
-    output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
+    Ok(scored)
 }

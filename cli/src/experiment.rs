@@ -1,6 +1,5 @@
 //! `infomark experiment`.
 
-mod figures;
 mod file;
 mod origin;
 mod pictures;
@@ -12,11 +11,11 @@ mod work;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use infomark_eval::{ArmFigures, SeedErrors, compare_arms};
 use infomark_train::{LandmarkConfig, TrainConfig};
 use serde::Serialize;
 
 use crate::output::{self, Report, shown};
-use figures::ArmFigures;
 use file::{Experiment, PolicySource};
 use origin::Commit;
 use work::{Bench, Finished, Place, State};
@@ -90,6 +89,17 @@ struct ArmRecord<'a> {
     name: &'a str,
     about: &'a str,
     results: Vec<OnData<'a>>,
+}
+
+/// What `experiment.json` says of intervals.
+const INTERVALS: &str = "95 % bootstrap over images, the same for all arms, seeds and templates (percentiles of 2000 \
+     resamples); they do not hold what another seed would change, see mre_mm_of_seeds";
+
+/// The figures of an arm on a data set, and the places of both in the experiment.
+struct Compared {
+    data: usize,
+    arm: usize,
+    figures: ArmFigures,
 }
 
 /// What an arm came to on a data set.
@@ -188,17 +198,13 @@ fn conclude(
     report: &Report,
 ) -> Result<()> {
     let experiment = bench.experiment;
-    let figures = figures::all(bench, finished)?;
+    let figures = compared(experiment, finished);
     let results = |arm: usize| {
-        let own = figures.iter().filter(move |figures| figures.place.1 == arm);
-        own.map(|figures| OnData {
-            data: &experiment.data[figures.place.0].name,
-            figures,
-            runs: finished
-                .iter()
-                .filter(|(place, _)| (place.data, place.arm) == figures.place)
-                .map(|(_, done)| done)
-                .collect(),
+        let own = figures.iter().filter(move |one| one.arm == arm);
+        own.map(|one| OnData {
+            data: &experiment.data[one.data].name,
+            figures: &one.figures,
+            runs: of_arm(finished, one.data, arm).map(|(_, done)| done).collect(),
         })
         .collect()
     };
@@ -211,7 +217,7 @@ fn conclude(
         file: shown(&options.file),
         file_sha256: infomark_infer::sha256(file),
         evaluate: &experiment.evaluate,
-        intervals: figures::INTERVALS,
+        intervals: INTERVALS,
         data: bench.records(),
         arms: arms
             .map(|(arm, file)| ArmRecord { name: &file.name, about: &file.about, results: results(arm) })
@@ -235,6 +241,29 @@ fn conclude(
     let files: Vec<String> = files.into_iter().chain(pictures.iter().map(|path| shown(path))).collect();
     report.text(&files.join("\n"))?;
     report.json(&outcome)
+}
+
+/// The figures of every arm on every data set, as far as they are finished.
+fn compared<'f>(experiment: &Experiment, finished: &'f [(Place, Finished)]) -> Vec<Compared> {
+    let rules = &experiment.evaluate;
+    let on_data = |data: usize| {
+        let errors =
+            |(place, done): &'f (Place, Finished)| SeedErrors { seed: place.seed, tables: &done.errors };
+        let arms = (0..experiment.arm.len()).map(|arm| of_arm(finished, data, arm).map(errors).collect());
+        let figures = compare_arms(&arms.collect::<Vec<_>>(), &rules.radii, rules.seed);
+        let each = figures.into_iter().enumerate();
+        each.filter_map(move |(arm, figures)| Some(Compared { data, arm, figures: figures? }))
+    };
+    (0..experiment.data.len()).flat_map(on_data).collect()
+}
+
+/// The finished trainings of an arm on a data set.
+fn of_arm(
+    finished: &[(Place, Finished)],
+    data: usize,
+    arm: usize,
+) -> impl Iterator<Item = &(Place, Finished)> {
+    finished.iter().filter(move |(place, _)| (place.data, place.arm) == (data, arm))
 }
 
 fn dry_run(bench: &Bench<'_>, places: &[Place], chosen: &[usize], report: &Report) -> Result<()> {

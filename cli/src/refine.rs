@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
+use infomark_eval::draw;
 use infomark_infer::{Encoder, RefineError, RefineStep, Template, refine_templates, sha256_files};
-use infomark_train::evaluate::draw;
 use serde::Serialize;
 
 use crate::inputs;

@@ -1,17 +1,17 @@
 //! Folders of annotated images: `images/`, `landmarks.csv`, `dataset.toml`.
 
+mod manifest;
+
+pub use manifest::ManifestError;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use infomark_core::{Point, Spacing, SpacingError};
-use serde::Deserialize;
+use infomark_core::{Point, Spacing};
 
-use crate::file::{self, FileProblem};
-use crate::landmark::{OUTSIDE_MARGIN, first_of};
+use crate::landmark::{OUTSIDE_MARGIN, first_of, on_pixels};
 use crate::{ImageError, Landmark, LandmarkError, list_images, read_image_size, read_landmarks};
-
-/// Longest `dataset.toml`, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+use manifest::{Manifest, check};
 
 /// Annotated images of one kind.
 #[derive(Clone, Debug)]
@@ -108,6 +108,30 @@ pub enum DataSetError {
         /// The landmark.
         landmark: String,
     },
+    /// A data set of no image.
+    #[error("{name}: it holds no images; give at least one")]
+    NoImages {
+        /// What the data set is called.
+        name: String,
+    },
+    /// A pixel size, or names of landmarks, that no `dataset.toml` may have.
+    #[error("{name}: {problem}")]
+    Invalid {
+        /// What the data set is called.
+        name: String,
+        /// What is wrong.
+        problem: ManifestError,
+    },
+    /// An image of a data set that is made in memory.
+    #[error("{name}: image {image}: {problem}")]
+    Sample {
+        /// What the data set is called.
+        name: String,
+        /// The image.
+        image: String,
+        /// What is wrong.
+        problem: SampleError,
+    },
     /// An image whose file name is no UTF-8.
     #[error("{name}: the file name is not UTF-8, so no table can name it; rename the image")]
     FileName {
@@ -116,60 +140,91 @@ pub enum DataSetError {
     },
 }
 
-/// What is wrong with a `dataset.toml`.
-#[derive(Debug, thiserror::Error)]
+/// What is wrong with an annotated image.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ManifestError {
-    /// There is no such file.
-    #[error("no such file")]
-    Missing,
-    /// A folder, a device or a pipe.
-    #[error("not a file")]
-    NotAFile,
-    /// A file of no bytes.
-    #[error("the file is empty")]
-    Empty,
-    /// Beyond what the file may have.
-    #[error("{bytes} bytes are too many")]
-    TooLarge {
-        /// Its length.
-        bytes: u64,
+pub enum SampleError {
+    /// An earlier image has its name.
+    #[error("its name is given twice; rename one")]
+    Repeated,
+    /// More points than landmarks, or fewer.
+    #[error("it has {points} points for {landmarks} landmarks; give one for each")]
+    Points {
+        /// Its points.
+        points: usize,
+        /// Landmarks of the data set.
+        landmarks: usize,
     },
-    /// The operating system refused to read.
-    #[error("cannot be read ({0})")]
-    Unreadable(std::io::Error),
-    /// Not TOML, or a value of another type.
-    #[error("{reason}")]
-    Toml {
-        /// What the parser said, on one line.
-        reason: String,
-    },
-    /// `spacing_mm` is missing.
-    #[error("it has no spacing_mm")]
-    NoSpacing,
-    /// A pixel size that is not finite and above 0.
-    #[error(transparent)]
-    Spacing(SpacingError),
-    /// A pixel size beyond that of any radiograph.
-    #[error("a pixel of {x} x {y} mm is no radiograph's")]
-    PixelSize {
-        /// Width in mm.
-        x: f64,
-        /// Height in mm.
-        y: f64,
-    },
-    /// `landmarks` is missing or empty.
-    #[error("it names no landmarks")]
-    NoLandmarks,
-    /// Two landmarks of one name.
-    #[error("it names landmark {landmark} twice")]
-    RepeatedLandmark {
+    /// A point that is not finite, or further outside than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    #[error(
+        "landmark {landmark} at ({x}, {y}) lies outside its {width} x {height} pixels; correct it, or leave the image out"
+    )]
+    Outside {
         /// The landmark.
         landmark: String,
+        /// Its column.
+        x: f64,
+        /// Its row.
+        y: f64,
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
     },
 }
 
+impl Sample {
+    fn check(&self, names: &[String]) -> Result<(), SampleError> {
+        let (width, height) = (self.width, self.height);
+        if self.landmarks.len() != names.len() {
+            return Err(SampleError::Points { points: self.landmarks.len(), landmarks: names.len() });
+        }
+        let is_outside = |at: Point<f64>| !on_pixels(at, width, height, margin(width, height));
+        match names.iter().zip(&self.landmarks).find(|(_, at)| is_outside(**at)) {
+            Some((landmark, &Point { x, y })) => {
+                Err(SampleError::Outside { landmark: landmark.clone(), x, y, width, height })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl DataSet {
+    /// A data set of annotated images that are in no folder of its own, checked as [`open`](Self::open) checks one, but that an image with
+    /// a landmark too far outside is an error: the caller says which to leave out. The images are kept in the order given.
+    ///
+    /// # Errors
+    ///
+    /// [`DataSetError::NoImages`], [`DataSetError::Invalid`] for a pixel size that is no radiograph's and for landmarks that are none or named
+    /// twice, and [`DataSetError::Sample`] for the first image that is named twice, has more or fewer points than there are landmarks, or
+    /// one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
+    pub fn new(
+        name: impl Into<String>,
+        spacing: Spacing,
+        landmarks: Vec<String>,
+        images: Vec<Sample>,
+    ) -> Result<DataSet, DataSetError> {
+        let name = name.into();
+        if images.is_empty() {
+            return Err(DataSetError::NoImages { name });
+        }
+        if let Err(problem) = check(spacing, &landmarks) {
+            return Err(DataSetError::Invalid { name, problem });
+        }
+        let mut seen = BTreeSet::new();
+        for sample in &images {
+            let known = if seen.insert(sample.name.as_str()) { Ok(()) } else { Err(SampleError::Repeated) };
+            if let Err(problem) = known.and_then(|()| sample.check(&landmarks)) {
+                return Err(DataSetError::Sample { name, image: sample.name.clone(), problem });
+            }
+        }
+        let on_image = |sample: &Sample, at: Point<f64>| on_pixels(at, sample.width, sample.height, 0.0);
+        let outside = |sample: &Sample| sample.landmarks.iter().filter(|at| !on_image(sample, **at)).count();
+        let just_outside = images.iter().map(outside).sum();
+        let (ignored_keys, left_out) = (Vec::new(), Vec::new());
+        Ok(DataSet { name, spacing, landmarks, images, ignored_keys, just_outside, left_out })
+    }
+
     /// Opens the folder `dir`, which holds the images in `images/`, their points in `landmarks.csv` and in `dataset.toml`:
     ///
     /// ```toml
@@ -204,7 +259,7 @@ impl DataSet {
         }
         let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         table.check_images(|image| known.contains(image))?;
-        let (mut just_outside, mut left_out, mut first_outside) = (0, Vec::new(), None);
+        let (mut left_out, mut first_outside) = (Vec::new(), None);
         let unlabelled: Vec<&String> = names.iter().filter(|name| table.get(name).is_empty()).collect();
         if !unlabelled.is_empty() {
             return Err(DataSetError::Unlabelled {
@@ -216,10 +271,10 @@ impl DataSet {
         let mut images = Vec::with_capacity(paths.len());
         for (path, name) in paths.into_iter().zip(names) {
             let (width, height) = read_image_size(&path)?;
-            let margin = OUTSIDE_MARGIN * width.max(height) as f64;
+            let margin = margin(width, height);
             let rows = table.near_image(&name, width, height, f64::INFINITY)?;
-            let named = || rows.iter().filter(|landmark| manifest.landmarks.contains(&landmark.name));
-            if let Some(outside) = named().find(|landmark| !landmark.is_near(width, height, margin)) {
+            let mut named = rows.iter().filter(|landmark| manifest.landmarks.contains(&landmark.name));
+            if let Some(outside) = named.find(|landmark| !landmark.is_near(width, height, margin)) {
                 left_out.push(LeftOut {
                     image: name.clone(),
                     landmark: outside.name.clone(),
@@ -228,7 +283,6 @@ impl DataSet {
                 first_outside = first_outside.or(table.near_image(&name, width, height, margin).err());
                 continue;
             }
-            just_outside += named().filter(|landmark| !landmark.is_near(width, height, 0.0)).count();
             images.push(Sample {
                 landmarks: in_order(rows, &manifest.landmarks).map_err(|landmark| {
                     DataSetError::MissingLandmark {
@@ -249,15 +303,9 @@ impl DataSet {
             return Err(error.into());
         }
         let folder = || dir.file_name().unwrap_or(dir.as_os_str());
-        Ok(DataSet {
-            name: manifest.name.unwrap_or_else(|| folder().to_string_lossy().into_owned()),
-            spacing: manifest.spacing,
-            landmarks: manifest.landmarks,
-            images,
-            ignored_keys: manifest.ignored_keys,
-            just_outside,
-            left_out,
-        })
+        let name = manifest.name.unwrap_or_else(|| folder().to_string_lossy().into_owned());
+        let data = DataSet::new(name, manifest.spacing, manifest.landmarks, images)?;
+        Ok(DataSet { ignored_keys: manifest.ignored_keys, left_out, ..data })
     }
 
     /// The landmarks of one of the samples, with their names; those just outside the image are moved to its edge, as templates
@@ -301,69 +349,7 @@ fn in_order(rows: &[Landmark], names: &[String]) -> Result<Vec<Point<f64>>, Stri
     names.iter().map(|name| find(name).map(|row| row.at).ok_or_else(|| name.clone())).collect()
 }
 
-struct Manifest {
-    name: Option<String>,
-    spacing: Spacing,
-    landmarks: Vec<String>,
-    ignored_keys: Vec<String>,
-}
-
-const KEYS: [&str; 3] = ["name", "spacing_mm", "landmarks"];
-
-#[derive(Deserialize)]
-struct Toml {
-    name: Option<String>,
-    spacing_mm: Option<[f64; 2]>,
-    landmarks: Option<Vec<String>>,
-}
-
-const WRITE_ALL: &str =
-    "write it with a name, spacing_mm = [x, y] in millimetres per pixel, and landmarks = [\"...\"]";
-const WRITE_SPACING: &str = "add spacing_mm = [x, y], the millimetres per pixel across and down";
-const WRITE_LANDMARKS: &str = "add landmarks = [\"...\"], the names used in landmarks.csv";
-
-impl Manifest {
-    fn read(path: &Path) -> Result<Manifest, DataSetError> {
-        let wrong = |problem, fix| DataSetError::Manifest { name: path.display().to_string(), problem, fix };
-        let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
-            let problem = match problem {
-                FileProblem::Missing => ManifestError::Missing,
-                FileProblem::NotAFile => ManifestError::NotAFile,
-                FileProblem::Empty => ManifestError::Empty,
-                FileProblem::TooLarge { bytes } => ManifestError::TooLarge { bytes },
-                FileProblem::Unreadable(error) => ManifestError::Unreadable(error),
-            };
-            wrong(problem, WRITE_ALL)
-        })?;
-        let unreadable =
-            |error: toml::de::Error| ManifestError::Toml { reason: one_line(&error.to_string()) };
-        let toml: Toml = toml::from_slice(&bytes).map_err(|error| wrong(unreadable(error), WRITE_ALL))?;
-        let [x, y] = toml.spacing_mm.ok_or_else(|| wrong(ManifestError::NoSpacing, WRITE_SPACING))?;
-        let spacing =
-            Spacing::new(x, y).map_err(|error| wrong(ManifestError::Spacing(error), WRITE_SPACING))?;
-        // From electron microscopes to whole bodies in a pixel.
-        if ![x, y].iter().all(|mm| (1e-6..=1e3).contains(mm)) {
-            return Err(wrong(ManifestError::PixelSize { x, y }, WRITE_SPACING));
-        }
-        let landmarks = toml.landmarks.unwrap_or_default();
-        if landmarks.is_empty() {
-            return Err(wrong(ManifestError::NoLandmarks, WRITE_LANDMARKS));
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = landmarks.iter().find(|name| !seen.insert(name.as_str())) {
-            let problem = ManifestError::RepeatedLandmark { landmark: twice.clone() };
-            return Err(wrong(problem, "remove one of them"));
-        }
-        // It was read once, so it can be again.
-        let all: toml::Table = toml::from_slice(&bytes).unwrap_or_default();
-        let mut ignored_keys: Vec<String> =
-            all.into_iter().map(|(key, _)| key).filter(|key| !KEYS.contains(&key.as_str())).collect();
-        ignored_keys.sort_unstable();
-        Ok(Manifest { name: toml.name, spacing, landmarks, ignored_keys })
-    }
-}
-
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ")
+/// Pixels that a landmark may lie outside an image.
+fn margin(width: usize, height: usize) -> f64 {
+    OUTSIDE_MARGIN * width.max(height) as f64
 }

@@ -136,21 +136,10 @@ def _search(finder: Any, found_names: list[str], data: DataSet, places: list[int
     return [], places, found, errors.reshape(len(places), -1)
 
 
-#: Most sets of templates that are drawn.
-MOST_SETS = 10_000
-
-
 def _sets(given: Any, source: DataSet, together: int, seed: int) -> list[list[int]]:
     """Places of the images of each set of templates: drawn at random, or by name."""
-    everything = len(source.images)
     if given is None or isinstance(given, int):
-        if not 1 <= together <= everything:
-            raise _infomark.InfomarkError(f"together {together}: {source.name} holds {everything} images")
-        if given is not None and not 1 <= given <= MOST_SETS:
-            raise _infomark.InfomarkError(f"{given} templates: at least one is needed, and at most {MOST_SETS}")
-        if given is not None and together == 1 and given > everything:
-            raise _infomark.InfomarkError(f"{given} templates: {source.name} holds {everything} images; ask for as many")
-        return _infomark.random_sets(10 if given is None else given, together, everything, seed)
+        return _infomark.random_sets(given, together, len(source.images), seed)
     lists = [list(given)] if all(isinstance(name, str) for name in given) else given
     sets = [[source.index(name) for name in ([names] if isinstance(names, str) else names)] for names in lists]
     if not sets or not all(sets):

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use infomark_core::{Point, Spacing};
-use infomark_infer::{Confidence, DataSet, Looks, Sample, read_image_size};
+use infomark_eval::{ErrorTable, EvalError, Evaluation, ImageErrors, Run};
+use infomark_infer::{DataSet, Looks, Sample, read_image_size};
 use infomark_train::TrainError;
-use infomark_train::evaluate::{Evaluation, Figures, Run, Score, ScoredImage, Summary};
 use numpy::ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -33,9 +33,6 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
         )));
     }
     let numbers = points.as_slice().map_err(layout)?;
-    if numbers.iter().any(|number| !number.is_finite()) {
-        return Err(refuse(format!("{name}: a point is not a finite number")));
-    }
     let sample = |(place, path): (usize, PathBuf)| {
         let own = numbers.iter().skip(place * landmarks.len() * 2).take(landmarks.len() * 2);
         let own: Vec<f64> = own.copied().collect();
@@ -46,15 +43,7 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
         Ok(Sample { name, path, width, height, landmarks })
     };
     let images = paths.into_iter().enumerate().map(sample).collect::<PyResult<_>>()?;
-    Ok(DataSet {
-        name,
-        spacing,
-        landmarks,
-        images,
-        ignored_keys: Vec::new(),
-        just_outside: 0,
-        left_out: Vec::new(),
-    })
+    DataSet::new(name, spacing, landmarks, images).map_err(raise)
 }
 
 /// What one set of templates came to: their names, places of the scored images, found points, and errors in mm.
@@ -72,18 +61,19 @@ impl<'a> Counted<'a> {
         Self { done: AtomicUsize::new(0), total, tell: Mutex::new(tell) }
     }
 
-    fn advance(&self) -> Result<(), TrainError> {
+    /// One more piece is done; the error is `stopped` when the callback ends the work.
+    fn advance<E>(&self, stopped: E) -> Result<(), E> {
         let mut tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner);
         match tell((1 + self.done.fetch_add(1, Ordering::Relaxed), self.total)) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(TrainError::Stopped),
+            ControlFlow::Break(()) => Err(stopped),
         }
     }
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool, TrainError> {
+fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| TrainError::Threads { threads, reason: error.to_string() })
+    pool.map_err(|error| raise(TrainError::Threads { threads, reason: error.to_string() }))
 }
 
 /// Scores every image of a folder with every set of templates, which are places in another folder or the same.
@@ -105,6 +95,7 @@ pub(crate) fn score_sets<'py>(
     let matching = match_options(matching)?;
     let landmarks = data.landmarks.len();
     let encoder = &encoder.inner;
+    let pool = pool(threads)?;
     let runs = watched(py, counted(progress), |tell| {
         let mut different = sets.concat();
         different.sort_unstable();
@@ -117,7 +108,8 @@ pub(crate) fn score_sets<'py>(
             matching,
             looks: Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 },
         };
-        pool(threads)?.install(|| evaluation.run(&sets, &|| counted.advance()))
+        let advance = || counted.advance(EvalError::Stopped);
+        pool.install(|| evaluation.prepare(&sets, &advance)?.score(&advance))
     })?;
     let scored = |run: Run| {
         let scores = || run.images.iter().flat_map(|image| &image.scores);
@@ -133,8 +125,13 @@ pub(crate) fn score_sets<'py>(
 
 /// The templates that `infomark evaluate` draws.
 #[pyfunction]
-pub(crate) fn random_sets(count: usize, together: usize, images: usize, seed: u64) -> Vec<Vec<usize>> {
-    infomark_train::evaluate::random_sets(count, together, images, seed)
+pub(crate) fn random_sets(
+    count: Option<usize>,
+    together: usize,
+    images: usize,
+    seed: u64,
+) -> PyResult<Vec<Vec<usize>>> {
+    infomark_eval::random_sets(count, together, images, seed).map_err(raise)
 }
 
 /// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each.
@@ -146,36 +143,19 @@ pub(crate) fn figures(
     radii_mm: Vec<f64>,
     seed: u64,
 ) -> PyResult<(String, String)> {
-    if let Some(radius) = radii_mm.iter().find(|radius| !(radius.is_finite() && **radius > 0.0)) {
-        return Err(refuse(format!("radii {radius}: a radius has to be a number of mm above 0")));
-    }
-    let run = |(templates, places, errors): (Vec<String>, Vec<usize>, PyReadonlyArray2<'_, f64>)| {
+    let table = |(templates, places, errors): (Vec<String>, Vec<usize>, PyReadonlyArray2<'_, f64>)| {
         if errors.shape() != [places.len(), landmarks.len()] {
             return Err(refuse(format!("errors of shape {:?} of {} images", errors.shape(), places.len())));
         }
         let rows = errors.as_slice().map_err(layout)?.chunks(landmarks.len().max(1));
-        let images = places.into_iter().zip(rows).map(|(image, row)| ScoredImage {
-            image,
-            scores: row.iter().map(|&error_mm| only(error_mm)).collect(),
-        });
-        Ok(Run { templates, images: images.collect() })
+        let images = places.into_iter().zip(rows);
+        let images = images.map(|(image, row)| ImageErrors { image, errors_mm: row.to_vec() }).collect();
+        Ok(ErrorTable { templates, images })
     };
-    let runs = runs.into_iter().map(run).collect::<PyResult<Vec<_>>>()?;
-    let told = py.detach(|| {
-        let figures = runs.iter().map(|run| Ok((Figures::of(run, &landmarks, &radii_mm, seed)?, run)));
-        let figures = figures.collect::<Result<Vec<_>, infomark_core::ScoreError>>()?;
-        let summary = Summary::of(&figures, &landmarks, &radii_mm, seed);
-        Ok((summary, figures.into_iter().map(|(figures, _)| figures).collect::<Vec<_>>()))
-    });
-    let (summary, each) = told.map_err(|error: infomark_core::ScoreError| raise(error))?;
+    let tables = runs.into_iter().map(table).collect::<PyResult<Vec<_>>>()?;
+    let (summary, each) =
+        py.detach(|| infomark_eval::figures(&tables, &landmarks, &radii_mm, seed)).map_err(raise)?;
     Ok((serde_json::to_string(&summary).map_err(raise)?, serde_json::to_string(&each).map_err(raise)?))
-}
-
-/// A score of which only the error counts.
-fn only(error_mm: f64) -> Score {
-    let unknown = Point::new(f64::NAN, f64::NAN);
-    let confidence = Confidence { margin: f64::NAN, back: None, prior: None, spread: None, scale: 1.0 };
-    Score { found: unknown, truth: unknown, score: f64::NAN, error_mm, confidence }
 }
 
 /// Images to annotate, best first; scores of all; and which were looked at.
@@ -202,10 +182,11 @@ pub(crate) fn select(
         )));
     }
     let encoder = &encoder.inner;
+    let pool = pool(threads)?;
     let ranking = watched(py, counted(progress), |tell| {
         let counted = Counted::new(images.len() + against.min(images.len()), tell);
-        pool(threads)?
-            .install(|| infomark_train::Ranking::of(encoder, &images, against, seed, &|| counted.advance()))
+        let advance = || counted.advance(TrainError::Stopped);
+        pool.install(|| infomark_train::Ranking::of(encoder, &images, against, seed, &advance))
     })?;
     let scores = (0..ranking.images()).map(|image| ranking.score(image)).collect();
     Ok((ranking.choose(count), scores, ranking.against().to_vec()))

@@ -90,27 +90,6 @@ pub enum TrainError {
         /// Why, and what to do.
         reason: String,
     },
-    /// Two folders that do not name the same landmarks.
-    #[error(
-        "{}: landmark {landmark} of {} is missing here; both dataset.toml have to name the same landmarks",
-        lacks.display(), has.display()
-    )]
-    Names {
-        /// The `dataset.toml` that lacks it.
-        lacks: PathBuf,
-        /// The one that has it.
-        has: PathBuf,
-        /// The landmark.
-        landmark: String,
-    },
-    /// A set of templates that is not of the folder.
-    #[error("a template is none of the {images} images of {data}: count them from 0")]
-    Set {
-        /// What the folder is called.
-        data: String,
-        /// Images in it.
-        images: usize,
-    },
     /// A template that does not go with the others.
     #[error("{}: {problem}", image.display())]
     Templates {
@@ -118,16 +97,6 @@ pub enum TrainError {
         image: PathBuf,
         /// Why, and what to do.
         problem: TemplateSetError,
-    },
-    /// Too few images to calibrate on.
-    #[error(
-        "{wanted} images to calibrate on: 1 to {left} images are left that are neither templates nor scored; ask for as many"
-    )]
-    Left {
-        /// Images asked for.
-        wanted: usize,
-        /// Images there are.
-        left: usize,
     },
     /// Too few images to rank others by.
     #[error("against {against}: key points have to be looked for in at least two images")]

@@ -20,7 +20,7 @@
 //!
 //! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
 //!
-//! [`evaluate`] measures the errors of an encoder on annotated images; [`Ranking`] tells which images to annotate.
+//! [`Ranking`] tells which images to annotate; the crate `infomark-eval` measures the errors of an encoder on annotated images.
 //!
 //! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates
 //! from the images how strongly the views of each tier may differ, by mutual information; a training takes the result as its [`TrainConfig::policy`].
@@ -43,7 +43,6 @@ mod config;
 mod data;
 mod encoder;
 mod error;
-pub mod evaluate;
 mod export;
 mod guided;
 mod landmark;

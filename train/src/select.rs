@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use infomark_eval::draw;
 use infomark_infer::{Candidate, Encoder, choose_templates, read_image};
 use rayon::prelude::*;
 
 use crate::TrainError;
-use crate::evaluate::draw;
 
 /// Images that key points are looked for in, unless told otherwise.
 pub const AGAINST: usize = 24;

@@ -216,7 +216,7 @@ pub(crate) fn tune_on(
     config: &TuneConfig,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
-    let order = shuffled(set.len(), config.seed);
+    let order = shuffled(set.len(), config.seed, stream::TUNING);
     let chosen = &order[..config.sources.min(order.len())];
     // One more, for sources that are among them.
     let others: Vec<usize> = order.iter().rev().take(config.others + 1).copied().collect();
@@ -269,9 +269,9 @@ pub(crate) fn tune_on(
     })
 }
 
-/// The images in a random order.
-fn shuffled(images: usize, seed: u64) -> Vec<usize> {
-    let mut rng = Rng::new(seed, stream::TUNING);
+/// The images in a random order (Fisher and Yates).
+pub(crate) fn shuffled(images: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut rng = Rng::new(seed, stream);
     let mut order: Vec<usize> = (0..images).collect();
     for i in (1..images).rev() {
         order.swap(i, rng.below(i as u64 + 1) as usize);
@@ -310,7 +310,7 @@ fn key_points_of(
 /// Finds out before a training whether its images will do for an estimation in the middle of it; `dir` is their folder.
 pub(crate) fn check_images(set: &TrainingSet, dir: &Path, config: &TuneConfig) -> Result<(), TrainError> {
     let mut counts = [0; 3];
-    for &image in shuffled(set.len(), config.seed).iter().take(config.sources) {
+    for &image in shuffled(set.len(), config.seed, stream::TUNING).iter().take(config.sources) {
         for (_, tier) in key_points_of(set, &set.sample(image)?, config)? {
             counts[Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0)] += 1;
         }

@@ -72,15 +72,7 @@ impl Phantoms {
 fn data_set(name: &str, images: Vec<Sample>) -> Result<DataSet> {
     let landmarks = LANDMARKS.map(str::to_owned).into();
     let spacing = Spacing::new(SPACING_MM, SPACING_MM)?;
-    Ok(DataSet {
-        name: name.to_owned(),
-        spacing,
-        landmarks,
-        images,
-        ignored_keys: Vec::new(),
-        just_outside: 0,
-        left_out: Vec::new(),
-    })
+    Ok(DataSet::new(name, spacing, landmarks, images)?)
 }
 
 fn write_table(path: &Path, data: &DataSet) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
+use infomark_eval::{Run, ScoredImage};
 use infomark_infer::{DataSet, read_image};
-use infomark_train::evaluate::{Run, ScoredImage};
 use rayon::prelude::*;
 
 use crate::draw::{Canvas, Mark, overlay, sheet};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use infomark_train::evaluate::{Figures, LandmarkFigures, Rates, Summary};
+use infomark_eval::{Figures, LandmarkFigures, Rates, Summary};
 
 /// The tables that a person reads.
 pub(crate) fn text(summary: &Summary, templates: &[Figures]) -> String {

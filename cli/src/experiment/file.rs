@@ -137,7 +137,7 @@ impl Experiment {
         if self.evaluate.templates == 0 {
             bail!("evaluate: templates 0: at least one is needed");
         }
-        crate::evaluate::check_radii(&self.evaluate.radii).context("evaluate")?;
+        infomark_eval::check_radii(&self.evaluate.radii).context("evaluate")?;
         if self.evaluate.radii.is_empty() {
             bail!("evaluate: radii: give at least one in mm, such as [2.0, 4.0]");
         }

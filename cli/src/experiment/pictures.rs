@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use infomark_eval::ArmFigures;
 
-use super::figures::ArmFigures;
+use super::Compared;
 use super::work::{Bench, Finished, Place};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::train::{read_log, smooth};
@@ -16,13 +17,12 @@ const SMOOTH: usize = 25;
 pub(super) fn write(
     out: &Path,
     bench: &Bench<'_>,
-    figures: &[ArmFigures],
+    figures: &[Compared],
     finished: &[(Place, Finished)],
     note: &str,
 ) -> Result<Vec<PathBuf>> {
     let sets = 0..bench.experiment.data.len();
-    let with_figures: Vec<usize> =
-        sets.filter(|data| figures.iter().any(|one| one.place.0 == *data)).collect();
+    let with_figures: Vec<usize> = sets.filter(|data| figures.iter().any(|one| one.data == *data)).collect();
     let each =
         |chart: &dyn Fn(usize) -> Chart| with_figures.iter().map(|data| chart(*data)).collect::<Vec<_>>();
     let mut files = Vec::new();
@@ -39,15 +39,14 @@ pub(super) fn write(
     Ok(files)
 }
 
-fn of_data(figures: &[ArmFigures], data: usize) -> impl Iterator<Item = &ArmFigures> {
-    figures.iter().filter(move |one| one.place.0 == data)
+fn of_data(figures: &[Compared], data: usize) -> impl Iterator<Item = (usize, &ArmFigures)> {
+    figures.iter().filter(move |one| one.data == data).map(|one| (one.arm, &one.figures))
 }
 
-fn errors(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
+fn errors(bench: &Bench<'_>, figures: &[Compared], data: usize) -> Chart {
     let mut series = Vec::new();
     let mut rows = Vec::new();
-    for one in of_data(figures, data) {
-        let arm = one.place.1;
+    for (arm, one) in of_data(figures, data) {
         let y = rows.len() as f64;
         let seeds = one.mre_mm_of_seeds.iter().map(|&x| Dot { x, y: y + 0.22, interval: None });
         if one.seeds.len() > 1 {
@@ -67,7 +66,7 @@ fn errors(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
         });
         rows.push(bench.experiment.arm[arm].name.clone());
     }
-    let several = of_data(figures, data).any(|one| one.seeds.len() > 1);
+    let several = of_data(figures, data).any(|(_, one)| one.seeds.len() > 1);
     Chart {
         title: format!("Mean radial error, {}", bench.experiment.data[data].name),
         x_label: format!(
@@ -81,13 +80,13 @@ fn errors(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
     }
 }
 
-fn rates(bench: &Bench<'_>, figures: &[ArmFigures], data: usize) -> Chart {
-    let series = of_data(figures, data).map(|one| {
+fn rates(bench: &Bench<'_>, figures: &[Compared], data: usize) -> Chart {
+    let series = of_data(figures, data).map(|(arm, one)| {
         let points = one.curve.iter().map(|(radius, share)| (*radius, 100.0 * share));
-        Series::line(&bench.experiment.arm[one.place.1].name, one.place.1, points)
+        Series::line(&bench.experiment.arm[arm].name, arm, points)
     });
-    let largest =
-        of_data(figures, data).filter_map(|one| one.curve.last()).map(|end| end.0).fold(0.0, f64::max);
+    let ends = of_data(figures, data).filter_map(|(_, one)| one.curve.last());
+    let largest = ends.map(|end| end.0).fold(0.0, f64::max);
     Chart {
         title: format!("Successful detection rate, {}", bench.experiment.data[data].name),
         x_label: "radius in mm".into(),

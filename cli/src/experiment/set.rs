@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use infomark_eval::check_names;
 use infomark_infer::{DataSet, list_images, sha256_files};
-use infomark_train::evaluate::check_names;
 
 use super::DataRecord;
 use super::file::{Data, Experiment};
@@ -20,7 +20,8 @@ pub(super) struct Set {
     pub(super) training_images: usize,
     pub(super) dev: PathBuf,
     pub(super) dev_sha256: String,
-    pub(super) scored_images: usize,
+    /// Names of the images that are scored.
+    pub(super) scored: Vec<String>,
     pub(super) landmarks: usize,
     pub(super) templates: PathBuf,
     pub(super) templates_sha256: String,
@@ -57,8 +58,8 @@ impl Set {
             training_images: paths.len(),
             images_sha256: hash(&images, &[])?,
             images,
-            scored_images: scored.images.len(),
             landmarks: scored.landmarks.len(),
+            scored: scored.images.into_iter().map(|sample| sample.name).collect(),
             dev_sha256: hash(&dev.join("images"), &[dev.join("landmarks.csv"), dev.join("dataset.toml")])?,
             dev,
             templates_sha256: hash(&templates.join("images"), &[templates.join("landmarks.csv")])?,
@@ -71,7 +72,7 @@ impl Set {
             name: data.name.clone(),
             training_images: self.training_images,
             training_images_sha256: self.images_sha256.clone(),
-            scored_images: self.scored_images,
+            scored_images: self.scored.len(),
             scored_images_sha256: self.dev_sha256.clone(),
             landmarks: self.landmarks,
             templates_from: shown(data.templates.as_ref().unwrap_or(&data.train)),

@@ -4,17 +4,17 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use infomark_train::evaluate::Radius;
+use infomark_eval::{ArmFigures, Radius};
 
-use super::figures::ArmFigures;
 use super::file::Experiment;
 use super::work::{Finished, Place};
+use super::{Compared, of_arm};
 use crate::output;
 
 /// A table for each data set.
 pub(super) fn markdown(
     experiment: &Experiment,
-    figures: &[ArmFigures],
+    figures: &[Compared],
     made_by: &str,
     missing: &[String],
 ) -> String {
@@ -23,7 +23,7 @@ pub(super) fn markdown(
         line(&mut text, format_args!("\n{}", experiment.about.trim()));
     }
     for (data, set) in experiment.data.iter().enumerate() {
-        let own: Vec<&ArmFigures> = figures.iter().filter(|one| one.place.0 == data).collect();
+        let own: Vec<&Compared> = figures.iter().filter(|one| one.data == data).collect();
         if own.is_empty() {
             continue;
         }
@@ -33,7 +33,7 @@ pub(super) fn markdown(
         line(&mut text, format_args!("| arm | seeds | MRE mm | difference to the first |{radii}"));
         line(&mut text, format_args!("|{}", " --- |".repeat(4 + experiment.evaluate.radii.len())));
         for one in own {
-            line(&mut text, format_args!("{}", row(experiment, one)));
+            line(&mut text, format_args!("{}", row(&experiment.arm[one.arm].name, &one.figures)));
         }
     }
     let templates = experiment.evaluate.templates;
@@ -49,7 +49,7 @@ pub(super) fn markdown(
     text
 }
 
-fn row(experiment: &Experiment, one: &ArmFigures) -> String {
+fn row(arm: &str, one: &ArmFigures) -> String {
     let [low, high] = one.mre_mm_interval;
     let seeds = match one.mre_mm_of_seeds.as_slice() {
         [_] => String::new(),
@@ -71,8 +71,7 @@ fn row(experiment: &Experiment, one: &ArmFigures) -> String {
         })
         .collect();
     format!(
-        "| {} | {} | **{:.2}** [{low:.2}, {high:.2}]{seeds} | {difference} |{rates}",
-        experiment.arm[one.place.1].name,
+        "| {arm} | {} | **{:.2}** [{low:.2}, {high:.2}]{seeds} | {difference} |{rates}",
         one.seeds.len(),
         one.mre_mm,
     )
@@ -82,12 +81,12 @@ fn row(experiment: &Experiment, one: &ArmFigures) -> String {
 pub(super) fn write_csv(
     path: &Path,
     experiment: &Experiment,
-    figures: &[ArmFigures],
+    figures: &[Compared],
     finished: &[(Place, Finished)],
 ) -> Result<()> {
     let mut rows = Vec::new();
-    for one in figures {
-        let (data, arm) = (&experiment.data[one.place.0].name, &experiment.arm[one.place.1].name);
+    for Compared { data: set, arm: kind, figures: one } in figures {
+        let (data, arm) = (&experiment.data[*set].name, &experiment.arm[*kind].name);
         let mut add = |seed: String, measure: String, value: f64, [low, high]: [f64; 2]| {
             let number = |v: f64| if v.is_finite() { v.to_string() } else { String::new() };
             rows.push([data.clone(), arm.clone(), seed, measure, number(value), number(low), number(high)]);
@@ -105,8 +104,7 @@ pub(super) fn write_csv(
         for (seed, mre_mm) in one.seeds.iter().zip(&one.mre_mm_of_seeds) {
             add(seed.to_string(), "mre_mm".into(), *mre_mm, [f64::NAN; 2]);
         }
-        let own = |place: &&(Place, Finished)| (place.0.data, place.0.arm) == one.place;
-        for (place, done) in finished.iter().filter(own) {
+        for (place, done) in of_arm(finished, *set, *kind) {
             add(place.seed.to_string(), "steps".into(), done.steps as f64, [f64::NAN; 2]);
         }
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::sha256;
+use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run, random_sets};
+use infomark_infer::{Encoder, sha256};
 use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,12 @@ use super::DataRecord;
 use super::file::{Data, Experiment};
 use super::recipe::Recipe;
 use super::set::Set;
-use crate::evaluate;
+use crate::evaluate::errors::{self, Row};
+use crate::evaluate::{Job, NetworkJob};
+use crate::inputs;
+use crate::matching::How;
 use crate::output::{self, rounded, shown};
+use crate::refine::Refine;
 use crate::train::with_progress;
 
 /// A training among those of an experiment: places of its data set and arm, and its seed.
@@ -41,14 +46,15 @@ pub(super) struct Finished {
     #[serde(flatten)]
     pub(super) trained: Trained,
     pub(super) mre_mm: f64,
+    /// The errors, as `errors.csv` has them.
+    #[serde(skip)]
+    pub(super) errors: Vec<ErrorTable>,
     pub(super) folder: String,
     /// Whether nothing was left to do.
     #[serde(skip)]
     pub(super) reused: bool,
     #[serde(skip)]
     pub(super) steps: u64,
-    #[serde(skip)]
-    pub(super) path: PathBuf,
 }
 
 /// `trained.json`: what was trained, and what came out.
@@ -134,11 +140,6 @@ impl<'e> Bench<'e> {
         output::beside(&self.model(place), "run")
     }
 
-    /// The table of all errors.
-    pub(super) fn errors(done: &Finished) -> PathBuf {
-        done.path.join(name::SCORES).join("errors.csv")
-    }
-
     pub(super) fn records(&self) -> Vec<DataRecord> {
         self.sets.iter().zip(&self.experiment.data).map(|(set, data)| set.record(data)).collect()
     }
@@ -167,8 +168,11 @@ impl<'e> Bench<'e> {
         let Some(trained) = self.trained(place, &self.key(place, &config)?)? else {
             return Ok(None);
         };
-        let scored = self.scored(place, &trained)?;
-        Ok(scored.map(|mre_mm| self.finished(place, trained, mre_mm, true)))
+        let Some(mre_mm) = self.scored(place, &trained)? else {
+            return Ok(None);
+        };
+        let errors = self.errors(place)?;
+        Ok(Some(self.finished(place, trained, (mre_mm, errors), true)))
     }
 
     /// Does what is left to do.
@@ -186,16 +190,42 @@ impl<'e> Bench<'e> {
             Some(trained) => trained,
             None => self.train(place, config, key)?,
         };
-        let mre_mm = match self.scored(place, &trained)? {
-            Some(mre_mm) => mre_mm,
+        let scores = match self.scored(place, &trained)? {
+            Some(mre_mm) => (mre_mm, self.errors(place)?),
             None => self.score(place, &trained)?,
         };
-        Ok(self.finished(place, trained, mre_mm, false))
+        Ok(self.finished(place, trained, scores, false))
     }
 
-    fn finished(&self, place: &Place, trained: Trained, mre_mm: f64, reused: bool) -> Finished {
-        let path = self.folder(place);
-        Finished { steps: trained.steps, mre_mm, folder: shown(&path), reused, path, trained }
+    fn finished(
+        &self,
+        place: &Place,
+        trained: Trained,
+        (mre_mm, errors): (f64, Vec<ErrorTable>),
+        reused: bool,
+    ) -> Finished {
+        let folder = shown(&self.folder(place));
+        Finished { steps: trained.steps, mre_mm, errors, folder, reused, trained }
+    }
+
+    /// The errors that were written.
+    fn errors(&self, place: &Place) -> Result<Vec<ErrorTable>> {
+        let scores = self.folder(place).join(name::SCORES);
+        let images = &self.sets[place.data].scored;
+        let of_image = |rows: &[Row]| {
+            let image = images.iter().position(|name| *name == rows[0].image);
+            let image = image.with_context(|| format!("{}: these are of other images", shown(&scores)))?;
+            Ok(ImageErrors { image, errors_mm: rows.iter().map(|row| row.error_mm).collect() })
+        };
+        // Rows of a set, and of an image, follow each other.
+        let of_set = |rows: &[Row]| {
+            let images = rows.chunk_by(|a, b| a.image == b.image).map(of_image);
+            Ok(ErrorTable {
+                templates: vec![rows[0].template.clone()],
+                images: images.collect::<Result<_>>()?,
+            })
+        };
+        errors::read(&scores)?.chunk_by(|a, b| a.template == b.template).map(of_set).collect()
     }
 
     fn train(&self, place: &Place, config: Recipe, key: String) -> Result<Trained> {
@@ -263,7 +293,8 @@ impl<'e> Bench<'e> {
         Ok(trained)
     }
 
-    fn score(&self, place: &Place, trained: &Trained) -> Result<f64> {
+    /// Scores what was trained: the main figure, and the errors as they are written.
+    fn score(&self, place: &Place, trained: &Trained) -> Result<(f64, Vec<ErrorTable>)> {
         let folder = self.folder(place);
         let set = &self.sets[place.data];
         let rules = &self.experiment.evaluate;
@@ -272,20 +303,37 @@ impl<'e> Bench<'e> {
         if made_of.exists() {
             fs::remove_file(&made_of).with_context(|| format!("{}: can't be removed", shown(&made_of)))?;
         }
-        let options = evaluate::Options::of_random(
-            &self.model(place),
-            (&set.dev, &set.templates),
-            (rules.templates, rules.seed),
-            rules.radii.clone(),
-            &scores,
-        );
-        let mre_mm = match trained.config {
-            Recipe::Encoder(_) => evaluate::evaluate_folder(&options, self.threads)?.mre_mm(),
-            Recipe::Network { .. } => evaluate::evaluate_network(&options, &self.model(place), self.threads)?,
+        let (model, data) = (&self.model(place), &inputs::data_folder(&set.dev)?);
+        let (radii, seed, out) = (rules.radii.as_slice(), rules.seed, Some(scores.as_path()));
+        let (mre_mm, runs) = match trained.config {
+            Recipe::Encoder(_) => {
+                let other = (set.templates != set.dev).then(|| inputs::data_folder(&set.templates));
+                let other = other.transpose()?;
+                let template_data = other.as_ref().unwrap_or(data);
+                let job = Job {
+                    encoder: &Encoder::load(model)?,
+                    model,
+                    data: (&set.dev, data),
+                    template_data: (&set.templates, template_data),
+                    sets: random_sets(Some(rules.templates), 1, template_data.images.len(), seed)?,
+                    chosen_by: "random",
+                    how: &How::default(),
+                    refine: &Refine::default(),
+                    protocol: Protocol { radii_mm: radii, seed, calibrate: None },
+                    out,
+                };
+                let (evaluation, runs) = job.run(self.threads)?;
+                (evaluation.summary.mre_mm, runs)
+            }
+            Recipe::Network { .. } => {
+                let job = NetworkJob { model, data: (&set.dev, data), radii, seed, out };
+                let scored = job.run(self.threads)?;
+                (scored.mre_mm(), vec![scored.run])
+            }
         };
         // Last, as it vouches for the rest.
         output::write_json(&made_of, &self.made_of(place, trained))?;
-        Ok(mre_mm)
+        Ok((mre_mm, runs.iter().map(|run| Run::errors(run).rounded()).collect()))
     }
 
     fn made_of(&self, place: &Place, trained: &Trained) -> Evaluated {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use infomark_core::Rng;
-use infomark_train::evaluate::{median, quantile};
+use infomark_eval::{median, quantile};
 
 use super::results::{Error, Kind, Results};
 use crate::plot::{self, Chart, Dot, FAINT, Series, Style, colour};

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_train::evaluate::median;
-use serde::Deserialize;
+use infomark_eval::median;
 use serde_json::Value;
 
+use crate::evaluate::errors::{self, Row, TABLE};
 use crate::output::{file_name, shown};
 
 /// Largest file of results that is read, in bytes: a million landmarks.
@@ -187,27 +187,9 @@ fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
     inside.then(|| folder.join(name)).filter(|path| path.is_file())
 }
 
-#[derive(Deserialize)]
-struct Row {
-    template: String,
-    image: String,
-    landmark: String,
-    x: f64,
-    y: f64,
-    true_x: f64,
-    true_y: f64,
-    error_mm: f64,
-    /// Of a landmark network, its probability.
-    #[serde(alias = "probability")]
-    score: f64,
-}
-
 fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
     let about = json(&folder.join("evaluation.json"))?;
-    let path = folder.join("errors.csv");
-    let context = || format!("{}: can't read this table; evaluate again with --out", shown(&path));
-    let table = csv::Reader::from_path(&path).with_context(context)?;
-    let rows = table.into_deserialize().collect::<Result<Vec<Row>, _>>().with_context(context)?;
+    let (path, rows) = (folder.join(TABLE), errors::read(folder)?);
     let bad = rows.iter().find(|row| {
         [row.x, row.y, row.true_x, row.true_y, row.error_mm].iter().any(|v| !(v.is_finite() && v.abs() < 1e7))
     });

@@ -4,6 +4,7 @@
 
 mod confidence;
 mod damage;
+mod dataset;
 mod dicom;
 mod fit;
 mod foreign;

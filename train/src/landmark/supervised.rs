@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use infomark_core::Rng;
+use infomark_eval::draw;
 use infomark_infer::{DataSet, LabelSource};
 
 use super::LandmarkConfig;
@@ -136,17 +136,10 @@ fn choose(
     if count == 0 || count > all {
         return Err(TrainError::Images { dir: paths.data.clone(), wanted: count, found: all });
     }
-    let mut order: Vec<usize> = (0..all).collect();
-    let mut rng = Rng::new(seed, stream::SOME_IMAGES);
-    for place in 0..count {
-        order.swap(place, place + rng.below((all - place) as u64) as usize);
-    }
-    order.truncate(count);
-    order.sort_unstable();
     let labelled = |&image: &usize| {
         let sample = &data.images[image];
         let label = |&at| Some(Label { at, weight: 1.0 });
         Labelled { path: sample.path.clone(), labels: sample.landmarks.iter().map(label).collect() }
     };
-    Ok(order.iter().map(labelled).collect())
+    Ok(draw(count, all, seed, stream::SOME_IMAGES).iter().map(labelled).collect())
 }

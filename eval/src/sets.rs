@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use infomark_core::Rng;
 use infomark_infer::{DataSet, Landmark, Sample, sha256};
 
-use crate::TrainError;
+use crate::EvalError;
 
+/// Most sets of templates that are drawn.
+pub const MAX_SETS: usize = 10_000;
+/// Sets that are drawn unless told otherwise.
+const DEFAULT_SETS: usize = 10;
 /// Random numbers of templates that are matched one by one.
 const ONE_BY_ONE: u64 = 1;
 /// Random numbers of the images to calibrate on.
@@ -30,27 +34,44 @@ pub fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
     order
 }
 
-/// `count` sets of `at_once` of `all` images, as `infomark evaluate` draws its templates: single images are all different, and as
-/// many as there are; sets of several may share images.
-pub fn random_sets(count: usize, at_once: usize, all: usize, seed: u64) -> Vec<Vec<usize>> {
-    match at_once {
-        0 | 1 => draw(count, all, seed, ONE_BY_ONE).into_iter().map(|index| vec![index]).collect(),
-        _ => (0..count).map(|set| draw(at_once, all, seed, SETS + set as u64)).collect(),
+/// `count` sets of templates, drawn at random: each is `together` of the places of `images` images. Ten where `count` is none, or as many
+/// as there are. Sets of one are all different, sets of several may share images.
+///
+/// # Errors
+/// [`EvalError::Together`] when `together` is 0 or there are fewer images, [`EvalError::Count`] when `count` is 0, beyond [`MAX_SETS`], or of
+/// sets of one beyond the images.
+pub fn random_sets(
+    count: Option<usize>,
+    together: usize,
+    images: usize,
+    seed: u64,
+) -> Result<Vec<Vec<usize>>, EvalError> {
+    if !(1..=images).contains(&together) {
+        return Err(EvalError::Together { together, images });
     }
+    let most = if together == 1 { images.min(MAX_SETS) } else { MAX_SETS };
+    let count = count.unwrap_or(DEFAULT_SETS.min(most));
+    if !(1..=most).contains(&count) {
+        return Err(EvalError::Count { count, most, images });
+    }
+    Ok(match together {
+        1 => draw(count, images, seed, ONE_BY_ONE).into_iter().map(|index| vec![index]).collect(),
+        _ => (0..count).map(|set| draw(together, images, seed, SETS + set as u64)).collect(),
+    })
 }
 
-/// `count` images of the templates' folder to calibrate on, drawn from those that are neither `templates`, which are places in it,
+/// `count` images of the templates' data set to calibrate on, drawn from those that are neither `templates`, which are places in it,
 /// nor in `data`.
 ///
 /// # Errors
-/// When `count` is 0 or there are fewer: [`TrainError::Left`].
-pub fn leave(
+/// When `count` is 0 or there are fewer: [`EvalError::Left`].
+pub(crate) fn leave(
     template_data: &DataSet,
     data: &DataSet,
     templates: &[usize],
     count: usize,
     seed: u64,
-) -> Result<DataSet, TrainError> {
+) -> Result<DataSet, EvalError> {
     let known = Known::of(data);
     let scored = |sample: &Sample| known.place_of(sample).is_some();
     let free: Vec<&Sample> = template_data
@@ -61,7 +82,7 @@ pub fn leave(
         .map(|(_, sample)| sample)
         .collect();
     if count == 0 || count > free.len() {
-        return Err(TrainError::Left { wanted: count, left: free.len() });
+        return Err(EvalError::Left { wanted: count, left: free.len() });
     }
     let image = |sample: &&Sample| {
         let landmarks = in_order(template_data, sample, &data.landmarks);
@@ -79,11 +100,11 @@ pub fn leave(
 /// Refuses two folders that do not name the same landmarks.
 ///
 /// # Errors
-/// [`TrainError::Names`].
-pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), TrainError> {
+/// [`EvalError::Names`].
+pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), EvalError> {
     let names = |data: &DataSet| data.landmarks.iter().cloned().collect::<BTreeSet<_>>();
     let (here, there) = (names(data), names(template_data));
-    let of = |lacks: &DataSet, has: &DataSet, landmark: &String| TrainError::Names {
+    let of = |lacks: &DataSet, has: &DataSet, landmark: &String| EvalError::Names {
         lacks: manifest(lacks),
         has: manifest(has),
         landmark: landmark.clone(),
@@ -96,13 +117,13 @@ pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), TrainE
 }
 
 /// Where a folder names its landmarks.
-fn manifest(data: &DataSet) -> PathBuf {
+pub(crate) fn manifest(data: &DataSet) -> PathBuf {
     let images = data.images.first().and_then(|sample| sample.path.parent());
     images.and_then(Path::parent).unwrap_or(Path::new("")).join("dataset.toml")
 }
 
 /// The landmarks of an image of a folder, in the order of `names`.
-pub fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
+pub(crate) fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
     let mut landmarks = data.landmarks_of(sample);
     landmarks.sort_by_key(|landmark| names.iter().position(|name| *name == landmark.name));
     landmarks
@@ -136,26 +157,4 @@ impl<'a> Known<'a> {
 /// Where a path leads, so that two ways to one file are equal.
 fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn drawn_templates_are_different_and_follow_the_seed() {
-        let drawn = draw(10, 100, 0, 0);
-        assert_eq!(drawn, draw(10, 100, 0, 0));
-        assert_ne!(drawn, draw(10, 100, 1, 0));
-        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(draw(4, 4, 9, 0), [0, 1, 2, 3]);
-        assert_eq!(draw(9, 4, 9, 0), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn sets_of_one_are_different_images() {
-        assert_eq!(random_sets(9, 1, 3, 0), [[0], [1], [2]]);
-        let sets = random_sets(9, 2, 3, 0);
-        assert!(sets.len() == 9 && sets.iter().all(|set| set.len() == 2 && set[0] < set[1]));
-    }
 }

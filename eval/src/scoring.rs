@@ -1,11 +1,5 @@
 //! Errors of an encoder on annotated images, with one template after the other or several together.
 
-mod figures;
-mod plan;
-
-pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, median, quantile};
-pub use plan::{check_names, draw, in_order, leave, random_sets};
-
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
     Confidence, DataSet, Encoder, Encoding, Found, Looks, MatchOptions, Sample, Template, match_templates,
@@ -13,8 +7,12 @@ use infomark_infer::{
 };
 use rayon::prelude::*;
 
-use crate::TrainError;
-use plan::Known;
+use crate::expected::pixel_mm;
+use crate::sets::{Known, in_order, leave};
+use crate::statistics::joined;
+use crate::{
+    ErrorTable, EvalError, ExpectedErrors, Figures, ImageErrors, Summary, check_names, check_radii, figures,
+};
 
 /// One landmark found in one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,8 +25,8 @@ pub struct Score {
     pub score: f64,
     /// Distance of the two in mm.
     pub error_mm: f64,
-    /// How sure that was.
-    pub confidence: Confidence,
+    /// How sure that was; none of landmark networks, which tell the probability alone.
+    pub confidence: Option<Confidence>,
 }
 
 /// The scores of one image.
@@ -40,10 +38,10 @@ pub struct ScoredImage {
     pub scores: Vec<Score>,
 }
 
-/// All scores of one template, or of several together.
+/// All scores of one template, of several together, or of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Names of the templates' images.
+    /// Names of the templates' images, or that of the network.
     pub templates: Vec<String>,
     /// The images that were scored: those that are none of the templates.
     pub images: Vec<ScoredImage>,
@@ -52,8 +50,42 @@ pub struct Run {
 impl Run {
     /// The templates in one word.
     pub fn name(&self) -> String {
-        self.templates.join(" + ")
+        joined(&self.templates)
     }
+
+    /// The errors alone.
+    pub fn errors(&self) -> ErrorTable {
+        let errors = |scored: &ScoredImage| ImageErrors {
+            image: scored.image,
+            errors_mm: scored.scores.iter().map(|score| score.error_mm).collect(),
+        };
+        ErrorTable { templates: self.templates.clone(), images: self.images.iter().map(errors).collect() }
+    }
+}
+
+/// What is measured on the images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Protocol<'a> {
+    /// Radii of the detection rates, in mm above 0.
+    pub radii_mm: &'a [f64],
+    /// Seed of the intervals, and of the images to calibrate on.
+    pub seed: u64,
+    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the expected errors; none: these are
+    /// predicted from the scores.
+    pub calibrate: Option<usize>,
+}
+
+/// Scores with their figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// All scores, set by set; a set may have no image left to score.
+    pub runs: Vec<Run>,
+    /// Figures of the sets that have.
+    pub figures: Vec<Figures>,
+    /// Their median.
+    pub summary: Summary,
+    /// Expected errors against those measured.
+    pub expected: ExpectedErrors,
 }
 
 /// What is scored, and how.
@@ -94,7 +126,7 @@ pub struct Ready<'a> {
     templates: Vec<Prepared>,
 }
 
-impl Ready<'_> {
+impl<'a> Ready<'a> {
     /// The templates, each once, in the folder's order.
     pub fn templates(&self) -> Vec<Template> {
         self.templates.iter().map(|prepared| prepared.template.clone()).collect()
@@ -110,14 +142,61 @@ impl Ready<'_> {
         self
     }
 
+    /// The same templates for the images of another data set with the same landmarks.
+    fn on<'b>(&self, data: &'b DataSet) -> Ready<'b>
+    where
+        Self: 'b,
+    {
+        let evaluation: Evaluation<'b> = Evaluation { data, ..self.evaluation };
+        let known = Known::of(data);
+        let own = |index: &usize| known.place_of(evaluation.template_data.images.get(*index)?);
+        let prepared = |(index, prepared): (&usize, &Prepared)| Prepared {
+            template: prepared.template.clone(),
+            own: own(index),
+            encoding: None,
+        };
+        Ready {
+            evaluation,
+            sets: self.sets.clone(),
+            chosen: self.chosen.clone(),
+            templates: self.chosen.iter().zip(&self.templates).map(prepared).collect(),
+        }
+    }
+
+    /// Scores every image with every set, and makes figures of the errors. `advance` is called once for each image, and for each that the
+    /// expected errors are calibrated on.
+    ///
+    /// # Errors
+    /// [`EvalError::Radius`], [`EvalError::Left`] when there are too few images to calibrate on, [`EvalError::NoImages`] when every image is
+    /// a template of every set, those of [`score`](Self::score), and when an error is not finite.
+    pub fn measure(
+        &self,
+        protocol: &Protocol<'_>,
+        advance: &(dyn Fn() -> Result<(), EvalError> + Sync),
+    ) -> Result<Measured, EvalError> {
+        let Protocol { radii_mm, seed, calibrate } = *protocol;
+        let Evaluation { data, template_data, .. } = self.evaluation;
+        check_radii(radii_mm)?;
+        let left =
+            calibrate.map(|count| leave(template_data, data, &self.chosen, count, seed)).transpose()?;
+        let runs = self.score(advance)?;
+        let scored = runs.iter().filter(|run| !run.images.is_empty());
+        let tables: Vec<ErrorTable> = scored.map(Run::errors).collect();
+        if tables.is_empty() {
+            return Err(EvalError::NoImages { data: data.name.clone() });
+        }
+        let calibrating = left.map(|left| self.on(&left).score(advance)).transpose()?;
+        let calibrating = calibrating.as_deref().map(|runs| (runs, pixel_mm(template_data)));
+        let expected = ExpectedErrors::of(&runs, calibrating, &data.landmarks, pixel_mm(data))?;
+        let (summary, figures) = figures(&tables, &data.landmarks, radii_mm, seed)?;
+        Ok(Measured { runs, figures, summary, expected })
+    }
+
     /// Scores every image with every set. `advance` is called once for each image.
     ///
     /// # Errors
     /// When an image can't be read or matched, and those of `advance`.
-    pub fn score(
-        &self,
-        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
-    ) -> Result<Vec<Run>, TrainError> {
+    pub fn score(&self, advance: &(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<Vec<Run>, EvalError> {
         let Evaluation { data, template_data, .. } = self.evaluation;
         let member = |index: &usize| self.templates.get(self.chosen.binary_search(index).ok()?);
         let together: Vec<Vec<&Prepared>> =
@@ -127,7 +206,7 @@ impl Ready<'_> {
             advance()?;
             Ok(scores)
         };
-        let rows = data.images.par_iter().enumerate().map(score).collect::<Result<Vec<_>, TrainError>>()?;
+        let rows = data.images.par_iter().enumerate().map(score).collect::<Result<Vec<_>, EvalError>>()?;
         let name = |index: &usize| Some(template_data.images.get(*index)?.name.clone());
         let run =
             |set: &Vec<usize>| Run { templates: set.iter().filter_map(name).collect(), images: Vec::new() };
@@ -142,31 +221,19 @@ impl Ready<'_> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Scores every image with every set of templates, which are places in [`template_data`](Self::template_data); the images of a
-    /// set are matched together. No image is scored with a set that it is in, be it the same file or a copy of it.
+    /// Encodes the templates of every set, which are places in [`template_data`](Self::template_data); the images of a set are matched
+    /// together. No image is scored with a set that it is in, be it the same file or a copy of it.
     ///
     /// It works on the threads of the pool that it is called in; results do not depend on them. `advance` is called once for each
-    /// different template and each image.
+    /// different template; the work ends when that is an error.
     ///
     /// # Errors
-    /// When the folders' landmarks differ, a set names no image of the folder, or an image can't be read or matched.
-    pub fn run(
-        &self,
-        sets: &[Vec<usize>],
-        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
-    ) -> Result<Vec<Run>, TrainError> {
-        self.prepare(sets, advance)?.score(advance)
-    }
-
-    /// The first half of [`run`](Self::run): encodes the templates. `advance` is called once for each.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
+    /// When the data sets' landmarks differ, a set names no image of the folder, or an image can't be read or can't be a template.
     pub fn prepare(
         &self,
         sets: &[Vec<usize>],
-        advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
-    ) -> Result<Ready<'a>, TrainError> {
+        advance: &(dyn Fn() -> Result<(), EvalError> + Sync),
+    ) -> Result<Ready<'a>, EvalError> {
         check_names(self.data, self.template_data)?;
         let mut chosen: Vec<usize> = sets.concat();
         chosen.sort_unstable();
@@ -174,7 +241,7 @@ impl<'a> Evaluation<'a> {
         let known = Known::of(self.data);
         let prepare = |(order, &index): (usize, &usize)| {
             let images = &self.template_data.images;
-            let sample = images.get(index).ok_or_else(|| TrainError::Set {
+            let sample = images.get(index).ok_or_else(|| EvalError::Set {
                 data: self.template_data.name.clone(),
                 images: images.len(),
             })?;
@@ -182,15 +249,15 @@ impl<'a> Evaluation<'a> {
             advance()?;
             Ok(prepared)
         };
-        let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, TrainError>>()?;
+        let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, EvalError>>()?;
         Ok(Ready { evaluation: *self, sets: sets.to_vec(), chosen, templates })
     }
 
-    fn prepare_one(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, TrainError> {
+    fn prepare_one(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, EvalError> {
         let landmarks = in_order(self.template_data, sample, &self.data.landmarks);
         let encoding = self.encode(sample)?;
         let template = Template::from_encoding(&encoding, &landmarks)
-            .map_err(|error| TrainError::Template(Box::new(error)))?;
+            .map_err(|error| EvalError::Template(Box::new(error)))?;
         Ok(Prepared { template, own, encoding: (own.is_some() && keep).then_some(encoding) })
     }
 
@@ -199,7 +266,7 @@ impl<'a> Evaluation<'a> {
         &self,
         (image, sample): (usize, &Sample),
         sets: &[Vec<&Prepared>],
-    ) -> Result<Vec<Option<Vec<Score>>>, TrainError> {
+    ) -> Result<Vec<Option<Vec<Score>>>, EvalError> {
         let is_own = |prepared: &&Prepared| prepared.own == Some(image);
         let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
         let made;
@@ -216,7 +283,7 @@ impl<'a> Evaluation<'a> {
             }
             let templates: Vec<&Template> = set.iter().map(|prepared| &prepared.template).collect();
             let found = match_templates(&templates, encoding, self.matching)
-                .map_err(|error| TrainError::Match(Box::new(error)))?;
+                .map_err(|error| EvalError::Match(Box::new(error)))?;
             Ok(Some(self.scores(sample, &found)))
         };
         sets.iter().map(score_with).collect()
@@ -230,12 +297,12 @@ impl<'a> Evaluation<'a> {
                 truth,
                 score: found.score,
                 error_mm: radial_error_mm(found.at, truth, self.data.spacing),
-                confidence: found.confidence,
+                confidence: Some(found.confidence),
             })
             .collect()
     }
 
-    fn encode(&self, sample: &Sample) -> Result<Encoding, TrainError> {
+    fn encode(&self, sample: &Sample) -> Result<Encoding, EvalError> {
         Ok(self.encoder.encode_with(&read_image(&sample.path)?, self.looks)?)
     }
 }

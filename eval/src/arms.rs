@@ -1,0 +1,145 @@
+//! Arms of an experiment: means over seeds of medians over templates, on the same resamples of the images.
+
+use std::collections::BTreeMap;
+
+use infomark_core::{Rng, Statistic};
+use serde::Serialize;
+
+use crate::figures::rounded;
+use crate::statistics::{PerImage, draws, interval, scored_images};
+use crate::{ErrorTable, Radius, quantile};
+
+/// Random numbers of the intervals.
+const STREAM: u64 = 3;
+/// Parts that the radii of a curve are apart.
+const CURVE: u32 = 80;
+
+/// Errors of one training of an arm.
+#[derive(Clone, Copy, Debug)]
+pub struct SeedErrors<'a> {
+    /// Seed of the training.
+    pub seed: u64,
+    /// The errors of each set of templates; of a network, one table.
+    pub tables: &'a [ErrorTable],
+}
+
+/// The figures of an arm on a data set, to four digits after the point. Intervals are 95 % bootstrap over images, which are drawn the same
+/// for all arms, seeds and templates; they do not hold what another seed would change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ArmFigures {
+    /// Mean over seeds of the median over templates of the mean radial error.
+    pub mre_mm: f64,
+    /// Its interval.
+    pub mre_mm_interval: [f64; 2],
+    /// Seeds of the trainings.
+    pub seeds: Vec<u64>,
+    /// Seed by seed, the median over templates of the mean radial error.
+    pub mre_mm_of_seeds: Vec<f64>,
+    /// Difference to the first arm; none of that itself, or where it has no errors yet.
+    pub difference_to_first_mm: Option<f64>,
+    /// Its interval, by the difference in each resample.
+    pub difference_to_first_mm_interval: Option<[f64; 2]>,
+    /// Share of the errors below each radius.
+    pub sdr: BTreeMap<Radius, f64>,
+    /// Their intervals.
+    pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
+    /// Radii in mm and the shares of errors below them, from 0 to where most errors are; the same radii for all arms.
+    #[serde(skip)]
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// The figures of every arm on one data set, the first one being what the others differ from; none of an arm without errors. `seed` draws
+/// the resamples.
+pub fn compare_arms(arms: &[Vec<SeedErrors<'_>>], radii_mm: &[f64], seed: u64) -> Vec<Option<ArmFigures>> {
+    let tables = || arms.iter().flatten().flat_map(|one| one.tables);
+    let images = scored_images(tables());
+    let comparison = Comparison {
+        draws: draws(images.len(), Rng::new(seed, STREAM)),
+        images,
+        radii_mm,
+        largest_mm: largest_radius(tables()),
+    };
+    let mut first = None;
+    let mut figures = Vec::with_capacity(arms.len());
+    for (place, arm) in arms.iter().enumerate() {
+        if arm.is_empty() {
+            figures.push(None);
+            continue;
+        }
+        let (one, resampled) = comparison.of_arm(arm, first.as_ref());
+        if place == 0 {
+            first = Some((one.mre_mm, resampled));
+        }
+        figures.push(Some(one));
+    }
+    figures
+}
+
+/// What all arms share.
+struct Comparison<'a> {
+    /// Places of the images in the data set, ascending.
+    images: Vec<usize>,
+    /// Places in `images`, resample by resample.
+    draws: Vec<Vec<usize>>,
+    radii_mm: &'a [f64],
+    /// End of the curves.
+    largest_mm: f64,
+}
+
+impl Comparison<'_> {
+    /// The figures of an arm, and its mean error in each resample; `first` has those of the first arm.
+    fn of_arm(&self, arm: &[SeedErrors<'_>], first: Option<&(f64, Vec<f64>)>) -> (ArmFigures, Vec<f64>) {
+        let errors = self.over_seeds(arm, Statistic::Mean);
+        let mre_mm = rounded(mean(&errors, None));
+        let resampled = self.resampled(&errors);
+        let (mut sdr, mut sdr_intervals) = (BTreeMap::new(), BTreeMap::new());
+        for &radius_mm in self.radii_mm {
+            let shares = self.over_seeds(arm, Statistic::Sdr { radius_mm });
+            sdr.insert(Radius(radius_mm), rounded(mean(&shares, None)));
+            sdr_intervals.insert(Radius(radius_mm), ends(self.resampled(&shares)));
+        }
+        let curve = (0..=CURVE).map(|step| {
+            let radius_mm = self.largest_mm * f64::from(step) / f64::from(CURVE);
+            (radius_mm, mean(&self.over_seeds(arm, Statistic::Sdr { radius_mm }), None))
+        });
+        let differences =
+            |first: &Vec<f64>| ends(resampled.iter().zip(first).map(|(own, first)| own - first).collect());
+        let figures = ArmFigures {
+            mre_mm,
+            mre_mm_interval: ends(resampled.clone()),
+            seeds: arm.iter().map(|one| one.seed).collect(),
+            mre_mm_of_seeds: errors.iter().map(|one| rounded(one.median(None))).collect(),
+            difference_to_first_mm: first.map(|(first, _)| rounded(mre_mm - first)),
+            difference_to_first_mm_interval: first.map(|(_, first)| differences(first)),
+            sdr,
+            sdr_intervals,
+            curve: curve.collect(),
+        };
+        (figures, resampled)
+    }
+
+    fn over_seeds(&self, arm: &[SeedErrors<'_>], statistic: Statistic) -> Vec<PerImage> {
+        arm.iter().map(|one| PerImage::of(one.tables, &self.images, statistic)).collect()
+    }
+
+    fn resampled(&self, seeds: &[PerImage]) -> Vec<f64> {
+        self.draws.iter().map(|drawn| mean(seeds, Some(drawn))).collect()
+    }
+}
+
+/// The mean over seeds, of all images or of those drawn.
+fn mean(seeds: &[PerImage], drawn: Option<&[usize]>) -> f64 {
+    seeds.iter().map(|one| one.median(drawn)).sum::<f64>() / seeds.len() as f64
+}
+
+fn ends(values: Vec<f64>) -> [f64; 2] {
+    interval(values).map(rounded)
+}
+
+/// A radius in mm that most errors are below, but no less than 10 mm.
+fn largest_radius<'a>(tables: impl Iterator<Item = &'a ErrorTable>) -> f64 {
+    let mut all: Vec<f64> = tables.flat_map(ErrorTable::all).collect();
+    all.sort_unstable_by(f64::total_cmp);
+    let most = quantile(&all, 0.9);
+    if most > 10.0 { (most / 5.0).ceil() * 5.0 } else { 10.0 }
+}

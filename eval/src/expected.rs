@@ -1,0 +1,201 @@
+//! Whether errors are as large as expected.
+
+use infomark_core::mean;
+use infomark_infer::{CalibrationKey, DataSet, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+use serde::Serialize;
+
+use crate::figures::rounded;
+use crate::{EvalError, Run, Score, median};
+
+/// Groups of points by their expected error.
+const BINS: usize = 10;
+/// Coverages that are asked for where the errors are calibrated.
+const ASKED: [f64; 9] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9];
+
+/// Expected errors against those measured, over all images and templates. Shares are 0 to 1; figures have four digits after the point.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExpectedErrors {
+    /// What they were predicted from: scores, or images with known errors.
+    pub from: &'static str,
+    /// Images of the calibration; 0 without one.
+    pub calibration_images: usize,
+    /// Share of errors that shall stay within the expected one.
+    pub coverage_asked: f64,
+    /// Share that did.
+    pub coverage: f64,
+    /// The same of each landmark.
+    pub coverage_of_landmarks: Vec<LandmarkCoverage>,
+    /// Median of the expected errors.
+    pub median_expected_error_mm: f64,
+    /// Tenths of the points, the surest first.
+    pub tenths: Vec<Tenth>,
+    /// What is left when the least sure are abstained from.
+    pub kept: Vec<KeptPoints>,
+    /// Coverage measured for several that are asked for; none without calibration.
+    pub asked: Vec<AskedCoverage>,
+}
+
+/// Expected errors of one landmark.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LandmarkCoverage {
+    /// Its name.
+    pub landmark: String,
+    /// Share of its errors within the expected one.
+    pub coverage: f64,
+    /// Median of its expected errors.
+    pub median_expected_error_mm: f64,
+}
+
+/// A tenth of the points by expected error.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tenth {
+    /// Median of its expected errors.
+    pub expected_error_mm: f64,
+    /// Mean radial error.
+    pub mre_mm: f64,
+    /// Share of its errors within the expected one.
+    pub coverage: f64,
+}
+
+/// The surest points.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeptPoints {
+    /// Share of all points.
+    pub share: f64,
+    /// The largest expected error among them.
+    pub abstain_above_mm: f64,
+    /// Mean radial error.
+    pub mre_mm: f64,
+}
+
+/// A coverage that was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AskedCoverage {
+    /// Share of errors that shall stay within the expected one.
+    pub asked: f64,
+    /// Share that did.
+    pub coverage: f64,
+}
+
+/// A point: its error and the one expected, in mm.
+#[derive(Clone, Copy)]
+struct Pair {
+    landmark: usize,
+    error: f64,
+    expected: f64,
+}
+
+impl ExpectedErrors {
+    /// Compares the errors of runs with those expected: by the `calibrating` runs of the same templates on other images and
+    /// their mm to a pixel, else by score and margin. `unit` is the mm to a pixel. Scores without confidence are left out.
+    pub(crate) fn of(
+        runs: &[Run],
+        calibrating: Option<(&[Run], f64)>,
+        names: &[String],
+        unit: f64,
+    ) -> Result<Self, EvalError> {
+        let calibrations = match calibrating {
+            None => Vec::new(),
+            Some((runs, unit)) => {
+                runs.iter().map(|run| calibrate(run, names, unit)).collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let pairs = pairs(runs, &calibrations, UNLABELLED_COVERAGE, unit)?;
+        let of_landmark = |(landmark, name): (usize, &String)| {
+            let own: Vec<Pair> = pairs.iter().filter(|pair| pair.landmark == landmark).copied().collect();
+            LandmarkCoverage {
+                landmark: name.clone(),
+                coverage: coverage(&own),
+                median_expected_error_mm: expected(&own),
+            }
+        };
+        let mut sorted = pairs.clone();
+        sorted.sort_by(|a, b| a.expected.total_cmp(&b.expected));
+        let upto = |part: usize| sorted.len() * part / BINS;
+        let tenth = |part: usize| {
+            let pairs = &sorted[upto(part)..upto(part + 1)];
+            Tenth { expected_error_mm: expected(pairs), mre_mm: mre(pairs), coverage: coverage(pairs) }
+        };
+        let kept = |part: usize| {
+            let pairs = &sorted[..upto(part)];
+            let largest = pairs.last().map_or(f64::NAN, |pair| pair.expected);
+            let share = part as f64 / BINS as f64;
+            KeptPoints { share, abstain_above_mm: rounded(largest), mre_mm: mre(pairs) }
+        };
+        let mut asked = Vec::new();
+        if !calibrations.is_empty() {
+            for share in ASKED {
+                let pairs = self::pairs(runs, &calibrations, share, unit)?;
+                asked.push(AskedCoverage { asked: share, coverage: coverage(&pairs) });
+            }
+        }
+        Ok(Self {
+            from: if calibrations.is_empty() { "score and margin" } else { "split conformal prediction" },
+            calibration_images: calibrations.iter().map(|one| one.images.len()).min().unwrap_or(0),
+            coverage_asked: UNLABELLED_COVERAGE,
+            coverage: coverage(&pairs),
+            coverage_of_landmarks: names.iter().enumerate().map(of_landmark).collect(),
+            median_expected_error_mm: expected(&pairs),
+            tenths: (0..BINS).filter(|&part| upto(part) < upto(part + 1)).map(tenth).collect(),
+            kept: (1..=BINS).filter(|&part| upto(part) > 0).map(kept).collect(),
+            asked,
+        })
+    }
+}
+
+/// Millimetres of a pixel: the side of a square of its area.
+pub(crate) fn pixel_mm(data: &DataSet) -> f64 {
+    (data.spacing.x * data.spacing.y).sqrt()
+}
+
+/// Share of errors within the expected ones; 0 of none.
+fn coverage(pairs: &[Pair]) -> f64 {
+    let within = pairs.iter().filter(|pair| pair.error <= pair.expected).count();
+    rounded(within as f64 / pairs.len().max(1) as f64)
+}
+
+/// Mean radial error; 0 of none.
+fn mre(pairs: &[Pair]) -> f64 {
+    let errors: Vec<f64> = pairs.iter().map(|pair| pair.error).collect();
+    rounded(mean(&errors).unwrap_or(0.0))
+}
+
+/// Median of the expected errors; NaN of none.
+fn expected(pairs: &[Pair]) -> f64 {
+    rounded(median(pairs.iter().map(|pair| pair.expected).collect()))
+}
+
+fn calibrate(run: &Run, names: &[String], unit: f64) -> Result<ErrorCalibration, EvalError> {
+    let images = run.images.iter().map(|scored| scored.image.to_string()).collect();
+    let scores = run.images.iter().flat_map(|scored| &scored.scores);
+    let error = |score: &Score| Some((score.error_mm / unit, score.confidence?));
+    let errors: Vec<_> = scores.filter_map(error).collect();
+    let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
+    Ok(ErrorCalibration::new(key, images, &errors)?)
+}
+
+fn pairs(
+    runs: &[Run],
+    calibrations: &[ErrorCalibration],
+    coverage: f64,
+    unit: f64,
+) -> Result<Vec<Pair>, EvalError> {
+    let mut pairs = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let bounds = match calibrations.get(index) {
+            Some(calibration) => Some(calibration.bounds(coverage)?),
+            None => None,
+        };
+        let pair = |(landmark, score): (usize, &Score)| {
+            let confidence = score.confidence?;
+            let expected = match bounds.as_ref().and_then(|bounds| bounds.get(landmark)) {
+                Some(bound) => bound.expected(&confidence),
+                None => expected_unlabelled(&confidence),
+            };
+            Some(Pair { landmark, error: score.error_mm, expected: expected * unit })
+        };
+        let images = run.images.iter();
+        pairs.extend(images.flat_map(|scored| scored.scores.iter().enumerate().filter_map(pair)));
+    }
+    Ok(pairs)
+}

@@ -1,0 +1,45 @@
+//! Errors of encoders and landmark networks on annotated images, with intervals.
+//!
+//! An [`Evaluation`] matches templates to the images of a data set, [`score_network`] runs a landmark network on them; each gives a
+//! [`Run`] for a set of templates (or the network): found and true position, error in mm and confidence of every landmark.
+//! [`figures`] makes mean radial errors and detection rates of them, with bootstrap intervals over images:
+//!
+//! ```no_run
+//! use infomark_eval::{Evaluation, Protocol, random_sets};
+//! use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
+//!
+//! let (encoder, data) = (Encoder::load("encoder.onnx")?, DataSet::open("ceph-dev")?);
+//! let evaluation = Evaluation {
+//!     encoder: &encoder,
+//!     data: &data,
+//!     template_data: &data,
+//!     matching: MatchOptions::default(),
+//!     looks: Looks::default(),
+//! };
+//! let protocol = Protocol { radii_mm: &[2.0, 4.0], seed: 0, calibrate: None };
+//! let sets = random_sets(Some(10), 1, data.images.len(), protocol.seed)?;
+//! let measured = evaluation.prepare(&sets, &|| Ok(()))?.measure(&protocol, &|| Ok(()))?;
+//! println!("{}: {:.2} mm", measured.summary.summary, measured.summary.mre_mm);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`ExpectedErrors`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
+//! same resamples. Results do not depend on the number of threads.
+
+mod arms;
+mod error;
+mod expected;
+mod figures;
+mod network;
+mod scoring;
+mod sets;
+mod statistics;
+
+pub use arms::{ArmFigures, SeedErrors, compare_arms};
+pub use error::EvalError;
+pub use expected::{AskedCoverage, ExpectedErrors, KeptPoints, LandmarkCoverage, Tenth};
+pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii, figures};
+pub use network::score_network;
+pub use scoring::{Evaluation, Measured, Protocol, Ready, Run, Score, ScoredImage};
+pub use sets::{MAX_SETS, check_names, draw, random_sets};
+pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};

@@ -1,0 +1,126 @@
+//! Medians, quantiles, and bootstrap over images of the median over templates.
+
+use std::collections::BTreeSet;
+
+use infomark_core::{Rng, Statistic};
+
+use crate::figures::rounded;
+
+/// Resamples of an interval.
+pub(crate) const RESAMPLES: usize = 2000;
+/// Probability that an interval is meant to cover.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+
+/// Errors of one set of templates that were matched together, or of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorTable {
+    /// Names of the templates' images.
+    pub templates: Vec<String>,
+    /// The images that were scored.
+    pub images: Vec<ImageErrors>,
+}
+
+/// Errors of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageErrors {
+    /// Its place in the data set.
+    pub image: usize,
+    /// Landmark by landmark, in mm.
+    pub errors_mm: Vec<f64>,
+}
+
+impl ErrorTable {
+    /// The same to four digits after the point, as results are written.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        for error in self.images.iter_mut().flat_map(|image| &mut image.errors_mm) {
+            *error = rounded(*error);
+        }
+        self
+    }
+
+    /// All errors in mm, image by image.
+    pub(crate) fn all(&self) -> Vec<f64> {
+        self.images.iter().flat_map(|image| &image.errors_mm).copied().collect()
+    }
+}
+
+/// Names of templates in one word.
+pub(crate) fn joined(templates: &[String]) -> String {
+    templates.join(" + ")
+}
+
+/// The median of values, the mean of the two in the middle of an even number; NaN of none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    quantile(&values, 0.5)
+}
+
+/// A quantile, 0 to 1, of ascending values, linear between neighbours; NaN of none.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let place = share * last as f64;
+    let below = (place as usize).min(last);
+    let at = |index: usize| sorted.get(index.min(last)).copied().unwrap_or(f64::NAN);
+    at(below) + (place - below as f64) * (at(below + 1) - at(below))
+}
+
+/// The median over templates of the mean radial error in mm: what a [`Summary`](crate::Summary) has, without intervals. NaN of none.
+pub fn median_mre(tables: &[ErrorTable]) -> f64 {
+    PerImage::of(tables, &scored_images(tables), Statistic::Mean).median(None)
+}
+
+/// Places of the images in tables, ascending, each once.
+pub(crate) fn scored_images<'a>(tables: impl IntoIterator<Item = &'a ErrorTable>) -> Vec<usize> {
+    let images = tables.into_iter().flat_map(|table| &table.images).map(|scored| scored.image);
+    images.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The ends of the interval of resampled values; those that are not finite are left out.
+pub(crate) fn interval(mut values: Vec<f64>) -> [f64; 2] {
+    values.retain(|value| value.is_finite());
+    values.sort_unstable_by(f64::total_cmp);
+    [0.5 * (1.0 - CONFIDENCE), 0.5 * (1.0 + CONFIDENCE)].map(|share| quantile(&values, share))
+}
+
+/// The images of each resample, `images` of so many with replacement.
+pub(crate) fn draws(images: usize, mut rng: Rng) -> Vec<Vec<usize>> {
+    let mut draw = |_| (0..images).map(|_| rng.below(images as u64) as usize).collect();
+    (0..RESAMPLES).map(&mut draw).collect()
+}
+
+/// A statistic of each image's errors, of each set of templates.
+///
+/// All images have the same landmarks: the mean over images of their means, or rates, is that of all errors.
+pub(crate) struct PerImage(Vec<Vec<Option<f64>>>);
+
+impl PerImage {
+    /// The statistic in each table; `images` are the places of the images in the data set, ascending.
+    pub(crate) fn of(tables: &[ErrorTable], images: &[usize], statistic: Statistic) -> Self {
+        let of_table = |table: &ErrorTable| {
+            let mut values = vec![None; images.len()];
+            for ImageErrors { image, errors_mm } in &table.images {
+                if let Some(value) = images.binary_search(image).ok().and_then(|place| values.get_mut(place))
+                {
+                    *value = statistic.of(errors_mm);
+                }
+            }
+            values
+        };
+        Self(tables.iter().map(of_table).collect())
+    }
+
+    /// The median over templates of the mean over images: all of them, or those drawn. A template has no value of its own image.
+    pub(crate) fn median(&self, drawn: Option<&[usize]>) -> f64 {
+        let of_template = |images: &Vec<Option<f64>>| {
+            let values: Vec<f64> = match drawn {
+                None => images.iter().flatten().copied().collect(),
+                Some(drawn) => drawn.iter().filter_map(|&image| *images.get(image)?).collect(),
+            };
+            infomark_core::mean(&values)
+        };
+        median(self.0.iter().filter_map(of_template).collect())
+    }
+}

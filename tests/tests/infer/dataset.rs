@@ -1,0 +1,40 @@
+//! Data sets that are made in memory.
+
+use infomark_core::{Point, Spacing};
+use infomark_infer::{DataSet, DataSetError, ManifestError, Sample, SampleError};
+
+#[test]
+fn data_sets_are_checked_where_they_are_made() {
+    let sample = |name: &str, points: &[(f64, f64)]| Sample {
+        name: name.into(),
+        path: name.into(),
+        width: 200,
+        height: 100,
+        landmarks: points.iter().map(|&(x, y)| Point::new(x, y)).collect(),
+    };
+    let made = |mm: f64, names: &[&str], images: Vec<Sample>| {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        DataSet::new("made", Spacing { x: mm, y: mm }, names, images)
+    };
+    let data =
+        made(0.5, &["a"], vec![sample("1.png", &[(201.0, 50.0)]), sample("0.png", &[(0.0, 0.0)])]).unwrap();
+    assert_eq!((data.images[0].name.as_str(), data.just_outside, data.left_out.len()), ("1.png", 1, 0));
+    let problem = |images: Vec<Sample>| match made(0.5, &["a"], images) {
+        Err(DataSetError::Sample { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(problem(vec![sample("1.png", &[(203.0, 50.0)])]), SampleError::Outside { .. }));
+    assert!(matches!(problem(vec![sample("1.png", &[(f64::NAN, 50.0)])]), SampleError::Outside { .. }));
+    assert_eq!(problem(vec![sample("1.png", &[])]), SampleError::Points { points: 0, landmarks: 1 });
+    let twice = vec![sample("1.png", &[(0.0, 0.0)]), sample("1.png", &[(0.0, 0.0)])];
+    assert_eq!(problem(twice), SampleError::Repeated);
+    let one = || vec![sample("1.png", &[(0.0, 0.0), (0.0, 0.0)])];
+    let invalid = |result| match result {
+        Err(DataSetError::Invalid { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(invalid(made(5e3, &["a", "b"], one())), ManifestError::PixelSize { .. }));
+    assert!(matches!(invalid(made(0.5, &["a", "a"], one())), ManifestError::RepeatedLandmark { .. }));
+    assert!(matches!(invalid(made(0.5, &[], one())), ManifestError::NoLandmarks));
+    assert!(matches!(made(0.5, &["a"], Vec::new()), Err(DataSetError::NoImages { .. })));
+}
