@@ -1,10 +1,11 @@
 //! Fingerprints of files.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::file::{self, FileProblem};
 
 /// SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -28,7 +29,7 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     let mut all = Sha256::new();
     for path in paths {
         let path = path.as_ref();
-        let content = file(path)
+        let content = content(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let name = path.file_name().unwrap_or(path.as_os_str());
         all.update(content.as_bytes());
@@ -39,9 +40,13 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
     Ok(hex(all))
 }
 
-fn file(path: &Path) -> io::Result<String> {
+fn content(path: &Path) -> io::Result<String> {
     let mut content = Sha256::new();
-    let mut file = File::open(path)?;
+    let (mut file, _) = file::open(path).map_err(|problem| match problem {
+        FileProblem::Unreadable(error) => error,
+        FileProblem::Missing => io::ErrorKind::NotFound.into(),
+        other => io::Error::new(io::ErrorKind::InvalidInput, other.to_string()),
+    })?;
     let mut block = vec![0; 1 << 16];
     loop {
         let read = file.read(&mut block)?;
