@@ -8,6 +8,7 @@ use infomark_core::Rng;
 use infomark_infer::{DataSet, Landmark, Sample, sha256};
 
 use crate::TrainError;
+use crate::checkpoint::read_bytes;
 
 /// Random numbers of templates that are matched one by one.
 const ONE_BY_ONE: u64 = 1;
@@ -126,7 +127,7 @@ impl<'a> Known<'a> {
             return Some(place);
         }
         let size = |sample: &Sample| sample.path.metadata().map(|file| file.len()).ok();
-        let hash = |sample: &Sample| fs::read(&sample.path).map(|bytes| sha256(&bytes)).ok();
+        let hash = |sample: &Sample| read_bytes(&sample.path).map(|bytes| sha256(&bytes)).ok();
         let (length, content) = (size(sample)?, hash(sample)?);
         let same = |other: &Sample| size(other) == Some(length) && hash(other).as_ref() == Some(&content);
         self.data.images.iter().position(same)

@@ -10,6 +10,7 @@ use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
 use crate::TrainError;
+use crate::checkpoint::read_bytes;
 use crate::network::{GROUPS, STAGES};
 
 /// An encoder's stages, as its file has them.
@@ -40,7 +41,7 @@ impl Start {
         let refuse = |reason: String| TrainError::Start { path: path.to_owned(), reason };
         let whole = |error: infomark_infer::ModelError| TrainError::Model(error);
         let exported = Exported::load(path).map_err(whole)?;
-        let bytes = std::fs::read(path).map_err(TrainError::file(path, "can't read"))?;
+        let bytes = read_bytes(path).map_err(TrainError::file(path, "can't read"))?;
         if infomark_infer::sha256(&bytes) != exported.sha256() {
             return Err(refuse("it changed while it was read; try again".into()));
         }
