@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use infomark_infer::{
@@ -12,6 +12,7 @@ use infomark_infer::{
 };
 use serde::Serialize;
 
+use crate::files;
 use crate::inputs;
 use crate::output::{self, Report, file_name, shown};
 use crate::spacing;
@@ -156,7 +157,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
 }
 
 fn index(path: &Path) -> Result<CocoIndex> {
-    let bytes = std::fs::read(path).with_context(|| format!("{}: can't be read", shown(path)))?;
+    let bytes = files::bytes(path)?;
     Ok(CocoIndex::parse(&bytes, &shown(path))?)
 }
 
@@ -167,13 +168,13 @@ fn warn_of_loss(format: LandmarkFormat, images: &[Annotated<'_>]) {
     };
     let occluded: usize = images.iter().map(occluded).sum();
     if occluded > 0 && !format.keeps_visibility() {
-        eprintln!("warning: {format} does not keep which landmarks are occluded ({occluded} are)");
+        output::warn(format_args!("{format} does not keep which landmarks are occluded ({occluded} are)"));
     }
     let absent: usize = images.iter().map(|image| image.absent.len()).sum();
     if absent > 0 && !format.keeps_absent() {
-        eprintln!(
-            "warning: {format} does not keep which landmarks are absent ({absent} are); they are left out"
-        );
+        output::warn(format_args!(
+            "{format} does not keep which landmarks are absent ({absent} are); they are left out"
+        ));
     }
 }
 
@@ -236,7 +237,7 @@ fn read(options: &Options, known: &[Known], coco: Option<&CocoIndex>) -> Result<
         }
     }
     if outside > 0 {
-        eprintln!("warning: landmarks just outside their image: {outside}; they are kept");
+        output::warn(format_args!("landmarks just outside their image: {outside}; they are kept"));
     }
     Ok(all)
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::{file_name, shown};
+use crate::output::{self, file_name, shown};
 use crate::progress::Progress;
 
 /// Whether, and with which images, templates are refined.
@@ -78,7 +78,7 @@ impl Refine {
             .collect();
         let problems: Vec<_> = paths.par_iter().map(|path| read_image(path).err()).collect();
         for problem in problems.iter().flatten() {
-            eprintln!("warning: --refine: left out: {problem}");
+            output::warn(format_args!("--refine: left out: {problem}"));
         }
         let mut problems = problems.iter();
         paths.retain(|_| problems.next().is_some_and(Option::is_none));

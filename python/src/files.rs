@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use infomark_core::{Spacing, radial_error_mm};
 use infomark_infer::{
     Annotated, CocoIndex, DataSet, Fit, Image, InputSize, ItkGeometry, Landmark, LandmarkFormat,
-    Normalisation, PixelSpacing, Placement, Subject, Visibility, WriteOptions, read_image_header,
+    Normalisation, PixelSpacing, Placement, Subject, Visibility, WriteOptions, read_file, read_image_header,
     read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
@@ -107,12 +107,14 @@ fn placed(
 /// Landmarks of an image: names and points, names of those that are occluded, names of absent ones.
 type Marks<'py> = (Named<'py>, Vec<String>, Vec<String>);
 
+/// Longest COCO file, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
 /// The COCO file that COCO results refer to.
 fn index(path: Option<PathBuf>) -> PyResult<Option<CocoIndex>> {
     let read = |path: PathBuf| {
         let name = path.display().to_string();
-        let bytes =
-            std::fs::read(&path).map_err(|error| refuse(format!("{name}: cannot be read ({error})")))?;
+        let bytes = read_file(&path, MAX_BYTES).map_err(raise)?;
         CocoIndex::parse(&bytes, &name).map_err(raise)
     };
     path.map(read).transpose()

@@ -14,6 +14,7 @@ use super::file::{Data, Experiment};
 use super::recipe::Recipe;
 use super::set::Set;
 use crate::evaluate;
+use crate::files;
 use crate::output::{self, rounded, shown};
 use crate::train::with_progress;
 
@@ -323,7 +324,8 @@ impl<'e> Bench<'e> {
         let Some(trained) = trained.filter(|trained| trained.key == *key) else {
             return Ok(None);
         };
-        let same = fs::read(self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
+        let same =
+            files::bytes(&self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
         Ok(same.then_some(trained))
     }
 
@@ -354,9 +356,6 @@ fn checkpoint(run: &Path) -> PathBuf {
 
 /// What a file of an experiment says; none where it is missing or of another version.
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("{}: can't be read", shown(path))),
-    }
+    let bytes = files::bytes_if_there(path)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

@@ -109,7 +109,7 @@ impl Search<'_> {
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let image = spacing::read(&input.path, self.given)?;
+        let image = spacing::read_until(&input.path, self.given, deadline)?;
         let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
         let title = format!("{}, {}", input.label, self.finder.name());
         let unwritten = pictures::write_overlay(
