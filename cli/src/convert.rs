@@ -146,7 +146,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     });
     let images: Vec<Annotated<'_>> = images.collect();
     for lost in not_kept(format, &images) {
-        eprintln!("warning: {lost}");
+        output::warn(&lost);
     }
     let of_files = given_names.is_empty() && format.has_one_order();
     let names = if of_files { all.names.as_slice() } else { &given_names };
@@ -241,7 +241,7 @@ fn read(options: &Options, given_names: &[String], known: &[Known], coco: Option
         }
     }
     if outside > 0 {
-        eprintln!("warning: landmarks just outside their image: {outside}; they are kept");
+        output::warn(format_args!("landmarks just outside their image: {outside}; they are kept"));
     }
     Ok(all)
 }

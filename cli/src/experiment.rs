@@ -15,6 +15,7 @@ use infomark_eval::{ArmFigures, SeedErrors, compare_arms};
 use infomark_train::{LandmarkConfig, TrainConfig};
 use serde::Serialize;
 
+use crate::files;
 use crate::output::{self, Report, shown};
 use file::{Experiment, PolicySource};
 use origin::Commit;
@@ -173,7 +174,7 @@ fn begin(options: &Options, file: &[u8]) -> Result<()> {
     output::make_folder(&options.out)?;
     let kept = options.out.join("experiment.toml");
     if kept.exists() {
-        if std::fs::read(&kept).with_context(|| format!("{}: can't be read", shown(&kept)))? == file {
+        if files::bytes(&kept)? == file {
             return Ok(());
         }
         if !options.changed {

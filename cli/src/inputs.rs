@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use infomark_infer::{DataSet, list_folder, sha256_file};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::output::{file_name, shown};
+use crate::output::{self, file_name, shown};
 
 /// An image to work on.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Input>> {
 pub(crate) fn images_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let listing = list_folder(folder)?;
     if let Some(warning) = listing.warning() {
-        eprintln!("warning: {warning}");
+        output::warn(warning);
     }
     Ok(listing.images)
 }
@@ -86,14 +86,14 @@ pub(crate) fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
 pub(crate) fn data_folder(path: &Path) -> Result<DataSet> {
     let data = DataSet::open(path)?;
     if !data.ignored_keys.is_empty() {
-        eprintln!(
-            "warning: {}: {} means nothing here; it takes name, spacing_mm and landmarks",
+        output::warn(format_args!(
+            "{}: {} means nothing here; it takes name, spacing_mm and landmarks",
             shown(&path.join("dataset.toml")),
             data.ignored_keys.join(", ")
-        );
+        ));
     }
     for warning in data.warnings() {
-        eprintln!("warning: {warning}");
+        output::warn(warning);
     }
     Ok(data)
 }

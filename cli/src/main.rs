@@ -1,5 +1,8 @@
 //! The infomark command line: train an encoder on radiographs, find landmarks, score them.
 
+// Both panic when nobody reads any more: `output` has what prints.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod calibrate;
 mod convert;
 mod demo;
@@ -7,6 +10,7 @@ mod describe;
 mod draw;
 mod evaluate;
 mod experiment;
+mod files;
 mod inputs;
 mod interrupt;
 mod map;
@@ -91,7 +95,9 @@ fn main() -> ExitCode {
     let report = Report::new(cli.global.json);
     let threads = cli.global.threads;
     if threads > MOST_THREADS {
-        eprintln!("error: --threads {threads}: at most {MOST_THREADS} are possible; 0 takes all cores");
+        output::tell(format_args!(
+            "error: --threads {threads}: at most {MOST_THREADS} are possible; 0 takes all cores"
+        ));
         return ExitCode::from(2);
     }
     let done = match cli.command {
@@ -139,7 +145,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let reason = text.split("\n\nUsage:").next().unwrap_or(&text);
     let reason = reason.split("\n\nFor more information").next().unwrap_or(reason);
     let words: Vec<&str> = reason.split_whitespace().collect();
-    eprintln!("{} (see --help)", words.join(" "));
+    output::tell(format_args!("{} (see --help)", words.join(" ")));
     ExitCode::from(2)
 }
 

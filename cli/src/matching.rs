@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 use infomark_infer::{Detector, LandmarkNet, Matcher, ordered, sha256};
 
 use crate::convert::Format;
+use crate::files;
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::models::{Model, NetworkModel, RuntimeOptions};
@@ -122,10 +123,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     report.json(&matches)?;
     for warning in recognitions(&matches).filter_map(|told| told.warning.as_ref()) {
-        eprintln!("warning: {warning}");
+        output::warn(warning);
     }
     for failure in &matches.failed {
-        eprintln!("warning: {}", failure.error);
+        output::warn(&failure.error);
     }
     if matches.images_left > 0 {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
@@ -260,7 +261,7 @@ fn keep_inputs(options: &Options) -> Result<()> {
 
 /// Removes the overlays that an earlier result in the folder names, so that none is taken for a new one.
 fn remove_earlier(out: &Path) {
-    let earlier = fs::read(out.join(OBJECT)).ok();
+    let earlier = files::bytes(&out.join(OBJECT)).ok();
     let earlier: Option<serde_json::Value> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let images = earlier.as_ref().and_then(|object| object["images"].as_array());
     for name in images.into_iter().flatten().filter_map(|image| image["overlay"].as_str()) {

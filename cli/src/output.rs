@@ -1,5 +1,6 @@
 //! What leaves the program: text, JSON, files, errors.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ impl Report {
 }
 
 fn print(text: &str) -> Result<()> {
-    match writeln!(io::stdout(), "{}", text.trim_end()) {
+    match writeln!(io::stdout(), "{}", printable(text.trim_end())) {
         // Who reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("can't write to standard output"),
@@ -45,8 +46,18 @@ pub(crate) fn to_json(object: &impl Serialize) -> Result<String> {
 
 /// Prints an error and its causes in one line on standard error.
 pub(crate) fn print_error(error: &Error) {
+    tell(format_args!("error: {}", one_line(error)));
+}
+
+/// Prints a warning on standard error.
+pub(crate) fn warn(warning: impl Display) {
+    tell(format_args!("warning: {warning}"));
+}
+
+/// Prints a line on standard error; a terminal obeys nothing that it quotes of a file.
+pub(crate) fn tell(line: impl Display) {
     // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr(), "error: {}", one_line(error));
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
 /// An error and its causes in one line; a cause that its effect quotes already is left out. Control characters, which a file may
@@ -62,13 +73,20 @@ pub(crate) fn one_line(error: &Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    escaped(&text)
+    printable(&text)
 }
 
-fn escaped(text: &str) -> String {
+/// Text as it may be printed: control characters but tabs and line ends, which a terminal obeys, and those that turn the direction of writing are escaped
+/// as in JSON.
+fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_unicode()) } else { out.push(c) }
+        match c {
+            '\n' | '\t' => out.push(c),
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => out += &format!("\\u{:04x}", u32::from(c)),
+            _ if c.is_control() => out += &format!("\\u{:04x}", u32::from(c)),
+            _ => out.push(c),
+        }
     }
     out
 }
@@ -184,5 +202,10 @@ mod tests {
         let cause = anyhow::anyhow!("no such\nfile");
         let error = cause.context("a.png: cannot be read (no such file)").context("stopped");
         assert_eq!(one_line(&error), "stopped: a.png: cannot be read (no such file)");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(printable("a\x1b[2J\u{9b}31m\nb\u{202e}"), "a\\u001b[2J\\u009b31m\nb\\u202e");
     }
 }

@@ -1,8 +1,8 @@
 //! Progress on a terminal; nothing when standard error is not one.
 
-use std::io::{self, Write};
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
 
 /// A bar on standard error.
 pub(crate) struct Progress {
@@ -39,8 +39,7 @@ impl Progress {
     pub(crate) fn teller(&self) -> impl Fn(&str) + Send + 'static {
         let bar = self.bar.clone();
         move |line| {
-            // Nobody is left to tell when this fails.
-            let _ = bar.suspend(|| writeln!(io::stderr(), "{line}"));
+            bar.suspend(|| output::tell(line));
         }
     }
 

@@ -8,7 +8,7 @@ use infomark_infer::{Encoder, RefineError, RefineStep, Template, refine_template
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::shown;
+use crate::output::{self, shown};
 use crate::progress::Progress;
 
 /// Whether, and with which images, templates are refined.
@@ -68,7 +68,7 @@ impl Refine {
         let paths = drawn.filter_map(|index| Some(inputs.get(index)?.path.clone())).collect();
         let mut bar: Option<Progress> = None;
         let tell = &mut |step| match step {
-            RefineStep::LeftOut(problem) => eprintln!("warning: --refine: left out: {problem}"),
+            RefineStep::LeftOut(problem) => output::warn(format_args!("--refine: left out: {problem}")),
             RefineStep::Searched { done, total } => {
                 bar.get_or_insert_with(|| Progress::new(0, "refining")).at(done, total);
             }

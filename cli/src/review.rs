@@ -20,10 +20,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use infomark_infer::{Looks, PixelSpacing};
 
+use crate::files;
 use crate::inputs;
 use crate::interrupt;
 use crate::models::{Model, RuntimeOptions};
-use crate::output::{Report, file_name, shown};
+use crate::output::{self, Report, file_name, shown};
 use crate::spacing;
 use crate::templates::Given;
 use guard::Guard;
@@ -116,7 +117,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     // A folder without images may get some, there or on the page.
     match infomark_infer::list_folder(&options.images) {
-        Ok(listing) => listing.warning().iter().for_each(|warning| eprintln!("warning: {warning}")),
+        Ok(listing) => listing.warning().iter().for_each(output::warn),
         Err(infomark_infer::ImageError::NoImages { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -143,7 +144,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let count = images::list(&app)?;
     if let Some(file) = &options.landmarks {
         images::look(&app);
-        let bytes = std::fs::read(file).with_context(|| format!("{}: can't be read", shown(file)))?;
+        let bytes = files::bytes(file)?;
         let image = lock(&app.images).all.iter().find(|known| same_stem(&known.name, file)).cloned();
         let taken = routes::take_landmarks(&app, &bytes, &shown(file), image.as_ref());
         taken.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
@@ -222,7 +223,7 @@ fn open(app: &App) -> Result<()> {
     let mut command = Command::new(program);
     let started = command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     if started.is_err() {
-        eprintln!("no browser could be started; open the address above");
+        output::tell(format_args!("no browser could be started; open the address above"));
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         shown(&paths.run),
     ))?;
     for warning in warnings(&summary.rounds) {
-        eprintln!("warning: {warning}");
+        output::warn(warning);
     }
     report.json(&Trained {
         network: shown(&paths.out),

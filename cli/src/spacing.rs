@@ -1,10 +1,13 @@
 //! The size of pixels: what files state, or what the user gives.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use infomark_core::Spacing;
-use infomark_infer::{Annotated, Image, LandmarkFormat, PixelSpacing, read_image};
+use infomark_infer::{Annotated, Image, LandmarkFormat, PixelSpacing, ReadLimits, read_image_with};
+
+use crate::output;
 
 /// What `--spacing X Y` gives.
 pub(crate) fn given(values: &[f64]) -> Result<PixelSpacing> {
@@ -36,15 +39,24 @@ pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>])
     let Some(first) = others.next() else { return };
     let (count, name) = (1 + others.count(), first.image);
     let images = if count == 1 { "image" } else { "images" };
-    eprintln!(
-        "warning: on {count} {images} 3D Slicer takes pixels of another size than they have, the first is {name}: the points are \
+    output::warn(format_args!(
+        "on {count} {images} 3D Slicer takes pixels of another size than they have, the first is {name}: the points are \
          where they belong, but lengths measured in 3D Slicer are wrong"
-    );
+    ));
 }
 
 /// An image with the spacing that was given, else with that of its file.
 pub(crate) fn read(path: &Path, given: Option<&PixelSpacing>) -> Result<Image> {
-    let image = read_image(path)?;
+    read_until(path, given, None)
+}
+
+/// [`read`], which gives up when a deadline has passed.
+pub(crate) fn read_until(
+    path: &Path,
+    given: Option<&PixelSpacing>,
+    deadline: Option<Instant>,
+) -> Result<Image> {
+    let image = read_image_with(path, &ReadLimits { deadline, ..ReadLimits::default() })?;
     Ok(match given {
         Some(spacing) => image.with_spacing(spacing.clone()),
         None => image,

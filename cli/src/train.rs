@@ -15,6 +15,7 @@ use infomark_train::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::files;
 use crate::inputs;
 use crate::output::{self, Report, beside, shown};
 use crate::progress::{Progress, duration};
@@ -134,7 +135,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     pictures::write_curves(&paths.run)?;
     if let Err(error) = draw_psi(&paths, summary.steps, threads) {
-        eprintln!("warning: no curve of PSI was drawn: {}", output::one_line(&error));
+        output::warn(format_args!("no curve of PSI was drawn: {}", output::one_line(&error)));
     }
     report.text(&format!(
         "{}: {} steps on {} images in {}{}{}{}\nscoring, views and loss: {}\ncheckpoints, log and plots: {}",
@@ -172,7 +173,7 @@ fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
         config: TrainConfig,
     }
     let path = paths.run.join("checkpoint.json");
-    let text = std::fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+    let text = files::bytes(&path)?;
     let Begun { config } = serde_json::from_slice(&text).with_context(|| shown(&path))?;
     let encoder = Encoder::load(&paths.out)?;
     let defaults = PsiConfig::default();
@@ -252,8 +253,7 @@ pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
 }
 
 pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: can't be read", shown(path)))?;
-    let text = toml::from_str(&text);
+    let text = toml::from_str(&files::text(path)?);
     text.map_err(|error| anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " ")))
 }
 
@@ -270,7 +270,7 @@ pub(crate) fn with_progress<E: Into<anyhow::Error>>(
             // Where there was no choice, the lines at the end will do.
             Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
                 let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                eprintln!("scoring, views and loss: {scoring_and_loss}{reason}");
+                output::tell(format_args!("scoring, views and loss: {scoring_and_loss}{reason}"));
             }
             Step::Reading { done, total } => {
                 in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);

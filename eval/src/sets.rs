@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use infomark_core::Rng;
-use infomark_infer::{DataSet, Landmark, Sample, sha256};
+use infomark_infer::{DataSet, Landmark, Sample, sha256_file};
 
 use crate::EvalError;
 
@@ -147,7 +147,7 @@ impl<'a> Known<'a> {
             return Some(place);
         }
         let size = |sample: &Sample| sample.path.metadata().map(|file| file.len()).ok();
-        let hash = |sample: &Sample| fs::read(&sample.path).map(|bytes| sha256(&bytes)).ok();
+        let hash = |sample: &Sample| sha256_file(&sample.path).ok();
         let (length, content) = (size(sample)?, hash(sample)?);
         let same = |other: &Sample| size(other) == Some(length) && hash(other).as_ref() == Some(&content);
         self.data.images.iter().position(same)

@@ -6,7 +6,98 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Why a file was not read.
+/// Why a user's file was not read; every message names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// There is no such file.
+    #[error("{name}: no such file; check the spelling and the folder it is looked up in")]
+    Missing {
+        /// The path as given.
+        name: String,
+    },
+    /// A folder, a device or a pipe where a file is wanted.
+    #[error("{name}: not a file; name a regular file, no folder, pipe or device")]
+    NotAFile {
+        /// The path as given.
+        name: String,
+    },
+    /// More bytes than are read.
+    #[error("{name}: {bytes} bytes, but at most {max_bytes} are read; is it the file that was meant?")]
+    TooLarge {
+        /// The path as given.
+        name: String,
+        /// Its length, or what was read of it.
+        bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// Text that is not UTF-8.
+    #[error("{name}: not text in UTF-8; save it in that encoding")]
+    NotText {
+        /// The path as given.
+        name: String,
+    },
+    /// The operating system refused to read.
+    #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
+    Unreadable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<FileError> for io::Error {
+    /// The system's error, or one of the kind that fits with the message.
+    fn from(error: FileError) -> io::Error {
+        let kind = match error {
+            FileError::Unreadable { source, .. } => return source,
+            FileError::Missing { .. } => io::ErrorKind::NotFound,
+            FileError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+            FileError::NotText { .. } => io::ErrorKind::InvalidData,
+            FileError::NotAFile { .. } => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// All bytes of a regular file of at most `max_bytes`: what every file that a user names is read with.
+///
+/// # Errors
+///
+/// [`FileError`]: a folder, a pipe and a device are refused before they are opened, and a file that is longer than it says while it is read.
+///
+/// ```
+/// use infomark_infer::{FileError, read_file};
+///
+/// assert!(matches!(read_file("/", 1 << 20), Err(FileError::NotAFile { .. })));
+/// ```
+pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let path = path.as_ref();
+    read_any(path, max_bytes).map_err(|problem| {
+        let name = path.display().to_string();
+        match problem {
+            FileProblem::Missing => FileError::Missing { name },
+            FileProblem::NotAFile | FileProblem::Empty => FileError::NotAFile { name },
+            FileProblem::TooLarge { bytes } => FileError::TooLarge { name, bytes, max_bytes },
+            FileProblem::Unreadable(source) => FileError::Unreadable { name, source },
+        }
+    })
+}
+
+/// [`read_file`] for text.
+///
+/// # Errors
+///
+/// As [`read_file`], and [`FileError::NotText`].
+pub fn read_text_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<String, FileError> {
+    let path = path.as_ref();
+    let text = String::from_utf8(read_file(path, max_bytes)?);
+    text.map_err(|_| FileError::NotText { name: path.display().to_string() })
+}
+
+/// Why a file was not read, for the errors of each module.
 pub(crate) enum FileProblem {
     Missing,
     NotAFile,
@@ -36,23 +127,35 @@ impl From<io::Error> for FileProblem {
     }
 }
 
-/// All bytes of a regular file of at least one and at most `limit` bytes.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
+/// Opens a regular file, with its length.
+pub(crate) fn open(path: &Path) -> Result<(File, u64), FileProblem> {
     // Asked before opening: opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(FileProblem::NotAFile);
     }
-    let mut bytes = Vec::new();
     let file = File::open(path)?;
     let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+/// All bytes of a regular file of at least one and at most `limit` bytes.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
+    let bytes = read_any(path, limit)?;
+    if bytes.is_empty() { Err(FileProblem::Empty) } else { Ok(bytes) }
+}
+
+fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
+    let (file, length) = open(path)?;
     if length > limit {
         return Err(FileProblem::TooLarge { bytes: length });
     }
-    file.take(limit).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
-        return Err(FileProblem::Empty);
+    let mut bytes = Vec::new();
+    // Files of the system say a length of zero.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        read if read > limit => Err(FileProblem::TooLarge { bytes: read }),
+        _ => Ok(bytes),
     }
-    Ok(bytes)
 }
 
 /// Replaces `path` by `bytes`: whoever reads it sees the old content or the new, never a part. A link stays, and its target

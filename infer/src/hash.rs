@@ -1,10 +1,11 @@
 //! Fingerprints of files.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::file::{self, FileProblem};
 
 /// SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -46,7 +47,11 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
 /// What the system said.
 pub fn sha256_file(path: impl AsRef<Path>) -> io::Result<String> {
     let mut content = Sha256::new();
-    let mut file = File::open(path)?;
+    let (mut file, _) = file::open(path.as_ref()).map_err(|problem| match problem {
+        FileProblem::Unreadable(error) => error,
+        FileProblem::Missing => io::ErrorKind::NotFound.into(),
+        other => io::Error::new(io::ErrorKind::InvalidInput, other.to_string()),
+    })?;
     let mut block = vec![0; 1 << 16];
     loop {
         let read = file.read(&mut block)?;

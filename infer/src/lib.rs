@@ -104,6 +104,7 @@ pub use encoder::OnnxRuntime;
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 pub use encoder::{Encoder, Encoding, GraphError, ModelError};
+pub use file::{FileError, read_file, read_text_file};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_file, sha256_files};
 #[cfg(feature = "nifti")]

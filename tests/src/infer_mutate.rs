@@ -45,7 +45,7 @@ pub fn damaged(whole: &[u8], seed: u64, index: u64) -> Vec<u8> {
 /// Reads bytes as an image: an image whose promises hold, or an error in one line; and as all of its levels, whose window is
 /// that image. Whether there was an image.
 pub fn image(bytes: &[u8]) -> bool {
-    let limits = ReadLimits { max_side: 4096, max_bytes: MAX_BYTES };
+    let limits = ReadLimits { max_side: 4096, max_bytes: MAX_BYTES, ..ReadLimits::default() };
     match (decode_image(bytes, "image", &limits), decode_levels(bytes, "image", &limits)) {
         (Ok(image), Ok(levels)) => {
             assert_eq!((image.width(), image.height()), (levels.width, levels.height));

@@ -2,9 +2,14 @@
 
 #![allow(clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
+use flate2::Compression as Level;
+use flate2::write::ZlibEncoder;
 use image::{GrayImage, ImageFormat};
+use weezl::BitOrder;
+
+use crate::infer_jpeg::SequentialJpeg;
 
 const SIDE: u32 = 32;
 
@@ -122,4 +127,126 @@ pub fn tiff(description: &str) -> Vec<u8> {
     file.resize(512, 0);
     file.extend((0..pixels).map(|index| (index % SIDE + index / SIDE) as u8));
     file
+}
+
+/// Compression of TIFF strips and tiles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names of the standard")]
+pub enum Compression {
+    None = 1,
+    Lzw = 5,
+    Jpeg = 7,
+    Deflate = 8,
+    PackBits = 32_773,
+}
+
+/// How the pixels of a TIFF file are split.
+#[derive(Clone, Copy, Debug)]
+pub enum Split {
+    /// Into strips of so many rows.
+    Strips(usize),
+    /// Into square tiles of such a side.
+    Tiles(usize),
+}
+
+/// Grey bytes as a TIFF file, little end first, the directory before the pixels.
+pub fn packed_tiff(samples: &[u8], width: usize, compression: Compression, split: Split) -> Vec<u8> {
+    let height = samples.len() / width;
+    let (across, down) = match split {
+        Split::Strips(rows) => (width, rows),
+        Split::Tiles(side) => (side, side),
+    };
+    let mut chunks = Vec::new();
+    for top in (0..height).step_by(down) {
+        for left in (0..width).step_by(across) {
+            let rows = if matches!(split, Split::Strips(_)) { down.min(height - top) } else { down };
+            let at = |index: usize| {
+                let (x, y) = (left + index % across, top + index / across);
+                samples[y.min(height - 1) * width + x.min(width - 1)]
+            };
+            chunks.push(pack((0..rows * across).map(at).collect(), across, compression));
+        }
+    }
+    let [size, places, lengths] = if matches!(split, Split::Strips(_)) {
+        [[278, 278], [273; 2], [279; 2]]
+    } else {
+        [[322, 323], [324; 2], [325; 2]]
+    };
+    let count = chunks.len() as u32;
+    let mut fields = vec![
+        (256_u16, 1, width as u32),
+        (257, 1, height as u32),
+        (258, 1, 8),
+        (259, 1, compression as u32),
+        (262, 1, 1),
+        (277, 1, 1),
+        (size[1], 1, down as u32),
+        (places[0], count, 0),
+        (lengths[0], count, 0),
+    ];
+    if size[0] != size[1] {
+        fields.push((size[0], 1, across as u32));
+    }
+    fields.sort_unstable();
+    let directory = 8 + 2 + 12 * fields.len() + 4;
+    let arrays = if count > 1 { 8 * chunks.len() } else { 0 };
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend((fields.len() as u16).to_le_bytes());
+    let mut place = directory + arrays;
+    let starts: Vec<u32> = chunks
+        .iter()
+        .map(|chunk| {
+            place += chunk.len();
+            (place - chunk.len()) as u32
+        })
+        .collect();
+    let bytes: Vec<u32> = chunks.iter().map(|chunk| chunk.len() as u32).collect();
+    for &(tag, values, value) in &fields {
+        let value = match tag {
+            _ if tag == places[0] && count == 1 => starts[0],
+            _ if tag == lengths[0] && count == 1 => bytes[0],
+            _ if tag == places[0] => directory as u32,
+            _ if tag == lengths[0] => (directory + 4 * chunks.len()) as u32,
+            _ => value,
+        };
+        file.extend(tag.to_le_bytes());
+        file.extend(4_u16.to_le_bytes());
+        file.extend(values.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    if count > 1 {
+        file.extend(starts.iter().chain(&bytes).flat_map(|value| value.to_le_bytes()));
+    }
+    file.extend(chunks.concat());
+    file
+}
+
+fn pack(samples: Vec<u8>, width: usize, compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::None => samples,
+        Compression::Lzw => {
+            weezl::encode::Encoder::with_tiff_size_switch(BitOrder::Msb, 8).encode(&samples).expect("memory")
+        }
+        Compression::Jpeg => {
+            let samples: Vec<u16> = samples.into_iter().map(u16::from).collect();
+            SequentialJpeg { bits: 8, step: 2, restart_interval: 0 }.encode(&samples, width).0
+        }
+        Compression::Deflate => {
+            let mut packed = ZlibEncoder::new(Vec::new(), Level::fast());
+            packed.write_all(&samples).expect("memory");
+            packed.finish().expect("memory")
+        }
+        Compression::PackBits => {
+            let mut packed = Vec::new();
+            for row in samples.chunks(width) {
+                for run in row.chunk_by(|a, b| a == b) {
+                    for part in run.chunks(128) {
+                        packed.extend([(1 - part.len() as i32) as i8 as u8, part[0]]);
+                    }
+                }
+            }
+            packed
+        }
+    }
 }

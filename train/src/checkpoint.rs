@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use infomark_infer::sha256;
+use infomark_infer::{read_file, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::Encoders;
@@ -76,7 +76,7 @@ pub(crate) fn keep(dir: &Path, name: &str, step: u64, bytes: &[u8]) -> Result<(S
 /// A file of a step, with its path.
 pub(crate) fn kept(dir: &Path, (name, hash): &(String, String)) -> Result<(PathBuf, Vec<u8>), TrainError> {
     let path = dir.join(name);
-    let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
+    let bytes = read_bytes(&path).map_err(TrainError::file(&path, "can't read the checkpoint"))?;
     if sha256(&bytes) != *hash {
         return Err(TrainError::Checkpoint { path, problem: CheckpointError::Damaged });
     }
@@ -97,10 +97,18 @@ pub(crate) fn remove<'a>(
     }
 }
 
+/// Longest file of a run that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// All bytes of a file of a run, or that a run is begun from.
+pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    Ok(read_file(path, MAX_BYTES)?)
+}
+
 /// The bytes of `checkpoint.json` in a folder.
 pub(crate) fn read_index_bytes(dir: &Path) -> Result<Vec<u8>, TrainError> {
     let path = dir.join(INDEX);
-    fs::read(&path).map_err(|error| match error.kind() {
+    read_bytes(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             TrainError::Checkpoint { path: path.clone(), problem: CheckpointError::Missing }
         }

@@ -272,8 +272,8 @@ impl TrainConfig {
         if !(1e-3..=1e3).contains(&self.temperature) {
             return wrong("temperature", "from 0.001 to 1,000");
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return wrong("learning_rate", "a finite number above 0");
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return wrong("learning_rate", "a number above 0 up to 1");
         }
         if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
             return wrong("gradient_clip", "a finite number above 0");

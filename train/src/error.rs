@@ -171,8 +171,10 @@ pub enum TrainError {
     /// The description of the encoder is not valid.
     #[error(transparent)]
     Description(#[from] DescriptionError),
-    /// The loss is no longer a number.
-    #[error("step {step}: the loss is not finite; lower the learning rate")]
+    /// Loss, weights or embeddings are no longer finite.
+    #[error(
+        "the training diverged at step {step}: its loss or its weights are no longer finite; lower the learning rate"
+    )]
     Diverged {
         /// Where it happened.
         step: u64,

@@ -269,7 +269,7 @@ fn start(
         scoring_and_loss: scoring_and_loss.clone(),
     };
     let score = |scorer: &Scorer, state: &State, config: &TrainConfig, step| {
-        scorer.mre_mm(&readable(&exported(state, &set, config, &description(config, step))?)?)
+        scorer.mre_mm(&readable(&exported(state, &set, config, (&description(config, step), step))?)?)
     };
     if let Some(scorer) = &scorer
         && step > 0
@@ -289,7 +289,7 @@ fn start(
     while fraction(config.budget, step, spent) < 1.0 && !stopped && !stalled(step, &stall) {
         let share = fraction(config.budget, step, spent);
         if estimates && config.policy.is_none() && share >= config.estimate_after {
-            let encoder = readable(&exported(&state, &set, &config, &description(&config, step))?)?;
+            let encoder = readable(&exported(&state, &set, &config, (&description(&config, step), step))?)?;
             let tuned = Box::new(tune::tune_on(&set, &paths.images, &encoder, &tuning, &|_, _| {})?);
             config.policy = Some(tuned.policy());
             // Stopping is honoured after the step.
@@ -340,7 +340,7 @@ fn start(
             }
         }
     }
-    let bytes = exported(&state, &set, &config, &description(&config, step))?;
+    let bytes = exported(&state, &set, &config, (&description(&config, step), step))?;
     checkpoint::write_atomically(&paths.out, &bytes)?;
     let recent = &recent[recent.len().saturating_sub(50)..];
     Ok(Summary {
@@ -365,12 +365,12 @@ fn exported(
     state: &State,
     set: &TrainingSet,
     config: &TrainConfig,
-    description: &Description,
+    (description, step): (&Description, u64),
 ) -> Result<Vec<u8>, TrainError> {
     let worth = if config.average > 0.0 { &state.average } else { &state.parameters.values };
     let (encoder, mut values) = (&state.encoders.image, worth.clone());
     if config.whiten {
-        whiten(encoder, &mut values, set, config)?;
+        whiten(encoder, &mut values, set, config, step)?;
     }
     export::onnx(encoder, &values, description)
 }

@@ -66,6 +66,7 @@ impl Workspace {
             clip(&mut self.gradient, limit);
         }
         state.optimizer.step(&mut state.parameters.values, &self.gradient, &[(all, rate)]);
+        check_finite(&state.parameters.values, step)?;
         blend(&mut state.average, &state.parameters.values, config.average, step);
         Ok((levels, measured))
     }
@@ -104,6 +105,9 @@ impl Workspace {
             });
         });
 
+        for features in Level::items(images).into_iter().chain(Level::items(views)).flatten() {
+            check_finite(features, step)?;
+        }
         let measured = step
             .is_multiple_of(PSI_EVERY)
             .then(|| psi::by_tier(images, views, batch, set.thresholds, config.views))
@@ -125,4 +129,10 @@ impl Workspace {
         add_gradients(gradient, of_views);
         Ok((levels, measured))
     }
+}
+
+/// # Errors
+/// [`TrainError::Diverged`] for a value that is not finite.
+pub(crate) fn check_finite(values: &[f32], step: u64) -> Result<(), TrainError> {
+    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(TrainError::Diverged { step }) }
 }

@@ -20,15 +20,16 @@ const CELLS: usize = 4096;
 const SHRINKAGE: f64 = 0.1;
 
 /// Changes the values of an encoder's weights to those whose embeddings are white over the training images, as far as [`SHRINKAGE`]
-/// lets them.
+/// lets them, after so many steps.
 pub(crate) fn whiten(
     encoder: &Encoder,
     values: &mut [f32],
     set: &TrainingSet,
     config: &TrainConfig,
+    step: u64,
 ) -> Result<(), TrainError> {
     let moments = moments(encoder, values, set, config)?;
-    encoder.heads.iter().zip(&moments).try_for_each(|(head, moments)| fold(head, values, moments))
+    encoder.heads.iter().zip(&moments).try_for_each(|(head, moments)| fold(head, values, moments, step))
 }
 
 /// Mean products of the embeddings' elements at each stride, `embedding x embedding`.
@@ -84,9 +85,8 @@ fn moments(
 
 /// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
 /// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
-fn fold(head: &Head, values: &mut [f32], moments: &[f64]) -> Result<(), TrainError> {
-    let lower = cholesky(moments, head.outputs)
-        .ok_or_else(|| TrainError::internal("whitening")("the embeddings are not finite"))?;
+fn fold(head: &Head, values: &mut [f32], moments: &[f64], step: u64) -> Result<(), TrainError> {
+    let lower = cholesky(moments, head.outputs).ok_or(TrainError::Diverged { step })?;
     solve(&lower, head.outputs, &mut values[head.weight.clone()]);
     solve(&lower, head.outputs, &mut values[head.bias.clone()]);
     Ok(())
@@ -187,7 +187,7 @@ mod tests {
             Ok(moments(&encoder, values, &set, &config)?.iter().map(even).collect())
         };
         let before = evenness(&parameters.values)?;
-        whiten(&encoder, &mut parameters.values, &set, &config)?;
+        whiten(&encoder, &mut parameters.values, &set, &config, 0)?;
         let after = evenness(&parameters.values)?;
         for (before, after) in before.iter().zip(&after) {
             assert!(after > before && *after <= 8f64.sqrt() + 1e-6, "{before} becomes {after}");

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{merged, merged_network};
+use crate::files;
 use crate::output::shown;
 
 /// An experiment: every arm is trained with every seed on every data set.
@@ -114,7 +115,7 @@ impl Experiment {
     /// Reads and checks a file: the experiment, and the text that it was read from.
     pub(super) fn read(path: &Path) -> Result<(Self, String)> {
         let name = shown(path);
-        let text = std::fs::read_to_string(path).with_context(|| format!("{name}: can't be read"))?;
+        let text = files::text(path)?;
         let experiment: Self = toml::from_str(&text)
             .map_err(|error| anyhow!("{name}: {}", error.to_string().trim_end().replace('\n', " ")))?;
         experiment.check().context(name)?;

@@ -1,6 +1,5 @@
 //! What each training of an experiment is made with: its options, and the policy that another's encoder tunes.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::file::PolicySource;
 use super::work::{Bench, Place, name};
 use super::{merged, merged_network};
+use crate::files;
 use crate::output::{self, shown};
 use crate::progress::Progress;
 
@@ -102,7 +102,7 @@ impl Bench<'_> {
             return Ok(None);
         };
         let path = self.folder(place).join(name::POLICY);
-        let Ok(text) = fs::read_to_string(&path) else {
+        let Ok(text) = files::text(&path) else {
             return Ok(None);
         };
         // One that can't be read is of another version: tuned again.

@@ -16,6 +16,7 @@ use super::recipe::Recipe;
 use super::set::Set;
 use crate::evaluate::errors::{self, Row};
 use crate::evaluate::{Job, NetworkJob};
+use crate::files;
 use crate::inputs;
 use crate::matching::How;
 use crate::output::{self, rounded, shown};
@@ -371,7 +372,8 @@ impl<'e> Bench<'e> {
         let Some(trained) = trained.filter(|trained| trained.key == *key) else {
             return Ok(None);
         };
-        let same = fs::read(self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
+        let same =
+            files::bytes(&self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
         Ok(same.then_some(trained))
     }
 
@@ -402,9 +404,6 @@ fn checkpoint(run: &Path) -> PathBuf {
 
 /// What a file of an experiment says; none where it is missing or of another version.
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("{}: can't be read", shown(path))),
-    }
+    let bytes = files::bytes_if_there(path)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

@@ -60,7 +60,7 @@ impl Search {
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let image = spacing::read(&input.path, self.given.as_ref())?;
+        let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
         let (landmarks, recognition) = told(&detection, &image, &input.label);
         let title = format!("{}, {}", input.label, self.name());

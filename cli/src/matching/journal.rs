@@ -4,7 +4,7 @@
 //! the hash of its file. A line that a kill cut off is left out.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
@@ -14,6 +14,7 @@ use infomark_infer::sha256_files;
 use serde::{Deserialize, Serialize};
 
 use super::record::Matched;
+use crate::files;
 use crate::inputs::Input;
 use crate::output::{self, shown};
 
@@ -37,7 +38,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes over what was found with the same `made_of`, and nothing else.
     pub(super) fn open(path: &Path, made_of: &str) -> Result<Self> {
-        let text = fs::read(path).unwrap_or_default();
+        let text = files::bytes_if_there(path)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines();
         let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::record::{Matched, Scored};
 use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
+use crate::files;
 use crate::output::{self, shown};
 
 /// Folder of the overlays, within that of the results.
@@ -46,7 +47,7 @@ pub(super) fn write_sheets(out: &Path, images: &[Matched]) -> Result<()> {
         images.iter().filter_map(|image| Some((image.overlay.as_deref()?, image.image.as_str()))).collect();
     let small = |(name, image): &(&str, &str)| {
         let path = out.join(name);
-        let bytes = fs::read(&path).with_context(|| format!("{}: can't be read", shown(&path)))?;
+        let bytes = files::bytes(&path)?;
         let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
         let long = picture.width().max(picture.height()).max(SIDE);
         let side = |length: usize| (length * SIDE).div_ceil(long);

@@ -86,7 +86,7 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
         match encode_landmarks(format, std::slice::from_ref(annotated), &options, &shown(&path)) {
             Ok(bytes) => output::write(&path, &bytes)?,
             // What was found is in the table; it has no place in 3D Slicer.
-            Err(error @ LandmarkError::Unplaced { .. }) => eprintln!("warning: {error}"),
+            Err(error @ LandmarkError::Unplaced { .. }) => output::warn(error),
             Err(error) => return Err(error.into()),
         }
     }

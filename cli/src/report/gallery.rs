@@ -1,8 +1,7 @@
 //! Pictures small enough for a page.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use super::results::{Case, Results, Spot};
 use crate::draw::label_corners;
+use crate::files;
 use crate::inputs::Input;
 use crate::output::{file_name, rounded, shown};
 use crate::progress::Progress;
@@ -138,7 +138,7 @@ fn picture(case: &Case, places: &Places<'_>) -> Result<Option<Picture>> {
             (image.width(), image.height(), data_address("image/jpeg", &jpeg(&image)?), false)
         }
         (None, Some(overlay)) => {
-            let bytes = fs::read(overlay).with_context(|| format!("{}: can't read this", shown(overlay)))?;
+            let bytes = files::bytes(overlay)?;
             let Some((width, height)) = case.size else { return Ok(None) };
             (width, height, data_address("image/png", &bytes), true)
         }
@@ -225,12 +225,10 @@ pub(super) fn data_address(kind: &str, bytes: &[u8]) -> String {
     format!("data:{kind};base64,{}", STANDARD.encode(bytes))
 }
 
-/// A picture of a file beside a result, if it is there.
-pub(super) fn file_address(path: PathBuf) -> Result<Option<String>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = fs::read(&path).with_context(|| format!("{}: can't read this", shown(&path)))?;
+/// A picture of a file beside a result, if it is there and no link.
+pub(super) fn file_address(folder: &Path, name: &str) -> Result<Option<String>> {
+    let Some(path) = files::within(folder, name).filter(|path| path.is_file()) else { return Ok(None) };
+    let bytes = files::bytes(&path)?;
     let kind =
         if path.extension().is_some_and(|ending| ending == "svg") { "image/svg+xml" } else { "image/png" };
     Ok(Some(data_address(kind, &bytes)))

@@ -94,7 +94,7 @@ fn plates(results: &Results, folder: &Path, images: &[Input]) -> Result<Vec<Plat
     let mut plates = Vec::new();
     for (file, caption) in [("views.png", "Views that the encoder was trained on, by tier of their centre.")]
     {
-        if let Some(source) = file_address(folder.join(file))? {
+        if let Some(source) = file_address(folder, file)? {
             plates.push(Plate { source, caption: caption.into() });
         }
     }

@@ -1,14 +1,15 @@
 //! The results of the other commands, read again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_eval::median;
+use infomark_infer::read_file;
 use serde_json::Value;
 
 use crate::evaluate::errors::{self, Row, TABLE};
+use crate::files;
 use crate::output::{file_name, shown};
 
 /// Largest file of results that is read, in bytes: a million landmarks.
@@ -121,13 +122,7 @@ impl Results {
 }
 
 fn json(path: &Path) -> Result<Value> {
-    let context = || format!("{}: can't read this result", shown(path));
-    let bytes = fs::metadata(path).with_context(context)?.len();
-    if bytes > MAX_BYTES {
-        bail!("{}: {bytes} bytes, at most {MAX_BYTES} are read", shown(path));
-    }
-    let text = fs::read(path).with_context(context)?;
-    serde_json::from_slice(&text).with_context(|| {
+    serde_json::from_slice(&read_file(path, MAX_BYTES)?).with_context(|| {
         format!("{}: this is no JSON as infomark writes it; make the result again", shown(path))
     })
 }
@@ -182,9 +177,7 @@ fn matching(folder: &Path) -> Result<Results> {
 
 /// A file that a result names, if it lies in the result's folder.
 fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
-    use std::path::Component::Normal;
-    let inside = Path::new(name).components().all(|part| matches!(part, Normal(_)));
-    inside.then(|| folder.join(name)).filter(|path| path.is_file())
+    files::within(folder, name).filter(|path| path.is_file())
 }
 
 fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {

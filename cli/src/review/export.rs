@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Component, Path};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use infomark_infer::{Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, sha256};
@@ -15,6 +15,7 @@ use super::state::{Decision, State};
 use super::work::landmarks;
 use super::{App, lock, zip};
 use crate::convert::not_kept;
+use crate::files;
 use crate::inputs::free_stem;
 use crate::output;
 
@@ -177,7 +178,7 @@ struct Earlier {
 
 fn earlier(folder: &Path) -> Earlier {
     // What can't be read says nothing of files that could be removed.
-    let bytes = fs::read(folder.join(ABOUT)).unwrap_or_default();
+    let bytes = files::bytes(&folder.join(ABOUT)).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
@@ -192,23 +193,31 @@ pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
     formats().map(LandmarkFormat::key).filter(is_of).collect()
 }
 
+/// Where a file of an export goes, which is within the review's folder: a link there is not followed.
+fn place(app: &App, name: &str) -> Result<PathBuf, Refusal> {
+    files::within(&app.session, &format!("{FOLDER}/{name}")).ok_or_else(|| {
+        Refusal::bad(format!(
+            "{FOLDER}/{name}: a link is in its place, which is not followed; remove it and save again"
+        ))
+    })
+}
+
 impl Files {
     /// Writes them into the review's folder, and removes those of an earlier export that these do not replace.
     pub(super) fn write(mut self, app: &App) -> Result<Told, Refusal> {
         let folder = app.session.join(FOLDER);
         output::make_folder(&folder)?;
         for (name, bytes) in &self.files {
-            let path = folder.join(name);
+            let path = place(app, name)?;
             output::make_folder(path.parent().unwrap_or(&folder))?;
             output::write(&path, bytes)?;
         }
         for (name, hash) in earlier(&folder).files {
-            let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
-            let path = folder.join(&name);
-            if !inside || self.files.iter().any(|(new, _)| *new == name) || !path.is_file() {
+            let Some(path) = files::within(&folder, &name).filter(|path| path.is_file()) else { continue };
+            if self.files.iter().any(|(new, _)| *new == name) {
                 continue;
             }
-            let same = fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == hash);
+            let same = files::bytes(&path).is_ok_and(|bytes| sha256(&bytes) == hash);
             if same && fs::remove_file(&path).is_ok() {
                 // Where it was the last one.
                 let _ = path.parent().filter(|parent| *parent != folder).map(fs::remove_dir);
@@ -217,7 +226,7 @@ impl Files {
                 self.told.kept.push(name);
             }
         }
-        output::write(&folder.join(ABOUT), &self.about)?;
+        output::write(&place(app, ABOUT)?, &self.about)?;
         Ok(self.told)
     }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use infomark_infer::{
     Image, ImageError, ImageHeader, Levels, Listing, PixelSpacing, Placement, ReadLimits, decode_image,
-    decode_levels, list_folder, read_image_header, sha256,
+    decode_levels, list_folder, read_file, read_image_header, sha256,
 };
 use serde::Serialize;
 
@@ -267,16 +267,13 @@ fn without_folder(text: &str, path: &Path) -> String {
 }
 
 fn bytes(known: &Known) -> Result<Vec<u8>> {
-    let Known { path, name, .. } = known;
+    let Known { path, .. } = known;
     if known.stamp.is_none() {
         bail!("{}", known.error.as_deref().unwrap_or("the image is gone; put it back"));
     }
     let most = ReadLimits::default().max_bytes;
-    let data = fs::metadata(path).with_context(|| format!("{name}: can't be read; is it still there?"))?;
-    if !data.is_file() || data.len() > most {
-        bail!("{name}: no file, or one of more than {} MiB", most >> 20);
-    }
-    fs::read(path).with_context(|| format!("{name}: can't be read"))
+    // Messages name files, not where they are.
+    read_file(path, most).map_err(|error| anyhow!(without_folder(&error.to_string(), path)))
 }
 
 /// An image, and the hash of its file.

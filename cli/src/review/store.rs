@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::state::{Event, State};
+use crate::files;
 use crate::output::{self, shown};
 
 const SESSION: &str = "session.json";
@@ -139,11 +140,7 @@ impl Store {
 }
 
 fn read_session(path: &Path, images_from: &str) -> Result<State> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::default()),
-        Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
-    };
+    let Some(bytes) = files::bytes_if_there(path)? else { return Ok(State::default()) };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| {
         format!(
             "{}: not a review that this version reads; move it away or give another --session",
@@ -154,7 +151,7 @@ fn read_session(path: &Path, images_from: &str) -> Result<State> {
         bail!("{}: its format is {}, this version reads {FORMAT}", shown(path), saved.format);
     }
     if saved.images_from != images_from {
-        eprintln!("warning: this review was begun on the images of {}", saved.images_from);
+        output::warn(format_args!("this review was begun on the images of {}", saved.images_from));
     }
     Ok(saved.state)
 }
@@ -164,6 +161,10 @@ fn open_files(folder: &Path) -> Result<(File, File)> {
     output::make_folder(folder)?;
     let open = |name: &str, options: &mut OpenOptions| {
         let path = folder.join(name);
+        // Asked before opening: opening a pipe would wait for its reader.
+        if fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+            bail!("{}: not a file; move it away, or give another --session", shown(&path));
+        }
         let file = options.create(true).open(&path);
         file.with_context(|| format!("{}: can't write here; give another --session", shown(&path)))
     };
@@ -181,11 +182,7 @@ fn open_files(folder: &Path) -> Result<(File, File)> {
 /// The lines of a journal. The last one may be cut off, by a kill; any other that can't be read is an error, as those after it would
 /// be lost.
 fn read_journal(path: &Path) -> Result<Vec<Line>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("{}: can't be read", shown(path))),
-    };
+    let Some(bytes) = files::bytes_if_there(path)? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
     let mut parts = bytes.split(|byte| *byte == b'\n').enumerate().peekable();
     while let Some((number, part)) = parts.next() {

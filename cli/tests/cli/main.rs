@@ -11,6 +11,7 @@ mod evaluate;
 mod experiment;
 mod formats;
 mod help;
+mod hostile;
 mod landmarks;
 mod map;
 mod matching;

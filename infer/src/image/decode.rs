@@ -21,7 +21,8 @@ use crate::{PixelSpacing, Placement};
 /// Reads a grey PNG, TIFF, JPEG, BMP or PGM file, a DICOM file (feature `dicom`) or a NIfTI slice (feature `nifti`) within
 /// the default [`ReadLimits`].
 ///
-/// The header is read first: what it tells is refused before the pixels are read. Of JPEG, in DICOM as well, every block has to be there.
+/// The header is read first: what it tells is refused before the pixels are read. Every sample has to be there, checksums have to be right, and
+/// nothing may follow where the format ends: damage that a format can tell is an error ([`ImageError::Damaged`]).
 ///
 /// The format is told by the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
 /// transformation applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are stretched like other 16-bit files. 8-bit values are divided by 255. 16-bit values, of which
@@ -99,6 +100,8 @@ fn header(source: &mut Source, limits: &ReadLimits) -> Result<ImageHeader, Image
             Kind::Packed => Some(nifti::header(&nifti::unpack_header(start, name)?, length, name, limits)?),
             #[cfg(feature = "jpeg")]
             Kind::Jpeg => picture::jpeg_image_header(start, length, name, limits)?,
+            #[cfg(feature = "png")]
+            Kind::Picture(ImageFormat::Png) => picture::png_image_header(source, limits)?,
             Kind::Picture(format) => Some(picture::header(source.file(), length, format, name, limits)?),
         };
         match header {
@@ -121,7 +124,7 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
         #[cfg(feature = "nifti")]
         Kind::Nifti => nifti::decode(bytes, &name, limits, None),
         #[cfg(feature = "nifti")]
-        Kind::Packed => nifti::decode(&nifti::unpack(bytes, &name, limits)?, &name, limits, None),
+        Kind::Packed => nifti::decode(&nifti::unpack(bytes, &name, limits, None)?, &name, limits, None),
         #[cfg(feature = "jpeg")]
         Kind::Jpeg => of_samples(picture::jpeg_samples(bytes, &name, limits)?, name),
         Kind::Picture(format) => of_samples(picture::samples(bytes, format, &name, limits)?, name),
@@ -147,7 +150,7 @@ pub fn decode_levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
         #[cfg(feature = "nifti")]
         Kind::Nifti => nifti::levels(bytes, name, limits),
         #[cfg(feature = "nifti")]
-        Kind::Packed => nifti::levels(&nifti::unpack(bytes, name, limits)?, name, limits),
+        Kind::Packed => nifti::levels(&nifti::unpack(bytes, name, limits, None)?, name, limits),
         #[cfg(feature = "jpeg")]
         Kind::Jpeg => levels_of_samples(&picture::jpeg_samples(bytes, name, limits)?, name),
         Kind::Picture(format) => levels_of_samples(&picture::samples(bytes, format, name, limits)?, name),

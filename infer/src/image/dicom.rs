@@ -6,6 +6,7 @@ mod display;
 mod element_decoder;
 mod elements;
 mod header;
+mod jpeg_2000;
 mod meta;
 mod object;
 mod pixels;
@@ -31,6 +32,10 @@ enum Problem {
     Unsupported(&'static str),
     /// What a decoder of pixels said.
     Pixels(String),
+    /// Too many parts of a kind: what, how many, and how many there may be.
+    TooMany(&'static str, u64, usize),
+    /// The deadline has passed.
+    TimedOut,
     Syntax(String),
     Frames(u64),
     /// An object of another kind than an image.
@@ -47,6 +52,10 @@ impl Problem {
         match self {
             Problem::Damaged(reason) => ImageError::Damaged { name, reason: reason.to_owned() },
             Problem::Pixels(reason) => ImageError::Damaged { name, reason },
+            Problem::TooMany(parts, count, most) => {
+                ImageError::TooMany { name, parts, count, most: most as u64 }
+            }
+            Problem::TimedOut => ImageError::TimedOut { name },
             Problem::Unsupported(reason) => ImageError::Unsupported { name, reason: reason.to_owned() },
             Problem::Syntax(syntax) => ImageError::TransferSyntax { name, syntax },
             Problem::Frames(frames) => ImageError::Frames { name, frames },
@@ -64,8 +73,13 @@ fn jpeg_problem(problem: jpeg::Problem) -> Problem {
     match problem {
         jpeg::Problem::Damaged(reason) => Problem::Damaged(reason),
         jpeg::Problem::Unsupported(kind) => Problem::Syntax(kind.to_owned()),
+        jpeg::Problem::TooManyScans(most) => Problem::TooMany("JPEG scans", most as u64 + 1, most),
+        jpeg::Problem::TimedOut => Problem::TimedOut,
     }
 }
+
+const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
+const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
 /// What a decoder of compressed pixels said, which knows nothing of the patient.
 fn undecodable(error: impl fmt::Display) -> Problem {
@@ -81,7 +95,7 @@ pub(super) fn header(
     name: &str,
     limits: &ReadLimits,
 ) -> Result<Option<ImageHeader>, ImageError> {
-    let read = parse(|| Elements::before_pixels(start));
+    let read = parse(|| Elements::before_pixels(start, limits));
     match read {
         // A part of the file may end anywhere.
         Err(Problem::Damaged(_) | Problem::NotAnImage(object::NO_PIXEL_DATA))
@@ -107,7 +121,7 @@ pub(super) fn object_without_image(start: &[u8]) -> Option<&'static str> {
 pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
     let (elements, header) = open(bytes, name, limits)?;
     let pixels = contain(|| {
-        let stored = pixels::decode(&elements, &header)?;
+        let stored = pixels::decode(&elements, &header, limits)?;
         display::display(&stored, &elements, &header)
     });
     let pixels = pixels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
@@ -123,7 +137,7 @@ pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Im
 pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
     let (elements, header) = open(bytes, name, limits)?;
     let levels = contain(|| {
-        let stored = pixels::decode(&elements, &header)?;
+        let stored = pixels::decode(&elements, &header, limits)?;
         display::levels(&stored, &elements, &header)
     });
     let levels = levels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
@@ -131,7 +145,7 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
 }
 
 fn open<'a>(bytes: &'a [u8], name: &str, limits: &ReadLimits) -> Result<(Elements<'a>, Header), ImageError> {
-    let (elements, header) = parse(|| Elements::read(bytes)).map_err(|problem| problem.of(name))?;
+    let (elements, header) = parse(|| Elements::read(bytes, limits)).map_err(|problem| problem.of(name))?;
     check(&elements, &header, bytes.len() as u64, name, limits)?;
     Ok((elements, header))
 }

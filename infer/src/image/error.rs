@@ -157,6 +157,26 @@ pub enum ImageError {
         /// [`ReadLimits::max_side`](crate::ReadLimits::max_side).
         max_side: usize,
     },
+    /// More pixels, scans, tiles or nested sequences than are read.
+    #[error(
+        "{name}: {count} {parts}, but at most {most} are read; write it again, scaled down or as plain grey PNG"
+    )]
+    TooMany {
+        /// The path as given.
+        name: String,
+        /// What there are too many of.
+        parts: &'static str,
+        /// How many there are, or were when reading stopped.
+        count: u64,
+        /// The limit of [`ReadLimits`](crate::ReadLimits).
+        most: u64,
+    },
+    /// The deadline passed while the file was read.
+    #[error("{name}: reading it took longer than the time allowed; allow more time, or scale it down first")]
+    TimedOut {
+        /// The path as given.
+        name: String,
+    },
     /// Decoding needs more memory than the limit, or than there is.
     #[error(
         "{name}: reading it needs {needed_mib} MiB of memory, more than the {max_mib} MiB allowed or free; scale it down first"

@@ -1,7 +1,7 @@
 //! JPEG streams: sequential, progressive and lossless (ITU-T T.81) and JPEG-LS (ITU-T T.87), read strictly.
 //!
 //! Every block and every sample has to be there: decoders for display fill what is missing with grey and say nothing. An end marker does not tell, as
-//! some files lack it, and cut ones may have it.
+//! some files lack it, and cut ones may have it. Nor may coded data be left over where a scan or the picture ends: the size in the header is wrong then.
 
 mod bits;
 mod dct;
@@ -18,32 +18,45 @@ mod segments;
 pub(super) use segments::Frame;
 use segments::marker;
 
+use super::ReadLimits;
+
 /// Why a stream cannot be read.
 #[derive(Debug)]
 pub(super) enum Problem {
     Damaged(&'static str),
     /// A kind of JPEG by its name.
     Unsupported(&'static str),
+    /// More scans than this limit.
+    TooManyScans(usize),
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// Gives up when the deadline has passed.
+fn check_time(limits: &ReadLimits) -> Result<(), Problem> {
+    if limits.is_late() { Err(Problem::TimedOut) } else { Ok(()) }
 }
 
 pub(super) const ENDS_EARLY: Problem = Problem::Damaged("its JPEG data end early");
 pub(super) const INVALID: Problem = Problem::Damaged("its JPEG data are not valid");
+pub(super) const LEFT_OVER: Problem =
+    Problem::Damaged("its JPEG data go on after the last sample that its header calls for");
 
 /// The samples of a frame of one component, row by row, `precision` bits each.
 ///
 /// # Errors
 ///
 /// [`Problem::Unsupported`] for several components and for coding processes that are not read.
-pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = Frame::first(bytes)?;
     check_process(&frame)?;
     if frame.components.len() != 1 {
         return Err(Problem::Unsupported("JPEG of several colours"));
     }
     match frame.process {
-        marker::LOSSLESS => lossless::decode(bytes),
-        marker::JPEG_LS => ls::decode(bytes),
-        _ => dct::decode_grey(bytes),
+        marker::LOSSLESS => lossless::decode(bytes, limits),
+        marker::JPEG_LS => ls::decode(bytes, limits),
+        _ => dct::decode_grey(bytes, limits),
     }
 }
 

@@ -1,20 +1,52 @@
 //! What reading an image may cost.
 
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::time::Instant;
+
 use super::{ImageError, MIN_SIDE};
 
-/// What reading an image may cost at most.
+/// What reading an image may cost at most: one set for every format, in a file of its own or inside DICOM.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use infomark_infer::ReadLimits;
+///
+/// let deadline = Instant::now().checked_add(Duration::from_secs(5));
+/// let limits = ReadLimits { max_side: 10_000, deadline, ..ReadLimits::default() };
+/// # assert_eq!(limits.max_scans, 100);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
     /// The longest side in pixels.
     pub max_side: usize,
+    /// Width times height.
+    pub max_pixels: u64,
     /// Bytes of memory: the file, the decoded samples and the pixels together.
     pub max_bytes: u64,
+    /// Scans of a JPEG stream, each of which goes over the whole picture; encoders write some ten.
+    pub max_scans: usize,
+    /// Strips or tiles of a TIFF file, tiles of JPEG 2000.
+    pub max_tiles: usize,
+    /// Depth of nested DICOM sequences.
+    pub max_depth: usize,
+    /// When reading gives up, checked before and while pixels are decoded; JPEG 2000 is checked before and after.
+    pub deadline: Option<Instant>,
 }
 
 impl Default for ReadLimits {
-    /// 32768 pixels a side and 512 MiB, which is about 100 million 8-bit pixels.
+    /// 32768 pixels a side, 2^28 pixels, 512 MiB (which is about 100 million 8-bit pixels), 100 scans, 65536 strips or tiles, sequences 100
+    /// deep, no deadline.
     fn default() -> Self {
-        ReadLimits { max_side: 32_768, max_bytes: 512 << 20 }
+        ReadLimits {
+            max_side: 32_768,
+            max_pixels: 1 << 28,
+            max_bytes: 512 << 20,
+            max_scans: 100,
+            max_tiles: 1 << 16,
+            max_depth: 100,
+            deadline: None,
+        }
     }
 }
 
@@ -27,6 +59,7 @@ impl ReadLimits {
         bytes_a_pixel: u64,
         bytes: u64,
     ) -> Result<(), ImageError> {
+        self.check_time(name)?;
         if width.max(height) > self.max_side {
             return Err(ImageError::TooWide {
                 name: name.to_owned(),
@@ -38,13 +71,78 @@ impl ReadLimits {
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
         }
-        let needed = (width as u64 * height as u64).saturating_mul(bytes_a_pixel).saturating_add(bytes);
-        if needed > self.max_bytes { Err(self.exceeded(name, needed)) } else { Ok(()) }
+        let pixels = (width as u64).saturating_mul(height as u64);
+        let needed = pixels.saturating_mul(bytes_a_pixel).saturating_add(bytes);
+        if needed > self.max_bytes {
+            return Err(self.exceeded(name, needed));
+        }
+        if pixels > self.max_pixels {
+            let (name, count, most) = (name.to_owned(), pixels, self.max_pixels);
+            return Err(ImageError::TooMany { name, parts: "pixels", count, most });
+        }
+        Ok(())
     }
 
     /// The error of a file that needs so many bytes.
     pub(super) fn exceeded(&self, name: &str, needed: u64) -> ImageError {
         let (needed_mib, max_mib) = (needed.div_ceil(1 << 20), self.max_bytes >> 20);
         ImageError::TooLarge { name: name.to_owned(), needed_mib, max_mib }
+    }
+
+    /// Whether the deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// # Errors
+    ///
+    /// [`ImageError::TimedOut`] when the deadline has passed.
+    pub(super) fn check_time(&self, name: &str) -> Result<(), ImageError> {
+        if self.is_late() { Err(ImageError::TimedOut { name: name.to_owned() }) } else { Ok(()) }
+    }
+}
+
+/// Bytes given at once, between which the deadline is checked.
+const AT_ONCE: usize = 1 << 16;
+
+/// A reader for decoders that know of no deadline: it fails when the deadline has passed.
+pub(super) struct Timed<'a, R> {
+    inner: R,
+    limits: &'a ReadLimits,
+}
+
+impl<'a, R> Timed<'a, R> {
+    pub(super) fn new(inner: R, limits: &'a ReadLimits) -> Timed<'a, R> {
+        Timed { inner, limits }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.limits.is_late() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl<R: Read> Read for Timed<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        let length = into.len().min(AT_ONCE);
+        self.inner.read(into.get_mut(..length).unwrap_or_default())
+    }
+}
+
+impl<R: BufRead> BufRead for Timed<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.check()?;
+        let buffer = self.inner.fill_buf()?;
+        Ok(buffer.get(..buffer.len().min(AT_ONCE)).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+    }
+}
+
+impl<R: Seek> Seek for Timed<'_, R> {
+    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(place)
     }
 }

@@ -1,12 +1,12 @@
 //! The images of a folder.
 
 #[cfg(feature = "dicom")]
-use std::fs::File;
-#[cfg(feature = "dicom")]
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::ImageError;
+#[cfg(feature = "dicom")]
+use crate::file;
 
 /// Bytes of a DICOM file in which its class is looked for.
 #[cfg(feature = "dicom")]
@@ -136,8 +136,8 @@ fn content(path: &Path) -> Content {
 #[cfg(feature = "dicom")]
 fn dicom_content(path: &Path, has_ending: bool) -> Content {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
-    if read.is_err() || !super::dicom::is_dicom(&start) {
+    let is_read = file::open(path).is_ok_and(|(file, _)| file.take(START).read_to_end(&mut start).is_ok());
+    if !is_read || !super::dicom::is_dicom(&start) {
         // A file that says it is an image by its name, but is none, gives an error when it is read.
         return if has_ending { Content::Image } else { Content::Other };
     }

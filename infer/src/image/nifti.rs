@@ -2,6 +2,7 @@
 
 mod placement;
 
+use std::cmp::Ordering;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use nifti::{NiftiHeader, NiftiType, Unit};
 
 use super::grey::{ends_of_values, stretch_values};
 use super::levels::{Levels, Scale};
+use super::limits::Timed;
 use super::source::Source;
 use super::{Image, ImageError, ImageHeader, ReadLimits};
 use crate::contain::contain;
@@ -47,18 +49,27 @@ pub(super) fn unpack_header(bytes: &[u8], name: &str) -> Result<Vec<u8>, ImageEr
     })
 }
 
-/// What is compressed, if it is NIfTI.
-pub(super) fn unpack(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
-    unpack_header(bytes, name)?;
+/// What is compressed, if it is NIfTI: as many bytes as its header calls for, under the checksum of gzip.
+pub(super) fn unpack(
+    bytes: &[u8],
+    name: &str,
+    limits: &ReadLimits,
+    slice: Option<(usize, usize)>,
+) -> Result<Vec<u8>, ImageError> {
+    let header = unpack_header(bytes, name)?;
+    let end = Slice::open(&header, bytes.len() as u64, name, limits, slice)?.end;
+    let needed = end.saturating_add(bytes.len() as u64);
+    if needed > limits.max_bytes {
+        return Err(limits.exceeded(name, needed));
+    }
     let mut unpacked = Vec::new();
-    let allowed = limits.max_bytes.saturating_sub(bytes.len() as u64);
-    let read = MultiGzDecoder::new(bytes).take(allowed).read_to_end(&mut unpacked);
+    unpacked.try_reserve_exact(end as usize + 1).map_err(|_| limits.exceeded(name, needed))?;
+    // A byte more than there may be, so that the end is seen and with it the checksum.
+    let read = MultiGzDecoder::new(Timed::new(bytes, limits)).take(end + 1).read_to_end(&mut unpacked);
+    limits.check_time(name)?;
     let read =
         read.map_err(|error| ImageError::Damaged { name: name.to_owned(), reason: error.to_string() })?;
-    if read as u64 == allowed {
-        return Err(limits.exceeded(name, limits.max_bytes.saturating_add(1)));
-    }
-    Ok(unpacked)
+    if read as u64 > end { Err(LEFT_OVER.of(name)) } else { Ok(unpacked) }
 }
 
 /// Reads one slice of a NIfTI file, across `axis` (0, 1 or 2) at `index`.
@@ -80,7 +91,7 @@ pub fn read_nifti_slice(path: impl AsRef<Path>, axis: usize, index: usize) -> Re
     let name = source.name().to_owned();
     let mut bytes = source.into_bytes(&limits)?;
     if is_compressed(&bytes) {
-        bytes = unpack(&bytes, &name, &limits)?;
+        bytes = unpack(&bytes, &name, &limits, Some((axis, index)))?;
     }
     if !is_nifti(&bytes) {
         return Err(ImageError::UnknownFormat { name });
@@ -130,6 +141,8 @@ pub(super) fn header(
     Ok(ImageHeader { width, height, spacing, placement })
 }
 
+const LEFT_OVER: Problem = Problem::Damaged("it goes on after the last voxel that its header calls for");
+
 enum Problem {
     Damaged(&'static str),
     Unsupported(&'static str),
@@ -157,8 +170,9 @@ struct Slice {
     first: usize,
     across: usize,
     down: usize,
-    /// Where the voxels begin in the file.
+    /// Where the voxels begin in the file, and where they end with it.
     start: usize,
+    end: u64,
     slope: f64,
     intercept: f64,
 }
@@ -185,6 +199,10 @@ impl Slice {
         limits.check(name, (width, height), 2 * size_of::<f32>() as u64, length)?;
         let data = header.data_type().ok().and_then(|data| Voxel::of(data, bytes));
         let voxel = data.ok_or(wrong(Problem::Unsupported("voxels that are no plain numbers")))?;
+        // Some writers leave it at zero.
+        if header.bitpix != 0 && usize::try_from(header.bitpix).ok() != Some(8 * voxel.bytes) {
+            return Err(wrong(Problem::Damaged("its bitpix is not that of its data type")));
+        }
         let step = |axis: usize| dim.iter().take(axis).product::<usize>();
         let (slope, intercept) = match (f64::from(header.scl_slope), f64::from(header.scl_inter)) {
             (slope, intercept) if slope.is_finite() && intercept.is_finite() && slope != 0.0 => {
@@ -192,6 +210,15 @@ impl Slice {
             }
             _ => (1.0, 0.0),
         };
+        let offset = header.vox_offset;
+        if !offset.is_finite() || offset.fract() != 0.0 {
+            return Err(wrong(Problem::Damaged("its vox_offset is no whole number of bytes")));
+        }
+        // A negative or missing offset becomes the end of the header.
+        let start = (offset as usize).max(HEADER);
+        let voxels = dim.iter().try_fold(voxel.bytes as u64, |all, &size| all.checked_mul(size as u64));
+        let end = voxels.and_then(|bytes| bytes.checked_add(start as u64));
+        let end = end.ok_or(wrong(Problem::Damaged("its dimensions cannot be")))?;
         Ok(Slice {
             width,
             height,
@@ -201,8 +228,8 @@ impl Slice {
             first,
             across: step(axes[0]),
             down: step(axes[1]),
-            // A negative or missing offset becomes the end of the header.
-            start: (header.vox_offset as usize).max(HEADER),
+            start,
+            end,
             slope,
             intercept,
         })
@@ -226,6 +253,11 @@ impl Slice {
     }
 
     fn values(&self, bytes: &[u8]) -> Result<Vec<f32>, Problem> {
+        match (bytes.len() as u64).cmp(&self.end) {
+            Ordering::Less => return Err(Problem::Damaged("its voxels end early")),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(LEFT_OVER),
+        }
         let bytes = bytes.get(self.start..).unwrap_or_default();
         let size = self.voxel.bytes;
         let mut pixels = Vec::with_capacity(self.width * self.height);

@@ -1,5 +1,17 @@
 //! Pictures of no medical format: PNG, TIFF, JPEG, BMP and PGM.
+//!
+//! What the decoders take in silence is checked before: each format has a module that refuses a file of which parts are missing, damaged or left over.
 
+mod bmp;
+mod netpbm;
+#[cfg(feature = "tiff")]
+mod packed;
+#[cfg(feature = "png")]
+mod png;
+#[cfg(feature = "tiff")]
+mod tiff;
+
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 
@@ -11,10 +23,67 @@ use super::foreign;
 use super::grey::Layout;
 #[cfg(feature = "jpeg")]
 use super::jpeg;
+use super::limits::Timed;
 use super::resolution;
+#[cfg(feature = "png")]
+use super::source::Source;
 use super::{ImageError, ImageHeader, ReadLimits};
 use crate::Placement;
 use crate::contain::contain;
+
+/// What is wrong with a picture, without its name.
+#[derive(Debug, PartialEq)]
+enum Flaw {
+    Damaged(&'static str),
+    Unsupported(&'static str),
+    /// Several pictures in one file.
+    Pages,
+    /// Too many parts of a kind: what, how many, and how many there may be.
+    #[cfg(feature = "tiff")]
+    TooMany(&'static str, u64, usize),
+    /// The deadline has passed.
+    #[cfg(feature = "tiff")]
+    TimedOut,
+}
+
+impl Flaw {
+    fn of(self, name: &str) -> ImageError {
+        let name = name.to_owned();
+        match self {
+            Flaw::Damaged(reason) => ImageError::Damaged { name, reason: reason.to_owned() },
+            Flaw::Unsupported(reason) => ImageError::Unsupported { name, reason: reason.to_owned() },
+            Flaw::Pages => ImageError::Pages { name },
+            #[cfg(feature = "tiff")]
+            Flaw::TooMany(parts, count, most) => {
+                ImageError::TooMany { name, parts, count, most: most as u64 }
+            }
+            #[cfg(feature = "tiff")]
+            Flaw::TimedOut => ImageError::TimedOut { name },
+        }
+    }
+}
+
+/// What of a file its decoder is to see: PNG, of which every chunk is checked, without what may unpack to anything.
+fn without_profiles(bytes: &[u8], format: ImageFormat) -> Result<Cow<'_, [u8]>, Flaw> {
+    match format {
+        #[cfg(feature = "png")]
+        ImageFormat::Png => png::whole(bytes),
+        _ => Ok(Cow::Borrowed(bytes)),
+    }
+}
+
+/// Refuses what the decoder of a format would take in silence.
+#[cfg_attr(not(feature = "tiff"), expect(unused_variables))]
+fn check_whole(bytes: &[u8], format: ImageFormat, limits: &ReadLimits) -> Result<(), Flaw> {
+    match format {
+        #[cfg(feature = "tiff")]
+        ImageFormat::Tiff => tiff::check(bytes, limits),
+        ImageFormat::Bmp => bmp::check(bytes),
+        ImageFormat::Pnm => netpbm::check(bytes),
+        // PNG is checked before it is opened, JPEG by its own decoder.
+        _ => Ok(()),
+    }
+}
 
 /// What the first bytes of a picture say.
 pub(super) struct Header {
@@ -48,6 +117,23 @@ pub(super) fn header(
     Ok(header.of_image(resolution::placement(file, format)))
 }
 
+/// The header of a PNG file; none where more of it is needed.
+#[cfg(feature = "png")]
+pub(super) fn png_image_header(
+    source: &Source,
+    limits: &ReadLimits,
+) -> Result<Option<ImageHeader>, ImageError> {
+    let (start, length, name) = (source.start(), source.length(), source.name());
+    let kept = png::before_pixels(start, start.len() as u64 >= length).map_err(|flaw| flaw.of(name))?;
+    let Some(kept) = kept else { return Ok(None) };
+    let header = contain(|| {
+        let mut decoder = open(Cursor::new(kept), ImageFormat::Png, name, limits)?;
+        check_header(&mut decoder, name, length, limits)
+    });
+    let header = header.unwrap_or_else(|reason| Err(damaged(name, reason)))?;
+    Ok(Some(header.of_image(resolution::placement(source.file(), ImageFormat::Png))))
+}
+
 /// The samples of a file in memory.
 pub(super) fn samples(
     bytes: &[u8],
@@ -65,11 +151,11 @@ fn picture_samples(
     name: &str,
     limits: &ReadLimits,
 ) -> Result<(Header, Vec<u8>), ImageError> {
-    let mut decoder = open(Cursor::new(bytes), format, name, limits)?;
-    let header = check_header(&mut decoder, name, bytes.len() as u64, limits)?;
-    if format == ImageFormat::Tiff && has_second_page(bytes) {
-        return Err(ImageError::Pages { name: name.to_owned() });
-    }
+    let seen = without_profiles(bytes, format).map_err(|flaw| flaw.of(name))?;
+    let copied = if let Cow::Owned(copy) = &seen { copy.len() } else { 0 };
+    let mut decoder = open(Timed::new(Cursor::new(&seen), limits), format, name, limits)?;
+    let header = check_header(&mut decoder, name, (bytes.len() + copied) as u64, limits)?;
+    check_whole(bytes, format, limits).map_err(|flaw| flaw.of(name))?;
     let mut samples = Vec::new();
     samples.try_reserve_exact(header.bytes).map_err(|_| limits.exceeded(name, header.bytes as u64))?;
     samples.resize(header.bytes, 0);
@@ -125,10 +211,11 @@ pub(super) fn jpeg_samples(
     let read = jpeg_header(bytes, bytes.len() as u64, name, limits)?;
     let (jpeg, header) = read.ok_or_else(|| damaged(name, "its JPEG data end early".to_owned()))?;
     if jpeg.is_grey() {
-        let samples = jpeg::file::samples(bytes, &jpeg).map_err(|problem| jpeg_problem(name, problem))?;
+        let samples =
+            jpeg::file::samples(bytes, &jpeg, limits).map_err(|problem| jpeg_problem(name, problem))?;
         return Ok((header, samples));
     }
-    jpeg::file::check(bytes).map_err(|problem| jpeg_problem(name, problem))?;
+    jpeg::file::check(bytes, limits).map_err(|problem| jpeg_problem(name, problem))?;
     samples(bytes, ImageFormat::Jpeg, name, limits)
 }
 
@@ -139,6 +226,11 @@ fn jpeg_problem(name: &str, problem: jpeg::Problem) -> ImageError {
         jpeg::Problem::Unsupported(format) => {
             ImageError::ForeignFormat { name: name.to_owned(), format, fix: foreign::TO_PNG }
         }
+        jpeg::Problem::TooManyScans(most) => {
+            let (name, most) = (name.to_owned(), most as u64);
+            ImageError::TooMany { name, parts: "JPEG scans", count: most + 1, most }
+        }
+        jpeg::Problem::TimedOut => ImageError::TimedOut { name: name.to_owned() },
     }
 }
 
@@ -192,6 +284,7 @@ fn damaged(name: &str, reason: String) -> ImageError {
 
 fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageError {
     match error {
+        _ if limits.is_late() => ImageError::TimedOut { name: name.to_owned() },
         image::ImageError::Limits(_) => limits.exceeded(name, limits.max_bytes.saturating_add(1)),
         image::ImageError::Unsupported(error) => {
             ImageError::Unsupported { name: name.to_owned(), reason: error.to_string() }
@@ -204,23 +297,4 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
 /// Whether a file is BigTIFF, whose offsets have eight bytes.
 pub(super) fn is_big_tiff(start: &[u8]) -> bool {
     start.starts_with(b"II\x2B\0\x08\0\0\0") || start.starts_with(b"MM\0\x2B\0\x08\0\0")
-}
-
-/// Whether a TIFF file goes on after its first page.
-fn has_second_page(bytes: &[u8]) -> bool {
-    let big_endian = bytes.starts_with(b"MM");
-    let number = |at: usize, length: usize| {
-        let bytes = bytes.get(at..)?.get(..length)?;
-        let digit = |sum: usize, &byte: &u8| (sum << 8) | usize::from(byte);
-        Some(if big_endian { bytes.iter().fold(0, digit) } else { bytes.iter().rev().fold(0, digit) })
-    };
-    // Where the first page is, the bytes of its number of entries, of an entry, and of an offset.
-    let (page, count, entry, offset) = if is_big_tiff(bytes) { (8, 8, 20, 8) } else { (4, 2, 12, 4) };
-    // The entries follow their number; then comes where the second page is.
-    let second = || {
-        let first = number(page, offset)?;
-        let entries = number(first, count)?.checked_mul(entry)?;
-        number(first.checked_add(count)?.checked_add(entries)?, offset)
-    };
-    second().is_some_and(|second| second != 0)
 }

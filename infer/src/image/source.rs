@@ -1,10 +1,11 @@
 //! Image files that are read from their start: as much as the header needs, then the rest.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use super::{ImageError, ReadLimits};
+use crate::file::{self, FileProblem};
 
 /// Bytes that are read first; most headers are shorter.
 const FIRST: u64 = 1 << 20;
@@ -24,21 +25,12 @@ impl Source {
     /// Opens a file and reads its first bytes.
     pub(super) fn open(path: &Path) -> Result<Source, ImageError> {
         let name = path.display().to_string();
-        let unreadable = |name, source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => ImageError::Missing { name },
-            _ => ImageError::Unreadable { name, source },
+        let (file, length) = match file::open(path) {
+            Ok(opened) => opened,
+            Err(FileProblem::Missing) => return Err(ImageError::Missing { name }),
+            Err(FileProblem::Unreadable(source)) => return Err(ImageError::Unreadable { name, source }),
+            Err(_) => return Err(ImageError::NotAFile { name }),
         };
-        // Asked before opening: opening a pipe would wait for its writer.
-        match fs::metadata(path) {
-            Ok(data) if data.is_file() => {}
-            Ok(_) => return Err(ImageError::NotAFile { name }),
-            Err(error) => return Err(unreadable(name, error)),
-        }
-        let opened = File::open(path).and_then(|file| {
-            let length = file.metadata()?.len();
-            Ok((file, length))
-        });
-        let (file, length) = opened.map_err(|error| unreadable(name.clone(), error))?;
         let mut source = Source { name, file, length, start: Vec::new() };
         source.read_to(FIRST)?;
         if source.start.is_empty() {

@@ -324,7 +324,10 @@ fn sequences_within_sequences_without_end_are_refused() {
         bytes.extend([0xFE, 0xFF, 0, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]);
     }
     let error = decode_image(&bytes, "scan.dcm", &ReadLimits::default()).unwrap_err();
-    assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
+    assert!(matches!(error, ImageError::TooMany { count: 101, most: 100, .. }), "{error}");
+    let shallow = ReadLimits { max_depth: 7, ..ReadLimits::default() };
+    let error = decode_image(&bytes, "scan.dcm", &shallow).unwrap_err();
+    assert!(matches!(error, ImageError::TooMany { count: 8, most: 7, .. }), "{error}");
 }
 
 #[test]

@@ -252,6 +252,9 @@ fn limits_can_be_set() {
     let tight = ReadLimits { max_bytes: 5_000, ..ReadLimits::default() };
     let error = read_image_with(&path, &tight).unwrap_err();
     assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
+    let few = ReadLimits { max_pixels: 1_000, ..ReadLimits::default() };
+    let error = read_image_with(&path, &few).unwrap_err();
+    assert!(matches!(error, ImageError::TooMany { parts: "pixels", most: 1_000, .. }), "{error}");
 }
 
 #[test]

@@ -126,6 +126,11 @@ fn images_lie_where_itk_places_them() {
             "bmp" => (bmp(description), "bmp"),
             other => panic!("{other}"),
         };
+        // ITK leaves out a chunk whose checksum is wrong; such a file is refused.
+        if description.contains("broken") {
+            assert!(matches!(header(&bytes, ending), Err(ImageError::Damaged { .. })), "{row}");
+            continue;
+        }
         let found = header(&bytes, ending).unwrap_or_else(|error| panic!("{row}: {error}")).placement;
         let found = found.map(|geometry| {
             let direction: Vec<f64> = geometry.direction().concat();

@@ -152,8 +152,8 @@ impl LandmarkConfig {
         if !(0.0..=100.0).contains(&self.offset_weight) {
             return wrong("offset_weight", "from 0 to 100");
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return wrong("learning_rate", "a finite number above 0");
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return wrong("learning_rate", "a number above 0 up to 1");
         }
         if !(0.0..=10.0).contains(&self.encoder_rate) {
             return wrong("encoder_rate", "from 0 to 10");

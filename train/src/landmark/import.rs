@@ -11,6 +11,7 @@ use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
 use crate::TrainError;
+use crate::checkpoint::read_bytes;
 use crate::network::{GROUPS, STAGES};
 
 /// An encoder's stages, as its file has them.
@@ -42,7 +43,7 @@ impl Start {
         let exported = infomark_models::load_encoder(path)?;
         let bytes = match infomark_models::named(path) {
             Some(model) => Cow::Borrowed(model.encoder),
-            None => Cow::Owned(std::fs::read(path).map_err(TrainError::file(path, "can't read"))?),
+            None => Cow::Owned(read_bytes(path).map_err(TrainError::file(path, "can't read"))?),
         };
         if infomark_infer::sha256(&bytes) != exported.sha256() {
             return Err(refuse("it changed while it was read; try again".into()));

@@ -18,6 +18,7 @@ use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::network::{Pass, ScratchPool, add_gradients};
 use crate::optimizer::{AdamW, clip};
 use crate::schedule::{blend, fraction, schedule};
+use crate::step::check_finite;
 use crate::{Budget, CheckpointError, TrainError};
 
 /// What the training of a landmark network tells while it runs.
@@ -333,6 +334,7 @@ impl Workspace {
         }
         let rates = [(0..net.body_len, body), (net.body_len..parameters.len(), head)];
         optimizer.step(&mut parameters.values, gradient, &rates);
+        check_finite(&parameters.values, step)?;
         blend(average, &parameters.values, config.average, step);
         Ok(loss)
     }

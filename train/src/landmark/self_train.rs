@@ -16,7 +16,7 @@ use super::data::Labelled;
 use super::import::Start;
 use super::pseudo::{Pseudo, PseudoImage, count};
 use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
-use crate::checkpoint::{exists, write_atomically};
+use crate::checkpoint::{exists, read_bytes, write_atomically};
 use crate::clock::Clock;
 use crate::outputs::prepare;
 use crate::run::in_threads;
@@ -242,7 +242,7 @@ fn begin<'a>(
     let written: Option<Index> = match config {
         Some(_) => None,
         None => {
-            let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            let bytes = read_bytes(&path).map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => refuse(CheckpointError::NoSelfTraining),
                 _ => TrainError::file(&path, "can't read")(error),
             })?;
@@ -287,7 +287,7 @@ fn place(
     files: &mut Vec<PathBuf>,
 ) -> Result<Known, TrainError> {
     let hash = |path: &Path| -> Result<String, TrainError> {
-        Ok(sha256(&fs::read(path).map_err(TrainError::file(path, "can't read"))?))
+        Ok(sha256(&read_bytes(path).map_err(TrainError::file(path, "can't read"))?))
     };
     let sha256 = hash(&template.image)?;
     let length = |path: &Path| fs::metadata(path).map(|data| data.len()).ok();
@@ -327,7 +327,7 @@ fn read_labels(dir: &Path) -> Result<Option<Vec<PseudoImage>>, TrainError> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = fs::read(&path).map_err(TrainError::file(&path, "can't read"))?;
+    let bytes = read_bytes(&path).map_err(TrainError::file(&path, "can't read"))?;
     let labels = serde_json::from_slice(&bytes);
     labels.map(Some).map_err(|e| TrainError::Checkpoint {
         path,

@@ -12,7 +12,9 @@ use crate::{TrainError, checkpoint, psi};
 pub(crate) fn kept_rows(path: &Path, head: &str, step: u64) -> String {
     let mut text = head.to_owned();
     if step > 0 {
-        let old = fs::read_to_string(path).unwrap_or_default();
+        let old = checkpoint::read_bytes(path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         let kept = |line: &&str| {
             line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step)
         };

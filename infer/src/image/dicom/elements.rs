@@ -13,9 +13,7 @@ use dicom_parser::dataset::LazyDataToken;
 use super::meta::Meta;
 use super::syntax::Syntax;
 use super::{Problem, element_decoder, object};
-
-/// Deepest nesting of sequences that is followed.
-const MAX_DEPTH: usize = 100;
+use crate::image::ReadLimits;
 
 /// An element's value: its bytes in the file.
 #[derive(Clone, Copy)]
@@ -87,24 +85,28 @@ pub(super) const MALFORMED: Problem = Problem::Damaged("its data set cannot be p
 
 impl<'a> Elements<'a> {
     /// The elements of a whole file.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
-        Elements::walk(bytes, false)
+    pub(super) fn read(bytes: &'a [u8], limits: &ReadLimits) -> Result<Elements<'a>, Problem> {
+        Elements::walk(bytes, limits, false)
     }
 
     /// The elements before the pixel data, of a file that may be cut after the start of that element.
-    pub(super) fn before_pixels(bytes: &'a [u8]) -> Result<Elements<'a>, Problem> {
-        Elements::walk(bytes, true)
+    pub(super) fn before_pixels(bytes: &'a [u8], limits: &ReadLimits) -> Result<Elements<'a>, Problem> {
+        Elements::walk(bytes, limits, true)
     }
 
-    fn walk(bytes: &'a [u8], stops_at_pixels: bool) -> Result<Elements<'a>, Problem> {
+    fn walk(bytes: &'a [u8], limits: &ReadLimits, stops_at_pixels: bool) -> Result<Elements<'a>, Problem> {
         let meta = Meta::read(bytes)?;
         if let Some(object) = meta.sop_class.and_then(object::without_image) {
             return Err(Problem::NotAnImage(object));
         }
         let syntax = Syntax::of(meta.syntax)?;
         let (mut reader, implicit_depth) = element_decoder::reader(bytes, meta.start, syntax);
-        let mut walk = Walk { bytes, big: syntax.is_big_endian(), implicit_depth, ..Walk::default() };
+        let (big, max_depth) = (syntax.is_big_endian(), limits.max_depth);
+        let mut walk = Walk { bytes, big, implicit_depth, max_depth, ..Walk::default() };
         let pixels = loop {
+            if limits.is_late() {
+                return Err(Problem::TimedOut);
+            }
             match reader.advance() {
                 Some(Ok(LazyDataToken::ElementHeader(header)))
                     if stops_at_pixels && walk.path.is_empty() && header.tag == tag::PIXEL_DATA =>
@@ -201,7 +203,8 @@ pub(super) fn sop_class(start: &[u8]) -> Option<&str> {
     }
     let syntax = Syntax::of(meta.syntax).ok()?;
     let (mut reader, implicit_depth) = element_decoder::reader(start, meta.start, syntax);
-    let mut walk = Walk { bytes: start, big: syntax.is_big_endian(), implicit_depth, ..Walk::default() };
+    let (big, max_depth) = (syntax.is_big_endian(), ReadLimits::default().max_depth);
+    let mut walk = Walk { bytes: start, big, implicit_depth, max_depth, ..Walk::default() };
     loop {
         walk.token(reader.advance()?.ok()?).ok()?;
         if let Some(value) = walk.image.get(&tag::SOP_CLASS) {
@@ -224,6 +227,8 @@ struct Walk<'a> {
     big: bool,
     /// Above zero within sequences in implicit VR, whose byte order is little endian.
     implicit_depth: Rc<Cell<usize>>,
+    /// Deepest nesting of sequences that is followed.
+    max_depth: usize,
     image: BTreeMap<Tag, Value<'a>>,
     nested: BTreeMap<(Tag, Tag, Tag), Value<'a>>,
     items: BTreeMap<Tag, usize>,
@@ -289,8 +294,9 @@ impl<'a> Walk<'a> {
     }
 
     fn enter(&mut self, tag: Tag) -> Result<(), Problem> {
-        if self.path.len() >= MAX_DEPTH {
-            return Err(Problem::Damaged("its sequences are nested too deeply"));
+        if self.path.len() >= self.max_depth {
+            let count = self.path.len() as u64 + 1;
+            return Err(Problem::TooMany("levels of nested sequences", count, self.max_depth));
         }
         self.path.push((tag, 0));
         Ok(())

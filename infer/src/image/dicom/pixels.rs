@@ -3,23 +3,26 @@
 use std::borrow::Cow;
 
 use dicom_core::VR;
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
 
 use super::elements::{Elements, Pixels, Value};
 use super::header::Header;
 use super::syntax::Syntax;
-use super::{Problem, jpeg_problem, undecodable};
-use crate::image::jpeg;
+use super::{ENDS_EARLY, OTHER_SIZE, Problem, jpeg_2000, jpeg_problem};
+use crate::image::{ReadLimits, jpeg};
 
-const ENDS_EARLY: Problem = Problem::Damaged("its pixel data end early");
+/// Pixel data that hold more than Rows and Columns call for: these are wrong, or another image follows.
+const LEFT_OVER: Problem = Problem::Damaged("its pixel data are longer than Rows and Columns say");
 
 const NO_SYNTAX: Problem = Problem::Damaged(
     "it names no transfer syntax, and its pixel data are not those of an uncompressed image",
 );
-const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size than Rows and Columns say");
 
 /// The stored values, row by row, as bit patterns of `header.stored` bits.
-pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
+pub(super) fn decode(
+    elements: &Elements<'_>,
+    header: &Header,
+    limits: &ReadLimits,
+) -> Result<Vec<u16>, Problem> {
     let syntax = elements.syntax();
     let mut values = match elements.pixels()? {
         Pixels::Plain(value) if syntax == Syntax::NotStated && !has_length(value, header) => {
@@ -33,9 +36,9 @@ pub(super) fn decode(elements: &Elements<'_>, header: &Header) -> Result<Vec<u16
             };
             match syntax {
                 Syntax::NotStated => return Err(NO_SYNTAX),
-                Syntax::Rle => rle(&joined, header)?,
-                Syntax::Jpeg => jpeg(&joined, header)?,
-                Syntax::Jpeg2000 => jpeg_2000(&joined, header)?,
+                Syntax::Rle => rle(&joined, header, limits)?,
+                Syntax::Jpeg => jpeg(&joined, header, limits)?,
+                Syntax::Jpeg2000 => jpeg_2000::decode(&joined, header, limits)?,
                 _ => samples(&joined, header)?,
             }
         }
@@ -81,7 +84,12 @@ fn plain(value: &Value<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
 fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
     let count = header.width * header.height;
     let wide = header.allocated == 16;
-    let bytes = bytes.get(..count * (1 + usize::from(wide))).ok_or(ENDS_EARLY)?;
+    let length = count * (1 + usize::from(wide));
+    // A byte may make the length even.
+    if bytes.len() > length.next_multiple_of(2) {
+        return Err(LEFT_OVER);
+    }
+    let bytes = bytes.get(..length).ok_or(ENDS_EARLY)?;
     Ok(if wide {
         bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
     } else {
@@ -91,7 +99,7 @@ fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
 
 /// PS3.5, annex G: a header of 64 bytes with the number of segments and where each starts; a segment holds one byte of
 /// every sample, the high one first, packed as PackBits does.
-fn rle(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let long = |index: usize| {
         let four = bytes.get(4 * index..4 * index + 4)?;
         Some(u32::from_le_bytes(four.try_into().ok()?) as usize)
@@ -101,105 +109,51 @@ fn rle(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
         return Err(Problem::Damaged("its RLE segments do not fit the bits allocated"));
     }
     let mut values = vec![0_u16; header.width * header.height];
+    // A segment is not to begin within the header or before the one that precedes it ends.
+    let mut before = 64;
     for segment in 1..=segments {
+        if limits.is_late() {
+            return Err(Problem::TimedOut);
+        }
         let start = long(segment).ok_or(ENDS_EARLY)?;
         let end = if segment < segments { long(segment + 1).ok_or(ENDS_EARLY)? } else { bytes.len() };
+        if start < before {
+            return Err(Problem::Damaged("its RLE segments are not in order"));
+        }
+        before = end;
         let packed = bytes.get(start..end).ok_or(ENDS_EARLY)?;
-        unpack(packed, &mut values).ok_or(ENDS_EARLY)?;
+        unpack(packed, &mut values)?;
     }
     Ok(values)
 }
 
-/// Shifts the next byte of every value in; none where the segment ends early. What follows the last value is padding.
-fn unpack(mut packed: &[u8], values: &mut [u16]) -> Option<()> {
+/// Shifts the next byte of every value in. The segment has a byte for each and nothing else but what makes its length even.
+fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
     let mut filled = 0;
     while filled < values.len() {
-        let (&control, rest) = packed.split_first()?;
-        let mut take = |byte: u8| {
-            if let Some(value) = values.get_mut(filled) {
-                *value = (*value << 8) | u16::from(byte);
-                filled += 1;
-            }
-        };
-        packed = match control as i8 {
-            -128 => rest,
-            repeats @ ..0 => {
-                let (&byte, rest) = rest.split_first()?;
-                (0..1 - i32::from(repeats)).for_each(|_| take(byte));
-                rest
-            }
-            literals => {
-                let (bytes, rest) = rest.split_at_checked(literals as usize + 1)?;
-                bytes.iter().for_each(|&byte| take(byte));
-                rest
-            }
-        };
+        let (&control, rest) = packed.split_first().ok_or(ENDS_EARLY)?;
+        let control = control as i8;
+        if control == i8::MIN {
+            packed = rest;
+            continue;
+        }
+        // A byte that is repeated, or as many bytes as they are.
+        let count = 1 + usize::from(control.unsigned_abs());
+        let (bytes, rest) = rest.split_at_checked(if control < 0 { 1 } else { count }).ok_or(ENDS_EARLY)?;
+        let run = values.get_mut(filled..filled + count).ok_or(LEFT_OVER)?;
+        for (value, &byte) in run.iter_mut().zip(bytes.iter().cycle()) {
+            *value = (*value << 8) | u16::from(byte);
+        }
+        filled += count;
+        packed = rest;
     }
-    Some(())
+    if packed.len() > 1 { Err(LEFT_OVER) } else { Ok(()) }
 }
 
-fn jpeg(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+fn jpeg(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = jpeg::Frame::first(bytes).map_err(jpeg_problem)?;
     if (frame.width, frame.height) != (header.width, header.height) {
         return Err(OTHER_SIZE);
     }
-    jpeg::decode_grey(bytes).map_err(jpeg_problem)
-}
-
-fn jpeg_2000(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
-    let code = code_stream(bytes)?;
-    let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
-    let image = Jpeg2000::new(code, &settings).map_err(undecodable)?;
-    if (image.width() as usize, image.height() as usize) != (header.width, header.height) {
-        return Err(OTHER_SIZE);
-    }
-    let mut context = DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(undecodable)?;
-    let [component] = decoded.components() else {
-        return Err(Problem::Unsupported("JPEG 2000 of several colours"));
-    };
-    if component.bit_depth() > 16 {
-        return Err(Problem::Unsupported("JPEG 2000 of more than 16 bits"));
-    }
-    // The decoder adds half the range to signed samples as well.
-    let signed = code.get(DEPTH_IN_CODE_STREAM).is_some_and(|depth| depth & 0x80 != 0);
-    let half = if signed { 1_i32 << (component.bit_depth() - 1) } else { 0 };
-    let (least, most) = (-half, (1_i32 << component.bit_depth()) - 1 - half);
-    let samples = component.samples().get(..header.width * header.height).ok_or(ENDS_EARLY)?;
-    Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
-}
-
-/// Offset of the first component's depth (Ssiz), whose top bit says that samples are signed: the SIZ segment is the first of a code stream
-/// (ISO/IEC 15444-1, A.5.1).
-const DEPTH_IN_CODE_STREAM: usize = 42;
-
-/// The code stream of JPEG 2000 data, taken out of a JP2 file where they are one (ISO/IEC 15444-1, annex I).
-///
-/// The standard wants none (PS3.5, 8.2.4), so what its other boxes say, as of colour, does not count.
-fn code_stream(bytes: &[u8]) -> Result<&[u8], Problem> {
-    const JP2_SIGNATURE: &[u8] = b"\0\0\0\x0CjP  \r\n\x87\n";
-    if !bytes.starts_with(JP2_SIGNATURE) {
-        return Ok(bytes);
-    }
-    let mut rest = bytes;
-    while let Some((header, content)) = rest.split_first_chunk::<8>() {
-        let [l0, l1, l2, l3, kind @ ..] = *header;
-        let (taken, content) = match u32::from_be_bytes([l0, l1, l2, l3]) {
-            // To the end of the file.
-            0 => (Some(content.len()), content),
-            1 => {
-                let (length, content) = content.split_first_chunk::<8>().ok_or(ENDS_EARLY)?;
-                let length = usize::try_from(u64::from_be_bytes(*length)).ok();
-                (length.and_then(|length| length.checked_sub(16)), content)
-            }
-            length => ((length as usize).checked_sub(8), content),
-        };
-        let taken = taken.ok_or(Problem::Damaged("its JP2 boxes are not valid"))?;
-        let (content, after) = content.split_at_checked(taken).ok_or(ENDS_EARLY)?;
-        if kind == *b"jp2c" {
-            return Ok(content);
-        }
-        rest = after;
-    }
-    Err(Problem::Damaged("its JP2 file has no code stream"))
+    jpeg::decode_grey(bytes, limits).map_err(jpeg_problem)
 }

@@ -1,6 +1,6 @@
 //! Entropy-coded bits with stuffed zero bytes (ITU-T T.81, F.1.2.3).
 
-use super::{ENDS_EARLY, INVALID, Problem, marker};
+use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem, marker};
 
 /// Entropy-coded bits up to the next marker.
 pub(super) struct Bits<'a> {
@@ -78,9 +78,23 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// The bytes that were not taken in; the next marker is among them.
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.rest
+    /// What follows the coded data of a scan, all of which have to be taken but for bits that fill up the last byte.
+    pub(super) fn finish(mut self) -> Result<&'a [u8], Problem> {
+        self.fill();
+        // Without an end marker, a byte of zero may make the length even.
+        let is_even_filler =
+            self.rest.is_empty() && self.filled < 16 && self.buffer << (self.filled % 8) == 0;
+        if self.filled >= 8 && !is_even_filler { Err(LEFT_OVER) } else { after_scan(self.rest) }
+    }
+}
+
+/// What follows the coded data of a scan: a marker, but none that says that they go on, or nothing.
+pub(super) fn after_scan(rest: &[u8]) -> Result<&[u8], Problem> {
+    let marker = rest.iter().copied().find(|&byte| byte != 0xFF);
+    match (rest, marker) {
+        ([0xFF, ..], Some(marker::FIRST_RESTART..=marker::LAST_RESTART)) => Err(LEFT_OVER),
+        ([0xFF, ..] | [], _) => Ok(rest),
+        _ => Err(LEFT_OVER),
     }
 }
 

@@ -5,10 +5,8 @@ use super::huffman::Huffman;
 use super::idct;
 use super::progressive::Progressive;
 use super::segments::{Frame, Quantisation, Scan, Selected, Stream, ZIGZAG};
-use super::{ENDS_EARLY, INVALID, Problem, marker};
-
-/// Most scans of a frame: encoders write some ten, and each goes over the whole picture.
-const MAX_SCANS: usize = 100;
+use super::{ENDS_EARLY, INVALID, Problem, check_time, marker};
+use crate::image::ReadLimits;
 
 /// Most components of a frame that is read.
 pub(super) const MAX_COMPONENTS: usize = 4;
@@ -20,14 +18,14 @@ pub(super) type Block = [i32; 64];
 pub(super) type Sink<'a> = dyn FnMut(usize, [usize; 2], &Block, &Quantisation) + 'a;
 
 /// The samples of a frame of one component.
-pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = Frame::first(bytes)?;
     check_length(bytes, &frame)?;
     let Frame { precision, width, height, .. } = frame;
     let mut samples = Vec::new();
     samples.try_reserve_exact(width * height).map_err(|_| Problem::Damaged("too large for the memory"))?;
     samples.resize(width * height, 0);
-    read(bytes, &mut |_, [column, row], block, quantisation| {
+    read(bytes, limits, &mut |_, [column, row], block, quantisation| {
         let block = idct::samples(block, quantisation, precision);
         let rows = samples.chunks_exact_mut(width).skip(8 * row);
         for (line, values) in rows.zip(block.chunks_exact(8)) {
@@ -41,8 +39,8 @@ pub(super) fn decode_grey(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
 
 /// Whether every block of every component is there.
 #[cfg(feature = "jpeg")]
-pub(super) fn check(bytes: &[u8]) -> Result<(), Problem> {
-    read(bytes, &mut |_, _, _, _| {})
+pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Problem> {
+    read(bytes, limits, &mut |_, _, _, _| {})
 }
 
 /// Refuses before memory is asked for what is too short for its size: a block has at least the bit of a DC coefficient.
@@ -62,7 +60,7 @@ pub(super) fn working_bytes(frame: &Frame) -> u64 {
 }
 
 /// Reads all blocks of all scans.
-fn read(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Problem> {
+fn read(bytes: &[u8], limits: &ReadLimits, sink: &mut Sink<'_>) -> Result<(), Problem> {
     let mut stream = Stream::new(bytes)?;
     let mut scan = stream.next_scan()?;
     let frame = stream.frame()?.clone();
@@ -76,7 +74,7 @@ fn read(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Problem> {
         marker::PROGRESSIVE => Some(Progressive::new(&grids)?),
         _ => None,
     };
-    for _ in 0..MAX_SCANS {
+    for _ in 0..limits.max_scans {
         for selected in &scan.components {
             let table = quantisation.get_mut(selected.component).ok_or(INVALID)?;
             // Of a component's first scan; a sequential frame has one of each.
@@ -87,23 +85,24 @@ fn read(bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Problem> {
             }
         }
         let rest = match &mut progressive {
-            Some(progressive) => progressive.scan(&stream, &scan, &grids)?,
-            None => sequential_scan(&stream, &scan, &grids, &quantisation, sink)?,
+            Some(progressive) => progressive.scan(&stream, &scan, &grids, limits)?,
+            None => sequential_scan(&stream, &scan, &grids, &quantisation, limits, sink)?,
         };
-        stream.resume(rest);
         let is_whole = match &progressive {
             Some(progressive) => progressive.is_whole(),
             None => quantisation.iter().all(Option::is_some),
         };
         if is_whole {
+            stream.finish(rest)?;
             if let Some(progressive) = progressive {
                 progressive.give(&grids, &quantisation, sink);
             }
             return Ok(());
         }
+        stream.resume(rest);
         scan = stream.next_scan()?;
     }
-    Err(Problem::Damaged("it has more than 100 JPEG scans"))
+    Err(Problem::TooManyScans(limits.max_scans))
 }
 
 /// How the blocks of a component lie.
@@ -152,6 +151,7 @@ pub(super) fn each_block<S>(
     scan: &Scan,
     grids: &[Grid],
     restart_interval: usize,
+    limits: &ReadLimits,
     state: &mut S,
     restart: impl Fn(&mut S) -> Result<(), Problem>,
     mut visit: impl FnMut(&mut S, usize, [usize; 2]) -> Result<(), Problem>,
@@ -163,6 +163,7 @@ pub(super) fn each_block<S>(
     let [across, down] = if alone { first.blocks } else { first.units };
     let mut left = restart_interval;
     for row in 0..down {
+        check_time(limits)?;
         for column in 0..across {
             if restart_interval > 0 {
                 if left == 0 {
@@ -192,6 +193,7 @@ fn sequential_scan<'a>(
     scan: &Scan,
     grids: &[Grid],
     quantisation: &[Option<Quantisation>],
+    limits: &ReadLimits,
     sink: &mut Sink<'_>,
 ) -> Result<&'a [u8], Problem> {
     let tables = |selected: &Selected| Ok((stream.dc(*selected)?, stream.ac(*selected)?));
@@ -210,6 +212,7 @@ fn sequential_scan<'a>(
         scan,
         grids,
         stream.restart_interval,
+        limits,
         &mut state,
         restart,
         |(bits, predicted), index, place| {
@@ -222,7 +225,7 @@ fn sequential_scan<'a>(
             Ok(())
         },
     )?;
-    Ok(state.0.rest())
+    state.0.finish()
 }
 
 /// Coefficients: the difference of the mean, then the others in runs of zeros and what follows one (F.1.2).

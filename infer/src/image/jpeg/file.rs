@@ -4,6 +4,7 @@ use image::metadata::Orientation;
 
 use super::segments::exif;
 use super::{Frame, Problem, check_process, dct, decode_grey};
+use crate::image::ReadLimits;
 
 /// What a file says before its coded data.
 pub(in crate::image) struct Header {
@@ -50,8 +51,12 @@ impl Header {
 }
 
 /// The samples of a grey file: bytes where a sample has at most eight bits, else words in native order.
-pub(in crate::image) fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u8>, Problem> {
-    let samples = decode_grey(bytes)?;
+pub(in crate::image) fn samples(
+    bytes: &[u8],
+    header: &Header,
+    limits: &ReadLimits,
+) -> Result<Vec<u8>, Problem> {
+    let samples = decode_grey(bytes, limits)?;
     Ok(if header.frame.precision <= 8 {
         samples.into_iter().map(|sample| sample as u8).collect()
     } else {
@@ -60,6 +65,6 @@ pub(in crate::image) fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u8>
 }
 
 /// Whether all blocks of a colour file are there.
-pub(in crate::image) fn check(bytes: &[u8]) -> Result<(), Problem> {
-    dct::check(bytes)
+pub(in crate::image) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Problem> {
+    dct::check(bytes, limits)
 }

@@ -3,10 +3,11 @@
 use super::bits::Bits;
 use super::huffman::Huffman;
 use super::segments::Stream;
-use super::{ENDS_EARLY, INVALID, Problem};
+use super::{ENDS_EARLY, INVALID, Problem, check_time};
+use crate::image::ReadLimits;
 
 /// The samples of a frame of one component, with as many zeros at the low end as its point transform says.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+pub(super) fn decode(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let mut stream = Stream::new(bytes)?;
     let scan = stream.next_scan()?;
     let (width, height, precision) = {
@@ -33,6 +34,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
     let mut samples = Vec::with_capacity(count);
     let mut above = vec![0_u16; width];
     for row in 0..height {
+        check_time(limits)?;
         let restarts = rows_between_restarts > 0 && row > 0 && row % rows_between_restarts == 0;
         if restarts {
             bits.restart()?;
@@ -53,6 +55,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
             above_left = std::mem::replace(above, sample);
         }
     }
+    stream.finish(bits.finish()?)?;
     Ok(samples)
 }
 

@@ -1,16 +1,17 @@
 //! JPEG-LS (ITU-T T.87): lossless and near-lossless, one component.
 
-use super::bits::restart_marker;
+use super::bits::{after_scan, restart_marker};
 use super::ls_context::{Parameters, Regular, Run};
 use super::segments::Stream;
-use super::{ENDS_EARLY, INVALID, Problem};
+use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem, check_time};
+use crate::image::ReadLimits;
 
 /// Orders of the codes of run lengths (A.7.1.1).
 const RUN_ORDERS: [u8; 32] =
     [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// The samples of a frame of one component.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
+pub(super) fn decode(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let mut stream = Stream::new(bytes)?;
     let scan = stream.next_scan()?;
     if scan.only()?.tables != [0, 0] {
@@ -33,6 +34,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
     let mut bits = Bits::new(stream.coded());
     let mut coder = Coder::new(&parameters, width);
     for line in 0..height {
+        check_time(limits)?;
         if stream.restart_interval > 0 && line > 0 && line % stream.restart_interval == 0 {
             bits.restart()?;
             coder = Coder::new(&parameters, width);
@@ -40,6 +42,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u16>, Problem> {
         coder.line(&mut bits)?;
         samples.extend(coder.current.iter().skip(1).take(width).map(|&sample| sample as u16));
     }
+    stream.finish(bits.finish()?)?;
     Ok(samples)
 }
 
@@ -209,15 +212,23 @@ impl<'a> Bits<'a> {
         Err(INVALID)
     }
 
+    /// Whether coded bits are left but those that fill up the last byte.
+    fn has_more(&mut self) -> bool {
+        self.fill();
+        // A byte of zeros after one of ones fills up as well.
+        let is_filler = self.filled < 16 && self.buffer == 0;
+        self.filled >= 8 && !is_filler
+    }
+
+    /// What follows the coded data of the scan, all of which have to be taken.
+    fn finish(mut self) -> Result<&'a [u8], Problem> {
+        if self.has_more() { Err(LEFT_OVER) } else { after_scan(self.rest) }
+    }
+
     /// Goes past the next restart marker; less than a byte may be left before it.
     fn restart(&mut self) -> Result<(), Problem> {
-        self.fill();
-        if self.filled >= 8 {
-            // A byte of zeros after one of ones fills up as well.
-            let is_filler = self.filled < 16 && self.buffer == 0;
-            if !is_filler {
-                return Err(INVALID);
-            }
+        if self.has_more() {
+            return Err(INVALID);
         }
         self.rest = restart_marker(self.rest, self.restarts)?;
         *self = Bits { restarts: (self.restarts + 1) % 8, ..Bits::new(self.rest) };

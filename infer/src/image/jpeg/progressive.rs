@@ -5,6 +5,7 @@ use super::dct::{Grid, MAX_COMPONENTS, Sink, dc_difference, each_block};
 use super::huffman::Huffman;
 use super::segments::{Quantisation, Scan, Stream, ZIGZAG};
 use super::{INVALID, Problem};
+use crate::image::ReadLimits;
 
 /// Of a coefficient that no scan has coded.
 const NOT_CODED: u8 = u8::MAX;
@@ -56,6 +57,7 @@ impl Progressive {
         stream: &Stream<'a>,
         scan: &Scan,
         grids: &[Grid],
+        limits: &ReadLimits,
     ) -> Result<&'a [u8], Problem> {
         self.check_progression(scan)?;
         let mut state =
@@ -74,7 +76,7 @@ impl Progressive {
                 _ => Ok(None),
             });
             let tables = tables.collect::<Result<Vec<_>, _>>()?;
-            each_block(scan, grids, interval, &mut state, restart, |state, index, place| {
+            each_block(scan, grids, interval, limits, &mut state, restart, |state, index, place| {
                 let block = self.block(scan, grids, index, place)?;
                 match tables.get(index).ok_or(INVALID)? {
                     Some(table) => {
@@ -88,7 +90,7 @@ impl Progressive {
             })?;
         } else {
             let table = stream.ac(scan.only()?)?;
-            each_block(scan, grids, interval, &mut state, restart, |state, index, place| {
+            each_block(scan, grids, interval, limits, &mut state, restart, |state, index, place| {
                 let block = self.block(scan, grids, index, place)?;
                 if scan.high == 0 {
                     state.first(&table, scan, block)
@@ -100,7 +102,7 @@ impl Progressive {
         if state.band_ends > 0 {
             return Err(INVALID);
         }
-        Ok(state.bits.rest())
+        state.bits.finish()
     }
 
     fn block(

@@ -1,7 +1,7 @@
 //! Marker segments: frame and scan headers, tables, restart intervals (ITU-T T.81, annex B; T.87, annex C).
 
 use super::huffman::Huffman;
-use super::{ENDS_EARLY, INVALID, Problem};
+use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem};
 
 /// Second bytes of the markers that are read (T.81, table B.1; T.87, C.1).
 pub(super) mod marker {
@@ -14,6 +14,7 @@ pub(super) mod marker {
     pub(super) const RESERVED: u8 = 0xC8;
     pub(super) const ARITHMETIC_CODING: u8 = 0xCC;
     pub(in super::super) const FIRST_RESTART: u8 = 0xD0;
+    pub(in super::super) const LAST_RESTART: u8 = 0xD7;
     pub(super) const START_OF_IMAGE: u8 = 0xD8;
     pub(in super::super) const END_OF_IMAGE: u8 = 0xD9;
     pub(super) const START_OF_SCAN: u8 = 0xDA;
@@ -233,6 +234,23 @@ impl<'a> Stream<'a> {
     /// Goes on after the coded bytes of a scan.
     pub(super) fn resume(&mut self, rest: &'a [u8]) {
         self.segments.rest = rest;
+    }
+
+    /// Ends the picture after the last coded byte of its last scan.
+    ///
+    /// # Errors
+    ///
+    /// [`LEFT_OVER`] where another scan or frame follows before the end marker, which some files lack.
+    pub(super) fn finish(&mut self, rest: &'a [u8]) -> Result<(), Problem> {
+        self.resume(rest);
+        loop {
+            match self.segments.next() {
+                Ok((marker::END_OF_IMAGE, _)) | Err(_) => return Ok(()),
+                Ok((marker::START_OF_SCAN, _)) => return Err(LEFT_OVER),
+                Ok((code, parameters)) if Frame::of(code, parameters)?.is_some() => return Err(LEFT_OVER),
+                Ok(_) => {}
+            }
+        }
     }
 
     /// A scan's table of DC coefficients or lossless differences.

@@ -2,6 +2,8 @@
 #![cfg(feature = "files")]
 #![allow(missing_docs, clippy::unwrap_used, unsafe_code)] // Tests; a global allocator cannot be written without.
 
+mod strict;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::Cursor;
@@ -103,7 +105,11 @@ struct Bounds {
 }
 
 fn decoded(bytes: &[u8]) -> Result<Image, ImageError> {
-    decode_image(bytes, "image", &ReadLimits { max_side: 4096, max_bytes: MAX_BYTES })
+    decode_image(
+        bytes,
+        "image",
+        &ReadLimits { max_side: 4096, max_bytes: MAX_BYTES, ..ReadLimits::default() },
+    )
 }
 
 /// Samples of more than eight bits as they are shown: from the 0.1 to the 99.9 percentile.

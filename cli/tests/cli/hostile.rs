@@ -1,0 +1,87 @@
+//! Pipes and devices in the place of files, a standard error that nobody reads, control characters in names.
+#![cfg(unix)]
+
+use std::process::{Command, Stdio};
+
+use crate::support::{Workplace, infomark, words};
+
+fn make_pipe(place: &Workplace, name: &str) {
+    let path = place.file(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+}
+
+#[test]
+fn a_pipe_or_a_device_is_refused_wherever_a_file_is_named() {
+    let place = Workplace::new();
+    make_pipe(&place, "pipe");
+    make_pipe(&place, "session/journal.jsonl");
+    make_pipe(&place, "found/landmarks.partial.jsonl");
+    let found = "match --model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv data/images --out found";
+    let review = "review data/images --no-open";
+    for line in [
+        "train data/images --out e.onnx --config FILE",
+        "train data/images --out e.onnx --policy FILE",
+        "experiment FILE --out results",
+        "match --model FILE --template data/images/0.png --landmarks data/landmarks.csv data/images --out out",
+        "convert FILE --images data/images --out points.csv",
+        "map FILE",
+        &format!("{review} --session other --landmarks FILE"),
+    ] {
+        for file in ["pipe", "/dev/zero"] {
+            let reason = place.run(&line.replace("FILE", file)).reason();
+            assert!(reason.starts_with(file) && reason.contains("not a file"), "{line}: {reason}");
+        }
+    }
+    for line in [found, &format!("{review} --session session")] {
+        let reason = place.run(line).reason();
+        assert!(reason.contains(".jsonl: not a file"), "{line}: {reason}");
+    }
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_changes_no_exit_code() {
+    let place = Workplace::new();
+    place.write("text.png", "not an image");
+    let given = "--model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv";
+    for (line, code) in [
+        ("map missing.png".to_owned(), 1),
+        ("map data/images/0.png --threads 100000".to_owned(), 2),
+        ("no-such-command".to_owned(), 2),
+        (format!("match {given} data/images/0.png text.png --out found"), 1),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut run = Command::new(env!("CARGO_BIN_EXE_infomark"));
+        run.args(words(&line))
+            .current_dir(place.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(writer);
+        assert_eq!(run.status().unwrap().code(), Some(code), "{line}");
+    }
+}
+
+#[test]
+fn control_characters_of_names_reach_no_terminal() {
+    let place = Workplace::new();
+    let name = "a\u{1b}[2Jb\u{9b}31m.png";
+    place.write(name, place.read("data/images/0.png"));
+    place.write("c\u{1b}[1m.png", "no image");
+    for args in
+        [vec!["map", name, "--out", "maps"], vec!["map", "c\u{1b}[1m.png"], vec!["map", name, "--json"]]
+    {
+        let run = infomark(place.path(), args);
+        let printed = run.stdout + &run.stderr;
+        assert!(printed.contains("\\u001b["), "{printed:?}");
+        assert!(printed.chars().all(|c| c == '\n' || !c.is_control()), "{printed:?}");
+    }
+}
+
+#[test]
+fn a_learning_rate_that_cannot_work_is_refused_by_name() {
+    let place = Workplace::new();
+    place.write("options.toml", "learning_rate = 1e300\n");
+    let reason = place.run("train data/images --out e.onnx --config options.toml").reason();
+    assert!(reason.contains("learning_rate") && reason.contains("up to 1"), "{reason}");
+}

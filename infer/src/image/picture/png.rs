@@ -1,0 +1,142 @@
+//! PNG files chunk by chunk (PNG, third edition, 5): every checksum, the order of the chunks, and the end.
+
+use std::borrow::Cow;
+
+use super::Flaw;
+
+const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
+
+/// Longest Exif chunk that is looked into for an orientation, in bytes.
+const LONGEST_EXIF: usize = 1 << 16;
+
+const ENDS_EARLY: Flaw = Flaw::Damaged("its PNG data end early");
+
+/// A chunk: its type, its data, and all of it.
+struct Chunk<'a> {
+    kind: [u8; 4],
+    data: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl<'a> Chunk<'a> {
+    /// The next chunk, whose checksum has to be right, and what follows it.
+    fn next(bytes: &'a [u8]) -> Result<(Chunk<'a>, &'a [u8]), Flaw> {
+        let &[l0, l1, l2, l3, k0, k1, k2, k3, ..] = bytes else { return Err(ENDS_EARLY) };
+        let (length, kind) = (u32::from_be_bytes([l0, l1, l2, l3]) as usize, [k0, k1, k2, k3]);
+        if !kind.iter().all(u8::is_ascii_alphabetic) {
+            return Err(Flaw::Damaged("a PNG chunk has no name"));
+        }
+        let (whole, after) =
+            length.checked_add(12).and_then(|n| bytes.split_at_checked(n)).ok_or(ENDS_EARLY)?;
+        let (checked, sum) = whole.split_last_chunk::<4>().ok_or(ENDS_EARLY)?;
+        if crc32(checked.get(4..).unwrap_or_default()) != u32::from_be_bytes(*sum) {
+            return Err(Flaw::Damaged("the checksum of a PNG chunk is wrong"));
+        }
+        let data = checked.get(8..).unwrap_or_default();
+        Ok((Chunk { kind, data, whole }, after))
+    }
+
+    /// Whether the decoder is to see it: what makes the samples, and a short orientation. Profiles and texts may unpack to anything.
+    fn is_kept(&self) -> bool {
+        match &self.kind {
+            b"IHDR" | b"PLTE" | b"tRNS" | b"IDAT" | b"IEND" => true,
+            b"eXIf" => self.data.len() <= LONGEST_EXIF,
+            _ => false,
+        }
+    }
+}
+
+/// The chunks up to the first of the pixels' with the start of that; none where more of the file is needed.
+pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u8>>, Flaw> {
+    let mut rest = start.strip_prefix(SIGNATURE).ok_or(ENDS_EARLY)?;
+    let mut kept = SIGNATURE.to_vec();
+    loop {
+        if rest.get(4..8) == Some(b"IDAT") {
+            kept.extend(rest.iter().take(8));
+            return Ok(Some(kept));
+        }
+        match Chunk::next(rest) {
+            Ok((chunk, _)) if chunk.kind == *b"IEND" => {
+                return Err(Flaw::Damaged("it has no pixel data"));
+            }
+            Ok((chunk, after)) => {
+                if chunk.is_kept() {
+                    kept.extend(chunk.whole);
+                }
+                rest = after;
+            }
+            Err(ENDS_EARLY) if !is_whole => return Ok(None),
+            Err(flaw) => return Err(flaw),
+        }
+    }
+}
+
+/// What the decoder is to see of a whole file.
+///
+/// # Errors
+///
+/// [`Flaw::Damaged`] for a wrong checksum, chunks out of order, and bytes after the end; [`Flaw::Unsupported`] for a chunk that is needed and not known.
+pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
+    const ORDER: Flaw = Flaw::Damaged("its PNG chunks are not in order");
+    let mut rest = bytes.strip_prefix(SIGNATURE).ok_or(ENDS_EARLY)?;
+    let mut kept = Cow::Borrowed(bytes);
+    let mut taken = SIGNATURE.len();
+    let (mut pixels, mut ended) = (false, false);
+    let mut is_first = true;
+    loop {
+        let (chunk, after) = Chunk::next(rest)?;
+        if is_first != (chunk.kind == *b"IHDR") {
+            return Err(ORDER);
+        }
+        is_first = false;
+        match &chunk.kind {
+            b"IEND" if !pixels => return Err(Flaw::Damaged("it has no pixel data")),
+            b"IDAT" if ended => return Err(ORDER),
+            b"IDAT" => pixels = true,
+            b"PLTE" | b"tRNS" if pixels => return Err(ORDER),
+            b"IHDR" | b"PLTE" | b"IEND" => ended = pixels,
+            [b'A'..=b'Z', ..] => return Err(Flaw::Unsupported("a PNG chunk that is needed and not known")),
+            _ => ended = pixels,
+        }
+        let is_kept = chunk.is_kept();
+        match &mut kept {
+            Cow::Borrowed(_) if is_kept => taken += chunk.whole.len(),
+            Cow::Borrowed(_) => kept = Cow::Owned(bytes.get(..taken).unwrap_or_default().to_vec()),
+            Cow::Owned(kept) if is_kept => kept.extend(chunk.whole),
+            Cow::Owned(_) => {}
+        }
+        if chunk.kind == *b"IEND" {
+            return if after.is_empty() && chunk.data.is_empty() {
+                Ok(kept)
+            } else {
+                Err(Flaw::Damaged("bytes follow the end of its PNG data"))
+            };
+        }
+        rest = after;
+    }
+}
+
+/// The checksum of PNG chunks (CRC-32 of ISO 3309).
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for &byte in bytes {
+        crc = (crc >> 8) ^ CRC_OF_BYTE[((crc ^ u32::from(byte)) & 0xFF) as usize];
+    }
+    !crc
+}
+
+const CRC_OF_BYTE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
