@@ -36,6 +36,17 @@ pub enum Next<R> {
     End,
 }
 
+impl<R> Next<R> {
+    /// The same with another result.
+    pub fn map<T>(self, of: impl FnOnce(R) -> T) -> Next<T> {
+        match self {
+            Next::Item(result) => Next::Item(of(result)),
+            Next::Pending => Next::Pending,
+            Next::End => Next::End,
+        }
+    }
+}
+
 /// Results of a function of each item of a list, in the list's order, computed ahead on several threads by [`ordered`].
 ///
 /// At most as many items as there are threads are under way, and at most [`AHEAD`] more than that are begun before the first of
@@ -97,7 +108,7 @@ impl<R> Shared<R> {
 /// [`ThreadError`] when the threads can't be started.
 ///
 /// ```
-/// let squares = infomark_infer::ordered(vec![3, 1, 2], 2, Default::default(), |n| n * n)?;
+/// let squares = infomark_infer::ordered(vec![3, 1, 2], 2, Default::default(), |n: &i32| n * n)?;
 /// assert_eq!(squares.collect::<Vec<i32>>(), [9, 1, 4]);
 /// # Ok::<(), infomark_infer::ThreadError>(())
 /// ```

@@ -8,7 +8,7 @@ use std::time::Duration;
 use infomark_core::Spacing;
 use infomark_infer::{
     DetectError, DetectFiles, Detection, Detector, ErrorCalibration, Found, JudgeOptions, Judgement, Located,
-    MatchOptions, Next, Ordered, PixelSpacing, ThreadError, ordered, read_image,
+    MatchOptions, Next, PixelSpacing, ordered, read_image,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::IntoPyObjectExt;
@@ -128,7 +128,9 @@ impl Matcher {
     fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
         let matcher = self.inner.clone();
         let one = move |path: &PathBuf| Ok(Seen::Found(matcher.find(&read_image(path)?)?));
-        FolderMatches::start(paths, |paths, stop| Ok(Results::Matched(ordered(paths, threads, stop, one)?)))
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut results = ordered(paths.clone(), threads, Arc::clone(&stop), one).map_err(raise)?;
+        Ok(FolderMatches::new(paths, Box::new(move |time| results.next_within(time)), stop))
     }
 }
 
@@ -205,25 +207,6 @@ impl From<Detection> for Seen {
     }
 }
 
-/// Results as they come, by the way they are made.
-enum Results {
-    Matched(Ordered<Result<Seen, DetectError>>),
-    Detected(Ordered<Result<Detection, DetectError>>),
-}
-
-impl Results {
-    fn next_within(&mut self, time: Duration) -> Next<Result<Seen, DetectError>> {
-        match self {
-            Self::Matched(results) => results.next_within(time),
-            Self::Detected(results) => match results.next_within(time) {
-                Next::Item(detection) => Next::Item(detection.map(Seen::from)),
-                Next::Pending => Next::Pending,
-                Next::End => Next::End,
-            },
-        }
-    }
-}
-
 /// Matches of many images, in their order.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct FolderMatches {
@@ -234,8 +217,11 @@ pub(crate) struct FolderMatches {
     process: u32,
 }
 
+/// The next result, if it comes within a time.
+type Step = Box<dyn FnMut(Duration) -> Next<Result<Seen, DetectError>> + Send>;
+
 struct State {
-    results: Results,
+    step: Step,
     next: usize,
 }
 
@@ -247,20 +233,15 @@ impl FolderMatches {
         spacing: Option<PixelSpacing>,
         threads: usize,
     ) -> PyResult<Self> {
-        Self::start(paths, |paths, stop| {
-            let options = DetectFiles { threads, spacing, stop, ..DetectFiles::default() };
-            Ok(Results::Detected(detector.detect_files(paths, options)?))
-        })
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = DetectFiles { threads, spacing, stop: Arc::clone(&stop), ..DetectFiles::default() };
+        let mut results = detector.detect_files(paths.clone(), options).map_err(raise)?;
+        let step = move |time| results.next_within(time).map(|detection| detection.map(Seen::from));
+        Ok(Self::new(paths, Box::new(step), stop))
     }
 
-    fn start(
-        paths: Vec<PathBuf>,
-        begin: impl FnOnce(Vec<PathBuf>, Arc<AtomicBool>) -> Result<Results, ThreadError>,
-    ) -> PyResult<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let results = begin(paths.clone(), Arc::clone(&stop)).map_err(raise)?;
-        let state = Mutex::new(State { results, next: 0 });
-        Ok(Self { paths, state, stop, process: std::process::id() })
+    fn new(paths: Vec<PathBuf>, step: Step, stop: Arc<AtomicBool>) -> Self {
+        Self { paths, state: Mutex::new(State { step, next: 0 }), stop, process: std::process::id() }
     }
 }
 
@@ -289,7 +270,7 @@ impl FolderMatches {
             // The time between looks at Ctrl-C.
             let (place, next) = py.detach(|| {
                 let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let next = state.results.next_within(Duration::from_millis(50));
+                let next = (state.step)(Duration::from_millis(50));
                 let place = state.next;
                 state.next += usize::from(matches!(next, Next::Item(_)));
                 (place, next)
