@@ -60,7 +60,7 @@ pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32))
 /// An encoder with templates.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Matcher {
-    inner: infomark_infer::Matcher,
+    pub(crate) inner: infomark_infer::Matcher,
 }
 
 #[pymethods]
