@@ -88,15 +88,15 @@ pub enum EvalError {
         /// Images there are.
         left: usize,
     },
-    /// A landmark that a network does not find.
-    #[error("{}: landmark {landmark} is not one that {network} finds; it finds {}", manifest.display(), known.join(", "))]
+    /// A landmark that a network or matcher does not find.
+    #[error("{}: landmark {landmark} is not one that {finder} finds; it finds {}", manifest.display(), known.join(", "))]
     Unknown {
         /// The `dataset.toml` that names it.
         manifest: PathBuf,
         /// The landmark.
         landmark: String,
-        /// What messages call the network.
-        network: String,
+        /// What messages call the network or matcher.
+        finder: String,
         /// Its landmarks.
         known: Vec<String>,
     },

@@ -1,7 +1,7 @@
 //! Errors of encoders and landmark networks on annotated images, with intervals.
 //!
-//! An [`Evaluation`] matches templates to the images of a data set, [`score_network`] runs a landmark network on them; each gives a
-//! [`Run`] for a set of templates (or the network): found and true position, error in mm and confidence of every landmark.
+//! An [`Evaluation`] matches templates to the images of a data set, [`score_network`] and [`score_matcher`] score a landmark network or a
+//! [`Matcher`](infomark_infer::Matcher); each gives a [`Run`] for a set of templates (or the network): found and true position, error in mm and confidence of every landmark.
 //! [`figures`] makes mean radial errors and detection rates of them, with bootstrap intervals over images:
 //!
 //! ```no_run
@@ -30,7 +30,7 @@ mod arms;
 mod error;
 mod expected;
 mod figures;
-mod network;
+mod finder;
 mod scoring;
 mod sets;
 mod statistics;
@@ -39,7 +39,7 @@ pub use arms::{ArmFigures, SeedErrors, compare_arms};
 pub use error::EvalError;
 pub use expected::{AskedCoverage, ExpectedErrors, KeptPoints, LandmarkCoverage, Tenth};
 pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii, figures};
-pub use network::score_network;
+pub use finder::{score_matcher, score_network};
 pub use scoring::{Evaluation, Measured, Protocol, Ready, Run, Score, ScoredImage};
 pub use sets::{MAX_SETS, check_names, draw, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};

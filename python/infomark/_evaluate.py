@@ -117,25 +117,6 @@ def _folder(data: DataSet) -> tuple[str, tuple[float, float], list[str], list[st
     return data.name, data.spacing, data.landmarks, data.images, np.ascontiguousarray(data.points, np.float64)
 
 
-def _search(finder: Any, found_names: list[str], data: DataSet, places: list[int], threads: int, told: Any) -> _Run:
-    """Finds the landmarks of a folder in some of its images."""
-    missing = [name for name in data.landmarks if name not in found_names]
-    if missing:
-        raise _infomark.InfomarkError(
-            f"landmark {missing[0]} of {data.name} is not one that is looked for; those are {', '.join(found_names)}"
-        )
-    order = [found_names.index(name) for name in data.landmarks]
-    found = np.empty((len(places), len(order), 2))
-    for place, one in enumerate(finder.find_all([data.images[i] for i in places], threads=threads)):
-        if one.found is None:
-            raise _infomark.InfomarkError(one.error)
-        found[place] = one.found.points[order]
-        told()
-    truth = np.ascontiguousarray(data.points[places], np.float64)
-    errors = _infomark.errors_mm(found.reshape(-1, 2), truth.reshape(-1, 2), data.spacing)
-    return [], places, found, errors.reshape(len(places), -1)
-
-
 def _sets(given: Any, source: DataSet, together: int, seed: int) -> list[list[int]]:
     """Places of the images of each set of templates: drawn at random, or by name."""
     if given is None or isinstance(given, int):
@@ -181,21 +162,11 @@ def evaluate(
     source = source if isinstance(source, DataSet) else DataSet.open(source)
     given = [templates] if isinstance(templates, (str, Template)) else templates
 
-    def counting(total: int) -> Callable[[], None]:
-        done = iter(range(1, total + 1))
-
-        def told() -> None:
-            if progress is not None:
-                progress(next(done), total)
-
-        return told
-
-    everywhere = list(range(len(data.images)))
     if isinstance(encoder, LandmarkNetwork):
         if given is not None:
             raise _infomark.InfomarkError("a landmark network needs no templates: give None")
-        _, _, found, errors = _search(encoder, encoder.landmarks, data, everywhere, threads, counting(len(everywhere)))
-        return _evaluation(data, [([encoder.name], everywhere, found, errors)], radii, seed)
+        run = _infomark.score_network(encoder._inner, _folder(data), threads, progress)
+        return _evaluation(data, [run], radii, seed)
 
     if given is not None and not isinstance(given, int) and any(isinstance(template, Template) for template in given):
         made, own = [], set()
@@ -210,9 +181,9 @@ def evaluate(
             else:
                 raise TypeError("templates: sets of several are named by their images; give Template objects as one list")
         matcher = Matcher(encoder, made, **options)
-        places = [i for i in everywhere if os.path.realpath(data.images[i]) not in own]
-        _, _, found, errors = _search(matcher, matcher.landmarks, data, places, threads, counting(len(places)))
-        return _evaluation(data, [([template.image for template in made], places, found, errors)], radii, seed)
+        leave_out = [place for place, path in enumerate(data.images) if os.path.realpath(path) in own]
+        run = _infomark.score_matcher(matcher._inner, _folder(data), leave_out, threads, progress)
+        return _evaluation(data, [run], radii, seed)
 
     sets = _sets(given, source, together, seed)
     other = None if source is data else _folder(source)

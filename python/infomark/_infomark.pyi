@@ -20,7 +20,6 @@ __all__ = [
     "dataset",
     "describe_onnx",
     "entropy_map",
-    "errors_mm",
     "figures",
     "info_nce",
     "lay_on",
@@ -33,6 +32,8 @@ __all__ = [
     "read_landmarks",
     "resample",
     "sample_pixels",
+    "score_matcher",
+    "score_network",
     "score_sets",
     "select",
     "self_train",
@@ -247,7 +248,6 @@ def write_landmarks(
 def dataset(
     folder: _Path,
 ) -> tuple[str, tuple[float, float], list[str], list[Path], list[_Floats]]: ...
-def errors_mm(found: _Floats, truth: _Floats, spacing: tuple[float, float]) -> _Floats: ...
 def score_sets(
     encoder: Encoder,
     data: _Folder,
@@ -258,6 +258,12 @@ def score_sets(
     threads: int,
     progress: _Progress,
 ) -> list[tuple[list[str], list[int], _Floats, _Floats]]: ...
+def score_matcher(
+    matcher: Matcher, data: _Folder, leave_out: Sequence[int], threads: int, progress: _Progress
+) -> tuple[list[str], list[int], _Floats, _Floats]: ...
+def score_network(
+    network: LandmarkNetwork, data: _Folder, threads: int, progress: _Progress
+) -> tuple[list[str], list[int], _Floats, _Floats]: ...
 def random_sets(count: Optional[int], together: int, images: int, seed: int) -> list[list[int]]: ...
 def figures(
     runs: Sequence[tuple[list[str], list[int], _Floats]], landmarks: list[str], radii_mm: list[float], seed: int

@@ -1,5 +1,6 @@
 //! Errors of encoders on annotated images, and which images to annotate.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,8 @@ use pyo3::prelude::*;
 use crate::array::layout;
 use crate::encoder::Encoder;
 use crate::error::{raise, refuse};
-use crate::matching::match_options;
+use crate::matching::{Matcher, match_options};
+use crate::network::LandmarkNetwork;
 use crate::watch::{Tell, counted, watched};
 
 /// A data folder as Python holds it: name, spacing, landmarks, images, and points `(images, landmarks, 2)`.
@@ -76,6 +78,30 @@ fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
     pool.map_err(|error| raise(TrainError::Threads { threads, reason: error.to_string() }))
 }
 
+/// Scores on threads of its own, for a callback that is told how many of `total` pieces of work are done.
+fn scored_by<T: Send>(
+    py: Python<'_>,
+    (total, threads): (usize, usize),
+    progress: Option<Bound<'_, PyAny>>,
+    score: impl FnOnce(&(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<T, EvalError> + Send,
+) -> PyResult<T> {
+    let pool = pool(threads)?;
+    watched(py, counted(progress), |tell| {
+        let counted = Counted::new(total, tell);
+        pool.install(|| score(&|| counted.advance(EvalError::Stopped)))
+    })
+}
+
+fn scored<'py>(py: Python<'py>, run: Run, landmarks: usize) -> PyResult<Scored<'py>> {
+    let scores = || run.images.iter().flat_map(|image| &image.scores);
+    let found: Vec<f64> = scores().flat_map(|score| [score.found.x, score.found.y]).collect();
+    let errors: Vec<f64> = scores().map(|score| score.error_mm).collect();
+    let places: Vec<usize> = run.images.iter().map(|image| image.image).collect();
+    let found = Array3::from_shape_vec((places.len(), landmarks, 2), found).map_err(raise)?;
+    let errors = Array2::from_shape_vec((places.len(), landmarks), errors).map_err(raise)?;
+    Ok((run.templates, places, found.into_pyarray(py), errors.into_pyarray(py)))
+}
+
 /// Scores every image of a folder with every set of templates, which are places in another folder or the same.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -92,46 +118,67 @@ pub(crate) fn score_sets<'py>(
 ) -> PyResult<Vec<Scored<'py>>> {
     let data = data_set(data)?;
     let other = template_data.map(data_set).transpose()?;
-    let matching = match_options(matching)?;
-    let landmarks = data.landmarks.len();
-    let encoder = &encoder.inner;
-    let pool = pool(threads)?;
-    let runs = watched(py, counted(progress), |tell| {
-        let mut different = sets.concat();
-        different.sort_unstable();
-        different.dedup();
-        let counted = Counted::new(different.len() + data.images.len(), tell);
-        let evaluation = Evaluation {
-            encoder,
-            data: &data,
-            template_data: other.as_ref().unwrap_or(&data),
-            matching,
-            looks: Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 },
-        };
-        let advance = || counted.advance(EvalError::Stopped);
-        pool.install(|| evaluation.prepare(&sets, &advance)?.score(&advance))
-    })?;
-    let scored = |run: Run| {
-        let scores = || run.images.iter().flat_map(|image| &image.scores);
-        let found: Vec<f64> = scores().flat_map(|score| [score.found.x, score.found.y]).collect();
-        let errors: Vec<f64> = scores().map(|score| score.error_mm).collect();
-        let places: Vec<usize> = run.images.iter().map(|image| image.image).collect();
-        let found = Array3::from_shape_vec((places.len(), landmarks, 2), found).map_err(raise)?;
-        let errors = Array2::from_shape_vec((places.len(), landmarks), errors).map_err(raise)?;
-        Ok((run.templates, places, found.into_pyarray(py), errors.into_pyarray(py)))
+    let evaluation = Evaluation {
+        encoder: &encoder.inner,
+        data: &data,
+        template_data: other.as_ref().unwrap_or(&data),
+        matching: match_options(matching)?,
+        looks: Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 },
     };
-    runs.into_iter().map(scored).collect()
+    let different: BTreeSet<&usize> = sets.iter().flatten().collect();
+    let total = different.len() + data.images.len();
+    let runs = scored_by(py, (total, threads), progress, |advance| {
+        evaluation.prepare(&sets, advance)?.score(advance)
+    })?;
+    runs.into_iter().map(|run| scored(py, run, data.landmarks.len())).collect()
+}
+
+/// Scores every image of a folder with a matcher, but those left out.
+#[pyfunction]
+pub(crate) fn score_matcher<'py>(
+    py: Python<'py>,
+    matcher: &Matcher,
+    data: Folder<'py>,
+    leave_out: Vec<usize>,
+    threads: usize,
+    progress: Option<Bound<'py, PyAny>>,
+) -> PyResult<Scored<'py>> {
+    let data = data_set(data)?;
+    let total = data.images.len().saturating_sub(leave_out.len());
+    let run = scored_by(py, (total, threads), progress, |advance| {
+        infomark_eval::score_matcher(&matcher.inner, &data, &leave_out, advance)
+    })?;
+    scored(py, run, data.landmarks.len())
+}
+
+/// Scores every image of a folder with a landmark network.
+#[pyfunction]
+pub(crate) fn score_network<'py>(
+    py: Python<'py>,
+    network: &LandmarkNetwork,
+    data: Folder<'py>,
+    threads: usize,
+    progress: Option<Bound<'py, PyAny>>,
+) -> PyResult<Scored<'py>> {
+    let data = data_set(data)?;
+    let run = scored_by(py, (data.images.len(), threads), progress, |advance| {
+        infomark_eval::score_network(&network.inner, &data, advance)
+    })?;
+    scored(py, run, data.landmarks.len())
 }
 
 /// The templates that `infomark evaluate` draws.
 #[pyfunction]
 pub(crate) fn random_sets(
-    count: Option<usize>,
-    together: usize,
+    count: Option<i64>,
+    together: i64,
     images: usize,
     seed: u64,
 ) -> PyResult<Vec<Vec<usize>>> {
-    infomark_eval::random_sets(count, together, images, seed).map_err(raise)
+    let number = |count: i64| {
+        usize::try_from(count).map_err(|_| refuse(format!("{count} templates: at least one is needed")))
+    };
+    infomark_eval::random_sets(count.map(number).transpose()?, number(together)?, images, seed).map_err(raise)
 }
 
 /// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each.

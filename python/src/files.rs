@@ -3,14 +3,14 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use infomark_core::{Spacing, radial_error_mm};
+use infomark_core::Spacing;
 use infomark_infer::{
     Annotated, CocoIndex, DataSet, Fit, Image, InputSize, ItkGeometry, Landmark, LandmarkFormat,
     Normalisation, PixelSpacing, Placement, Subject, Visibility, WriteOptions, read_image_header,
     read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use numpy::{PyArray2, PyReadonlyArray2};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 
@@ -197,24 +197,6 @@ pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
     let points = points.collect::<PyResult<_>>()?;
     let paths = data.images.into_iter().map(|sample| sample.path).collect();
     Ok((data.name, (data.spacing.x, data.spacing.y), data.landmarks, paths, points))
-}
-
-/// Distances in millimetres of found points from true ones.
-#[pyfunction]
-pub(crate) fn errors_mm<'py>(
-    py: Python<'py>,
-    found: PyReadonlyArray2<'py, f64>,
-    truth: PyReadonlyArray2<'py, f64>,
-    spacing: (f64, f64),
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let spacing = Spacing::new(spacing.0, spacing.1).map_err(raise)?;
-    let (found, truth) = (points(&found)?, points(&truth)?);
-    if found.len() != truth.len() {
-        return Err(refuse(format!("{} found points and {} true ones", found.len(), truth.len())));
-    }
-    let errors: Vec<f64> =
-        found.into_iter().zip(truth).map(|(found, truth)| radial_error_mm(found, truth, spacing)).collect();
-    Ok(errors.into_pyarray(py))
 }
 
 /// A made-up radiograph: its pixels, and its landmarks.

@@ -23,11 +23,10 @@ mod _infomark {
     #[pymodule_export]
     use super::error::InfomarkError;
     #[pymodule_export]
-    use super::evaluate::{figures, random_sets, score_sets, select};
+    use super::evaluate::{figures, random_sets, score_matcher, score_network, score_sets, select};
     #[pymodule_export]
     use super::files::{
-        dataset, errors_mm, lay_on, list_images, phantom, read_image, read_landmarks, stretch,
-        write_landmarks,
+        dataset, lay_on, list_images, phantom, read_image, read_landmarks, stretch, write_landmarks,
     };
     #[pymodule_export]
     use super::maps::{

@@ -91,7 +91,7 @@ fn given(spacing: Option<(f64, f64)>) -> PyResult<Option<PixelSpacing>> {
 /// An encoder with templates.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Matcher {
-    inner: infomark_infer::Matcher,
+    pub(crate) inner: infomark_infer::Matcher,
 }
 
 #[pymethods]

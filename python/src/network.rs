@@ -35,7 +35,7 @@ pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Plac
 /// A landmark network.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct LandmarkNetwork {
-    inner: Arc<LandmarkNet>,
+    pub(crate) inner: Arc<LandmarkNet>,
 }
 
 #[pymethods]
