@@ -88,6 +88,8 @@ pub struct Expected<T> {
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 5;
+/// Matches whose nearness to a place is computed once for all rounds; that of further ones is computed in each.
+const KEPT: usize = 256;
 /// Weight of a match however far away: keeps the fit solvable where there are few.
 const FAR: f64 = 1e-4;
 
@@ -276,19 +278,25 @@ impl<'m, T: Real> Alignment<'m, T> {
             let (dx, dy) = (from[0] - at[0], from[1] - at[1]);
             libm::exp(-(dx * dx + dy * dy) / (2.0 * reach * reach))
         };
+        // The same in all rounds.
+        let mut kept = [0.0; KEPT];
+        for (kept, (from, _)) in kept.iter_mut().zip(self.matches.iter().map(pair)) {
+            *kept = near(from);
+        }
         let mut map = self.map;
-        let weigh = |round: usize, map: &Linear, from, to| {
+        let weigh = |round: usize, map: &Linear, i: usize, from, to| {
             let square = map.square(from, to);
+            let near = || kept.get(i).copied().unwrap_or_else(|| near(from));
             if round == 0 {
-                return if square <= tolerance * tolerance { near(from) + FAR } else { 0.0 };
+                return if square <= tolerance * tolerance { near() + FAR } else { 0.0 };
             }
             let doubt = 1.0 / (1.0 + square / (residual * residual));
-            (near(from) + FAR) * doubt * doubt
+            (near() + FAR) * doubt * doubt
         };
         for round in 0..=ROUNDS {
             let mut sums = Sums::default();
-            for (from, to) in self.matches.iter().map(pair) {
-                sums.add(from, to, weigh(round, &map, from, to));
+            for (i, (from, to)) in self.matches.iter().map(pair).enumerate() {
+                sums.add(from, to, weigh(round, &map, i, from, to));
             }
             match sums.fit() {
                 Some(fitted) => map = fitted,
@@ -296,8 +304,8 @@ impl<'m, T: Real> Alignment<'m, T> {
             }
         }
         let (mut squares, mut support) = (0.0, 0.0);
-        for (from, to) in self.matches.iter().map(pair) {
-            let weight = weigh(ROUNDS, &map, from, to);
+        for (i, (from, to)) in self.matches.iter().map(pair).enumerate() {
+            let weight = weigh(ROUNDS, &map, i, from, to);
             squares += weight * map.square(from, to);
             support += weight;
         }

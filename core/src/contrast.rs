@@ -9,6 +9,8 @@ use crate::{Plane, PlaneMut, Real};
 const WIDEST: f64 = 1024.0;
 /// Running means in a row; three of them differ from a Gaussian by a few per cent of its height.
 const PASSES: usize = 3;
+/// Rows whose running means are taken together.
+const ROWS: usize = 8;
 
 /// Why an image could not be normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -92,11 +94,12 @@ impl<T: Real> ContrastRule<T> {
     }
 }
 
-/// Elements of scratch that [`local_contrast`] needs: two copies of the image and a padded row.
+/// Elements of scratch that [`local_contrast`] needs: two copies of the image and eight padded rows.
 pub const fn local_contrast_scratch_len(width: usize, height: usize, sigma_px: f64) -> usize {
     // A radius is below sigma + 1/2; what is not a deviation needs none.
     let reach = if sigma_px > 0.0 && sigma_px <= WIDEST { sigma_px as usize + 1 } else { 0 };
-    width.saturating_mul(height).saturating_mul(2).saturating_add(width).saturating_add(2 * reach)
+    let padded = width.saturating_add(2 * reach).saturating_mul(ROWS);
+    width.saturating_mul(height).saturating_mul(2).saturating_add(padded)
 }
 
 /// Normalises every pixel `v` by the mean `m` and the standard deviation `s` of its neighbourhood, to
@@ -126,6 +129,7 @@ pub const fn local_contrast_scratch_len(width: usize, height: usize, sigma_px: f
 /// assert!((a[30] - 0.3).abs() < 0.02 && (a[31] - 0.7).abs() < 0.02);
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
+#[inline(always)]
 pub fn local_contrast<T: Real>(
     src: Plane<'_, T>,
     mut dst: PlaneMut<'_, T>,
@@ -178,32 +182,60 @@ pub fn local_contrast<T: Real>(
 }
 
 /// Three running means in both directions, back in `image`.
+#[inline(always)]
 fn smooth<T: Real>(image: &mut [T], other: &mut [T], width: usize, radius: usize, padded: &mut [T]) {
     if radius == 0 {
         return;
     }
     for _ in 0..PASSES {
-        mean_rows(image, other, width, radius, &mut padded[..width + 2 * radius]);
+        mean_rows(image, other, width, radius, &mut padded[..ROWS * (width + 2 * radius)]);
         mean_columns(other, image, width, radius, &mut padded[..width]);
     }
 }
 
+#[inline(always)]
 fn mean_rows<T: Real>(from: &[T], to: &mut [T], width: usize, radius: usize, padded: &mut [T]) {
     let share = T::one() / T::from_usize(2 * radius + 1);
-    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-        padded[radius..][..width].copy_from_slice(from);
-        for i in (0..radius).chain(radius + width..padded.len()) {
-            padded[i] = from[mirrored(i, radius, width)];
+    // Some rows side by side: each one's sum waits for the one before it.
+    let (padded, _) = padded.as_chunks_mut::<ROWS>();
+    for (from, to) in from.chunks(ROWS * width).zip(to.chunks_mut(ROWS * width)) {
+        for (lane, row) in from.chunks_exact(width).enumerate() {
+            for (column, &value) in padded[radius..].iter_mut().zip(row) {
+                column[lane] = value;
+            }
         }
-        let mut sum = padded[..2 * radius].iter().fold(T::zero(), |sum, &value| sum + value);
-        for ((to, &first), &next) in to.iter_mut().zip(&*padded).zip(&padded[2 * radius..]) {
-            sum += next;
-            *to = sum * share;
-            sum -= first;
+        for i in (0..radius).chain(radius + width..padded.len()) {
+            padded[i] = padded[radius + mirrored(i, radius, width)];
+        }
+        let mut sums = [T::zero(); ROWS];
+        for column in &padded[..2 * radius] {
+            add(&mut sums, column);
+        }
+        for x in 0..width {
+            add(&mut sums, &padded[x + 2 * radius]);
+            let means = sums.map(|sum| sum * share);
+            // The column is not needed any more.
+            for (sum, &first) in sums.iter_mut().zip(&padded[x]) {
+                *sum -= first;
+            }
+            padded[x] = means;
+        }
+        for (lane, row) in to.chunks_exact_mut(width).enumerate() {
+            for (value, column) in row.iter_mut().zip(&*padded) {
+                *value = column[lane];
+            }
         }
     }
 }
 
+#[inline(always)]
+fn add<T: Real>(sums: &mut [T; ROWS], values: &[T; ROWS]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum += value;
+    }
+}
+
+#[inline(always)]
 fn mean_columns<T: Real>(from: &[T], to: &mut [T], width: usize, radius: usize, sums: &mut [T]) {
     let share = T::one() / T::from_usize(2 * radius + 1);
     let height = from.len() / width;

@@ -143,8 +143,8 @@ pub use intensity::{
 };
 pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
 pub use locate::{
-    LocateError, Peak, highest_beyond, peak, sample_feature, similarities, similarities_scratch_len,
-    similarity, similarity_scratch_len, soft_peak,
+    LocateError, Peak, add_resized, add_resized_scratch_len, highest_beyond, peak, sample_feature,
+    similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
 };
 pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,

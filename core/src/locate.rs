@@ -1,9 +1,14 @@
 //! Finding a feature in an image.
 
+mod products;
+mod resize;
+
 use crate::augment::{clamped_neighbours, mix};
 use crate::feature::cell_centre;
 use crate::{FeatureMap, Plane, PlaneMut, Point, Real};
 use thiserror::Error;
+
+pub use resize::{add_resized, add_resized_scratch_len};
 
 /// Why a feature could not be read or looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -111,16 +116,18 @@ pub fn sample_feature<T: Real>(
     Ok(())
 }
 
-/// Elements of scratch that [`similarity`] needs: the cells of the largest level and two rows of the finest.
+/// Elements of scratch that [`similarity`] needs: what [`similarities`] needs for one template.
 pub fn similarity_scratch_len<T>(levels: &[FeatureMap<'_, T>]) -> usize {
     similarities_scratch_len(levels, 1)
 }
 
-/// Elements of scratch that [`similarities`] needs for `count` templates: so many times what [`similarity`] needs.
+/// Elements of scratch that [`similarities`] needs for `count` templates: the cells of the largest level and two rows of the finest for
+/// each, and the features of a level.
 pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -> usize {
     let cells = levels.iter().map(FeatureMap::cells).max().unwrap_or(0);
+    let channels = levels.iter().map(FeatureMap::channels).max().unwrap_or(0);
     let width = levels.iter().min_by_key(|level| level.stride()).map_or(0, FeatureMap::width);
-    count * (cells + 2 * width)
+    count * (cells + 2 * width) + products::packed_len(channels, count)
 }
 
 /// How similar each place of an image is to a template's feature, on the grid of the finest level.
@@ -180,60 +187,29 @@ pub fn similarities<T: Real>(
     }
     let Some(width) = outs.first().map(PlaneMut::width) else { return Ok(()) };
     let inverse = T::one() / temperature;
-    outs.iter_mut().for_each(|out| out.fill(T::zero()));
     let (rows, scratch) = scratch.split_at_mut(2 * width * count);
+    let contiguous = outs.iter().all(|out| out.as_plane().stride() == width);
     for (index, level) in levels.iter().enumerate() {
-        let products = &mut scratch[..level.cells() * count];
-        multiply(level, templates.iter().map(|template| template[index]), inverse, products);
-        add_resized(level, products, finest, outs, rows);
+        let (packed, products) = scratch.split_at_mut(products::packed_len(level.channels(), count));
+        let features = templates.iter().map(|template| template[index]);
+        if index == 0 && level.stride() == finest && contiguous {
+            // Of the outputs' size: nothing to resize, and nothing to add to.
+            products::multiply(level, features, inverse, packed, |i, start, values| {
+                outs[i].raw_mut()[start..start + values.len()].copy_from_slice(values);
+            });
+            continue;
+        }
+        if index == 0 {
+            outs.iter_mut().for_each(|out| out.fill(T::zero()));
+        }
+        let cells = level.cells();
+        let products = &mut products[..cells * count];
+        products::multiply(level, features, inverse, packed, |i, start, values| {
+            products[i * cells + start..][..values.len()].copy_from_slice(values);
+        });
+        resize::add_all(level, products, finest, outs, rows);
     }
     Ok(())
-}
-
-/// Cells whose products are summed together, so that they stay in the first-level cache.
-const CELLS: usize = 512;
-/// Channels taken together.
-const CHANNELS: usize = 4;
-
-/// The products of features, times `factor`, with that of every cell: a map for each feature, one after the other. Channels are
-/// added in their order.
-#[inline(always)]
-fn multiply<'t, T: Real>(
-    level: &FeatureMap<'_, T>,
-    features: impl Iterator<Item = &'t [T]> + Clone,
-    factor: T,
-    out: &mut [T],
-) {
-    let whole = level.channels() / CHANNELS * CHANNELS;
-    let planes = |first: usize| level.data().chunks_exact(level.cells()).skip(first);
-    out.fill(T::zero());
-    for start in (0..level.cells()).step_by(CELLS) {
-        let cells = start..(start + CELLS).min(level.cells());
-        for at in (0..whole).step_by(CHANNELS) {
-            let mut four = planes(at);
-            let (Some(p), Some(q), Some(r), Some(s)) = (four.next(), four.next(), four.next(), four.next())
-            else {
-                break;
-            };
-            let (p, q) = (&p[cells.clone()], &q[cells.clone()]);
-            let (r, s) = (&r[cells.clone()], &s[cells.clone()]);
-            for (feature, out) in features.clone().zip(out.chunks_exact_mut(level.cells())) {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|i| feature[at + i] * factor);
-                let out = &mut out[cells.clone()];
-                for ((((sum, &p), &q), &r), &s) in out.iter_mut().zip(p).zip(q).zip(r).zip(s) {
-                    *sum = (((*sum + a * p) + b * q) + c * r) + d * s;
-                }
-            }
-        }
-        for (channel, plane) in (whole..).zip(planes(whole)) {
-            for (feature, out) in features.clone().zip(out.chunks_exact_mut(level.cells())) {
-                let a = feature[channel] * factor;
-                for (sum, &f) in out[cells.clone()].iter_mut().zip(&plane[cells.clone()]) {
-                    *sum += a * f;
-                }
-            }
-        }
-    }
 }
 
 /// Checks everything but the scratch; gives the smallest stride.
@@ -268,64 +244,6 @@ fn check<T: Real>(
     Ok(finest.stride())
 }
 
-/// Adds a level's values to the grids of stride `finest`: `values` holds a map for each of `outs`, `rows` two rows of each.
-#[inline(always)]
-fn add_resized<T: Real>(
-    level: &FeatureMap<'_, T>,
-    values: &[T],
-    finest: usize,
-    outs: &mut [PlaneMut<'_, T>],
-    rows: &mut [T],
-) {
-    let Some((out_width, out_height)) = outs.first().map(|out| (out.width(), out.height())) else { return };
-    let (width, cells) = (level.width(), level.cells());
-    if level.stride() == finest && (width, level.height()) == (out_width, out_height) {
-        for (out, values) in outs.iter_mut().zip(values.chunks_exact(cells)) {
-            for (y, row) in values.chunks_exact(width).enumerate() {
-                for (sum, &value) in out.row_mut(y).iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }
-        }
-        return;
-    }
-    let scale = T::from_usize(finest) / T::from_usize(level.stride());
-    // Which columns a column lies between is asked once for all maps.
-    let widen = |y: usize, wide: &mut [T]| {
-        for x in 0..out_width {
-            let at = Point::new(T::from_usize(x), T::zero()).resized(scale, scale);
-            let (left, right, part) = clamped_neighbours(at.x, width);
-            let maps = values.chunks_exact(cells).zip(wide.chunks_exact_mut(out_width));
-            for (values, wide) in maps {
-                let row = &values[y * width..][..width];
-                wide[x] = mix(row[left], row[right], part);
-            }
-        }
-    };
-    // The level's rows above and below, in the width of `outs`: most serve several rows of them.
-    let (mut above, mut below) = rows.split_at_mut(rows.len() / 2);
-    let mut held = None;
-    for y in 0..out_height {
-        let at = Point::new(T::zero(), T::from_usize(y)).resized(scale, scale);
-        let (top, bottom, part) = clamped_neighbours(at.y, level.height());
-        if held != Some((top, bottom)) {
-            if held.is_some_and(|(_, bottom)| bottom == top) {
-                core::mem::swap(&mut above, &mut below);
-            } else {
-                widen(top, above);
-            }
-            widen(bottom, below);
-            held = Some((top, bottom));
-        }
-        let rows = above.chunks_exact(out_width).zip(below.chunks_exact(out_width));
-        for (out, (above, below)) in outs.iter_mut().zip(rows) {
-            for ((sum, &above), &below) in out.row_mut(y).iter_mut().zip(above).zip(below) {
-                *sum += mix(above, below, part);
-            }
-        }
-    }
-}
-
 /// The highest place of a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak<T> {
@@ -341,6 +259,7 @@ pub struct Peak<T> {
 /// The first of equal cells in reading order counts; NaN never does. The refinement moves by at
 /// most half a cell, and not at all along a direction in which a neighbour is missing or not
 /// finite. `None` when the map is empty or all NaN.
+#[inline(always)]
 pub fn peak<T: Real>(map: Plane<'_, T>, stride: usize) -> Option<Peak<T>> {
     let (x, y, value) = highest_cell(map)?;
     let beside = |x: Option<usize>, y: Option<usize>| x.zip(y).and_then(|(x, y)| map.get(x, y));
@@ -427,12 +346,17 @@ fn vertex<T: Real>(before: Option<T>, middle: T, after: Option<T>) -> T {
 /// a place: the second peak, beside the one at that place.
 ///
 /// NaN never counts. `None` when no such cell is left, as where the radius covers the map or a number is not finite.
+#[inline(always)]
 pub fn highest_beyond<T: Real>(map: Plane<'_, T>, stride: usize, at: Point<T>, radius: T) -> Option<T> {
     if !at.is_finite() || radius.is_nan() {
         return None;
     }
     let mut highest: Option<T> = None;
     for (y, row) in map.rows().enumerate() {
+        // Most rows hold nothing higher, which is seen without asking where.
+        if highest.is_some_and(|highest| !any_above(row, highest)) {
+            continue;
+        }
         for (x, &value) in row.iter().enumerate() {
             let centre = cell_centre(T::from_usize(x), T::from_usize(y), stride);
             let (dx, dy) = (centre.x - at.x, centre.y - at.y);

@@ -271,6 +271,11 @@ impl<'a, T> PlaneMut<'a, T> {
         &mut self.data[y * self.stride..][..self.width]
     }
 
+    /// The elements, for writing, as [`stride`](Plane::stride) lays them out.
+    pub(crate) fn raw_mut(&mut self) -> &mut [T] {
+        self.data
+    }
+
     /// The part of `width` by `height` pixels whose top left pixel is `(x, y)`; nothing is copied.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Matching back: where in the template the features of a found place lie.
 
-use infomark_core::{FeatureMap, Plane, PlaneMut, Point, peak, similarity_scratch_len};
+use infomark_core::{FeatureMap, Plane, Point, peak};
 
-use crate::compare::similarity;
+use crate::compare::Search;
 use crate::lengths::{Lengths, features_at};
 use crate::matching::cells;
 use crate::{Encoding, Rect};
@@ -46,7 +46,12 @@ impl Back {
 
     /// The place of the template, on its canvas, whose features are nearest to those at `at` on an image's canvas. None
     /// where the encoder has no level that is kept.
-    pub(crate) fn nearest(&self, encoding: &Encoding, at: Point<f32>) -> Result<Option<Point<f32>>, String> {
+    pub(crate) fn nearest(
+        &self,
+        encoding: &Encoding,
+        at: Point<f32>,
+        search: &mut Search,
+    ) -> Result<Option<Point<f32>>, String> {
         let own = self
             .levels
             .iter()
@@ -59,12 +64,9 @@ impl Back {
         let features = features_at(&maps(encoding), at)?;
         let features = Lengths::of(&own).split(&features);
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let mut map = vec![0.0; finest.cells()];
-        let mut scratch = vec![0.0; similarity_scratch_len(&own)];
-        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
-        similarity(&own, &features, encoding.temperature(), out, &mut scratch).map_err(text)?;
+        let map = search.similarities(&own, &[&features], encoding.temperature())?;
         let shown = cells(self.content, stride);
-        let cropped = Plane::new(&map, width, height)
+        let cropped = Plane::new(map, width, height)
             .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
             .map_err(text)?;
         let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);

@@ -1,9 +1,9 @@
 //! How sure a found place is.
 
-use infomark_core::{FeatureMap, Plane, PlaneMut, Point, highest_beyond, peak, similarity_scratch_len};
+use infomark_core::{FeatureMap, Plane, Point, highest_beyond, peak};
+use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::compare::similarity;
 use crate::matching::cells;
 use crate::score_map::{Laid, ScoreMap, counted, favour};
 
@@ -61,8 +61,12 @@ pub(crate) fn of(
         .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
         .map_err(text)?;
     let start = Point::new(at.x - (shown.x * stride) as f32, at.y - (shown.y * stride) as f32);
-    let first = peak(all, stride).ok_or("all similarities are NaN")?.value;
-    let second = highest_beyond(all, stride, start, APART).unwrap_or(first);
+    let (first, second) = widest(
+        #[inline(always)]
+        || (peak(all, stride), highest_beyond(all, stride, start, APART)),
+    );
+    let first = first.ok_or("all similarities are NaN")?.value;
+    let second = second.unwrap_or(first);
     let margin = f64::from((first - second) * encoding.temperature() / counted(levels.len())).max(0.0);
 
     let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
@@ -71,7 +75,7 @@ pub(crate) fn of(
         let expected = laid.alignment().map(|alignment| alignment.predict(place).at);
         prior.add(expected.map(|expected| distance(expected, at)));
         if let Some(map) = laid.template().back() {
-            back.add(map.nearest(encoding, at)?.map(|nearest| distance(nearest, place)));
+            back.add(map.nearest(encoding, at, &mut laid.search())?.map(|nearest| distance(nearest, place)));
         }
         spread.add(self::spread(laid, index, at, expected)?);
     }
@@ -138,17 +142,15 @@ fn spread(
         }
         let Some(finest) = maps.first() else { return Ok(None) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let mut map = vec![0.0; finest.cells()];
-        let mut scratch = vec![0.0; similarity_scratch_len(&maps)];
-        let out = PlaneMut::new(&mut map, width, height).map_err(text)?;
         // The parts of features that are of length 1 together.
         let temperature = encoding.temperature() / looks as f32;
-        similarity(&maps, &own, temperature, out, &mut scratch).map_err(text)?;
+        let mut search = laid.search();
+        let map = search.similarities(&maps, &[&own], temperature)?;
         if let Some(expected) = expected {
-            favour(&mut map, width, stride, expected, laid.prior_sigma());
+            favour(map, width, stride, expected, laid.prior_sigma());
         }
         let shown = cells(encoding.fit().content(), stride);
-        let shown_map = Plane::new(&map, width, height)
+        let shown_map = Plane::new(map, width, height)
             .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
             .map_err(text)?;
         let peak = peak(shown_map, stride).ok_or("all similarities are NaN")?.at;

@@ -3,6 +3,7 @@
 mod error;
 
 use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contrast_scratch_len};
+use infomark_kernels::widest;
 use serde::{Deserialize, Serialize};
 
 pub use error::{DescriptionError, ValueError};
@@ -71,8 +72,11 @@ impl Normalisation {
         let mut out = vec![0.0; pixels.len()];
         let src = Plane::new(&pixels, width, height).map_err(|error| error.to_string())?;
         let dst = PlaneMut::new(&mut out, width, height).map_err(|error| error.to_string())?;
-        local_contrast(src, dst, ContrastRule { sigma_px, gain, floor }, &mut scratch)
-            .map_err(|error| error.to_string())?;
+        widest(
+            #[inline(always)]
+            || local_contrast(src, dst, ContrastRule { sigma_px, gain, floor }, &mut scratch),
+        )
+        .map_err(|error| error.to_string())?;
         Ok(out)
     }
 

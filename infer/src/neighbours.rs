@@ -4,10 +4,11 @@
 //! part independent, so that together they are nearer: a generalised Hough transform (Ballard, 1981) with a similarity
 //! map for each vote.
 
-use infomark_core::{Alignment, FeatureMap, Point, similarities_scratch_len};
+use infomark_core::{Alignment, FeatureMap, PlaneMut, Point, add_resized, add_resized_scratch_len};
+use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::compare::similarities;
+use crate::compare::{Search, at_least};
 use crate::lengths::{Lengths, features_at};
 
 /// Radius of the ring in pixels of the canvas.
@@ -76,28 +77,45 @@ impl Neighbours {
         place: Point<f32>,
         encoding: &Encoding,
         alignment: Option<&Alignment<'_, f32>>,
+        votes: &mut Votes,
         out: &mut [f32],
     ) -> Result<(), String> {
         let maps = maps(encoding);
         let levels = encoding.levels();
         let (Some(coarse), Some(fine)) = (maps.first(), levels.first()) else { return Ok(()) };
         let Some(neighbours) = self.places.get(landmark) else { return Ok(()) };
-        let (width, height, stride) = (coarse.width(), coarse.height(), coarse.stride() as f32);
-        let mut planes = vec![0.0; neighbours.len() * coarse.cells()];
-        let mut scratch = vec![0.0; similarities_scratch_len(&maps, neighbours.len())];
+        let (size, stride) = ((coarse.width(), coarse.height()), coarse.stride() as f32);
         let features: Vec<Vec<&[f32]>> =
             neighbours.iter().map(|neighbour| self.lengths.split(&neighbour.features)).collect();
         let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
-        similarities(&maps, &features, encoding.temperature(), &mut planes, &mut scratch)?;
+        let Votes { search, sum, rows } = votes;
+        let planes = search.similarities(&maps, &features, encoding.temperature())?;
         let laid = laid(place, alignment);
-        let mut votes = vec![0.0; coarse.cells()];
+        let sum = at_least(sum, coarse.cells());
+        sum.fill(0.0);
         for (neighbour, map) in neighbours.iter().zip(planes.chunks_exact(coarse.cells())) {
             let offset = laid(neighbour.offset);
-            add_moved(map, &mut votes, (width, height), (offset.x / stride, offset.y / stride));
+            add_moved(map, sum, size, (offset.x / stride, offset.y / stride));
         }
-        add_resized(&votes, coarse, out, fine);
-        Ok(())
+        let sum = FeatureMap::new(sum, 1, size.0, size.1, coarse.stride()).map_err(text)?;
+        let out = PlaneMut::new(out, fine.width(), fine.height()).map_err(text)?;
+        let rows = at_least(rows, add_resized_scratch_len(fine.width()));
+        widest(
+            #[inline(always)]
+            || add_resized(sum, out, fine.stride(), rows),
+        )
+        .map_err(text)
     }
+}
+
+/// Memory of [`Neighbours::vote`], reused from landmark to landmark.
+#[derive(Debug, Default)]
+pub(crate) struct Votes {
+    search: Search,
+    /// The votes of all neighbours, on the cells of the finest level that votes.
+    sum: Vec<f32>,
+    /// Two rows of the image's finest level.
+    rows: Vec<f32>,
 }
 
 /// How offsets from a landmark's `place` in the template lie on the image: as they are, where no alignment says how they turn and stretch.
@@ -116,44 +134,80 @@ pub(crate) fn laid<'a>(
 
 /// Adds [`WEIGHT`] times what lies `by` cells further in `map`, linear between cells, the border continued.
 fn add_moved(map: &[f32], out: &mut [f32], (width, height): (usize, usize), by: (f32, f32)) {
-    let last = |size: usize| size as f32 - 1.0;
-    let columns: Vec<_> = (0..width)
-        .map(|x| {
-            let at = (x as f32 + by.0).clamp(0.0, last(width));
-            let left = at.floor() as usize;
-            (left, (left + 1).min(width - 1), at - at.floor())
-        })
-        .collect();
-    for (y, row) in out.chunks_exact_mut(width).enumerate() {
-        let at = (y as f32 + by.1).clamp(0.0, last(height));
-        let (top, v) = (at.floor() as usize, at - at.floor());
-        let bottom = (top + 1).min(height - 1);
-        let (above, below) = (&map[top * width..][..width], &map[bottom * width..][..width]);
-        for (out, &(left, right, u)) in row.iter_mut().zip(&columns) {
-            let first = above[left] + u * (above[right] - above[left]);
-            let second = below[left] + u * (below[right] - below[left]);
-            *out += WEIGHT * (first + v * (second - first));
-        }
-    }
-}
-
-/// Adds a map on the cells of one level to one on those of another, cell centre to cell centre.
-fn add_resized(map: &[f32], from: &FeatureMap<'_, f32>, out: &mut [f32], to: &FeatureMap<'_, f32>) {
-    let scale = to.stride() as f32 / from.stride() as f32;
-    let place = |cell: usize, size: usize| {
-        let at = ((cell as f32 + 0.5) * scale - 0.5).clamp(0.0, size as f32 - 1.0);
+    let place = |cell: usize, by: f32, size: usize| {
+        let at = (cell as f32 + by).clamp(0.0, size as f32 - 1.0);
         let first = at.floor() as usize;
         (first, (first + 1).min(size - 1), at - at.floor())
     };
-    let columns: Vec<_> = (0..to.width()).map(|x| place(x, from.width())).collect();
-    for (y, row) in out.chunks_exact_mut(to.width()).enumerate() {
-        let (top, bottom, v) = place(y, from.height());
-        let above = &map[top * from.width()..][..from.width()];
-        let below = &map[bottom * from.width()..][..from.width()];
-        for (out, &(left, right, u)) in row.iter_mut().zip(&columns) {
-            let first = above[left] + u * (above[right] - above[left]);
-            let second = below[left] + u * (below[right] - below[left]);
-            *out += first + v * (second - first);
+    let columns: Vec<_> = (0..width).map(|x| place(x, by.0, width)).collect();
+    let parts: Vec<f32> = columns.iter().map(|&(.., part)| part).collect();
+    // From `start` on, `len` columns lie between columns that follow each other: those are read as slices, the others one by one.
+    let follows = |pair: &[(usize, usize, f32)]| pair[1].0 == pair[0].0 + 1;
+    let start = columns.windows(2).position(follows).unwrap_or(width);
+    let begin = columns.get(start).map_or(0, |&(left, ..)| left);
+    let consecutive =
+        |&(i, &(left, right, _)): &(usize, &(usize, usize, f32))| left == begin + i && right == left + 1;
+    let len = columns[start..].iter().enumerate().take_while(consecutive).count();
+    let apart = || (0..start).chain(start + len..width);
+    widest(
+        #[inline(always)]
+        || {
+            for (y, row) in out.chunks_exact_mut(width).enumerate() {
+                let (top, bottom, v) = place(y, by.1, height);
+                let (above, below) = (&map[top * width..][..width], &map[bottom * width..][..width]);
+                let mixed = |[a, b]: [f32; 2], [c, d]: [f32; 2], u: f32| {
+                    let (first, second) = (a + u * (b - a), c + u * (d - c));
+                    WEIGHT * (first + v * (second - first))
+                };
+                for x in apart() {
+                    let (left, right, u) = columns[x];
+                    row[x] += mixed([above[left], above[right]], [below[left], below[right]], u);
+                }
+                if len == 0 {
+                    continue;
+                }
+                let (above, below) = (&above[begin..=begin + len], &below[begin..=begin + len]);
+                let values = above.iter().zip(&above[1..]).zip(below.iter().zip(&below[1..]));
+                let places = row[start..start + len].iter_mut().zip(&parts[start..]);
+                for ((out, &u), ((&a, &b), (&c, &d))) in places.zip(values) {
+                    *out += mixed([a, b], [c, d], u);
+                }
+            }
+        },
+    );
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moved_maps_are_linear_between_cells_to_the_bit() {
+        for (width, height) in [(1, 1), (2, 3), (13, 5), (40, 2)] {
+            let map: Vec<f32> = (0..width * height).map(|i| (i as f32 * 1.7).sin()).collect();
+            for by in [0.0, 0.25, -0.75, 3.7, -1e-9, 0.999_999_9, -4.3, 12.0, 1e3, -1e3] {
+                let (across, down) = (by, -0.6 * by);
+                let mut moved = vec![0.5; map.len()];
+                add_moved(&map, &mut moved, (width, height), (across, down));
+                let place = |cell: usize, by: f32, size: usize| {
+                    let at = (cell as f32 + by).clamp(0.0, (size - 1) as f32);
+                    (at as usize, (at as usize + 1).min(size - 1), at - at.floor())
+                };
+                for (i, value) in moved.into_iter().enumerate() {
+                    let (left, right, u) = place(i % width, across, width);
+                    let (top, bottom, v) = place(i / width, down, height);
+                    let row = |y: usize| {
+                        let (first, second) = (map[y * width + left], map[y * width + right]);
+                        first + u * (second - first)
+                    };
+                    let expected = 0.5 + WEIGHT * (row(top) + v * (row(bottom) - row(top)));
+                    assert_eq!(value, expected, "cell {i} of {width} x {height}, moved by {by}");
+                }
+            }
         }
     }
 }

@@ -3,11 +3,12 @@
 
 use infomark_core::{
     AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
-    entropy_map, entropy_scratch_len, peak, similarities_scratch_len, weight_map,
+    entropy_map, entropy_scratch_len, peak, weight_map,
 };
+use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::compare::{TOGETHER, similarities};
+use crate::compare::{Search, TOGETHER};
 use crate::lengths::{Lengths, features_at};
 
 /// Places looked for.
@@ -57,8 +58,7 @@ impl Anchors {
         let maps = levels.get(levels.len().saturating_sub(count)..).unwrap_or_default();
         let Some(finest) = maps.first() else { return Ok(Vec::new()) };
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        let mut planes = vec![0.0f32; TOGETHER * finest.cells()];
-        let mut scratch = vec![0.0f32; similarities_scratch_len(maps, TOGETHER)];
+        let mut search = Search::default();
         let mut matches = Vec::with_capacity(self.places.len());
         let (all, left_out) = (self.lengths.total(), self.lengths.levels() - count);
         if all == 0 {
@@ -71,10 +71,13 @@ impl Anchors {
                 .map(|features| self.lengths.split(features).split_off(left_out))
                 .collect();
             let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
-            let planes = &mut planes[..features.len() * finest.cells()];
-            similarities(maps, &features, encoding.temperature(), planes, &mut scratch)?;
+            let planes = search.similarities(maps, &features, encoding.temperature())?;
             for (&from, map) in places.iter().zip(planes.chunks_exact(finest.cells())) {
-                let found = peak(Plane::new(map, width, height).map_err(|e| e.to_string())?, stride);
+                let plane = Plane::new(map, width, height).map_err(|e| e.to_string())?;
+                let found = widest(
+                    #[inline(always)]
+                    || peak(plane, stride),
+                );
                 matches.extend(found.map(|found| Match { from, to: found.at }));
             }
         }

@@ -1,10 +1,12 @@
 //! How well each landmark of a template fits each place of an image, before a place is chosen.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 
-use infomark_core::{Alignment, Match, Point, similarities_scratch_len};
+use infomark_core::{Alignment, Match, Point};
+use infomark_kernels::widest;
 
-use crate::compare::{TOGETHER, similarities};
+use crate::compare::{Search, TOGETHER};
+use crate::neighbours::Votes;
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
@@ -22,9 +24,19 @@ pub(crate) struct Laid<'a> {
     encoding: &'a Encoding,
     options: MatchOptions,
     alignment: Option<Alignment<'a, f32>>,
-    /// Maps of the own features of the landmarks that were asked for last and of those beside them, as they cost less together: the
-    /// first one's place among the landmarks divided by [`TOGETHER`], and the maps one after the other.
-    held: RefCell<Option<(usize, Vec<f32>)>>,
+    /// Maps of the own features of the landmarks that were asked for last and of those beside them, as they cost less together.
+    held: RefCell<Held>,
+    votes: RefCell<Votes>,
+    search: RefCell<Search>,
+}
+
+/// Maps of the own features of [`TOGETHER`] landmarks.
+#[derive(Debug, Default)]
+struct Held {
+    /// The first one's place among the landmarks divided by [`TOGETHER`]; none before the first search.
+    group: Option<usize>,
+    /// What found them.
+    search: Search,
 }
 
 /// Values on the grid of the finest stride, for one landmark of one template.
@@ -66,7 +78,15 @@ impl<'a> Laid<'a> {
         matches: &'a [Match<f32>],
         options: MatchOptions,
     ) -> Self {
-        Self { template, encoding, options, alignment: prior::align(matches), held: RefCell::new(None) }
+        Self {
+            template,
+            encoding,
+            options,
+            alignment: prior::align(matches),
+            held: RefCell::default(),
+            votes: RefCell::default(),
+            search: RefCell::default(),
+        }
     }
 
     pub(crate) fn template(&self) -> &'a Template {
@@ -80,6 +100,11 @@ impl<'a> Laid<'a> {
     /// How the template lies on the image, where enough of it agrees and the prior has a say.
     pub(crate) fn alignment(&self) -> Option<&Alignment<'a, f32>> {
         self.alignment.as_ref()
+    }
+
+    /// Memory of searches for the landmarks.
+    pub(crate) fn search(&self) -> RefMut<'_, Search> {
+        self.search.borrow_mut()
     }
 
     /// Standard deviation of the prior in pixels of the canvas.
@@ -97,7 +122,8 @@ impl<'a> Laid<'a> {
         let own = self.own(index)?;
         let mut all = own.clone();
         if self.options.neighbours {
-            template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), &mut all)?;
+            let votes = &mut self.votes.borrow_mut();
+            template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), votes, &mut all)?;
         }
         if let Some(alignment) = &self.alignment {
             favour(&mut all, width, stride, alignment.predict(place).at, self.prior_sigma());
@@ -107,22 +133,18 @@ impl<'a> Laid<'a> {
 
     /// The map of a landmark's own feature, the finest stride counted [`OF_FINEST`] times.
     fn own(&self, index: usize) -> Result<Vec<f32>, String> {
-        let levels = self.encoding.levels();
-        let cells = levels.first().ok_or("no levels")?.cells();
         let (group, place) = (index / TOGETHER, index % TOGETHER);
-        let mut held = self.held.borrow_mut();
-        let held = match held.take().filter(|(of, _)| *of == group) {
-            Some(known) => held.insert(known),
-            None => held.insert((group, self.owns(group, cells)?)),
-        };
-        held.1
-            .chunks_exact(cells)
-            .nth(place)
-            .map(<[f32]>::to_vec)
-            .ok_or_else(|| "no such landmark".to_owned())
+        let held = &mut *self.held.borrow_mut();
+        if held.group != Some(group) {
+            held.group = None;
+            self.search_group(group, &mut held.search)?;
+            held.group = Some(group);
+        }
+        held.search.map(place).map(<[f32]>::to_vec).ok_or_else(|| "no such landmark".to_owned())
     }
 
-    fn owns(&self, group: usize, cells: usize) -> Result<Vec<f32>, String> {
+    /// Makes the maps of a group of landmarks.
+    fn search_group(&self, group: usize, search: &mut Search) -> Result<(), String> {
         let levels = self.encoding.levels();
         let features: Vec<Vec<&[f32]>> = self
             .template
@@ -140,10 +162,8 @@ impl<'a> Laid<'a> {
         });
         let weighted: Vec<Vec<&[f32]>> = weighted.collect();
         let weighted: Vec<&[&[f32]]> = weighted.iter().map(Vec::as_slice).collect();
-        let mut maps = vec![0.0; weighted.len() * cells];
-        let mut scratch = vec![0.0; similarities_scratch_len(&levels, weighted.len())];
-        similarities(&levels, &weighted, self.encoding.temperature(), &mut maps, &mut scratch)?;
-        Ok(maps)
+        search.similarities(&levels, &weighted, self.encoding.temperature())?;
+        Ok(())
     }
 }
 
@@ -151,11 +171,16 @@ impl<'a> Laid<'a> {
 pub(crate) fn favour(map: &mut [f32], width: usize, stride: usize, expected: Point<f32>, sigma: f32) {
     let factor = -0.5 / (sigma * sigma);
     let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
-    for (y, row) in map.chunks_exact_mut(width).enumerate() {
-        let dy = centre(y) - expected.y;
-        for (x, value) in row.iter_mut().enumerate() {
-            let dx = centre(x) - expected.x;
-            *value += factor * (dx * dx + dy * dy);
-        }
-    }
+    let squares: Vec<f32> = (0..width).map(|x| (centre(x) - expected.x) * (centre(x) - expected.x)).collect();
+    widest(
+        #[inline(always)]
+        || {
+            for (y, row) in map.chunks_exact_mut(width).enumerate() {
+                let dy = centre(y) - expected.y;
+                for (value, &square) in row.iter_mut().zip(&squares) {
+                    *value += factor * (square + dy * dy);
+                }
+            }
+        },
+    );
 }

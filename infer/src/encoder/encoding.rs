@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use infomark_core::FeatureMap;
+use infomark_kernels::widest;
 
 use crate::augment::Looks;
 use crate::{Description, Fit};
@@ -60,7 +61,7 @@ impl Encoding {
             fit,
             temperature: description.temperature,
             looks,
-            canvas: canvas.iter().map(|v| (v * 255.0).round() as u8).collect(),
+            canvas: levels_of(canvas),
             levels,
         })
     }
@@ -111,14 +112,33 @@ impl Encoding {
     }
 }
 
+/// Grey levels 0 to 255 of pixels in [0, 1].
+fn levels_of(canvas: &[f32]) -> Vec<u8> {
+    let mut levels = vec![0; canvas.len()];
+    widest(
+        #[inline(always)]
+        || {
+            for (level, v) in levels.iter_mut().zip(canvas) {
+                *level = (v * 255.0).round() as u8;
+            }
+        },
+    );
+    levels
+}
+
 /// Checks that no feature is NaN or longer than 1; a feature of zeros matches nothing and passes.
 fn check_lengths(map: &FeatureMap<'_, f32>) -> Result<(), String> {
     let mut squares = vec![0.0_f32; map.cells()];
-    for channel in map.data().chunks_exact(map.cells()) {
-        for (square, value) in squares.iter_mut().zip(channel) {
-            *square += value * value;
-        }
-    }
+    widest(
+        #[inline(always)]
+        || {
+            for channel in map.data().chunks_exact(map.cells()) {
+                for (square, value) in squares.iter_mut().zip(channel) {
+                    *square += value * value;
+                }
+            }
+        },
+    );
     let limit = (1.0 + TOLERANCE) * (1.0 + TOLERANCE);
     match squares.iter().find(|square| square.is_nan() || **square > limit) {
         None => Ok(()),

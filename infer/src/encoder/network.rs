@@ -1,6 +1,7 @@
 //! A graph of the layers that `infomark train` writes, run on the kernels that training runs on.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use infomark_kernels::filter::Filter;
 use infomark_kernels::planes::Planes;
@@ -146,6 +147,16 @@ pub(super) struct Network {
     steps: Vec<Step>,
     /// Places of the outputs among the values, in the order of the interface.
     outputs: Vec<usize>,
+    /// Memory of runs that have ended, for the next ones: as much as there were runs at once.
+    memory: Mutex<Vec<Memory>>,
+}
+
+/// What a run needs beside its outputs.
+#[derive(Debug, Default)]
+struct Memory {
+    workspace: Workspace,
+    /// Values that nobody reads any more.
+    spare: Vec<Vec<f32>>,
 }
 
 impl Network {
@@ -182,18 +193,21 @@ impl Network {
                 steps[last].done.push(value);
             }
         }
-        Some(Self { input, steps, outputs })
+        Some(Self { input, steps, outputs, memory: Mutex::default() })
     }
 
     /// The outputs for a canvas of the input's size; none when `late` says so before one of the layers.
     pub(super) fn run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Option<Vec<Vec<f32>>> {
-        let mut workspace = Workspace::default();
+        let kept = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Memory { mut workspace, mut spare } = kept().pop().unwrap_or_default();
         let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             if late() {
                 return None;
             }
-            let mut out = vec![0.0; step.shape.iter().product()];
+            let len = step.shape.iter().product();
+            let given_away = self.outputs.contains(&(values.len() + 1));
+            let mut out = if given_away { vec![0.0; len] } else { take(&mut spare, len) };
             let value = |&place: &usize| match place.checked_sub(1) {
                 None => (canvas, self.input),
                 Some(place) => (values[place].as_slice(), self.steps[place].shape),
@@ -202,9 +216,23 @@ impl Network {
             step.operation.compute(&inputs, step.shape, &mut workspace, &mut out);
             values.push(out);
             for &place in &step.done {
-                values[place - 1] = Vec::new();
+                spare.push(std::mem::take(&mut values[place - 1]));
             }
         }
+        kept().push(Memory { workspace, spare });
         Some(self.outputs.iter().map(|&place| std::mem::take(&mut values[place - 1])).collect())
+    }
+}
+
+/// Memory for `len` values, from what is spare where it is large enough; what the values are is left from before.
+fn take(spare: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let large = spare.iter().enumerate().filter(|(_, memory)| memory.capacity() >= len);
+    match large.min_by_key(|(_, memory)| memory.capacity()).map(|(i, _)| i) {
+        Some(i) => {
+            let mut memory = spare.swap_remove(i);
+            memory.resize(len, 0.0);
+            memory
+        }
+        None => vec![0.0; len],
     }
 }

@@ -7,15 +7,15 @@ use infomark_core::{
     Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
-    ToneSearchScratch, Tournament, View, Warp, Weighting, blur, blur_scratch_len, bootstrap_interval,
-    clear_margin, conformal_bound, cosine_similarity, draw_apart, draw_apart_scratch_len,
-    elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce, info_nce_levels,
-    info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, keep_tier, key_points,
-    key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean, mutual_information,
-    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
-    positive_similarity, radial_error_mm, sample_feature, sdr, search_strength, search_tone, similarities,
-    similarities_scratch_len, similarity, similarity_scratch_len, soft_peak, tier_map, tier_weight_map,
-    tone_path, tone_search_scratch_len, weight_map,
+    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, blur,
+    blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound, cosine_similarity, draw_apart,
+    draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce,
+    info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
+    keep_tier, key_points, key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean,
+    mutual_information, mutual_information_scratch_len, mutual_information_terms, peak, philox4x32,
+    positive_similarities, positive_similarity, radial_error_mm, sample_feature, sdr, search_strength,
+    search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
+    tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -375,7 +375,7 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
 
     let (mut grad_fine, mut grad_coarse) = ([T::zero(); CHANNELS * 36], [T::zero(); CHANNELS * 9]);
     let positives = [Positive { view: at, image: at }];
-    let mut scratch = [T::zero(); 48];
+    let mut scratch = [T::zero(); 64];
     for negatives in [Negatives::WholeMap, Negatives::Window { radius: 1 }] {
         let scratch = scratch.get_mut(..info_nce_scratch_len(coarse, negatives))?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
@@ -402,6 +402,16 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
     let plane = PlaneMut::new(&mut again, 6, 6).ok()?;
     let scratch = scratch.get_mut(..similarities_scratch_len(&levels, 1))?;
     similarities(&levels, &[&[&a, &b]], T::one(), &mut [plane], scratch).ok()?;
+    let map = FeatureMap::new(
+        coarse.data().get(..coarse.cells())?,
+        1,
+        coarse.width(),
+        coarse.height(),
+        coarse.stride(),
+    );
+    let mut resized = [T::zero(); 36];
+    let plane = PlaneMut::new(&mut resized, 6, 6).ok()?;
+    add_resized(map.ok()?, plane, fine.stride(), scratch.get_mut(..add_resized_scratch_len(6))?).ok()?;
     let found = peak(Plane::new(&out, 6, 6).ok()?, fine.stride())?;
     let second = highest_beyond(Plane::new(&out, 6, 6).ok()?, fine.stride(), found.at, T::from_f64(2.0))?;
     let soft = soft_peak(Plane::new(&out, 6, 6).ok()?, fine.stride(), T::from_f64(4.0), T::one())?;

@@ -1,8 +1,8 @@
 //! Similarity maps and peaks.
 
 use infomark_core::{
-    FeatureMap, LocateError, Plane, PlaneMut, Point, Rng, peak, sample_feature, similarities,
-    similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
+    FeatureMap, LocateError, Plane, PlaneMut, Point, Rng, add_resized, add_resized_scratch_len, peak,
+    sample_feature, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -97,6 +97,64 @@ proptest! {
         prop_assert_eq!(similarities(&levels, &features, 0.1, &mut planes, &mut scratch), Ok(()));
         let alone: Vec<f64> = templates.iter().flat_map(|template| compare(&levels, template, 0.1)).collect();
         prop_assert_eq!(out, alone);
+    }
+
+    #[test]
+    fn products_are_sums_over_the_channels_in_their_order(
+        seed: u64, width in 1usize..30, height in 1usize..4, channels in 1usize..9, count in 1usize..7, gap in 0usize..3,
+    ) {
+        let mut rng = Rng::new(seed, 0);
+        let cells = width * height;
+        let mut noise = |len: usize| (0..len).map(|_| rng.uniform_in(-1.0f32, 1.0)).collect::<Vec<_>>();
+        let (data, features) = (noise(channels * cells), noise(count * channels));
+        let level = FeatureMap::new(&data, channels, width, height, 2).expect("made to fit");
+        let templates: Vec<[&[f32]; 1]> = features.chunks_exact(channels).map(|feature| [feature]).collect();
+        let templates: Vec<&[&[f32]]> = templates.iter().map(|template| &template[..]).collect();
+        // Rows that follow each other, or lie apart.
+        let pitch = width + gap;
+        let mut out = vec![f32::NAN; count * height * pitch];
+        let planes = out.chunks_exact_mut(height * pitch);
+        let planes = planes.map(|map| PlaneMut::with_stride(map, width, height, pitch).expect("made to fit"));
+        let mut planes: Vec<_> = planes.collect();
+        let mut scratch = vec![f32::NAN; similarities_scratch_len(&[level], count)];
+        prop_assert_eq!(similarities(&[level], &templates, 0.1, &mut planes, &mut scratch), Ok(()));
+        for (feature, map) in features.chunks_exact(channels).zip(&planes) {
+            for cell in 0..cells {
+                let inverse = 1.0 / 0.1;
+                let products = feature.iter().zip(data.chunks_exact(cells)).map(|(f, plane)| f * inverse * plane[cell]);
+                let expected = products.fold(0.0, |sum, product| sum + product);
+                prop_assert_eq!(map.get(cell % width, cell / width), Some(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_resized_map_is_linear_between_cell_centres_to_the_bit(
+        seed: u64, width in 1usize..9, height in 1usize..6, ratio in 1usize..18, out_stride in 1usize..4,
+        more in 0usize..3,
+    ) {
+        let mut rng = Rng::new(seed, 0);
+        let mut noise = |len: usize| (0..len).map(|_| rng.uniform_in(-1.0f32, 1.0)).collect::<Vec<_>>();
+        // All of the map, or a part more than it covers.
+        let (out_width, out_height) = (width * ratio + more, height * ratio + more);
+        let (data, before) = (noise(width * height), noise(out_width * out_height));
+        let map = FeatureMap::new(&data, 1, width, height, ratio * out_stride).expect("made to fit");
+        let mut out = before.clone();
+        let mut scratch = vec![f32::NAN; add_resized_scratch_len(out_width)];
+        let plane = PlaneMut::new(&mut out, out_width, out_height).expect("made to fit");
+        prop_assert_eq!(add_resized(map, plane, out_stride, &mut scratch), Ok(()));
+        let scale = out_stride as f32 / (ratio * out_stride) as f32;
+        let place = |cell: usize, size: usize| {
+            let at = ((cell as f32 + 0.5) * scale - 0.5).clamp(0.0, (size - 1) as f32);
+            (at as usize, (at as usize + 1).min(size - 1), at - at.floor())
+        };
+        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+        for (i, (value, before)) in out.iter().zip(&before).enumerate() {
+            let (left, right, u) = place(i % out_width, width);
+            let (top, bottom, v) = place(i / out_width, height);
+            let row = |y: usize| mix(data[y * width + left], data[y * width + right], u);
+            prop_assert_eq!(*value, before + mix(row(top), row(bottom), v), "cell {}", i);
+        }
     }
 
     #[test]
@@ -317,4 +375,17 @@ fn bad_arguments_are_errors() {
     let mut plane = [PlaneMut::new(&mut out, 16, 12).expect("made to fit")];
     let refused = similarities(&levels, &[&full, &full], 0.1, &mut plane, &mut scratch);
     assert_eq!(refused, Err(LocateError::Outputs { templates: 2, outputs: 1 }));
+}
+
+#[test]
+fn a_map_of_several_channels_or_too_little_scratch_is_refused() {
+    let data = [0.0f32; 8];
+    let mut out = [0.0f32; 16];
+    let mut add = |channels: usize, len: usize| {
+        let map = FeatureMap::new(&data, channels, 2, 4 / channels, 4).expect("made to fit");
+        add_resized(map, PlaneMut::new(&mut out, 4, 4).expect("made to fit"), 2, &mut vec![0.0; len])
+    };
+    assert_eq!(add(2, 8), Err(LocateError::Channels { feature: 1, map: 2 }));
+    assert_eq!(add(1, 7), Err(LocateError::Scratch { len: 7, needed: 8 }));
+    assert_eq!(add(1, 8), Ok(()));
 }
