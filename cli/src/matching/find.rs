@@ -15,6 +15,9 @@ use crate::inputs::Input;
 use crate::output::file_name;
 use crate::spacing;
 
+/// Memory for a pixel of an image that is read, searched and drawn, as measured.
+const BYTES_A_PIXEL: u64 = 10;
+
 /// Finds landmarks in an image.
 pub(super) enum Finder {
     Matcher { matcher: Matcher, judge: Judge },
@@ -109,6 +112,7 @@ impl Search<'_> {
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL, deadline)?;
         let image = spacing::read_until(&input.path, self.given, deadline)?;
         let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
         let title = format!("{}, {}", input.label, self.finder.name());

@@ -11,6 +11,7 @@ mod formats;
 mod image;
 mod jpeg;
 mod matching;
+mod memory;
 mod model;
 mod nifti;
 mod placement;
