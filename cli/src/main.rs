@@ -35,6 +35,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use infomark_infer::MemoryBudget;
 
 use output::Report;
 
@@ -58,6 +59,9 @@ struct Global {
     /// Threads to use; 0 takes all cores. Results do not depend on it
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// Memory for reading and matching images, such as 512M or 4G; what waits for a share goes on later [default: half of the machine's, at most 2G]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<u64>,
     /// Print one JSON object on standard output instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -93,6 +97,9 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let report = Report::new(cli.global.json);
+    if let Some(bytes) = cli.global.memory {
+        MemoryBudget::of_process().set_bytes(bytes);
+    }
     let threads = cli.global.threads;
     if threads > MOST_THREADS {
         output::tell(format_args!(
@@ -126,6 +133,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Bytes that `--memory` gives: a whole number with K, M, G or T for powers of 1024.
+fn memory_size(text: &str) -> Result<u64, String> {
+    let wrong = || "give a whole number with K, M, G or T, at least 64M".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let power = match unit {
+        "K" | "k" => 10,
+        "M" | "m" => 20,
+        "G" | "g" => 30,
+        "T" | "t" => 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << power));
+    bytes.filter(|&bytes| bytes >= 64 << 20).ok_or_else(wrong)
 }
 
 /// Answers `--help` and `--version`, and says in one line what is wrong with the arguments.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::draw::{Canvas, Colour, Legend, Scale, panel, sheet};
 use crate::output::{self, Report, file_name, rounded, shown};
+use crate::spacing::memory_for;
 
 /// Draw where an image carries information: its entropy, tiers and sampling weights.
 #[derive(clap::Args)]
@@ -84,7 +85,11 @@ struct Shares {
 
 const QUANTILES: (f64, f64) = (1.0 / 3.0, 2.0 / 3.0);
 
+/// Memory for a pixel of an image and its maps, as measured.
+const BYTES_A_PIXEL: u64 = 36;
+
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
+    let _share = memory_for(&options.image, BYTES_A_PIXEL, None)?;
     let image = read_image(&options.image)?;
     let name = shown(&options.image);
     let field = Field::measure(&image, options).with_context(|| name.clone())?;

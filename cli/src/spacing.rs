@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use infomark_core::Spacing;
-use infomark_infer::{Annotated, Image, LandmarkFormat, PixelSpacing, ReadLimits, read_image_with};
+use infomark_infer::{
+    Annotated, Image, LandmarkFormat, MemoryBudget, MemoryError, MemoryShare, PixelSpacing, ReadLimits,
+    read_image_header, read_image_with,
+};
 
-use crate::output;
+use crate::output::{self, shown};
 
 /// What `--spacing X Y` gives.
 pub(crate) fn given(values: &[f64]) -> Result<PixelSpacing> {
@@ -43,6 +46,27 @@ pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>])
         "on {count} {images} 3D Slicer takes pixels of another size than they have, the first is {name}: the points are \
          where they belong, but lengths measured in 3D Slicer are wrong"
     ));
+}
+
+/// Waits for the memory that work on an image takes, so many bytes a pixel, reading included.
+pub(crate) fn memory_for(
+    path: &Path,
+    bytes_a_pixel: u64,
+    deadline: Option<Instant>,
+) -> Result<MemoryShare<'static>> {
+    let header = read_image_header(path)?;
+    let pixels = header.width as u64 * header.height as u64;
+    let needed = pixels.saturating_mul(bytes_a_pixel);
+    MemoryBudget::of_process().take(needed, deadline).map_err(|error| match error {
+        MemoryError::NeverFits { needed, most } => anyhow!(
+            "{}: work on it needs {} MiB of memory, and {} may be used; give --memory {}M, or scale it down first",
+            shown(path),
+            needed.div_ceil(1 << 20),
+            most >> 20,
+            needed.div_ceil(1 << 20)
+        ),
+        error => anyhow!("{}: {error}", shown(path)),
+    })
 }
 
 /// An image with the spacing that was given, else with that of its file.

@@ -23,7 +23,7 @@
 //! **centre** of the first pixel at `(0, 0)`. [`Fit`] is the map between image and canvas.
 //!
 //! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, DICOM, NIfTI slices, within
-//!   [`ReadLimits`]. [`Image::spacing`] is the size of the pixels, with where it is from; [`ItkGeometry`] is where 3D Slicer
+//!   [`ReadLimits`] and the [`MemoryBudget`] of the process. [`Image::spacing`] is the size of the pixels, with where it is from; [`ItkGeometry`] is where 3D Slicer
 //!   places the image.
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
@@ -74,6 +74,7 @@ mod landmark_net;
 mod lengths;
 mod matcher;
 mod matching;
+mod memory;
 mod neighbours;
 pub mod onnx;
 mod ordered;
@@ -122,6 +123,7 @@ pub use landmark::{
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
+pub use memory::{MemoryBudget, MemoryError, MemoryShare};
 pub use ordered::{AHEAD, Next, Ordered, ThreadError, ordered};
 pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};

@@ -14,6 +14,9 @@ use crate::inputs::Input;
 use crate::output::file_name;
 use crate::spacing;
 
+/// Memory for a pixel of an image that is read, searched and drawn, as measured.
+const BYTES_A_PIXEL: u64 = 10;
+
 /// What images are searched with, and what is written of each.
 pub(super) struct Search {
     pub(super) detector: Detector,
@@ -60,6 +63,7 @@ impl Search {
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL, deadline)?;
         let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
         let (landmarks, recognition) = told(&detection, &image, &input.label);

@@ -3,7 +3,10 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Workplace, infomark, words};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::support::{Workplace, infomark, png, words};
 
 fn make_pipe(place: &Workplace, name: &str) {
     let path = place.file(name);
@@ -84,4 +87,34 @@ fn a_learning_rate_that_cannot_work_is_refused_by_name() {
     place.write("options.toml", "learning_rate = 1e300\n");
     let reason = place.run("train data/images --out e.onnx --config options.toml").reason();
     assert!(reason.contains("learning_rate") && reason.contains("up to 1"), "{reason}");
+}
+
+#[test]
+fn an_image_beyond_the_memory_that_is_given_is_refused_by_name() {
+    let place = Workplace::new();
+    let levels: Vec<u8> = (0..1500 * 1400).map(|i| (i % 251) as u8).collect();
+    place.write("large.png", png((1500, 1400), &levels));
+    let reason = place.run("map large.png --out maps --memory 64M").reason();
+    assert!(reason.starts_with("large.png: work on it needs") && reason.contains("--memory 73M"), "{reason}");
+    place.run("map data/images/0.png --out maps --memory 64M").success();
+    let wrong = place.run("map large.png --memory 3");
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("at least 64M"), "{wrong:?}");
+}
+
+#[test]
+fn a_report_follows_no_link_out_of_its_result() {
+    let place = Workplace::new();
+    place.run_match("data/images --out found").success();
+    place.write("secret.png", png((64, 64), &[7; 64 * 64]));
+    let overlay = place.file("found/overlays/1.png");
+    std::fs::remove_file(&overlay).unwrap();
+    std::os::unix::fs::symlink(place.file("secret.png"), &overlay).unwrap();
+    place.run("report found --out page.html").success();
+    let encoded = place.read("secret.png");
+    let page = String::from_utf8(place.read("page.html")).unwrap();
+    let secret = STANDARD.encode(&encoded);
+    assert!(
+        page.contains("<html") && !page.contains(&secret[..secret.len() / 3 * 2]),
+        "the linked picture is shown"
+    );
 }

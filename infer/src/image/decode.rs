@@ -45,14 +45,17 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Image, ImageError> {
 
 /// [`read_image`] within other limits.
 ///
+/// What reading needs, by the header, is drawn from the [`MemoryBudget`](crate::MemoryBudget) of the process while it lasts.
+///
 /// # Errors
 ///
-/// As [`read_image`].
+/// As [`read_image`]; [`ImageError::TooLarge`] for what the whole budget is too small for.
 pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Image, ImageError> {
     let mut source = Source::open(path.as_ref())?;
     // What the header tells is refused before the pixels are read.
-    header(&mut source, limits)?;
+    let header = header(&mut source, limits)?;
     let name = source.name().to_owned();
+    let _share = limits.draw(&name, (header.width, header.height), source.length())?;
     decode_image(&source.into_bytes(limits)?, name, limits)
 }
 

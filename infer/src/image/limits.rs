@@ -4,6 +4,10 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::time::Instant;
 
 use super::{ImageError, MIN_SIDE};
+use crate::{MemoryBudget, MemoryError, MemoryShare};
+
+/// Bytes of samples and pixels at a time: 16 bits of grey or three colours of 8, and 32 bits of the result.
+const BYTES_A_PIXEL: u64 = 8;
 
 /// What reading an image may cost at most: one set for every format, in a file of its own or inside DICOM.
 ///
@@ -81,6 +85,25 @@ impl ReadLimits {
             return Err(ImageError::TooMany { name, parts: "pixels", count, most });
         }
         Ok(())
+    }
+
+    /// Waits for the memory that reading takes: the file twice, samples and pixels.
+    pub(super) fn draw(
+        &self,
+        name: &str,
+        (width, height): (usize, usize),
+        length: u64,
+    ) -> Result<MemoryShare<'static>, ImageError> {
+        let pixels = (width as u64).saturating_mul(height as u64);
+        let needed = pixels.saturating_mul(BYTES_A_PIXEL).saturating_add(length.saturating_mul(2));
+        MemoryBudget::of_process().take(needed, self.deadline).map_err(|error| match error {
+            MemoryError::NeverFits { needed, most } => ImageError::TooLarge {
+                name: name.to_owned(),
+                needed_mib: needed.div_ceil(1 << 20),
+                max_mib: most >> 20,
+            },
+            MemoryError::TimedOut => ImageError::TimedOut { name: name.to_owned() },
+        })
     }
 
     /// The error of a file that needs so many bytes.

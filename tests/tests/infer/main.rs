@@ -13,6 +13,7 @@ mod image;
 mod jpeg;
 mod judge;
 mod matching;
+mod memory;
 mod model;
 mod nifti;
 mod ordered;

@@ -6,7 +6,7 @@ mod strict;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
@@ -316,6 +316,27 @@ fn a_small_file_that_unpacks_to_gigabytes_is_refused() {
     let mut read = false;
     let seen = peak_of(|| read = infer_mutate::image(&packed));
     assert!(!read && seen <= 3 * MAX_BYTES as isize, "{seen} bytes held");
+}
+
+#[test]
+fn profiles_of_png_are_not_unpacked() {
+    let grey = GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]));
+    let mut file = Cursor::new(Vec::new());
+    grey.write_to(&mut file, ImageFormat::Png).unwrap();
+    let whole = file.into_inner();
+    let mut packed = flate2::write::ZlibEncoder::new(b"iCCPa\0\0".to_vec(), flate2::Compression::fast());
+    std::io::copy(&mut std::io::repeat(0).take(100 << 20), &mut packed).unwrap();
+    let named = packed.finish().unwrap();
+    let mut sum = flate2::Crc::new();
+    sum.update(&named);
+    let length = named.len() as u32 - 4;
+    let chunk = [&length.to_be_bytes()[..], &named, &sum.sum().to_be_bytes()].concat();
+    // After the signature and the header.
+    let bomb = [&whole[..33], &chunk, &whole[33..]].concat();
+    let mut read = None;
+    let seen = peak_of(|| read = decoded(&bomb).ok());
+    assert_eq!(read.unwrap().pixels(), decoded(&whole).unwrap().pixels());
+    assert!(seen < 8 << 20, "{seen} bytes held");
 }
 
 #[test]
