@@ -111,8 +111,9 @@ impl Search<'_> {
 
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
+        // Waiting for memory is not the image's own time.
+        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL, deadline)?;
         let image = spacing::read_until(&input.path, self.given, deadline)?;
         let (landmarks, recognition) = self.finder.find(&image, &input.label, deadline)?;
         let title = format!("{}, {}", input.label, self.finder.name());
