@@ -89,7 +89,7 @@ const QUANTILES: (f64, f64) = (1.0 / 3.0, 2.0 / 3.0);
 const BYTES_A_PIXEL: u64 = 36;
 
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
-    let _share = memory_for(&options.image, BYTES_A_PIXEL, None)?;
+    let _share = memory_for(&options.image, BYTES_A_PIXEL)?;
     let image = read_image(&options.image)?;
     let name = shown(&options.image);
     let field = Field::measure(&image, options).with_context(|| name.clone())?;

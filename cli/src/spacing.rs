@@ -49,15 +49,11 @@ pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>])
 }
 
 /// Waits for the memory that work on an image takes, so many bytes a pixel, reading included.
-pub(crate) fn memory_for(
-    path: &Path,
-    bytes_a_pixel: u64,
-    deadline: Option<Instant>,
-) -> Result<MemoryShare<'static>> {
+pub(crate) fn memory_for(path: &Path, bytes_a_pixel: u64) -> Result<MemoryShare<'static>> {
     let header = read_image_header(path)?;
     let pixels = header.width as u64 * header.height as u64;
     let needed = pixels.saturating_mul(bytes_a_pixel);
-    MemoryBudget::of_process().take(needed, deadline).map_err(|error| match error {
+    MemoryBudget::of_process().take(needed, None).map_err(|error| match error {
         MemoryError::NeverFits { needed, most } => anyhow!(
             "{}: work on it needs {} MiB of memory, and {} may be used; give --memory {}M, or scale it down first",
             shown(path),

@@ -62,8 +62,9 @@ impl Search {
 
     /// Searches one image and writes its overlay; that this failed is told beside the points.
     fn one(&self, input: &Input, file: String) -> Done {
+        // Waiting for memory is not the image's own time.
+        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL, deadline)?;
         let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
         let (landmarks, recognition) = told(&detection, &image, &input.label);
