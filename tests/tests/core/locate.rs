@@ -350,9 +350,9 @@ fn bad_arguments_are_errors() {
     assert!(matches!(bad, Err(LocateError::Channels { .. })));
 
     let mut out = vec![0.0; 16 * 12];
-    // The largest level and two rows of it.
+    // The largest level and two rows of it, and a block of four features.
     let needed = similarity_scratch_len(&levels);
-    assert_eq!(needed, 16 * 12 + 2 * 16);
+    assert_eq!(needed, 16 * 12 + 2 * 16 + 4 * CHANNELS);
     let mut scratch = vec![0.0; needed];
     let full = [feature.as_slice(); 3];
     let mut call = |levels: &[_], template: &[&[f64]], temperature, (w, h), len: usize| {
@@ -369,8 +369,8 @@ fn bad_arguments_are_errors() {
         assert!(matches!(refused, Err(LocateError::Temperature { .. })), "{bad}");
     }
     assert!(matches!(call(&levels, &full, 0.1, (12, 16), needed), Err(LocateError::Size { .. })));
-    let refused = call(&levels, &full, 0.1, (16, 12), 223);
-    assert_eq!(refused, Err(LocateError::Scratch { len: 223, needed }));
+    let refused = call(&levels, &full, 0.1, (16, 12), needed - 1);
+    assert_eq!(refused, Err(LocateError::Scratch { len: needed - 1, needed }));
 
     let mut plane = [PlaneMut::new(&mut out, 16, 12).expect("made to fit")];
     let refused = similarities(&levels, &[&full, &full], 0.1, &mut plane, &mut scratch);
