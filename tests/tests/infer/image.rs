@@ -333,3 +333,10 @@ fn a_folder_lists_its_images_by_name() {
     let of_file = list_images(folder.path().join("b.png")).unwrap_err();
     assert!(matches!(of_file, ImageError::NotAFolder { .. }));
 }
+
+#[test]
+fn bytes_that_other_programs_append_to_a_png_are_none_of_it() {
+    let bytes = encode(grey(), ImageFormat::Png);
+    let appended = [&bytes[..], b"annotations of another program"].concat();
+    assert_eq!(decode(&appended).unwrap().pixels(), decode(&bytes).unwrap().pixels());
+}

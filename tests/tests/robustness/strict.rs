@@ -74,9 +74,9 @@ fn cases() -> Vec<Case> {
     let mut add = |name: &str, bytes: Vec<u8>, tells, tail, goes_on| {
         cases.push(Case { name: name.to_owned(), bytes, tells, tail, goes_on });
     };
-    add("PNG", encoded(&grey, ImageFormat::Png), Tells::Everything, 0, false);
-    add("PNG of 16 bits", encoded(&wide, ImageFormat::Png), Tells::Everything, 0, false);
-    add("PNG with a scale", png("sCAL 1 0.3 0.25; late pHYs 1 300 400"), Tells::Everything, 0, false);
+    add("PNG", encoded(&grey, ImageFormat::Png), Tells::Everything, 0, true);
+    add("PNG of 16 bits", encoded(&wide, ImageFormat::Png), Tells::Everything, 0, true);
+    add("PNG with a scale", png("sCAL 1 0.3 0.25; late pHYs 1 300 400"), Tells::Everything, 0, true);
     add("PGM", encoded(&grey, ImageFormat::Pnm), Tells::Size, 0, false);
     add("PGM of 16 bits", encoded(&wide, ImageFormat::Pnm), Tells::Size, 0, false);
     let text: Vec<String> = bytes.iter().map(u8::to_string).collect();

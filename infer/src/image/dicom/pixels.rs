@@ -10,7 +10,7 @@ use super::syntax::Syntax;
 use super::{ENDS_EARLY, OTHER_SIZE, Problem, jpeg_2000, jpeg_problem};
 use crate::image::{ReadLimits, jpeg};
 
-/// Pixel data that hold more than Rows and Columns call for: these are wrong, or another image follows.
+/// Pixel data that hold more than Rows and Columns call for, by more than padding: these are wrong, or another image follows.
 const LEFT_OVER: Problem = Problem::Damaged("its pixel data are longer than Rows and Columns say");
 
 const NO_SYNTAX: Problem = Problem::Damaged(
@@ -85,8 +85,7 @@ fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
     let count = header.width * header.height;
     let wide = header.allocated == 16;
     let length = count * (1 + usize::from(wide));
-    // A byte may make the length even.
-    if bytes.len() > length.next_multiple_of(2) {
+    if bytes.len().saturating_sub(length) > padding(header, 1 + usize::from(wide)) {
         return Err(LEFT_OVER);
     }
     let bytes = bytes.get(..length).ok_or(ENDS_EARLY)?;
@@ -95,6 +94,12 @@ fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
     } else {
         bytes.iter().map(|&byte| u16::from(byte)).collect()
     })
+}
+
+/// Most bytes after the samples that are padding, as some writers add more than the one that makes the length even: with as many as a row or a
+/// column has, Rows or Columns would be wrong.
+fn padding(header: &Header, bytes_a_sample: usize) -> usize {
+    (header.width.min(header.height) * bytes_a_sample).saturating_sub(1).max(1)
 }
 
 /// PS3.5, annex G: a header of 64 bytes with the number of segments and where each starts; a segment holds one byte of

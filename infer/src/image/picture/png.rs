@@ -75,7 +75,7 @@ pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u
 ///
 /// # Errors
 ///
-/// [`Flaw::Damaged`] for a wrong checksum, chunks out of order, and bytes after the end; [`Flaw::Unsupported`] for a chunk that is needed and not known.
+/// [`Flaw::Damaged`] for a wrong checksum and chunks out of order; [`Flaw::Unsupported`] for a chunk that is needed and not known.
 pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
     const ORDER: Flaw = Flaw::Damaged("its PNG chunks are not in order");
     let mut rest = bytes.strip_prefix(SIGNATURE).ok_or(ENDS_EARLY)?;
@@ -106,11 +106,8 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
             Cow::Owned(_) => {}
         }
         if chunk.kind == *b"IEND" {
-            return if after.is_empty() && chunk.data.is_empty() {
-                Ok(kept)
-            } else {
-                Err(Flaw::Damaged("bytes follow the end of its PNG data"))
-            };
+            // What other programs append is none of the picture.
+            return if chunk.data.is_empty() { Ok(kept) } else { Err(ORDER) };
         }
         rest = after;
     }

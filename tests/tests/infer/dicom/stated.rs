@@ -171,3 +171,21 @@ fn numbers_that_cannot_be_read_are_refused_by_name() {
     }
     assert!(damaged(&window("2000").text((0x0028, 0x0030), "DS", "0,15\\0,15")).contains("Pixel Spacing"));
 }
+
+#[test]
+fn padding_after_the_samples_is_ignored_and_a_further_row_is_not() {
+    let expected = decode(&new(12)).unwrap();
+    let least = WIDTH.min(HEIGHT);
+    let padded = |count: usize| {
+        let mut samples = samples(12);
+        samples.resize(samples.len() + count, 0);
+        Dicom::new(WIDTH as u16, HEIGHT as u16, 12, samples)
+    };
+    for count in [1, 2, least / 2, least - 1] {
+        assert_eq!(decode(&padded(count)).unwrap().pixels(), expected.pixels(), "{count}");
+    }
+    for count in [least, WIDTH, WIDTH * HEIGHT] {
+        let error = decode(&padded(count)).err();
+        assert!(matches!(error, Some(ImageError::Damaged { .. })), "{count}: {error:?}");
+    }
+}
