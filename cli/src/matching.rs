@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Detector, LandmarkNet, Matcher, ordered, sha256};
+use infomark_infer::{Detector, Matcher, PixelSpacing, ordered, sha256};
+use rayon::ThreadPool;
 
 use crate::convert::Format;
 use crate::files;
@@ -28,7 +29,7 @@ use crate::templates::Given;
 use find::Search;
 use journal::Journal;
 use pictures::OVERLAYS;
-use record::{Failure, MadeBy, Matches};
+use record::{Failure, MadeBy, Matches, RecognisedBy};
 
 pub(crate) use how::{How, Matching};
 pub(crate) use trust::{Judged, Recognised, Trust};
@@ -54,27 +55,33 @@ Several templates, which are nearer together than each alone: annotated images, 
   infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
   infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
 
-By a network that was trained for these landmarks; the score is then the probability of the place, 0 to 1
+Lateral cephalograms by what comes with the program: its landmark network, in images that its template recognises
+  infomark match --model ceph new/ --out found
+
+By a network of your own; the score is then the probability of the place, 0 to 1. With an encoder and a template, images that do
+not show the template's anatomy are told and abstained from
   infomark match --landmark-model landmarks.onnx new/ --out found
+  infomark match --landmark-model landmarks.onnx --model encoder.onnx --template 001.template new/ --out found
 
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
     --format slicer"
 )]
 pub(crate) struct Options {
-    /// Encoder, as `infomark train` writes it
+    /// Encoder, as `infomark train` writes it; or `ceph`, which comes with the program and without --template is its landmark
+    /// network
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Landmark network to find its landmarks with, without a template: a file of `infomark train-landmarks` or
-    /// `infomark self-train`
+    /// Landmark network to find its landmarks with instead of the template's: a file of `infomark train-landmarks` or
+    /// `infomark self-train`, or `ceph`. With --model and --template as well these recognise the images
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "model", "templates", "landmarks", "count", "no_prior", "no_neighbours", "sub_pixel", "look_turned",
-            "look_mirrored", "calibration", "abstain_above", "abstain_below", "fix_orientation", "refine",
+            "no_prior", "no_neighbours", "sub_pixel", "look_turned", "look_mirrored", "look_fine", "calibration",
+            "abstain_above", "abstain_below",
         ]
     )]
     landmark_model: Option<PathBuf>,
@@ -108,7 +115,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let matches = match_all(options, threads)?;
+    let matches = match_all(options, threads, report)?;
     let (done, failed) = (matches.images.len(), matches.failed.len());
     let all = matches.images.iter().map(|image| &image.image).chain(matches.failed.iter().map(|f| &f.image));
     let all = all.collect::<std::collections::HashSet<_>>().len();
@@ -151,30 +158,11 @@ const OBJECT: &str = "landmarks.json";
 /// The points found so far, while a matching runs; what a stopped one leaves.
 const PARTIAL: &str = "landmarks.partial.jsonl";
 
-fn match_all(options: &Options, threads: usize) -> Result<Matches> {
+fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Matches> {
     let limit = options.time_limit.map(time_limit).transpose()?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let pool = inputs::pool(threads)?;
-    let (detector, made_by, inputs) = match (&options.landmark_model, &options.model) {
-        (Some(path), _) => {
-            options.runtime.check_for_network()?;
-            let net = LandmarkNet::load(path)?;
-            let landmark_model = NetworkModel::of(&net, path);
-            (Detector::Network(Arc::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
-        }
-        (None, Some(path)) => {
-            let encoder = options.runtime.encoder(path)?;
-            let inputs = inputs_of(options)?;
-            let (templates, sources) =
-                pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
-            let (model, matching) = (Model::of(&encoder, path), options.how.matching());
-            let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
-            let (judge, expected_errors) = options.trust.judge(matcher)?;
-            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
-            (Detector::Matching(Arc::new(judge)), made_by, inputs)
-        }
-        (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
-    };
+    let (detector, made_by, inputs) = detector(options, given.as_ref(), &pool, report)?;
     if let Some(Format(format)) = options.format.iter().find(|format| format.0.needs_index()) {
         let key = format.key();
         bail!(
@@ -182,9 +170,12 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         );
     }
     output::make_folder(&options.out.join(OVERLAYS))?;
-    let laid_anew = matches!(&detector, Detector::Matching(judge) if judge.fixes_orientation());
+    let reorients = match &detector {
+        Detector::Matching(judge) | Detector::CheckedNetwork(_, judge) => judge.fixes_orientation(),
+        Detector::Network(_) => false,
+    };
     // All that a result depends on but the image and its name.
-    let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, laid_anew), &options.spacing))?;
+    let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
     let partial = options.out.join(PARTIAL);
     let journal = Journal::open(&partial, &sha256(&made_of))?;
     if journal.is_empty() {
@@ -238,6 +229,69 @@ fn match_all(options: &Options, threads: usize) -> Result<Matches> {
         let _ = fs::remove_file(partial);
     }
     Ok(matches)
+}
+
+/// What finds the landmarks, how results tell of it, and the images.
+fn detector(
+    options: &Options,
+    given: Option<&PixelSpacing>,
+    pool: &ThreadPool,
+    report: &Report,
+) -> Result<(Detector, MadeBy, Vec<Input>)> {
+    let is_shipped = |path: &&PathBuf| infomark_models::named(path).is_some();
+    let shipped = options.model.as_ref().filter(is_shipped);
+    let templates_given = !options.given.templates.is_empty();
+    // A model that comes with the program has all three.
+    let network = options.landmark_model.as_ref().or(shipped.filter(|_| !templates_given));
+    let encoder = options.model.as_ref().or(options.landmark_model.as_ref().filter(is_shipped));
+    let net = network.map(|path| -> Result<_> {
+        options.runtime.check_for_network()?;
+        if let Some(option) = options.how.first_given().or(options.trust.first_given()) {
+            bail!("{option}: it is an option of matching; give --template, too");
+        }
+        let net = infomark_models::load_landmark_net(path)?;
+        let told = NetworkModel::of(&net, path);
+        Ok((Arc::new(net), told))
+    });
+    let net = net.transpose()?;
+    let Some(path) = encoder else {
+        let Some((net, landmark_model)) = net else {
+            bail!("--model: name an encoder, or a landmark network as --landmark-model");
+        };
+        if templates_given || options.trust.fix_orientation {
+            let option = if templates_given { "--template" } else { "--fix-orientation" };
+            bail!("{option}: it needs an encoder; name it as --model");
+        }
+        return Ok((Detector::Network(net), MadeBy::Network { landmark_model }, inputs_of(options)?));
+    };
+    let encoder = options.runtime.encoder(path)?;
+    let inputs = inputs_of(options)?;
+    let own = Given { templates: vec![path.clone()], ..Given::default() };
+    let templates = if templates_given || !is_shipped(&path) { &options.given } else { &own };
+    let read = pool.install(|| templates.read(&encoder, given, options.how.looks()))?;
+    let (templates, sources) = read;
+    let model = Model::of(&encoder, path);
+    let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
+    let (judge, expected_errors) = options.trust.judge(matcher)?;
+    let judge = Arc::new(judge);
+    Ok(match net {
+        Some((net, landmark_model)) => {
+            if options.landmark_model.is_none() {
+                let (name, count) = (shown(path), net.description().landmarks.len());
+                report.text(&format!(
+                    "by the landmark network of {name}, {count} landmarks; --template {name} matches its template instead"
+                ))?;
+            }
+            let recognised_by = RecognisedBy { model, templates: sources };
+            let made_by = MadeBy::CheckedNetwork { landmark_model, recognised_by };
+            (Detector::CheckedNetwork(net, judge), made_by, inputs)
+        }
+        None => {
+            let matching = options.how.matching();
+            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
+            (Detector::Matching(judge), made_by, inputs)
+        }
+    })
 }
 
 /// The images to search.

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::{
-    Image, ImageError, Judge, Judgement, LandmarkNet, Located, MatchError, ModelError, Ordered, PixelSpacing,
-    ThreadError, ordered, read_image,
+    Image, ImageError, Judge, Judgement, LandmarkNet, Located, Location, MatchError, ModelError, Ordered,
+    PixelSpacing, ThreadError, ordered, read_image,
 };
 
 /// What finds landmarks in images. It is cheap to clone and can be shared between threads.
@@ -17,6 +17,8 @@ pub enum Detector {
     Matching(Arc<Judge>),
     /// A network that was trained for its landmarks.
     Network(Arc<LandmarkNet>),
+    /// A network, and a judge whose templates say whether an image shows their anatomy, and which way up.
+    CheckedNetwork(Arc<LandmarkNet>, Arc<Judge>),
 }
 
 /// The landmarks of an image, by the kind of [`Detector`].
@@ -26,6 +28,8 @@ pub enum Detection {
     Matched(Judgement),
     /// By a landmark network.
     Located(Vec<Located>),
+    /// By a landmark network, in an image that was recognised or not.
+    Checked(Location),
 }
 
 /// How [`Detector::detect_files`] works.
@@ -61,7 +65,9 @@ impl Detector {
     pub fn landmarks(&self) -> Vec<&str> {
         match self {
             Detector::Matching(judge) => judge.matcher().landmarks(),
-            Detector::Network(net) => net.description().landmarks.iter().map(String::as_str).collect(),
+            Detector::Network(net) | Detector::CheckedNetwork(net, _) => {
+                net.description().landmarks.iter().map(String::as_str).collect()
+            }
         }
     }
 
@@ -74,6 +80,7 @@ impl Detector {
         Ok(match self {
             Detector::Matching(judge) => Detection::Matched(judge.find(image, deadline)?),
             Detector::Network(net) => Detection::Located(net.find_until(image, deadline)?),
+            Detector::CheckedNetwork(net, judge) => Detection::Checked(judge.locate(net, image, deadline)?),
         })
     }
 
@@ -93,7 +100,7 @@ impl Detector {
     /// for (path, detection) in paths.iter().zip(detector.detect_files(paths.clone(), DetectFiles::default())?) {
     ///     match detection {
     ///         Ok(Detection::Located(landmarks)) => println!("{}: {} landmarks", path.display(), landmarks.len()),
-    ///         Ok(Detection::Matched(_)) => {}
+    ///         Ok(_) => {}
     ///         Err(error) => eprintln!("{error}"),
     ///     }
     /// }

@@ -1,11 +1,10 @@
 //! Where an image of any size lies on the encoder's canvas.
 
-use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma};
 use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
 use crate::landmark::on_pixels;
+use crate::resize::resized;
 use crate::{Image, Normalisation};
 
 /// Longest side of an [`InputSize`] in pixels.
@@ -232,13 +231,9 @@ impl Fit {
         if (image.width(), image.height()) != self.original() {
             return Err(other);
         }
-        let original = ImageBuffer::<Luma<f32>, &[f32]>::from_raw(self.width, self.height, image.pixels())
-            .ok_or(other)?;
         normalisation.check().map_err(|_| FitError::Normalisation)?;
         let Rect { width, height, x, .. } = self.content;
-        // Content is within the canvas, whose sides fit 32 bits.
-        let resized =
-            imageops::resize(&original, width as u32, height as u32, FilterType::Triangle).into_raw();
+        let resized = resized(image.pixels(), self.original(), (width, height));
         let resized = normalisation.apply(resized, width, height).map_err(|_| FitError::Normalisation)?;
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {

@@ -5,17 +5,24 @@ mod decode;
 mod dicom;
 mod error;
 mod foreign;
+#[cfg(feature = "pictures")]
 mod grey;
 #[cfg(any(feature = "dicom", feature = "jpeg"))]
 mod jpeg;
+#[cfg_attr(not(feature = "pictures"), allow(dead_code, reason = "not every reader needs all of it"))]
 mod levels;
+#[cfg_attr(not(feature = "pictures"), allow(dead_code, reason = "not every reader needs all of it"))]
 mod limits;
 mod list;
 #[cfg(feature = "nifti")]
 mod nifti;
+#[cfg(feature = "pictures")]
 mod picture;
+#[cfg(feature = "pictures")]
 mod resolution;
+#[cfg_attr(not(feature = "pictures"), allow(dead_code, reason = "not every reader needs all of it"))]
 mod source;
+mod stretch;
 
 pub use decode::{
     ImageHeader, decode_image, decode_levels, read_image, read_image_header, read_image_size, read_image_with,
@@ -32,11 +39,17 @@ use infomark_core::Plane;
 use crate::PixelSpacing;
 
 /// What can be read, for messages.
-const KINDS: &str = match (cfg!(feature = "dicom"), cfg!(feature = "nifti")) {
-    (true, true) => "a PNG, TIFF, JPEG, BMP, PGM, DICOM or NIfTI image",
-    (true, false) => "a PNG, TIFF, JPEG, BMP, PGM or DICOM image",
-    (false, true) => "a PNG, TIFF, JPEG, BMP, PGM or NIfTI image",
-    (false, false) => "a PNG, TIFF, JPEG, BMP or PGM image",
+const KINDS: &str = match (cfg!(feature = "pictures"), cfg!(feature = "dicom"), cfg!(feature = "nifti")) {
+    (true, true, true) => "a PNG, TIFF, JPEG, BMP, PGM, DICOM or NIfTI image",
+    (true, true, false) => "a PNG, TIFF, JPEG, BMP, PGM or DICOM image",
+    (true, false, true) => "a PNG, TIFF, JPEG, BMP, PGM or NIfTI image",
+    (true, false, false) => "a PNG, TIFF, JPEG, BMP or PGM image",
+    (false, true, true) => "a DICOM or NIfTI image",
+    (false, true, false) => "a DICOM image",
+    (false, false, true) => "a NIfTI image",
+    (false, false, false) => {
+        "an image that this program reads: it was built without the readers of image files"
+    }
 };
 
 /// The smallest side, in pixels, of an image that is accepted: the width of one cell of the coarsest feature map.
@@ -118,7 +131,7 @@ impl Image {
             let (x, y) = (at % width.max(1), at / width.max(1));
             return Err(ImageError::Range { name, x, y, value: values[at] });
         }
-        grey::stretch_values(&mut values);
+        stretch::stretch_values(&mut values);
         Image::new(name, width, height, values)
     }
 

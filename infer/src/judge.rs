@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use crate::{
-    Bound, CalibrationError, CalibrationPart, ErrorCalibration, Found, Image, MatchError, Matcher,
-    PixelSpacing, Recognition, UNLABELLED_COVERAGE, expected_unlabelled,
+    Bound, CalibrationError, CalibrationPart, DetectError, Encoding, ErrorCalibration, Found, Image,
+    LandmarkNet, Located, MatchError, Matcher, PixelSpacing, Recognition, UNLABELLED_COVERAGE,
+    expected_unlabelled,
 };
 
 /// Options of a [`Judge`]. By default it bounds errors by score and margin, and abstains only from images that do not show
@@ -102,7 +103,7 @@ pub struct Judge {
 pub struct Judgement {
     /// How much of the templates the image shows, and which way up.
     pub recognition: Recognition,
-    /// Whether the image was laid as the templates lie before landmarks were looked for.
+    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were looked for.
     pub reoriented: bool,
     /// In the order of [`Matcher::landmarks`].
     pub landmarks: Vec<JudgedLandmark>,
@@ -118,14 +119,32 @@ pub struct JudgedLandmark {
     /// The same in mm; none where nothing states the size of the image's pixels.
     pub error_bound_mm: Option<f64>,
     /// Whether it should not be used: the bound or the score is beyond its threshold, or the image is not recognised, or lies
-    /// otherwise than the templates and was not laid anew.
+    /// otherwise than the templates and was not turned.
     pub abstain: bool,
 }
 
 impl Judgement {
     /// Whether the image shows the templates' anatomy and was matched the way it lies. Otherwise all landmarks are abstained from.
     pub fn is_usable(&self) -> bool {
-        self.recognition.is_recognised() && (self.reoriented || self.recognition.orientation.is_upright())
+        self.recognition.is_usable(self.reoriented)
+    }
+}
+
+/// Landmarks that a network found in an image, and whether the image shows what a judge's templates show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Location {
+    /// How much of the templates the image shows, and which way up.
+    pub recognition: Recognition,
+    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were looked for.
+    pub reoriented: bool,
+    /// In the order of the network's landmarks, in pixels of the image as it was given.
+    pub landmarks: Vec<Located>,
+}
+
+impl Location {
+    /// Whether the image shows the templates' anatomy and was searched the way it lies. Otherwise no landmark should be used.
+    pub fn is_usable(&self) -> bool {
+        self.recognition.is_usable(self.reoriented)
     }
 }
 
@@ -174,7 +193,7 @@ impl Judge {
         self.bounds.is_some()
     }
 
-    /// Whether an image that lies otherwise than the templates is laid anew.
+    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
     pub fn fixes_orientation(&self) -> bool {
         self.fix_orientation
     }
@@ -189,29 +208,65 @@ impl Judge {
         if self.abstain_above_mm.is_some() && image.spacing().is_none() {
             return Err(MatchError::NoSpacing { image: image.name().to_owned() });
         }
-        let encoding = self.matcher.encoder().encode_until(image, self.matcher.looks(), deadline)?;
-        let recognition = self.matcher.recognise(image, &encoding, deadline)?;
-        let orientation = recognition.orientation;
-        let reoriented = self.fix_orientation && recognition.is_recognised() && !orientation.is_upright();
-        let found = if reoriented {
-            let laid = orientation.inverse().apply(image).map_err(|error| MatchError::Features {
-                image: image.name().to_owned(),
-                reason: error.to_string(),
-            })?;
-            let mut found = self.matcher.find_until(&laid, deadline)?;
-            for found in &mut found {
-                found.at = orientation.push(found.at, (laid.width(), laid.height()));
+        let (encoding, recognition, upright) = self.see(image, deadline)?;
+        let found = match &upright {
+            Some(upright) => {
+                let mut found = self.matcher.find_until(upright, deadline)?;
+                for found in &mut found {
+                    found.at = recognition.orientation.push(found.at, (upright.width(), upright.height()));
+                }
+                found
             }
-            found
-        } else {
-            self.matcher.find_encoded(&encoding)?
+            None => self.matcher.find_encoded(&encoding)?,
         };
-        let mut judgement = Judgement { recognition, reoriented, landmarks: Vec::new() };
+        let mut judgement = Judgement { recognition, reoriented: upright.is_some(), landmarks: Vec::new() };
         let (usable, mm_per_px) = (judgement.is_usable(), image.spacing().map(PixelSpacing::mean_mm));
         let each = found.into_iter().enumerate();
         judgement.landmarks =
             each.map(|(index, found)| self.judge(index, found, mm_per_px, usable)).collect();
         Ok(judgement)
+    }
+
+    /// Encodes and recognises an image; with [`JudgeOptions::fix_orientation`] also the image in the templates' orientation,
+    /// where it lies otherwise.
+    fn see(
+        &self,
+        image: &Image,
+        deadline: Option<Instant>,
+    ) -> Result<(Encoding, Recognition, Option<Image>), MatchError> {
+        let encoding = self.matcher.encoder().encode_until(image, self.matcher.looks(), deadline)?;
+        let recognition = self.matcher.recognise(image, &encoding, deadline)?;
+        let orientation = recognition.orientation;
+        if !self.fix_orientation || !recognition.is_recognised() || orientation.is_upright() {
+            return Ok((encoding, recognition, None));
+        }
+        let upright = orientation.inverse().apply(image).map_err(|error| MatchError::Features {
+            image: image.name().to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok((encoding, recognition, Some(upright)))
+    }
+
+    /// Finds landmarks by a network instead of the templates, which say whether the image shows their anatomy, and which way up.
+    /// Given up once a `deadline` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectError::Match`] where the image can't be recognised, [`DetectError::Model`] where the network fails.
+    pub fn locate(
+        &self,
+        net: &LandmarkNet,
+        image: &Image,
+        deadline: Option<Instant>,
+    ) -> Result<Location, DetectError> {
+        let (_, recognition, upright) = self.see(image, deadline)?;
+        let mut landmarks = net.find_until(upright.as_ref().unwrap_or(image), deadline)?;
+        if let Some(upright) = &upright {
+            for located in &mut landmarks {
+                located.at = recognition.orientation.push(located.at, (upright.width(), upright.height()));
+            }
+        }
+        Ok(Location { recognition, reoriented: upright.is_some(), landmarks })
     }
 
     fn judge(&self, index: usize, found: Found, mm_per_px: Option<f64>, usable: bool) -> JudgedLandmark {

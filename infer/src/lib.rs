@@ -46,7 +46,7 @@
 //!
 //! All but the last are on by default; without them their dependencies are not built and their files are refused.
 //!
-//! * `png`, `jpeg`, `tiff`: image files of these formats; BMP and PGM files are always read.
+//! * `pictures`: BMP and PGM files; `png`, `jpeg`, `tiff`: files of these formats, too. Without it the crate `image` is not built.
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
 //! * `datasets`: folders of annotated images (`DataSet`).
@@ -82,6 +82,7 @@ mod orientation;
 mod placement;
 mod prior;
 mod recognise;
+mod resize;
 mod score_map;
 mod select;
 mod spacing;
@@ -114,7 +115,7 @@ pub use image::{
     Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
     decode_levels, list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
 };
-pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement};
+pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
     Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, parse_landmarks,

@@ -33,6 +33,12 @@ impl Recognition {
     pub fn is_recognised(&self) -> bool {
         self.agreement >= Self::FEWEST
     }
+
+    /// Whether landmarks that were looked for in the image can be used: it is recognised, and either in the template's
+    /// orientation or `reoriented` to it.
+    pub(crate) fn is_usable(&self, reoriented: bool) -> bool {
+        self.is_recognised() && (reoriented || self.orientation.is_upright())
+    }
 }
 
 /// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.

@@ -1,10 +1,10 @@
-//! Encoders and templates that come with infomark, as the bytes of their files, and where a path is taken for their name.
+//! Encoders, templates and landmark networks that come with infomark, as the bytes of their files, and where a path is taken for their name.
 //!
 //! What each was trained on, how well it does and what it must not be used for is in the model card, the `README.md` of this crate.
 //!
 //! ```
 //! let ceph = infomark_models::find("ceph").ok_or("no such model")?;
-//! assert!(ceph.encoder.len() + ceph.template.len() < 4 << 20);
+//! assert!(ceph.encoder.len() + ceph.landmark_net.len() < 4 << 20);
 //! # Ok::<(), &str>(())
 //! ```
 
@@ -14,9 +14,9 @@ use std::path::Path;
 
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
-use infomark_infer::{Encoder, ModelError, Template, TemplateFileError};
+use infomark_infer::{Encoder, LandmarkNet, ModelError, Template, TemplateFileError};
 
-/// An encoder with a template.
+/// An encoder with a template and a landmark network.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
     /// What it is called by.
@@ -27,14 +27,17 @@ pub struct Model {
     pub encoder: &'static [u8],
     /// A template file of that encoder, for `infomark_infer::Template::from_bytes`.
     pub template: &'static [u8],
+    /// A landmark network for the same images, for `infomark_infer::LandmarkNet::from_bytes`.
+    pub landmark_net: &'static [u8],
 }
 
 /// All of them.
 pub const MODELS: &[Model] = &[Model {
     name: "ceph",
-    about: "lateral cephalograms, ten landmarks; for research",
+    about: "lateral cephalograms; a template of ten landmarks, a network of nineteen; for research",
     encoder: include_bytes!("../ceph.onnx"),
     template: include_bytes!("../ceph.template"),
+    landmark_net: include_bytes!("../ceph-landmarks.onnx"),
 }];
 
 /// The model of a name.
@@ -84,5 +87,17 @@ pub fn load_template(path: impl AsRef<Path>) -> Result<Template, TemplateFileErr
     match named(path.as_ref()) {
         Some(model) => Template::from_bytes(model.template, model.name),
         None => Template::load(path),
+    }
+}
+
+/// The landmark network of a file, or that of a name.
+///
+/// # Errors
+///
+/// As [`LandmarkNet::load`].
+pub fn load_landmark_net(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelError> {
+    match named(path.as_ref()) {
+        Some(model) => LandmarkNet::from_bytes(model.landmark_net, model.name),
+        None => LandmarkNet::load(path),
     }
 }

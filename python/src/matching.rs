@@ -34,7 +34,7 @@ type Table<'py> = (
     Column<'py>,
 );
 /// What was found; bounds on the errors in pixels and mm; which points are abstained from; agreement, whether the image is
-/// recognised and mirrored, and its quarter turns; whether it was laid anew.
+/// recognised and mirrored, and its quarter turns; whether it was reoriented.
 type Judged<'py> =
     (Table<'py>, Column<'py>, Column<'py>, Bound<'py, PyArray1<bool>>, (f64, bool, bool, u8), bool);
 
@@ -203,6 +203,7 @@ impl From<Detection> for Seen {
         match detection {
             Detection::Matched(judgement) => Self::Judged(judgement),
             Detection::Located(located) => Self::Located(located),
+            Detection::Checked(location) => Self::Located(location.landmarks),
         }
     }
 }

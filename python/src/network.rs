@@ -42,7 +42,7 @@ pub(crate) struct LandmarkNetwork {
 impl LandmarkNetwork {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self { inner: Arc::new(py.detach(|| LandmarkNet::load(path)).map_err(raise)?) })
+        Ok(Self { inner: Arc::new(py.detach(|| infomark_models::load_landmark_net(path)).map_err(raise)?) })
     }
 
     #[staticmethod]

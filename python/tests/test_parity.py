@@ -160,7 +160,7 @@ def test_an_image_is_judged_alike(cli, c_library, folder, images, calibration, t
 
     agreement, numbers = rounded(whole, rows)
     assert agreement == pytest.approx(told["recognition"]["agreement"], abs=1e-9)
-    assert (whole[1], whole[4]) == (told["recognition"]["recognised"], told["recognition"]["laid_anew"])
+    assert (whole[1], whole[4]) == (told["recognition"]["recognised"], told["recognition"]["reoriented"])
     if whole[1]:
         assert ORIENTATIONS[whole[2:4]] == told["recognition"]["orientation"]
     keys = ("x", "y", "score", "expected_error_px", "expected_error_mm", "abstain")

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_eval::{Figures, Run, Summary, figures, score_network};
-use infomark_infer::{DataSet, LandmarkNet};
+use infomark_infer::DataSet;
 use serde::Serialize;
 
 use super::{Data, INTERVALS, errors, table, with_bar};
@@ -44,7 +44,7 @@ pub(crate) struct ScoredNetwork {
 impl NetworkJob<'_> {
     /// Scores the network, with a bar, and writes the files that were asked for.
     pub(crate) fn run(&self, threads: usize) -> Result<ScoredNetwork> {
-        let net = LandmarkNet::load(self.model)?;
+        let net = infomark_models::load_landmark_net(self.model)?;
         let (folder, data) = self.data;
         let pool = inputs::pool(threads)?;
         let mut run =

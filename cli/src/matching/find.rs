@@ -91,7 +91,7 @@ impl Search {
     /// What finds the points, for titles.
     fn name(&self) -> String {
         match &self.detector {
-            Detector::Network(net) => file_name(Path::new(net.name())),
+            Detector::Network(net) | Detector::CheckedNetwork(net, _) => file_name(Path::new(net.name())),
             Detector::Matching(judge) => match judge.matcher().templates() {
                 [only] => format!("template {}", file_name(Path::new(only.image()))),
                 all => format!("{} templates", all.len()),
@@ -109,7 +109,14 @@ fn told(detection: &Detection, image: &Image, label: &str) -> (Vec<Scored>, Opti
                 let (found, sure) = (&landmark.found, Judged::of(landmark, spacing));
                 scored((&found.name, found.at, found.score), spacing, Some(sure))
             });
-            (landmarks.collect(), Some(Recognised::of(judgement, label)))
+            (landmarks.collect(), Some(Recognised::of(&judgement.recognition, judgement.reoriented, label)))
+        }
+        Detection::Checked(location) => {
+            let landmarks = location.landmarks.iter().map(|located| {
+                let sure = Judged::of_network(!location.is_usable());
+                scored((&located.name, located.at, located.probability), spacing, Some(sure))
+            });
+            (landmarks.collect(), Some(Recognised::of(&location.recognition, location.reoriented, label)))
         }
         Detection::Located(located) => {
             let landmarks = located

@@ -49,6 +49,19 @@ impl From<Refined> for SubPixel {
 }
 
 impl How {
+    /// The first option that is none of the defaults.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let options = [
+            ("--no-prior", self.no_prior),
+            ("--no-neighbours", self.no_neighbours),
+            ("--sub-pixel", self.sub_pixel != Refined::default()),
+            ("--look-turned", self.look_turned),
+            ("--look-mirrored", self.look_mirrored),
+            ("--look-fine", self.look_fine),
+        ];
+        options.into_iter().find_map(|(name, given)| given.then_some(name))
+    }
+
     pub(crate) fn options(&self) -> MatchOptions {
         MatchOptions {
             neighbours: !self.no_neighbours,

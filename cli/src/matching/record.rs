@@ -28,6 +28,14 @@ pub(super) struct Matches {
 pub(super) enum MadeBy {
     Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
     Network { landmark_model: NetworkModel },
+    CheckedNetwork { landmark_model: NetworkModel, recognised_by: RecognisedBy },
+}
+
+/// What told whether an image shows the anatomy that a network was trained for.
+#[derive(Serialize)]
+pub(super) struct RecognisedBy {
+    pub(super) model: Model,
+    pub(super) templates: Vec<Source>,
 }
 
 /// The size of an image's pixels, and where it is from.
@@ -65,7 +73,7 @@ pub(super) struct Matched {
     pub(super) placement: Option<Placement>,
     #[serde(skip)]
     pub(super) stem: String,
-    /// None by a landmark network.
+    /// None by a landmark network alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recognition: Option<Recognised>,
     /// None where it could not be written.
@@ -82,7 +90,7 @@ pub(super) struct Scored {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) y_mm: Option<f64>,
     pub(super) score: f64,
-    /// None by a landmark network.
+    /// None by a landmark network alone.
     #[serde(flatten)]
     pub(super) sure: Option<Judged>,
 }

@@ -36,9 +36,9 @@ fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
             score.to_string(),
             number(*x_mm),
             number(*y_mm),
-            number(sure.as_ref().map(|sure| sure.margin)),
+            number(sure.as_ref().and_then(|sure| sure.margin)),
             number(sure.as_ref().and_then(|sure| sure.match_back_px)),
-            number(sure.as_ref().map(|sure| sure.expected_error_px)),
+            number(sure.as_ref().and_then(|sure| sure.expected_error_px)),
             number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
             sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
         ]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
-    Confidence, DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement,
-    MatchError, Matcher, PixelSpacing, Recognition,
+    Confidence, DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, JudgedLandmark, MatchError,
+    Matcher, PixelSpacing, Recognition,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub(crate) struct Trust {
     abstain_below: Option<f64>,
     /// Match an image that is mirrored or turned by quarters as if it lay as the template does
     #[arg(long)]
-    fix_orientation: bool,
+    pub(crate) fix_orientation: bool,
 }
 
 /// Where expected errors come from, as results tell it.
@@ -57,6 +57,16 @@ impl Trust {
     /// The defaults, with images laid as the template is or not.
     pub(crate) fn laying(fix_orientation: bool) -> Self {
         Self { fix_orientation, ..Self::default() }
+    }
+
+    /// The first option that says something of a template's points alone.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let options = [
+            ("--calibration", self.calibration.is_some()),
+            ("--abstain-above", self.abstain_above.is_some()),
+            ("--abstain-below", self.abstain_below.is_some()),
+        ];
+        options.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 
     /// What judges a matcher's points by these options, and how results tell of it.
@@ -119,8 +129,8 @@ pub(super) fn failure(error: DetectError) -> Error {
 pub(crate) struct Recognised {
     pub(crate) recognised: bool,
     orientation: String,
-    /// Whether the image was laid as the template is before landmarks were looked for.
-    laid_anew: bool,
+    /// Whether the image was turned or mirrored to the template's orientation before landmarks were looked for.
+    reoriented: bool,
     /// Share of the template's places that agree on how it lies on the image.
     agreement: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,9 +138,8 @@ pub(crate) struct Recognised {
 }
 
 impl Recognised {
-    pub(crate) fn of(judgement: &Judgement, label: &str) -> Self {
-        let Judgement { recognition, reoriented, .. } = *judgement;
-        let Recognition { orientation, agreement } = recognition;
+    pub(crate) fn of(recognition: &Recognition, reoriented: bool, label: &str) -> Self {
+        let Recognition { orientation, agreement } = *recognition;
         let warning = if !recognition.is_recognised() {
             Some(format!(
                 "{label} does not seem to show what the template shows: {:.0} % of the template's places agree on how it lies on it, at least {:.0} % should; its points are abstained from",
@@ -139,7 +148,7 @@ impl Recognised {
             ))
         } else if reoriented {
             Some(format!("{label} seems to be {orientation} and was matched so"))
-        } else if !judgement.is_usable() {
+        } else if !orientation.is_upright() {
             Some(format!(
                 "{label} seems to be {orientation}; its points are abstained from, --fix-orientation finds them"
             ))
@@ -149,24 +158,26 @@ impl Recognised {
         Self {
             recognised: recognition.is_recognised(),
             orientation: orientation.to_string(),
-            laid_anew: reoriented,
+            reoriented,
             agreement: rounded(agreement, 3),
             warning,
         }
     }
 }
 
-/// What is said of one point beside its place and score.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+/// What is said of one point beside its place and score; of a network's point whether to abstain from it, alone.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Judged {
-    pub(crate) margin: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) margin: Option<f64>,
     pub(crate) match_back_px: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     match_back_mm: Option<f64>,
     prior_offset_px: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spread_px: Option<f64>,
-    pub(crate) expected_error_px: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expected_error_px: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected_error_mm: Option<f64>,
     pub(crate) abstain: bool,
@@ -179,14 +190,19 @@ impl Judged {
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
         Self {
-            margin: rounded(margin, 4),
+            margin: Some(rounded(margin, 4)),
             match_back_px: length(back),
             match_back_mm: length(mm(back)),
             prior_offset_px: length(prior),
             spread_px: length(spread),
-            expected_error_px: rounded(landmark.error_bound_px, 2),
+            expected_error_px: Some(rounded(landmark.error_bound_px, 2)),
             expected_error_mm: length(landmark.error_bound_mm),
             abstain: landmark.abstain,
         }
+    }
+
+    /// Of a network's point in an image that was recognised, or has to be abstained from.
+    pub(crate) fn of_network(abstain: bool) -> Self {
+        Self { abstain, ..Self::default() }
     }
 }

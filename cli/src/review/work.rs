@@ -238,8 +238,12 @@ fn match_one(app: &App, engine: &Engine, judge: &Judge, known: &Known, run: u64)
     });
     let found = found.collect();
     let mut store = lock(&app.store);
-    let event =
-        store.state().matched(&known.name, found, Recognised::of(&judgement, &known.name), (run, hash));
+    let event = store.state().matched(
+        &known.name,
+        found,
+        Recognised::of(&judgement.recognition, judgement.reoriented, &known.name),
+        (run, hash),
+    );
     if let Some(event) = event {
         store.commit(event).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     }

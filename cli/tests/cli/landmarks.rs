@@ -31,6 +31,72 @@ fn a_network_is_trained_scored_and_used() {
 }
 
 #[test]
+fn the_network_that_comes_with_the_program_is_used_where_no_template_is_named() {
+    let place = Workplace::new();
+    let outcome = place.run("match --model ceph data/images/1.png --out found");
+    assert!(outcome.stdout.contains("landmark network of ceph, 19 landmarks"), "{outcome:?}");
+    let object: serde_json::Value = serde_json::from_slice(&place.read("found/landmarks.json")).unwrap();
+    let ceph = infomark_models::find("ceph").unwrap();
+    assert_eq!(object["landmark_model"]["sha256"], infomark_infer::sha256(ceph.landmark_net));
+    assert_eq!(object["recognised_by"]["model"]["sha256"], infomark_infer::sha256(ceph.encoder));
+    let points = object["images"][0]["landmarks"].as_array().unwrap();
+    assert!(
+        points.iter().all(|point| point["abstain"].is_boolean() && point["margin"].is_null()),
+        "{points:?}"
+    );
+    // By either name, and the same points as by the network alone.
+    let named = place.run("match --landmark-model ceph data/images/1.png --out named --json").json();
+    assert_eq!(named, object);
+    place.write("net.onnx", ceph.landmark_net);
+    let alone = place.run("match --landmark-model net.onnx data/images/1.png --out alone --json").json();
+    for (alone, checked) in alone["images"][0]["landmarks"].as_array().unwrap().iter().zip(points) {
+        assert_eq!(
+            (&alone["x"], &alone["y"], &alone["score"]),
+            (&checked["x"], &checked["y"], &checked["score"])
+        );
+    }
+    for (line, named) in [
+        ("--model ceph --no-prior", "--no-prior"),
+        ("--model ceph --abstain-above 3", "--abstain-above"),
+        ("--landmark-model net.onnx --template data/images/0.png", "--template"),
+        ("--landmark-model net.onnx --fix-orientation", "--fix-orientation"),
+        ("--landmark-model net.onnx --model encoder.onnx", "--template"),
+        ("--landmark-model ceph --calibration c.json", "--calibration"),
+    ] {
+        let outcome = place.run(&format!("match {line} data/images/1.png --out refused"));
+        assert!(outcome.code != Some(0) && outcome.stderr.contains(named), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_network_with_a_template_abstains_where_its_anatomy_is_not_seen_and_follows_turned_images() {
+    let place = Workplace::new();
+    place.write("small.toml", SMALL);
+    place.run("train-landmarks data --config small.toml --out net.onnx --steps 3").success();
+    place.write_noise("strange.png");
+    place.write_mirrored("data/images/1.png", "mirrored.png");
+    let given = "--landmark-model net.onnx --model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv";
+    let line = format!(
+        "match {given} strange.png mirrored.png data/images/1.png --fix-orientation --json --out found"
+    );
+    let object = place.run(&line).json();
+    let image = |index: usize| &object["images"][index];
+    let all = |index: usize, abstain: bool| {
+        image(index)["landmarks"].as_array().unwrap().iter().all(|point| point["abstain"] == abstain)
+    };
+    assert!(image(0)["recognition"]["recognised"] == false && all(0, true), "{}", image(0));
+    assert!(image(1)["recognition"]["reoriented"] == true && all(1, false), "{}", image(1));
+    assert!(image(2)["recognition"]["reoriented"] == false && all(2, false), "{}", image(2));
+    let width = image(1)["width"].as_f64().unwrap();
+    let points = |index: usize| image(index)["landmarks"].as_array().unwrap().clone();
+    for (mirrored, plain) in points(1).iter().zip(&points(2)) {
+        let (x, plain_x) = (mirrored["x"].as_f64().unwrap(), plain["x"].as_f64().unwrap());
+        assert!((width - 1.0 - x - plain_x).abs() < 0.01, "{mirrored} {plain}");
+        assert_eq!(mirrored["y"], plain["y"]);
+    }
+}
+
+#[test]
 fn encoders_and_networks_are_told_apart() {
     let place = Workplace::new();
     place.write("small.toml", SMALL);

@@ -308,7 +308,7 @@ fn a_mirrored_image_is_told_and_matched_as_such_when_asked() {
     let (told, plain, fixed) =
         (read("told/landmarks.json"), read("plain/landmarks.json"), read("fixed/landmarks.json"));
     assert_eq!(told["images"][0]["landmarks"][0]["abstain"], true);
-    assert_eq!(fixed["images"][0]["recognition"]["laid_anew"], true);
+    assert_eq!(fixed["images"][0]["recognition"]["reoriented"], true);
     let points = |object: &serde_json::Value| object["images"][0]["landmarks"].as_array().unwrap().clone();
     for (plain, fixed) in points(&plain).iter().zip(points(&fixed)) {
         let x = |point: &serde_json::Value| point["x"].as_f64().unwrap();

@@ -1,25 +1,34 @@
 //! Image files to grey images, by content and within limits.
 
+// Without a reader every file is refused by its first bytes.
+#![cfg_attr(
+    not(any(feature = "dicom", feature = "nifti", feature = "pictures")),
+    expect(unreachable_code, unused_variables)
+)]
+
 use std::path::Path;
 
+#[cfg(feature = "pictures")]
 use image::ImageFormat;
 
 #[cfg(feature = "dicom")]
 use super::dicom;
 use super::foreign;
+#[cfg(feature = "pictures")]
 use super::grey::{self, grey};
 #[cfg(feature = "jpeg")]
 use super::jpeg;
 use super::levels::Levels;
 #[cfg(feature = "nifti")]
 use super::nifti;
+#[cfg(feature = "pictures")]
 use super::picture;
 use super::source::Source;
 use super::{Image, ImageError, ReadLimits};
 use crate::{PixelSpacing, Placement};
 
-/// Reads a grey PNG, TIFF, JPEG, BMP or PGM file, a DICOM file (feature `dicom`) or a NIfTI slice (feature `nifti`) within
-/// the default [`ReadLimits`].
+/// Reads a grey PNG, TIFF, JPEG, BMP or PGM file (features `png`, `tiff`, `jpeg`, `pictures`), a DICOM file (feature `dicom`) or a
+/// NIfTI slice (feature `nifti`) within the default [`ReadLimits`].
 ///
 /// The header is read first: what it tells is refused before the pixels are read. Every sample has to be there, checksums have to be right, and
 /// nothing may follow where the format ends: damage that a format can tell is an error ([`ImageError::Damaged`]).
@@ -105,6 +114,7 @@ fn header(source: &mut Source, limits: &ReadLimits) -> Result<ImageHeader, Image
             Kind::Jpeg => picture::jpeg_image_header(start, length, name, limits)?,
             #[cfg(feature = "png")]
             Kind::Picture(ImageFormat::Png) => picture::png_image_header(source, limits)?,
+            #[cfg(feature = "pictures")]
             Kind::Picture(format) => Some(picture::header(source.file(), length, format, name, limits)?),
         };
         match header {
@@ -130,6 +140,7 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
         Kind::Packed => nifti::decode(&nifti::unpack(bytes, &name, limits, None)?, &name, limits, None),
         #[cfg(feature = "jpeg")]
         Kind::Jpeg => of_samples(picture::jpeg_samples(bytes, &name, limits)?, name),
+        #[cfg(feature = "pictures")]
         Kind::Picture(format) => of_samples(picture::samples(bytes, format, &name, limits)?, name),
     }
 }
@@ -156,16 +167,19 @@ pub fn decode_levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
         Kind::Packed => nifti::levels(&nifti::unpack(bytes, name, limits, None)?, name, limits),
         #[cfg(feature = "jpeg")]
         Kind::Jpeg => levels_of_samples(&picture::jpeg_samples(bytes, name, limits)?, name),
+        #[cfg(feature = "pictures")]
         Kind::Picture(format) => levels_of_samples(&picture::samples(bytes, format, name, limits)?, name),
     }
 }
 
+#[cfg(feature = "pictures")]
 fn of_samples((header, samples): (picture::Header, Vec<u8>), name: String) -> Result<Image, ImageError> {
     let pixels = grey(&samples, &header.layout, header.width, &name)?;
     drop(samples);
     Image::new(name, header.width, header.height, pixels)
 }
 
+#[cfg(feature = "pictures")]
 fn levels_of_samples(
     (header, samples): &(picture::Header, Vec<u8>),
     name: &str,
@@ -186,6 +200,7 @@ enum Kind {
     #[cfg(feature = "jpeg")]
     Jpeg,
     /// By the crate `image`.
+    #[cfg(feature = "pictures")]
     Picture(ImageFormat),
 }
 
@@ -212,21 +227,13 @@ impl Kind {
         if jpeg::file::is_jpeg(start) {
             return Ok(Kind::Jpeg);
         }
-        if picture::is_big_tiff(start) {
-            return Ok(Kind::Picture(ImageFormat::Tiff));
+        #[cfg(feature = "pictures")]
+        if let Some(format) = picture::format(start) {
+            return Ok(Kind::Picture(format));
         }
-        match image::guess_format(start) {
-            Ok(
-                format @ (ImageFormat::Png
-                | ImageFormat::Tiff
-                | ImageFormat::Jpeg
-                | ImageFormat::Bmp
-                | ImageFormat::Pnm),
-            ) => Ok(Kind::Picture(format)),
-            _ => Err(match foreign::format(start) {
-                Some((format, fix)) => ImageError::ForeignFormat { name: name(), format, fix },
-                None => ImageError::UnknownFormat { name: name() },
-            }),
-        }
+        Err(match foreign::format(start) {
+            Some((format, fix)) => ImageError::ForeignFormat { name: name(), format, fix },
+            None => ImageError::UnknownFormat { name: name() },
+        })
     }
 }

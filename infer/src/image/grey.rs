@@ -4,6 +4,7 @@ use image::ColorType;
 
 use super::ImageError;
 use super::levels::Scale;
+use super::stretch::CLIPPED;
 
 /// How samples lie in a decoded image.
 pub(super) struct Layout {
@@ -30,9 +31,6 @@ impl Layout {
         Some(Layout { light, alpha, wide })
     }
 }
-
-/// Share of the pixels that the stretch of images of more than 8 bits clips at each end.
-pub(super) const CLIPPED: f64 = 0.001;
 
 /// The grey pixels in `[0, 1]`.
 pub(super) fn grey(
@@ -132,28 +130,6 @@ fn ends(pixels: &[f32]) -> (f32, f32) {
         high = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
     }
     (low as f32, high as f32)
-}
-
-/// [`stretch`] for any finite values.
-pub(super) fn stretch_values(pixels: &mut [f32]) {
-    let [_, low, high, _] = ends_of_values(pixels);
-    let range = f64::from(high) - f64::from(low);
-    for value in pixels {
-        let share = (f64::from(*value) - f64::from(low)) / if range > 0.0 { range } else { 1.0 };
-        *value = share.clamp(0.0, 1.0) as f32;
-    }
-}
-
-/// The least value, the `CLIPPED` quantiles, or the extremes where those coincide, and the greatest value.
-pub(super) fn ends_of_values(pixels: &[f32]) -> [f32; 4] {
-    let mut sorted = pixels.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let clipped = (sorted.len() as f64 * CLIPPED) as usize;
-    let ends =
-        |clipped: usize| Some((*sorted.get(clipped)?, *sorted.get(sorted.len().checked_sub(clipped + 1)?)?));
-    let (least, most) = ends(0).unwrap_or((0.0, 1.0));
-    let (low, high) = ends(clipped).filter(|(low, high)| low < high).unwrap_or((least, most));
-    [least, low, high, most]
 }
 
 /// The first level with more than `clipped` pixels at or below it.

@@ -10,10 +10,10 @@ use flate2::read::MultiGzDecoder;
 use infomark_core::Spacing;
 use nifti::{NiftiHeader, NiftiType, Unit};
 
-use super::grey::{ends_of_values, stretch_values};
 use super::levels::{Levels, Scale};
 use super::limits::Timed;
 use super::source::Source;
+use super::stretch::{ends_of_values, stretch_values};
 use super::{Image, ImageError, ImageHeader, ReadLimits};
 use crate::contain::contain;
 use crate::{Calibration, PixelSpacing, Placement, SpacingSource};

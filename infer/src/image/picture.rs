@@ -294,7 +294,16 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
     }
 }
 
+/// The format of a picture by its first bytes, if it is one that is read.
+pub(super) fn format(start: &[u8]) -> Option<ImageFormat> {
+    use ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
+    if is_big_tiff(start) {
+        return Some(Tiff);
+    }
+    image::guess_format(start).ok().filter(|format| matches!(format, Png | Tiff | Jpeg | Bmp | Pnm))
+}
+
 /// Whether a file is BigTIFF, whose offsets have eight bytes.
-pub(super) fn is_big_tiff(start: &[u8]) -> bool {
+fn is_big_tiff(start: &[u8]) -> bool {
     start.starts_with(b"II\x2B\0\x08\0\0\0") || start.starts_with(b"MM\0\x2B\0\x08\0\0")
 }

@@ -1,6 +1,8 @@
 //! The map between an image and the encoder's canvas, and the hashes of files.
 
-use infomark_core::Point;
+use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Luma};
+use infomark_core::{Point, Rng};
 use infomark_infer::{Fit, FitError, Image, InputSize, Normalisation, sha256, sha256_files};
 use proptest::prelude::*;
 
@@ -48,6 +50,24 @@ proptest! {
         prop_assert!(content.width == input.0 || content.height == input.1);
         prop_assert!((input.0 - content.width).abs_diff(2 * content.x) <= 1);
         prop_assert!((input.1 - content.height).abs_diff(2 * content.y) <= 1);
+    }
+
+    #[test]
+    fn resizing_is_that_of_the_image_crate_to_the_bit(
+        width in 32_usize..200, height in 32_usize..200, input in (1_usize..300, 1_usize..300), seed: u64,
+    ) {
+        let mut rng = Rng::new(seed, 0);
+        let pixels: Vec<f32> = (0..width * height).map(|_| rng.uniform()).collect();
+        let original = ImageBuffer::<Luma<f32>, _>::from_raw(width as u32, height as u32, pixels.clone()).unwrap();
+        let image = Image::new("noise", width, height, pixels).unwrap();
+        let fit = fit(width, height, input);
+        let content = fit.content();
+        let (wide, high) = (content.width as u32, content.height as u32);
+        let expected = imageops::resize(&original, wide, high, FilterType::Triangle).into_raw();
+        let canvas = fit.apply(&image, Normalisation::UnitRange).unwrap();
+        let rows = canvas.chunks_exact(input.0).skip(content.y).take(content.height);
+        let found = rows.flat_map(|row| &row[content.x..][..content.width]);
+        prop_assert!(found.map(|value| value.to_bits()).eq(expected.iter().map(|value| value.to_bits())));
     }
 
     #[test]

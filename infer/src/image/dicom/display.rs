@@ -6,8 +6,8 @@ use dicom_core::VR;
 use super::Problem;
 use super::elements::{Elements, Value, tag};
 use super::header::Header;
-use crate::image::grey::CLIPPED;
 use crate::image::levels::Scale;
+use crate::image::stretch::CLIPPED;
 
 /// The pixels in `[0, 1]`.
 pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Result<Vec<f32>, Problem> {
