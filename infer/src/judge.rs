@@ -142,6 +142,15 @@ pub struct Location {
 }
 
 impl Location {
+    /// Probability below which a landmark should not be used: the heat lies elsewhere as likely as there.
+    pub const LEAST_PROBABILITY: f64 = 0.5;
+
+    /// Whether a landmark of this image should not be used: the image is [not usable](Self::is_usable), or the landmark's probability is
+    /// below [`LEAST_PROBABILITY`](Self::LEAST_PROBABILITY).
+    pub fn abstains(&self, landmark: &Located) -> bool {
+        !self.is_usable() || landmark.probability < Self::LEAST_PROBABILITY
+    }
+
     /// Whether the image shows the templates' anatomy and was searched the way it lies. Otherwise no landmark should be used.
     pub fn is_usable(&self) -> bool {
         self.recognition.is_usable(self.reoriented)

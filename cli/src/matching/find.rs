@@ -113,7 +113,7 @@ fn told(detection: &Detection, image: &Image, label: &str) -> (Vec<Scored>, Opti
         }
         Detection::Checked(location) => {
             let landmarks = location.landmarks.iter().map(|located| {
-                let sure = Judged::of_network(!location.is_usable());
+                let sure = Judged::of_network(location.abstains(located));
                 scored((&located.name, located.at, located.probability), spacing, Some(sure))
             });
             (landmarks.collect(), Some(Recognised::of(&location.recognition, location.reoriented, label)))
