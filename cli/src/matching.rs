@@ -32,7 +32,7 @@ use pictures::OVERLAYS;
 use record::{Failure, MadeBy, Matches, RecognisedBy};
 
 pub(crate) use how::{How, Matching};
-pub(crate) use trust::{Judged, Recognised, Trust};
+pub(crate) use trust::{Recognised, Trust};
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]

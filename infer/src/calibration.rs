@@ -174,22 +174,42 @@ impl ErrorCalibration {
     /// [`CalibrationError`].
     pub fn load(path: impl AsRef<Path>) -> Result<ErrorCalibration, CalibrationError> {
         let path = path.as_ref();
-        let failed = |problem: String| CalibrationError::File { name: path.display().to_string(), problem };
-        let bytes = file::read(path, MAX_BYTES).map_err(|problem| {
-            failed(match problem {
+        ErrorCalibration::from_bytes(&ErrorCalibration::read(path)?, path.display().to_string())
+    }
+
+    /// All bytes of a calibration file, for [`from_bytes`](Self::from_bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`CalibrationError::File`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, CalibrationError> {
+        let path = path.as_ref();
+        file::read(path, MAX_BYTES).map_err(|problem| CalibrationError::File {
+            name: path.display().to_string(),
+            problem: match problem {
                 FileProblem::Missing => "no such file".to_owned(),
                 FileProblem::NotAFile => "not a file".to_owned(),
                 FileProblem::Empty => "it is empty".to_owned(),
                 FileProblem::TooLarge { bytes } => format!("{bytes} bytes, at most {MAX_BYTES} are read"),
                 FileProblem::Unreadable(source) => source.to_string(),
-            })
-        })?;
-        let Layout { format } = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+            },
+        })
+    }
+
+    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`CalibrationError::File`].
+    pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<ErrorCalibration, CalibrationError> {
+        let name = name.into();
+        let failed = |problem: String| CalibrationError::File { name: name.clone(), problem };
+        let Layout { format } = serde_json::from_slice(bytes).map_err(|error| failed(error.to_string()))?;
         if format != FORMAT {
             return Err(failed(format!("format {format}, and this version reads {FORMAT}")));
         }
         let calibration: ErrorCalibration =
-            serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| failed(error.to_string()))?;
         calibration.check().map_err(|error| failed(error.to_string()))?;
         Ok(calibration)
     }

@@ -55,8 +55,14 @@ fn interface(description: &Description) -> Interface {
     }
 }
 
-/// The bytes of a model's file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+/// All bytes of the file of an encoder or a landmark network, for [`Encoder::from_bytes`] or
+/// [`LandmarkNet::from_bytes`](crate::LandmarkNet::from_bytes) here or on another machine.
+///
+/// # Errors
+///
+/// [`ModelError::Missing`], [`ModelError::NotAFile`], [`ModelError::Empty`], [`ModelError::TooLarge`], [`ModelError::Unreadable`].
+pub fn read_model(path: impl AsRef<Path>) -> Result<Vec<u8>, ModelError> {
+    let path = path.as_ref();
     let name = || path.display().to_string();
     file::read(path, MAX_BYTES).map_err(|problem| match problem {
         FileProblem::Missing => ModelError::Missing { name: name() },
@@ -134,7 +140,7 @@ impl Encoder {
     pub fn load(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        Encoder::from_bytes(&read(path)?, name)
+        Encoder::from_bytes(&read_model(path)?, name)
     }
 
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
@@ -179,7 +185,7 @@ impl Encoder {
     #[cfg(feature = "onnxruntime")]
     pub fn load_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
         let path = path.as_ref();
-        Encoder::from_bytes_on(runtime, &read(path)?, path.display().to_string())
+        Encoder::from_bytes_on(runtime, &read_model(path)?, path.display().to_string())
     }
 
     /// What messages call this encoder: its path, where it was read from a file.

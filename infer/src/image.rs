@@ -25,7 +25,8 @@ mod source;
 mod stretch;
 
 pub use decode::{
-    ImageHeader, decode_image, decode_levels, read_image, read_image_header, read_image_size, read_image_with,
+    ImageHeader, decode_image, decode_levels, read_hashed_image, read_image, read_image_header,
+    read_image_size, read_image_with,
 };
 pub use error::ImageError;
 pub use levels::Levels;

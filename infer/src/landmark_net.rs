@@ -68,7 +68,7 @@ impl LandmarkNet {
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelError> {
         let path = path.as_ref();
-        LandmarkNet::from_bytes(&encoder::read(path)?, path.display().to_string())
+        LandmarkNet::from_bytes(&encoder::read_model(path)?, path.display().to_string())
     }
 
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.

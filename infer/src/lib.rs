@@ -83,6 +83,7 @@ mod placement;
 mod prior;
 mod recognise;
 mod resize;
+mod rows;
 mod score_map;
 mod select;
 mod spacing;
@@ -105,7 +106,7 @@ pub use detector::{DetectError, DetectFiles, Detection, Detector};
 pub use encoder::OnnxRuntime;
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
-pub use encoder::{Encoder, Encoding, GraphError, ModelError};
+pub use encoder::{Encoder, Encoding, GraphError, ModelError, read_model};
 pub use file::{FileError, read_file, read_text_file};
 pub use fit::{Fit, FitError, InputSize, Rect};
 pub use hash::{sha256, sha256_file, sha256_files};
@@ -113,7 +114,8 @@ pub use hash::{sha256, sha256_file, sha256_files};
 pub use image::read_nifti_slice;
 pub use image::{
     Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
-    decode_levels, list_folder, list_images, read_image, read_image_header, read_image_size, read_image_with,
+    decode_levels, list_folder, list_images, read_hashed_image, read_image, read_image_header,
+    read_image_size, read_image_with,
 };
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
@@ -129,6 +131,7 @@ pub use ordered::{AHEAD, Next, Ordered, ThreadError, ordered};
 pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};
 pub use recognise::Recognition;
+pub use rows::{LandmarkRow, RecognitionRow, TrustRow};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{

@@ -4,7 +4,7 @@ NumPy arrays in, NumPy arrays out; the interpreter's lock is released while some
 otherwise than by infomark's Rust crates and command line: the same input and seed give the same bits.
 
 Conventions
-    Images are 2-D arrays ``(height, width)``, and whatever gives the shape of an array has this order, as NumPy does. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, their
+    Images are arrays, or files: paths, ``fsspec`` URLs, bytes or file objects. Arrays are 2-D, ``(height, width)``, and whatever gives the shape of an array has this order, as NumPy does. ``uint8``: 0 black, 255 white. ``uint16``: as 16-bit files are read, their
     0.001 and 0.999 quantiles become black and white; at least 32 x 32. ``float32``: in [0, 1]. Any strides
     and byte order; what is not C-contiguous, or of another byte order, is copied.
     Points are rows ``(x, y)`` in pixels of the image as it was given: x to the right, y down, the centre of the first
@@ -23,19 +23,22 @@ from ._infomark import InfomarkError, Rng, __version__
 from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information, resample
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
 from ._evaluate import Evaluation, Figures, Selection, evaluate, select
-from ._files import DataSet, Landmarks, lay_on, phantom, read_image, read_landmarks, read_spacing, write_landmarks
+from ._files import DataSet, Landmarks, lay_on, memory_budget, phantom, read_image, read_landmarks, read_spacing
+from ._files import set_memory_budget, write_landmarks
 from ._matching import Encoder, FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition, Template, describe_onnx
 from ._matching import match, match_folder
 from ._network import LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary, self_train, train_landmarks
+from ._table import MatchBatch, match_table, table_schema
 from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
     "DataSet", "Encoder", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
     "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
-    "Matcher", "NetworkSummary", "Psi", "Recognition", "Rng", "Selection", "SelfTrainSummary", "Summary", "Template",
-    "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce", "info_nce_gradient",
-    "lay_on", "match", "match_folder", "mutual_information", "phantom", "psi", "read_image", "read_landmarks",
-    "read_spacing", "resample", "sample_pixels", "select", "self_train", "tier_thresholds", "tiers", "tone", "train",
-    "train_landmarks", "tune", "weight_map", "write_landmarks",
+    "MatchBatch", "Matcher", "NetworkSummary", "Psi", "Recognition", "Rng", "Selection", "SelfTrainSummary", "Summary",
+    "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
+    "info_nce_gradient", "lay_on", "match", "match_folder", "match_table", "memory_budget", "mutual_information",
+    "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample", "sample_pixels", "select",
+    "self_train", "set_memory_budget", "table_schema", "tier_thresholds", "tiers", "tone", "train", "train_landmarks",
+    "tune", "weight_map", "write_landmarks",
 ]  # fmt: skip

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,18 @@ import numpy.typing as npt
 from . import _infomark
 from ._arrays import Array, Path, pairs, unit
 
-Source = Union[Array, Path]
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
+
+#: An image: an array, the path of a file, a URL for ``fsspec``, the bytes of a file, or a file object opened as ``"rb"``.
+Source = Union[Array, Path, bytes, bytearray, memoryview, BinaryIO]
+#: What messages call an image; and its path, the bytes of its file, or a function that gives the bytes or pixels in [0, 1].
+NamedSource = tuple[str, Union[str, bytes, Callable[[], Union[bytes, Array]]]]
+#: A folder, or several images.
+Images = Union[Path, Iterable[Source]]
+
+#: Such as ``s3://`` or ``simplecache::s3://``; one letter is a drive.
+_URL = re.compile(r"[A-Za-z][\w+.-]+(::[\w+.-]+)*://")
 
 
 @dataclass(frozen=True)
@@ -28,28 +42,129 @@ class Landmarks:
     absent: Sequence[str] = ()
 
 
-def named_image(image: Source) -> tuple[str, npt.NDArray[np.float32]]:
-    """What messages call an image, and its pixels in [0, 1]; from a file or an array."""
+def needed(module: str, extra: str, what: str) -> Any:
+    """An optional dependency, imported when it is used."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{what} needs the package {module}: pip install 'infomark[{extra}]'") from error
+
+
+def printable(text: Path) -> str:
+    """A path as text that every encoding of Unicode takes, other bytes replaced."""
+    try:
+        return os.fsencode(text).decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return ascii(os.fspath(text))
+
+
+def is_url(image: object) -> TypeGuard[str]:
+    """Whether it is opened by ``fsspec``."""
+    return isinstance(image, str) and _URL.match(image) is not None
+
+
+def address(image: object) -> Optional[str]:
+    """The path or URL of an image; none where it has neither."""
+    return printable(image) if isinstance(image, (str, os.PathLike)) else None
+
+
+def source(image: object, name: Optional[str] = None) -> NamedSource:
+    """An image as the Rust side takes it: everything that takes an image calls this. ``name`` stands for what has no path; what can't be an
+    image fails as it is read."""
+    if isinstance(image, (str, os.PathLike)):
+        named = printable(image)
+        return (named, functools.partial(_fetched, image)) if is_url(image) else (named, os.fsdecode(image))
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return name or "bytes", bytes(image)
     if isinstance(image, np.ndarray):
-        return "array", unit(image)
-    return os.fspath(image), read_image(image)
+        return name or "array", functools.partial(unit, image, name or "image")
+    if hasattr(image, "read"):
+        own = getattr(image, "name", None)
+        named = name or (printable(own) if isinstance(own, str) else "file")
+        return named, functools.partial(_content, image, named)
+    return name or "image", functools.partial(_refuse, image, name or "image")
 
 
-def read_image(path: Path) -> npt.NDArray[np.float32]:
-    """An image file (PNG, TIFF, JPEG, BMP, PGM, DICOM, NIfTI slice), grey, in [0, 1]."""
-    return _infomark.read_image(path)[0]
+def sources_of(images: Images, ids: Optional[Sequence[object]] = None) -> tuple[list[str], list[NamedSource]]:
+    """Several images as the Rust side takes them, and what they are called: by ``ids``, or path, URL or place in the list."""
+    if isinstance(images, (bytes, bytearray, memoryview)) or hasattr(images, "read"):
+        raise TypeError("several images are wanted: pass a list, even of one")
+    listed: Sequence[object]
+    if isinstance(images, (str, os.PathLike)):
+        listed = _infomark.list_images(images)
+    else:
+        listed = list(images)
+    if any(is_url(image) for image in listed):
+        needed("fsspec", "fsspec", "an image at a URL")
+    if ids is not None and len(ids) != len(listed):
+        raise ValueError(f"{len(ids)} ids for {len(listed)} images: one for each is wanted")
+    names = [address(image) or str(index) for index, image in enumerate(listed)]
+    if ids is not None:
+        # What is missing has no name of its own.
+        names = [name if one is None else printable(str(one)) for name, one in zip(names, ids)]
+    return names, [source(image, name) for image, name in zip(listed, names)]
 
 
-def read_spacing(path: Path) -> Optional[tuple[float, float]]:
+def _fetched(url: str) -> bytes:
+    """The bytes behind a URL."""
+    fsspec = needed("fsspec", "fsspec", f"{url}: a URL")
+    try:
+        with fsspec.open(url, "rb") as file:
+            return _content(file, url)
+    except _infomark.InfomarkError:
+        raise
+    except FileNotFoundError as error:
+        raise _infomark.InfomarkError(f"{url}: no such file; check the address") from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise _infomark.InfomarkError(f"{url}: cannot be read ({told}); check the address and the access to it") from error
+
+
+def _content(file: Any, name: str) -> bytes:
+    """The bytes of a file object; one more than an image may have, which the reader refuses."""
+    content = file.read(_infomark.most_image_bytes() + 1)
+    if not isinstance(content, bytes):
+        raise _infomark.InfomarkError(f'{name}: a file object of {type(content).__name__}; open it with "rb"')
+    return content
+
+
+def _refuse(image: object, name: str) -> bytes:
+    wanted = "an array, a path, a URL, the bytes of a file, or a file object"
+    raise TypeError(f"{name}: an image is {wanted}, not {type(image).__name__}")
+
+
+def read_image(image: Source) -> npt.NDArray[np.float32]:
+    """An image file (PNG, TIFF, JPEG, BMP, PGM, DICOM, NIfTI slice), grey, in [0, 1].
+
+    As everywhere, the file is a path, a URL (``s3://...``, by ``fsspec``: ``pip install 'infomark[fsspec]'``), its bytes or a file object.
+    """
+    return _infomark.read_image(source(image))[0]
+
+
+def read_spacing(image: Source) -> Optional[tuple[float, float]]:
     """Millimetres per pixel across and down, where the file of an image states them."""
-    return _infomark.read_image(path)[1]
+    return _infomark.read_image(source(image))[1]
+
+
+def memory_budget() -> int:
+    """Bytes of memory that images may take at a time while they are read, in this process: half of the machine's memory, at most 2 GiB,
+    unless :func:`set_memory_budget` says otherwise."""
+    return _infomark.memory_budget()
+
+
+def set_memory_budget(bytes: int) -> None:
+    """Sets :func:`memory_budget`. Threads wait for one another's images where the budget is too small for all at once; an image that the whole is
+    too small for is an error. By its header an image takes 8 bytes a pixel and twice its file."""
+    if bytes <= 0:
+        raise _infomark.InfomarkError(f"a memory budget of {bytes} bytes: no image could be read; give more")
+    _infomark.set_memory_budget(bytes)
 
 
 def lay_on(image: Source, shape: tuple[int, int], *, local_contrast: bool = True) -> npt.NDArray[np.float32]:
     """An image on a canvas of ``shape`` ``(height, width)`` as encoders see it: its aspect kept, centred, edge pixels repeated, and
     its local contrast made even. Sides are 1 to 8192 pixels."""
     height, width = shape
-    return _infomark.lay_on(named_image(image)[1], width, height, local_contrast)
+    return _infomark.lay_on(source(image), width, height, local_contrast)
 
 
 def image_file(image: Optional[Path]) -> tuple[Optional[str], Optional[str]]:

@@ -7,15 +7,20 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path as _File
-from typing import Any, Generic, Literal, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path, pairs
-from ._files import Landmarks, Source, named_image
+from ._files import Images, Landmarks, Source, source, sources_of
+from ._table import tabulate
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _Floats = npt.NDArray[np.float64]
 
@@ -46,12 +51,11 @@ class Encoder:
     """An encoder that ``train`` or ``describe_onnx`` wrote: a file, or the name of one that comes with the package, such as ``"ceph"``.
 
     With ``runtime="onnxruntime"`` it is run by ONNX Runtime: the same features but for rounding. It can be shared between
-    threads, and is pickled by its path, or by its bytes where it was made of them.
+    threads, and is pickled by the bytes of its file, so that another machine needs no path.
     """
 
     def __init__(self, path: Path, *, runtime: _Runtime = "own") -> None:
         self._inner = _infomark.Encoder.load(path, _library(runtime))
-        self._data: Union[str, bytes] = os.fspath(path)
         self._runtime: _Runtime = runtime
 
     @classmethod
@@ -59,12 +63,15 @@ class Encoder:
         """An encoder from the bytes of its file; ``name`` stands for it in messages."""
         encoder = cls.__new__(cls)
         encoder._inner = _infomark.Encoder.from_bytes(data, name, _library(runtime))
-        encoder._data = data
         encoder._runtime = runtime
         return encoder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _encoder, (self._data, self.name, self._runtime)
+        return _encoder, (self.to_bytes(), self.name, self._runtime)
+
+    def to_bytes(self) -> bytes:
+        """The bytes of its file, as it was loaded."""
+        return self._inner.to_bytes()
 
     @property
     def runtime(self) -> str:
@@ -89,13 +96,11 @@ class Encoder:
 
     def encode(self, image: Source) -> dict[int, npt.NDArray[np.float32]]:
         """Features of an image by stride: ``(channels, height / stride, width / stride)`` of the encoder's canvas, of length 1."""
-        return dict(self._inner.encode(*named_image(image)))
+        return dict(self._inner.encode(source(image)))
 
 
-def _encoder(data: Union[str, bytes], name: str, runtime: _Runtime) -> Encoder:
+def _encoder(data: bytes, name: str, runtime: _Runtime) -> Encoder:
     """The encoder that was pickled."""
-    if isinstance(data, str):
-        return Encoder(data, runtime=runtime)
     return Encoder.from_bytes(data, name, runtime=runtime)
 
 
@@ -164,9 +169,8 @@ class Template:
         mirrored: bool = False,
         fine: bool = False,
     ) -> None:
-        name, pixels = named_image(image)
         looks = (turned, mirrored, fine)
-        self._inner = _infomark.Template(encoder._inner, name, pixels, list(names), pairs(points), looks)
+        self._inner = _infomark.Template(encoder._inner, source(image), list(names), pairs(points), looks)
 
     @classmethod
     def _of(cls, inner: _infomark.Template) -> Template:
@@ -244,6 +248,7 @@ _Columns = TypeVar("_Columns")
 class FolderMatch(Generic[_Columns]):
     """One image of several: what was found, or the error, as text."""
 
+    #: Its path or URL; for bytes, file objects and arrays the place in the list.
     path: str
     found: Optional[_Columns]
     error: Optional[str]
@@ -253,9 +258,10 @@ class FolderMatches(Generic[_Columns]):
     """Iterator over what is found in many images, in their order, as it comes; ``len`` is how many images there are, ``done`` how many
     were given out. :meth:`close`, or the end of its life, drops what was not begun."""
 
-    def __init__(self, inner: _infomark.FolderMatches, columns: Callable[..., _Columns]) -> None:
+    def __init__(self, inner: _infomark.FolderMatches, columns: Callable[..., _Columns], paths: Sequence[str]) -> None:
         self._inner = inner
         self._columns = columns
+        self._paths = paths
         self.done = 0
 
     def __len__(self) -> int:
@@ -268,9 +274,10 @@ class FolderMatches(Generic[_Columns]):
         item = self._inner.next()
         if item is None:
             raise StopIteration
+        path = self._paths[self.done]
         self.done += 1
-        path, found, error = item
-        return FolderMatch(os.fspath(path), None if found is None else self._columns(*found), error)
+        found, error = item
+        return FolderMatch(path, None if found is None else self._columns(*found), error)
 
     def close(self) -> None:
         """Stops after the images under way."""
@@ -308,6 +315,16 @@ class Matcher:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["encoder"], state["templates"], **state["options"])  # type: ignore[misc]
 
+    def _provenance(self) -> dict[str, Any]:
+        """What its results depend on beside the images."""
+        return {
+            "encoder_sha256": self.encoder.sha256,
+            "runtime": self.encoder.runtime,
+            "template_sha256": [sha256(template.to_bytes()).hexdigest() for template in self.templates],
+            "landmarks": self.landmarks,
+            **self._options,
+        }
+
     @property
     def landmarks(self) -> list[str]:
         """Names in the order in which they are found."""
@@ -315,11 +332,23 @@ class Matcher:
 
     def find(self, image: Source) -> Found:
         """Finds the landmarks in an array or a file."""
-        return Found(*self._inner.find(*named_image(image)))
+        return Found(*self._inner.find(source(image)))
 
-    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches[Found]:
-        """Finds them in the images of a folder, or in files: :func:`match_folder`."""
-        return FolderMatches(self._inner.find_all(paths_of(images), threads), Found)
+    def find_all(self, images: Images, *, threads: int = 0) -> FolderMatches[Found]:
+        """Finds them in the images of a folder, or in several images: :func:`match_folder`."""
+        paths, sources = sources_of(images)
+        return FolderMatches(self._inner.find_all(sources, threads), Found, paths)
+
+    def table(
+        self,
+        images: Images,
+        ids: Optional[Sequence[object]] = None,
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 1,
+    ) -> pyarrow.Table:
+        """:meth:`Judge.table` of a judge with the defaults."""
+        return Judge(self).table(images, ids, spacing=spacing, threads=threads)
 
 
 def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
@@ -376,49 +405,81 @@ class Judge:
     ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
     promised to stay within; without it bounds are from score and margin alone. Points are abstained from where the bound is above
     ``abstain_above_mm``, the score below ``abstain_below_score``, or the image does not show what the templates do, or lies otherwise.
-    ``fix_orientation``: an image that is mirrored or turned by quarters is laid as the templates are and matched so.
+    ``fix_orientation``: an image that is mirrored or turned by quarters is laid as the templates are and matched so. It is pickled by the
+    bytes of encoder, templates and calibration.
     """
 
     def __init__(
         self,
         matcher: Matcher,
         *,
-        calibration: Optional[Path] = None,
+        calibration: Optional[Union[Path, bytes]] = None,
         coverage: Optional[float] = None,
         abstain_above_mm: Optional[float] = None,
         abstain_below_score: Optional[float] = None,
         fix_orientation: bool = False,
     ) -> None:
         self.matcher = matcher
-        self._options = (calibration, coverage, abstain_above_mm, abstain_below_score, fix_orientation)
-        self._inner = _infomark.Judge(matcher._inner, *self._options)
+        self._options = (coverage, abstain_above_mm, abstain_below_score, fix_orientation)
+        self._inner = _infomark.Judge(matcher._inner, calibration, *self._options)
         #: Share of errors that the bounds are meant to hold for, and whether it is promised.
         self.coverage, self.calibrated = self._inner.coverage()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _judge, (self.matcher, self._options)
+        return _judge, (self.matcher, self._inner.calibration(), self._options)
 
     def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> Judged:
         """Finds the landmarks in an array or a file. ``spacing`` (x, y) is the size of its pixels in mm, instead of what the file states."""
-        if not isinstance(image, np.ndarray) and spacing is None:
-            pixels, spacing = _infomark.read_image(image)
-            return _judged(*self._inner.find(os.fspath(image), pixels, spacing))
-        return _judged(*self._inner.find(*named_image(image), spacing))
+        return _judged(*self._inner.find(source(image), spacing))
 
     def find_all(
         self,
-        images: Union[Path, Sequence[Path]],
+        images: Images,
         *,
         spacing: Optional[tuple[float, float]] = None,
         threads: int = 0,
     ) -> FolderMatches[Judged]:
-        """:meth:`find` for the images of a folder, or for files: an iterator as of :func:`match_folder`."""
-        return FolderMatches(self._inner.find_all(paths_of(images), spacing, threads), _judged)
+        """:meth:`find` for the images of a folder, or for several images: an iterator as of :func:`match_folder`."""
+        paths, sources = sources_of(images)
+        return FolderMatches(self._inner.find_all(sources, spacing, threads), _judged, paths)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the results depend on beside the images: version, hashes of encoder, templates and calibration, and options. Equal where
+        tables are comparable; it holds no path."""
+        coverage, above, below, fix = self._options
+        calibration = self._inner.calibration()
+        return {
+            "version": _infomark.__version__,
+            **self.matcher._provenance(),
+            "coverage": self.coverage,
+            "calibrated": self.calibrated,
+            "calibration_sha256": None if calibration is None else sha256(calibration).hexdigest(),
+            "abstain_above_mm": above,
+            "abstain_below_score": below,
+            "fix_orientation": fix,
+        }
+
+    def table(
+        self,
+        images: Images,
+        ids: Optional[Sequence[object]] = None,
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 1,
+    ) -> pyarrow.Table:
+        """The landmarks of several images as a ``pyarrow.Table`` of the schema :func:`table_schema`: a row for each landmark, image by
+        image in their order. An image that fails is one row with its ``error``; no image makes an exception.
+
+        The column ``image`` holds ``ids``, by default the path or URL, else the place in the list. ``spacing`` (x, y) is the size of the
+        pixels in mm of all images, instead of what their files state. On ``threads`` threads (0: all cores) the same table.
+        """
+        return tabulate(self._inner, self.provenance, images, ids, spacing, threads)
 
 
-def _judge(matcher: Matcher, options: tuple[Any, ...]) -> Judge:
+def _judge(matcher: Matcher, calibration: Optional[bytes], options: tuple[Any, ...]) -> Judge:
     """The judge that was pickled."""
-    calibration, coverage, above, below, fix = options
+    coverage, above, below, fix = options
     return Judge(
         matcher,
         calibration=calibration,
@@ -435,9 +496,9 @@ def match(encoder: Encoder, templates: Templates, image: Source, **options: Any)
 
 
 def match_folder(
-    encoder: Encoder, templates: Templates, images: Union[Path, Sequence[Path]], *, threads: int = 0, **options: Any
+    encoder: Encoder, templates: Templates, images: Images, *, threads: int = 0, **options: Any
 ) -> FolderMatches[Found]:
-    """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
+    """Finds them in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
 
     An image that fails is an element with an ``error``, and the others go on.
     """

@@ -6,16 +6,20 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path, pairs
-from ._files import Source, named_image
-from ._matching import FolderMatches, paths_of
+from ._files import Images, Source, source, sources_of
+from ._matching import FolderMatches
+from ._table import tabulate
 from ._training import budget_of, options_of, run_beside
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _Floats = npt.NDArray[np.float64]
 
@@ -39,23 +43,25 @@ class Located:
 class LandmarkNetwork:
     """A network that finds landmarks by itself: the file that :func:`train_landmarks` or :func:`self_train` wrote.
 
-    It can be shared between threads, and is pickled by its path, or by its bytes where it was made of them.
+    It can be shared between threads, and is pickled by the bytes of its file, so that another machine needs no path.
     """
 
     def __init__(self, path: Path) -> None:
         self._inner = _infomark.LandmarkNetwork.load(path)
-        self._made_of: tuple[Any, ...] = (os.fspath(path),)
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "network") -> LandmarkNetwork:
         """A network from the bytes of its file; ``name`` stands for it in messages."""
         network = cls.__new__(cls)
         network._inner = _infomark.LandmarkNetwork.from_bytes(data, name)
-        network._made_of = (data, name)
         return network
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (LandmarkNetwork if len(self._made_of) == 1 else LandmarkNetwork.from_bytes), self._made_of
+        return LandmarkNetwork.from_bytes, (self.to_bytes(), self.name)
+
+    def to_bytes(self) -> bytes:
+        """The bytes of its file, as it was loaded."""
+        return self._inner.to_bytes()
 
     @property
     def name(self) -> str:
@@ -81,14 +87,32 @@ class LandmarkNetwork:
 
     def find(self, image: Source) -> Located:
         """Finds the landmarks in an array or a file."""
-        return Located(*self._inner.find(*named_image(image)))
+        return Located(*self._inner.find(source(image)))
 
-    def find_all(self, images: Union[Path, Sequence[Path]], *, threads: int = 0) -> FolderMatches[Located]:
-        """Finds them in all images of a folder, or in files, on ``threads`` threads (0: all cores): an iterator with progress.
+    def find_all(self, images: Images, *, threads: int = 0) -> FolderMatches[Located]:
+        """Finds them in all images of a folder, or in several images, on ``threads`` threads (0: all cores): an iterator with progress.
 
         An image that fails is an element with an ``error``, and the others go on.
         """
-        return FolderMatches(self._inner.find_all(paths_of(images), threads), Located)
+        paths, sources = sources_of(images)
+        return FolderMatches(self._inner.find_all(sources, threads), Located, paths)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the results depend on beside the images."""
+        return {"version": _infomark.__version__, "network_sha256": self.sha256, "landmarks": self.landmarks}
+
+    def table(
+        self,
+        images: Images,
+        ids: Optional[Sequence[object]] = None,
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 1,
+    ) -> pyarrow.Table:
+        """The landmarks of several images as a ``pyarrow.Table``, as :meth:`Judge.table` has them: ``score`` is the probability, and the columns of
+        recognition, confidence and error bounds are null."""
+        return tabulate(self._inner, self.provenance, images, ids, spacing, threads)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Array, Path, Seed, random
-from ._files import Source, lay_on, named_image
+from ._files import Source, lay_on, source
 from ._infomark import Rng
 
 _Points = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ class GuidedImage:
     """
 
     def __init__(self, image: Source, *, thresholds: Optional[tuple[float, float]] = None, **options: Any) -> None:
-        self._inner = _infomark.GuidedImage(named_image(image)[1], json.dumps(options), thresholds)
+        self._inner = _infomark.GuidedImage(source(image), json.dumps(options), thresholds)
 
     @property
     def thresholds(self) -> tuple[float, float]:

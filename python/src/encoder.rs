@@ -1,9 +1,10 @@
 //! Encoders and templates.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{ForeignEncoder, InputSize, Looks, ModelError, OnnxRuntime};
+use infomark_infer::{ForeignEncoder, InputSize, Looks, ModelError, OnnxRuntime, read_model};
 use numpy::ndarray::Array3;
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -12,35 +13,47 @@ use pyo3::types::PyBytes;
 use crate::array::rows;
 use crate::error::raise;
 use crate::files::landmarks;
-use crate::views::image;
+use crate::source::Source;
 
 /// An encoder.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Encoder {
     pub(crate) inner: Arc<infomark_infer::Encoder>,
+    /// Those of its file, for other processes.
+    bytes: Cow<'static, [u8]>,
+}
+
+impl Encoder {
+    /// `library` is that of ONNX Runtime, where it is to run the encoder.
+    fn of(bytes: Cow<'static, [u8]>, name: String, library: Option<PathBuf>) -> Result<Self, ModelError> {
+        let inner = match library {
+            None => infomark_infer::Encoder::from_bytes(&bytes, name),
+            Some(library) => {
+                infomark_infer::Encoder::from_bytes_on(&OnnxRuntime::load(library)?, &bytes, name)
+            }
+        };
+        Ok(Self { inner: Arc::new(inner?), bytes })
+    }
 }
 
 #[pymethods]
 impl Encoder {
-    /// `library` is that of ONNX Runtime, where it is to run the encoder.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf, library: Option<PathBuf>) -> PyResult<Self> {
-        let load = || match library {
-            None => infomark_models::load_encoder(path),
-            Some(library) => infomark_models::load_encoder_on(&OnnxRuntime::load(library)?, path),
+        let load = || match infomark_models::named(&path) {
+            Some(model) => Self::of(Cow::Borrowed(model.encoder), model.name.to_owned(), library),
+            None => Self::of(Cow::Owned(read_model(&path)?), path.display().to_string(), library),
         };
-        Ok(Self { inner: Arc::new(py.detach(load).map_err(raise)?) })
+        py.detach(load).map_err(raise)
     }
 
     #[staticmethod]
-    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String, library: Option<PathBuf>) -> PyResult<Self> {
-        let load = || match library {
-            None => infomark_infer::Encoder::from_bytes(bytes, name),
-            Some(library) => {
-                infomark_infer::Encoder::from_bytes_on(&OnnxRuntime::load(library)?, bytes, name)
-            }
-        };
-        Ok(Self { inner: Arc::new(py.detach(load).map_err(raise)?) })
+    fn from_bytes(py: Python<'_>, bytes: Vec<u8>, name: String, library: Option<PathBuf>) -> PyResult<Self> {
+        py.detach(|| Self::of(Cow::Owned(bytes), name, library)).map_err(raise)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.bytes)
     }
 
     /// What runs it.
@@ -65,10 +78,9 @@ impl Encoder {
     fn encode<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
-        pixels: PyReadonlyArray2<'py, f32>,
+        image: Source,
     ) -> PyResult<Vec<(usize, Bound<'py, PyArray3<f32>>)>> {
-        let (image, encoder) = (image(name, &pixels)?, &self.inner);
+        let (image, encoder) = (py.detach(|| image.read())?, &self.inner);
         let encoding = py.detach(|| encoder.encode(&image)).map_err(raise)?;
         let level = |map: infomark_core::FeatureMap<'_, f32>| {
             let shape = (map.channels(), map.height(), map.width());
@@ -123,13 +135,12 @@ impl Template {
     fn new(
         py: Python<'_>,
         encoder: &Encoder,
-        name: &str,
-        pixels: PyReadonlyArray2<'_, f32>,
+        image: Source,
         names: Vec<String>,
         at: PyReadonlyArray2<'_, f64>,
         looks: (bool, bool, bool),
     ) -> PyResult<Self> {
-        let (image, landmarks) = (image(name, &pixels)?, landmarks(names, &at)?);
+        let (image, landmarks) = (py.detach(|| image.read())?, landmarks(names, &at)?);
         let looks = Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 };
         let encoder = &encoder.inner;
         let made = py.detach(|| infomark_infer::Template::with_looks(encoder, &image, &landmarks, looks));

@@ -11,8 +11,13 @@ pyo3::create_exception!(
     "What can't be done, and what to do about it, in the words of the command line."
 );
 
-/// An error and its causes in one line; a cause that its effect quotes already is left out.
+/// An error as an exception.
 pub(crate) fn raise(error: impl Error) -> PyErr {
+    refuse(line(&error))
+}
+
+/// An error and its causes in one line; a cause that its effect quotes already is left out.
+pub(crate) fn line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -22,7 +27,7 @@ pub(crate) fn raise(error: impl Error) -> PyErr {
         }
         next = cause.source();
     }
-    refuse(text)
+    text
 }
 
 /// An error of this module's own.

@@ -16,15 +16,15 @@ use pyo3::prelude::*;
 
 use crate::array::{matrix, plane, points, rows};
 use crate::error::{raise, refuse};
-use crate::views::image;
+use crate::source::Source;
 
 /// Pixels in `[0, 1]`, and millimetres per pixel where the file states them.
 type Read<'py> = (Bound<'py, PyArray2<f32>>, Option<(f64, f64)>);
 
-/// Reads an image file.
+/// Reads an image.
 #[pyfunction]
-pub(crate) fn read_image(py: Python<'_>, path: PathBuf) -> PyResult<Read<'_>> {
-    let image = py.detach(|| infomark_infer::read_image(path)).map_err(raise)?;
+pub(crate) fn read_image(py: Python<'_>, image: Source) -> PyResult<Read<'_>> {
+    let image = py.detach(|| image.read())?;
     let spacing = image.spacing().map(|spacing| (spacing.mm.x, spacing.mm.y));
     Ok((matrix(py, image.height(), image.width(), image.into_pixels())?, spacing))
 }
@@ -56,12 +56,12 @@ pub(crate) fn stretch<'py>(
 #[pyfunction]
 pub(crate) fn lay_on<'py>(
     py: Python<'py>,
-    pixels: PyReadonlyArray2<'py, f32>,
+    image: Source,
     width: usize,
     height: usize,
     local_contrast: bool,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let image = image("image", &pixels)?;
+    let image = py.detach(|| image.read())?;
     let how = if local_contrast { Normalisation::LOCAL_CONTRAST } else { Normalisation::UnitRange };
     let laid = py.detach(|| {
         let input = InputSize::new(width, height)?;

@@ -10,7 +10,9 @@ mod evaluate;
 mod files;
 mod maps;
 mod matching;
+mod memory;
 mod network;
+mod source;
 mod training;
 mod views;
 mod watch;
@@ -34,6 +36,8 @@ mod _infomark {
     };
     #[pymodule_export]
     use super::matching::{FolderMatches, Judge, Matcher};
+    #[pymodule_export]
+    use super::memory::{memory_budget, most_image_bytes, set_memory_budget};
     #[pymodule_export]
     use super::network::{LandmarkNetwork, self_train, train_landmarks};
     #[pymodule_export]

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use infomark_core::Spacing;
 use infomark_infer::{
-    DetectError, DetectFiles, Detection, Detector, ErrorCalibration, Found, JudgeOptions, Judgement, Located,
-    MatchOptions, Next, PixelSpacing, ordered, read_image,
+    CalibrationError, DetectError, Detection, Detector, ErrorCalibration, Found, Image, JudgeOptions,
+    Judgement, LandmarkRow, Located, MatchOptions, Next, PixelSpacing, RecognitionRow, TrustRow, ordered,
 };
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::array::rows;
 use crate::encoder::{Encoder, Template};
-use crate::error::raise;
+use crate::error::{line, raise};
 use crate::network::places;
-use crate::views::image;
+use crate::source::{Source, SourceError};
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
 /// Names, points, scores, margins, distances after matching back, from the prior, and of the looks, and scales.
@@ -83,7 +84,7 @@ pub(crate) fn match_options((neighbours, prior, prior_sigma): (bool, bool, f32))
 }
 
 /// The size of pixels that was given.
-fn given(spacing: Option<(f64, f64)>) -> PyResult<Option<PixelSpacing>> {
+pub(crate) fn given(spacing: Option<(f64, f64)>) -> PyResult<Option<PixelSpacing>> {
     let given = |(x, y)| Spacing::new(x, y).map(PixelSpacing::given).map_err(raise);
     spacing.map(given).transpose()
 }
@@ -114,23 +115,17 @@ impl Matcher {
         self.inner.landmarks()
     }
 
-    fn find<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-        pixels: PyReadonlyArray2<'py, f32>,
-    ) -> PyResult<Table<'py>> {
-        let (image, matcher) = (image(name, &pixels)?, &self.inner);
+    fn find<'py>(&self, py: Python<'py>, image: Source) -> PyResult<Table<'py>> {
+        let (image, matcher) = (py.detach(|| image.read())?, &self.inner);
         let found = py.detach(|| matcher.find(&image)).map_err(raise)?;
         table(py, &found.iter().collect::<Vec<_>>())
     }
 
-    fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
+    fn find_all(&self, images: Vec<Source>, threads: usize) -> PyResult<FolderMatches> {
         let matcher = self.inner.clone();
-        let one = move |path: &PathBuf| Ok(Seen::Found(matcher.find(&read_image(path)?)?));
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut results = ordered(paths.clone(), threads, Arc::clone(&stop), one).map_err(raise)?;
-        Ok(FolderMatches::new(paths, Box::new(move |time| results.next_within(time)), stop))
+        let one =
+            move |image: &Source| Ok(Seen::Found(matcher.find(&image.read()?).map_err(DetectError::from)?));
+        FolderMatches::new(images, threads, one)
     }
 }
 
@@ -138,27 +133,46 @@ impl Matcher {
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct Judge {
     inner: Arc<infomark_infer::Judge>,
+    /// The bytes of the calibration's file, for other processes.
+    calibration: Option<Vec<u8>>,
 }
 
 #[pymethods]
 impl Judge {
+    /// `calibration` is a file, or the bytes of one.
     #[new]
     fn new(
         py: Python<'_>,
         matcher: &Matcher,
-        calibration: Option<PathBuf>,
+        calibration: Option<CalibrationFile>,
         coverage: Option<f64>,
         abstain_above_mm: Option<f64>,
         abstain_below_score: Option<f64>,
         fix_orientation: bool,
     ) -> PyResult<Self> {
-        let calibration = calibration.map(|path| py.detach(|| ErrorCalibration::load(path)));
-        let calibration = calibration.transpose().map_err(raise)?;
+        let read = |file| match file {
+            CalibrationFile::Path(path) => {
+                Ok::<_, CalibrationError>((path.display().to_string(), ErrorCalibration::read(path)?))
+            }
+            CalibrationFile::Bytes(bytes) => Ok(("calibration".to_owned(), bytes)),
+        };
+        let file = calibration.map(|file| py.detach(|| read(file))).transpose().map_err(raise)?;
+        let (calibration, bytes) = match file {
+            None => (None, None),
+            Some((name, bytes)) => {
+                (Some(ErrorCalibration::from_bytes(&bytes, name).map_err(raise)?), Some(bytes))
+            }
+        };
         let options =
             JudgeOptions { calibration, coverage, abstain_above_mm, abstain_below_score, fix_orientation };
         let matcher = matcher.inner.clone();
         let judge = py.detach(|| infomark_infer::Judge::new(matcher, &options));
-        Ok(Self { inner: Arc::new(judge.map_err(raise)?) })
+        Ok(Self { inner: Arc::new(judge.map_err(raise)?), calibration: bytes })
+    }
+
+    /// The bytes of the calibration's file.
+    fn calibration<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.calibration.as_ref().map(|bytes| PyBytes::new(py, bytes))
     }
 
     /// Share of errors that the bounds hold for, and whether a calibration promises it.
@@ -169,25 +183,47 @@ impl Judge {
     fn find<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
-        pixels: PyReadonlyArray2<'py, f32>,
+        image: Source,
         spacing: Option<(f64, f64)>,
     ) -> PyResult<Judged<'py>> {
-        let (image, judge) = (image(name, &pixels)?, &self.inner);
-        let image = match given(spacing)? {
-            Some(spacing) => image.with_spacing(spacing),
-            None => image,
-        };
+        let (spacing, judge) = (given(spacing)?, &self.inner);
+        let image = sized(py.detach(|| image.read())?, spacing.as_ref());
         judged(py, &py.detach(|| judge.find(&image, None)).map_err(raise)?)
     }
 
     fn find_all(
         &self,
-        paths: Vec<PathBuf>,
+        images: Vec<Source>,
         spacing: Option<(f64, f64)>,
         threads: usize,
     ) -> PyResult<FolderMatches> {
-        FolderMatches::of(&Detector::Matching(Arc::clone(&self.inner)), paths, given(spacing)?, threads)
+        FolderMatches::of(Detector::Matching(Arc::clone(&self.inner)), images, given(spacing)?, threads)
+    }
+
+    fn table(
+        &self,
+        images: Vec<Source>,
+        spacing: Option<(f64, f64)>,
+        threads: usize,
+    ) -> PyResult<FolderMatches> {
+        FolderMatches::rows(Detector::Matching(Arc::clone(&self.inner)), images, given(spacing)?, threads)
+    }
+}
+
+/// A calibration as Python gives it.
+#[derive(FromPyObject)]
+enum CalibrationFile {
+    #[pyo3(transparent)]
+    Path(PathBuf),
+    #[pyo3(transparent)]
+    Bytes(Vec<u8>),
+}
+
+/// An image with pixels of the size that was given, if one was.
+fn sized(image: Image, spacing: Option<&PixelSpacing>) -> Image {
+    match spacing {
+        Some(spacing) => image.with_spacing(spacing.clone()),
+        None => image,
     }
 }
 
@@ -196,6 +232,66 @@ enum Seen {
     Found(Vec<Found>),
     Judged(Judgement),
     Located(Vec<Located>),
+    Rows(Rows),
+}
+
+/// The rows of an image in a table.
+struct Rows {
+    sha256: Option<String>,
+    size: (usize, usize),
+    spacing_mm: Option<(f64, f64)>,
+    recognition: Option<RecognitionRow>,
+    landmarks: Vec<LandmarkRow>,
+}
+
+/// Name, place, score and place in mm; margin, distance after matching back, expected error in pixels and mm, abstention.
+type Row = (
+    (String, f64, f64, f64, Option<f64>, Option<f64>),
+    Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>,
+);
+/// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, agreement; landmarks.
+type ImageRows =
+    ((Option<String>, (usize, usize), Option<(f64, f64)>), Option<(bool, String, bool, f64)>, Vec<Row>);
+
+fn image_rows(rows: Rows) -> ImageRows {
+    let Rows { sha256, size, spacing_mm, recognition, landmarks } = rows;
+    let recognition = recognition.map(|row| (row.recognised, row.orientation, row.reoriented, row.agreement));
+    let row = |row: LandmarkRow| {
+        let place = (row.landmark, row.x, row.y, row.score, row.x_mm, row.y_mm);
+        let trust = row.trust.map(|trust| {
+            let TrustRow { margin, match_back_px, expected_error_px, expected_error_mm, abstain, .. } = trust;
+            (margin, match_back_px, expected_error_px, expected_error_mm, abstain)
+        });
+        (place, trust)
+    };
+    ((sha256, size, spacing_mm), recognition, landmarks.into_iter().map(row).collect())
+}
+
+/// Why nothing is found in an image.
+enum Failed {
+    Source(SourceError),
+    Detection(DetectError),
+}
+
+impl From<SourceError> for Failed {
+    fn from(error: SourceError) -> Self {
+        Failed::Source(error)
+    }
+}
+
+impl From<DetectError> for Failed {
+    fn from(error: DetectError) -> Self {
+        Failed::Detection(error)
+    }
+}
+
+impl Failed {
+    fn text(&self) -> String {
+        match self {
+            Failed::Source(error) => error.text(),
+            Failed::Detection(error) => line(error),
+        }
+    }
 }
 
 impl From<Detection> for Seen {
@@ -211,48 +307,72 @@ impl From<Detection> for Seen {
 /// Matches of many images, in their order.
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct FolderMatches {
-    paths: Vec<PathBuf>,
+    len: usize,
     /// Threads of its own: none is shared with other calls, or with a process that was forked.
-    state: Mutex<State>,
+    step: Mutex<Step>,
     stop: Arc<AtomicBool>,
     process: u32,
 }
 
 /// The next result, if it comes within a time.
-type Step = Box<dyn FnMut(Duration) -> Next<Result<Seen, DetectError>> + Send>;
-
-struct State {
-    step: Step,
-    next: usize,
-}
+type Step = Box<dyn FnMut(Duration) -> Next<Result<Seen, Failed>> + Send>;
 
 impl FolderMatches {
     /// The landmarks of each image by a detector, with a pixel size where one is given.
     pub(crate) fn of(
-        detector: &Detector,
-        paths: Vec<PathBuf>,
+        detector: Detector,
+        images: Vec<Source>,
         spacing: Option<PixelSpacing>,
         threads: usize,
     ) -> PyResult<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let options = DetectFiles { threads, spacing, stop: Arc::clone(&stop), ..DetectFiles::default() };
-        let mut results = detector.detect_files(paths.clone(), options).map_err(raise)?;
-        let step = move |time| results.next_within(time).map(|detection| detection.map(Seen::from));
-        Ok(Self::new(paths, Box::new(step), stop))
+        let one = move |image: &Source| {
+            let image = sized(image.read()?, spacing.as_ref());
+            Ok(Seen::from(detector.detect(&image, None)?))
+        };
+        Self::new(images, threads, one)
     }
 
-    fn new(paths: Vec<PathBuf>, step: Step, stop: Arc<AtomicBool>) -> Self {
-        Self { paths, state: Mutex::new(State { step, next: 0 }), stop, process: std::process::id() }
+    /// The same as rows of a table.
+    pub(crate) fn rows(
+        detector: Detector,
+        images: Vec<Source>,
+        spacing: Option<PixelSpacing>,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let one = move |image: &Source| {
+            let (image, sha256) = image.read_hashed()?;
+            let image = sized(image, spacing.as_ref());
+            let detection = detector.detect(&image, None)?;
+            Ok(Seen::Rows(Rows {
+                sha256,
+                size: (image.width(), image.height()),
+                spacing_mm: image.spacing().map(|spacing| (spacing.mm.x, spacing.mm.y)),
+                recognition: detection.recognition_row(),
+                landmarks: detection.rows(image.spacing()),
+            }))
+        };
+        Self::new(images, threads, one)
+    }
+
+    fn new(
+        images: Vec<Source>,
+        threads: usize,
+        one: impl Fn(&Source) -> Result<Seen, Failed> + Send + Sync + 'static,
+    ) -> PyResult<Self> {
+        let (len, stop) = (images.len(), Arc::new(AtomicBool::new(false)));
+        let mut results = ordered(images, threads, Arc::clone(&stop), one).map_err(raise)?;
+        let step: Step = Box::new(move |time| results.next_within(time));
+        Ok(Self { len, step: Mutex::new(step), stop, process: std::process::id() })
     }
 }
 
-/// The image's path, and the columns of what was found or why nothing was.
-type Item<'py> = (PathBuf, Option<Bound<'py, PyAny>>, Option<String>);
+/// The columns of what was found, or why nothing was.
+type Item<'py> = (Option<Bound<'py, PyAny>>, Option<String>);
 
 #[pymethods]
 impl FolderMatches {
     fn __len__(&self) -> usize {
-        self.paths.len()
+        self.len
     }
 
     fn close(&self) {
@@ -269,25 +389,22 @@ impl FolderMatches {
                 return Ok(None);
             }
             // The time between looks at Ctrl-C.
-            let (place, next) = py.detach(|| {
-                let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let next = (state.step)(Duration::from_millis(50));
-                let place = state.next;
-                state.next += usize::from(matches!(next, Next::Item(_)));
-                (place, next)
+            let next = py.detach(|| {
+                let step = &mut *self.step.lock().unwrap_or_else(PoisonError::into_inner);
+                step(Duration::from_millis(50))
             });
             match next {
                 Next::Item(seen) => {
-                    let path = self.paths.get(place).cloned().unwrap_or_default();
                     let columns = match seen {
                         Ok(Seen::Found(found)) => {
                             table(py, &found.iter().collect::<Vec<_>>())?.into_bound_py_any(py)
                         }
                         Ok(Seen::Judged(judgement)) => judged(py, &judgement)?.into_bound_py_any(py),
                         Ok(Seen::Located(found)) => places(py, &found)?.into_bound_py_any(py),
-                        Err(error) => return Ok(Some((path, None, Some(error.to_string())))),
+                        Ok(Seen::Rows(rows)) => image_rows(rows).into_bound_py_any(py),
+                        Err(error) => return Ok(Some((None, Some(error.text())))),
                     };
-                    return Ok(Some((path, Some(columns?), None)));
+                    return Ok(Some((Some(columns?), None)));
                 }
                 Next::End => return Ok(None),
                 Next::Pending => {}

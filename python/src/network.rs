@@ -3,21 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{Detector, LandmarkNet, Located};
+use infomark_infer::{Detector, LandmarkNet, Located, ModelError, read_model};
 use infomark_train::{
     Annotated, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
     SelfTrainPaths,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::array::rows;
 use crate::error::{raise, refuse};
 use crate::files::landmarks;
-use crate::matching::FolderMatches;
+use crate::matching::{FolderMatches, given};
+use crate::source::Source;
 use crate::training::tell_python;
-use crate::views::image;
 use crate::watch::watched;
 
 /// Names, points and probabilities.
@@ -36,18 +36,34 @@ pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Plac
 #[pyclass(module = "infomark._infomark", frozen)]
 pub(crate) struct LandmarkNetwork {
     pub(crate) inner: Arc<LandmarkNet>,
+    /// Those of its file, for other processes.
+    bytes: Vec<u8>,
+}
+
+impl LandmarkNetwork {
+    fn of(bytes: Vec<u8>, name: String) -> Result<Self, ModelError> {
+        Ok(Self { inner: Arc::new(LandmarkNet::from_bytes(&bytes, name)?), bytes })
+    }
 }
 
 #[pymethods]
 impl LandmarkNetwork {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self { inner: Arc::new(py.detach(|| infomark_models::load_landmark_net(path)).map_err(raise)?) })
+        let load = || match infomark_models::named(&path) {
+            Some(model) => Self::of(model.landmark_net.to_vec(), model.name.to_owned()),
+            None => Self::of(read_model(&path)?, path.display().to_string()),
+        };
+        py.detach(load).map_err(raise)
     }
 
     #[staticmethod]
-    fn from_bytes(py: Python<'_>, bytes: &[u8], name: String) -> PyResult<Self> {
-        Ok(Self { inner: Arc::new(py.detach(|| LandmarkNet::from_bytes(bytes, name)).map_err(raise)?) })
+    fn from_bytes(py: Python<'_>, bytes: Vec<u8>, name: String) -> PyResult<Self> {
+        py.detach(|| Self::of(bytes, name)).map_err(raise)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.bytes)
     }
 
     fn name(&self) -> &str {
@@ -63,18 +79,22 @@ impl LandmarkNetwork {
         serde_json::to_string(self.inner.description()).map_err(raise)
     }
 
-    fn find<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-        pixels: PyReadonlyArray2<'py, f32>,
-    ) -> PyResult<Place<'py>> {
-        let (image, network) = (image(name, &pixels)?, &self.inner);
+    fn find<'py>(&self, py: Python<'py>, image: Source) -> PyResult<Place<'py>> {
+        let (image, network) = (py.detach(|| image.read())?, &self.inner);
         places(py, &py.detach(|| network.find(&image)).map_err(raise)?)
     }
 
-    fn find_all(&self, paths: Vec<PathBuf>, threads: usize) -> PyResult<FolderMatches> {
-        FolderMatches::of(&Detector::Network(Arc::clone(&self.inner)), paths, None, threads)
+    fn find_all(&self, images: Vec<Source>, threads: usize) -> PyResult<FolderMatches> {
+        FolderMatches::of(Detector::Network(Arc::clone(&self.inner)), images, None, threads)
+    }
+
+    fn table(
+        &self,
+        images: Vec<Source>,
+        spacing: Option<(f64, f64)>,
+        threads: usize,
+    ) -> PyResult<FolderMatches> {
+        FolderMatches::rows(Detector::Network(Arc::clone(&self.inner)), images, given(spacing)?, threads)
     }
 }
 

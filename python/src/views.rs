@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use crate::array::{matrix, plane, plane_mut, rows};
 use crate::error::{raise, refuse};
+use crate::source::Source;
 
 /// Counter-based random numbers (Philox4x32-10): a function of seed, stream and position alone, as in Rust.
 #[pyclass(module = "infomark")]
@@ -121,13 +122,8 @@ pub(crate) struct GuidedImage {
 #[pymethods]
 impl GuidedImage {
     #[new]
-    fn new(
-        py: Python<'_>,
-        pixels: PyReadonlyArray2<'_, f32>,
-        options: &str,
-        thresholds: Option<(f32, f32)>,
-    ) -> PyResult<Self> {
-        let (image, config) = (image("image", &pixels)?, config(options)?);
+    fn new(py: Python<'_>, image: Source, options: &str, thresholds: Option<(f32, f32)>) -> PyResult<Self> {
+        let (image, config) = (py.detach(|| image.read())?, config(options)?);
         let thresholds = thresholds.map(|(medium, high)| Thresholds::new(medium, high)).transpose();
         let thresholds = thresholds.map_err(raise)?;
         let inner = py.detach(|| infomark_train::GuidedImage::new(&image, &config, thresholds));

@@ -1,5 +1,6 @@
 """Landmark networks: the same bits as the command line, and how they are used."""
 
+import csv
 import json
 import pickle
 import subprocess
@@ -110,3 +111,21 @@ def test_curves_are_those_of_the_command_line(cli, folder, tmp_path):
     assert measured.curve.shape == (44, 5) and measured.curve[:, 2].sum() > 0
     medium, high = measured.thresholds
     assert 0 < medium < high
+
+
+def test_a_networks_table_is_that_of_the_command_line(cli, folder, network, mixed, tmp_path):
+    command = [cli, "match", "--landmark-model", network.name, *mixed, "--out", tmp_path]
+    subprocess.run(command, capture_output=True)
+    with open(tmp_path / "landmarks.csv") as file:
+        rows = {(row["image"], row["landmark"]): row for row in csv.DictReader(file)}
+    again = pickle.loads(pickle.dumps(network))
+    assert again.to_bytes() == Path(network.name).read_bytes() and again.sha256 == network.sha256
+    table = again.table(mixed)
+    found = [row for row in table.to_pylist() if row["error"] is None]
+    assert len(found) == len(rows) == 3 * len(network.landmarks) and table.num_rows == len(rows) + 4
+    for row in found:
+        told = rows[Path(row["image"]).name, row["landmark"]]
+        for key in ("x", "y", "score", "x_mm", "y_mm"):
+            assert row[key] == (float(told[key]) if told[key] else None), key
+        assert row["recognised"] is row["abstain"] is row["expected_error_px"] is None and row["width"] == 160
+    assert json.loads(table.schema.metadata[b"infomark"])["network_sha256"] == network.sha256

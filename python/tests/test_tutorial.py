@@ -34,8 +34,8 @@ def test_torch_trains_an_encoder(folder, tmp_path):
 
 
 def test_the_documents_show_the_examples_as_they_are():
-    documents = (PYTHON.parent / "docs" / "encoders.md").read_text() + (PYTHON.parent / "docs" / "embedding.md").read_text()
-    for example in ("find.py", "torch_encoder.py"):
+    documents = "".join((PYTHON.parent / "docs" / f"{name}.md").read_text() for name in ("encoders", "embedding", "clusters"))
+    for example in ("find.py", "torch_encoder.py", "ray_match.py", "dask_match.py", "spark_match.py"):
         assert (PYTHON / "examples" / example).read_text().rstrip() in documents, example
 
 

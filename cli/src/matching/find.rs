@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use infomark_infer::{Detection, Detector, Image, PixelSpacing, Placement, read_image_header};
+use infomark_infer::{Detection, Detector, PixelSpacing, Placement, read_image_header};
 
 use super::journal::Journal;
 use super::pictures::{self, OVERLAYS};
-use super::record::{Matched, Scored, SpacingUsed, scored};
-use super::trust::{Judged, Recognised, failure};
+use super::record::{Matched, SpacingUsed};
+use super::trust::{Recognised, failure};
 use crate::inputs::Input;
 use crate::output::file_name;
 use crate::spacing;
@@ -67,7 +67,16 @@ impl Search {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
-        let (landmarks, recognition) = told(&detection, &image, &input.label);
+        let landmarks = detection.rows(image.spacing());
+        let recognition = match &detection {
+            Detection::Matched(seen) => {
+                Some(Recognised::of(&seen.recognition, seen.reoriented, &input.label))
+            }
+            Detection::Checked(seen) => {
+                Some(Recognised::of(&seen.recognition, seen.reoriented, &input.label))
+            }
+            Detection::Located(_) => None,
+        };
         let title = format!("{}, {}", input.label, self.name());
         let unwritten =
             pictures::write_overlay(&self.out.join(&file), &image, &landmarks, &title, self.svg).err();
@@ -96,33 +105,6 @@ impl Search {
                 [only] => format!("template {}", file_name(Path::new(only.image()))),
                 all => format!("{} templates", all.len()),
             },
-        }
-    }
-}
-
-/// What was found in an image, as results tell it.
-fn told(detection: &Detection, image: &Image, label: &str) -> (Vec<Scored>, Option<Recognised>) {
-    let spacing = image.spacing();
-    match detection {
-        Detection::Matched(judgement) => {
-            let landmarks = judgement.landmarks.iter().map(|landmark| {
-                let (found, sure) = (&landmark.found, Judged::of(landmark, spacing));
-                scored((&found.name, found.at, found.score), spacing, Some(sure))
-            });
-            (landmarks.collect(), Some(Recognised::of(&judgement.recognition, judgement.reoriented, label)))
-        }
-        Detection::Checked(location) => {
-            let landmarks = location.landmarks.iter().map(|located| {
-                let sure = Judged::of_network(location.abstains(located));
-                scored((&located.name, located.at, located.probability), spacing, Some(sure))
-            });
-            (landmarks.collect(), Some(Recognised::of(&location.recognition, location.reoriented, label)))
-        }
-        Detection::Located(located) => {
-            let landmarks = located
-                .iter()
-                .map(|located| scored((&located.name, located.at, located.probability), spacing, None));
-            (landmarks.collect(), None)
         }
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_core::Point;
-use infomark_infer::Image;
+use infomark_infer::{Image, LandmarkRow};
 use rayon::prelude::*;
 
-use super::record::{Matched, Scored};
+use super::record::Matched;
 use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::files;
 use crate::output::{self, shown};
@@ -24,15 +24,15 @@ const ON_SHEET: usize = 24;
 pub(super) fn write_overlay(
     path: &Path,
     image: &Image,
-    landmarks: &[Scored],
+    landmarks: &[LandmarkRow],
     title: &str,
     svg: bool,
 ) -> Result<()> {
-    let mark = |Scored { place, sure, .. }: &Scored| Mark {
-        name: place.landmark.clone(),
-        at: Point::new(place.x, place.y),
+    let mark = |row: &LandmarkRow| Mark {
+        name: row.landmark.clone(),
+        at: Point::new(row.x, row.y),
         truth: None,
-        doubtful: sure.as_ref().is_some_and(|sure| sure.abstain),
+        doubtful: row.trust.as_ref().is_some_and(|trust| trust.abstain),
     };
     let marks: Vec<_> = landmarks.iter().map(mark).collect();
     if svg {

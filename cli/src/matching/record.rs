@@ -1,14 +1,12 @@
 //! What a matching leaves: what made it, and every image with its points.
 
-use infomark_core::Point;
-use infomark_infer::{PixelSpacing, Placement};
+use infomark_infer::{LandmarkRow, PixelSpacing, Placement};
 use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
-use super::trust::{ExpectedErrors, Judged, Recognised};
+use super::trust::{ExpectedErrors, Recognised};
 use crate::models::{Model, NetworkModel};
-use crate::output::rounded;
-use crate::templates::{Place, Source};
+use crate::templates::Source;
 
 /// What was done with what: enough to do it again.
 #[derive(Serialize)]
@@ -78,40 +76,11 @@ pub(super) struct Matched {
     pub(super) recognition: Option<Recognised>,
     /// None where it could not be written.
     pub(super) overlay: Option<String>,
-    pub(super) landmarks: Vec<Scored>,
-}
-
-#[derive(Clone, Deserialize, Serialize)]
-pub(super) struct Scored {
-    #[serde(flatten)]
-    pub(super) place: Place,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) x_mm: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) y_mm: Option<f64>,
-    pub(super) score: f64,
-    /// None by a landmark network alone.
-    #[serde(flatten)]
-    pub(super) sure: Option<Judged>,
+    pub(super) landmarks: Vec<LandmarkRow>,
 }
 
 #[derive(Serialize)]
 pub(super) struct Failure {
     pub(super) image: String,
     pub(super) error: String,
-}
-
-/// A thousandth of a pixel, and of a millimetre, is more than any matching can tell.
-pub(super) fn scored(
-    (name, at, score): (&str, Point<f64>, f64),
-    spacing: Option<&PixelSpacing>,
-    sure: Option<Judged>,
-) -> Scored {
-    Scored {
-        place: Place { landmark: name.to_owned(), x: rounded(at.x, 3), y: rounded(at.y, 3) },
-        x_mm: spacing.map(|spacing| rounded(at.x * spacing.mm.x, 3)),
-        y_mm: spacing.map(|spacing| rounded(at.y * spacing.mm.y, 3)),
-        score: rounded(score, 4),
-        sure,
-    }
 }

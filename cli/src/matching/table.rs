@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkError, LandmarkFormat, WriteOptions, encode_landmarks};
+use infomark_infer::{
+    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkRow, WriteOptions, encode_landmarks,
+};
 
-use super::record::{Matched, Scored};
+use super::record::Matched;
 use crate::output::{self, shown};
 use crate::spacing;
 
@@ -27,20 +29,20 @@ const COLUMNS: [&str; 12] = [
 
 fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    image.landmarks.iter().map(move |Scored { place, x_mm, y_mm, score, sure }| {
+    image.landmarks.iter().map(move |LandmarkRow { landmark, x, y, x_mm, y_mm, score, trust }| {
         [
             image.image.clone(),
-            place.landmark.clone(),
-            place.x.to_string(),
-            place.y.to_string(),
+            landmark.clone(),
+            x.to_string(),
+            y.to_string(),
             score.to_string(),
             number(*x_mm),
             number(*y_mm),
-            number(sure.as_ref().and_then(|sure| sure.margin)),
-            number(sure.as_ref().and_then(|sure| sure.match_back_px)),
-            number(sure.as_ref().and_then(|sure| sure.expected_error_px)),
-            number(sure.as_ref().and_then(|sure| sure.expected_error_mm)),
-            sure.as_ref().map(|sure| sure.abstain.to_string()).unwrap_or_default(),
+            number(trust.as_ref().and_then(|trust| trust.margin)),
+            number(trust.as_ref().and_then(|trust| trust.match_back_px)),
+            number(trust.as_ref().and_then(|trust| trust.expected_error_px)),
+            number(trust.as_ref().and_then(|trust| trust.expected_error_mm)),
+            trust.as_ref().map(|trust| trust.abstain.to_string()).unwrap_or_default(),
         ]
     })
 }
@@ -54,8 +56,8 @@ pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched
     let points: Vec<Vec<Landmark>> = images
         .iter()
         .map(|image| {
-            let places = image.landmarks.iter().map(|scored| &scored.place);
-            places.map(|place| Landmark::new(&place.landmark, Point::new(place.x, place.y))).collect()
+            let rows = image.landmarks.iter();
+            rows.map(|row| Landmark::new(&row.landmark, Point::new(row.x, row.y))).collect()
         })
         .collect();
     let annotated: Vec<Annotated<'_>> = images

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
-    Confidence, DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, JudgedLandmark, MatchError,
-    Matcher, PixelSpacing, Recognition,
+    DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, Recognition,
+    RecognitionRow,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::hash;
-use crate::output::{file_name, rounded, shown};
+use crate::output::{file_name, shown};
 
 /// Which points are abstained from, and how large their errors are expected to be.
 #[derive(clap::Args, Default)]
@@ -124,15 +124,11 @@ pub(super) fn failure(error: DetectError) -> Error {
     }
 }
 
-/// Whether an image shows what the template shows, and which way up.
+/// Recognition of an image, and the warning about it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Recognised {
-    pub(crate) recognised: bool,
-    orientation: String,
-    /// Whether the image was turned or mirrored to the template's orientation before landmarks were looked for.
-    reoriented: bool,
-    /// Share of the template's places that agree on how it lies on the image.
-    agreement: f64,
+    #[serde(flatten)]
+    row: RecognitionRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
 }
@@ -155,54 +151,6 @@ impl Recognised {
         } else {
             None
         };
-        Self {
-            recognised: recognition.is_recognised(),
-            orientation: orientation.to_string(),
-            reoriented,
-            agreement: rounded(agreement, 3),
-            warning,
-        }
-    }
-}
-
-/// What is said of one point beside its place and score; of a network's point whether to abstain from it, alone.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Judged {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) margin: Option<f64>,
-    pub(crate) match_back_px: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    match_back_mm: Option<f64>,
-    prior_offset_px: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spread_px: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) expected_error_px: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) expected_error_mm: Option<f64>,
-    pub(crate) abstain: bool,
-}
-
-impl Judged {
-    /// `spacing` is that of the image.
-    pub(crate) fn of(landmark: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> Self {
-        let Confidence { margin, back, prior, spread, .. } = landmark.found.confidence;
-        let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
-        let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
-        Self {
-            margin: Some(rounded(margin, 4)),
-            match_back_px: length(back),
-            match_back_mm: length(mm(back)),
-            prior_offset_px: length(prior),
-            spread_px: length(spread),
-            expected_error_px: Some(rounded(landmark.error_bound_px, 2)),
-            expected_error_mm: length(landmark.error_bound_mm),
-            abstain: landmark.abstain,
-        }
-    }
-
-    /// Of a network's point in an image that was recognised, or has to be abstained from.
-    pub(crate) fn of_network(abstain: bool) -> Self {
-        Self { abstain, ..Self::default() }
+        Self { row: RecognitionRow::of(recognition, reoriented), warning }
     }
 }

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use infomark_infer::TrustRow;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::matching::{Judged, Recognised};
+use crate::matching::Recognised;
 
 /// Longest name of a landmark, in characters.
 const LONGEST_NAME: usize = 80;
@@ -113,7 +114,7 @@ pub(super) struct Match {
     pub(super) at: [f64; 2],
     pub(super) score: f64,
     #[serde(flatten)]
-    pub(super) sure: Judged,
+    pub(super) sure: TrustRow,
 }
 
 /// One change of one point.

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
 use infomark_core::Point;
-use infomark_infer::{Encoder, Judge, Landmark, Looks, Matcher, PixelSpacing, Template, Visibility, sha256};
+use infomark_infer::{
+    Encoder, Judge, Landmark, LandmarkRow, Looks, Matcher, PixelSpacing, Template, Visibility, sha256,
+};
 use infomark_train::{AGAINST, Ranking, TrainError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -18,7 +20,7 @@ use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::state::{Decision, Event, Match, Presence, State};
 use super::{App, lock};
-use crate::matching::{How, Judged, Recognised, Trust};
+use crate::matching::{How, Recognised, Trust};
 use crate::models::Model;
 use crate::output::{one_line, rounded};
 use crate::templates::Source;
@@ -231,10 +233,10 @@ fn run_match(app: &App) -> Result<String> {
 fn match_one(app: &App, engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<()> {
     let (image, hash) = images::read(known, engine.spacing.as_ref())?;
     let judgement = judge.find(&image, None)?;
-    let found = judgement.landmarks.iter().map(|landmark| {
-        let (found, sure) = (&landmark.found, Judged::of(landmark, image.spacing()));
-        let at = [rounded(found.at.x, 3), rounded(found.at.y, 3)];
-        (found.name.clone(), Match { at, score: rounded(found.score, 4), sure })
+    let found = judgement.landmarks.iter().filter_map(|judged| {
+        let LandmarkRow { landmark, x, y, score, trust, .. } =
+            LandmarkRow::of_judged(judged, image.spacing());
+        Some((landmark, Match { at: [x, y], score, sure: trust? }))
     });
     let found = found.collect();
     let mut store = lock(&app.store);

@@ -15,7 +15,7 @@ use wrap::Wrapped;
 
 #[cfg(feature = "onnxruntime")]
 use super::OnnxRuntime;
-use super::{Encoder, ModelError, read};
+use super::{Encoder, ModelError, read_model};
 use crate::{InputSize, file};
 
 /// First operator set in which the operators around the graph mean what they do here.
@@ -237,5 +237,5 @@ impl DescribedEncoder {
 
 /// The bytes, the name and the folder of a model.
 fn model(path: &Path) -> Result<(Vec<u8>, String, Option<PathBuf>), ModelError> {
-    Ok((read(path)?, path.display().to_string(), path.parent().map(Path::to_owned)))
+    Ok((read_model(path)?, path.display().to_string(), path.parent().map(Path::to_owned)))
 }

@@ -6,6 +6,7 @@
     expect(unreachable_code, unused_variables)
 )]
 
+use std::borrow::Cow;
 use std::path::Path;
 
 #[cfg(feature = "pictures")]
@@ -25,7 +26,7 @@ use super::nifti;
 use super::picture;
 use super::source::Source;
 use super::{Image, ImageError, ReadLimits};
-use crate::{PixelSpacing, Placement};
+use crate::{PixelSpacing, Placement, sha256};
 
 /// Reads a grey PNG, TIFF, JPEG, BMP or PGM file (features `png`, `tiff`, `jpeg`, `pictures`), a DICOM file (feature `dicom`) or a
 /// NIfTI slice (feature `nifti`) within the default [`ReadLimits`].
@@ -60,12 +61,30 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Image, ImageError> {
 ///
 /// As [`read_image`]; [`ImageError::TooLarge`] for what the whole budget is too small for.
 pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Image, ImageError> {
-    let mut source = Source::open(path.as_ref())?;
+    read_source(Source::open(path.as_ref())?, limits).map(|(image, _)| image)
+}
+
+/// [`read_image_with`], with the SHA-256 of the bytes that the image was decoded from, in lower-case hexadecimal.
+///
+/// # Errors
+///
+/// As [`read_image_with`].
+pub fn read_hashed_image(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<(Image, String), ImageError> {
+    let (image, bytes) = read_source(Source::open(path.as_ref())?, limits)?;
+    Ok((image, sha256(&bytes)))
+}
+
+/// The image of a file, and the file's bytes.
+fn read_source<'a>(
+    mut source: Source<'a>,
+    limits: &ReadLimits,
+) -> Result<(Image, Cow<'a, [u8]>), ImageError> {
     // What the header tells is refused before the pixels are read.
     let header = header(&mut source, limits)?;
     let name = source.name().to_owned();
     let _share = limits.draw(&name, (header.width, header.height), source.length())?;
-    decode_image(&source.into_bytes(limits)?, name, limits)
+    let bytes = source.into_bytes(limits)?;
+    Ok((decode(&bytes, name, limits)?, bytes))
 }
 
 /// What an image file says of its image before the pixels.
@@ -100,7 +119,7 @@ pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageErr
 }
 
 /// The header of a file, of which no more is read than it needs.
-fn header(source: &mut Source, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
+fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
     loop {
         let (start, length, name) = (source.start(), source.length(), source.name());
         let header = match Kind::of(start, name)? {
@@ -115,7 +134,7 @@ fn header(source: &mut Source, limits: &ReadLimits) -> Result<ImageHeader, Image
             #[cfg(feature = "png")]
             Kind::Picture(ImageFormat::Png) => picture::png_image_header(source, limits)?,
             #[cfg(feature = "pictures")]
-            Kind::Picture(format) => Some(picture::header(source.file(), length, format, name, limits)?),
+            Kind::Picture(format) => Some(picture::header(source, format, limits)?),
         };
         match header {
             Some(header) => return Ok(header),
@@ -124,13 +143,16 @@ fn header(source: &mut Source, limits: &ReadLimits) -> Result<ImageHeader, Image
     }
 }
 
-/// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages.
+/// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages. The same limits and the same memory budget hold.
 ///
 /// # Errors
 ///
-/// As [`read_image`].
+/// As [`read_image_with`].
 pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) -> Result<Image, ImageError> {
-    let name = name.into();
+    read_source(Source::of_bytes(bytes, name.into())?, limits).map(|(image, _)| image)
+}
+
+fn decode(bytes: &[u8], name: String, limits: &ReadLimits) -> Result<Image, ImageError> {
     match Kind::of(bytes, &name)? {
         #[cfg(feature = "dicom")]
         Kind::Dicom => dicom::decode(bytes, &name, limits),

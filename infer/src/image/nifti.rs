@@ -91,7 +91,7 @@ pub fn read_nifti_slice(path: impl AsRef<Path>, axis: usize, index: usize) -> Re
     let name = source.name().to_owned();
     let mut bytes = source.into_bytes(&limits)?;
     if is_compressed(&bytes) {
-        bytes = unpack(&bytes, &name, &limits, Some((axis, index)))?;
+        bytes = unpack(&bytes, &name, &limits, Some((axis, index)))?.into();
     }
     if !is_nifti(&bytes) {
         return Err(ImageError::UnknownFormat { name });

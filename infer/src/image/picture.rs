@@ -12,7 +12,6 @@ mod png;
 mod tiff;
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::metadata::Orientation;
@@ -25,7 +24,6 @@ use super::grey::Layout;
 use super::jpeg;
 use super::limits::Timed;
 use super::resolution;
-#[cfg(feature = "png")]
 use super::source::Source;
 use super::{ImageError, ImageHeader, ReadLimits};
 use crate::Placement;
@@ -100,27 +98,27 @@ impl Header {
     }
 }
 
-/// The header of a file of `length` bytes, which is read from its start.
+/// The header of a file, which is read from its start.
 pub(super) fn header(
-    mut file: &File,
-    length: u64,
+    source: &Source<'_>,
     format: ImageFormat,
-    name: &str,
     limits: &ReadLimits,
 ) -> Result<ImageHeader, ImageError> {
+    let name = source.name();
     let size = contain(|| {
+        let mut file = source.reader();
         file.rewind().map_err(|source| ImageError::Unreadable { name: name.to_owned(), source })?;
         let mut decoder = open(BufReader::new(file), format, name, limits)?;
-        check_header(&mut decoder, name, length, limits)
+        check_header(&mut decoder, name, source.length(), limits)
     });
     let header = size.unwrap_or_else(|reason| Err(damaged(name, reason)))?;
-    Ok(header.of_image(resolution::placement(file, format)))
+    Ok(header.of_image(resolution::placement(source, format)))
 }
 
 /// The header of a PNG file; none where more of it is needed.
 #[cfg(feature = "png")]
 pub(super) fn png_image_header(
-    source: &Source,
+    source: &Source<'_>,
     limits: &ReadLimits,
 ) -> Result<Option<ImageHeader>, ImageError> {
     let (start, length, name) = (source.start(), source.length(), source.name());
@@ -131,7 +129,7 @@ pub(super) fn png_image_header(
         check_header(&mut decoder, name, length, limits)
     });
     let header = header.unwrap_or_else(|reason| Err(damaged(name, reason)))?;
-    Ok(Some(header.of_image(resolution::placement(source.file(), ImageFormat::Png))))
+    Ok(Some(header.of_image(resolution::placement(source, ImageFormat::Png))))
 }
 
 /// The samples of a file in memory.

@@ -4,11 +4,9 @@
 //! in files of 3D Slicer are in these millimetres. PNG: the chunk `sCAL`, whatever its unit (itk::PNGImageIO). JPEG: the
 //! density of its JFIF header (itk::JPEGImageIO). TIFF: resolution and its unit (itk::TIFFImageIO). All else: 1 mm.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-
 use image::ImageFormat;
 
+use super::source::Source;
 use crate::{ItkGeometry, Placement};
 
 const MM_PER_INCH: f64 = 25.4;
@@ -20,7 +18,7 @@ const MOST_CHUNKS: usize = 10_000;
 const LONGEST_SCALE: usize = 1 << 10;
 
 /// Where ITK places a picture of a format other than JPEG.
-pub(super) fn placement(file: &File, format: ImageFormat) -> Placement {
+pub(super) fn placement(file: &Source<'_>, format: ImageFormat) -> Placement {
     place(match format {
         ImageFormat::Png => png(file),
         ImageFormat::Tiff => tiff(file),
@@ -39,18 +37,12 @@ fn place(spacing_mm: Option<(f64, f64)>) -> Placement {
     ItkGeometry::of_picture(x_mm, y_mm)
 }
 
-/// Fills `bytes` from a place in a file.
-fn read_at(mut file: &File, at: u64, bytes: &mut [u8]) -> Option<()> {
-    file.seek(SeekFrom::Start(at)).ok()?;
-    file.read_exact(bytes).ok()
-}
-
 /// The first sound `sCAL` chunk before the pixels, as libpng takes it; checksums are known to be right.
-fn png(file: &File) -> Option<(f64, f64)> {
+fn png(file: &Source<'_>) -> Option<(f64, f64)> {
     let mut at = 8;
     for _ in 0..MOST_CHUNKS {
         let mut head = [0; 8];
-        read_at(file, at, &mut head)?;
+        file.read_at(at, &mut head)?;
         let [l0, l1, l2, l3, kind @ ..] = head;
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         match &kind {
@@ -58,7 +50,7 @@ fn png(file: &File) -> Option<(f64, f64)> {
             // A chunk that libpng finds wrong is left out, and a later one is taken.
             b"sCAL" if length as usize <= LONGEST_SCALE => {
                 let mut data = vec![0; length as usize];
-                read_at(file, at + 8, &mut data)?;
+                file.read_at(at + 8, &mut data)?;
                 if let Some(scale) = scale(&data) {
                     return Some(scale);
                 }
@@ -124,7 +116,7 @@ fn jfif(segment: &[u8]) -> Option<(f64, f64)> {
 }
 
 /// The resolution of the first page, if its unit is stated; if it has none, ITK takes 1 per unit.
-fn tiff(file: &File) -> Option<(f64, f64)> {
+fn tiff(file: &Source<'_>) -> Option<(f64, f64)> {
     let tiff = Tiff::open(file)?;
     let (mut x, mut y, mut unit) = (None, None, None);
     for entry in 0..tiff.entries {
@@ -155,7 +147,7 @@ const MOST_ENTRIES: u64 = 65_535;
 
 /// The first directory of a TIFF or BigTIFF file.
 struct Tiff<'a> {
-    file: &'a File,
+    file: &'a Source<'a>,
     is_big_endian: bool,
     /// Bytes of an offset: 4, or 8 in BigTIFF.
     offset: u64,
@@ -165,9 +157,9 @@ struct Tiff<'a> {
 }
 
 impl<'a> Tiff<'a> {
-    fn open(file: &'a File) -> Option<Tiff<'a>> {
+    fn open(file: &'a Source<'a>) -> Option<Tiff<'a>> {
         let mut order = [0; 2];
-        read_at(file, 0, &mut order)?;
+        file.read_at(0, &mut order)?;
         let mut tiff = Tiff { file, is_big_endian: order == *b"MM", offset: 4, entries: 0, first: 0 };
         let is_big = tiff.whole(2, 2)? == 43;
         if is_big {
@@ -184,7 +176,7 @@ impl<'a> Tiff<'a> {
     fn whole(&self, at: u64, length: u64) -> Option<u64> {
         let mut bytes = [0; 8];
         let bytes = bytes.get_mut(..length as usize)?;
-        read_at(self.file, at, bytes)?;
+        self.file.read_at(at, bytes)?;
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         Some(if self.is_big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
     }

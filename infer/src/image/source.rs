@@ -1,7 +1,8 @@
-//! Image files that are read from their start: as much as the header needs, then the rest.
+//! Image files, on disk or in memory, that are read from their start: as much as the header needs, then the rest.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{ImageError, ReadLimits};
@@ -13,17 +14,55 @@ const FIRST: u64 = 1 << 20;
 /// How many times as many bytes are read where the header is longer.
 const GROWTH: u64 = 8;
 
-/// A regular file that is not empty.
-pub(super) struct Source {
+/// A regular file, or its bytes, that is not empty.
+pub(super) struct Source<'a> {
     name: String,
-    file: File,
+    content: Content<'a>,
     length: u64,
-    start: Vec<u8>,
 }
 
-impl Source {
+enum Content<'a> {
+    /// A file, and the bytes that were read of it.
+    File(File, Vec<u8>),
+    /// All bytes.
+    Memory(&'a [u8]),
+}
+
+/// A file that may be read from any place.
+pub(super) enum Reader<'a> {
+    File(&'a File),
+    Memory(Cursor<&'a [u8]>),
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Reader::File(file) => file.read(into),
+            Reader::Memory(bytes) => bytes.read(into),
+        }
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
+        match self {
+            Reader::File(file) => file.seek(place),
+            Reader::Memory(bytes) => bytes.seek(place),
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// A file that is in memory; `name` stands for it in messages.
+    pub(super) fn of_bytes(bytes: &'a [u8], name: String) -> Result<Source<'a>, ImageError> {
+        if bytes.is_empty() {
+            return Err(ImageError::Empty { name });
+        }
+        Ok(Source { name, content: Content::Memory(bytes), length: bytes.len() as u64 })
+    }
+
     /// Opens a file and reads its first bytes.
-    pub(super) fn open(path: &Path) -> Result<Source, ImageError> {
+    pub(super) fn open(path: &Path) -> Result<Source<'static>, ImageError> {
         let name = path.display().to_string();
         let (file, length) = match file::open(path) {
             Ok(opened) => opened,
@@ -31,15 +70,15 @@ impl Source {
             Err(FileProblem::Unreadable(source)) => return Err(ImageError::Unreadable { name, source }),
             Err(_) => return Err(ImageError::NotAFile { name }),
         };
-        let mut source = Source { name, file, length, start: Vec::new() };
+        let mut source = Source { name, content: Content::File(file, Vec::new()), length };
         source.read_to(FIRST)?;
-        if source.start.is_empty() {
+        if source.start().is_empty() {
             return Err(ImageError::Empty { name: source.name });
         }
         Ok(source)
     }
 
-    /// The path as it was given.
+    /// The path as it was given, or what stands for it.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -51,17 +90,30 @@ impl Source {
 
     /// The bytes that were read so far.
     pub(super) fn start(&self) -> &[u8] {
-        &self.start
+        match &self.content {
+            Content::File(_, start) => start,
+            Content::Memory(bytes) => bytes,
+        }
     }
 
-    /// The file, which may be read from any place.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// Fills `bytes` from a place in the file; none where it ends before.
+    pub(super) fn read_at(&self, at: u64, bytes: &mut [u8]) -> Option<()> {
+        let mut file = self.reader();
+        file.seek(SeekFrom::Start(at)).ok()?;
+        file.read_exact(bytes).ok()
+    }
+
+    /// A reader of the whole file, from wherever the last one got to.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        match &self.content {
+            Content::File(file, _) => Reader::File(file),
+            Content::Memory(bytes) => Reader::Memory(Cursor::new(bytes)),
+        }
     }
 
     /// Reads more of the file, all of which counts towards the limits.
     pub(super) fn grow(&mut self, limits: &ReadLimits) -> Result<(), ImageError> {
-        let wanted = (self.start.len() as u64).saturating_mul(GROWTH);
+        let wanted = (self.start().len() as u64).saturating_mul(GROWTH);
         if wanted.min(self.length) > limits.max_bytes {
             return Err(limits.exceeded(&self.name, self.length));
         }
@@ -69,24 +121,28 @@ impl Source {
     }
 
     /// All bytes.
-    pub(super) fn into_bytes(mut self, limits: &ReadLimits) -> Result<Vec<u8>, ImageError> {
+    pub(super) fn into_bytes(mut self, limits: &ReadLimits) -> Result<Cow<'a, [u8]>, ImageError> {
         if self.length > limits.max_bytes {
             return Err(limits.exceeded(&self.name, self.length));
         }
         self.read_to(self.length)?;
-        Ok(self.start)
+        Ok(match self.content {
+            Content::File(_, bytes) => Cow::Owned(bytes),
+            Content::Memory(bytes) => Cow::Borrowed(bytes),
+        })
     }
 
     fn read_to(&mut self, wanted: u64) -> Result<(), ImageError> {
-        let missing = wanted.min(self.length).saturating_sub(self.start.len() as u64);
+        let Content::File(file, start) = &mut self.content else { return Ok(()) };
+        let missing = wanted.min(self.length).saturating_sub(start.len() as u64);
         let read = (|| {
-            self.start.try_reserve_exact(missing as usize)?;
+            start.try_reserve_exact(missing as usize)?;
             // Decoders may have moved within the file.
-            self.file.seek(io::SeekFrom::Start(self.start.len() as u64))?;
-            (&self.file).take(missing).read_to_end(&mut self.start)
+            file.seek(SeekFrom::Start(start.len() as u64))?;
+            file.take(missing).read_to_end(start)
         })();
         match read {
-            Ok(count) if (count as u64) < missing => self.length = self.start.len() as u64,
+            Ok(count) if (count as u64) < missing => self.length = start.len() as u64,
             Ok(_) => {}
             Err(source) => return Err(ImageError::Unreadable { name: self.name.clone(), source }),
         }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, RgbImage};
 use infomark_infer::{
-    Image, ImageError, ReadLimits, decode_image, list_images, read_image, read_image_size, read_image_with,
+    Image, ImageError, ReadLimits, decode_image, list_images, read_hashed_image, read_image, read_image_size,
+    read_image_with, sha256,
 };
 use tempfile::TempDir;
 
@@ -44,6 +45,32 @@ fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();
     path
+}
+
+#[test]
+fn a_file_in_memory_is_read_as_from_disk_and_refused_with_the_same_words() {
+    let folder = TempDir::new().unwrap();
+    let formats =
+        [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::Pnm, ImageFormat::Jpeg];
+    let whole = formats.map(|format| encode(grey(), format));
+    let halves = whole.iter().map(|bytes| bytes[..bytes.len() / 2].to_vec());
+    let small = encode(GrayImage::new(8, 8), ImageFormat::Png);
+    let others = [Vec::new(), b"no image".to_vec(), small];
+    let limits = ReadLimits { max_side: 47, ..ReadLimits::default() };
+    for (index, bytes) in whole.iter().cloned().chain(halves).chain(others).enumerate() {
+        let path = file(&folder, "a", &bytes);
+        let name = path.display().to_string();
+        for limits in [&limits, &ReadLimits::default()] {
+            let of_file = read_image_with(&path, limits).map_err(|error| error.to_string());
+            let in_memory = decode_image(&bytes, name.as_str(), limits).map_err(|error| error.to_string());
+            assert_eq!(of_file, in_memory, "{index}");
+        }
+        if let Ok(read) = read_hashed_image(&path, &ReadLimits::default()) {
+            assert_eq!(read, (read_image(&path).unwrap(), sha256(&bytes)), "{index}");
+        } else {
+            assert!(index >= whole.len(), "{index}");
+        }
+    }
 }
 
 #[test]

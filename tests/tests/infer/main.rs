@@ -21,4 +21,5 @@ mod placement;
 mod points;
 mod reference;
 mod refine;
+mod rows;
 mod template;

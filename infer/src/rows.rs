@@ -1,0 +1,165 @@
+//! Rows of result tables: detections rounded to the decimals that files and tables hold, the same from every interface.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Confidence, Detection, JudgedLandmark, Located, PixelSpacing, Recognition};
+
+/// A landmark in a result table. Coordinates are rounded to 0.001 pixel or mm, other lengths to 0.01, scores and margins to 0.0001.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LandmarkRow {
+    /// Name of the landmark.
+    pub landmark: String,
+    /// Column, in pixels of the image as it was given; the centre of the first pixel is 0.
+    pub x: f64,
+    /// Row, likewise.
+    pub y: f64,
+    /// The same in mm from the centre of the first pixel; none where nothing states the size of the pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x_mm: Option<f64>,
+    /// The same in mm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y_mm: Option<f64>,
+    /// [`Found::score`](crate::Found::score), -1 to 1; by a landmark network [`Located::probability`], 0 to 1.
+    pub score: f64,
+    /// Confidence and error bound; none by a landmark network alone.
+    #[serde(flatten)]
+    pub trust: Option<TrustRow>,
+}
+
+/// Confidence and error bound of a matched landmark in a result table, rounded as in [`LandmarkRow`]; by a landmark network in an image that was
+/// checked, whether to abstain from it, alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrustRow {
+    /// [`Confidence::margin`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// [`Confidence::back`], in pixels.
+    pub match_back_px: Option<f64>,
+    /// The same in mm; none where nothing states the size of the pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_back_mm: Option<f64>,
+    /// [`Confidence::prior`], in pixels.
+    pub prior_offset_px: Option<f64>,
+    /// [`Confidence::spread`], in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread_px: Option<f64>,
+    /// [`JudgedLandmark::error_bound_px`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_error_px: Option<f64>,
+    /// [`JudgedLandmark::error_bound_mm`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_error_mm: Option<f64>,
+    /// [`JudgedLandmark::abstain`], or [`Location::abstains`](crate::Location::abstains).
+    pub abstain: bool,
+}
+
+/// Recognition of an image in a result table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecognitionRow {
+    /// [`Recognition::is_recognised`](crate::Recognition::is_recognised).
+    pub recognised: bool,
+    /// Text of the [`Orientation`](crate::Orientation), such as `as the template`.
+    pub orientation: String,
+    /// Whether the image was turned or mirrored to the template's orientation before landmarks were looked for.
+    pub reoriented: bool,
+    /// [`Recognition::agreement`](crate::Recognition::agreement), rounded to 0.001.
+    pub agreement: f64,
+}
+
+impl LandmarkRow {
+    /// A judged landmark of an image with pixels of this size.
+    pub fn of_judged(judged: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> LandmarkRow {
+        let Confidence { margin, back, prior, spread, .. } = judged.found.confidence;
+        let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
+        let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
+        let trust = TrustRow {
+            margin: Some(rounded(margin, 4)),
+            match_back_px: length(back),
+            match_back_mm: length(mm(back)),
+            prior_offset_px: length(prior),
+            spread_px: length(spread),
+            expected_error_px: Some(rounded(judged.error_bound_px, 2)),
+            expected_error_mm: length(judged.error_bound_mm),
+            abstain: judged.abstain,
+        };
+        let found = &judged.found;
+        LandmarkRow::new((&found.name, found.at.x, found.at.y), found.score, spacing, Some(trust))
+    }
+
+    /// A landmark of a landmark network, in an image with pixels of this size; whether to abstain from it, where that is known.
+    pub fn of_located(
+        located: &Located,
+        spacing: Option<&PixelSpacing>,
+        abstain: Option<bool>,
+    ) -> LandmarkRow {
+        let trust = abstain.map(|abstain| TrustRow { abstain, ..TrustRow::default() });
+        LandmarkRow::new((&located.name, located.at.x, located.at.y), located.probability, spacing, trust)
+    }
+
+    fn new(
+        (name, x, y): (&str, f64, f64),
+        score: f64,
+        spacing: Option<&PixelSpacing>,
+        trust: Option<TrustRow>,
+    ) -> LandmarkRow {
+        LandmarkRow {
+            landmark: name.to_owned(),
+            x: rounded(x, 3),
+            y: rounded(y, 3),
+            x_mm: spacing.map(|spacing| rounded(x * spacing.mm.x, 3)),
+            y_mm: spacing.map(|spacing| rounded(y * spacing.mm.y, 3)),
+            score: rounded(score, 4),
+            trust,
+        }
+    }
+}
+
+impl RecognitionRow {
+    /// The recognition of an image, and whether it was reoriented for the search.
+    pub fn of(recognition: &Recognition, reoriented: bool) -> RecognitionRow {
+        RecognitionRow {
+            recognised: recognition.is_recognised(),
+            orientation: recognition.orientation.to_string(),
+            reoriented,
+            agreement: rounded(recognition.agreement, 3),
+        }
+    }
+}
+
+impl Detection {
+    /// The landmarks as rows of a result table; `spacing` is that of the image.
+    pub fn rows(&self, spacing: Option<&PixelSpacing>) -> Vec<LandmarkRow> {
+        match self {
+            Detection::Matched(judgement) => {
+                judgement.landmarks.iter().map(|judged| LandmarkRow::of_judged(judged, spacing)).collect()
+            }
+            Detection::Located(located) => {
+                located.iter().map(|located| LandmarkRow::of_located(located, spacing, None)).collect()
+            }
+            Detection::Checked(location) => {
+                let row =
+                    |located| LandmarkRow::of_located(located, spacing, Some(location.abstains(located)));
+                location.landmarks.iter().map(row).collect()
+            }
+        }
+    }
+
+    /// The recognition as columns of a result table; none by a landmark network alone.
+    pub fn recognition_row(&self) -> Option<RecognitionRow> {
+        match self {
+            Detection::Matched(judgement) => {
+                Some(RecognitionRow::of(&judgement.recognition, judgement.reoriented))
+            }
+            Detection::Checked(location) => {
+                Some(RecognitionRow::of(&location.recognition, location.reoriented))
+            }
+            Detection::Located(_) => None,
+        }
+    }
+}
+
+/// Half away from zero, to so many decimals.
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let factor = 10_f64.powi(decimals);
+    (value * factor).round() / factor
+}

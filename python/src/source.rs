@@ -1,0 +1,112 @@
+//! Images as Python gives them: `_files.source` of the package makes one of whatever a user passes.
+
+use std::path::PathBuf;
+
+use infomark_infer::{Image, ImageError, ReadLimits, decode_image, read_hashed_image, read_image, sha256};
+use numpy::PyReadonlyArray2;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+
+use crate::error::{line, raise};
+use crate::views::image;
+
+/// An image with the name that messages call it. Threads of their own read it, without the interpreter's lock unless Python has to be asked.
+#[derive(FromPyObject)]
+pub(crate) struct Source(String, Content);
+
+/// Where the image is.
+#[derive(FromPyObject)]
+enum Content {
+    /// A file.
+    #[pyo3(transparent)]
+    Path(PathBuf),
+    /// The bytes of a file.
+    #[pyo3(transparent)]
+    Bytes(PyBackedBytes),
+    /// A function without arguments that gives the bytes of a file, or pixels in `[0, 1]`.
+    #[pyo3(transparent)]
+    Function(Py<PyAny>),
+}
+
+/// What such a function gives.
+#[derive(FromPyObject)]
+enum Given<'py> {
+    #[pyo3(transparent)]
+    Bytes(PyBackedBytes),
+    #[pyo3(transparent)]
+    Pixels(PyReadonlyArray2<'py, f32>),
+}
+
+/// Why an image could not be read.
+pub(crate) enum SourceError {
+    Image(ImageError),
+    Python(PyErr),
+}
+
+impl From<ImageError> for SourceError {
+    fn from(error: ImageError) -> Self {
+        SourceError::Image(error)
+    }
+}
+
+impl From<PyErr> for SourceError {
+    fn from(error: PyErr) -> Self {
+        SourceError::Python(error)
+    }
+}
+
+impl From<SourceError> for PyErr {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Image(error) => raise(error),
+            SourceError::Python(error) => error,
+        }
+    }
+}
+
+impl SourceError {
+    /// The message.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            SourceError::Image(error) => line(error),
+            SourceError::Python(error) => Python::attach(|py| error.value(py).to_string()),
+        }
+    }
+}
+
+impl Source {
+    /// Reads the image; call it without the interpreter's lock.
+    pub(crate) fn read(&self) -> Result<Image, SourceError> {
+        match &self.1 {
+            Content::Path(path) => Ok(read_image(path)?),
+            _ => self.read_hashed().map(|(image, _)| image),
+        }
+    }
+
+    /// Reads the image, with the SHA-256 of its file's bytes; none for pixels. Call it without the interpreter's lock.
+    pub(crate) fn read_hashed(&self) -> Result<(Image, Option<String>), SourceError> {
+        let limits = ReadLimits::default();
+        let decoded = |bytes: &[u8]| -> Result<_, SourceError> {
+            let image = decode_image(bytes, self.0.as_str(), &limits)?;
+            Ok((image, Some(sha256(bytes))))
+        };
+        let function = match &self.1 {
+            Content::Path(path) => {
+                let (image, sha256) = read_hashed_image(path, &limits)?;
+                return Ok((image, Some(sha256)));
+            }
+            Content::Bytes(bytes) => return decoded(bytes),
+            Content::Function(function) => function,
+        };
+        let given = Python::attach(|py| -> PyResult<_> {
+            Ok(match function.bind(py).call0()?.extract()? {
+                Given::Bytes(bytes) => Ok(bytes),
+                Given::Pixels(pixels) => Err(image(&self.0, &pixels)?),
+            })
+        })?;
+        match given {
+            Ok(bytes) => decoded(&bytes),
+            Err(image) => Ok((image, None)),
+        }
+    }
+}
