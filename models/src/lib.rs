@@ -14,7 +14,9 @@ use std::path::Path;
 
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
-use infomark_infer::{Encoder, LandmarkNet, ModelError, Template, TemplateFileError};
+use infomark_infer::{
+    Encoder, ErrorCalibration, LandmarkNet, Matcher, ModelError, Template, TemplateFileError,
+};
 
 /// An encoder with a template and a landmark network.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Model {
     pub template: &'static [u8],
     /// A landmark network for the same images, for `infomark_infer::LandmarkNet::from_bytes`.
     pub landmark_net: &'static [u8],
+    /// Errors of that template on annotated images that it was not made with, for `infomark_infer::ErrorCalibration::from_bytes`.
+    pub calibration: &'static [u8],
 }
 
 /// All of them.
@@ -38,6 +42,7 @@ pub const MODELS: &[Model] = &[Model {
     encoder: include_bytes!("../ceph.onnx"),
     template: include_bytes!("../ceph.template"),
     landmark_net: include_bytes!("../ceph-landmarks.onnx"),
+    calibration: include_bytes!("../ceph.calibration.json"),
 }];
 
 /// The model of a name.
@@ -100,4 +105,14 @@ pub fn load_landmark_net(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelErr
         Some(model) => LandmarkNet::from_bytes(model.landmark_net, model.name),
         None => LandmarkNet::load(path),
     }
+}
+
+/// The calibration of a model that comes with infomark, where a matcher has that model's encoder, its template alone, and the options
+/// of matching that it was measured with.
+pub fn calibration_of(matcher: &Matcher) -> Option<(Model, ErrorCalibration)> {
+    let key = matcher.calibration_key();
+    MODELS.iter().find_map(|model| {
+        let calibration = ErrorCalibration::from_bytes(model.calibration, model.name).ok()?;
+        calibration.key.difference(&key).is_none().then_some((*model, calibration))
+    })
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
     DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, Recognition,
-    RecognitionRow,
+    RecognitionRow, sha256,
 };
+use infomark_models::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::hash;
@@ -15,11 +16,12 @@ use crate::output::{file_name, shown};
 /// Which points are abstained from, and how large their errors are expected to be.
 #[derive(clap::Args, Default)]
 pub(crate) struct Trust {
-    /// Errors measured on labelled images, as `infomark calibrate` writes them
+    /// Errors measured on labelled images, as `infomark calibrate` writes them [default: those of the model that comes with the program,
+    /// with its template]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
     /// Share of errors that shall stay within the expected error [default: 0.9]
-    #[arg(long, value_name = "SHARE", requires = "calibration")]
+    #[arg(long, value_name = "SHARE")]
     coverage: Option<f64>,
     /// Abstain from points whose expected error is larger, in mm
     #[arg(long, value_name = "MM")]
@@ -71,8 +73,7 @@ impl Trust {
 
     /// What judges a matcher's points by these options, and how results tell of it.
     pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, ExpectedErrors)> {
-        let calibration = self.calibration.as_ref().map(ErrorCalibration::load).transpose()?;
-        let images = calibration.as_ref().map_or(0, |calibration| calibration.images.len());
+        let (calibration, used) = self.calibration(&matcher)?.unzip();
         let options = JudgeOptions {
             calibration,
             coverage: self.coverage,
@@ -81,18 +82,29 @@ impl Trust {
             fix_orientation: self.fix_orientation,
         };
         let judge = Judge::new(matcher, &options).map_err(|error| self.refusal(error))?;
-        let used = |file: &PathBuf| -> Result<CalibrationUsed> {
-            Ok(CalibrationUsed { file: file_name(file), sha256: hash(file)?, images })
-        };
         let expected_errors = ExpectedErrors {
             from: if judge.is_calibrated() { "split conformal prediction" } else { "score and margin" },
             coverage: judge.coverage(),
             promised: judge.is_calibrated(),
-            calibration: self.calibration.as_ref().map(used).transpose()?,
+            calibration: used,
             abstain_above_mm: self.abstain_above,
             abstain_below_score: self.abstain_below,
         };
         Ok((judge, expected_errors))
+    }
+
+    /// The calibration that is named, or that comes with the program for what the matcher has, and how results tell of it.
+    fn calibration(&self, matcher: &Matcher) -> Result<Option<(ErrorCalibration, CalibrationUsed)>> {
+        let Some(path) = &self.calibration else {
+            let used = |(model, calibration): (Model, ErrorCalibration)| {
+                let (file, images) = (model.name.to_owned(), calibration.images.len());
+                (calibration, CalibrationUsed { file, sha256: sha256(model.calibration), images })
+            };
+            return Ok(infomark_models::calibration_of(matcher).map(used));
+        };
+        let calibration = ErrorCalibration::load(path)?;
+        let (file, images) = (file_name(path), calibration.images.len());
+        Ok(Some((calibration, CalibrationUsed { file, sha256: hash(path)?, images })))
     }
 
     /// An error with the options of the command line.
@@ -102,6 +114,9 @@ impl Trust {
                 anyhow!("--abstain-above {mm}: it has to be a number of mm above 0")
             }
             JudgeError::AbstainBelow { score } => anyhow!("--abstain-below {score}: a score is from -1 to 1"),
+            JudgeError::Uncalibrated { coverage } => {
+                anyhow!("--coverage {coverage}: it needs a calibration; make one with `infomark calibrate`")
+            }
             JudgeError::Coverage { coverage, source } => {
                 Error::new(source).context(format!("--coverage {coverage}"))
             }

@@ -391,6 +391,19 @@ fn the_model_that_comes_with_the_program_is_found_by_its_name() {
     let landmarks = object["images"][0]["landmarks"].as_array().unwrap();
     assert_eq!(landmarks.len(), 10);
     assert!(landmarks.iter().any(|landmark| landmark["landmark"] == "menton"));
+    // Its errors were measured, for the options of that time.
+    let expected = &object["expected_errors"];
+    assert_eq!((&expected["promised"], &expected["calibration"]["file"]), (&true.into(), &"ceph".into()));
+    assert_eq!(expected["calibration"]["images"], 50);
+    let half = place.run(&format!("{line} --coverage 0.5").replace("found", "half")).json();
+    assert_eq!(
+        (&half["expected_errors"]["coverage"], &half["expected_errors"]["promised"]),
+        (&0.5.into(), &true.into())
+    );
+    let other = place.run(&format!("{line} --no-prior").replace("found", "other")).json();
+    assert_eq!(other["expected_errors"]["promised"], false);
+    let reason = place.run(&format!("{line} --no-prior --coverage 0.5").replace("found", "refused")).reason();
+    assert!(reason.contains("--coverage 0.5") && reason.contains("calibrate"), "{reason}");
     // A file of that name goes first.
     place.write("ceph", "no encoder");
     let reason = place.run(line).reason();
