@@ -13,11 +13,11 @@ fn listed(help: &str) -> Vec<&str> {
     lines.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").collect()
 }
 
-/// Names in the table of commands of README.md.
+/// Names in the table of commands of docs/commands.md.
 fn documented() -> Vec<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(readme).expect("README.md");
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `infomark "));
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands.md");
+    let document = std::fs::read_to_string(document).expect("docs/commands.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `infomark "));
     rows.map(|row| row.split('`').next().unwrap_or(row).to_owned()).collect()
 }
 
@@ -40,7 +40,7 @@ fn every_command_explains_itself_with_an_example() {
     let mut documented = documented();
     commands.sort_unstable();
     documented.sort_unstable();
-    assert_eq!(commands, documented, "the table of commands in README.md");
+    assert_eq!(commands, documented, "the table of commands in docs/commands.md");
 }
 
 #[test]
