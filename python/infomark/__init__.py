@@ -22,10 +22,11 @@ from __future__ import annotations
 from ._infomark import InfomarkError, Rng, __version__
 from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information, resample
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
+from ._encoder import Encoder, Template, describe_onnx
 from ._evaluate import Evaluation, Figures, Selection, evaluate, select
 from ._files import DataSet, Landmarks, lay_on, memory_budget, phantom, read_image, read_landmarks, read_spacing
 from ._files import set_memory_budget, write_landmarks
-from ._matching import Encoder, FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition, Template, describe_onnx
+from ._matching import FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition
 from ._matching import match, match_folder
 from ._network import LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary, self_train, train_landmarks
 from ._table import MatchBatch, match_table, table_schema

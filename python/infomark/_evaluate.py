@@ -14,7 +14,8 @@ import numpy.typing as npt
 from . import _infomark
 from ._arrays import Path
 from ._files import DataSet
-from ._matching import Encoder, Matcher, Template, paths_of
+from ._encoder import Encoder, Template
+from ._matching import Matcher, paths_of
 from ._network import LandmarkNetwork
 
 _Floats = npt.NDArray[np.float64]

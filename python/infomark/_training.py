@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path
-from ._matching import Encoder
+from ._encoder import Encoder
 from ._views import TierPolicy
 
 

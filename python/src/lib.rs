@@ -12,6 +12,7 @@ mod maps;
 mod matching;
 mod memory;
 mod network;
+mod rows;
 mod source;
 mod training;
 mod views;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use infomark_core::Spacing;
 use infomark_infer::{
     CalibrationError, DetectError, Detection, Detector, ErrorCalibration, Found, Image, JudgeOptions,
-    Judgement, LandmarkRow, Located, MatchOptions, Next, PixelSpacing, RecognitionRow, TrustRow, ordered,
+    Judgement, Located, MatchOptions, Next, PixelSpacing, ordered,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::IntoPyObjectExt;
@@ -20,6 +20,7 @@ use crate::array::rows;
 use crate::encoder::{Encoder, Template};
 use crate::error::{line, raise};
 use crate::network::places;
+use crate::rows::{Rows, image_rows};
 use crate::source::{Source, SourceError};
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
@@ -233,38 +234,6 @@ enum Seen {
     Judged(Judgement),
     Located(Vec<Located>),
     Rows(Rows),
-}
-
-/// The rows of an image in a table.
-struct Rows {
-    sha256: Option<String>,
-    size: (usize, usize),
-    spacing_mm: Option<(f64, f64)>,
-    recognition: Option<RecognitionRow>,
-    landmarks: Vec<LandmarkRow>,
-}
-
-/// Name, place, score and place in mm; margin, distance after matching back, expected error in pixels and mm, abstention.
-type Row = (
-    (String, f64, f64, f64, Option<f64>, Option<f64>),
-    Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>,
-);
-/// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, agreement; landmarks.
-type ImageRows =
-    ((Option<String>, (usize, usize), Option<(f64, f64)>), Option<(bool, String, bool, f64)>, Vec<Row>);
-
-fn image_rows(rows: Rows) -> ImageRows {
-    let Rows { sha256, size, spacing_mm, recognition, landmarks } = rows;
-    let recognition = recognition.map(|row| (row.recognised, row.orientation, row.reoriented, row.agreement));
-    let row = |row: LandmarkRow| {
-        let place = (row.landmark, row.x, row.y, row.score, row.x_mm, row.y_mm);
-        let trust = row.trust.map(|trust| {
-            let TrustRow { margin, match_back_px, expected_error_px, expected_error_mm, abstain, .. } = trust;
-            (margin, match_back_px, expected_error_px, expected_error_mm, abstain)
-        });
-        (place, trust)
-    };
-    ((sha256, size, spacing_mm), recognition, landmarks.into_iter().map(row).collect())
 }
 
 /// Why nothing is found in an image.
