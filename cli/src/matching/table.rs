@@ -4,9 +4,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_core::Point;
-use infomark_infer::{Annotated, Landmark, LandmarkError, LandmarkFormat, WriteOptions, encode_landmarks};
+use infomark_infer::{
+    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkStatus, Scheme, WriteOptions,
+    encode_landmarks,
+};
 
 use super::record::{Matched, Scored};
+use crate::measurements::{self, measured};
 use crate::output::{self, shown};
 use crate::spacing;
 
@@ -47,6 +51,28 @@ fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
 
 pub(super) fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
     output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
+}
+
+/// Brings the landmarks into the order of a scheme, and measures them.
+pub(super) fn measure(scheme: &Scheme, image: &mut Matched) {
+    scheme.sort_by_name(&mut image.landmarks, |scored| &scored.place.landmark);
+    let status = |name: &str| {
+        let Scored { place, sure, .. } =
+            image.landmarks.iter().find(|scored| scored.place.landmark == name)?;
+        Some(match sure {
+            Some(sure) if sure.abstain => LandmarkStatus::Abstained,
+            _ => LandmarkStatus::Placed {
+                at: Point::new(place.x, place.y),
+                error_bound_px: sure.as_ref().map(|sure| sure.expected_error_px),
+            },
+        })
+    };
+    image.measurements = measured(scheme, status, image.known.as_ref().map(|spacing| spacing.mm));
+}
+
+pub(super) fn write_measurements(path: &Path, images: &[Matched]) -> Result<()> {
+    let images = images.iter().map(|image| (image.image.as_str(), image.measurements.as_slice()));
+    output::write(path, &measurements::table(images)?)
 }
 
 /// Writes the landmarks in another format: into one file, or into a folder with a file for each image.
