@@ -27,14 +27,15 @@ from ._files import DataSet, Landmarks, lay_on, phantom, read_image, read_landma
 from ._matching import Encoder, FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition, Template, describe_onnx
 from ._matching import match, match_folder
 from ._network import LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary, self_train, train_landmarks
+from ._scheme import Measurement, MeasurementDefinition, Scheme, SchemeLandmark
 from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
     "DataSet", "Encoder", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
     "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
-    "Matcher", "NetworkSummary", "Psi", "Recognition", "Rng", "Selection", "SelfTrainSummary", "Summary", "Template",
-    "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce", "info_nce_gradient",
+    "Matcher", "Measurement", "MeasurementDefinition", "NetworkSummary", "Psi", "Recognition", "Rng", "Scheme", "SchemeLandmark",
+    "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce", "info_nce_gradient",
     "lay_on", "match", "match_folder", "mutual_information", "phantom", "psi", "read_image", "read_landmarks",
     "read_spacing", "resample", "sample_pixels", "select", "self_train", "tier_thresholds", "tiers", "tone", "train",
     "train_landmarks", "tune", "weight_map", "write_landmarks",

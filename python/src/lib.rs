@@ -11,6 +11,7 @@ mod files;
 mod maps;
 mod matching;
 mod network;
+mod scheme;
 mod training;
 mod views;
 mod watch;
@@ -36,6 +37,8 @@ mod _infomark {
     use super::matching::{FolderMatches, Judge, Matcher};
     #[pymodule_export]
     use super::network::{LandmarkNetwork, self_train, train_landmarks};
+    #[pymodule_export]
+    use super::scheme::Scheme;
     #[pymodule_export]
     use super::training::{psi, train, tune};
     #[pymodule_export]
