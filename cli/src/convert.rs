@@ -1,21 +1,18 @@
 //! `infomark convert`.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use infomark_infer::{
-    Annotated, CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement,
-    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, read_image_header,
-    read_landmarks_of,
+    Annotated, LandmarkFormat, PixelSpacing, Scheme, Visibility, WriteOptions, encode_landmarks, normal_name,
 };
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::{self, Report, file_name, shown};
+use crate::landmark_files::{Known, Marks, Read, Source, by_name};
+use crate::output::{self, Report, shown};
 use crate::spacing;
 
 /// A landmark format by its key.
@@ -68,19 +65,8 @@ pub(crate) struct Options {
     /// Format to write [default: by the ending of --out, but for .json]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Name of the image that a file belongs to which names none: one file of 3D Slicer or ISBI text
-    #[arg(long, value_name = "NAME")]
-    image: Option<String>,
-    /// COCO file whose images and categories COCO results refer to
-    #[arg(long, value_name = "FILE")]
-    coco: Option<PathBuf>,
-    /// The images, or folders of them
-    #[arg(long, value_name = "IMAGES", num_args = 1..)]
-    images: Vec<PathBuf>,
-    /// True millimetres per pixel across and down, for all images, instead of what their files state; markups for
-    /// 3D Slicer say where Slicer takes others
-    #[arg(long, num_args = 2, value_names = ["X", "Y"])]
-    spacing: Option<Vec<f64>>,
+    #[command(flatten)]
+    source: Source,
     /// Spacing of the volumes across and down that 3D Slicer's module Volumes shows, where it is another than that of
     /// ITK 5.4, such as where somebody changed it; for all images
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
@@ -89,6 +75,9 @@ pub(crate) struct Options {
     /// [default: read as 1, 2, ...; written in the order of the files]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     names: Vec<String>,
+    /// Names and order of the landmarks of a scheme instead: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
+    #[arg(long, value_name = "SCHEME", conflicts_with = "names")]
+    scheme: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -99,47 +88,22 @@ struct Converted {
     files: Vec<String>,
 }
 
-/// An image that landmarks may belong to.
-struct Known {
-    /// Name in tables.
-    name: String,
-    /// Stem of files of its own.
-    stem: String,
-    /// Last part of its path.
-    file: String,
-    size: (usize, usize),
-    spacing: Option<PixelSpacing>,
-    /// In 3D Slicer.
-    placement: Placement,
-}
-
-/// The landmarks of all files.
-#[derive(Default)]
-struct All {
-    /// Names in the order of the files.
-    names: Vec<String>,
-    images: BTreeMap<String, Marks>,
-}
-
-struct Marks {
-    landmarks: Vec<Landmark>,
-    absent: Vec<String>,
-}
-
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let Some(Format(format)) = options.format.or_else(|| LandmarkFormat::of_name(&options.out).map(Format))
     else {
         bail!("{}: its name does not tell the format; give --format", shown(&options.out));
     };
-    let given = options.spacing.as_deref().map(spacing::given).transpose()?;
-    let known = known(options, given.as_ref())?;
     let needs_images = format.states_size() || format.is_physical();
-    if needs_images && known.is_empty() {
+    if needs_images && !options.source.has_images() {
         bail!("{format} files go by the size of the images or by their place; give --images");
     }
-    let coco = options.coco.as_deref().map(CocoIndex::read).transpose()?;
-    let given_names: Vec<String> = options.names.iter().map(|name| name.trim().to_owned()).collect();
-    let all = read(options, &given_names, &known, coco.as_ref())?;
+    let given_names: Vec<String> = match &options.scheme {
+        Some(scheme) => Scheme::load(scheme)?.names(),
+        None => options.names.iter().map(|name| name.trim().to_owned()).collect(),
+    };
+    let volume = options.volume_spacing.as_deref();
+    let volume = volume.map(|values| spacing::of_option("--volume-spacing", values)).transpose()?;
+    let Read { all, known, coco, given } = options.source.read(&options.files, &given_names, volume)?;
     let by_name = by_name(&known);
     let images = all.images.iter().map(|(image, marks)| {
         annotated(image, marks, given.as_ref(), by_name.get(&normal_name(image)).copied())
@@ -180,128 +144,13 @@ pub(crate) fn not_kept(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<
     lost
 }
 
-fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> {
-    let volume = options.volume_spacing.as_deref();
-    let volume = volume.map(|values| spacing::of_option("--volume-spacing", values)).transpose()?;
-    let known = |input: inputs::Input| {
-        let header = read_image_header(&input.path)?;
-        let placement = match (header.placement, volume) {
-            (Ok(geometry), Some(mm)) => geometry.with_spacing(mm.x, mm.y),
-            (placement, _) => placement,
-        };
-        Ok(Known {
-            placement,
-            name: input.label,
-            stem: input.stem,
-            file: file_name(&input.path),
-            size: (header.width, header.height),
-            spacing: given.cloned().or(header.spacing),
-        })
-    };
-    inputs::expand(&options.images)?.into_iter().map(known).collect()
-}
-
-/// The landmarks of all files, by image.
-fn read(options: &Options, given_names: &[String], known: &[Known], coco: Option<&CocoIndex>) -> Result<All> {
-    let by_name = by_name(known);
-    let mut all = All::default();
-    let mut seen = HashSet::new();
-    let mut outside = 0;
-    for path in &options.files {
-        let image = own_image(options, path, known)?;
-        let subject = Subject {
-            image: image.map(|image| image.name.as_str()).or(options.image.as_deref()),
-            placement: image.map(|image| image.placement),
-            names: given_names,
-            coco,
-        };
-        let file = read_landmarks_of(path, &subject)?;
-        for name in file.names() {
-            if seen.insert(name.clone()) {
-                all.names.push(name.clone());
-            }
-        }
-        for (name, landmarks) in file.images() {
-            // A file may call its image by a name that several images have.
-            let own = image.filter(|own| is_same_name(&own.file, name));
-            let image = by_name.get(&normal_name(name)).copied().or(own);
-            if let Some(known) = image {
-                outside += check(&file, name, known)?;
-            } else if !known.is_empty() {
-                bail!(
-                    "{}: there is no image {name} among those of --images; add it, or correct the name",
-                    shown(path)
-                );
-            }
-            let label = image.map_or(name, |image| image.name.as_str());
-            let marks = Marks { landmarks: landmarks.to_vec(), absent: file.absent(name).to_vec() };
-            if all.images.insert(label.to_owned(), marks).is_some() {
-                bail!("{}: landmarks of {label} are in another file as well; leave one out", shown(path));
-            }
-        }
-    }
-    if outside > 0 {
-        output::warn(format_args!("landmarks just outside their image: {outside}; they are kept"));
-    }
-    Ok(all)
-}
-
-/// The images by name, in Unicode NFC.
-fn by_name(known: &[Known]) -> HashMap<Cow<'_, str>, &Known> {
-    known.iter().map(|known| (normal_name(&known.name), known)).collect()
-}
-
-/// Checks the landmarks of an image against its size; how many lie just outside it.
-fn check(file: &LandmarkFile, name: &str, known: &Known) -> Result<usize> {
-    let (width, height) = known.size;
-    if file.get(name).is_empty() {
-        return Ok(0);
-    }
-    let margin = OUTSIDE_MARGIN * width.max(height) as f64;
-    let landmarks = file.near_image(name, width, height, margin)?;
-    Ok(landmarks.iter().filter(|landmark| !landmark.is_near(width, height, 0.0)).count())
-}
-
-/// The image that a file without names belongs to: the one of --image, or that whose name it shares but for the ending.
-fn own_image<'a>(options: &Options, path: &Path, known: &'a [Known]) -> Result<Option<&'a Known>> {
-    let Some(image) = &options.image else {
-        return Ok(image_of(path, known));
-    };
-    if options.files.len() > 1 {
-        bail!("--image names the image of one file, but there are {}", options.files.len());
-    }
-    let own = known.iter().find(|known| is_same_name(&known.name, image));
-    if own.is_none() && !known.is_empty() {
-        bail!("--image {image}: no such image among those of --images; add it, or correct the name");
-    }
-    Ok(own)
-}
-
-/// The image whose name a landmark file shares but for the ending.
-fn image_of<'a>(path: &Path, known: &'a [Known]) -> Option<&'a Known> {
-    let name = file_name(path);
-    let name = normal_name(&name);
-    let shared = |image: &&Known| {
-        let is_ending = |rest: &str| {
-            let rest = rest.to_lowercase();
-            LandmarkFormat::ALL.iter().any(|format| rest.strip_prefix('.') == Some(format.ending()))
-        };
-        let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(is_ending);
-        // The stem of `a.nii.gz` is `a.nii`.
-        let stem = normal_name(&image.stem);
-        of_stem(&stem) || stem.strip_suffix(".nii").is_some_and(of_stem)
-    };
-    // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
-    known.iter().filter(shared).max_by_key(|image| image.stem.len())
-}
-
 fn annotated<'a>(
     image: &'a str,
     marks: &'a Marks,
     given: Option<&'a PixelSpacing>,
     known: Option<&'a Known>,
 ) -> Annotated<'a> {
-    let Marks { landmarks, absent } = marks;
+    let Marks { landmarks, absent, .. } = marks;
     let (size, spacing) = known.map_or(((0, 0), given), |known| (known.size, known.spacing.as_ref()));
     let placement = known.map(|known| known.placement);
     Annotated { image, size, spacing, placement, landmarks, absent }

@@ -3,6 +3,7 @@
 // Both panic when nobody reads any more: `output` has what prints.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod agree;
 mod calibrate;
 mod convert;
 mod demo;
@@ -13,8 +14,11 @@ mod experiment;
 mod files;
 mod inputs;
 mod interrupt;
+mod landmark_files;
 mod map;
 mod matching;
+mod measure;
+mod measurements;
 mod models;
 mod output;
 mod plot;
@@ -86,6 +90,8 @@ enum Command {
     Map(map::Options),
     Describe(describe::Options),
     Convert(convert::Options),
+    Measure(measure::Options),
+    Agree(agree::Options),
     Report(report::Options),
     Review(review::Options),
     Demo(demo::Options),
@@ -122,6 +128,8 @@ fn main() -> ExitCode {
         Command::Map(options) => map::run(&options, &report),
         Command::Describe(options) => describe::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
+        Command::Measure(options) => measure::run(&options, &report),
+        Command::Agree(options) => agree::run(&options, &report),
         Command::Report(options) => report::run(&options, threads, &report),
         Command::Review(options) => review::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
@@ -248,6 +256,6 @@ mod tests {
                 assert!(taken.is_ok(), "{name}: {example}: {:?}", taken.err().map(|e| e.to_string()));
             }
         }
-        assert!(count >= 17, "{count} commands");
+        assert!(count >= 19, "{count} commands");
     }
 }

@@ -21,6 +21,7 @@ use crate::convert::Format;
 use crate::files;
 use crate::inputs::{self, Input};
 use crate::interrupt;
+use crate::measurements::{self, SchemeOption};
 use crate::models::{Model, NetworkModel, RuntimeOptions};
 use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
@@ -65,7 +66,10 @@ not show the template's anatomy are told and abstained from, as are points whose
 
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
-    --format slicer"
+    --format slicer
+
+Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
+  infomark match --model ceph --template ceph new/ --out found --scheme ceph"
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it; or `ceph`, which comes with the program and without --template is its landmark
@@ -97,6 +101,8 @@ pub(crate) struct Options {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    scheme: SchemeOption,
     /// Landmark files of other formats to write beside landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
@@ -161,6 +167,7 @@ const PARTIAL: &str = "landmarks.partial.jsonl";
 fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Matches> {
     let limit = options.time_limit.map(time_limit).transpose()?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
+    let scheme = options.scheme.load()?;
     let pool = inputs::pool(threads)?;
     let (detector, made_by, inputs) = detector(options, given.as_ref(), &pool, report)?;
     if let Some(Format(format)) = options.format.iter().find(|format| format.0.needs_index()) {
@@ -168,6 +175,10 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Match
         bail!(
             "--format {key}: these need the ids of a COCO file; convert landmarks.csv with `infomark convert --coco`"
         );
+    }
+    if let Some(scheme) = &scheme {
+        let names: Vec<String> = detector.landmarks().into_iter().map(str::to_owned).collect();
+        scheme.check_shared(&names, "the template or network")?;
     }
     output::make_folder(&options.out.join(OVERLAYS))?;
     let reorients = match &detector {
@@ -215,7 +226,17 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Match
         }
     }
     progress.finish();
-    let matches = Matches { version: env!("CARGO_PKG_VERSION"), made_by, images, failed, images_left: left };
+    let measured = options.out.join(measurements::TABLE);
+    if let Some(scheme) = &scheme {
+        images.iter_mut().for_each(|image| table::measure(scheme, image));
+        table::write_measurements(&measured, &images)?;
+    } else if earlier(&options.out).is_some_and(|object| object["scheme"].is_string()) {
+        // Those of an earlier result are of other points.
+        let _ = fs::remove_file(measured);
+    }
+    let scheme = scheme.map(|scheme| scheme.name().to_owned());
+    let version = env!("CARGO_PKG_VERSION");
+    let matches = Matches { version, made_by, scheme, images, failed, images_left: left };
     table::write_table(&options.out.join(TABLE), &matches.images)?;
     for &format in &options.format {
         table::write_others(&options.out, format.0, &matches.images)?;
@@ -304,8 +325,9 @@ fn inputs_of(options: &Options) -> Result<Vec<Input>> {
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(options: &Options) -> Result<()> {
     let models = options.model.iter().chain(&options.landmark_model);
-    let outputs = [TABLE, OBJECT, PARTIAL].map(|name| inputs::identity(&options.out.join(name)));
-    for given in options.given.files().chain(models.cloned()) {
+    let outputs = [TABLE, OBJECT, PARTIAL, measurements::TABLE];
+    let outputs = outputs.map(|name| inputs::identity(&options.out.join(name)));
+    for given in options.given.files().chain(models.chain(&options.scheme.scheme).cloned()) {
         if outputs.contains(&inputs::identity(&given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));
         }
@@ -315,8 +337,7 @@ fn keep_inputs(options: &Options) -> Result<()> {
 
 /// Removes the overlays that an earlier result in the folder names, so that none is taken for a new one.
 fn remove_earlier(out: &Path) {
-    let earlier = files::bytes(&out.join(OBJECT)).ok();
-    let earlier: Option<serde_json::Value> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let earlier = earlier(out);
     let images = earlier.as_ref().and_then(|object| object["images"].as_array());
     for name in images.into_iter().flatten().filter_map(|image| image["overlay"].as_str()) {
         let own = name.strip_prefix(OVERLAYS).and_then(|name| name.strip_prefix('/'));
@@ -326,6 +347,11 @@ fn remove_earlier(out: &Path) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// The results that an earlier run left in the folder.
+fn earlier(out: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&files::bytes(&out.join(OBJECT)).ok()?).ok()
 }
 
 /// What `--time-limit` gives.

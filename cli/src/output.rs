@@ -164,12 +164,20 @@ pub(crate) fn write_csv<const COLUMNS: usize>(
     head: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> Result<()> {
+    write(path, &csv(head, rows)?)
+}
+
+/// The bytes of a CSV file.
+pub(crate) fn csv<const COLUMNS: usize>(
+    head: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(head)?;
     for row in rows {
         table.write_record(row)?;
     }
-    write(path, &table.into_inner()?)
+    Ok(table.into_inner()?)
 }
 
 /// A path as reports show it.

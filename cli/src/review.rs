@@ -4,6 +4,7 @@ mod add;
 mod export;
 mod guard;
 mod images;
+mod measure;
 mod refusal;
 mod routes;
 mod server;
@@ -18,11 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{Looks, PixelSpacing};
+use infomark_infer::{Looks, PixelSpacing, Scheme};
 
 use crate::files;
 use crate::inputs;
 use crate::interrupt;
+use crate::measurements::SchemeOption;
 use crate::models::{Model, RuntimeOptions};
 use crate::output::{self, Report, file_name, shown};
 use crate::spacing;
@@ -39,6 +41,7 @@ use work::{Engine, Job};
 Examples:
   infomark review cephalograms/ --model ceph --template ceph
   infomark review radiographs/ --model encoder.onnx
+  infomark review cephalograms/ --scheme ceph
 
 The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
 --session DIR, from where the same command goes on after whatever ended it. Nothing is written beside the images; those that are
@@ -56,6 +59,8 @@ pub(crate) struct Options {
     /// Template file, or `ceph`, to match with beside the images that are annotated on the page
     #[arg(long = "template", value_name = "FILE", requires = "model")]
     templates: Vec<PathBuf>,
+    #[command(flatten)]
+    scheme: SchemeOption,
     /// Landmarks to begin with, of images of the folder, in any format
     #[arg(long, value_name = "FILE")]
     landmarks: Option<PathBuf>,
@@ -84,6 +89,7 @@ struct App {
     session: PathBuf,
     spacing: Option<PixelSpacing>,
     engine: Option<Engine>,
+    scheme: Option<Scheme>,
     /// Landmarks of the templates that were given.
     fixed: Vec<String>,
     store: Mutex<Store>,
@@ -107,6 +113,7 @@ struct Begun {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
+    let scheme = options.scheme.load()?;
     let engine = engine(options, threads, given.as_ref())?;
     let session = session_folder(options)?;
     let mut fixed: Vec<String> = Vec::new();
@@ -122,8 +129,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Err(error) => return Err(error.into()),
     }
     let mut store = Store::open(&session, &options.images)?;
-    let setup = store.state().with_names(fixed.iter().map(String::as_str));
-    let setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    let names: Vec<String> = scheme.iter().flat_map(Scheme::names).chain(fixed.iter().cloned()).collect();
+    let setup = store.state().with_names(names.iter().map(String::as_str));
+    let mut setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    if let Some(scheme) = &scheme {
+        scheme.sort_by_name(&mut setup.names, |name| name);
+    }
     if setup != store.state().setup {
         store.commit(Event::Setup(setup)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     }
@@ -135,6 +146,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         session: session.clone(),
         spacing: given,
         engine,
+        scheme,
         fixed,
         store: Mutex::new(store),
         images: Mutex::default(),

@@ -38,6 +38,13 @@ impl<T: Real> Point<T> {
     }
 }
 
+impl Point<f64> {
+    /// The same place in millimetres from the centre of pixel `(0, 0)`.
+    pub fn in_mm(self, spacing: Spacing) -> Self {
+        Point::new(self.x * spacing.x, self.y * spacing.y)
+    }
+}
+
 /// Size of a pixel in millimetres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spacing {

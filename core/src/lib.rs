@@ -25,6 +25,7 @@
 //! | where a landmark is found | [`sample_feature`], [`similarity`], [`similarities`], [`peak`] |
 //! | which matches agree | [`Alignment`] |
 //! | how far off that is | [`radial_error_mm`], [`mean`], [`sdr`], [`bootstrap_interval`] |
+//! | lengths and angles of landmarks | [`length`], [`angle_at`], [`angle_between`], [`distance_to_line`], [`error_bound`] |
 //!
 //! # Conventions
 //!
@@ -110,6 +111,7 @@ mod keypoint;
 mod locate;
 mod loss;
 mod margin;
+mod measure;
 mod mutual;
 mod plane;
 mod real;
@@ -150,6 +152,10 @@ pub use loss::{
     InfoNce, LossError, LossLevel, Negatives, Positive, info_nce, info_nce_levels, info_nce_scratch_len,
 };
 pub use margin::Margin;
+pub use measure::{
+    Measured, angle_at, angle_between, distance_to_line, error_bound, horizontal_extent, length, midpoint,
+    projected_length, vertical_extent,
+};
 pub use mutual::{
     JointEntropy, MutualError, joint_entropy, joint_entropy_scratch_len, mutual_information,
     mutual_information_scratch_len, mutual_information_terms,

@@ -106,6 +106,21 @@ pub enum EvalError {
         /// The refused value.
         radius_mm: f64,
     },
+    /// Two readers without a landmark that both placed in an image.
+    #[error(
+        "no landmark is placed by both readers in one image; compare files of the same images with the same names"
+    )]
+    NoPairs,
+    /// Images of which some state the size of their pixels.
+    #[error(
+        "the size of the pixels is known for {known} of {pairs} pairs of points; give --spacing X Y, or leave out the other images"
+    )]
+    MixedUnits {
+        /// Pairs with a size of the pixels.
+        known: usize,
+        /// All pairs.
+        pairs: usize,
+    },
     /// The work was given up, as it was told to be.
     #[error("stopped")]
     Stopped,

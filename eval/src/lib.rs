@@ -24,8 +24,9 @@
 //! ```
 //!
 //! [`ExpectedErrors`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
-//! same resamples. Results do not depend on the number of threads.
+//! same resamples, [`reader_agreement`] two readers of the same images. Results do not depend on the number of threads.
 
+mod agreement;
 mod arms;
 mod error;
 mod expected;
@@ -35,6 +36,7 @@ mod scoring;
 mod sets;
 mod statistics;
 
+pub use agreement::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
 pub use arms::{ArmFigures, SeedErrors, compare_arms};
 pub use error::EvalError;
 pub use expected::{AskedCoverage, ExpectedErrors, KeptPoints, LandmarkCoverage, Tenth};

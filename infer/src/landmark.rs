@@ -70,6 +70,15 @@ impl Landmark {
     }
 }
 
+/// How far a landmark file says that a landmark can be relied on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reliability {
+    /// Bound of its distance to the truth in pixels: the column `expected_error_px` of tables of `infomark match`.
+    pub error_bound_px: Option<f64>,
+    /// Whether it is abstained from: the column `abstain`.
+    pub abstained: bool,
+}
+
 /// The points of a landmark file, by image.
 ///
 /// Three cases are kept apart: an annotated landmark is in [`get`](Self::get), visible or occluded; one that was marked as
@@ -88,6 +97,8 @@ struct Rows {
     landmarks: Vec<Landmark>,
     /// Position of each landmark in the file.
     places: Vec<Place>,
+    /// Of each landmark.
+    reliability: Vec<Reliability>,
     absent: Vec<String>,
     /// Width and height that the file states for the image.
     size: Option<(usize, usize)>,
@@ -131,7 +142,15 @@ impl<'a> Builder<'a> {
         let rows = self.images.entry(image.to_owned()).or_default();
         rows.landmarks.push(landmark);
         rows.places.push(place);
+        rows.reliability.push(Reliability::default());
         Ok(())
+    }
+
+    /// Takes what is said of the landmark of an image that was added last.
+    fn set_reliability(&mut self, image: &str, reliability: Reliability) {
+        if let Some(last) = self.images.get_mut(image).and_then(|rows| rows.reliability.last_mut()) {
+            *last = reliability;
+        }
     }
 
     /// Takes a landmark that is marked as absent from the image.
@@ -193,7 +212,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Name of a landmark: without spaces around it, in Unicode NFC.
-fn clean_name(name: &str) -> String {
+pub(crate) fn clean_name(name: &str) -> String {
     text::nfc(name.trim()).into_owned()
 }
 
@@ -222,6 +241,11 @@ impl LandmarkFile {
     /// without folder, in any Unicode normal form.
     pub fn get(&self, image: &str) -> &[Landmark] {
         self.rows(image).map_or(&[], |rows| rows.landmarks.as_slice())
+    }
+
+    /// Reliability of each landmark of [`get`](Self::get); only tables tell it.
+    pub fn reliability(&self, image: &str) -> &[Reliability] {
+        self.rows(image).map_or(&[], |rows| rows.reliability.as_slice())
     }
 
     /// Names of the landmarks that are marked as absent from an image, in the order of the file.
@@ -346,7 +370,7 @@ pub(crate) fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> 
 const SHOWN: usize = 60;
 
 /// The first part of a text from a file, for messages.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

@@ -28,6 +28,7 @@
 //! * Points: [`read_landmarks`], [`write_landmarks`] for CSV with the columns `image,landmark,x,y`; [`read_landmarks_of`],
 //!   [`write_landmarks_as`] for every [`LandmarkFormat`].
 //! * Annotated folders: `DataSet::open`.
+//! * Names of landmarks with definitions, and measurements of them: `Scheme`.
 //! * Encoders: [`Encoder`], [`Description`]; matching: [`Template`], which [saves](Template::save) and [loads](Template::load), and
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
 //! * How far to trust what was found: [`Judge`] bounds errors, by an [`ErrorCalibration`] or without, and abstains.
@@ -50,6 +51,7 @@
 //! * `dicom`: DICOM files.
 //! * `nifti`: NIfTI files.
 //! * `datasets`: folders of annotated images (`DataSet`).
+//! * `schemes`: landmark schemes and measurements (`Scheme`).
 //! * `onnx`: models of other layers than those that `infomark train` writes, run by tract.
 //! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
@@ -84,6 +86,8 @@ mod prior;
 mod recognise;
 mod resize;
 mod rows;
+#[cfg(feature = "schemes")]
+mod scheme;
 mod score_map;
 mod select;
 mod spacing;
@@ -120,8 +124,9 @@ pub use image::{
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
-    Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name, parse_landmarks,
-    parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
+    Reliability, Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name,
+    parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
+    write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
@@ -132,6 +137,11 @@ pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};
 pub use recognise::Recognition;
 pub use rows::{LandmarkRow, RecognitionRow, TrustRow};
+#[cfg(feature = "schemes")]
+pub use scheme::{
+    LandmarkStatus, MeasuredValue, Measurement, MeasurementDefinition, NoBound, NotMeasured, Scheme,
+    SchemeAbout, SchemeError, SchemeLandmark, Unit,
+};
 pub use select::{Candidate, choose_templates};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{

@@ -30,14 +30,15 @@ from ._matching import FolderMatch, FolderMatches, Found, Judge, Judged, Matcher
 from ._matching import match, match_folder
 from ._network import LandmarkNetwork, Located, NetworkSummary, SelfTrainSummary, self_train, train_landmarks
 from ._table import MatchBatch, match_table, table_schema
+from ._scheme import Measurement, MeasurementDefinition, Scheme, SchemeLandmark
 from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
     "DataSet", "Encoder", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
     "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
-    "MatchBatch", "Matcher", "NetworkSummary", "Psi", "Recognition", "Rng", "Selection", "SelfTrainSummary", "Summary",
-    "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
+    "MatchBatch", "Matcher", "Measurement", "MeasurementDefinition", "NetworkSummary", "Psi", "Recognition", "Rng", "Scheme",
+    "SchemeLandmark", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
     "info_nce_gradient", "lay_on", "match", "match_folder", "match_table", "memory_budget", "mutual_information",
     "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample", "sample_pixels", "select",
     "self_train", "set_memory_budget", "table_schema", "tier_thresholds", "tiers", "tone", "train", "train_landmarks",

@@ -14,6 +14,7 @@ __all__ = [
     "LandmarkNetwork",
     "Matcher",
     "Rng",
+    "Scheme",
     "Template",
     "TierPolicy",
     "__version__",
@@ -64,6 +65,9 @@ _Callback = Optional[Callable[[dict[str, Any]], object]]
 _Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
 _Judged = tuple[_Table, _Floats, _Floats, npt.NDArray[np.bool_], tuple[float, bool, bool, int], bool]
 _View = tuple[_Single, _Single, _Single, _Single, int, tuple[float, float, float], _Single]
+_SchemeLandmark = tuple[str, Optional[str], Optional[str], Optional[str], Optional[str]]
+_SchemeMeasurement = tuple[str, Optional[str], Optional[str], Optional[str]]
+_Measured = tuple[str, Optional[float], Optional[str], Optional[float], Optional[str]]
 
 __version__: str
 
@@ -97,6 +101,25 @@ class GuidedImage:
     def entropy(self) -> _Single: ...
     def weights(self) -> _Single: ...
     def views(self, policy: TierPolicy, options: str, count: int, rng: Rng) -> list[_View]: ...
+
+@final
+class Scheme:
+    @staticmethod
+    def load(path: _Path) -> Scheme: ...
+    @staticmethod
+    def parse(text: str, name: str) -> Scheme: ...
+    def about(self) -> tuple[str, str, Optional[str], Optional[str]]: ...
+    def landmarks(self) -> list[_SchemeLandmark]: ...
+    def measurements(self) -> list[_SchemeMeasurement]: ...
+    def measure(
+        self,
+        names: Sequence[str],
+        points: _Floats,
+        bounds: Sequence[Optional[float]],
+        absent: Sequence[str],
+        abstained: Sequence[str],
+        spacing: Optional[tuple[float, float]],
+    ) -> list[_Measured]: ...
 
 @final
 class Encoder:

@@ -13,6 +13,7 @@ mod matching;
 mod memory;
 mod network;
 mod rows;
+mod scheme;
 mod source;
 mod training;
 mod views;
@@ -41,6 +42,8 @@ mod _infomark {
     use super::memory::{memory_budget, most_image_bytes, set_memory_budget};
     #[pymodule_export]
     use super::network::{LandmarkNetwork, self_train, train_landmarks};
+    #[pymodule_export]
+    use super::scheme::Scheme;
     #[pymodule_export]
     use super::training::{psi, train, tune};
     #[pymodule_export]

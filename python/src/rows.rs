@@ -12,8 +12,10 @@ pub(crate) struct Rows {
 }
 
 /// Name, place, score and place in mm; margin, distance after matching back, expected error in pixels and mm, abstention.
-type Row =
-    ((String, f64, f64, f64, Option<f64>, Option<f64>), Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>);
+type Row = (
+    (String, f64, f64, f64, Option<f64>, Option<f64>),
+    Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>,
+);
 /// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, agreement; landmarks.
 pub(crate) type ImageRows =
     ((Option<String>, (usize, usize), Option<(f64, f64)>), Option<(bool, String, bool, f64)>, Vec<Row>);

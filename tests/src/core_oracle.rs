@@ -39,6 +39,63 @@ pub mod tolerance {
     pub const KEY_POINT: f64 = 1e-6;
     /// Positions that go through a rotation and back, in pixels, `f64`.
     pub const POSITION: f64 = 1e-9;
+    /// Lengths, in their own unit, and angles, in radians, of points up to 1000 from the origin and at least 1 apart.
+    pub const MEASUREMENT: f64 = 1e-9;
+}
+
+/// Lengths and angles of points by school geometry, each by another formula than the core's.
+pub mod geometry {
+    use infomark_core::Point;
+
+    /// By Pythagoras.
+    pub fn length(a: Point<f64>, b: Point<f64>) -> f64 {
+        ((b.x - a.x).powi(2) + (b.y - a.y).powi(2)).sqrt()
+    }
+
+    /// By the headings of both lines, counted from the x axis, brought into `(-pi, pi]`.
+    pub fn angle_between(a: Point<f64>, b: Point<f64>, c: Point<f64>, d: Point<f64>) -> f64 {
+        let heading = |from: Point<f64>, to: Point<f64>| (to.y - from.y).atan2(to.x - from.x);
+        let turn = heading(c, d) - heading(a, b);
+        let full = std::f64::consts::TAU;
+        if turn <= -full / 2.0 {
+            turn + full
+        } else if turn > full / 2.0 {
+            turn - full
+        } else {
+            turn
+        }
+    }
+
+    /// By the half-angle form of the law of cosines, after Kahan's for needle-like triangles.
+    pub fn angle_at(a: Point<f64>, vertex: Point<f64>, b: Point<f64>) -> f64 {
+        let unit = |to: Point<f64>| {
+            let length = length(vertex, to);
+            [(to.x - vertex.x) / length, (to.y - vertex.y) / length]
+        };
+        let ([ux, uy], [vx, vy]) = (unit(a), unit(b));
+        let (apart, sum) = ((ux - vx).hypot(uy - vy), (ux + vx).hypot(uy + vy));
+        2.0 * apart.atan2(sum)
+    }
+
+    /// The foot of the perpendicular from a point to the line through `a` and `b`.
+    fn foot(point: Point<f64>, a: Point<f64>, b: Point<f64>) -> Point<f64> {
+        let (x, y) = (b.x - a.x, b.y - a.y);
+        let share = ((point.x - a.x) * x + (point.y - a.y) * y) / (x * x + y * y);
+        Point::new(a.x + share * x, a.y + share * y)
+    }
+
+    /// Distance to the foot of the perpendicular, with the sign of twice the area of the triangle.
+    pub fn distance_to_line(point: Point<f64>, a: Point<f64>, b: Point<f64>) -> f64 {
+        let area = (b.x - a.x) * (point.y - a.y) - (b.y - a.y) * (point.x - a.x);
+        length(point, foot(point, a, b)) * area.signum()
+    }
+
+    /// Distance of the feet of both perpendiculars, with the sign of their order along the line.
+    pub fn projected_length(p: Point<f64>, q: Point<f64>, a: Point<f64>, b: Point<f64>) -> f64 {
+        let (from, to) = (foot(p, a, b), foot(q, a, b));
+        let along = (to.x - from.x) * (b.x - a.x) + (to.y - from.y) * (b.y - a.y);
+        length(from, to) * along.signum()
+    }
 }
 
 /// The columns or rows of the window of side `k` around `at`, cut off at the border.

@@ -2,9 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used)] // Tests.
 
+use std::error::Error;
+
+use infomark_core::{Point, Spacing};
 use infomark_eval::{
-    ErrorTable, EvalError, Figures, ImageErrors, MAX_SETS, Radius, SeedErrors, compare_arms, draw, figures,
-    median, median_mre, quantile, random_sets,
+    ErrorTable, EvalError, Figures, ImageErrors, MAX_SETS, Radius, ReaderPair, SeedErrors, compare_arms,
+    draw, figures, median, median_mre, quantile, random_sets, reader_agreement,
 };
 
 /// Errors of two landmarks, image by image.
@@ -114,4 +117,56 @@ fn an_arm_has_the_mean_over_seeds_of_the_median_over_templates() {
     assert_eq!(second.difference_to_first_mm, Some(-1.0));
     assert_eq!(second.difference_to_first_mm_interval, Some([-1.5, -0.5]), "on the same images");
     assert_eq!(figures, compare_arms(&arms, &[2.5], 1), "the resamples follow the seed");
+}
+
+fn pair(landmark: &str, a: (f64, f64), b: (f64, f64), spacing: Option<Spacing>) -> ReaderPair {
+    let at = |(x, y)| Point::new(x, y);
+    ReaderPair { landmark: landmark.into(), a: at(a), b: at(b), spacing }
+}
+
+#[test]
+fn two_readers_differ_by_an_offset_and_a_spread() -> Result<(), Box<dyn Error>> {
+    let spacing = Some(Spacing::new(0.5, 0.25)?);
+    let pairs = [
+        pair("a", (0.0, 0.0), (6.0, 16.0), spacing),
+        pair("b", (5.0, 5.0), (5.0, 5.0), spacing),
+        pair("a", (10.0, 10.0), (10.0, 2.0), spacing),
+    ];
+    let agreement = reader_agreement(&pairs, &[2.0, 5.0, 6.0])?;
+    assert_eq!(agreement.unit, "mm");
+    let [a, b] = agreement.landmarks.as_slice() else { return Err("two landmarks".into()) };
+    // Differences (3, 4) and (0, -2): distances 5 and 2.
+    assert_eq!((a.landmark.as_str(), a.pairs, a.mean, a.median), ("a", 2, 3.5, 3.5));
+    assert_eq!(a.offset, [1.5, 1.0]);
+    let sd = |a: f64, b: f64| Some((a - b).abs() / 2.0_f64.sqrt());
+    let close = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| (a - b).abs() < 1e-12);
+    assert!(
+        close(a.sd, sd(5.0, 2.0))
+            && close(a.offset_sd[0], sd(3.0, 0.0))
+            && close(a.offset_sd[1], sd(4.0, -2.0))
+    );
+    // Strictly below, as detection rates.
+    assert_eq!(a.within.values().copied().collect::<Vec<_>>(), [0.0, 0.5, 1.0]);
+    assert_eq!((b.pairs, b.mean, b.sd, b.offset_sd), (1, 0.0, None, [None, None]));
+    assert_eq!((agreement.all.pairs, agreement.all.mean), (3, 7.0 / 3.0));
+    let swapped: Vec<ReaderPair> =
+        pairs.iter().map(|pair| ReaderPair { a: pair.b, b: pair.a, ..pair.clone() }).collect();
+    let swapped = reader_agreement(&swapped, &[2.0])?;
+    assert_eq!((swapped.landmarks[0].mean, swapped.landmarks[0].offset), (3.5, [-1.5, -1.0]));
+    Ok(())
+}
+
+#[test]
+fn readers_without_common_points_or_of_mixed_units_are_refused() -> Result<(), Box<dyn Error>> {
+    assert!(matches!(reader_agreement(&[], &[2.0]), Err(EvalError::NoPairs)));
+    let known = pair("a", (0.0, 0.0), (3.0, 4.0), Some(Spacing::new(1.0, 1.0)?));
+    let unknown = ReaderPair { spacing: None, ..known.clone() };
+    assert_eq!(
+        reader_agreement(std::slice::from_ref(&unknown), &[]).map(|of| (of.unit, of.all.mean))?,
+        ("px", 5.0)
+    );
+    let mixed = reader_agreement(&[known.clone(), unknown], &[2.0]);
+    assert!(matches!(mixed, Err(EvalError::MixedUnits { known: 1, pairs: 2 })));
+    assert!(matches!(reader_agreement(&[known], &[0.0]), Err(EvalError::Radius { .. })));
+    Ok(())
 }

@@ -91,6 +91,7 @@ impl Search {
             recognition,
             overlay: unwritten.is_none().then_some(file),
             landmarks,
+            measurements: Vec::new(),
         };
         let unwritten =
             unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));

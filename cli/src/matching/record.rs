@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
 use super::trust::{ExpectedErrors, Recognised};
+use crate::measurements::Measured;
 use crate::models::{Model, NetworkModel};
 use crate::templates::Source;
 
@@ -14,6 +15,9 @@ pub(super) struct Matches {
     pub(super) version: &'static str,
     #[serde(flatten)]
     pub(super) made_by: MadeBy,
+    /// The scheme that landmarks are ordered and measured by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scheme: Option<String>,
     pub(super) images: Vec<Matched>,
     pub(super) failed: Vec<Failure>,
     /// Images that were not looked at, as it was stopped.
@@ -77,6 +81,9 @@ pub(super) struct Matched {
     /// None where it could not be written.
     pub(super) overlay: Option<String>,
     pub(super) landmarks: Vec<LandmarkRow>,
+    /// Where a scheme was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) measurements: Vec<Measured>,
 }
 
 #[derive(Serialize)]

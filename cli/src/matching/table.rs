@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkRow, WriteOptions, encode_landmarks,
+    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkRow, LandmarkStatus, Scheme, WriteOptions,
+    encode_landmarks,
 };
 
 use super::record::Matched;
+use crate::measurements::{self, measured};
 use crate::output::{self, shown};
 use crate::spacing;
 
@@ -49,6 +51,27 @@ fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
 
 pub(super) fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
     output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
+}
+
+/// Brings the landmarks into the order of a scheme, and measures them.
+pub(super) fn measure(scheme: &Scheme, image: &mut Matched) {
+    scheme.sort_by_name(&mut image.landmarks, |row| &row.landmark);
+    let status = |name: &str| {
+        let LandmarkRow { x, y, trust, .. } = image.landmarks.iter().find(|row| row.landmark == name)?;
+        Some(match trust {
+            Some(trust) if trust.abstain => LandmarkStatus::Abstained,
+            _ => LandmarkStatus::Placed {
+                at: Point::new(*x, *y),
+                error_bound_px: trust.as_ref().and_then(|trust| trust.expected_error_px),
+            },
+        })
+    };
+    image.measurements = measured(scheme, status, image.known.as_ref().map(|spacing| spacing.mm));
+}
+
+pub(super) fn write_measurements(path: &Path, images: &[Matched]) -> Result<()> {
+    let images = images.iter().map(|image| (image.image.as_str(), image.measurements.as_slice()));
+    output::write(path, &measurements::table(images)?)
 }
 
 /// Writes the landmarks in another format: into one file, or into a folder with a file for each image.

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::charts::figures;
 use super::gallery::{Picture, Places, file_address};
-use super::results::{Kind, Results};
+use super::results::{Case, Kind, Results};
 use crate::inputs::Input;
 use crate::map;
+use crate::measurements::Measured;
 use crate::output::file_name;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -184,7 +185,26 @@ fn tables(results: &Results) -> Vec<Table> {
         });
         tables.push(Table { title: title.into(), head, lines: lines.collect() });
     }
+    tables.extend(measurements(results));
     tables
+}
+
+/// The measurements of a scheme, a line for each image; none without a scheme.
+fn measurements(results: &Results) -> Option<Table> {
+    let first = results.cases.iter().find(|case| !case.measurements.is_empty())?;
+    let names = first.measurements.iter().map(|measured| measured.measurement.clone());
+    let head = std::iter::once("image".to_owned()).chain(names).collect();
+    let line = |case: &Case| Line {
+        name: case.image.clone(),
+        cells: case.measurements.iter().map(Measured::text).collect(),
+    };
+    Some(Table {
+        title:
+            "Measurements: values with the largest change while each landmark stays within its error bound"
+                .into(),
+        head,
+        lines: results.cases.iter().map(line).collect(),
+    })
 }
 
 /// What made the result, a line for each value; lists of figures are left to the tables.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::evaluate::errors::{self, Row, TABLE};
 use crate::files;
+use crate::measurements::Measured;
 use crate::output::{file_name, shown};
 
 /// Largest file of results that is read, in bytes: a million landmarks.
@@ -48,6 +49,8 @@ pub(crate) struct Case {
     /// Picture with the points in it, beside the result.
     pub(crate) overlay: Option<PathBuf>,
     pub(crate) points: Vec<Spot>,
+    /// By a scheme, where one was given.
+    pub(crate) measurements: Vec<Measured>,
 }
 
 /// A landmark that was found.
@@ -167,7 +170,13 @@ fn matching(folder: &Path) -> Result<Results> {
             });
         }
         let overlay = image["overlay"].as_str().and_then(|overlay| beside(folder, overlay));
-        cases.push(Case { image: name.to_owned(), size: side("width").zip(side("height")), overlay, points });
+        let measurements = match image.get("measurements") {
+            Some(listed) => serde_json::from_value(listed.clone())
+                .with_context(|| wrong("its measurements are not as infomark writes them"))?,
+            None => Vec::new(),
+        };
+        let size = side("width").zip(side("height"));
+        cases.push(Case { image: name.to_owned(), size, overlay, points, measurements });
     }
     let failed = about["failed"].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -208,7 +217,13 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
     let shown_template = chosen(&rows, template, &path)?;
     let mut cases: BTreeMap<&str, Case> = BTreeMap::new();
     for row in rows.iter().filter(|row| Some(&row.template) == shown_template.as_ref()) {
-        let empty = || Case { image: row.image.clone(), size: None, overlay: None, points: Vec::new() };
+        let empty = || Case {
+            image: row.image.clone(),
+            size: None,
+            overlay: None,
+            points: Vec::new(),
+            measurements: Vec::new(),
+        };
         cases.entry(&row.image).or_insert_with(empty).points.push(Spot {
             name: row.landmark.clone(),
             at: (row.x, row.y),

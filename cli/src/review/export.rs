@@ -13,16 +13,20 @@ use super::images::{self, Known};
 use super::refusal::Refusal;
 use super::state::{Decision, State};
 use super::work::landmarks;
-use super::{App, lock, zip};
+use super::{App, lock, measure, zip};
 use crate::convert::not_kept;
 use crate::files;
 use crate::inputs::free_stem;
+use crate::measurements;
 use crate::output;
 
 /// Folder of the files, within that of the review.
 pub(super) const FOLDER: &str = "export";
 /// What says of the others where they are from.
 const ABOUT: &str = "review.json";
+
+/// The key of the measurements of a scheme, which are saved beside landmark files.
+pub(super) const MEASUREMENTS: &str = "measurements";
 
 /// The formats that can be saved: those that need no other file.
 pub(super) fn formats() -> impl Iterator<Item = LandmarkFormat> {
@@ -32,7 +36,7 @@ pub(super) fn formats() -> impl Iterator<Item = LandmarkFormat> {
 /// The format of a key, as in `infomark match --format`.
 fn format(key: &str) -> Result<LandmarkFormat, Refusal> {
     formats().find(|format| format.key() == key).ok_or_else(|| {
-        let keys: Vec<_> = formats().map(LandmarkFormat::key).collect();
+        let keys: Vec<_> = formats().map(LandmarkFormat::key).chain([MEASUREMENTS]).collect();
         Refusal::bad(format!("{key}: no such format; there are {}", keys.join(", ")))
     })
 }
@@ -99,8 +103,10 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
 
 /// Makes the files of some formats.
 pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Files, Refusal> {
-    let asked: Vec<LandmarkFormat> = keys.iter().map(|key| format(key)).collect::<Result<_, _>>()?;
-    if asked.is_empty() {
+    let others = keys.iter().filter(|key| *key != MEASUREMENTS);
+    let asked: Vec<LandmarkFormat> = others.map(|key| format(key)).collect::<Result<_, _>>()?;
+    let measured = keys.iter().any(|key| key == MEASUREMENTS);
+    if keys.is_empty() {
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
     let state = lock(&app.store).state().clone();
@@ -150,6 +156,9 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             put(format!("landmarks.{name}.{ending}"), &all)?;
         }
     }
+    if measured {
+        files.push((measurements::TABLE.to_owned(), measured_table(app, &state, &chosen)?));
+    }
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
     let images: serde_json::Map<_, _> = state
         .images
@@ -166,6 +175,18 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
     told.files = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
     told.files.push(format!("{FOLDER}/{ABOUT}"));
     Ok(Files { files, about: (output::to_json(&about)? + "\n").into_bytes(), told })
+}
+
+/// The table of the measurements of some images.
+fn measured_table(app: &App, state: &State, chosen: &[Chosen]) -> Result<Vec<u8>, Refusal> {
+    let scheme = app.scheme.as_ref();
+    let scheme = scheme.ok_or_else(|| Refusal::bad("measurements need a scheme: start with --scheme"))?;
+    let of = |chosen: &Chosen| {
+        let record = state.images.get(&chosen.known.name).cloned().unwrap_or_default();
+        (chosen.known.name.clone(), measure::of_record(scheme, &record, &[], &chosen.known))
+    };
+    let all: Vec<_> = chosen.iter().map(of).collect();
+    Ok(measurements::table(all.iter().map(|(name, measured)| (name.as_str(), measured.as_slice())))?)
 }
 
 /// What [`ABOUT`] says of an earlier export.
@@ -190,7 +211,8 @@ pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
         let all = if *name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.") };
         files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
     };
-    formats().map(LandmarkFormat::key).filter(is_of).collect()
+    let measured = files.contains_key(measurements::TABLE).then_some(MEASUREMENTS);
+    formats().map(LandmarkFormat::key).filter(is_of).chain(measured).collect()
 }
 
 /// Where a file of an export goes, which is within the review's folder: a link there is not followed.

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use hyper::Method;
-use infomark_infer::{Subject, Visibility, is_same_name, parse_landmarks_of};
+use infomark_infer::{Scheme, Subject, Visibility, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::images::{self, Known};
+use super::measure::{self, Moved};
 use super::refusal::Refusal;
 use super::server::{Answer, Asked, BODY, Handler};
 use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
@@ -23,7 +24,7 @@ use crate::output;
 const FILE: usize = 16 << 20;
 
 /// The page's files, with what they are.
-const STATIC: [(&str, &str, &str); 10] = [
+const STATIC: [(&str, &str, &str); 11] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
@@ -33,6 +34,7 @@ const STATIC: [(&str, &str, &str); 10] = [
     ("/files.js", "text/javascript; charset=utf-8", include_str!("page/files.js")),
     ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
+    ("/scheme.js", "text/javascript; charset=utf-8", include_str!("page/scheme.js")),
     ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
 ];
 
@@ -64,6 +66,11 @@ impl Handler for Site {
             ["api", "images", id, "pixels"] if get => pixels(app, id),
             ["api", "images", id, "edit"] if post => edit(app, id, &asked),
             ["api", "images", id, "template"] if post => save_template(app, id),
+            ["api", "images", id, "measure"] if post => {
+                let MeasureBody { points } = body(&asked)?;
+                Answer::json(&json!({ "measurements": measure::measure(app, &known(app, id)?, &points)? }))
+            }
+            ["api", "scheme"] if get => Answer::json(&measure::about(app)),
             ["api", "setup"] if post => setup(app, &asked),
             ["api", "match"] if post => start(app, Task::Match),
             ["api", "suggest"] if post => start(app, Task::Suggest),
@@ -195,6 +202,12 @@ fn pixels(app: &App, id: &str) -> Result<Answer, Refusal> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct MeasureBody {
+    points: Vec<Moved>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct EditBody {
     #[serde(default)]
     edits: Vec<Edit>,
@@ -313,9 +326,11 @@ pub(super) fn take_landmarks(
     file: &str,
     image: Option<&Known>,
 ) -> Result<Value, Refusal> {
+    let names = app.scheme.as_ref().map(Scheme::names).unwrap_or_default();
     let subject = Subject {
         image: image.map(|known| known.name.as_str()),
         placement: image.and_then(|known| known.placement),
+        names: &names,
         ..Subject::default()
     };
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
@@ -393,8 +408,8 @@ mod tests {
 
     #[test]
     fn the_page_offers_every_format_that_is_written() {
-        for format in super::export::formats() {
-            let value = format!("value=\"{}\"", format.key());
+        for key in super::export::formats().map(|format| format.key()).chain([super::export::MEASUREMENTS]) {
+            let value = format!("value=\"{key}\"");
             assert!(include_str!("page/index.html").contains(&value), "{value}");
         }
     }

@@ -15,6 +15,7 @@ mod hostile;
 mod landmarks;
 mod map;
 mod matching;
+mod measure;
 mod messages;
 mod psi;
 mod refine;

@@ -156,6 +156,52 @@ fn only_the_page_with_the_token_is_answered() {
 }
 
 #[test]
+fn a_scheme_orders_the_landmarks_and_measures_what_is_placed_or_dragged() {
+    let place = Workplace::new();
+    let scheme = "title = \"t\"\nanatomy = \"a\"\nlandmark = [{ name = \"b\", definition = \"Second.\" }, { name = \"a\" }]\n\
+                  measurement = [{ name = \"ab\", length = [\"a\", \"b\"] }]\n";
+    place.write("own.toml", scheme);
+    let server = Server::start(&place, "--scheme own.toml --spacing 0.5 0.5");
+    assert_eq!(server.state()["setup"]["names"], json!(["b", "a"]));
+    let about = server.get("/api/scheme").1;
+    assert_eq!(about["landmarks"]["b"]["definition"], "Second.");
+    assert_eq!(about["measurements"][0]["name"], "ab");
+    let id = server.id("0.png");
+    assert_eq!(server.place(&id, "a", [10.0, 10.0], 0).0, 200);
+    let measure = |points: Value| {
+        let answer = server.post(&format!("/api/images/{id}/measure"), &json!({ "points": points }));
+        assert_eq!(answer.0, 200, "{answer:?}");
+        answer.1["measurements"][0].clone()
+    };
+    assert_eq!(measure(json!([]))["reason"], "b is missing");
+    // A point that is dragged has its place before it is saved.
+    let dragged = measure(json!([{ "landmark": "b", "at": [16.0, 18.0] }]));
+    assert_eq!((dragged["value"].as_f64(), dragged["unit"].as_str()), (Some(5.0), Some("mm")));
+    assert_eq!(
+        measure(json!([{ "landmark": "b", "at": null, "presence": "absent" }]))["reason"],
+        "b is absent"
+    );
+    assert_eq!(
+        server.post(&format!("/api/images/{id}/measure"), &json!({ "points": [{ "at": [0, 0] }] })).0,
+        400
+    );
+    assert_eq!(server.post("/api/images/none/measure", &json!({ "points": [] })).0, 404);
+    assert_eq!(server.place(&id, "b", [10.0, 30.0], 0).0, 200);
+    let export = json!({ "formats": ["csv", "measurements"], "accepted_only": false });
+    assert_eq!(server.post("/api/export", &export).0, 200);
+    let table = String::from_utf8(place.read("rev/export/measurements.csv")).unwrap();
+    assert_eq!(table, "image,measurement,value,unit,bound,reason\n0.png,ab,10,mm,,\n");
+    assert_eq!(server.get("/api/export").1["formats"], json!(["csv", "measurements"]));
+    drop(server);
+    // Without it there is nothing to measure by, and what was placed stays in its order.
+    let server = Server::start(&place, "");
+    assert_eq!(server.state()["setup"]["names"], json!(["b", "a"]));
+    assert_eq!(server.get("/api/scheme").1, Value::Null);
+    assert_eq!(server.post(&format!("/api/images/{id}/measure"), &json!({ "points": [] })).0, 400);
+    assert_eq!(server.post("/api/export", &export).0, 400);
+}
+
+#[test]
 fn no_path_leads_out_and_what_is_wrong_is_told() {
     let place = Workplace::new();
     place.write("data/images/broken.png", "no image");

@@ -222,6 +222,16 @@ pub enum LandmarkError {
         /// The field, cut to its first part.
         value: String,
     },
+    /// A value of the column `abstain` that has no meaning.
+    #[error("{name}, {place}: abstain is `{value}`; write true or false")]
+    Abstain {
+        /// The path as given.
+        name: String,
+        /// Where in the file.
+        place: Place,
+        /// The field, cut to its first part.
+        value: String,
+    },
     /// An absent landmark with coordinates.
     #[error(
         "{name}, {place}: an absent landmark has coordinates; leave x and y empty, or change its visibility"

@@ -4,7 +4,8 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use infomark_core::Point;
 
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, cut,
+    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Reliability,
+    Visibility, cut,
 };
 
 /// The columns, in the order in which they are written.
@@ -16,12 +17,19 @@ const VISIBLE: &str = "visible";
 const OCCLUDED: &str = "occluded";
 const ABSENT: &str = "absent";
 
-/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility` in any order; others are ignored.
+/// The columns of results of matching that say how far a point can be relied on.
+const ERROR_BOUND: &str = "expected_error_px";
+const ABSTAIN: &str = "abstain";
+
+/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `expected_error_px` and `abstain` in any
+/// order; others are ignored.
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| malformed(name, &error))?.clone();
     let columns = columns(name, &header)?;
-    let visibility = header.iter().position(|field| field.eq_ignore_ascii_case(VISIBILITY));
+    let optional = |column: &str| header.iter().position(|field| field.eq_ignore_ascii_case(column));
+    let visibility = optional(VISIBILITY);
+    let [error_bound, abstain] = [ERROR_BOUND, ABSTAIN].map(optional);
     let mut builder = Builder::new(name, LandmarkFormat::Csv);
     for record in reader.records() {
         let record = record.map_err(|error| malformed(name, &error))?;
@@ -42,7 +50,9 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
             }
         };
         let at = Point::new(row.number(2)?, row.number(3)?);
+        let reliability = row.reliability(error_bound, abstain)?;
         builder.add(image, Landmark { visibility, ..Landmark::new(landmark, at) }, place)?;
+        builder.set_reliability(image, reliability);
     }
     builder.finish()
 }
@@ -88,6 +98,40 @@ impl<'a> Row<'a> {
             });
         }
         Ok(field)
+    }
+
+    /// What the row says of its point in the columns of these places.
+    fn reliability(
+        &self,
+        error_bound: Option<usize>,
+        abstain: Option<usize>,
+    ) -> Result<Reliability, LandmarkError> {
+        let field =
+            |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
+        let (bound, abstain) = (field(error_bound), field(abstain));
+        let error_bound_px = match bound.parse::<f64>() {
+            // Nothing bounds the error.
+            _ if bound.is_empty() => None,
+            Ok(f64::INFINITY) => None,
+            Ok(value) if value >= 0.0 => Some(value),
+            _ => {
+                return Err(LandmarkError::Number {
+                    name: self.name.to_owned(),
+                    place: self.place,
+                    column: ERROR_BOUND,
+                    value: cut(bound),
+                });
+            }
+        };
+        let abstained = abstain.eq_ignore_ascii_case("true");
+        if !(abstained || abstain.is_empty() || abstain.eq_ignore_ascii_case("false")) {
+            return Err(LandmarkError::Abstain {
+                name: self.name.to_owned(),
+                place: self.place,
+                value: cut(abstain),
+            });
+        }
+        Ok(Reliability { error_bound_px, abstained })
     }
 
     /// Checks that a coordinate is empty, as that of an absent landmark.

@@ -7,15 +7,16 @@ use infomark_core::{
     Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
     Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
     SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
-    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, blur,
-    blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound, cosine_similarity, draw_apart,
-    draw_apart_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len, highest_beyond, info_nce,
+    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, angle_at,
+    angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
+    cosine_similarity, distance_to_line, draw_apart, draw_apart_scratch_len, elastic_controls_len,
+    entropy_map, entropy_scratch_len, error_bound, highest_beyond, horizontal_extent, info_nce,
     info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
-    keep_tier, key_points, key_points_scratch_len, local_contrast, local_contrast_scratch_len, mean,
-    mutual_information, mutual_information_scratch_len, mutual_information_terms, peak, philox4x32,
-    positive_similarities, positive_similarity, radial_error_mm, sample_feature, sdr, search_strength,
-    search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
-    tier_map, tier_weight_map, tone_path, tone_search_scratch_len, weight_map,
+    keep_tier, key_points, key_points_scratch_len, length, local_contrast, local_contrast_scratch_len, mean,
+    midpoint, mutual_information, mutual_information_scratch_len, mutual_information_terms, peak, philox4x32,
+    positive_similarities, positive_similarity, projected_length, radial_error_mm, sample_feature, sdr,
+    search_strength, search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len,
+    soft_peak, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, vertical_extent, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -42,6 +43,7 @@ pub(crate) fn every<T: Real>() -> Option<()> {
     disturbances::<T>(&mut image, &mut rng)?;
     features::<T>(&mut rng)?;
     alignments::<T>(&mut rng)?;
+    measurements()?;
     scores(&mut rng)
 }
 
@@ -432,6 +434,23 @@ fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
     let at = alignment.predict(Point::new(T::one(), T::one())).at;
     let pulled = Alignment::affine(&alignment).ok()?.pull(Point::new(T::one(), T::one()));
     (alignment.agreeing() == 12 && at.is_finite() && pulled.is_finite()).then_some(())
+}
+
+fn measurements() -> Option<()> {
+    let spacing = Spacing::new(0.5, 0.5).ok()?;
+    let [a, b, c] =
+        [(0.0, 0.0), (6.0, 0.0), (0.0, 8.0)].map(|(x, y)| Point::in_mm(Point::new(x, y), spacing));
+    let side = length(b, c)?;
+    let right = side.value == 5.0
+        && (error_bound(&side.gradient, &[1.0, 2.0]) - 3.0).abs() < 1e-12
+        && (angle_at(b, a, c)?.value.to_degrees() - 90.0).abs() < 1e-12
+        && (angle_between(a, c, a, b)?.value.to_degrees() + 90.0).abs() < 1e-12
+        && distance_to_line(c, a, b)?.value == 4.0
+        && projected_length(b, c, a, b)?.value == -3.0
+        && horizontal_extent(b, c)?.value == 3.0
+        && vertical_extent(b, c)?.value == 4.0
+        && midpoint(b, c) == Point::new(1.5, 2.0);
+    right.then_some(())
 }
 
 fn scores(rng: &mut Rng) -> Option<()> {

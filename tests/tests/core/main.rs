@@ -12,6 +12,7 @@ mod interop;
 mod keypoint;
 mod locate;
 mod loss;
+mod measure;
 mod mutual;
 mod noise;
 mod plane;

@@ -1,6 +1,6 @@
 //! The runtime: images, encoders, templates, matching, formats.
 #![cfg(feature = "files")]
-#![allow(missing_docs, clippy::panic, clippy::type_complexity, clippy::unwrap_used)] // A test may stop.
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::type_complexity, clippy::unwrap_used)] // A test may stop.
 
 mod confidence;
 mod damage;
@@ -22,4 +22,5 @@ mod points;
 mod reference;
 mod refine;
 mod rows;
+mod scheme;
 mod template;

@@ -101,7 +101,7 @@ export function draw({ open, choose }) {
   const fixed = model.fixed.includes(model.chosen);
   const able = {
     accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: placeOf(), occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    clear: placeOf(), copy: here && images.findIndex(({ id }) => id === here.id) > 0, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
     suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;

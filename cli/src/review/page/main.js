@@ -2,6 +2,7 @@
 import { ask } from "./api.js";
 import * as files from "./files.js";
 import * as lists from "./lists.js";
+import * as scheme from "./scheme.js";
 import { changed, decide, edit, image, isAbsent, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
 import * as view from "./view.js";
 
@@ -23,7 +24,10 @@ for (const id of ["alert", "notice"]) by(`${id}-close`).addEventListener("click"
 let drawn = null, listed = null;
 async function open(id) {
   if (!model.images.some((image) => image.id === id)) return;
+  const other = id !== drawn;
   model.current = drawn = id;
+  // By a scheme, each image begins with its first landmark.
+  if (other && scheme.given() && model.chosen && isOpen(model.chosen)) model.chosen = model.setup.names.find(isOpen);
   listed = image().sha256;
   changed();
   if (image().error) complain(new Error(image().error));
@@ -132,6 +136,20 @@ const absent = () => {
   edit([{ landmark: chosen, at: null, presence: wish }]);
   if (wish === "absent") goOn(chosen);
 };
+// Takes the points of the image before in the list for the landmarks that have none, where they are in parts of the image.
+const copy = () => {
+  const ids = lists.shown().map(({ id }) => id);
+  const from = model.images.find(({ id }) => id === ids[ids.indexOf(model.current) - 1]);
+  const here = image();
+  if (!from || !here || !view.ready()) return;
+  const edits = model.setup.names.filter((name) => isOpen(name) && placeOf(name, from.name)).map((landmark) => {
+    const size = (known, i) => known.size?.[i] ?? here.size[i];
+    const at = placeOf(landmark, from.name).map((value, i) => (from.size && here.size ? ((value + 0.5) * size(here, i)) / size(from, i) - 0.5 : value));
+    return { landmark, at, presence: presenceOf(landmark, from.name) };
+  });
+  if (edits.length) edit(edits);
+  else tell(`${from.name} has no point of a landmark that is open here.`);
+};
 const giveBack = () => spot()?.found && edit([{ landmark: model.chosen, at: spot().found.at, by: "match" }]);
 
 const click = (id, action) => by(id).addEventListener("click", action);
@@ -150,6 +168,7 @@ click("clear", clear);
 click("occluded", occluded);
 click("absent", absent);
 click("give-back", giveBack);
+click("copy", copy);
 click("help", () => by("keys").showModal());
 click("naming-close", () => by("naming").close());
 click("remove", () => {
@@ -196,6 +215,7 @@ files.listen({ open, tell, complain });
 view.onTold((at, percent) => {
   const known = image();
   const mm = at && known?.spacing_mm ? `, ${at.map((value, i) => (value * known.spacing_mm[i]).toFixed(1)).join(", ")} mm (${known.spacing})` : known ? "; the file states no size of its pixels" : "";
+  scheme.measure();
   by("where").textContent = known ? `${at ? `x, y ${at.map((value) => value.toFixed(1)).join(", ")} px` : `${known.size?.join(" x ") ?? ""} px`}${mm}; zoom ${percent} %` : "";
 });
 
@@ -225,7 +245,7 @@ document.addEventListener("keydown", (event) => {
     "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4), 0: view.fit,
     n: () => landmark(1), p: () => landmark(-1), "]": () => neighbour(1), "[": () => neighbour(-1),
     a: () => decided("accepted"), r: () => decided("rejected"), m: () => by("match").click(), "?": () => by("keys").showModal(),
-    o: occluded, x: absent, Delete: clear, Backspace: clear, Escape: () => choose(null),
+    c: copy, o: occluded, x: absent, Delete: clear, Backspace: clear, Escape: () => choose(null),
     Enter: () => (on ? place(view.middle()) : false),
     ArrowLeft: () => arrow(-1, 0), ArrowRight: () => arrow(1, 0), ArrowUp: () => arrow(0, -1), ArrowDown: () => arrow(0, 1),
   };
@@ -239,6 +259,7 @@ onChange(() => {
   cancelAnimationFrame(late);
   late = requestAnimationFrame(() => {
     lists.draw({ open, choose });
+    scheme.define();
     matchAgain();
     const { sha256 } = image() ?? {};
     // Another image is chosen, or the file of this one is another by now.
@@ -246,8 +267,11 @@ onChange(() => {
     view.draw();
   });
 });
+let loaded = false;
 (async function watch() {
   try {
+    if (!loaded) await scheme.load();
+    loaded = true;
     await sync();
     if (!model.current && model.images.length) {
       const start = model.images.find(({ name }) => name === model.setup.template) ?? lists.shown().find(({ error }) => !error);

@@ -104,6 +104,8 @@ export function nudge(x, y) {
   const at = drag?.at ?? placeOf();
   if (at) edit([{ landmark: model.chosen, at: rounded([at[0] + (x * ratio()) / scale, at[1] + (y * ratio()) / scale]) }]);
 }
+// The point that is dragged, with its place under the pointer.
+export const dragging = () => drag && { landmark: drag.landmark, at: drag.at };
 // Brings the chosen point into sight.
 export function reveal() {
   const at = placeOf();

@@ -1,0 +1,90 @@
+//! Measurements of a scheme as tables and JSON tell them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use infomark_core::Spacing;
+use infomark_infer::{LandmarkStatus, MeasuredValue, Scheme, Unit};
+use serde::{Deserialize, Serialize};
+
+use crate::output;
+
+/// Name of the table beside landmarks.
+pub(crate) const TABLE: &str = "measurements.csv";
+
+/// Names, order and measurements of landmarks.
+#[derive(clap::Args, Default)]
+pub(crate) struct SchemeOption {
+    /// Scheme of the landmarks, with their order and measurements: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
+    #[arg(long, value_name = "SCHEME")]
+    pub(crate) scheme: Option<PathBuf>,
+}
+
+impl SchemeOption {
+    /// The scheme, if one is asked for.
+    pub(crate) fn load(&self) -> Result<Option<Scheme>> {
+        Ok(self.scheme.as_ref().map(Scheme::load).transpose()?)
+    }
+}
+
+/// A measurement of an image.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) measurement: String,
+    pub(crate) value: Option<f64>,
+    pub(crate) unit: Option<String>,
+    pub(crate) bound: Option<f64>,
+    /// Why there is no value, or no bound where the landmarks have bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl Measured {
+    /// Value, unit and bound as a person reads them, or why there is no value.
+    pub(crate) fn text(&self) -> String {
+        let (Some(value), Some(unit)) = (self.value, &self.unit) else {
+            return self.reason.clone().unwrap_or_default();
+        };
+        let unit = if *unit == Unit::Ratio.to_string() { String::new() } else { format!(" {unit}") };
+        let bound = self.bound.map(|bound| format!(" \u{b1} {bound}")).unwrap_or_default();
+        format!("{value}{unit}{bound}")
+    }
+}
+
+/// The measurements of an image.
+pub(crate) fn measured(
+    scheme: &Scheme,
+    status: impl Fn(&str) -> Option<LandmarkStatus>,
+    spacing: Option<Spacing>,
+) -> Vec<Measured> {
+    let told = scheme.measure(status, spacing).into_iter().map(|measurement| {
+        let reason = measurement.reason();
+        let value = measurement.outcome.ok();
+        let rounded = |number: f64, of: &MeasuredValue| shown(number, of.unit);
+        Measured {
+            measurement: measurement.name,
+            value: value.as_ref().map(|of| rounded(of.value, of)),
+            unit: value.as_ref().map(|of| of.unit.to_string()),
+            bound: value.as_ref().and_then(|of| Some(rounded(*of.error_bound.as_ref().ok()?, of))),
+            reason,
+        }
+    });
+    told.collect()
+}
+
+/// A hundredth of a degree, millimetre or pixel, and a ten-thousandth of a ratio.
+fn shown(value: f64, unit: Unit) -> f64 {
+    output::rounded(value, if unit == Unit::Ratio { 4 } else { 2 })
+}
+
+/// The table of some images.
+pub(crate) fn table<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Measured])>) -> Result<Vec<u8>> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let rows = images.into_iter().flat_map(|(image, all)| all.iter().map(move |measured| (image, measured)));
+    let rows = rows.map(|(image, of)| {
+        let name = of.measurement.clone();
+        [image.to_owned(), name, number(of.value), text(&of.unit), number(of.bound), text(&of.reason)]
+    });
+    output::csv(["image", "measurement", "value", "unit", "bound", "reason"], rows)
+}
