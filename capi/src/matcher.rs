@@ -320,7 +320,7 @@ pub unsafe extern "C" fn infomark_matcher_recognise(
         let options: infomark_find_options = unsafe { crate::options::options(options) }?;
         let to = unsafe { place("out", out) }?;
         let deadline = options.deadline()?;
-        let encoding = matcher.encoder().encode_until(image, matcher.looks(), deadline);
+        let encoding = matcher.encoder().encode_until(image, deadline);
         let encoding = encoding.map_err(|error| failed(MatchError::Model(error)))?;
         let recognition = matcher.recognise(image, &encoding, deadline).map_err(failed)?;
         to.set(infomark_recognition::of(&recognition));

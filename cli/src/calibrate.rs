@@ -61,7 +61,7 @@ const COVERAGE: f64 = 0.9;
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     for given in options.given.files().chain([options.model.clone()]) {
-        if inputs::identity(&options.out) == inputs::identity(&given) {
+        if output::identity(&options.out) == output::identity(&given) {
             bail!(
                 "--out {}: it would overwrite what the result is made from; name another file",
                 shown(&given)
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let encoder = options.runtime.encoder(&options.model)?;
     let data = inputs::data_folder(&options.data)?;
     let pool = inputs::pool(threads)?;
-    let (templates, sources) = pool.install(|| options.given.read(&encoder, None, options.how.looks()))?;
+    let (templates, sources) = pool.install(|| options.given.read(&encoder, None))?;
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
     let places = places(&data, &matcher, options)?;
     let progress = Progress::new(data.images.len() as u64, "calibrating");

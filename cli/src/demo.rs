@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use infomark_core::{mean, sdr};
 use infomark_eval::{Evaluation, Run, median};
-use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
+use infomark_infer::{DataSet, Encoder, MatchOptions};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
@@ -134,8 +134,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 
 /// Matches the template to the test images.
 fn score(encoder: &Encoder, data: &DataSet, template_data: &DataSet) -> Result<Run> {
-    let (matching, looks) = (MatchOptions::default(), Looks::default());
-    let evaluation = Evaluation { encoder, data, template_data, matching, looks };
+    let matching = MatchOptions::default();
+    let evaluation = Evaluation { encoder, data, template_data, matching };
     let runs = with_bar(1 + data.images.len(), |advance| {
         Ok(evaluation.prepare(&[vec![0]], advance)?.score(advance)?)
     })?;

@@ -4,6 +4,7 @@ mod canvas;
 mod colour;
 mod overlay;
 mod panel;
+mod pen;
 mod svg;
 
 pub(crate) use canvas::{Canvas, Colour, Font, grey_png, rgb_png};

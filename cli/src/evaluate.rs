@@ -257,8 +257,8 @@ impl Job<'_> {
     /// Scores the encoder, with a bar, and writes the files that were asked for.
     pub(crate) fn run(&self, threads: usize) -> Result<(Evaluation, Vec<Run>)> {
         let ((folder, data), (template_folder, template_data)) = (self.data, self.template_data);
-        let (encoder, matching, looks) = (self.encoder, self.how.options(), self.how.looks());
-        let scoring = Scoring { encoder, data, template_data, matching, looks };
+        let (encoder, matching) = (self.encoder, self.how.options());
+        let scoring = Scoring { encoder, data, template_data, matching };
         let templates: BTreeSet<&usize> = self.sets.iter().flatten().collect();
         let images = data.images.len().saturating_add(self.protocol.calibrate.unwrap_or(0));
         let pool = inputs::pool(threads)?;

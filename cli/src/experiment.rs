@@ -1,5 +1,6 @@
 //! `infomark experiment`.
 
+mod bench;
 mod file;
 mod origin;
 mod pictures;
@@ -17,9 +18,10 @@ use serde::Serialize;
 
 use crate::files;
 use crate::output::{self, Report, shown};
+use bench::{Bench, Place};
 use file::{Experiment, PolicySource};
 use origin::Commit;
-use work::{Bench, Finished, Place, State};
+use work::{Finished, State};
 
 /// Train and score the arms of an experiment, and compare them.
 #[derive(clap::Args)]

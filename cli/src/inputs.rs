@@ -1,14 +1,15 @@
-//! The images a command is given.
+//! What a command is given: images, and files of options.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use infomark_infer::{DataSet, list_folder, sha256_file};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::de::DeserializeOwned;
 
-use crate::output::{self, file_name, shown};
+use crate::files;
+use crate::output::{self, file_name, identity, shown};
 
 /// An image to work on.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,9 +63,10 @@ pub(crate) fn warn_of_skipped(folder: &Path) {
     let _ = images_of(folder);
 }
 
-/// Where a path leads, so that two ways to one file are equal.
-pub(crate) fn identity(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+/// What a TOML file says.
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = toml::from_str(&files::text(path)?);
+    text.map_err(|error| anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " ")))
 }
 
 /// The SHA-256 of a file.

@@ -84,7 +84,7 @@ pub(crate) struct Options {
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "no_prior", "no_neighbours", "sub_pixel", "look_turned", "look_mirrored", "look_fine", "calibration",
+            "no_prior", "no_neighbours", "sub_pixel", "calibration",
             "abstain_above", "abstain_below",
         ]
     )]
@@ -289,7 +289,7 @@ fn detector(
     let inputs = inputs_of(options)?;
     let own = Given { templates: vec![path.clone()], ..Given::default() };
     let templates = if templates_given || !is_shipped(&path) { &options.given } else { &own };
-    let read = pool.install(|| templates.read(&encoder, given, options.how.looks()))?;
+    let read = pool.install(|| templates.read(&encoder, given))?;
     let (templates, sources) = read;
     let model = Model::of(&encoder, path);
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
@@ -326,9 +326,9 @@ fn inputs_of(options: &Options) -> Result<Vec<Input>> {
 fn keep_inputs(options: &Options) -> Result<()> {
     let models = options.model.iter().chain(&options.landmark_model);
     let outputs = [TABLE, OBJECT, PARTIAL, measurements::TABLE];
-    let outputs = outputs.map(|name| inputs::identity(&options.out.join(name)));
+    let outputs = outputs.map(|name| output::identity(&options.out.join(name)));
     for given in options.given.files().chain(models.chain(&options.scheme.scheme).cloned()) {
-        if outputs.contains(&inputs::identity(&given)) {
+        if outputs.contains(&output::identity(&given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));
         }
     }

@@ -9,8 +9,6 @@ use anyhow::{Context, Error, Result, bail};
 use serde::Serialize;
 use tempfile::Builder;
 
-use crate::inputs::identity;
-
 /// Writes to standard output, as text or as one JSON object.
 pub(crate) struct Report {
     json: bool,
@@ -126,6 +124,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The folder that a file is in, the current one where none is named.
 pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
+/// Where a path leads, so that two ways to one file are equal.
+pub(crate) fn identity(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Refuses to write `out` over one of the files that are read.

@@ -7,11 +7,11 @@ use infomark_infer::Encoder;
 use infomark_train::{Psi, PsiBin, PsiConfig, TrainConfig, psi};
 use serde::Serialize;
 
+use crate::inputs::read_toml;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
-use crate::train::read_toml;
 
 /// Draw how well an encoder keeps its features in views, against entropy, and where that cuts the tiers.
 #[derive(clap::Args)]

@@ -65,11 +65,11 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         bail!("--images: there are no images in {}", shown(&options.images[0]));
     }
     let out = options.out.clone().unwrap_or_else(|| options.result.join("report.html"));
-    if images.iter().any(|input| inputs::identity(&input.path) == inputs::identity(&out)) {
+    if images.iter().any(|input| output::identity(&input.path) == output::identity(&out)) {
         bail!("{}: the page would overwrite an image; give another --out", shown(&out));
     }
     let read = ["landmarks.json", "evaluation.json", "errors.csv", "log.csv", "checkpoint.json"];
-    if read.iter().any(|file| inputs::identity(&options.result.join(file)) == inputs::identity(&out)) {
+    if read.iter().any(|file| output::identity(&options.result.join(file)) == output::identity(&out)) {
         bail!("{}: the page would overwrite the result it is made from; give another --out", shown(&out));
     }
     let pool = inputs::pool(threads)?;

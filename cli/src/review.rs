@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{Looks, PixelSpacing, Scheme};
+use infomark_infer::{PixelSpacing, Scheme};
 
 use crate::files;
 use crate::inputs;
@@ -191,7 +191,7 @@ fn engine(options: &Options, threads: usize, given: Option<&PixelSpacing>) -> Re
         (Vec::new(), Vec::new())
     } else {
         let files = Given { templates: options.templates.clone(), ..Given::default() };
-        pool.install(|| files.read(&encoder, given, Looks::default()))?
+        pool.install(|| files.read(&encoder, given))?
     };
     // Told now, not when matching begins.
     if !templates.0.is_empty() {
@@ -206,7 +206,7 @@ fn session_folder(options: &Options) -> Result<PathBuf> {
     if let Some(session) = &options.session {
         return Ok(session.clone());
     }
-    let folder = inputs::identity(&options.images);
+    let folder = output::identity(&options.images);
     match (folder.parent(), folder.file_name()) {
         (Some(parent), Some(name)) => Ok(parent.join(format!("{}.review", name.to_string_lossy()))),
         _ => bail!("{}: it has no folder above it; give --session", shown(&options.images)),
@@ -218,7 +218,7 @@ const OPENER: &str = "open.html";
 
 /// Opens the browser. The token is in a file that only its owner reads, as command lines can be seen by all.
 fn open(app: &App) -> Result<()> {
-    let path = inputs::identity(&app.session).join(OPENER);
+    let path = output::identity(&app.session).join(OPENER);
     let page = format!(
         "<!doctype html><meta name=\"referrer\" content=\"no-referrer\"><meta http-equiv=\"refresh\" content=\"0;url={}\">",
         app.guard.address()

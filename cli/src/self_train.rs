@@ -6,16 +6,15 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_infer::{Subject, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
-    Annotated, Budget, Doubt, LabelCount, LandmarkProgress as Step, SelfTrainConfig, SelfTrainPaths,
-    resume_self_train, self_train,
+    Annotated, Budget, Doubt, LabelCount, Progress, SelfTrainConfig, SelfTrainPaths, resume_self_train,
+    self_train,
 };
 use serde::Serialize;
 
 use crate::inputs;
 use crate::output::{self, Report, beside, file_name, shown};
-use crate::progress::{Progress, duration};
-use crate::train::read_config;
-use crate::train_landmarks::Bar;
+use crate::progress::duration;
+use crate::train::{Bars, read_config};
 
 /// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
@@ -98,8 +97,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     inputs::warn_of_skipped(&paths.images);
     let mut bars = Bars::default();
-    let tell = &mut |step: Step| {
-        bars.show(&step);
+    let tell = &mut |event: Progress| {
+        bars.show(&event);
         ControlFlow::Continue(())
     };
     let summary = if options.resume.is_some() {
@@ -205,29 +204,4 @@ fn warnings(rounds: &[Vec<LabelCount>]) -> Vec<String> {
         )
     };
     doubtful.map(of).collect()
-}
-
-/// Bars of the stages, one after the other.
-#[derive(Default)]
-struct Bars {
-    labelling: Option<Progress>,
-    training: Bar,
-}
-
-impl Bars {
-    fn show(&mut self, step: &Step) {
-        match step {
-            Step::Labelling { done, total } => {
-                self.training.finish();
-                self.labelling.get_or_insert_with(|| Progress::new(0, "labelling")).at(*done, *total);
-            }
-            Step::Labels { .. } => self.finish(),
-            step => self.training.show(step, "training"),
-        }
-    }
-
-    fn finish(&mut self) {
-        self.labelling.take().into_iter().for_each(Progress::finish);
-        self.training.finish();
-    }
 }

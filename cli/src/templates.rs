@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Encoder, Looks, PixelSpacing, Subject, Template, read_image, read_image_header, read_landmarks_of, sha256,
+    Encoder, PixelSpacing, Subject, Template, read_image, read_image_header, read_landmarks_of, sha256,
 };
 use infomark_models::Model;
 use infomark_train::AGAINST;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inputs::{self, hash};
 use crate::models::RuntimeOptions;
-use crate::output::{file_name, rounded, shown};
+use crate::output::{file_name, identity, rounded, shown};
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
 use crate::spacing;
@@ -120,7 +120,6 @@ impl Given {
         &self,
         encoder: &Encoder,
         spacing: Option<&PixelSpacing>,
-        looks: Looks,
     ) -> Result<(Vec<Template>, Vec<Source>)> {
         if self.templates.is_empty() {
             bail!("--template: give an annotated image, a template file, or a data folder");
@@ -143,7 +142,7 @@ impl Given {
         let mut all = Vec::new();
         for path in &self.templates {
             match kind(path) {
-                Kind::Folder => all.extend(from_folder(encoder, path, self.count, looks)?),
+                Kind::Folder => all.extend(from_folder(encoder, path, self.count)?),
                 Kind::BuiltIn(model) => {
                     let template = Template::from_bytes(model.template, model.name)?;
                     let source = Source::of(&template, sha256(model.template), FILE);
@@ -156,7 +155,7 @@ impl Given {
                 }
                 Kind::Image => {
                     let table = landmarks.next().context("--landmarks: a file is missing")?;
-                    all.push(from_image(encoder, path, table, spacing, looks)?);
+                    all.push(from_image(encoder, path, table, spacing)?);
                 }
             }
         }
@@ -187,7 +186,6 @@ pub(crate) fn from_image(
     path: &Path,
     landmarks: &Path,
     given: Option<&PixelSpacing>,
-    looks: Looks,
 ) -> Result<(Template, Source)> {
     let image = spacing::read(path, given)?;
     let name = file_name(path);
@@ -195,18 +193,13 @@ pub(crate) fn from_image(
     let subject = Subject { image: Some(&name), placement, ..Subject::default() };
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
-    let template = Template::with_looks(encoder, &image, points, looks)?;
+    let template = Template::new(encoder, &image, points)?;
     let source = Source::of(&template, hash(path)?, table.format().key());
     Ok((template, source))
 }
 
 /// The images of a data folder, or those of them that were chosen.
-fn from_folder(
-    encoder: &Encoder,
-    path: &Path,
-    count: Option<usize>,
-    looks: Looks,
-) -> Result<Vec<(Template, Source)>> {
+fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<Vec<(Template, Source)>> {
     let data = inputs::data_folder(path)?;
     let chosen = match count {
         Some(count) => {
@@ -217,8 +210,7 @@ fn from_folder(
     };
     let one = |&index: &usize| {
         let sample = data.images.get(index).context("no such image")?;
-        let template =
-            Template::with_looks(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample), looks)?;
+        let template = Template::new(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample))?;
         let source = Source::of(&template, hash(&sample.path)?, "data folder");
         Ok((template, source))
     };
@@ -266,14 +258,13 @@ struct Written {
 /// `infomark template`.
 pub(crate) fn run(options: &Options, threads: usize, report: &crate::output::Report) -> Result<()> {
     let given = [&options.image, &options.landmarks, &options.model].map(PathBuf::clone);
-    let out = inputs::identity(&options.out);
+    let out = identity(&options.out);
     let mut given = given.into_iter().chain(options.refine.files());
-    if let Some(input) = given.find(|input| inputs::identity(input) == out) {
+    if let Some(input) = given.find(|input| identity(input) == out) {
         bail!("{}: the template would overwrite this file; give another as --out", shown(&input));
     }
     let encoder = options.runtime.encoder(&options.model)?;
-    let (template, source) =
-        from_image(&encoder, &options.image, &options.landmarks, None, Looks::default())?;
+    let (template, source) = from_image(&encoder, &options.image, &options.landmarks, None)?;
     let refined = || refine(&options.refine, &encoder, vec![template], vec![source]);
     let (templates, sources) = inputs::pool(threads)?.install(refined)?;
     let (template, source) = templates.into_iter().zip(sources).next().context("no template")?;

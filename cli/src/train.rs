@@ -1,24 +1,25 @@
 //! `infomark train`.
 
+mod bars;
 mod pictures;
 
+pub(crate) use bars::Bars;
 pub(crate) use pictures::smooth;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use infomark_infer::Encoder;
 use infomark_train::{
-    Budget, ComputeOn, Paths, Progress as Step, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
+    Budget, ComputeOn, Paths, Progress, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
 };
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::files;
-use crate::inputs;
+use crate::inputs::{self, read_toml};
 use crate::output::{self, Report, beside, shown};
-use crate::progress::{Progress, duration};
+use crate::progress::duration;
 
 /// Train an encoder on a folder of unlabelled radiographs of one kind.
 #[derive(clap::Args)]
@@ -252,72 +253,34 @@ pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
     Ok(rows)
 }
 
-pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = toml::from_str(&files::text(path)?);
-    text.map_err(|error| anyhow!("{}: {}", shown(path), error.to_string().trim_end().replace('\n', " ")))
-}
-
 /// Trains with a bar on the terminal, and shows the first views in the folder of the run.
 pub(crate) fn with_progress<E: Into<anyhow::Error>>(
     run: &Path,
-    work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<Summary, E>,
+    work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<Summary, E>,
 ) -> Result<Summary> {
-    // One bar at a time: the second replaces the first.
-    let mut bar: Option<(Stage, Progress)> = None;
-    let (mut drawn, mut mre, mut estimated) = (Ok(()), String::new(), Ok(()));
-    let summary = work(&mut |step| {
-        match step {
+    let mut bars = Bars::default();
+    let (mut drawn, mut estimated) = (Ok(()), Ok(()));
+    let summary = work(&mut |event| {
+        bars.show(&event);
+        match event {
             // Where there was no choice, the lines at the end will do.
-            Step::Computing { scoring_and_loss, reason } if scoring_and_loss != "CPU" || reason.is_some() => {
+            Progress::Computing { scoring_and_loss, reason }
+                if scoring_and_loss != "CPU" || reason.is_some() =>
+            {
                 let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
                 output::tell(format_args!("scoring, views and loss: {scoring_and_loss}{reason}"));
             }
-            Step::Reading { done, total } => {
-                in_stage(&mut bar, Stage::Reading, || Progress::new(0, "reading")).at(done, total);
-            }
-            Step::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
-            Step::Estimated { tuned, .. } => {
+            Progress::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
+            Progress::Estimated { tuned, .. } => {
                 estimated = crate::tune::write(&run.join("policy.toml"), &tuned).map(drop);
-            }
-            Step::Scored { mre_mm, .. } => mre = format!(", MRE {mre_mm:.2} mm"),
-            Step::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
-                let levels = levels.map(|level| format!("{level:.2}")).join(" ");
-                let psi = psi.map(|psi| psi.map_or_else(|| "-".into(), |psi| format!("{psi:.2}"))).join(" ");
-                let left = duration(seconds_left);
-                let message = format!(
-                    "step {step}, loss {loss:.2} ({levels}), PSI {psi}{mre}, {images_per_second:.1} images/s, {left} left"
-                );
-                in_stage(&mut bar, Stage::Training, || Progress::of_share("training"))
-                    .share(fraction, message);
             }
             _ => {}
         }
         ControlFlow::Continue(())
     });
-    if let Some((_, bar)) = bar {
-        bar.finish();
-    }
+    bars.finish();
     let summary = summary.map_err(Into::into)?;
     // A picture that can't be written is no reason to lose a training.
     drawn.and(estimated)?;
     Ok(summary)
-}
-
-#[derive(PartialEq)]
-enum Stage {
-    Reading,
-    Training,
-}
-
-/// The bar of a stage; that of an earlier one is taken away.
-fn in_stage(
-    bar: &mut Option<(Stage, Progress)>,
-    stage: Stage,
-    start: impl FnOnce() -> Progress,
-) -> &Progress {
-    if let Some((_, old)) = bar.take_if(|(running, _)| *running != stage) {
-        old.finish();
-    }
-    let (_, progress) = bar.get_or_insert_with(|| (stage, start()));
-    progress
 }

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use infomark_train::{
-    Budget, LandmarkConfig, LandmarkPaths, LandmarkProgress as Step, LandmarkSummary, resume_landmarks,
-    train_landmarks,
+    Budget, LandmarkConfig, LandmarkPaths, LandmarkSummary, Progress, resume_landmarks, train_landmarks,
 };
 use serde::Serialize;
 
 use crate::inputs;
 use crate::output::{self, Report, beside, shown};
-use crate::progress::{Progress, duration};
-use crate::train::read_config;
+use crate::progress::duration;
+use crate::train::{Bars, read_config};
 
 /// Train a network that finds landmarks by itself on annotated images.
 #[derive(clap::Args)]
@@ -134,45 +133,13 @@ fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
 
 /// Trains with a bar on the terminal.
 pub(crate) fn with_progress(
-    work: impl FnOnce(&mut (dyn FnMut(Step) -> ControlFlow<()> + Send)) -> Result<LandmarkSummary>,
+    work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<LandmarkSummary>,
 ) -> Result<LandmarkSummary> {
-    let mut bar = Bar::default();
-    let summary = work(&mut |step| {
-        bar.show(&step, "training");
+    let mut bars = Bars::default();
+    let summary = work(&mut |event| {
+        bars.show(&event);
         ControlFlow::Continue(())
     });
-    bar.finish();
+    bars.finish();
     summary
-}
-
-/// One bar at a time: that of reading, then that of training.
-#[derive(Default)]
-pub(crate) struct Bar {
-    reading: Option<Progress>,
-    training: Option<Progress>,
-}
-
-impl Bar {
-    pub(crate) fn show(&mut self, step: &Step, label: &'static str) {
-        match *step {
-            Step::Reading { done, total } => {
-                self.reading.get_or_insert_with(|| Progress::new(0, "reading")).at(done, total);
-            }
-            Step::Step { step, fraction, heat, offset, images_per_second, seconds_left } => {
-                if let Some(reading) = self.reading.take() {
-                    reading.finish();
-                }
-                let left = duration(seconds_left);
-                let message = format!(
-                    "step {step}, loss {heat:.2} + {offset:.2}, {images_per_second:.1} images/s, {left} left"
-                );
-                self.training.get_or_insert_with(|| Progress::of_share(label)).share(fraction, message);
-            }
-            _ => {}
-        }
-    }
-
-    pub(crate) fn finish(&mut self) {
-        [self.reading.take(), self.training.take()].into_iter().flatten().for_each(Progress::finish);
-    }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use infomark_train::{TuneConfig, Tuned, TunedTier, tune};
 
-use crate::inputs::{identity, images_of};
+use crate::inputs::images_of;
 use crate::models::RuntimeOptions;
-use crate::output::{self, Report, shown};
+use crate::output::{self, Report, identity, shown};
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::progress::Progress;
 

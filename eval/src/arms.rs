@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use infomark_core::{Rng, Statistic};
 use serde::Serialize;
 
-use crate::figures::rounded;
-use crate::statistics::{PerImage, draws, interval, scored_images};
+use crate::statistics::{PerImage, draws, interval, rounded, scored_images};
 use crate::{ErrorTable, Radius, quantile};
 
 /// Random numbers of the intervals.

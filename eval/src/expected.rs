@@ -1,10 +1,10 @@
 //! Whether errors are as large as expected.
 
 use infomark_core::mean;
-use infomark_infer::{CalibrationKey, DataSet, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+use infomark_infer::{CalibrationKey, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
 use serde::Serialize;
 
-use crate::figures::rounded;
+use crate::statistics::rounded;
 use crate::{EvalError, Run, Score, median};
 
 /// Groups of points by their expected error.
@@ -141,11 +141,6 @@ impl ExpectedErrors {
             asked,
         })
     }
-}
-
-/// Millimetres of a pixel: the side of a square of its area.
-pub(crate) fn pixel_mm(data: &DataSet) -> f64 {
-    (data.spacing.x * data.spacing.y).sqrt()
 }
 
 /// Share of errors within the expected ones; 0 of none.

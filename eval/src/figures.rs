@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use infomark_core::{Interval, Rng, ScoreError, Statistic, bootstrap_interval};
 use serde::Serialize;
 
-use crate::statistics::{CONFIDENCE, PerImage, RESAMPLES, draws, interval, joined};
+use crate::statistics::{CONFIDENCE, PerImage, RESAMPLES, draws, interval, joined, rounded};
 use crate::{ErrorTable, EvalError, median};
 
 /// Random numbers of the intervals.
@@ -255,11 +255,6 @@ fn rates(errors: &[f64], radii_mm: &[f64]) -> Rates {
 
 fn each<T>(radii_mm: &[f64], value: impl Fn(Radius) -> T) -> BTreeMap<Radius, T> {
     radii_mm.iter().map(|&radius| (Radius(radius), value(Radius(radius)))).collect()
-}
-
-/// A figure to four digits after the point.
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
 }
 
 fn rounded_rates(rates: Rates) -> Rates {

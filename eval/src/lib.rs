@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use infomark_eval::{Evaluation, Protocol, random_sets};
-//! use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
+//! use infomark_infer::{DataSet, Encoder, MatchOptions};
 //!
 //! let (encoder, data) = (Encoder::load("encoder.onnx")?, DataSet::open("ceph-dev")?);
 //! let evaluation = Evaluation {
@@ -14,7 +14,6 @@
 //!     data: &data,
 //!     template_data: &data,
 //!     matching: MatchOptions::default(),
-//!     looks: Looks::default(),
 //! };
 //! let protocol = Protocol { radii_mm: &[2.0, 4.0], seed: 0, calibrate: None };
 //! let sets = random_sets(Some(10), 1, data.images.len(), protocol.seed)?;
@@ -32,6 +31,7 @@ mod error;
 mod expected;
 mod figures;
 mod finder;
+mod run;
 mod scoring;
 mod sets;
 mod statistics;
@@ -42,6 +42,7 @@ pub use error::EvalError;
 pub use expected::{AskedCoverage, ExpectedErrors, KeptPoints, LandmarkCoverage, Tenth};
 pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii, figures};
 pub use finder::{score_matcher, score_network};
-pub use scoring::{Evaluation, Measured, Protocol, Ready, Run, Score, ScoredImage};
+pub use run::{Run, Score, ScoredImage};
+pub use scoring::{Evaluation, Measured, Protocol, Ready};
 pub use sets::{MAX_SETS, check_names, draw, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};

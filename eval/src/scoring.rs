@@ -1,67 +1,16 @@
 //! Errors of an encoder on annotated images, with one template after the other or several together.
 
-use infomark_core::{Point, radial_error_mm};
+use infomark_core::radial_error_mm;
 use infomark_infer::{
-    Confidence, DataSet, Encoder, Encoding, Found, Looks, MatchOptions, Sample, Template, match_templates,
-    read_image,
+    DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
 };
 use rayon::prelude::*;
 
-use crate::expected::pixel_mm;
 use crate::sets::{Known, in_order, leave};
-use crate::statistics::joined;
 use crate::{
-    ErrorTable, EvalError, ExpectedErrors, Figures, ImageErrors, Summary, check_names, check_radii, figures,
+    ErrorTable, EvalError, ExpectedErrors, Figures, Run, Score, ScoredImage, Summary, check_names,
+    check_radii, figures,
 };
-
-/// One landmark found in one image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
-    /// Where it was found, in pixels of the image.
-    pub found: Point<f64>,
-    /// Where it is.
-    pub truth: Point<f64>,
-    /// Mean cosine with the template there, -1 to 1; of landmark networks, the probability.
-    pub score: f64,
-    /// Distance of the two in mm.
-    pub error_mm: f64,
-    /// How sure that was; none of landmark networks, which tell the probability alone.
-    pub confidence: Option<Confidence>,
-}
-
-/// The scores of one image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScoredImage {
-    /// Its place in the data folder.
-    pub image: usize,
-    /// Landmark by landmark, in the folder's order.
-    pub scores: Vec<Score>,
-}
-
-/// All scores of one template, of several together, or of a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Names of the templates' images, or that of the network.
-    pub templates: Vec<String>,
-    /// The images that were scored: those that are none of the templates.
-    pub images: Vec<ScoredImage>,
-}
-
-impl Run {
-    /// The templates in one word.
-    pub fn name(&self) -> String {
-        joined(&self.templates)
-    }
-
-    /// The errors alone.
-    pub fn errors(&self) -> ErrorTable {
-        let errors = |scored: &ScoredImage| ImageErrors {
-            image: scored.image,
-            errors_mm: scored.scores.iter().map(|score| score.error_mm).collect(),
-        };
-        ErrorTable { templates: self.templates.clone(), images: self.images.iter().map(errors).collect() }
-    }
-}
 
 /// What is measured on the images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,8 +48,6 @@ pub struct Evaluation<'a> {
     pub template_data: &'a DataSet,
     /// How landmarks are looked for.
     pub matching: MatchOptions,
-    /// In which ways templates and images are looked at.
-    pub looks: Looks,
 }
 
 /// A template ready to match.
@@ -303,6 +250,11 @@ impl<'a> Evaluation<'a> {
     }
 
     fn encode(&self, sample: &Sample) -> Result<Encoding, EvalError> {
-        Ok(self.encoder.encode_with(&read_image(&sample.path)?, self.looks)?)
+        Ok(self.encoder.encode(&read_image(&sample.path)?)?)
     }
+}
+
+/// Millimetres of a pixel: the side of a square of its area.
+fn pixel_mm(data: &DataSet) -> f64 {
+    (data.spacing.x * data.spacing.y).sqrt()
 }

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use infomark_core::{Rng, Statistic};
 
-use crate::figures::rounded;
-
 /// Resamples of an interval.
 pub(crate) const RESAMPLES: usize = 2000;
 /// Probability that an interval is meant to cover.
@@ -123,4 +121,9 @@ impl PerImage {
         };
         median(self.0.iter().filter_map(of_template).collect())
     }
+}
+
+/// A figure to four digits after the point.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }

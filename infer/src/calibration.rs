@@ -6,8 +6,9 @@ use std::path::Path;
 use infomark_core::{ConformalError, conformal_bound};
 use serde::{Deserialize, Serialize};
 
+use crate::dropped::no_looks;
 use crate::file::{self, FileProblem};
-use crate::{Confidence, Looks, MatchOptions};
+use crate::{Confidence, MatchOptions};
 
 /// Longest calibration file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -31,7 +32,7 @@ pub fn expected_unlabelled(confidence: &Confidence) -> f64 {
 
 /// What a calibration holds for: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenKey")]
 pub struct CalibrationKey {
     /// SHA-256 of the encoder's file.
     pub model_sha256: String,
@@ -41,8 +42,26 @@ pub struct CalibrationKey {
     pub landmarks: Vec<String>,
     /// How landmarks are looked for.
     pub matching: MatchOptions,
-    /// In which ways images are looked at.
-    pub looks: Looks,
+}
+
+/// A [`CalibrationKey`] as files have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKey {
+    model_sha256: String,
+    templates: Vec<String>,
+    landmarks: Vec<String>,
+    matching: MatchOptions,
+    /// Test-time augmentation of earlier versions: read where it is off.
+    #[serde(default, rename = "looks", deserialize_with = "no_looks")]
+    _looks: (),
+}
+
+impl From<WrittenKey> for CalibrationKey {
+    fn from(written: WrittenKey) -> Self {
+        let WrittenKey { model_sha256, templates, landmarks, matching, .. } = written;
+        Self { model_sha256, templates, landmarks, matching }
+    }
 }
 
 /// A part of a [`CalibrationKey`]. Its text is what messages call it.
@@ -55,7 +74,7 @@ pub enum CalibrationPart {
     Templates,
     /// The list of landmarks.
     Landmarks,
-    /// The options of matching, test-time augmentation included.
+    /// The options of matching.
     Matching,
 }
 
@@ -73,12 +92,12 @@ impl fmt::Display for CalibrationPart {
 impl CalibrationKey {
     /// The first part in which two keys differ; none where a calibration of one holds for the other.
     pub fn difference(&self, other: &CalibrationKey) -> Option<CalibrationPart> {
-        let CalibrationKey { model_sha256, templates, landmarks, matching, looks } = self;
+        let CalibrationKey { model_sha256, templates, landmarks, matching } = self;
         let same = [
             (CalibrationPart::Encoder, *model_sha256 == other.model_sha256),
             (CalibrationPart::Templates, *templates == other.templates),
             (CalibrationPart::Landmarks, *landmarks == other.landmarks),
-            (CalibrationPart::Matching, *matching == other.matching && *looks == other.looks),
+            (CalibrationPart::Matching, *matching == other.matching),
         ];
         same.into_iter().find(|(_, same)| !same).map(|(part, _)| part)
     }

@@ -1,16 +1,14 @@
 //! How sure a found place is.
 
-use infomark_core::{FeatureMap, Plane, Point, highest_beyond, peak};
+use infomark_core::{Plane, Point, highest_beyond, peak};
 use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::matching::cells;
-use crate::score_map::{Laid, ScoreMap, counted, favour};
+use crate::fit::cells;
+use crate::score_map::{Laid, ScoreMap, counted};
 
 /// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
 const APART: f32 = 20.0;
-/// Finest stride at which looks are asked one by one.
-const FINEST: usize = 4;
 /// A place farther off than this, in pixels of the canvas, is as wrong as any.
 const FARTHEST: f64 = 60.0;
 
@@ -34,9 +32,6 @@ pub struct Confidence {
     pub back: Option<f64>,
     /// How far it is from where the rest of the image puts it; none without the prior, or where too few places agree.
     pub prior: Option<f64>,
-    /// How far the looks at the image, each asked alone, are from it: the root of the mean square, none farther than 60
-    /// pixels of the canvas. None with one look.
-    pub spread: Option<f64>,
     /// How large the error is in proportion, from score and margin; above 0.
     pub scale: f64,
 }
@@ -69,7 +64,7 @@ pub(crate) fn of(
     let second = second.unwrap_or(first);
     let margin = f64::from((first - second) * encoding.temperature() / counted(levels.len())).max(0.0);
 
-    let (mut back, mut prior, mut spread) = (Mean::default(), Mean::default(), Mean::default());
+    let (mut back, mut prior) = (Mean::default(), Mean::default());
     for &(laid, index) in having {
         let place = *laid.template().places().get(index).ok_or("no such landmark")?;
         let expected = laid.alignment().map(|alignment| alignment.predict(place).at);
@@ -77,7 +72,6 @@ pub(crate) fn of(
         if let Some(map) = laid.template().back() {
             back.add(map.nearest(encoding, at, &mut laid.search())?.map(|nearest| distance(nearest, place)));
         }
-        spread.add(self::spread(laid, index, at, expected)?);
     }
     // Pixels of the image to one of the canvas.
     let unit = fit.unit();
@@ -85,7 +79,6 @@ pub(crate) fn of(
         margin,
         back: back.get().map(|v| v * unit),
         prior: prior.get().map(|v| v * unit),
-        spread: spread.get().map(|v| v * unit),
         scale: (BASE + OF_SCORE * score + OF_MARGIN * margin).exp() * unit,
     })
 }
@@ -108,56 +101,6 @@ impl Mean {
     fn get(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
-}
-
-/// The root of the mean square distance of what each look says by itself.
-fn spread(
-    laid: &Laid<'_>,
-    index: usize,
-    at: Point<f32>,
-    expected: Option<Point<f32>>,
-) -> Result<Option<f64>, String> {
-    let (template, encoding) = (laid.template(), laid.encoding());
-    let looks = encoding.looks().count();
-    if looks < 2 {
-        return Ok(None);
-    }
-    let levels = encoding.levels();
-    let (_, features) = template.features().nth(index).ok_or("no such landmark")?;
-    let mut squares = 0.0;
-    for look in 0..looks {
-        let mut maps = Vec::new();
-        let mut own = Vec::new();
-        for (level, feature) in levels.iter().zip(&features).filter(|(level, _)| level.stride() >= FINEST) {
-            let channels = level.channels() / looks;
-            let part = channels * level.cells();
-            let data = level.data().get(look * part..).and_then(|data| data.get(..part));
-            let feature = feature.get(look * channels..).and_then(|feature| feature.get(..channels));
-            let (Some(data), Some(feature)) = (data, feature) else { return Ok(None) };
-            maps.push(
-                FeatureMap::new(data, channels, level.width(), level.height(), level.stride())
-                    .map_err(text)?,
-            );
-            own.push(feature);
-        }
-        let Some(finest) = maps.first() else { return Ok(None) };
-        let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
-        // The parts of features that are of length 1 together.
-        let temperature = encoding.temperature() / looks as f32;
-        let mut search = laid.search();
-        let map = search.similarities(&maps, &[&own], temperature)?;
-        if let Some(expected) = expected {
-            favour(map, width, stride, expected, laid.prior_sigma());
-        }
-        let shown = cells(encoding.fit().content(), stride);
-        let shown_map = Plane::new(map, width, height)
-            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-            .map_err(text)?;
-        let peak = peak(shown_map, stride).ok_or("all similarities are NaN")?.at;
-        let (dx, dy) = (peak.x + (shown.x * stride) as f32 - at.x, peak.y + (shown.y * stride) as f32 - at.y);
-        squares += f64::from(dx.hypot(dy)).min(FARTHEST).powi(2);
-    }
-    Ok(Some((squares / looks as f64).sqrt()))
 }
 
 fn text(error: impl ToString) -> String {

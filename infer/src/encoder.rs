@@ -17,8 +17,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use infomark_core::Affine;
-
 pub use encoding::Encoding;
 pub use error::{GraphError, ModelError};
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
@@ -26,7 +24,6 @@ pub use foreign::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, 
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::OnnxRuntime;
 
-use crate::augment::{self, Looks};
 use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
@@ -214,76 +211,32 @@ impl Encoder {
     ///
     /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
-        self.encode_with(image, Looks::default())
+        self.encode_until(image, None)
     }
 
-    /// [`encode`](Self::encode) of an image looked at in several ways: one run of the encoder for each.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Self::encode).
-    pub fn encode_with(&self, image: &Image, looks: Looks) -> Result<Encoding, ModelError> {
-        self.encode_until(image, looks, None)
-    }
-
-    /// [`encode_with`](Self::encode_with), given up once a `deadline` has passed. The clock is read between the operations of
-    /// the graph, each of which takes milliseconds in encoders of infomark.
+    /// [`encode`](Self::encode), given up once a `deadline` has passed. The clock is read between the operations of the graph, each of
+    /// which takes milliseconds in encoders of infomark.
     ///
     /// # Errors
     ///
     /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
-    pub fn encode_until(
-        &self,
-        image: &Image,
-        looks: Looks,
-        deadline: Option<Instant>,
-    ) -> Result<Encoding, ModelError> {
-        let input = self.description.input;
-        let (fit, canvas) = self.lay_on(image, Ok(input))?;
-        let failed = |problem| ModelError::Features { name: self.name.clone(), problem };
-        let run = |canvas: &[f32]| self.plan.run(canvas, &self.name, image.name(), deadline);
-        let mut levels = run(&canvas)?;
-        for map in looks.maps(input).map_err(failed)? {
-            let seen = augment::look(&canvas, input, map).map_err(failed)?;
-            self.lay_back(&[run(&seen)?], &[map], &mut levels);
-        }
-        if looks.fine {
-            let (fine, canvas) = self.lay_on(image, augment::fine(input))?;
-            let (windows, maps) = augment::windows(&canvas, &fine, &fit).map_err(failed)?;
-            let seen = windows.iter().map(|window| run(window)).collect::<Result<Vec<_>, _>>()?;
-            self.lay_back(&seen, &maps, &mut levels);
-        }
-        if looks.count() > 1 {
-            // Of length 1 together.
-            let part = 1.0 / (looks.count() as f32).sqrt();
-            levels.iter_mut().flatten().for_each(|value| *value *= part);
-        }
-        let model = Arc::clone(&self.sha256);
-        Encoding::new(image.name().to_owned(), model, fit, &self.description, looks, &canvas, levels)
-            .map_err(failed)
-    }
-
-    /// An image on a canvas.
-    fn lay_on(
-        &self,
-        image: &Image,
-        input: Result<InputSize, FitError>,
-    ) -> Result<(Fit, Vec<f32>), ModelError> {
-        input
-            .and_then(|input| Fit::new(image.width(), image.height(), input))
+    pub fn encode_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Encoding, ModelError> {
+        let (fit, canvas) = Fit::new(image.width(), image.height(), self.description.input)
             .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))
-            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })
+            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
+        let levels = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
+        self.encoding(image.name(), fit, &canvas, levels)
     }
 
-    /// Appends the features of a look, `seen` in one window or several, to each level.
-    fn lay_back(&self, seen: &[Vec<Vec<f32>>], maps: &[Affine<f32>], levels: &mut [Vec<f32>]) {
-        let input = self.description.input;
-        for (place, (level, &stride)) in levels.iter_mut().zip(&self.description.strides).enumerate() {
-            let windows: Vec<&[f32]> =
-                seen.iter().filter_map(|levels| levels.get(place)).map(Vec::as_slice).collect();
-            let shape = (input.width() / stride, input.height() / stride, stride);
-            augment::lay_back(&windows, maps, shape, level);
-        }
+    fn encoding(
+        &self,
+        image: &str,
+        fit: Fit,
+        canvas: &[f32],
+        levels: Vec<Vec<f32>>,
+    ) -> Result<Encoding, ModelError> {
+        Encoding::new(image.to_owned(), Arc::clone(&self.sha256), fit, &self.description, canvas, levels)
+            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
     }
 
     /// The features of what is the encoder's input already: pixels of its size, normalised as its description says, row by
@@ -305,8 +258,6 @@ impl Encoder {
         });
         let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
         let levels = self.plan.run(pixels, &self.name, name, None)?;
-        let (model, looks) = (Arc::clone(&self.sha256), Looks::default());
-        Encoding::new(name.to_owned(), model, fit, &self.description, looks, pixels, levels)
-            .map_err(|problem| ModelError::Features { name: self.name.clone(), problem })
+        self.encoding(name, fit, pixels, levels)
     }
 }

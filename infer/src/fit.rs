@@ -274,3 +274,23 @@ impl Fit {
         )
     }
 }
+
+/// The nearest point between the centres of the outermost pixels.
+pub(crate) fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
+    let (width, height) = fit.original();
+    Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
+}
+
+/// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
+pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
+    // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
+    let range = |start: usize, length: usize| {
+        let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
+        let first = first_from(2 * start);
+        let end = first_from(2 * (start + length));
+        (first.min(end.saturating_sub(1)), end.saturating_sub(first).max(1))
+    };
+    let (x, width) = range(content.x, content.width);
+    let (y, height) = range(content.y, content.height);
+    Rect { x, y, width, height }
+}

@@ -243,7 +243,7 @@ impl Judge {
         image: &Image,
         deadline: Option<Instant>,
     ) -> Result<(Encoding, Recognition, Option<Image>), MatchError> {
-        let encoding = self.matcher.encoder().encode_until(image, self.matcher.looks(), deadline)?;
+        let encoding = self.matcher.encoder().encode_until(image, deadline)?;
         let recognition = self.matcher.recognise(image, &encoding, deadline)?;
         let orientation = recognition.orientation;
         if !self.fix_orientation || !recognition.is_recognised() || orientation.is_upright() {

@@ -12,7 +12,7 @@ pub use description::{LabelSource, LandmarkDescription};
 
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
-use crate::matching::{cells, onto};
+use crate::fit::{cells, onto};
 use crate::{Fit, Image, ModelError, sha256};
 use decode::{Maps, decode};
 

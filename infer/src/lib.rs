@@ -55,7 +55,6 @@
 //! * `onnx`: models of other layers than those that `infomark train` writes, run by tract.
 //! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
-mod augment;
 mod back;
 mod calibration;
 mod compare;
@@ -65,6 +64,7 @@ mod contain;
 mod dataset;
 mod description;
 mod detector;
+mod dropped;
 mod encoder;
 mod file;
 mod fit;
@@ -93,7 +93,6 @@ mod select;
 mod spacing;
 mod template;
 
-pub use augment::Looks;
 pub use calibration::{
     Bound, CalibrationError, CalibrationKey, CalibrationPart, ErrorCalibration, UNLABELLED_COVERAGE,
     expected_unlabelled,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::recognise::recognise;
 use crate::{
-    CalibrationKey, Encoder, Encoding, Found, Image, Looks, MatchError, MatchOptions, Recognition, Template,
+    CalibrationKey, Encoder, Encoding, Found, Image, MatchError, MatchOptions, Recognition, Template,
     match_templates,
 };
 
@@ -84,11 +84,6 @@ impl Matcher {
         &self.templates
     }
 
-    /// In which ways images are looked at: as the templates were.
-    pub fn looks(&self) -> Looks {
-        self.templates.first().map(Template::looks).unwrap_or_default()
-    }
-
     /// What an [`ErrorCalibration`](crate::ErrorCalibration) measured with this matcher holds for.
     pub fn calibration_key(&self) -> CalibrationKey {
         CalibrationKey {
@@ -96,12 +91,11 @@ impl Matcher {
             templates: self.templates.iter().map(Template::fingerprint).collect(),
             landmarks: self.landmarks().into_iter().map(str::to_owned).collect(),
             matching: self.options.effective(),
-            looks: self.looks(),
         }
     }
 
     /// How much of the templates an image shows, in which of the eight orientations; `encoding` is what
-    /// [`Encoder::encode_until`](crate::Encoder::encode_until) makes of it with these [`looks`](Self::looks).
+    /// [`Encoder::encode_until`](crate::Encoder::encode_until) makes of it.
     ///
     /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
     /// does; given up once a `deadline` has passed.
@@ -140,7 +134,7 @@ impl Matcher {
     ///
     /// [`MatchError`].
     pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Found>, MatchError> {
-        self.find_encoded(&self.encoder.encode_until(image, self.looks(), deadline)?)
+        self.find_encoded(&self.encoder.encode_until(image, deadline)?)
     }
 
     /// [`find`](Self::find) for an image that is encoded already.

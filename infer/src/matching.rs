@@ -7,8 +7,9 @@ use infomark_core::{Plane, Point, peak, soft_peak};
 use serde::{Deserialize, Serialize};
 
 use crate::confidence::{self, Confidence};
+use crate::fit::{cells, onto};
 use crate::score_map::{Laid, ScoreMap, anchor_matches, counted};
-use crate::{Encoder, Encoding, Fit, Image, ModelError, Rect, Template};
+use crate::{Encoder, Encoding, Image, ModelError, Template};
 
 /// Where a landmark was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,16 +52,6 @@ pub enum MatchError {
         "template {template} and image {image} were encoded by different models; encode both with the same file"
     )]
     OtherModel {
-        /// Name of the template's image.
-        template: String,
-        /// Name of the image searched.
-        image: String,
-    },
-    /// Template and image were looked at in other ways.
-    #[error(
-        "template {template} and image {image} were looked at in different ways; encode both with the same"
-    )]
-    OtherLooks {
         /// Name of the template's image.
         template: String,
         /// Name of the image searched.
@@ -169,7 +160,7 @@ pub fn match_image(
     image: &Image,
     options: MatchOptions,
 ) -> Result<Vec<Found>, MatchError> {
-    match_encoding(template, &encoder.encode_with(image, template.looks())?, options)
+    match_encoding(template, &encoder.encode(image)?, options)
 }
 
 /// [`match_image`] for an image that is encoded already: one encoding serves any number of templates.
@@ -303,26 +294,6 @@ pub(crate) fn highest(
     );
     let score = f64::from(cosine * mean).clamp(-1.0, 1.0);
     Ok((onto(encoding.fit(), encoding.fit().pull(at)), score))
-}
-
-/// The cells whose centres lie in a rectangle of the canvas; at least one in each direction.
-pub(crate) fn cells(content: Rect, stride: usize) -> Rect {
-    // Counted in half pixels from the canvas's border, the centre of cell `i` lies at `(2 i + 1) * stride`.
-    let range = |start: usize, length: usize| {
-        let first_from = |half: usize| half.saturating_sub(stride).div_ceil(2 * stride);
-        let first = first_from(2 * start);
-        let end = first_from(2 * (start + length));
-        (first.min(end.saturating_sub(1)), end.saturating_sub(first).max(1))
-    };
-    let (x, width) = range(content.x, content.width);
-    let (y, height) = range(content.y, content.height);
-    Rect { x, y, width, height }
-}
-
-/// The nearest point between the centres of the outermost pixels.
-pub(crate) fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
-    let (width, height) = fit.original();
-    Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }
 
 fn text(error: impl ToString) -> String {

@@ -70,7 +70,7 @@ pub(crate) fn recognise(
             reason: error.to_string(),
         };
         let laid = orientation.inverse().apply(image).map_err(failed)?;
-        let agreement = agreement(templates, &encoder.encode_until(&laid, encoding.looks(), deadline)?)?;
+        let agreement = agreement(templates, &encoder.encode_until(&laid, deadline)?)?;
         if agreement > best.agreement.max(CLEARER * upright) {
             best = Recognition { orientation, agreement };
         }

@@ -40,9 +40,6 @@ pub struct TrustRow {
     pub match_back_mm: Option<f64>,
     /// [`Confidence::prior`], in pixels.
     pub prior_offset_px: Option<f64>,
-    /// [`Confidence::spread`], in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spread_px: Option<f64>,
     /// [`JudgedLandmark::error_bound_px`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_error_px: Option<f64>,
@@ -69,7 +66,7 @@ pub struct RecognitionRow {
 impl LandmarkRow {
     /// A judged landmark of an image with pixels of this size.
     pub fn of_judged(judged: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> LandmarkRow {
-        let Confidence { margin, back, prior, spread, .. } = judged.found.confidence;
+        let Confidence { margin, back, prior, .. } = judged.found.confidence;
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
         let trust = TrustRow {
@@ -77,7 +74,6 @@ impl LandmarkRow {
             match_back_px: length(back),
             match_back_mm: length(mm(back)),
             prior_offset_px: length(prior),
-            spread_px: length(spread),
             expected_error_px: Some(rounded(judged.error_bound_px, 2)),
             expected_error_mm: length(judged.error_bound_mm),
             abstain: judged.abstain,

@@ -93,10 +93,6 @@ impl<'a> Laid<'a> {
         self.template
     }
 
-    pub(crate) fn encoding(&self) -> &'a Encoding {
-        self.encoding
-    }
-
     /// How the template lies on the image, where enough of it agrees and the prior has a say.
     pub(crate) fn alignment(&self) -> Option<&Alignment<'a, f32>> {
         self.alignment.as_ref()
@@ -108,7 +104,7 @@ impl<'a> Laid<'a> {
     }
 
     /// Standard deviation of the prior in pixels of the canvas.
-    pub(crate) fn prior_sigma(&self) -> f32 {
+    fn prior_sigma(&self) -> f32 {
         self.options.prior_sigma
     }
 
@@ -168,7 +164,7 @@ impl<'a> Laid<'a> {
 }
 
 /// Adds the logarithm of a Gaussian around where a landmark is expected to a map of similarities over the temperature.
-pub(crate) fn favour(map: &mut [f32], width: usize, stride: usize, expected: Point<f32>, sigma: f32) {
+fn favour(map: &mut [f32], width: usize, stride: usize, expected: Point<f32>, sigma: f32) {
     let factor = -0.5 / (sigma * sigma);
     let centre = |cell: usize| (cell as f32 + 0.5) * stride as f32 - 0.5;
     let squares: Vec<f32> = (0..width).map(|x| (centre(x) - expected.x) * (centre(x) - expected.x)).collect();

@@ -10,7 +10,6 @@ pub use file::TemplateFileError;
 use infomark_core::{FeatureMap, Point};
 pub use refine::{REFINE_ROUNDS, RefineError, RefineStep, Sighting, refine_templates};
 
-use crate::augment::Looks;
 use crate::back::Back;
 use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbours;
@@ -32,7 +31,6 @@ pub struct Template {
     neighbours: Neighbours,
     anchors: Anchors,
     back: Option<Arc<Back>>,
-    looks: Looks,
     lengths: Lengths,
     /// Unlabelled images that have a say in the features.
     refined_on: usize,
@@ -96,21 +94,7 @@ impl Template {
     ///
     /// [`TemplateError`].
     pub fn new(encoder: &Encoder, image: &Image, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
-        Template::with_looks(encoder, image, landmarks, Looks::default())
-    }
-
-    /// [`new`](Self::new) with an image that is looked at in several ways, as those it is looked for in then are.
-    ///
-    /// # Errors
-    ///
-    /// [`TemplateError`].
-    pub fn with_looks(
-        encoder: &Encoder,
-        image: &Image,
-        landmarks: &[Landmark],
-        looks: Looks,
-    ) -> Result<Template, TemplateError> {
-        Template::from_encoding(&encoder.encode_with(image, looks)?, landmarks)
+        Template::from_encoding(&encoder.encode(image)?, landmarks)
     }
 
     /// [`new`](Self::new) for an image that is encoded already.
@@ -164,7 +148,6 @@ impl Template {
             neighbours,
             anchors,
             back: Some(Arc::new(Back::of(encoding))),
-            looks: encoding.looks(),
             refined_on: 0,
         })
     }
@@ -189,18 +172,13 @@ impl Template {
         &self.model
     }
 
-    /// In which ways its image was looked at.
-    pub fn looks(&self) -> Looks {
-        self.looks
-    }
-
-    /// SHA-256, in lower-case hexadecimal, of what the template was made of: encoder, names and points of the landmarks, looks,
-    /// and the image by its 200 places of most entropy; of a [refined](Self::refined) one of its features, too.
+    /// SHA-256, in lower-case hexadecimal, of what the template was made of: encoder, names and points of the landmarks, and
+    /// the image by its 200 places of most entropy; of a [refined](Self::refined) one of its features, too.
     ///
     /// It is the same for an image and for the template's file, on every kind of processor unless the template is refined.
     pub fn fingerprint(&self) -> String {
-        let Looks { turned, mirrored, fine } = self.looks;
-        let mut bytes = format!("{} {turned} {mirrored} {fine}\n", self.model).into_bytes();
+        // The switches of a test-time augmentation that earlier versions had, all off.
+        let mut bytes = format!("{} false false false\n", self.model).into_bytes();
         for (name, at) in self.names.iter().zip(&self.points) {
             bytes.extend(format!("{name:?} {:?} {:?}\n", at.x, at.y).bytes());
         }
@@ -233,14 +211,11 @@ impl Template {
         self.back.as_deref()
     }
 
-    /// Checks that an encoding is of the encoder and the looks that made the template.
+    /// Checks that an encoding is of the encoder that made the template.
     pub(crate) fn check_maker(&self, encoding: &Encoding) -> Result<(), MatchError> {
         let (template, image) = (self.image.clone(), encoding.image().to_owned());
         if self.model_sha256() != encoding.model_sha256() {
             return Err(MatchError::OtherModel { template, image });
-        }
-        if self.looks != encoding.looks() {
-            return Err(MatchError::OtherLooks { template, image });
         }
         Ok(())
     }

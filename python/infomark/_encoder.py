@@ -145,8 +145,7 @@ def describe_onnx(
 class Template:
     """The landmarks of one annotated image, as features.
 
-    ``names`` and ``points`` ``(N, 2)`` are its landmarks in its pixels. ``turned``, ``mirrored`` and ``fine`` look at it, and at
-    what is then searched, in more ways.
+    ``names`` and ``points`` ``(N, 2)`` are its landmarks in its pixels.
     """
 
     def __init__(
@@ -155,13 +154,8 @@ class Template:
         image: Source,
         names: Sequence[str],
         points: npt.ArrayLike,
-        *,
-        turned: bool = False,
-        mirrored: bool = False,
-        fine: bool = False,
     ) -> None:
-        looks = (turned, mirrored, fine)
-        self._inner = _infomark.Template(encoder._inner, source(image), list(names), pairs(points), looks)
+        self._inner = _infomark.Template(encoder._inner, source(image), list(names), pairs(points))
 
     @classmethod
     def _of(cls, inner: _infomark.Template) -> Template:

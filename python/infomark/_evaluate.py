@@ -140,9 +140,6 @@ def evaluate(
     seed: int = 0,
     threads: int = 0,
     progress: Optional[Progress] = None,
-    turned: bool = False,
-    mirrored: bool = False,
-    fine: bool = False,
     **options: Any,
 ) -> Evaluation:
     """Errors in mm of the landmarks found in an annotated folder; the figures are those of ``infomark evaluate``.
@@ -155,7 +152,7 @@ def evaluate(
     * A list of lists of names: sets one after the other. ``[[name] for name in names]`` takes each by itself.
 
     With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that names it; the own image of a
-    :class:`Template` is, so leave it out of ``data``. ``turned``, ``mirrored`` and ``fine`` are as of :class:`Template`, ``options`` those of :class:`Matcher`. ``progress`` is called with how many
+    :class:`Template` is, so leave it out of ``data``. ``options`` are those of :class:`Matcher`. ``progress`` is called with how many
     pieces of work (templates and images) of how many are done; its exception, or Ctrl-C, ends the evaluation.
     """
     data = data if isinstance(data, DataSet) else DataSet.open(data)
@@ -176,7 +173,7 @@ def evaluate(
                 index = source.index(template)
                 own.add(os.path.realpath(source.images[index]))
                 at = source.images[index], source.landmarks, source.points[index]
-                made.append(Template(encoder, *at, turned=turned, mirrored=mirrored, fine=fine))
+                made.append(Template(encoder, *at))
             elif isinstance(template, Template):
                 made.append(template)
             else:
@@ -192,8 +189,7 @@ def evaluate(
     how = (matching.pop("neighbours"), matching.pop("prior"), matching.pop("prior_sigma"))
     if matching:
         raise TypeError(f"unknown options: {', '.join(sorted(matching))}")
-    looks_at = (turned, mirrored, fine)
-    runs = _infomark.score_sets(encoder._inner, _folder(data), other, sets, how, looks_at, threads, progress)
+    runs = _infomark.score_sets(encoder._inner, _folder(data), other, sets, how, threads, progress)
     return _evaluation(data, runs, radii, seed)
 
 

@@ -62,7 +62,7 @@ _Range = tuple[float, float]
 _Folder = tuple[str, tuple[float, float], list[str], Sequence[_Path], _Floats]
 _Progress = Optional[Callable[[int, int], object]]
 _Callback = Optional[Callable[[dict[str, Any]], object]]
-_Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
+_Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
 _Judged = tuple[_Table, _Floats, _Floats, npt.NDArray[np.bool_], tuple[float, bool, bool, int], bool]
 _View = tuple[_Single, _Single, _Single, _Single, int, tuple[float, float, float], _Single]
 _SchemeLandmark = tuple[str, Optional[str], Optional[str], Optional[str], Optional[str]]
@@ -142,7 +142,6 @@ class Template:
         image: _Source,
         names: list[str],
         at: _Floats,
-        looks: tuple[bool, bool, bool],
     ) -> Template: ...
     @staticmethod
     def load(path: _Path) -> Template: ...
@@ -292,7 +291,6 @@ def score_sets(
     template_data: Optional[_Folder],
     sets: Sequence[Sequence[int]],
     matching: tuple[bool, bool, float],
-    looks: tuple[bool, bool, bool],
     threads: int,
     progress: _Progress,
 ) -> list[tuple[list[str], list[int], _Floats, _Floats]]: ...

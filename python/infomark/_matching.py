@@ -39,8 +39,6 @@ class Found:
     back: _Floats
     #: How far it is from where the rest of the image puts it, in pixels.
     prior: _Floats
-    #: How far the looks at the image are apart, in pixels.
-    spread: _Floats
     #: How large the error is in proportion.
     scale: _Floats
 
@@ -213,10 +211,11 @@ class Judge:
     """A matcher that tells how far what it finds can be trusted, as ``infomark match`` does; can be shared between threads, and pickled.
 
     ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
-    promised to stay within; without it bounds are from score and margin alone. Points are abstained from where the bound is above
-    ``abstain_above_mm``, the score below ``abstain_below_score``, or the image does not show what the templates do, or lies otherwise.
-    ``fix_orientation``: an image that is mirrored or turned by quarters is laid as the templates are and matched so. It is pickled by the
-    bytes of encoder, templates and calibration.
+    promised to stay within; by default the one that comes with the package, for its own encoder and template, or none: bounds are
+    then from score and margin alone. Points are abstained from where the bound is above ``abstain_above_mm``, the score below
+    ``abstain_below_score``, or the image does not show what the templates do, or lies otherwise. ``fix_orientation``: an image that
+    is mirrored or turned by quarters is laid as the templates are and matched so. It is pickled by the bytes of encoder, templates and
+    calibration.
     """
 
     def __init__(

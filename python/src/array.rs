@@ -1,9 +1,11 @@
 //! Arrays as the core's planes and points.
 
 use infomark_core::{Plane, PlaneMut, Point, Real};
+use infomark_infer::Located;
 use numpy::ndarray::Array2;
 use numpy::{
-    AsSliceError, Element, IntoPyArray, PyArray2, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArrayMethods,
+    AsSliceError, Element, IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2, PyReadwriteArray2,
+    PyUntypedArrayMethods,
 };
 use pyo3::{Bound, PyErr, PyResult, Python};
 
@@ -62,4 +64,16 @@ pub(crate) fn matrix<T: Element>(
     data: Vec<T>,
 ) -> PyResult<Bound<'_, PyArray2<T>>> {
     Ok(Array2::from_shape_vec((height, width), data).map_err(raise)?.into_pyarray(py))
+}
+
+/// Names, points and probabilities.
+pub(crate) type Place<'py> = (Vec<String>, Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>);
+
+pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Place<'py>> {
+    let probabilities: Vec<f64> = located.iter().map(|located| located.probability).collect();
+    Ok((
+        located.iter().map(|located| located.name.clone()).collect(),
+        rows(py, located.iter().map(|located| located.at))?,
+        probabilities.into_pyarray(py),
+    ))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{ForeignEncoder, InputSize, Looks, ModelError, OnnxRuntime, read_model};
+use infomark_infer::{ForeignEncoder, InputSize, ModelError, OnnxRuntime, read_model};
 use numpy::ndarray::Array3;
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -138,12 +138,10 @@ impl Template {
         image: Source,
         names: Vec<String>,
         at: PyReadonlyArray2<'_, f64>,
-        looks: (bool, bool, bool),
     ) -> PyResult<Self> {
         let (image, landmarks) = (py.detach(|| image.read())?, landmarks(names, &at)?);
-        let looks = Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 };
         let encoder = &encoder.inner;
-        let made = py.detach(|| infomark_infer::Template::with_looks(encoder, &image, &landmarks, looks));
+        let made = py.detach(|| infomark_infer::Template::new(encoder, &image, &landmarks));
         Ok(Self { inner: made.map_err(raise)? })
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use infomark_core::{Point, Spacing};
 use infomark_eval::{ErrorTable, EvalError, Evaluation, ImageErrors, Run};
-use infomark_infer::{DataSet, Looks, Sample, read_image_size};
+use infomark_infer::{DataSet, Sample, read_image_size};
 use infomark_train::TrainError;
 use numpy::ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
@@ -112,7 +112,6 @@ pub(crate) fn score_sets<'py>(
     template_data: Option<Folder<'py>>,
     sets: Vec<Vec<usize>>,
     matching: (bool, bool, f32),
-    looks: (bool, bool, bool),
     threads: usize,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Vec<Scored<'py>>> {
@@ -123,7 +122,6 @@ pub(crate) fn score_sets<'py>(
         data: &data,
         template_data: other.as_ref().unwrap_or(&data),
         matching: match_options(matching)?,
-        looks: Looks { turned: looks.0, mirrored: looks.1, fine: looks.2 },
     };
     let different: BTreeSet<&usize> = sets.iter().flatten().collect();
     let total = different.len() + data.images.len();

@@ -16,25 +16,16 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::array::rows;
+use crate::array::{places, rows};
 use crate::encoder::{Encoder, Template};
 use crate::error::{line, raise};
-use crate::network::places;
 use crate::rows::{Rows, image_rows};
 use crate::source::{Source, SourceError};
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
-/// Names, points, scores, margins, distances after matching back, from the prior, and of the looks, and scales.
-type Table<'py> = (
-    Vec<String>,
-    Bound<'py, PyArray2<f64>>,
-    Column<'py>,
-    Column<'py>,
-    Column<'py>,
-    Column<'py>,
-    Column<'py>,
-    Column<'py>,
-);
+/// Names, points, scores, margins, distances after matching back, from the prior, and scales.
+type Table<'py> =
+    (Vec<String>, Bound<'py, PyArray2<f64>>, Column<'py>, Column<'py>, Column<'py>, Column<'py>, Column<'py>);
 /// What was found; bounds on the errors in pixels and mm; which points are abstained from; agreement, whether the image is
 /// recognised and mirrored, and its quarter turns; whether it was reoriented.
 type Judged<'py> =
@@ -52,7 +43,6 @@ fn table<'py>(py: Python<'py>, found: &[&Found]) -> PyResult<Table<'py>> {
         column(py, found, |found| Some(found.confidence.margin)),
         column(py, found, |found| found.confidence.back),
         column(py, found, |found| found.confidence.prior),
-        column(py, found, |found| found.confidence.spread),
         column(py, found, |found| Some(found.confidence.scale)),
     ))
 }
@@ -159,7 +149,11 @@ impl Judge {
         };
         let file = calibration.map(|file| py.detach(|| read(file))).transpose().map_err(raise)?;
         let (calibration, bytes) = match file {
-            None => (None, None),
+            // What comes with the package for this encoder and template, if anything.
+            None => infomark_models::calibration_of(&matcher.inner)
+                .map_or((None, None), |(model, calibration)| {
+                    (Some(calibration), Some(model.calibration.to_vec()))
+                }),
             Some((name, bytes)) => {
                 (Some(ErrorCalibration::from_bytes(&bytes, name).map_err(raise)?), Some(bytes))
             }

@@ -3,34 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{Detector, LandmarkNet, Located, ModelError, read_model};
+use infomark_infer::{Detector, LandmarkNet, ModelError, read_model};
 use infomark_train::{
-    Annotated, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary, SelfTrainConfig,
-    SelfTrainPaths,
+    Annotated, LandmarkConfig, LandmarkPaths, LandmarkSummary, Progress, SelfTrainConfig, SelfTrainPaths,
 };
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
+use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::array::rows;
+use crate::array::{Place, places};
 use crate::error::{raise, refuse};
 use crate::files::landmarks;
 use crate::matching::{FolderMatches, given};
 use crate::source::Source;
-use crate::training::tell_python;
+use crate::training::{event, tell_python};
 use crate::watch::watched;
-
-/// Names, points and probabilities.
-pub(crate) type Place<'py> = (Vec<String>, Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>);
-
-pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Place<'py>> {
-    let probabilities: Vec<f64> = located.iter().map(|located| located.probability).collect();
-    Ok((
-        located.iter().map(|located| located.name.clone()).collect(),
-        rows(py, located.iter().map(|located| located.at))?,
-        probabilities.into_pyarray(py),
-    ))
-}
 
 /// A landmark network.
 #[pyclass(module = "infomark._infomark", frozen)]
@@ -98,40 +85,6 @@ impl LandmarkNetwork {
     }
 }
 
-/// What a training tells, as the callback gets it; nothing for what it does not.
-fn event<'py>(py: Python<'py>, progress: &LandmarkProgress) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let event = PyDict::new(py);
-    match progress {
-        LandmarkProgress::Reading { done, total } => {
-            event.set_item("event", "reading")?;
-            event.set_item("done", done)?;
-            event.set_item("total", total)?;
-        }
-        LandmarkProgress::Labelling { done, total } => {
-            event.set_item("event", "labelling")?;
-            event.set_item("done", done)?;
-            event.set_item("total", total)?;
-        }
-        LandmarkProgress::Labels { round, rounds, labels } => {
-            event.set_item("event", "labels")?;
-            event.set_item("round", round)?;
-            event.set_item("rounds", rounds)?;
-            event.set_item("labels", serde_json::to_string(labels).map_err(raise)?)?;
-        }
-        LandmarkProgress::Step { step, fraction, heat, offset, images_per_second, seconds_left } => {
-            event.set_item("event", "step")?;
-            event.set_item("step", step)?;
-            event.set_item("fraction", fraction)?;
-            event.set_item("heat", heat)?;
-            event.set_item("offset", offset)?;
-            event.set_item("images_per_second", images_per_second)?;
-            event.set_item("seconds_left", seconds_left)?;
-        }
-        _ => return Ok(None),
-    }
-    Ok(Some(event))
-}
-
 fn summary<'py>(py: Python<'py>, summary: LandmarkSummary) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("steps", summary.steps)?;
@@ -164,7 +117,7 @@ pub(crate) fn train_landmarks<'py>(
     options.threads = threads;
     let (data, out, run) = paths;
     let paths = LandmarkPaths { data, images, encoder, out, run };
-    let hear = |progress: LandmarkProgress| tell_python(callback.as_ref(), event(py, &progress)?);
+    let hear = |progress: Progress| tell_python(callback.as_ref(), event(py, &progress)?);
     let trained = watched(py, hear, |tell| {
         if resume {
             infomark_train::resume_landmarks(&paths, threads, tell)
@@ -197,7 +150,7 @@ pub(crate) fn self_train<'py>(
     let one = |(image, at)| Ok(Annotated { image, landmarks: landmarks(names.clone(), at)? });
     let templates = templates.into_iter().zip(&at).map(one).collect::<PyResult<_>>()?;
     let paths = SelfTrainPaths { images, encoder, templates, out, run };
-    let hear = |progress: LandmarkProgress| tell_python(callback.as_ref(), event(py, &progress)?);
+    let hear = |progress: Progress| tell_python(callback.as_ref(), event(py, &progress)?);
     let trained = watched(py, hear, |tell| {
         if resume {
             infomark_train::resume_self_train(&paths, threads, tell)

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use infomark_train::{ComputeOn, Paths, Progress, PsiConfig, Scoring, TrainConfig, TuneConfig};
+use infomark_train::{ComputeOn, LossTerms, Paths, Progress, PsiConfig, Scoring, TrainConfig, TuneConfig};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,8 +13,8 @@ use crate::error::{raise, refuse};
 use crate::views::config;
 use crate::watch::{counted, watched};
 
-/// What a training tells, as the callback gets it; nothing for what it does not.
-fn event<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Option<Bound<'py, PyDict>>> {
+/// Progress of a training as the callback gets it; nothing for what it does not.
+pub(crate) fn event<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Option<Bound<'py, PyDict>>> {
     let event = PyDict::new(py);
     match progress {
         Progress::Computing { scoring_and_loss, .. } => {
@@ -36,13 +36,32 @@ fn event<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Option<Bound<'py
             event.set_item("step", step)?;
             event.set_item("mre_mm", mre_mm)?;
         }
-        Progress::Step { step, fraction, loss, levels, psi, images_per_second, seconds_left } => {
+        Progress::Labelling { done, total } => {
+            event.set_item("event", "labelling")?;
+            event.set_item("done", done)?;
+            event.set_item("total", total)?;
+        }
+        Progress::Labels { round, rounds, labels } => {
+            event.set_item("event", "labels")?;
+            event.set_item("round", round)?;
+            event.set_item("rounds", rounds)?;
+            event.set_item("labels", serde_json::to_string(labels).map_err(raise)?)?;
+        }
+        Progress::Step { step, fraction, loss, terms, images_per_second, seconds_left } => {
             event.set_item("event", "step")?;
             event.set_item("step", step)?;
             event.set_item("fraction", fraction)?;
             event.set_item("loss", loss)?;
-            event.set_item("levels", levels)?;
-            event.set_item("psi", psi)?;
+            match terms {
+                LossTerms::Encoder { levels, psi } => {
+                    event.set_item("levels", levels)?;
+                    event.set_item("psi", psi)?;
+                }
+                LossTerms::Landmarks { heat, offset } => {
+                    event.set_item("heat", heat)?;
+                    event.set_item("offset", offset)?;
+                }
+            }
             event.set_item("images_per_second", images_per_second)?;
             event.set_item("seconds_left", seconds_left)?;
         }

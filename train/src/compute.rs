@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canvas::{Canvas, Pixels, Placed};
 
-use crate::{DeviceError, TrainConfig, TrainError};
+use crate::{DeviceError, TrainError};
 
 /// Where a training computes entropies, weights, drawn pixels, views and the loss. The network is on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,15 +43,15 @@ pub(crate) enum Compute {
 }
 
 impl Compute {
-    /// The path that is wanted, for what the options ask of it.
+    /// The path that is wanted, for entropies of patches of that side.
     ///
     /// # Errors
     /// [`TrainError::Cuda`] when a device is wanted and can't be had.
-    pub(crate) fn open(wanted: ComputeOn, config: &TrainConfig) -> Result<Self, TrainError> {
+    pub(crate) fn open(wanted: ComputeOn, patch: usize) -> Result<Self, TrainError> {
         if wanted == ComputeOn::Cpu {
             return Ok(Self::Cpu(None));
         }
-        match Self::device(config) {
+        match Self::device(patch) {
             Ok(device) => Ok(device),
             Err(error) if wanted == ComputeOn::Auto => {
                 Ok(Self::Cpu((!error.is_absence()).then(|| error.to_string())))
@@ -62,12 +62,12 @@ impl Compute {
 
     /// A device, or why not.
     #[cfg(feature = "cuda")]
-    fn device(config: &TrainConfig) -> Result<Self, DeviceError> {
-        cuda::Cuda::open(config).map(Self::Cuda)
+    fn device(patch: usize) -> Result<Self, DeviceError> {
+        cuda::Cuda::open(patch).map(Self::Cuda)
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn device(_: &TrainConfig) -> Result<Self, DeviceError> {
+    fn device(_: usize) -> Result<Self, DeviceError> {
         Err(DeviceError::NotBuilt)
     }
 
@@ -173,8 +173,9 @@ mod tests {
     use infomark_cuda_sim::{Kind, StandIn};
 
     use super::*;
+    use crate::level::Level;
     use crate::network::ScratchPool;
-    use crate::objective::{self, Level};
+    use crate::objective;
     use crate::testing::noise;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -219,13 +220,14 @@ mod tests {
             let (mut images_back, mut views_back) = (images.clone(), views.clone());
             let pool = ScratchPool::default();
             let losses = objective::on_cpu(&mut images_back, &mut views_back, &positives, count, 2, &pool)?;
-            let found = device.objective(&images, &views, &positives, count)?;
-            for (found, expected) in found.levels.iter().zip(losses) {
+            let (mut images_there, mut views_there) = (images.clone(), views.clone());
+            let found = device.objective(&mut images_there, &mut views_there, &positives, count)?;
+            for (found, expected) in found.iter().zip(losses) {
                 assert!((found - expected).abs() <= LOSS * (1.0 + expected), "{found} instead of {expected}");
             }
-            assert_eq!((found.images.len(), found.views.len()), (3, 3));
             let expected = images_back.iter().chain(&views_back).map(|level| &level.data);
-            for (found, expected) in found.images.iter().chain(&found.views).zip(expected) {
+            for (found, expected) in images_there.iter().chain(&views_there).zip(expected) {
+                let found = &found.data;
                 assert_eq!(found.len(), expected.len());
                 let largest = expected.iter().fold(0.0f32, |m, g| m.max(g.abs()));
                 let off = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
@@ -294,9 +296,8 @@ mod tests {
         if StandIn::load(Kind::Plain)?.is_none() {
             return Ok(());
         }
-        let options = TrainConfig::default();
-        let device = Compute::open(ComputeOn::Cuda, &options)?;
-        let cpu = Compute::open(ComputeOn::Cpu, &options)?;
+        let device = Compute::open(ComputeOn::Cuda, 9)?;
+        let cpu = Compute::open(ComputeOn::Cpu, 9)?;
         let (width, height) = (70, 50);
         let mut rng = Rng::new(5, 0);
         let levels: Vec<u8> =

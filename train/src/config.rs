@@ -2,7 +2,7 @@
 
 use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ComputeOn, Policy, TrainError};
 
@@ -31,8 +31,6 @@ pub struct TrainConfig {
     pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
     pub widths: [usize; 5],
-    /// Whether views have an encoder of their own, as in the method's first form; the images' encoder is exported.
-    pub separate_encoders: bool,
     /// Length of the embeddings.
     pub embedding: usize,
     /// Images of a step.
@@ -90,11 +88,6 @@ pub struct TrainConfig {
     /// Cells around the truth, up to so many columns and rows from it, that are no negatives in levels with a window:
     /// they show nearly the same.
     pub ignored: usize,
-    /// Negatives that a pixel is compared with at each stride: the most similar ones; 0 takes all.
-    pub hard_negatives: usize,
-    /// Further negatives of a pixel at each stride: cells of other images of the batch, drawn at random. One that happens to
-    /// show the same place teaches the wrong thing.
-    pub cross_image_negatives: usize,
     /// Largest learning rate, after the warm-up.
     pub learning_rate: f64,
     /// Decay of the weights.
@@ -120,6 +113,25 @@ pub struct TrainConfig {
     pub compute: ComputeOn,
 }
 
+/// Options that earlier versions had, of which a checkpoint may say that they are off.
+const DROPPED: [(&str, &str); 3] =
+    [("separate_encoders", "false"), ("hard_negatives", "0"), ("cross_image_negatives", "0")];
+
+/// The options of a checkpoint. Those that were dropped since are refused by name, unless they are off.
+pub(crate) fn kept_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TrainConfig, D::Error> {
+    let mut options = serde_json::Map::deserialize(deserializer)?;
+    for (name, off) in DROPPED {
+        if let Some(value) = options.remove(name).map(|value| value.to_string())
+            && value != off
+        {
+            return Err(de::Error::custom(format!(
+                "option {name} is {value}, and this version no longer has it"
+            )));
+        }
+    }
+    serde_json::from_value(options.into()).map_err(de::Error::custom)
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
@@ -128,7 +140,6 @@ impl Default for TrainConfig {
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
             widths: [16, 32, 64, 96, 128],
-            separate_encoders: false,
             embedding: 32,
             batch: 4,
             views: 2,
@@ -154,8 +165,6 @@ impl Default for TrainConfig {
             whole_map_from: 16,
             window: 9,
             ignored: 0,
-            hard_negatives: 0,
-            cross_image_negatives: 0,
             learning_rate: 4e-3,
             weight_decay: 1e-4,
             gradient_clip: None,
@@ -208,12 +217,6 @@ impl TrainConfig {
         }
         if self.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
-        }
-        if self.cross_image_negatives > 1 << 16 {
-            return wrong("cross_image_negatives", "at most 65,536");
-        }
-        if self.cross_image_negatives > 0 && self.batch < 2 {
-            return wrong("cross_image_negatives", "a batch of at least 2 images");
         }
         if self.ignored >= self.window {
             return wrong("ignored", "less than the window");

@@ -2,8 +2,8 @@
 
 use infomark_core::Rng;
 
-use crate::TrainConfig;
 use crate::network::{Head, Parameters, Pass, STAGES, Scratch, UNet, Weights};
+use crate::{TrainConfig, stream};
 
 /// Strides of the embeddings, finest first.
 pub(crate) const STRIDES: [usize; STAGES] = [2, 4, 8, 16, 32];
@@ -17,23 +17,17 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// Adds the encoder that a configuration describes to the parameters; its tensors' names begin with `name`.
-    fn add(config: &TrainConfig, name: &str, parameters: &mut Parameters, rng: &mut Rng) -> Self {
+    /// The encoder that a configuration describes, with random weights.
+    pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
         let TrainConfig { widths, embedding, .. } = *config;
-        let unet = UNet::new(name, widths, 0, (parameters, rng));
+        let mut parameters = Parameters::default();
+        let rng = &mut Rng::new(config.seed, stream::WEIGHTS);
+        let unet = UNet::new("", widths, 0, (&mut parameters, rng));
         let head = |(level, &width): (usize, &usize)| {
-            Head::new(&format!("{name}head.{level}"), [width, embedding], (parameters, rng))
+            Head::new(&format!("head.{level}"), [width, embedding], (&mut parameters, rng))
         };
         let heads = widths.iter().enumerate().map(head).collect();
-        Self { unet, heads }
-    }
-
-    /// Random weights of the encoder that a configuration describes.
-    #[cfg(test)]
-    pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
-        let mut parameters = Parameters::default();
-        let rng = &mut Rng::new(config.seed, crate::stream::WEIGHTS);
-        (Self::add(config, "", &mut parameters, rng), parameters)
+        (Self { unet, heads }, parameters)
     }
 
     /// The weights as layers read them.
@@ -93,37 +87,6 @@ impl Encoder {
         let (pass, scratch) = (&mut Pass::default(), &mut Scratch::default());
         self.forward(weights, image, (width, height), pass, scratch, &mut out);
         levels
-    }
-}
-
-/// What is trained: one encoder of images and views alike, or one of each.
-#[derive(Clone, Debug)]
-pub(crate) struct Encoders {
-    /// The images' encoder, which is exported: images and templates are what it is for.
-    pub(crate) image: Encoder,
-    /// The views' encoder, if it is another.
-    view: Option<Encoder>,
-}
-
-impl Encoders {
-    /// The encoders that a configuration describes, with random weights.
-    pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
-        let mut parameters = Parameters::default();
-        let rng = |which| Rng::new(config.seed, crate::stream::WEIGHTS + which);
-        let image = Encoder::add(config, "", &mut parameters, &mut rng(0));
-        let view =
-            config.separate_encoders.then(|| Encoder::add(config, "view.", &mut parameters, &mut rng(1)));
-        (Self { image, view }, parameters)
-    }
-
-    /// The views' encoder.
-    pub(crate) fn view(&self) -> &Encoder {
-        self.view.as_ref().unwrap_or(&self.image)
-    }
-
-    /// The views' encoder, if it is another than the images'.
-    pub(crate) fn own_view(&self) -> Option<&Encoder> {
-        self.view.as_ref()
     }
 }
 

@@ -215,9 +215,6 @@ pub enum DeviceError {
         /// Largest side.
         most: usize,
     },
-    /// Negatives that the kernels do not compute.
-    #[error("hard and cross-image negatives are computed on the CPU")]
-    Negatives,
     /// What the device or its driver reports.
     #[cfg(feature = "cuda")]
     #[error(transparent)]
@@ -279,19 +276,13 @@ pub enum CheckpointError {
         /// The layout of this version.
         expected: u32,
     },
-    /// A checkpoint of another kind of training, or of another version's layout of it.
-    #[error(
-        "it holds {found} in format {format}, this version reads {expected} in format {expected_format}; use the version that wrote it"
-    )]
+    /// A checkpoint of another kind of training.
+    #[error("it holds a training of {found}, not of {expected}; give the folder of one")]
     Kind {
         /// The kind found.
         found: String,
-        /// The layout found.
-        format: u32,
         /// The kind that is wanted.
         expected: &'static str,
-        /// The layout of this version.
-        expected_format: u32,
     },
     /// An option in the checkpoint has a value that can't work.
     #[error(transparent)]

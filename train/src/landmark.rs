@@ -1,12 +1,10 @@
 //! Networks that find landmarks without a template: trained on annotated images, or on what matching found.
 
 mod batch;
-mod checkpoint;
 mod config;
 mod data;
 mod export;
 mod import;
-mod log;
 mod loss;
 mod net;
 mod pseudo;
@@ -18,7 +16,7 @@ pub use config::LandmarkConfig;
 #[cfg(test)]
 pub(crate) use net::Net;
 pub use pseudo::{Doubt, LabelCount};
-pub use run::{LandmarkProgress, LandmarkSummary};
+pub use run::LandmarkSummary;
 #[cfg(test)]
 pub(crate) use self_train::self_train_by;
 pub use self_train::{

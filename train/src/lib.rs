@@ -46,24 +46,28 @@ mod error;
 mod export;
 mod guided;
 mod landmark;
+mod level;
+mod log;
 #[cfg(test)]
 mod minutes;
-mod negatives;
 mod network;
 mod objective;
 mod optimizer;
 mod outputs;
 mod policy;
+mod progress;
 mod psi;
 mod run;
 mod schedule;
 mod score;
 mod select;
 mod stall;
+mod state;
 mod step;
 mod tensorboard;
 #[cfg(test)]
 mod testing;
+mod trainer;
 mod tune;
 mod views;
 mod whiten;
@@ -75,13 +79,13 @@ pub use config::{Budget, TrainConfig};
 pub use error::{CheckpointError, DeviceError, OutputError, TemplateSetError, TrainError};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
-    Annotated, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkProgress, LandmarkSummary,
-    SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train,
-    train_landmarks,
+    Annotated, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkSummary, SelfTrainConfig,
+    SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,
 };
 pub use policy::{Policy, Ranges};
+pub use progress::{LossTerms, Progress};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
-pub use run::{Paths, Progress, Summary, resume, train};
+pub use run::{Paths, Summary, resume, train};
 pub use score::Scoring;
 pub use select::{AGAINST, Ranking};
 pub use tune::{TuneConfig, Tuned, TunedTier, tune};
@@ -89,7 +93,7 @@ pub use views::ViewExample;
 
 /// Streams of the random numbers: apart by more than a training can use.
 mod stream {
-    /// Initial weights of the images' encoder; the views' is the next.
+    /// Initial weights of the encoder.
     pub(crate) const WEIGHTS: u64 = 1 << 60;
     /// Order of the images; plus the epoch.
     pub(crate) const ORDER: u64 = 2 << 60;
@@ -103,8 +107,6 @@ mod stream {
     pub(crate) const LANDMARK_VIEWS: u64 = 9 << 60;
     /// Choice of some of the annotated images.
     pub(crate) const SOME_IMAGES: u64 = 10 << 60;
-    /// Negatives from other images; plus the step and the level.
-    pub(crate) const NEGATIVES: u64 = 6 << 60;
     /// Choice of the templates that a training is scored with.
     pub(crate) const SCORING: u64 = 7 << 60;
 }

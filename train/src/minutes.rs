@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::landmark::{resume_landmarks_by, self_train_by, train_landmarks_by};
 use crate::run::{resume_by, train_by};
 use crate::{
-    Annotated, Budget, ComputeOn, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths, Progress, Scoring,
-    SelfTrainConfig, SelfTrainPaths, TrainConfig, train,
+    Annotated, Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Progress, Scoring, SelfTrainConfig,
+    SelfTrainPaths, TrainConfig, train,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -85,29 +85,7 @@ fn noting<'a>(
                 }
             }
             Progress::Scored { .. } => clock.pass(SCORING),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// As [`noting`], of a landmark network.
-fn noting_landmarks<'a>(
-    clock: &'a TestClock,
-    time: Duration,
-    last: u64,
-    told: &'a mut Vec<Told>,
-) -> impl FnMut(LandmarkProgress) -> ControlFlow<()> + Send + 'a {
-    move |progress| {
-        match progress {
-            LandmarkProgress::Step { step, fraction, seconds_left, images_per_second, .. } => {
-                told.push(Told { step, fraction, seconds_left, images_per_second });
-                clock.pass(time);
-                if step == last {
-                    return ControlFlow::Break(());
-                }
-            }
-            LandmarkProgress::Labels { .. } => clock.take_for_first_step(time),
+            Progress::Labels { .. } => clock.take_for_first_step(time),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -317,7 +295,7 @@ fn a_clock_that_stands_still_gives_finite_figures_and_ends_no_budget() -> Outcom
         &clock.clock(),
         &small_landmarks(2.0),
         &paths,
-        &mut noting_landmarks(&clock, Duration::ZERO, 5, &mut told),
+        &mut noting(&clock, Duration::ZERO, 5, &mut told),
     )?;
     assert_eq!((summary.steps, summary.seconds, summary.stopped), (5, 0.0, true));
     assert!(told.iter().all(|told| told.images_per_second.is_finite() && told.seconds_left == 120.0));
@@ -331,12 +309,8 @@ fn a_landmark_network_of_two_minutes_takes_four_steps_interrupted_or_not() -> Ou
     phantoms(root.path())?;
     let (config, whole) = (small_landmarks(2.0), landmark_paths(root.path(), "whole"));
     let (clock, mut told) = (TestClock::new(STEP), Vec::new());
-    let summary = train_landmarks_by(
-        &clock.clock(),
-        &config,
-        &whole,
-        &mut noting_landmarks(&clock, STEP, 99, &mut told),
-    )?;
+    let summary =
+        train_landmarks_by(&clock.clock(), &config, &whole, &mut noting(&clock, STEP, 99, &mut told))?;
     assert_eq!(told, of_two_minutes());
     assert_eq!((summary.steps, summary.seconds, summary.stopped), (4, 120.0, false));
     let rates: Vec<f64> = column(&whole.run, "learning_rate")?;
@@ -345,12 +319,10 @@ fn a_landmark_network_of_two_minutes_takes_four_steps_interrupted_or_not() -> Ou
 
     let (clock, mut told) = (TestClock::new(STEP), Vec::new());
     let cut = landmark_paths(root.path(), "cut");
-    let summary =
-        train_landmarks_by(&clock.clock(), &config, &cut, &mut noting_landmarks(&clock, STEP, 2, &mut told))?;
+    let summary = train_landmarks_by(&clock.clock(), &config, &cut, &mut noting(&clock, STEP, 2, &mut told))?;
     assert_eq!((summary.steps, summary.seconds, summary.stopped), (2, 60.0, true));
     clock.take_for_first_step(STEP);
-    let summary =
-        resume_landmarks_by(&clock.clock(), &cut, 2, &mut noting_landmarks(&clock, STEP, 99, &mut told))?;
+    let summary = resume_landmarks_by(&clock.clock(), &cut, 2, &mut noting(&clock, STEP, 99, &mut told))?;
     assert_eq!(told, of_two_minutes());
     assert_eq!((summary.steps, summary.seconds, summary.stopped), (4, 120.0, false));
     assert!(fs::read(&cut.out)? == fs::read(&whole.out)?, "a resumed training gives other bits");
@@ -383,8 +355,7 @@ fn the_rounds_of_self_training_share_the_minutes() -> Outcome {
         ..SelfTrainConfig::default()
     };
     let (clock, mut told) = (TestClock::new(Duration::ZERO), Vec::new());
-    let summary =
-        self_train_by(clock.clock(), &config, &paths, &mut noting_landmarks(&clock, STEP, 99, &mut told))?;
+    let summary = self_train_by(clock.clock(), &config, &paths, &mut noting(&clock, STEP, 99, &mut told))?;
     assert_eq!((summary.rounds.len(), summary.seconds), (2, 180.0));
     assert_eq!((summary.network.steps, summary.network.seconds), (4, 120.0));
     let steps: Vec<(u64, f64)> = told.iter().map(|told| (told.step, told.seconds_left)).collect();

@@ -1,9 +1,10 @@
-//! Where a training writes, found out before it starts.
+//! Where a training writes: checked before it starts, written whole or not at all.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
-use infomark_infer::list_images;
+use infomark_infer::{list_images, read_file};
 
 use crate::{CheckpointError, OutputError, TrainError};
 
@@ -55,4 +56,25 @@ pub(crate) fn prepare(
         // Some file systems know no locks.
         _ => Ok(lock),
     }
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's mask
+    let mut file = builder.tempfile_in(dir).map_err(TrainError::file(path, "can't write"))?;
+    file.write_all(bytes).map_err(TrainError::file(path, "can't write"))?;
+    file.as_file().sync_all().map_err(TrainError::file(path, "can't write"))?;
+    file.persist(path).map_err(|e| TrainError::file(path, "can't write")(e.error))?;
+    Ok(())
+}
+
+/// Longest file of a run that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// All bytes of a file of a run, or that a run is begun from.
+pub(crate) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    Ok(read_file(path, MAX_BYTES)?)
 }

@@ -15,7 +15,7 @@ use crate::batch::{self, Batch};
 use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::shuffle;
-use crate::objective::Level;
+use crate::level::Level;
 use crate::{TrainConfig, TrainError};
 
 /// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use infomark_eval::{ErrorTable, Evaluation, Run, median_mre};
-use infomark_infer::{DataSet, Encoder, Looks, MatchOptions};
+use infomark_infer::{DataSet, Encoder, MatchOptions};
 
 use crate::tune::shuffled;
 use crate::{TrainError, stream};
@@ -41,8 +41,8 @@ impl Scorer {
     /// Median over the templates of the mean radial error in mm; a template is not scored on itself.
     pub(crate) fn mre_mm(&self, encoder: &Encoder) -> Result<f64, TrainError> {
         let data = &self.data;
-        let (matching, looks) = (MatchOptions::default(), Looks::default());
-        let evaluation = Evaluation { encoder, data, template_data: data, matching, looks };
+        let matching = MatchOptions::default();
+        let evaluation = Evaluation { encoder, data, template_data: data, matching };
         let ready = evaluation.prepare(&self.sets, &|| Ok(())).map_err(refused(&self.folder))?;
         let runs = ready.score(&|| Ok(())).map_err(refused(&self.folder))?;
         Ok(median_mre(&runs.iter().map(Run::errors).collect::<Vec<ErrorTable>>()))

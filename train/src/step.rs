@@ -3,13 +3,12 @@
 use rayon::prelude::*;
 
 use crate::batch::{self, Batch};
-use crate::checkpoint::State;
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES};
-use crate::network::{Pass, ScratchPool, Weights, add_gradients};
-use crate::objective::{Level, objective};
-use crate::optimizer::clip;
-use crate::schedule::blend;
+use crate::level::Level;
+use crate::network::{Pass, ScratchPool, add_gradients};
+use crate::objective::objective;
+use crate::state::{TrainState, Update, check_finite};
 use crate::{TrainConfig, TrainError, psi};
 
 /// Steps between measurements of the positives' similarity.
@@ -25,10 +24,8 @@ pub(crate) struct Workspace {
     gradient: Vec<f32>,
 }
 
-/// An image or view on its way through its encoder.
+/// An image or view on its way through the encoder.
 struct Item<'a> {
-    encoder: &'a Encoder,
-    weights: &'a Weights<'a>,
     blocks: &'a [f32],
     /// Half its width and half its height.
     size: (usize, usize),
@@ -53,43 +50,35 @@ impl Workspace {
     /// One step of the optimiser; the losses of the levels and, now and then, PSI of the tiers.
     pub(crate) fn step(
         &mut self,
-        state: &mut State,
+        (encoder, state): (&Encoder, &mut TrainState),
         set: &TrainingSet,
         config: &TrainConfig,
         step: u64,
         rate: f64,
     ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
         let batch = batch::draw(set, config, step)?;
-        let (levels, measured) = self.differentiate(state, set, config, &batch, step)?;
+        let values = &state.parameters.values;
+        let (levels, measured) = self.differentiate((encoder, values), set, config, &batch, step)?;
+        let TrainConfig { gradient_clip, average, .. } = *config;
         let all = 0..state.parameters.len();
-        if let Some(limit) = config.gradient_clip {
-            clip(&mut self.gradient, limit);
-        }
-        state.optimizer.step(&mut state.parameters.values, &self.gradient, &[(all, rate)]);
-        check_finite(&state.parameters.values, step)?;
-        blend(&mut state.average, &state.parameters.values, config.average, step);
+        state.update(&mut self.gradient, &[(all, rate)], Update { gradient_clip, average }, step)?;
         Ok((levels, measured))
     }
 
     /// Computes the loss of a batch, and its gradient by all weights.
     fn differentiate(
         &mut self,
-        state: &State,
+        (encoder, values): (&Encoder, &[f32]),
         set: &TrainingSet,
         config: &TrainConfig,
         batch: &Batch,
         step: u64,
     ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
         let Self { passes, scratch, images, views, gradient } = self;
-        let (encoders, values) = (&state.encoders, &state.parameters.values);
-        let weights = encoders.image.weights(values);
-        let own_weights = encoders.own_view().map(|encoder| encoder.weights(values));
-        let view_weights = own_weights.as_ref().unwrap_or(&weights);
+        let weights = &encoder.weights(values);
         let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
-        let image =
-            |blocks| Item { encoder: &encoders.image, weights: &weights, blocks, size: (width, height) };
-        let view =
-            |blocks| Item { encoder: encoders.view(), weights: view_weights, blocks, size: (side, side) };
+        let image = |blocks| Item { blocks, size: (width, height) };
+        let view = |blocks| Item { blocks, size: (side, side) };
         let items: Vec<Item<'_>> = batch
             .images
             .chunks_exact(4 * width * height)
@@ -101,7 +90,7 @@ impl Workspace {
         let forward = items.par_iter().zip(passes.par_iter_mut()).zip(out);
         forward.for_each(|((item, pass), mut out)| {
             scratch.with(|scratch| {
-                item.encoder.forward(item.weights, item.blocks, item.size, pass, scratch, &mut out);
+                encoder.forward(weights, item.blocks, item.size, pass, scratch, &mut out);
             });
         });
 
@@ -112,14 +101,14 @@ impl Workspace {
             .is_multiple_of(PSI_EVERY)
             .then(|| psi::by_tier(images, views, batch, set.thresholds, config.views))
             .transpose()?;
-        let levels = objective(&set.compute, images, views, batch, config, step, scratch)?;
+        let levels = objective(&set.compute, images, views, (&batch.positives, config.views), scratch)?;
 
         let back: Vec<Vec<&[f32]>> = Level::items(images).into_iter().chain(Level::items(views)).collect();
         let backward = items.par_iter().zip(passes.par_iter_mut()).zip(&back);
         backward.for_each(|((item, pass), back)| {
             pass.clear_gradient(values.len());
             scratch.with(|scratch| {
-                item.encoder.backward(item.weights, item.blocks, item.size, pass, scratch, back);
+                encoder.backward(weights, item.blocks, item.size, pass, scratch, back);
             });
         });
         gradient.clear();
@@ -129,10 +118,4 @@ impl Workspace {
         add_gradients(gradient, of_views);
         Ok((levels, measured))
     }
-}
-
-/// # Errors
-/// [`TrainError::Diverged`] for a value that is not finite.
-pub(crate) fn check_finite(values: &[f32], step: u64) -> Result<(), TrainError> {
-    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(TrainError::Diverged { step }) }
 }

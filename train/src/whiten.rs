@@ -175,7 +175,7 @@ mod tests {
             view_size: 64,
             ..TrainConfig::default()
         };
-        let compute = Compute::open(crate::ComputeOn::Cpu, &config)?;
+        let compute = Compute::open(crate::ComputeOn::Cpu, config.patch)?;
         let set = TrainingSet::open(dir.path(), &config, None, compute, &|_, _| {})?;
         let (encoder, mut parameters) = Encoder::new(&config);
         // Their trace over the root of the sum of all squares: 1 for a single direction, the root of 8 where all are alike.

@@ -13,8 +13,9 @@ use crate::batch::Batch;
 use crate::compute::Compute;
 use crate::encoder::{Encoder, STRIDES, unshuffle};
 use crate::landmark::Net;
+use crate::level::Level;
 use crate::network::{GROUPS, Pass, Scratch, ScratchPool, add};
-use crate::objective::{Level, objective};
+use crate::objective::objective;
 use crate::testing::noise;
 use infomark_kernels::{head, norm};
 
@@ -264,7 +265,7 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
     }
     let [of_image, of_views] = &mut levels;
     let pool = ScratchPool::default();
-    let losses = objective(&Compute::Cpu(None), of_image, of_views, &batch, &config, 0, &pool)?;
+    let losses = objective(&Compute::Cpu(None), of_image, of_views, (&batch.positives, VIEWS), &pool)?;
     let total: f32 = losses.iter().sum();
     let back = Level::items(of_image).into_iter().chain(Level::items(of_views));
     let mut gradient = vec![0.0; parameters.len()];

@@ -14,7 +14,7 @@ use common::{Outcome, paths, phantoms};
 use infomark_cuda::CudaError;
 use infomark_cuda_sim::{Kind, StandIn};
 use infomark_train::{
-    ComputeOn, DeviceError, Paths, Progress, Summary, TrainConfig, TrainError, resume, train,
+    ComputeOn, DeviceError, LossTerms, Paths, Progress, Summary, TrainConfig, TrainError, resume, train,
 };
 
 /// Losses of one training at the first step: the path's roundings. Relative to the loss of the core, and twice as wide as
@@ -48,7 +48,7 @@ impl Told {
                     self.points.extend(example.positives.iter().map(|(v, i)| [v.x, v.y, i.x, i.y]));
                 }
             }
-            Progress::Step { levels, .. } => self.losses.push(levels),
+            Progress::Step { terms: LossTerms::Encoder { levels, .. }, .. } => self.losses.push(levels),
             _ => {}
         }
         ControlFlow::Continue(())

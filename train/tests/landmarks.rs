@@ -11,9 +11,9 @@ use infomark_infer::{
 };
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Annotated, Budget, CheckpointError, LandmarkConfig, LandmarkPaths, LandmarkProgress, Paths,
-    SelfTrainConfig, SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks,
-    resume_self_train, self_train, train, train_landmarks,
+    Annotated, Budget, CheckpointError, LandmarkConfig, LandmarkPaths, Paths, Progress, SelfTrainConfig,
+    SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks, resume_self_train,
+    self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -70,7 +70,7 @@ fn paths(root: &Path, name: &str) -> LandmarkPaths {
     }
 }
 
-fn go_on(_: LandmarkProgress) -> ControlFlow<()> {
+fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -115,7 +115,7 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
 
     let cut = from("cut");
     let summary = train_landmarks(&small(5), &cut, &mut |progress| match progress {
-        LandmarkProgress::Step { step: 3, .. } => ControlFlow::Break(()),
+        Progress::Step { step: 3, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     assert_eq!((summary.steps, summary.stopped), (3, true));
@@ -260,11 +260,11 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
         SelfTrainPaths { out: root.path().join("cut.onnx"), run: root.path().join("cut"), ..whole.clone() };
     let mut round = 0;
     let summary = self_train(&config, &cut, &mut |progress| match progress {
-        LandmarkProgress::Labels { round: now, .. } => {
+        Progress::Labels { round: now, .. } => {
             round = now;
             ControlFlow::Continue(())
         }
-        LandmarkProgress::Step { step: 3, .. } if round == 1 => ControlFlow::Break(()),
+        Progress::Step { step: 3, .. } if round == 1 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     assert!(summary.network.stopped);
@@ -366,7 +366,7 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     };
     // Stopped at once: its labels are replaced by the truth, some of it moved far away.
     self_train(&config, &paths, &mut |progress| match progress {
-        LandmarkProgress::Step { .. } => ControlFlow::Break(()),
+        Progress::Step { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     let round = paths.run.join("round-0");

@@ -12,7 +12,7 @@ use common::{Outcome, paths, phantoms, small};
 use infomark_infer::ImageError;
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Budget, CheckpointError, ComputeOn, OutputError, Paths, Policy, Progress, PsiConfig, Scoring,
+    Budget, CheckpointError, ComputeOn, LossTerms, OutputError, Paths, Policy, Progress, PsiConfig, Scoring,
     TrainConfig, TrainError, psi, resume, train,
 };
 
@@ -111,8 +111,7 @@ fn stretched_and_deformed_views_train_to_the_same_bits_on_any_number_of_threads(
 }
 
 #[test]
-fn every_kind_of_encoders_negatives_and_sampling_trains_to_bits_of_its_own_on_any_number_of_threads()
--> Outcome {
+fn every_kind_of_negatives_and_sampling_trains_to_bits_of_its_own_on_any_number_of_threads() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
     let mut seen = vec![("default", train_once(root.path(), "default", &small(3))?)];
@@ -122,11 +121,8 @@ fn every_kind_of_encoders_negatives_and_sampling_trains_to_bits_of_its_own_on_an
     };
     let policy = Policy { low: ranges(0.9), medium: ranges(0.5), high: ranges(0.1) };
     for (name, config) in [
-        ("separate", TrainConfig { separate_encoders: true, ..small(3) }),
         ("windows", TrainConfig { whole_map_from: 64, window: 2, ..small(3) }),
         ("whole", TrainConfig { whole_map_from: 2, ..small(3) }),
-        ("hard", TrainConfig { hard_negatives: 5, ..small(3) }),
-        ("cross", TrainConfig { cross_image_negatives: 6, ..small(3) }),
         ("piecewise", TrainConfig { least_entropy: Some(2.0), ..small(3) }),
         ("ratios", TrainConfig { tier_ratios: Some([0.1, 0.2, 0.7]), ..small(3) }),
         ("policy", TrainConfig { policy: Some(policy), ..small(3) }),
@@ -146,22 +142,6 @@ fn train_once(root: &Path, name: &str, config: &TrainConfig) -> Result<Vec<u8>, 
     let paths = paths(root, name);
     train(config, &paths, &mut go_on)?;
     bytes(&paths.out)
-}
-
-#[test]
-fn two_encoders_are_resumed_to_the_same_bits() -> Outcome {
-    let root = tempfile::tempdir()?;
-    phantoms(&root.path().join("images"), 3)?;
-    let config = TrainConfig { separate_encoders: true, ..small(5) };
-    let (whole, cut) = (paths(root.path(), "whole"), paths(root.path(), "cut"));
-    train(&config, &whole, &mut go_on)?;
-    train(&config, &cut, &mut |progress| match progress {
-        Progress::Step { step: 3, .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })?;
-    resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
-    assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
-    Ok(())
 }
 
 #[test]
@@ -189,6 +169,32 @@ fn a_checkpoint_of_an_older_version_is_refused_by_its_format() -> Outcome {
     fs::write(&index, text.replace("\"batch\": 2", "\"partner_views\": 1"))?;
     let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
     assert!(matches!(refused, CheckpointError::Format { found: 3, .. }), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_with_options_that_were_dropped_since_goes_on_where_they_are_off() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("images"), 2)?;
+    let paths = paths(root.path(), "run");
+    train(&small(1), &paths, &mut go_on)?;
+    let index = paths.run.join("checkpoint.json");
+    let written = fs::read_to_string(&index)?;
+    let with = |option: &str| fs::write(&index, written.replacen("\"batch\": 2", option, 1));
+    with("\"batch\": 2, \"separate_encoders\": false, \"hard_negatives\": 0, \"cross_image_negatives\": 0")?;
+    assert_eq!(resume(&paths, 0, ComputeOn::Auto, &mut go_on)?.steps, 1);
+    with("\"batch\": 2, \"hard_negatives\": 5")?;
+    let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
+    assert!(
+        matches!(&refused, CheckpointError::Json { reason, .. } if reason.contains("hard_negatives is 5")),
+        "{refused}"
+    );
+    // As encoders' checkpoints were before they said of what kind they are; and of another kind.
+    fs::write(&index, written.replacen("\"kind\": \"encoder\",", "", 1))?;
+    resume(&paths, 0, ComputeOn::Auto, &mut go_on)?;
+    fs::write(&index, written.replacen("\"kind\": \"encoder\"", "\"kind\": \"landmarks\"", 1))?;
+    let refused = refused_checkpoint(resume(&paths, 0, ComputeOn::Auto, &mut go_on));
+    assert!(matches!(&refused, CheckpointError::Kind { found, .. } if found == "landmarks"), "{refused}");
     Ok(())
 }
 
@@ -361,7 +367,6 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { least_entropy: Some(f32::NAN), ..small(1) }, "least_entropy"),
         (TrainConfig { tier_ratios: Some([0.0; 3]), ..small(1) }, "tier_ratios"),
         (TrainConfig { estimate_after: 1.0, ..small(1) }, "estimate_after"),
-        (TrainConfig { batch: 1, cross_image_negatives: 4, ..small(1) }, "cross_image_negatives"),
         (TrainConfig { embedding: 1 << 30, ..small(1) }, "embedding"),
         (TrainConfig { view_size: 96_000, ..small(1) }, "view_size"),
     ] {
@@ -419,7 +424,7 @@ fn a_training_tells_its_views_once_and_logs_the_similarity_of_each_tier() -> Out
     train(&small(12), &paths, &mut |progress| {
         match progress {
             Progress::Views(examples) => told.push(examples),
-            Progress::Step { psi, .. } => last = psi,
+            Progress::Step { terms: LossTerms::Encoder { psi, .. }, .. } => last = psi,
             _ => {}
         }
         ControlFlow::Continue(())

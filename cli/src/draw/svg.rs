@@ -8,7 +8,7 @@ use infomark_core::Point;
 
 use super::Colour;
 use super::canvas::{Area, Font};
-use super::overlay::Pen;
+use super::pen::Pen;
 
 /// An SVG file as it is drawn.
 pub(super) struct Svg {

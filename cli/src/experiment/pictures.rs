@@ -6,7 +6,8 @@ use anyhow::Result;
 use infomark_eval::ArmFigures;
 
 use super::Compared;
-use super::work::{Bench, Finished, Place};
+use super::bench::{Bench, Place};
+use super::work::Finished;
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 use crate::train::{read_log, smooth};
 

@@ -7,8 +7,8 @@ use infomark_infer::{Encoder, sha256_files};
 use infomark_train::{Budget, LandmarkConfig, Policy, TrainConfig, TuneConfig, Tuned, tune};
 use serde::{Deserialize, Serialize};
 
+use super::bench::{Bench, Place, name};
 use super::file::PolicySource;
-use super::work::{Bench, Place, name};
 use super::{merged, merged_network};
 use crate::files;
 use crate::output::{self, shown};

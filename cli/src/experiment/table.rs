@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use infomark_eval::{ArmFigures, Radius};
 
+use super::bench::Place;
 use super::file::Experiment;
-use super::work::{Finished, Place};
+use super::work::Finished;
 use super::{Compared, of_arm};
 use crate::output;
 

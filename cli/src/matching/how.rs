@@ -1,6 +1,6 @@
 //! How landmarks are looked for.
 
-use infomark_infer::{Looks, MatchOptions, SubPixel};
+use infomark_infer::{MatchOptions, SubPixel};
 use serde::Serialize;
 
 /// How landmarks are looked for.
@@ -15,15 +15,6 @@ pub(crate) struct How {
     /// How a place is told more finely than the encoder's cells
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     sub_pixel: Refined,
-    /// Look at template and image turned by 7 degrees to either side as well; takes three times as long
-    #[arg(long)]
-    look_turned: bool,
-    /// Look at template and image mirrored as well; takes twice as long
-    #[arg(long)]
-    look_mirrored: bool,
-    /// Look at template and image at 5/3 of the encoder's resolution as well; takes ten times as long
-    #[arg(long)]
-    look_fine: bool,
 }
 
 /// [`SubPixel`] as the command line has it.
@@ -55,9 +46,6 @@ impl How {
             ("--no-prior", self.no_prior),
             ("--no-neighbours", self.no_neighbours),
             ("--sub-pixel", self.sub_pixel != Refined::default()),
-            ("--look-turned", self.look_turned),
-            ("--look-mirrored", self.look_mirrored),
-            ("--look-fine", self.look_fine),
         ];
         options.into_iter().find_map(|(name, given)| given.then_some(name))
     }
@@ -71,15 +59,10 @@ impl How {
         }
     }
 
-    pub(crate) fn looks(&self) -> Looks {
-        Looks { turned: self.look_turned, mirrored: self.look_mirrored, fine: self.look_fine }
-    }
-
     pub(crate) fn matching(&self) -> Matching {
         let MatchOptions { neighbours, prior, prior_sigma, sub_pixel } = self.options();
-        let Looks { turned, mirrored, fine } = self.looks();
         let prior_sigma = prior.then_some(prior_sigma);
-        Matching { neighbours, prior_sigma, sub_pixel, turned, mirrored, fine }
+        Matching { neighbours, prior_sigma, sub_pixel }
     }
 }
 
@@ -91,10 +74,4 @@ pub(crate) struct Matching {
     prior_sigma: Option<f32>,
     /// How a place was told more finely than the cells.
     sub_pixel: SubPixel,
-    /// Whether template and image were looked at turned to either side as well.
-    turned: bool,
-    /// Whether they were looked at mirrored as well.
-    mirrored: bool,
-    /// Whether they were looked at at 5/3 of the resolution as well.
-    fine: bool,
 }

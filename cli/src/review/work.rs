@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Judge, Landmark, LandmarkRow, Looks, Matcher, PixelSpacing, Template, Visibility, sha256,
+    Encoder, Judge, Landmark, LandmarkRow, Matcher, PixelSpacing, Template, Visibility, sha256,
 };
 use infomark_train::{AGAINST, Ranking, TrainError};
 use rayon::ThreadPool;
@@ -140,7 +140,7 @@ pub(super) fn template_of(engine: &Engine, known: &Known, points: &[Landmark]) -
     if let Some(made) = lock(&engine.made).get(&key) {
         return Ok(made.clone());
     }
-    let made = (Template::with_looks(&engine.encoder, &image, points, Looks::default())?, hash);
+    let made = (Template::new(&engine.encoder, &image, points)?, hash);
     let mut all = lock(&engine.made);
     if all.len() >= 2 * MOST_TEMPLATES {
         all.clear();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use infomark_core::FeatureMap;
 use infomark_kernels::widest;
 
-use crate::augment::Looks;
 use crate::{Description, Fit};
 
 /// By how much a feature may be longer than 1: rounding.
@@ -20,7 +19,6 @@ pub struct Encoding {
     model: Arc<str>,
     fit: Fit,
     temperature: f32,
-    looks: Looks,
     canvas: Vec<u8>,
     levels: Vec<Level>,
 }
@@ -41,14 +39,12 @@ impl Encoding {
         model: Arc<str>,
         fit: Fit,
         description: &Description,
-        looks: Looks,
         canvas: &[f32],
         maps: Vec<Vec<f32>>,
     ) -> Result<Encoding, String> {
         let mut levels = Vec::with_capacity(maps.len());
         let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
         for ((features, &stride), channels) in maps.into_iter().zip(&description.strides).zip(channels) {
-            let channels = channels * looks.count();
             let (width, height) = (fit.input().width() / stride, fit.input().height() / stride);
             let map = FeatureMap::new(&features, channels, width, height, stride)
                 .map_err(|error| error.to_string())?;
@@ -60,7 +56,6 @@ impl Encoding {
             model,
             fit,
             temperature: description.temperature,
-            looks,
             canvas: levels_of(canvas),
             levels,
         })
@@ -88,11 +83,6 @@ impl Encoding {
     /// Divisor of the cosines that the encoder was trained with.
     pub fn temperature(&self) -> f32 {
         self.temperature
-    }
-
-    /// The test-time augmentation that the image was encoded with; each view of it has an equal part of a level's channels.
-    pub fn looks(&self) -> Looks {
-        self.looks
     }
 
     /// The image on the canvas, as grey levels.

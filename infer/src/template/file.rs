@@ -22,9 +22,9 @@ use infomark_core::Point;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
-use crate::augment::Looks;
 use crate::back::{Back, Level};
 use crate::description::Channels;
+use crate::dropped::no_looks;
 use crate::file::{self, FileProblem};
 use crate::lengths::Lengths;
 use crate::neighbours::{Neighbour, Neighbours};
@@ -133,9 +133,9 @@ struct Header {
     landmarks: Vec<Mark>,
     levels: usize,
     channels: Channels,
-    /// In which ways the image was looked at.
-    #[serde(default)]
-    looks: Looks,
+    /// Test-time augmentation of earlier versions: read where it is off.
+    #[serde(default, rename = "looks", skip_serializing, deserialize_with = "no_looks")]
+    _looks: (),
     /// Unlabelled images that have a say in the features.
     #[serde(default, skip_serializing_if = "is_none")]
     refined_on: usize,
@@ -212,7 +212,7 @@ impl Template {
                 .collect(),
             levels: self.lengths.levels(),
             channels: Channels::of(&self.lengths.0),
-            looks: self.looks,
+            _looks: (),
             refined_on: self.refined_on,
             ring: self.neighbours.places.iter().map(Vec::len).collect(),
             ring_levels: self.neighbours.lengths.levels(),
@@ -361,7 +361,6 @@ fn parse(content: &[u8]) -> Result<Template, String> {
         neighbours,
         anchors,
         back: back.map(Arc::new),
-        looks: header.looks,
         refined_on: header.refined_on,
         lengths,
     })

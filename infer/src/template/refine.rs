@@ -11,8 +11,8 @@ use std::sync::Arc;
 use infomark_core::{Plane, Point, peak};
 
 use super::Template;
+use crate::fit::cells;
 use crate::lengths::{Lengths, features_at};
-use crate::matching::cells;
 use crate::neighbours::Neighbour;
 use crate::recognise::Recognition;
 use crate::score_map::{Laid, anchor_matches};
@@ -254,9 +254,8 @@ fn sightings(
     threads: usize,
 ) -> Result<Ordered<Row>, ThreadError> {
     let (encoder, templates) = (encoder.clone(), templates.to_vec());
-    let looks = templates.first().map(Template::looks).unwrap_or_default();
     ordered(images, threads, Arc::default(), move |path| {
-        let encoding = encoder.encode_with(&read_image(path)?, looks).map_err(MatchError::from)?;
+        let encoding = encoder.encode(&read_image(path)?).map_err(MatchError::from)?;
         let sight = |template: &Template| match is_own(template, path) {
             true => Ok(None),
             false => template.sight(&encoding).map(Some).map_err(RefineError::from),

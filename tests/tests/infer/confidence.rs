@@ -2,8 +2,8 @@
 
 use infomark_core::{Point, Rng};
 use infomark_infer::{
-    CalibrationError, CalibrationKey, Confidence, Encoder, ErrorCalibration, Image, Landmark, Looks,
-    MatchError, MatchOptions, Matcher, Orientation, Template, match_encoding, match_image,
+    CalibrationError, CalibrationKey, Confidence, Encoder, ErrorCalibration, Image, Landmark, Matcher,
+    Orientation, Template,
 };
 use infomark_phantom::Phantom;
 use infomark_tests::infer_fixture::{encoder, texture};
@@ -30,7 +30,7 @@ fn matcher() -> (Matcher, Image) {
 }
 
 fn recognise(matcher: &Matcher, image: &Image) -> infomark_infer::Recognition {
-    let encoding = matcher.encoder().encode_with(image, matcher.looks()).unwrap();
+    let encoding = matcher.encoder().encode(image).unwrap();
     matcher.recognise(image, &encoding, None).unwrap()
 }
 
@@ -97,27 +97,20 @@ fn a_landmark_found_in_its_own_image_leads_back_to_itself_and_is_surer_than_one_
 }
 
 #[test]
-fn looks_of_a_template_and_an_image_have_to_be_the_same() {
-    let encoder = load();
-    let (image, landmarks) = phantom(0);
-    let looks = Looks { turned: true, mirrored: true, fine: true };
-    let template = Template::with_looks(&encoder, &image, &landmarks, looks).unwrap();
-    let found = match_image(&encoder, &template, &image, MatchOptions::default()).unwrap();
-    for (found, truth) in found.iter().zip(&landmarks) {
-        let error = (found.at.x - truth.at.x).hypot(found.at.y - truth.at.y);
-        assert!(error < 2.5 && found.score > 0.9, "{found:?}");
-        assert!(found.confidence.spread.unwrap() < 8.0, "{found:?}");
-    }
-    let plain = encoder.encode(&image).unwrap();
-    let error = match_encoding(&template, &plain, MatchOptions::default()).unwrap_err();
-    assert!(matches!(error, MatchError::OtherLooks { .. }), "{error}");
-    // What is written knows how it was looked at.
-    let read = Template::from_bytes(&template.to_bytes(), "t").unwrap();
-    assert_eq!(read.looks(), looks);
+fn files_that_were_made_with_test_time_augmentation_are_refused_and_those_without_are_read() {
+    let key = |looks: &str| {
+        let key = serde_json::to_string(&CalibrationKey::default()).unwrap();
+        let with = format!("{},\"looks\":{looks}}}", key.strip_suffix('}').unwrap());
+        serde_json::from_str::<CalibrationKey>(&with)
+    };
+    let off = r#"{"turned":false,"mirrored":false,"fine":false}"#;
+    assert_eq!(key(off).unwrap(), CalibrationKey::default());
+    let error = key(&off.replacen("false", "true", 1)).unwrap_err();
+    assert!(error.to_string().contains("test-time augmentation"), "{error}");
 }
 
 fn confidence(scale: f64) -> Confidence {
-    Confidence { margin: 0.0, back: None, prior: None, spread: None, scale }
+    Confidence { margin: 0.0, back: None, prior: None, scale }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use infomark_infer::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, Encoder, FORMAT_KEY, GraphError, InputSize,
-    Looks, ModelError, ValueError,
+    ModelError, ValueError,
 };
 use infomark_tests::infer_fixture::{description, encoder, integer, model, node, texture, value};
 use prost::Message;
@@ -277,11 +277,11 @@ fn an_encoder_gives_up_when_the_time_is_up() {
     let encoder = Encoder::from_bytes(&encoder(96, 128), "encoder.onnx").unwrap();
     let image = texture(1, 96, 128, 0, 0);
     let now = Instant::now();
-    let error = encoder.encode_until(&image, Looks::default(), Some(now)).unwrap_err();
+    let error = encoder.encode_until(&image, Some(now)).unwrap_err();
     assert!(matches!(error, ModelError::TimeLimit { .. }), "{error}");
     assert!(error.to_string().starts_with(image.name()) && error.to_string().contains(';'), "{error}");
     let later = now + Duration::from_secs(3600);
-    let with = encoder.encode_until(&image, Looks::default(), Some(later)).unwrap();
+    let with = encoder.encode_until(&image, Some(later)).unwrap();
     let without = encoder.encode(&image).unwrap();
     for (a, b) in with.levels().iter().zip(without.levels()) {
         assert_eq!(a.data(), b.data());

@@ -7,8 +7,7 @@ use infomark_infer::{
 };
 
 fn judgement() -> Judgement {
-    let confidence =
-        Confidence { margin: 0.123_45, back: Some(1.005_1), prior: None, spread: Some(2.344_9), scale: 1.0 };
+    let confidence = Confidence { margin: 0.123_45, back: Some(1.005_1), prior: None, scale: 1.0 };
     let found =
         Found { name: "sella".to_owned(), at: Point::new(10.000_5, 20.123_4), score: -0.876_55, confidence };
     Judgement {
@@ -36,7 +35,7 @@ fn figures_are_rounded_half_away_from_zero() {
     assert_eq!((*x_mm, *y_mm), (Some(5.0), Some(5.031)));
     assert_eq!((trust.margin, trust.match_back_px, trust.prior_offset_px), (Some(0.1235), Some(1.01), None));
     // By the mean size of a pixel, 0.35 mm.
-    assert_eq!((trust.match_back_mm, trust.spread_px), (Some(0.36), Some(2.34)));
+    assert_eq!(trust.match_back_mm, Some(0.36));
     assert_eq!(
         (trust.expected_error_px, trust.expected_error_mm, trust.abstain),
         (Some(3.46), Some(1.73), true)

@@ -7,8 +7,8 @@ use infomark_cuda::{CudaError, Device, Features, Gradients, Images, Level as Los
 
 pub(crate) use draw::{Canvas, Drawn, Placed};
 
-use crate::objective::{Level, Objective};
-use crate::{DeviceError, TrainConfig, TrainError};
+use crate::level::Level;
+use crate::{DeviceError, TrainError};
 
 /// Largest side of a patch whose entropy the kernels compute.
 const MOST_PATCH: usize = 64;
@@ -26,13 +26,10 @@ impl From<CudaError> for TrainError {
 
 impl Cuda {
     /// The device, or why it can't be used.
-    pub(crate) fn open(config: &TrainConfig) -> Result<Self, DeviceError> {
+    pub(crate) fn open(patch: usize) -> Result<Self, DeviceError> {
         let device = Device::open()?;
-        if config.patch > MOST_PATCH {
-            return Err(DeviceError::Patch { patch: config.patch, most: MOST_PATCH });
-        }
-        if config.hard_negatives > 0 || config.cross_image_negatives > 0 {
-            return Err(DeviceError::Negatives);
+        if patch > MOST_PATCH {
+            return Err(DeviceError::Patch { patch, most: MOST_PATCH });
         }
         Ok(Self { device })
     }
@@ -80,14 +77,15 @@ impl Cuda {
         Canvas::new(&self.device, levels, width, height)
     }
 
-    /// The loss of each level over all positives, and its gradient, both divided by their number.
+    /// The loss of each level over all positives, divided by their number; the features become the gradients by them, divided
+    /// likewise.
     pub(crate) fn objective(
         &self,
-        images: &[Level],
-        views: &[Level],
+        images: &mut [Level],
+        views: &mut [Level],
         positives: &[Vec<Positive<f32>>],
         count: f32,
-    ) -> Result<Objective, TrainError> {
+    ) -> Result<[f32; 5], TrainError> {
         let device = &self.device;
         // Each view gets as many pairs.
         let most = positives.iter().map(Vec::len).max().unwrap_or(0);
@@ -123,14 +121,14 @@ impl Cuda {
             .map(|(images, views)| Gradients { views, images })
             .collect();
         let losses = device.info_nce_backward(&levels, &pairs, &mut gradients, 1.0 / count)?;
-        let mut result = Objective { levels: [0.0; 5], images: Vec::new(), views: Vec::new() };
-        for (sum, loss) in result.levels.iter_mut().zip(device.download(&losses)?) {
+        let mut sums = [0.0; 5];
+        for (sum, loss) in sums.iter_mut().zip(device.download(&losses)?) {
             *sum = loss / count;
         }
-        for (images, views) in image_grads.iter().zip(&view_grads) {
-            result.images.push(device.download(images)?);
-            result.views.push(device.download(views)?);
+        let gradients = image_grads.iter().chain(&view_grads);
+        for (level, gradient) in images.iter_mut().chain(views).zip(gradients) {
+            level.data = device.download(gradient)?;
         }
-        Ok(result)
+        Ok(sums)
     }
 }

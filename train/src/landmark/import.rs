@@ -11,8 +11,8 @@ use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
 use crate::TrainError;
-use crate::checkpoint::read_bytes;
 use crate::network::{GROUPS, STAGES};
+use crate::outputs::read_bytes;
 
 /// An encoder's stages, as its file has them.
 #[derive(Clone, Debug)]

@@ -1,71 +1,31 @@
-//! The training loop of a landmark network.
+//! Training of a landmark network.
 
-use std::ops::ControlFlow;
+use std::ops::Range;
 use std::path::PathBuf;
 
-use infomark_infer::{InputSize, LabelSource, LandmarkDescription, LandmarkNet, ModelError};
+use infomark_infer::{
+    InputSize, LabelSource, LandmarkDescription, LandmarkNet, ModelError, Normalisation, sha256,
+};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{self, Position, State};
+use super::LandmarkConfig;
 use super::data::{Labelled, LandmarkSet, labels_sha256};
 use super::import::Start;
-use super::log::{Log, Row};
-use super::loss::{Loss, Shape, loss};
+use super::loss::{Shape, loss};
 use super::net::Net;
-use super::{LabelCount, LandmarkConfig};
 use super::{batch, export};
-use crate::clock::{Clock, Stopwatch, images_per_second};
+use crate::checkpoint::{Checkpoint, Header, Position};
+use crate::clock::Clock;
+use crate::log::Columns;
 use crate::network::{Pass, ScratchPool, add_gradients};
-use crate::optimizer::{AdamW, clip};
-use crate::schedule::{blend, fraction, schedule};
-use crate::step::check_finite;
-use crate::{Budget, CheckpointError, TrainError};
+use crate::progress::{LossTerms, Progress, Reporter};
+use crate::schedule::Schedule;
+use crate::state::{TrainState, Update};
+use crate::trainer::{self, Measured, Task};
+use crate::{CheckpointError, TrainError};
 
-/// What the training of a landmark network tells while it runs.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LandmarkProgress {
-    /// Images read.
-    Reading {
-        /// Images done.
-        done: usize,
-        /// Images in all.
-        total: usize,
-    },
-    /// Images whose landmarks were looked for, in self-training.
-    Labelling {
-        /// Images done.
-        done: usize,
-        /// Images in all.
-        total: usize,
-    },
-    /// The labels of a round, before its network is trained.
-    Labels {
-        /// The round, from 0.
-        round: usize,
-        /// Rounds in all.
-        rounds: usize,
-        /// Which are learnt.
-        labels: Vec<LabelCount>,
-    },
-    /// A step was made.
-    Step {
-        /// Steps done.
-        step: u64,
-        /// Part of the budget that is used, 0 to 1.
-        fraction: f64,
-        /// Divergence of the heat from what it should be, in nats.
-        heat: f32,
-        /// Loss of the offsets, weighted.
-        offset: f32,
-        /// Images a second, since the start or resumption.
-        images_per_second: f64,
-        /// Seconds left, about.
-        seconds_left: f64,
-    },
-}
-
-/// What the training of a landmark network came to.
+/// Result of the training of a landmark network.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LandmarkSummary {
@@ -89,7 +49,7 @@ pub struct LandmarkSummary {
     pub stopped: bool,
 }
 
-/// A training: what is learnt, from what, and where it is kept.
+/// What is learnt, from what, and where it is kept.
 pub(crate) struct Job<'a> {
     pub(crate) names: &'a [String],
     pub(crate) images: &'a [Labelled],
@@ -102,220 +62,122 @@ pub(crate) struct Job<'a> {
 
 /// From where a training goes.
 pub(crate) enum From {
-    /// The weights of an encoder, or random ones on a canvas.
-    Fresh(Box<LandmarkConfig>, Result<Box<Start>, InputSize>),
+    /// Random weights on a canvas.
+    Random(Box<LandmarkConfig>, InputSize),
+    /// The weights of an encoder.
+    Encoder(Box<LandmarkConfig>, Box<Start>),
     /// A checkpoint.
-    Checkpoint(Box<Position>),
+    Checkpoint(Box<Checkpoint<LandmarkHeader>>),
 }
 
-/// Called as the training goes on, and may stop it.
-pub(crate) type Tell<'a> = &'a mut (dyn FnMut(LandmarkProgress) -> ControlFlow<()> + Send);
-
-/// Trains, and gives the bytes of the network's file. The minutes of the budget are the clock's.
-pub(crate) fn fit(
-    job: &Job<'_>,
-    from: From,
-    clock: &Clock,
-    tell: Tell<'_>,
-) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
-    let (resumed, start) = match from {
-        From::Fresh(config, start) => (None, Some((config, start))),
-        From::Checkpoint(position) => (Some(*position), None),
-    };
-    let (input, normalisation) = match (&resumed, &start) {
-        (Some(position), _) => (position.input, position.normalisation),
-        (_, Some((_, Ok(start)))) => (start.input, start.normalisation),
-        (_, Some((config, Err(input)))) => (*input, config.normalisation),
-        (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
-    };
-    let set = {
-        let told = std::sync::Mutex::new(&mut *tell);
-        LandmarkSet::open(job.images, (input, normalisation), &|done, total| {
-            if let Ok(mut told) = told.lock() {
-                // Stopping is honoured at the first step.
-                let _ = told(LandmarkProgress::Reading { done, total });
-            }
-        })?
-    };
-    let labels = labels_sha256(job.names, job.images);
-    let fresh = |config: &LandmarkConfig| {
-        let (net, parameters) = Net::new(config, job.names.len());
-        let optimizer = AdamW::new(config.weight_decay, parameters.len());
-        State { net, average: parameters.values.clone(), parameters, optimizer }
-    };
-    let (mut state, mut position) = match (resumed, start) {
-        (Some(position), _) => {
-            check(&position, job, &labels, &set.sha256)?;
-            let mut state = fresh(&position.config);
-            checkpoint::load(&job.run, &mut state)?;
-            (state, position)
+impl From {
+    fn canvas(&self) -> (InputSize, Normalisation) {
+        match self {
+            Self::Random(config, input) => (*input, config.normalisation),
+            Self::Encoder(_, start) => (start.input, start.normalisation),
+            Self::Checkpoint(checkpoint) => (checkpoint.header.input, checkpoint.header.normalisation),
         }
-        (None, Some((mut config, start))) => {
-            if let Ok(start) = &start {
-                config.widths = start.widths;
-            }
-            let mut state = fresh(&config);
-            if let Ok(start) = &start {
-                let State { net, parameters, average, .. } = &mut state;
-                parameters.values[..net.body_len].copy_from_slice(&start.values(net.body.finest));
-                average.clone_from(&parameters.values);
-            }
-            let position = Position {
-                config: *config,
-                input,
-                normalisation,
-                encoder_sha256: start.ok().map(|start| start.sha256),
-                landmarks: job.names.to_vec(),
-                labels_sha256: labels,
-                training_data_sha256: set.sha256.clone(),
-                images: job.chosen,
-                step: 0,
-                seconds: 0.0,
-            };
-            // Found out now, not after the training.
-            let described = description(&position, job.source.clone(), set.len());
-            let unloadable = |error| TrainError::Unloadable(Box::new(error));
-            described.check().map_err(|source| {
-                unloadable(ModelError::Description { name: "landmark network".into(), source })
-            })?;
-            let bytes = export::onnx(&state.net, &state.parameters.values, &described)?;
-            LandmarkNet::from_bytes(&bytes, "landmark network").map_err(unloadable)?;
-            (state, position)
-        }
-        (None, None) => return Err(TrainError::internal("training")("nothing to start from")),
-    };
-    let (loss, stopped) = train(&mut state, &mut position, &set, job, clock, tell)?;
-    let average = position.config.average > 0.0;
-    let values = if average { &state.average } else { &state.parameters.values };
-    let bytes = export::onnx(&state.net, values, &description(&position, job.source.clone(), set.len()))?;
-    let summary = LandmarkSummary {
-        steps: position.step,
-        seconds: position.seconds,
-        loss,
-        images: set.len(),
-        landmarks: position.landmarks,
-        input: position.input,
-        encoder_sha256: position.encoder_sha256,
-        sha256: infomark_infer::sha256(&bytes),
-        stopped,
-    };
-    Ok((bytes, summary))
+    }
 }
 
-/// Refuses a checkpoint of other images or landmarks.
-fn check(position: &Position, job: &Job<'_>, labels: &str, images: &str) -> Result<(), TrainError> {
-    let wrong = |input| TrainError::Checkpoint {
-        path: job.run.clone(),
-        problem: CheckpointError::OtherData { input },
-    };
-    if position.training_data_sha256 != images {
-        return Err(wrong("images"));
-    }
-    if position.landmarks != job.names || position.labels_sha256 != labels {
-        return Err(wrong("landmarks"));
-    }
-    Ok(())
+/// What a checkpoint says of a landmark network in training.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LandmarkHeader {
+    pub(crate) config: LandmarkConfig,
+    input: InputSize,
+    normalisation: Normalisation,
+    /// SHA-256 of the encoder that it started from.
+    encoder_sha256: Option<String>,
+    landmarks: Vec<String>,
+    labels_sha256: String,
+    training_data_sha256: String,
+    /// How many of the folder's images, where not all.
+    pub(crate) images: Option<usize>,
 }
 
-fn description(position: &Position, labels: LabelSource, images: usize) -> LandmarkDescription {
-    LandmarkDescription {
-        input: position.input,
-        input_policy: Default::default(),
-        normalisation: position.normalisation,
-        stride: position.config.stride,
-        landmarks: position.landmarks.clone(),
-        encoder_sha256: position.encoder_sha256.clone(),
-        labels,
-        labels_sha256: position.labels_sha256.clone(),
-        training_data_sha256: position.training_data_sha256.clone(),
-        training_images: images,
-        steps: position.step,
-        seed: position.config.seed,
-        version: env!("CARGO_PKG_VERSION").into(),
+impl Header for LandmarkHeader {
+    const KIND: &'static str = "landmarks";
+    const FORMAT: u32 = 2;
+    const WEIGHTS: &'static str = "network";
+
+    fn check(&self) -> Result<(), TrainError> {
+        self.config.check()
     }
 }
 
-/// Steps until the budget is used or the caller stops; the mean loss of the last ones, and whether it was stopped.
-fn train(
-    state: &mut State,
-    position: &mut Position,
-    set: &LandmarkSet,
-    job: &Job<'_>,
-    clock: &Clock,
-    tell: Tell<'_>,
-) -> Result<(Option<f32>, bool), TrainError> {
-    let config = position.config.clone();
-    let mut log = Log::open(&job.run, position.step)?;
-    let watch = Stopwatch::start(clock);
-    let (first, before) = (position.step, position.seconds);
-    let mut recent = Vec::new();
-    let mut stopped = false;
-    let mut workspace = Workspace::default();
-    while fraction(config.budget, position.step, position.seconds) < 1.0 && !stopped {
-        let step = position.step;
-        let rate = schedule(config.warm_up, step, fraction(config.budget, step, position.seconds));
-        let body = if position.encoder_sha256.is_some() { config.encoder_rate } else { 1.0 };
-        let rate = config.learning_rate * rate;
-        let Loss { heat, offset, .. } =
-            workspace.step(state, set, (&config, job.names.len()), step, (rate * body, rate))?;
-        if !(heat + offset).is_finite() {
-            return Err(TrainError::Diverged { step });
-        }
-        let took = before + watch.seconds() - position.seconds;
-        position.step += 1;
-        position.seconds += took;
-        let speed = images_per_second(config.batch, took);
-        log.row(&Row { step: position.step, seconds: position.seconds, rate, heat, offset, speed })?;
-        recent.push(heat + offset);
-        let done = fraction(config.budget, position.step, position.seconds);
-        let took = (position.seconds - before) / (position.step - first) as f64;
-        let told = tell(LandmarkProgress::Step {
-            step: position.step,
-            fraction: done,
-            heat,
-            offset,
-            images_per_second: images_per_second(config.batch, took),
-            seconds_left: match config.budget {
-                Budget::Steps(all) => all.saturating_sub(position.step) as f64 * took,
-                Budget::Minutes(all) => (all * 60.0 - position.seconds).max(0.0),
-            },
-        });
-        stopped = told.is_break() && done < 1.0;
-        if stopped || done >= 1.0 || position.step.is_multiple_of(config.checkpoint_every) {
-            checkpoint::save(&job.run, position, state)?;
-        }
-    }
-    let recent = &recent[recent.len().saturating_sub(50)..];
-    Ok(((!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32), stopped))
-}
-
-/// What steps compute in, kept from one to the next.
-#[derive(Default)]
-struct Workspace {
+/// A landmark network in training.
+struct LandmarkTask<'a> {
+    header: LandmarkHeader,
+    source: &'a LabelSource,
+    set: LandmarkSet,
+    net: Net,
+    state: TrainState,
     passes: Vec<Pass>,
     scratch: ScratchPool,
     gradient: Vec<f32>,
 }
 
-impl Workspace {
-    /// One step of the optimiser, with a learning rate for the encoder's weights and one for the others.
-    fn step(
-        &mut self,
-        state: &mut State,
-        set: &LandmarkSet,
-        (config, landmarks): (&LandmarkConfig, usize),
-        step: u64,
-        (body, head): (f64, f64),
-    ) -> Result<Loss, TrainError> {
-        let Self { passes, scratch, gradient } = self;
-        let State { net, parameters, average, optimizer } = state;
+impl<'a> LandmarkTask<'a> {
+    /// Random weights.
+    fn new(header: LandmarkHeader, source: &'a LabelSource, set: LandmarkSet) -> Self {
+        let (net, parameters) = Net::new(&header.config, header.landmarks.len());
+        let state = TrainState::new(parameters, header.config.weight_decay);
+        let (passes, scratch, gradient) = (Vec::new(), ScratchPool::default(), Vec::new());
+        Self { header, source, set, net, state, passes, scratch, gradient }
+    }
+
+    fn description(&self, steps: u64) -> LandmarkDescription {
+        let header = &self.header;
+        LandmarkDescription {
+            input: header.input,
+            input_policy: Default::default(),
+            normalisation: header.normalisation,
+            stride: header.config.stride,
+            landmarks: header.landmarks.clone(),
+            encoder_sha256: header.encoder_sha256.clone(),
+            labels: self.source.clone(),
+            labels_sha256: header.labels_sha256.clone(),
+            training_data_sha256: header.training_data_sha256.clone(),
+            training_images: self.set.len(),
+            steps,
+            seed: header.config.seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The learning rates of the encoder's weights and of the others.
+    fn rates(&self, rate: f64) -> [(Range<usize>, f64); 2] {
+        let factor = if self.header.encoder_sha256.is_some() { self.header.config.encoder_rate } else { 1.0 };
+        let (body, all) = (self.net.body_len, self.state.parameters.len());
+        [(0..body, rate * factor), (body..all, rate)]
+    }
+}
+
+impl Task for LandmarkTask<'_> {
+    type Header = LandmarkHeader;
+    const COLUMNS: Columns = Columns { terms: &["loss/heat", "loss/offset"], indicators: &[] };
+
+    fn schedule(&self) -> Schedule {
+        let LandmarkConfig { budget, learning_rate, warm_up, batch, checkpoint_every, .. } =
+            self.header.config;
+        Schedule { budget, learning_rate, warm_up, batch, checkpoint_every, patience: 0 }
+    }
+
+    fn checkpoint(&self) -> (&LandmarkHeader, &TrainState) {
+        (&self.header, &self.state)
+    }
+
+    fn step(&mut self, step: u64, rate: f64) -> Result<Measured, TrainError> {
+        let rates = self.rates(rate);
+        let Self { header, set, net, state, passes, scratch, gradient, .. } = self;
+        let config = &header.config;
         let batch = batch::draw(set, config, step)?;
         let size = (set.input.width() / 2, set.input.height() / 2);
         let images: Vec<&[f32]> = batch.images.chunks_exact(4 * size.0 * size.1).collect();
         passes.resize_with(images.len(), Pass::default);
-        let weights = net.weights(&parameters.values);
+        let weights = net.weights(&state.parameters.values);
         let (width, height) = net.map_size(size);
-        let shape = Shape { landmarks, width, height };
+        let shape = Shape { landmarks: header.landmarks.len(), width, height };
         let mut maps = vec![0.0; images.len() * shape.len()];
         let items = images.par_iter().zip(passes.par_iter_mut()).zip(maps.par_chunks_mut(shape.len()));
         items.for_each(|((image, pass), maps)| {
@@ -327,15 +189,96 @@ impl Workspace {
             scratch.with(|scratch| net.backward(&weights, image, size, pass, scratch, back));
         });
         gradient.clear();
-        gradient.resize(parameters.len(), 0.0);
+        gradient.resize(state.parameters.len(), 0.0);
         add_gradients(gradient, passes);
-        if let Some(limit) = config.gradient_clip {
-            clip(gradient, limit);
-        }
-        let rates = [(0..net.body_len, body), (net.body_len..parameters.len(), head)];
-        optimizer.step(&mut parameters.values, gradient, &rates);
-        check_finite(&parameters.values, step)?;
-        blend(average, &parameters.values, config.average, step);
-        Ok(loss)
+        let LandmarkConfig { gradient_clip, average, .. } = *config;
+        state.update(gradient, &rates, Update { gradient_clip, average }, step)?;
+        Ok(Measured { terms: vec![loss.heat, loss.offset], indicators: Vec::new() })
     }
+
+    fn terms(&mut self, measured: &Measured) -> LossTerms {
+        LossTerms::Landmarks { heat: measured.terms[0], offset: measured.terms[1] }
+    }
+}
+
+/// Trains, and gives the bytes of the network's file. The minutes of the budget are the clock's.
+pub(crate) fn fit(
+    job: &Job<'_>,
+    from: From,
+    clock: &Clock,
+    reporter: &mut Reporter<'_>,
+) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
+    let (input, normalisation) = from.canvas();
+    let set = reporter.counting(
+        |done, total| Progress::Reading { done, total },
+        |counted| LandmarkSet::open(job.images, (input, normalisation), counted),
+    )?;
+    let labels_sha256 = labels_sha256(job.names, job.images);
+    let (config, start) = match from {
+        From::Random(config, _) => (config, None),
+        From::Encoder(config, start) => (config, Some(start)),
+        From::Checkpoint(checkpoint) => {
+            let header = &checkpoint.header;
+            let wrong = |input| Err(checkpoint.refuse(CheckpointError::OtherData { input }));
+            if header.training_data_sha256 != set.sha256 {
+                return wrong("images");
+            }
+            if header.landmarks != job.names || header.labels_sha256 != labels_sha256 {
+                return wrong("landmarks");
+            }
+            let mut task = LandmarkTask::new(header.clone(), &job.source, set);
+            checkpoint.load(&mut task.state)?;
+            return finish(task, checkpoint.position, job, clock, reporter);
+        }
+    };
+    let widths = start.as_ref().map_or(config.widths, |start| start.widths);
+    let header = LandmarkHeader {
+        config: LandmarkConfig { widths, ..*config },
+        input,
+        normalisation,
+        encoder_sha256: start.as_ref().map(|start| start.sha256.clone()),
+        landmarks: job.names.to_vec(),
+        labels_sha256,
+        training_data_sha256: set.sha256.clone(),
+        images: job.chosen,
+    };
+    let mut task = LandmarkTask::new(header, &job.source, set);
+    if let Some(start) = &start {
+        let LandmarkTask { net, state, .. } = &mut task;
+        state.parameters.values[..net.body_len].copy_from_slice(&start.values(net.body.finest));
+        state.average.clone_from(&state.parameters.values);
+    }
+    // Found out now, not after the training.
+    let described = task.description(0);
+    let unloadable = |error| TrainError::Unloadable(Box::new(error));
+    let name = "landmark network";
+    described.check().map_err(|source| unloadable(ModelError::Description { name: name.into(), source }))?;
+    let bytes = export::onnx(&task.net, &task.state.parameters.values, &described)?;
+    LandmarkNet::from_bytes(&bytes, name).map_err(unloadable)?;
+    finish(task, Default::default(), job, clock, reporter)
+}
+
+/// Trains from a position to the end.
+fn finish(
+    mut task: LandmarkTask<'_>,
+    position: Position,
+    job: &Job<'_>,
+    clock: &Clock,
+    reporter: &mut Reporter<'_>,
+) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
+    let ended = trainer::train(&mut task, position, &job.run, clock, reporter)?;
+    let values = task.state.exported(task.header.config.average);
+    let bytes = export::onnx(&task.net, values, &task.description(ended.position.step))?;
+    let summary = LandmarkSummary {
+        steps: ended.position.step,
+        seconds: ended.position.seconds,
+        loss: ended.loss,
+        images: task.set.len(),
+        landmarks: task.header.landmarks,
+        input: task.header.input,
+        encoder_sha256: task.header.encoder_sha256,
+        sha256: sha256(&bytes),
+        stopped: ended.stopped,
+    };
+    Ok((bytes, summary))
 }

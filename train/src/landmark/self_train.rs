@@ -11,15 +11,15 @@ use infomark_infer::{Encoder, LabelSource, Landmark, list_images, sha256, sha256
 use serde::{Deserialize, Serialize};
 
 use super::LabelCount;
-use super::checkpoint;
 use super::data::Labelled;
 use super::import::Start;
 use super::pseudo::{Pseudo, PseudoImage, count};
-use super::run::{From, Job, LandmarkProgress, LandmarkSummary, Tell, fit};
-use crate::checkpoint::{exists, read_bytes, write_atomically};
+use super::run::{From, Job, LandmarkSummary, fit};
+use crate::checkpoint::{Checkpoint, exists};
 use crate::clock::Clock;
-use crate::outputs::prepare;
-use crate::run::in_threads;
+use crate::outputs::{prepare, read_bytes, write_atomically};
+use crate::progress::{Progress, Reporter, Tell};
+use crate::trainer::in_threads;
 use crate::{CheckpointError, TemplateSetError, TrainError};
 
 pub use config::SelfTrainConfig;
@@ -56,7 +56,7 @@ pub struct SelfTrainPaths {
     pub run: PathBuf,
 }
 
-/// What self-training came to.
+/// Result of self-training.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SelfTrainSummary {
@@ -86,18 +86,17 @@ struct IndexTemplate {
 
 /// Trains a landmark network from one annotated image, or from several.
 ///
-/// `tell` is called by one thread at a time. Where it breaks at a step the training stops, and a checkpoint is saved; elsewhere it goes on to
-/// the next step, which asks again, and what was learnt in the
-/// round that was stopped becomes the network.
+/// `progress` is called by one thread at a time. Where it breaks, the training stops after the step that is under way, or the next one,
+/// and saves a checkpoint; the network of the round that was stopped is the result.
 ///
 /// # Errors
 /// When an option, an image or a file is not usable, the run's folder already holds a run, or too few labels are believed.
 pub fn self_train(
     config: &SelfTrainConfig,
     paths: &SelfTrainPaths,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
-    self_train_by(Clock::system(), config, paths, tell)
+    self_train_by(Clock::system(), config, paths, progress)
 }
 
 /// [`self_train`], with the minutes of its budget read from a clock.
@@ -105,13 +104,13 @@ pub(crate) fn self_train_by(
     clock: Clock,
     config: &SelfTrainConfig,
     paths: &SelfTrainPaths,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
     config.check()?;
     if paths.run.join(INDEX).exists() || exists(&paths.run) {
         return Err(TrainError::Checkpoint { path: paths.run.join(INDEX), problem: CheckpointError::Exists });
     }
-    in_threads(config.network.threads, || run(Some(config), paths, clock, tell))
+    in_threads(config.network.threads, || run(Some(config), paths, clock, &mut Reporter::new(progress)))
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with.
@@ -122,9 +121,9 @@ pub(crate) fn self_train_by(
 pub fn resume_self_train(
     paths: &SelfTrainPaths,
     threads: usize,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
-    in_threads(threads, || run(None, paths, Clock::system(), tell))
+    in_threads(threads, || run(None, paths, Clock::system(), &mut Reporter::new(progress)))
 }
 
 /// All that stays the same over the rounds.
@@ -157,7 +156,7 @@ fn run(
     config: Option<&SelfTrainConfig>,
     paths: &SelfTrainPaths,
     clock: Clock,
-    tell: Tell<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<SelfTrainSummary, TrainError> {
     let inputs: Vec<&Path> = std::iter::once(paths.encoder.as_path())
         .chain(paths.templates.iter().map(|template| template.image.as_path()))
@@ -179,8 +178,8 @@ fn run(
             Some(labels) => labels,
             None => {
                 let labels = match earlier.take() {
-                    None => label::matched(&work, tell)?,
-                    Some((network, labels)) => label::relabelled(&work, &network, labels, round, tell)?,
+                    None => label::matched(&work, reporter)?,
+                    Some((network, labels)) => label::relabelled(&work, &network, labels, round, reporter)?,
                 };
                 let json = serde_json::to_vec_pretty(&labels).map_err(TrainError::internal("labels"))?;
                 write_atomically(&dir.join(LABELS), &json)?;
@@ -188,15 +187,14 @@ fn run(
             }
         };
         let counted = count(&work.names, &labels);
-        // Stopping is honoured at the next step.
-        let _ = tell(LandmarkProgress::Labels { round, rounds, labels: counted.clone() });
+        reporter.report(Progress::Labels { round, rounds, labels: counted.clone() });
         if let Some(none) = counted.iter().find(|count| count.kept == 0) {
             let images = work.files.len() - work.templates.len();
             return Err(TrainError::Labels { landmark: none.landmark.clone(), images });
         }
         counts.push(counted);
         let network = dir.join(NETWORK);
-        let (bytes, summary) = train_round(&work, round, &dir, &labels, tell)?;
+        let (bytes, summary) = train_round(&work, round, &dir, &labels, reporter)?;
         write_atomically(&network, &bytes)?;
         seconds += summary.seconds;
         let stopped = summary.stopped;
@@ -341,7 +339,7 @@ fn train_round(
     round: usize,
     dir: &Path,
     labels: &[PseudoImage],
-    tell: Tell<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
     let labelled = |(path, image): (&PathBuf, &PseudoImage)| Labelled {
         path: path.clone(),
@@ -368,9 +366,9 @@ fn train_round(
         chosen: None,
     };
     let from = if exists(dir) {
-        From::Checkpoint(Box::new(checkpoint::position(dir)?))
+        From::Checkpoint(Box::new(Checkpoint::open(dir)?))
     } else {
-        From::Fresh(Box::new(work.config.of_round(round)), Ok(Box::new(Start::read(&work.paths.encoder)?)))
+        From::Encoder(Box::new(work.config.of_round(round)), Box::new(Start::read(&work.paths.encoder)?))
     };
-    fit(&job, from, &work.clock, &mut |progress| tell(progress))
+    fit(&job, from, &work.clock, reporter)
 }

@@ -6,16 +6,16 @@ use infomark_eval::draw;
 use infomark_infer::{DataSet, LabelSource};
 
 use super::LandmarkConfig;
-use super::checkpoint;
 use super::data::{Label, Labelled};
 use super::import::Start;
-use super::run::{From, Job, LandmarkSummary, Tell, fit};
-use crate::checkpoint::{INDEX, exists, write_atomically};
+use super::run::{From, Job, LandmarkHeader, LandmarkSummary, fit};
+use crate::checkpoint::{Checkpoint, refuse_existing};
 use crate::clock::Clock;
 use crate::data::input_size;
-use crate::outputs::prepare;
-use crate::run::in_threads;
-use crate::{CheckpointError, TrainError, stream};
+use crate::outputs::{prepare, write_atomically};
+use crate::progress::{Reporter, Tell};
+use crate::trainer::in_threads;
+use crate::{TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.
 #[derive(Clone, Debug)]
@@ -35,17 +35,17 @@ pub struct LandmarkPaths {
 
 /// Trains a landmark network on annotated images.
 ///
-/// `tell` is called by one thread at a time. Where it breaks at a step the training stops, and a checkpoint is saved; elsewhere it goes on to
-/// the next step, which asks again.
+/// `progress` is called by one thread at a time. Where it breaks, the training stops after the step that is under way, or the first one,
+/// and saves a checkpoint.
 ///
 /// # Errors
 /// When an option, an image or a file is not usable, or the run's folder already holds a run.
 pub fn train_landmarks(
     config: &LandmarkConfig,
     paths: &LandmarkPaths,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
-    train_landmarks_by(&Clock::system(), config, paths, tell)
+    train_landmarks_by(&Clock::system(), config, paths, progress)
 }
 
 /// [`train_landmarks`], with the minutes of its budget read from a clock.
@@ -53,23 +53,23 @@ pub(crate) fn train_landmarks_by(
     clock: &Clock,
     config: &LandmarkConfig,
     paths: &LandmarkPaths,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
     config.check()?;
-    if exists(&paths.run) {
-        return Err(TrainError::Checkpoint { path: paths.run.join(INDEX), problem: CheckpointError::Exists });
-    }
+    refuse_existing(&paths.run)?;
     in_threads(config.threads, || {
         let data = DataSet::open(&paths.data)?;
-        let start = match &paths.encoder {
-            Some(path) => Ok(Box::new(Start::read(path)?)),
+        let config = Box::new(config.clone());
+        let (images, seed) = (paths.images, config.seed);
+        let from = match &paths.encoder {
+            Some(path) => From::Encoder(config, Box::new(Start::read(path)?)),
             None => {
                 let files: Vec<_> = data.images.iter().map(|image| image.path.clone()).collect();
-                Err(input_size(&files, config.input_area)?)
+                let input = input_size(&files, config.input_area)?;
+                From::Random(config, input)
             }
         };
-        let from = From::Fresh(Box::new(config.clone()), start);
-        run(&data, paths, (paths.images, config.seed), from, clock, tell)
+        run(&data, paths, (images, seed), from, clock, progress)
     })
 }
 
@@ -81,9 +81,9 @@ pub(crate) fn train_landmarks_by(
 pub fn resume_landmarks(
     paths: &LandmarkPaths,
     threads: usize,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
-    resume_landmarks_by(&Clock::system(), paths, threads, tell)
+    resume_landmarks_by(&Clock::system(), paths, threads, progress)
 }
 
 /// [`resume_landmarks`], with the minutes of its budget read from a clock.
@@ -91,12 +91,12 @@ pub(crate) fn resume_landmarks_by(
     clock: &Clock,
     paths: &LandmarkPaths,
     threads: usize,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
-    let position = checkpoint::position(&paths.run)?;
+    let checkpoint = Box::new(Checkpoint::<LandmarkHeader>::open(&paths.run)?);
     in_threads(threads, || {
-        let chosen = (position.images, position.config.seed);
-        run(&DataSet::open(&paths.data)?, paths, chosen, From::Checkpoint(Box::new(position)), clock, tell)
+        let chosen = (checkpoint.header.images, checkpoint.header.config.seed);
+        run(&DataSet::open(&paths.data)?, paths, chosen, From::Checkpoint(checkpoint), clock, progress)
     })
 }
 
@@ -106,7 +106,7 @@ fn run(
     (images, seed): (Option<usize>, u64),
     from: From,
     clock: &Clock,
-    tell: Tell<'_>,
+    progress: Tell<'_>,
 ) -> Result<LandmarkSummary, TrainError> {
     let chosen = choose(data, paths, images, seed)?;
     let files = ["landmarks.csv", "dataset.toml"].map(|name| paths.data.join(name));
@@ -119,7 +119,7 @@ fn run(
         run: paths.run.clone(),
         chosen: images,
     };
-    let (bytes, summary) = fit(&job, from, clock, tell)?;
+    let (bytes, summary) = fit(&job, from, clock, &mut Reporter::new(progress))?;
     write_atomically(&paths.out, &bytes)?;
     Ok(summary)
 }

@@ -1,8 +1,6 @@
 //! Where the landmarks of unlabelled images are: by matching before the first round, by the round's network after it.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
@@ -15,34 +13,35 @@ use rayon::prelude::*;
 use super::Work;
 use crate::TrainError;
 use crate::landmark::pseudo::{Pseudo, PseudoImage, doubt_disagreement, doubt_matches, median};
-use crate::landmark::run::{LandmarkProgress, Tell};
+use crate::progress::{Progress, Reporter};
 
 /// Reads an image and encodes it.
 fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
     Ok(encoder.encode(&read_image(path)?)?)
 }
 
-/// Does something with every image, in threads, and tells of it.
+/// Does something with every image, in threads, and reports how many are done.
 fn with_each<T: Send>(
     files: &[PathBuf],
-    tell: Tell<'_>,
+    reporter: &mut Reporter<'_>,
     one: impl Fn(usize, &Path) -> Result<T, TrainError> + Sync,
 ) -> Result<Vec<T>, TrainError> {
-    let (done, told) = (AtomicUsize::new(0), Mutex::new(tell));
-    let each = files.par_iter().enumerate().map(|(place, path)| {
-        let result = one(place, path)?;
-        if let Ok(mut tell) = told.lock() {
-            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-            // Stopping is honoured at the next step.
-            let _: ControlFlow<()> = tell(LandmarkProgress::Labelling { done, total: files.len() });
-        }
-        Ok(result)
-    });
-    each.collect()
+    let done = AtomicUsize::new(0);
+    reporter.counting(
+        |done, total| Progress::Labelling { done, total },
+        |counted| {
+            let each = files.par_iter().enumerate().map(|(place, path)| {
+                let result = one(place, path)?;
+                counted(1 + done.fetch_add(1, Ordering::Relaxed), files.len());
+                Ok(result)
+            });
+            each.collect()
+        },
+    )
 }
 
 /// The templates' landmarks in every image, matched there and back.
-pub(super) fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage>, TrainError> {
+pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Vec<PseudoImage>, TrainError> {
     let around = |e: infomark_infer::TemplateError| TrainError::Template(Box::new(e));
     let failed = |e: infomark_infer::MatchError| TrainError::Match(Box::new(e));
     let on_canvas = |encoding: &Encoding, at: &[Landmark]| -> Vec<Point<f64>> {
@@ -64,7 +63,7 @@ pub(super) fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage
                 Some(_) => Ok(None),
                 None => template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed),
             };
-            let sightings = with_each(&work.files, tell, sight)?;
+            let sightings = with_each(&work.files, reporter, sight)?;
             *template = annotated.refined(&sightings.into_iter().flatten().collect::<Vec<Sighting>>());
         }
     }
@@ -96,7 +95,7 @@ pub(super) fn matched(work: &Work<'_>, tell: Tell<'_>) -> Result<Vec<PseudoImage
         let pseudos: Vec<Pseudo> = found.iter().zip(distances).map(pseudo).collect();
         Ok((pseudos, on_canvas(&encoding, &as_template)))
     };
-    let each: Vec<(Vec<Pseudo>, Vec<Point<f64>>)> = with_each(&work.files, tell, one)?;
+    let each: Vec<(Vec<Pseudo>, Vec<Point<f64>>)> = with_each(&work.files, reporter, one)?;
     let (pseudos, places): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let image = |(place, (landmarks, path)): (usize, (Vec<Pseudo>, &PathBuf))| PseudoImage {
         image: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
@@ -115,7 +114,7 @@ pub(super) fn relabelled(
     network: &Path,
     mut images: Vec<PseudoImage>,
     round: usize,
-    tell: Tell<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Vec<PseudoImage>, TrainError> {
     let net = LandmarkNet::load(network)?;
     debug_assert!(round > 0);
@@ -136,7 +135,7 @@ pub(super) fn relabelled(
         let at: Vec<_> = found.iter().map(|found| (found.at, found.probability)).collect();
         Ok((places, matched.unwrap_or_default(), at))
     };
-    let each = with_each(&work.files, tell, one)?;
+    let each = with_each(&work.files, reporter, one)?;
     let mut found: Vec<Vec<Point<f64>>> = Vec::new();
     let mut matched: Vec<Vec<Point<f64>>> = Vec::new();
     let mut at = Vec::new();

@@ -1,0 +1,72 @@
+//! What a step of a training changes: weights, their moving average, and the optimiser's moments.
+
+use std::ops::Range;
+
+use crate::TrainError;
+use crate::network::Parameters;
+use crate::optimizer::{AdamW, clip};
+
+/// Weights of a network in training with their moving average and the optimiser.
+pub(crate) struct TrainState {
+    pub(crate) parameters: Parameters,
+    /// Exponential moving average of the parameters' values.
+    pub(crate) average: Vec<f32>,
+    pub(crate) optimizer: AdamW,
+}
+
+/// How a step changes the weights.
+#[derive(Clone, Copy)]
+pub(crate) struct Update {
+    /// Largest norm of the gradient.
+    pub(crate) gradient_clip: Option<f32>,
+    /// Decay of the moving average.
+    pub(crate) average: f32,
+}
+
+impl TrainState {
+    /// The state before the first step.
+    pub(crate) fn new(parameters: Parameters, weight_decay: f32) -> Self {
+        let optimizer = AdamW::new(weight_decay, parameters.len());
+        Self { average: parameters.values.clone(), parameters, optimizer }
+    }
+
+    /// One step of the optimiser, with a learning rate for each range of the weights.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when a weight is no longer finite.
+    pub(crate) fn update(
+        &mut self,
+        gradient: &mut [f32],
+        rates: &[(Range<usize>, f64)],
+        update: Update,
+        step: u64,
+    ) -> Result<(), TrainError> {
+        if let Some(limit) = update.gradient_clip {
+            clip(gradient, limit);
+        }
+        let values = &mut self.parameters.values;
+        self.optimizer.step(values, gradient, rates);
+        check_finite(values, step)?;
+        blend(&mut self.average, values, update.average, step);
+        Ok(())
+    }
+
+    /// The weights that are exported: their average, or, with a decay of 0, the last ones.
+    pub(crate) fn exported(&self, average: f32) -> &[f32] {
+        if average > 0.0 { &self.average } else { &self.parameters.values }
+    }
+}
+
+/// # Errors
+/// [`TrainError::Diverged`] for a value that is not finite.
+pub(crate) fn check_finite(values: &[f32], step: u64) -> Result<(), TrainError> {
+    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(TrainError::Diverged { step }) }
+}
+
+/// Adds the present weights to their average. The first steps count for more, so that the random start is soon forgotten.
+fn blend(average: &mut [f32], now: &[f32], decay: f32, step: u64) {
+    let decay = decay.min((1 + step) as f32 / (10 + step) as f32);
+    for (average, now) in average.iter_mut().zip(now) {
+        *average = decay * *average + (1.0 - decay) * now;
+    }
+}

@@ -1,0 +1,150 @@
+//! The training loop: steps, log, checkpoints and progress of anything that is trained.
+
+use std::path::Path;
+
+use crate::TrainError;
+use crate::checkpoint::{self, Header, Position};
+use crate::clock::{Clock, Stopwatch, images_per_second};
+use crate::log::{Columns, Log, Row};
+use crate::progress::{LossTerms, Progress, Reporter};
+use crate::schedule::Schedule;
+use crate::state::TrainState;
+
+/// Steps whose mean loss a summary tells.
+const RECENT: usize = 50;
+
+/// What is trained: an encoder or a landmark network.
+pub(crate) trait Task {
+    /// What a checkpoint says of it.
+    type Header: Header;
+    /// Columns of the log.
+    const COLUMNS: Columns;
+
+    fn schedule(&self) -> Schedule;
+
+    /// What a checkpoint holds of it beside the [`Position`].
+    fn checkpoint(&self) -> (&Self::Header, &TrainState);
+
+    /// Called before a step, with the fraction of the budget that is used.
+    fn prepare(
+        &mut self,
+        _step: u64,
+        _fraction: f64,
+        _reporter: &mut Reporter<'_>,
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Makes a step with that learning rate.
+    fn step(&mut self, step: u64, rate: f64) -> Result<Measured, TrainError>;
+
+    /// The terms of a step's loss as they are reported.
+    fn terms(&mut self, measured: &Measured) -> LossTerms;
+
+    /// Called after a checkpoint, and before the first step where a run goes on; its time is not of the budget.
+    fn saved(&mut self, _step: u64, _log: &mut Log, _reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
+        Ok(())
+    }
+}
+
+/// Figures of a step.
+pub(crate) struct Measured {
+    /// Terms of the loss, as [`Task::COLUMNS`] names them.
+    pub(crate) terms: Vec<f32>,
+    /// Indicators, where they were measured.
+    pub(crate) indicators: Vec<Option<f32>>,
+}
+
+/// Where a training has ended.
+pub(crate) struct Ended {
+    pub(crate) position: Position,
+    /// Mean loss of the last 50 steps; none where no step was made.
+    pub(crate) loss: Option<f32>,
+    /// Whether the caller stopped it before the budget was used.
+    pub(crate) stopped: bool,
+    /// Whether it ended before the budget was used because the loss no longer fell.
+    pub(crate) stalled: bool,
+}
+
+/// Trains from a position until the budget is used, the loss no longer falls or the caller stops, with log and checkpoints in the
+/// folder `run`. The minutes of the budget are the clock's.
+///
+/// # Errors
+/// Those of the task's steps, [`TrainError::Diverged`] for a loss that is not finite, and when a file can't be written.
+pub(crate) fn train<T: Task>(
+    task: &mut T,
+    mut position: Position,
+    run: &Path,
+    clock: &Clock,
+    reporter: &mut Reporter<'_>,
+) -> Result<Ended, TrainError> {
+    let schedule = task.schedule();
+    let mut log = Log::open(run, position.step, T::COLUMNS)?;
+    if position.step > 0 {
+        task.saved(position.step, &mut log, reporter)?;
+    }
+    let (first, before) = (position.step, position.seconds);
+    let mut losses = Vec::new();
+    let mut watch = Stopwatch::start(clock);
+    let mut stopped = false;
+    loop {
+        let done = schedule.fraction(position.step, position.seconds);
+        let stalled = position.stall.is_over(position.step, schedule.patience);
+        if done >= 1.0 || stalled || stopped {
+            let recent = &losses[losses.len().saturating_sub(RECENT)..];
+            let loss = (!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32);
+            let early = done < 1.0;
+            return Ok(Ended { position, loss, stopped: stopped && early, stalled: stalled && early });
+        }
+        let step = position.step;
+        task.prepare(step, done, reporter)?;
+        let rate = schedule.rate(step, done);
+        let measured = task.step(step, rate)?;
+        let loss: f32 = measured.terms.iter().sum();
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step });
+        }
+        let took = before + watch.seconds() - position.seconds;
+        position.step += 1;
+        position.seconds += took;
+        position.stall.add(position.step, loss, schedule.patience);
+        log.row(&Row {
+            step: position.step,
+            seconds: position.seconds,
+            rate,
+            loss,
+            terms: &measured.terms,
+            images_per_second: images_per_second(schedule.batch, took),
+            indicators: &measured.indicators,
+        })?;
+        losses.push(loss);
+        let done = schedule.fraction(position.step, position.seconds);
+        let per_step = (position.seconds - before) / (position.step - first) as f64;
+        reporter.report(Progress::Step {
+            step: position.step,
+            fraction: done,
+            loss,
+            terms: task.terms(&measured),
+            images_per_second: images_per_second(schedule.batch, per_step),
+            seconds_left: schedule.seconds_left(position.step, position.seconds, per_step),
+        });
+        let ends =
+            done >= 1.0 || position.stall.is_over(position.step, schedule.patience) || reporter.is_stopped();
+        if ends || position.step.is_multiple_of(schedule.checkpoint_every) {
+            let (header, state) = task.checkpoint();
+            checkpoint::save(run, header, &position, state)?;
+            // Scoring is no training, and takes nothing of its minutes.
+            watch.pause(|| task.saved(position.step, &mut log, reporter))?;
+        }
+        stopped = reporter.is_stopped();
+    }
+}
+
+/// Does work in a pool of so many threads; 0 takes all cores.
+pub(crate) fn in_threads<T: Send>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T, TrainError> + Send,
+) -> Result<T, TrainError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| TrainError::Threads { threads, reason: e.to_string() })?.install(work)
+}
