@@ -122,7 +122,7 @@ class Scheme:
         else:
             known = [float(bound) for bound in bounds]
         measured = self._inner.measure(names, at, known, absent, list(abstained), spacing)
-        return {name: Measurement(*of) for name, *of in measured}
+        return {name: Measurement(value, unit, bound, reason) for name, value, unit, bound, reason in measured}
 
     def __repr__(self) -> str:
         return f"Scheme({self.title!r}, {len(self.names)} landmarks, {len(self.measurements)} measurements)"

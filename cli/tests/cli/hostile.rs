@@ -29,6 +29,9 @@ fn a_pipe_or_a_device_is_refused_wherever_a_file_is_named() {
         "match --model FILE --template data/images/0.png --landmarks data/landmarks.csv data/images --out out",
         "convert FILE --images data/images --out points.csv",
         "map FILE",
+        "measure data/landmarks.csv --scheme FILE --out m.csv",
+        "measure FILE --scheme ceph --out m.csv",
+        "agree data/landmarks.csv FILE",
         &format!("{review} --session other --landmarks FILE"),
     ] {
         for file in ["pipe", "/dev/zero"] {
