@@ -191,8 +191,8 @@ fn known(options: &Options, given: Option<&PixelSpacing>) -> Result<Vec<Known>> 
         };
         Ok(Known {
             placement,
+            stem: input.stem().into_owned(),
             name: input.label,
-            stem: input.stem,
             file: file_name(&input.path),
             size: (header.width, header.height),
             spacing: given.cloned().or(header.spacing),

@@ -12,14 +12,15 @@ use crate::templates::{Place, Source};
 
 /// What was done with what: enough to do it again.
 #[derive(Serialize)]
-pub(super) struct Matches {
+pub(super) struct Head<'h> {
     pub(super) version: &'static str,
+    /// Which shard of a list it is of, as `--shard` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<String>,
+    /// Hash of all that the landmarks depend on but the images.
+    pub(super) made_of: &'h str,
     #[serde(flatten)]
-    pub(super) made_by: MadeBy,
-    pub(super) images: Vec<Matched>,
-    pub(super) failed: Vec<Failure>,
-    /// Images that were not looked at, as it was stopped.
-    pub(super) images_left: usize,
+    pub(super) made_by: &'h MadeBy,
 }
 
 /// What found the landmarks.
@@ -68,7 +69,7 @@ pub(super) struct Matched {
     /// None by a landmark network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recognition: Option<Recognised>,
-    /// None where it could not be written.
+    /// None where it was not asked for or could not be written.
     pub(super) overlay: Option<String>,
     pub(super) landmarks: Vec<Scored>,
 }
@@ -87,7 +88,8 @@ pub(super) struct Scored {
     pub(super) sure: Option<Judged>,
 }
 
-#[derive(Serialize)]
+/// An image without landmarks, or without its overlay.
+#[derive(Clone, Deserialize, Serialize)]
 pub(super) struct Failure {
     pub(super) image: String,
     pub(super) error: String,
