@@ -1,10 +1,11 @@
 //! What a command is given: images, and files of options.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use infomark_infer::{DataSet, list_folder, sha256_file};
+use infomark_infer::{DataSet, ImageList, Shard, file_stem_of, list_folder, sha256_file};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::de::DeserializeOwned;
 
@@ -15,10 +16,39 @@ use crate::output::{self, file_name, identity, shown};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Input {
     pub(crate) path: PathBuf,
-    /// What tables call it: its file name, or its path where two inputs share the name.
+    /// What tables call it: its file name, or its path where two inputs share the name; of a listed image what the list says.
     pub(crate) label: String,
-    /// A file stem of its own for what is written about it.
-    pub(crate) stem: String,
+    /// A file stem of its own for what is written about it; none where it follows from the label.
+    stem: Option<String>,
+    /// How it is known again.
+    pub(crate) identity: Identity,
+}
+
+/// How the file of an image is known to be the same as before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Identity {
+    /// By its content.
+    Content,
+    /// By its path, size and time of modification.
+    Status,
+}
+
+impl Input {
+    /// A file stem of its own for what is written about the image.
+    pub(crate) fn stem(&self) -> Cow<'_, str> {
+        match &self.stem {
+            Some(stem) => Cow::Borrowed(stem),
+            None => Cow::Owned(file_stem_of(&self.label)),
+        }
+    }
+}
+
+/// The images of a list, or of a shard of it, in the order of the list.
+pub(crate) fn listed(list: &Path, shard: Option<Shard>) -> Result<Vec<Input>> {
+    let images = ImageList::read(list, shard)?.into_images().into_iter();
+    Ok(images
+        .map(|image| Input { path: image.path, label: image.label, stem: None, identity: Identity::Status })
+        .collect())
 }
 
 /// The images behind some paths, in order: a folder stands for the images in it. An image that is
@@ -42,8 +72,8 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Input>> {
     let inputs = files.into_iter().map(|path| {
         let name = file_name(&path);
         let label = if count.get(&name) == Some(&1) { name } else { shown(&path) };
-        let stem = free_stem(&path, &mut stems);
-        Input { path, label, stem }
+        let stem = Some(free_stem(&path, &mut stems));
+        Input { path, label, stem, identity: Identity::Content }
     });
     Ok(inputs.collect())
 }
@@ -115,7 +145,7 @@ mod tests {
         let paths = ["a/1.png", "b/1.png", "b/1.PNG", "c/2.png", "c/2.png"].map(PathBuf::from);
         let inputs = expand(&paths)?;
         let labels: Vec<_> = inputs.iter().map(|input| input.label.as_str()).collect();
-        let stems: Vec<_> = inputs.iter().map(|input| input.stem.as_str()).collect();
+        let stems: Vec<_> = inputs.iter().map(Input::stem).collect();
         assert_eq!(labels, ["a/1.png", "b/1.png", "1.PNG", "2.png"]);
         assert_eq!(stems, ["1", "1-2", "1-3", "2"]);
         Ok(())

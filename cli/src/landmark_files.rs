@@ -107,8 +107,8 @@ impl Source {
             };
             Ok(Known {
                 placement,
+                stem: input.stem().into_owned(),
                 name: input.label,
-                stem: input.stem,
                 file: file_name(&input.path),
                 size: (header.width, header.height),
                 spacing: given.cloned().or(header.spacing),

@@ -26,6 +26,7 @@ mod progress;
 mod psi;
 mod refine;
 mod report;
+mod result_folder;
 mod review;
 mod select;
 mod self_train;
@@ -83,6 +84,7 @@ enum Command {
     Select(select::Options),
     Template(templates::Options),
     Match(matching::Options),
+    Merge(matching::merge::Options),
     Calibrate(calibrate::Options),
     Evaluate(evaluate::Options),
     Experiment(experiment::Options),
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
         Command::Select(options) => select::run(&options, threads, &report),
         Command::Template(options) => templates::run(&options, threads, &report),
         Command::Match(options) => matching::run(&options, threads, &report),
+        Command::Merge(options) => matching::merge::run(&options, threads, &report),
         Command::Calibrate(options) => calibrate::run(&options, threads, &report),
         Command::Evaluate(options) => evaluate::run(&options, threads, &report),
         Command::Experiment(options) => experiment::run(&options, threads, &report),

@@ -3,8 +3,10 @@
 mod find;
 mod how;
 mod journal;
+pub(crate) mod merge;
 mod pictures;
 mod record;
+mod result;
 mod table;
 mod trust;
 
@@ -14,23 +16,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Detector, Matcher, PixelSpacing, ordered, sha256};
+use infomark_infer::{Detector, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256};
 use rayon::ThreadPool;
 
 use crate::convert::Format;
-use crate::files;
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::measurements::{self, SchemeOption};
 use crate::models::{Model, NetworkModel, RuntimeOptions};
-use crate::output::{self, Report, one_line, shown};
+use crate::output::{self, Report, shown, to_json};
 use crate::progress::Progress;
+use crate::result_folder::{OBJECT, ResultFolder, remove_temporary};
 use crate::spacing;
 use crate::templates::Given;
-use find::Search;
+use find::{Done, Overlays, Search};
 use journal::Journal;
 use pictures::OVERLAYS;
-use record::{Failure, MadeBy, Matches, RecognisedBy};
+use record::{Head, MadeBy, RecognisedBy};
+use result::{ERRORS, ResultWriter, TABLE, Told};
 
 pub(crate) use how::{How, Matching};
 pub(crate) use trust::{Recognised, Trust};
@@ -50,7 +53,8 @@ known they are in mm as well, from the centre of the first pixel.
 
 Stopped with Ctrl-C, it finishes the images under way and writes what was found so far. The same command
 then goes on, as it does after a crash: an image is done again only if it, the encoder, a template or an
-option is another. What was found is in DIR/landmarks.partial.jsonl until all is done.
+option is another. A complete result that DIR holds already stays as it is until the new one is complete.
+Images that fail are in DIR/errors.csv. DIR/.infomark holds what is under way.
 
 Several templates, which are nearer together than each alone: annotated images, files of `infomark template`, or a data folder
   infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
@@ -63,6 +67,11 @@ By a network of your own; the score is then the probability of the place, 0 to 1
 not show the template's anatomy are told and abstained from, as are points whose probability is below 0.5
   infomark match --landmark-model landmarks.onnx new/ --out found
   infomark match --landmark-model landmarks.onnx --model encoder.onnx --template 001.template new/ --out found
+
+Many images on many machines: list.csv has the columns image,path, and each process takes a part of it
+  infomark match --model ceph --template ceph --images-from list.csv --shard 3/100 --out found/3 \\
+    --threads 1 --no-overlays --keep-going
+  infomark merge found/* --images-from list.csv --out all
 
 Landmarks for 3D Slicer beside the table, from points that were marked in 3D Slicer
   infomark match --model encoder.onnx --template 001.dcm --landmarks 001.mrk.json new/ --out found \\
@@ -92,8 +101,20 @@ pub(crate) struct Options {
     #[command(flatten)]
     given: Given,
     /// Images to search, or folders of them
-    #[arg(required = true, value_name = "IMAGES")]
+    #[arg(required_unless_present = "images_from", value_name = "IMAGES")]
     images: Vec<PathBuf>,
+    /// List of the images instead, as CSV with the columns image,path: the label of each in the results, and its file, relative
+    /// to the folder of the list. What an earlier run of the command found is taken over for files of the same path, size and
+    /// time of modification, without reading them
+    #[arg(long, value_name = "LIST", conflicts_with = "images")]
+    images_from: Option<PathBuf>,
+    /// Take the I-th of N parts of the list, from 1: the images whose label's SHA-256, the first 8 bytes as a big-endian number, is
+    /// I - 1 modulo N
+    #[arg(long, value_name = "I/N", requires = "images_from", conflicts_with = "images")]
+    shard: Option<Shard>,
+    /// Go on to success where images fail; they are in DIR/errors.csv
+    #[arg(long)]
+    keep_going: bool,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -106,6 +127,9 @@ pub(crate) struct Options {
     /// Landmark files of other formats to write beside landmarks.csv
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     format: Vec<Format>,
+    /// Draw no overlays
+    #[arg(long, conflicts_with_all = ["svg", "sheet"])]
+    no_overlays: bool,
     /// Write each overlay as SVG, too
     #[arg(long)]
     svg: bool,
@@ -121,135 +145,151 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let matches = match_all(options, threads, report)?;
-    let (done, failed) = (matches.images.len(), matches.failed.len());
-    let all = matches.images.iter().map(|image| &image.image).chain(matches.failed.iter().map(|f| &f.image));
-    let all = all.collect::<std::collections::HashSet<_>>().len();
-    if done > 0 {
+    let Outcome { told, left, place, published } = match_all(options, threads, report)?;
+    let (done, failed) = (told.matched, told.failed.len());
+    if published && (done > 0 || left == 0 && failed == 0) {
+        let overlays =
+            if options.no_overlays { String::new() } else { format!(", {}", shown(&place.join(OVERLAYS))) };
         report.text(&format!(
-            "{done} image{} matched: {}, {}, {}",
+            "{done} image{} matched: {}, {}{overlays}",
             if done == 1 { "" } else { "s" },
-            shown(&options.out.join(TABLE)),
-            shown(&options.out.join(OBJECT)),
-            shown(&options.out.join(OVERLAYS)),
+            shown(&place.join(TABLE)),
+            shown(&place.join(OBJECT)),
         ))?;
     }
-    report.json(&matches)?;
-    for warning in recognitions(&matches).filter_map(|told| told.warning.as_ref()) {
-        output::warn(warning);
+    told.warnings.iter().for_each(output::warn);
+    if !options.keep_going {
+        told.failed.iter().for_each(|failure| output::warn(&failure.error));
     }
-    for failure in &matches.failed {
-        output::warn(&failure.error);
-    }
-    if matches.images_left > 0 {
+    let all = told.done + left;
+    if left > 0 {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        bail!(
-            "stopped with {} of {} images to do{failed}; the same command goes on",
-            matches.images_left,
-            all + matches.images_left
-        );
+        let kept =
+            if published { String::new() } else { format!("; until then {} is as it was", shown(&place)) };
+        bail!("stopped with {left} of {all} images to do{failed}; the same command goes on{kept}");
     }
-    if failed > 0 {
-        bail!("{failed} of {all} images failed, the first is {}", matches.failed[0].image);
+    if let Some(first) = told.failed.first() {
+        let text = format!("{failed} of {all} images failed, the first is {}", first.image);
+        if !options.keep_going {
+            bail!(text);
+        }
+        output::warn(format_args!("{text}: {}", shown(&place.join(ERRORS))));
     }
     Ok(())
 }
 
-fn recognitions(matches: &Matches) -> impl Iterator<Item = &Recognised> {
-    matches.images.iter().filter_map(|image| image.recognition.as_ref())
+/// The points found so far, while a matching runs; what a stopped one leaves.
+const JOURNAL: &str = "journal.jsonl";
+
+/// How a matching ended.
+struct Outcome {
+    told: Told,
+    /// Images that were not begun.
+    left: usize,
+    /// The folder of the results.
+    place: PathBuf,
+    /// Whether what was found is there now; else an earlier result still is.
+    published: bool,
 }
 
-const TABLE: &str = "landmarks.csv";
-const OBJECT: &str = "landmarks.json";
-/// The points found so far, while a matching runs; what a stopped one leaves.
-const PARTIAL: &str = "landmarks.partial.jsonl";
-
-fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Matches> {
+fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outcome> {
     let limit = options.time_limit.map(time_limit).transpose()?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let scheme = options.scheme.load()?;
     let pool = inputs::pool(threads)?;
     let (detector, made_by, inputs) = detector(options, given.as_ref(), &pool, report)?;
-    if let Some(Format(format)) = options.format.iter().find(|format| format.0.needs_index()) {
-        let key = format.key();
-        bail!(
-            "--format {key}: these need the ids of a COCO file; convert landmarks.csv with `infomark convert --coco`"
-        );
-    }
+    let formats = formats(&options.format)?;
     if let Some(scheme) = &scheme {
         let names: Vec<String> = detector.landmarks().into_iter().map(str::to_owned).collect();
         scheme.check_shared(&names, "the template or network")?;
     }
-    output::make_folder(&options.out.join(OVERLAYS))?;
     let reorients = match &detector {
         Detector::Matching(judge) | Detector::CheckedNetwork(_, judge) => judge.fixes_orientation(),
         Detector::Network(_) => false,
     };
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
-    let partial = options.out.join(PARTIAL);
-    let journal = Journal::open(&partial, &sha256(&made_of))?;
-    if journal.is_empty() {
-        remove_earlier(&options.out);
-    }
+    let made_of = sha256(&made_of);
+    let folder = ResultFolder::open(&options.out)?;
+    let run = folder.run(made_of.get(..KEY).unwrap_or(&made_of))?;
+    let overlays = match (options.no_overlays, options.svg) {
+        (true, _) => Overlays::None,
+        (false, false) => Overlays::Png,
+        (false, true) => Overlays::PngAndSvg,
+    };
+    output::make_folder(&run.join(OVERLAYS))?;
+    remove_temporary(&run.join(OVERLAYS))?;
     let search = Search {
         detector,
         given,
         limit,
-        out: options.out.clone(),
-        svg: options.svg,
-        placed: options.format.iter().any(|format| format.0.is_physical()),
-        journal,
+        run: run.clone(),
+        overlays,
+        placed: formats.iter().any(|format| format.is_physical()),
+        journal: Journal::open(&run.join(JOURNAL), &made_of)?,
     };
-    let progress = Progress::new(inputs.len() as u64, "matching");
+    let shard = options.shard.map(|shard| shard.to_string());
+    let scheme_name = scheme.as_ref().map(Scheme::name);
+    let head = Head {
+        version: env!("CARGO_PKG_VERSION"),
+        shard,
+        made_of: &made_of,
+        made_by: &made_by,
+        scheme: scheme_name,
+    };
+    let measured = scheme.is_some();
+    let mut result = ResultWriter::new(folder.stage()?, &to_json(&head)?, &formats, options.sheet, measured)?;
+    let mut left = inputs.len();
+    let progress = Progress::new(left as u64, "matching");
     let stop = interrupt::flag();
     let tell = progress.teller();
     let _watch = interrupt::Watch::new(&stop, move || {
         tell("stopping: the images under way are finished and all is written; Ctrl-C again ends at once");
     });
     let one = move |input: &Input| search.one_or_earlier(input);
-    let results = ordered(inputs.clone(), threads, Arc::clone(&stop), one)?;
-    let (mut images, mut failed, mut left) = (Vec::new(), Vec::new(), inputs.len());
-    for (input, result) in inputs.iter().zip(results) {
+    for Done { mut matched, failure } in ordered(inputs, threads, Arc::clone(&stop), one)? {
+        if let (Some(scheme), Some(matched)) = (&scheme, &mut matched) {
+            table::measure(scheme, matched);
+        }
         left -= 1;
         progress.advance();
-        match result {
-            Ok((matched, None)) => images.push(matched),
-            Ok((matched, Some(error))) => {
-                failed.push(Failure { image: matched.image.clone(), error: one_line(&error) });
-                images.push(matched);
-            }
-            Err(error) => {
-                let image = input.label.clone();
-                failed.push(Failure { image, error: one_line(&error) });
-            }
-        }
+        result.add(matched.as_ref(), failure, &run, options.svg)?;
     }
     progress.finish();
-    let measured = options.out.join(measurements::TABLE);
-    if let Some(scheme) = &scheme {
-        images.iter_mut().for_each(|image| table::measure(scheme, image));
-        table::write_measurements(&measured, &images)?;
-    } else if earlier(&options.out).is_some_and(|object| object["scheme"].is_string()) {
-        // Those of an earlier result are of other points.
-        let _ = fs::remove_file(measured);
+    let (stage, told) = pool.install(|| result.finish(left))?;
+    let published = left == 0 || !folder.is_complete();
+    if published {
+        folder.publish(stage, left == 0)?;
+        report.json_file(&options.out.join(OBJECT))?;
+    } else {
+        report.json_file(&stage.path(OBJECT))?;
     }
-    let scheme = scheme.map(|scheme| scheme.name().to_owned());
-    let version = env!("CARGO_PKG_VERSION");
-    let matches = Matches { version, made_by, scheme, images, failed, images_left: left };
-    table::write_table(&options.out.join(TABLE), &matches.images)?;
-    for &format in &options.format {
-        table::write_others(&options.out, format.0, &matches.images)?;
+    // Of no more use once all is done; else what failed or is left is tried again. A list may grow.
+    let all_done = left == 0 && (told.failed.is_empty() || told.matched == 0);
+    if all_done && options.images_from.is_none() {
+        let _ = fs::remove_dir_all(&run);
     }
-    output::write_json(&options.out.join(OBJECT), &matches)?;
-    if options.sheet {
-        pool.install(|| pictures::write_sheets(&options.out, &matches.images))?;
+    Ok(Outcome { told, left, place: options.out.clone(), published })
+}
+
+/// Digits of the hash that names the folder of a run.
+const KEY: usize = 16;
+
+/// The formats of `--format`.
+fn formats(given: &[Format]) -> Result<Vec<LandmarkFormat>> {
+    if let Some(Format(format)) = given.iter().find(|format| format.0.needs_index()) {
+        let key = format.key();
+        bail!(
+            "--format {key}: these need the ids of a COCO file; convert landmarks.csv with `infomark convert --coco`"
+        );
     }
-    // Of no more use once all is done; else what failed or is left is tried again.
-    if left == 0 && (matches.failed.is_empty() || matches.images.is_empty()) {
-        let _ = fs::remove_file(partial);
+    let mut formats = Vec::new();
+    for &Format(format) in given {
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
     }
-    Ok(matches)
+    Ok(formats)
 }
 
 /// What finds the landmarks, how results tell of it, and the images.
@@ -317,41 +357,25 @@ fn detector(
 
 /// The images to search.
 fn inputs_of(options: &Options) -> Result<Vec<Input>> {
-    let inputs = inputs::expand(&options.images)?;
-    keep_inputs(options)?;
+    let inputs = match &options.images_from {
+        Some(list) => inputs::listed(list, options.shard)?,
+        None => inputs::expand(&options.images)?,
+    };
+    let models = options.model.iter().chain(&options.landmark_model).chain(&options.images_from);
+    let models = models.chain(&options.scheme.scheme);
+    keep_inputs(options.given.files().chain(models.cloned()), &options.out)?;
     Ok(inputs)
 }
 
 /// Refuses results that would take the place of what they are made from.
-fn keep_inputs(options: &Options) -> Result<()> {
-    let models = options.model.iter().chain(&options.landmark_model);
-    let outputs = [TABLE, OBJECT, PARTIAL, measurements::TABLE];
-    let outputs = outputs.map(|name| output::identity(&options.out.join(name)));
-    for given in options.given.files().chain(models.chain(&options.scheme.scheme).cloned()) {
+fn keep_inputs(given: impl IntoIterator<Item = PathBuf>, out: &Path) -> Result<()> {
+    let outputs = [TABLE, OBJECT, ERRORS, measurements::TABLE].map(|name| output::identity(&out.join(name)));
+    for given in given {
         if outputs.contains(&output::identity(&given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));
         }
     }
     Ok(())
-}
-
-/// Removes the overlays that an earlier result in the folder names, so that none is taken for a new one.
-fn remove_earlier(out: &Path) {
-    let earlier = earlier(out);
-    let images = earlier.as_ref().and_then(|object| object["images"].as_array());
-    for name in images.into_iter().flatten().filter_map(|image| image["overlay"].as_str()) {
-        let own = name.strip_prefix(OVERLAYS).and_then(|name| name.strip_prefix('/'));
-        if let Some(name) = own.filter(|name| !name.contains(['/', '\\'])) {
-            let path = out.join(OVERLAYS).join(name);
-            let _ = fs::remove_file(path.with_extension("svg"));
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// The results that an earlier run left in the folder.
-fn earlier(out: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&files::bytes(&out.join(OBJECT)).ok()?).ok()
 }
 
 /// What `--time-limit` gives.

@@ -77,14 +77,20 @@ fn shown(value: f64, unit: Unit) -> f64 {
     output::rounded(value, if unit == Unit::Ratio { 4 } else { 2 })
 }
 
-/// The table of some images.
-pub(crate) fn table<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Measured])>) -> Result<Vec<u8>> {
+/// Columns of the table.
+pub(crate) const COLUMNS: [&str; 6] = ["image", "measurement", "value", "unit", "bound", "reason"];
+
+/// The rows of an image, a measurement each.
+pub(crate) fn rows<'a>(image: &'a str, all: &'a [Measured]) -> impl Iterator<Item = [String; 6]> + use<'a> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let rows = images.into_iter().flat_map(|(image, all)| all.iter().map(move |measured| (image, measured)));
-    let rows = rows.map(|(image, of)| {
+    all.iter().map(move |of| {
         let name = of.measurement.clone();
         [image.to_owned(), name, number(of.value), text(&of.unit), number(of.bound), text(&of.reason)]
-    });
-    output::csv(["image", "measurement", "value", "unit", "bound", "reason"], rows)
+    })
+}
+
+/// The table of some images.
+pub(crate) fn table<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Measured])>) -> Result<Vec<u8>> {
+    output::csv(COLUMNS, images.into_iter().flat_map(|(image, all)| rows(image, all)))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
@@ -24,9 +24,28 @@ impl Report {
         if self.json { Ok(()) } else { print(text) }
     }
 
+    /// Prints the object that a file holds, if JSON was asked for.
+    pub(crate) fn json_file(&self, path: &Path) -> Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let file = fs::File::open(path).with_context(|| format!("{}: can't be read", shown(path)))?;
+        print_lines(io::BufReader::new(file).lines())
+    }
+
     /// Prints the object, if JSON was asked for.
     pub(crate) fn json(&self, object: &impl Serialize) -> Result<()> {
         if self.json { print(&to_json(object)?) } else { Ok(()) }
+    }
+}
+
+/// Prints lines of text.
+fn print_lines(mut lines: impl Iterator<Item = io::Result<String>>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let printed = |line: io::Result<String>| writeln!(out, "{}", printable(&line?));
+    match lines.try_for_each(printed).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("can't write to standard output"),
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::inputs;
 use crate::output::{self, Report, shown};
+use crate::result_folder::ResultFolder;
 use results::Results;
 
 /// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
@@ -55,6 +56,7 @@ struct Written {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    ResultFolder::settle_to_read(&options.result)?;
     let results = Results::read(&options.result, options.template.as_deref())?;
     let mut folders = options.images.clone();
     if folders.is_empty() {

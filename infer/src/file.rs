@@ -75,15 +75,7 @@ impl From<FileError> for io::Error {
 /// ```
 pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     let path = path.as_ref();
-    read_any(path, max_bytes).map_err(|problem| {
-        let name = path.display().to_string();
-        match problem {
-            FileProblem::Missing => FileError::Missing { name },
-            FileProblem::NotAFile | FileProblem::Empty => FileError::NotAFile { name },
-            FileProblem::TooLarge { bytes } => FileError::TooLarge { name, bytes, max_bytes },
-            FileProblem::Unreadable(source) => FileError::Unreadable { name, source },
-        }
-    })
+    read_any(path, max_bytes).map_err(|problem| problem.named(path, max_bytes))
 }
 
 /// [`read_file`] for text.
@@ -104,6 +96,19 @@ pub(crate) enum FileProblem {
     Empty,
     TooLarge { bytes: u64 },
     Unreadable(io::Error),
+}
+
+impl FileProblem {
+    /// The error of a file that a user names.
+    pub(crate) fn named(self, path: &Path, max_bytes: u64) -> FileError {
+        let name = path.display().to_string();
+        match self {
+            FileProblem::Missing => FileError::Missing { name },
+            FileProblem::NotAFile | FileProblem::Empty => FileError::NotAFile { name },
+            FileProblem::TooLarge { bytes } => FileError::TooLarge { name, bytes, max_bytes },
+            FileProblem::Unreadable(source) => FileError::Unreadable { name, source },
+        }
+    }
 }
 
 impl std::fmt::Display for FileProblem {

@@ -17,6 +17,13 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// The first 128 bits of the SHA-256 of bytes, to tell texts apart in little memory.
+pub(crate) fn short(bytes: &[u8]) -> [u64; 2] {
+    let digest = digest(bytes);
+    let mut words = digest.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word));
+    std::array::from_fn(|_| words.next().unwrap_or_default())
+}
+
 /// SHA-256 of a set of files by their names and contents, in lower-case hexadecimal.
 ///
 /// It is the hash of the lines that `sha256sum` prints for the files, in the order given and without their folders, so

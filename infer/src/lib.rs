@@ -33,6 +33,7 @@
 //!   [`Matcher`] with one template or several; [`match_templates`] where one [`Encoding`] serves several sets of them.
 //! * How far to trust what was found: [`Judge`] bounds errors, by an [`ErrorCalibration`] or without, and abstains.
 //! * Many images: [`Detector`], whose [`detect_files`](Detector::detect_files) is an iterator over files in their order.
+//! * Many machines: [`ImageList`] with its [`Shard`]s, [`PartIndex`] to merge what they found, [`FolderLock`] for folders of results.
 //! * Templates that unlabelled images make better: [`refine_templates`].
 //! * Which images to annotate: [`Candidate`], [`choose_templates`].
 //!
@@ -68,8 +69,10 @@ mod dropped;
 mod encoder;
 mod file;
 mod fit;
+mod folder_lock;
 mod hash;
 mod image;
+mod image_list;
 mod judge;
 mod landmark;
 mod landmark_net;
@@ -77,6 +80,7 @@ mod lengths;
 mod matcher;
 mod matching;
 mod memory;
+mod merge;
 mod neighbours;
 pub mod onnx;
 mod ordered;
@@ -90,6 +94,7 @@ mod rows;
 mod scheme;
 mod score_map;
 mod select;
+mod shard;
 mod spacing;
 mod template;
 
@@ -112,6 +117,7 @@ pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, 
 pub use encoder::{Encoder, Encoding, GraphError, ModelError, read_model};
 pub use file::{FileError, read_file, read_text_file};
 pub use fit::{Fit, FitError, InputSize, Rect};
+pub use folder_lock::{FolderLock, FolderLockError};
 pub use hash::{sha256, sha256_file, sha256_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
@@ -120,6 +126,7 @@ pub use image::{
     decode_levels, list_folder, list_images, read_hashed_image, read_image, read_image_header,
     read_image_size, read_image_with,
 };
+pub use image_list::{ImageList, ImageListError, ListedImage, file_stem_of};
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
     Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
@@ -131,6 +138,7 @@ pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
 pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
 pub use memory::{MemoryBudget, MemoryError, MemoryShare};
+pub use merge::{MergeError, PartIndex};
 pub use ordered::{AHEAD, Next, Ordered, ThreadError, ordered};
 pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};
@@ -142,6 +150,7 @@ pub use scheme::{
     SchemeAbout, SchemeError, SchemeLandmark, Unit,
 };
 pub use select::{Candidate, choose_templates};
+pub use shard::{Shard, ShardError};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{
     REFINE_ROUNDS, RefineError, RefineStep, Sighting, Template, TemplateError, TemplateFileError,

@@ -1,24 +1,21 @@
 //! Where a training writes: checked before it starts, written whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
-use infomark_infer::{list_images, read_file};
+use infomark_infer::{FolderLock, FolderLockError, list_images, read_file};
 
 use crate::{CheckpointError, OutputError, TrainError};
 
-/// Name of the file that is locked while a training runs.
-const LOCK: &str = "lock";
-
-/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The file is
-/// locked as long as it is open.
+/// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The folder of
+/// the run is locked as long as the lock is held.
 pub(crate) fn prepare(
     out: &Path,
     run: &Path,
     images: &Path,
     inputs: &[&Path],
-) -> Result<fs::File, TrainError> {
+) -> Result<FolderLock, TrainError> {
     if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
         return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::Folder });
     }
@@ -47,15 +44,12 @@ pub(crate) fn prepare(
     }
     // A file that is dropped at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
-    let path = run.join(LOCK);
-    let lock = fs::File::create(&path).map_err(TrainError::file(&path, "can't write"))?;
-    match lock.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(TrainError::Checkpoint { path: run.to_owned(), problem: CheckpointError::InUse })
+    FolderLock::acquire(run).map_err(|error| match error {
+        FolderLockError::InUse { .. } => {
+            TrainError::Checkpoint { path: run.to_owned(), problem: CheckpointError::InUse }
         }
-        // Some file systems know no locks.
-        _ => Ok(lock),
-    }
+        error => TrainError::file(run, "can't lock the folder")(io::Error::other(error)),
+    })
 }
 
 /// Writes a file whole or not at all.

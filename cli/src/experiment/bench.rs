@@ -26,7 +26,6 @@ pub(super) struct Bench<'e> {
 }
 
 pub(super) mod name {
-    pub(in crate::experiment) const LOCK: &str = "lock";
     pub(in crate::experiment) const BEGUN: &str = "begun.json";
     pub(in crate::experiment) const TRAINED: &str = "trained.json";
     pub(in crate::experiment) const POLICY: &str = "policy.toml";

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run, random_sets};
-use infomark_infer::{Encoder, sha256};
+use infomark_infer::{Encoder, FolderLock, FolderLockError, sha256};
 use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -324,17 +324,13 @@ impl Bench<'_> {
 }
 
 /// Keeps other processes from this folder's training, as the folder of its run may be made anew.
-fn lock(folder: &Path) -> Result<fs::File> {
-    let path = folder.join(name::LOCK);
-    let lock = fs::File::create(&path).with_context(|| format!("{}: can't write", shown(&path)))?;
-    match lock.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => bail!(
-            "{}: another experiment is at work on this training; wait for it, or give another --out",
-            shown(folder)
+fn lock(folder: &Path) -> Result<FolderLock> {
+    FolderLock::acquire(folder).map_err(|error| match error {
+        FolderLockError::InUse { folder } => anyhow!(
+            "{folder}: another experiment is at work on this training; wait for it, or give another --out"
         ),
-        // Some file systems know no locks.
-        _ => Ok(lock),
-    }
+        error => error.into(),
+    })
 }
 
 fn checkpoint(run: &Path) -> PathBuf {

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use infomark_infer::{Detection, Detector, PixelSpacing, Placement, read_image_header};
 
-use super::journal::Journal;
+use super::journal::{Journal, Stamp};
 use super::pictures::{self, OVERLAYS};
-use super::record::{Matched, SpacingUsed};
+use super::record::{Failure, Matched, SpacingUsed};
 use super::trust::{Recognised, failure};
 use crate::inputs::Input;
-use crate::output::file_name;
+use crate::output::{file_name, one_line};
 use crate::spacing;
 
 /// Memory for a pixel of an image that is read, searched and drawn, as measured.
@@ -24,44 +24,64 @@ pub(super) struct Search {
     pub(super) given: Option<PixelSpacing>,
     /// When to give up on an image.
     pub(super) limit: Option<Duration>,
-    /// Folder of the results.
-    pub(super) out: PathBuf,
-    /// Whether overlays are written as SVG, too.
-    pub(super) svg: bool,
+    /// Folder of the run, with the overlays.
+    pub(super) run: PathBuf,
+    /// Which overlays are drawn.
+    pub(super) overlays: Overlays,
     /// Whether files for 3D Slicer are asked for.
     pub(super) placed: bool,
     pub(super) journal: Journal,
 }
 
-/// An image's points, and why its overlay could not be written.
-pub(super) type Done = Result<(Matched, Option<Error>)>;
+/// Which overlays are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Overlays {
+    None,
+    Png,
+    PngAndSvg,
+}
+
+/// An image's points, and why these or its overlay are missing.
+pub(super) struct Done {
+    pub(super) matched: Option<Matched>,
+    pub(super) failure: Option<Failure>,
+}
 
 impl Search {
     /// What an earlier run found in an image, or what is found now.
     pub(super) fn one_or_earlier(&self, input: &Input) -> Done {
-        let overlay = format!("{OVERLAYS}/{}.png", input.stem);
-        let drawn = !self.svg || self.out.join(&overlay).with_extension("svg").is_file();
-        if let Some(matched) = self.journal.done(input, &overlay, &self.out).filter(|_| drawn) {
-            let known = self.given.clone();
-            let known =
-                known.or_else(|| read_image_header(&input.path).ok().and_then(|header| header.spacing));
-            let (stem, placement) = (input.stem.clone(), self.placement(input));
-            return Ok((Matched { known, placement, stem, ..matched }, None));
+        let overlay = self.overlay_of(input);
+        if let Some(matched) = self.journal.done(input).filter(|matched| self.is_drawn(matched, &overlay)) {
+            let matched = placed(Matched { overlay, ..matched }, input, self.given.as_ref(), self.placed);
+            return Done { matched: Some(matched), failure: None };
         }
-        let done = self.one(input, overlay);
-        if let Ok((matched, None)) = &done {
-            self.journal.add(input, matched);
+        let stamp = Stamp::of(input);
+        let failed = |error: Error| Failure { image: input.label.clone(), error: one_line(&error) };
+        match self.one(input, overlay) {
+            Ok((matched, None)) => {
+                self.journal.add(stamp, &matched);
+                Done { matched: Some(matched), failure: None }
+            }
+            Ok((matched, Some(error))) => Done { matched: Some(matched), failure: Some(failed(error)) },
+            Err(error) => Done { matched: None, failure: Some(failed(error)) },
         }
-        done
     }
 
-    /// Where 3D Slicer places the image, if files for it are asked for.
-    fn placement(&self, input: &Input) -> Option<Placement> {
-        self.placed.then(|| read_image_header(&input.path).ok().map(|header| header.placement)).flatten()
+    /// Path of the image's overlay in the results; none where none is drawn.
+    fn overlay_of(&self, input: &Input) -> Option<String> {
+        (self.overlays != Overlays::None).then(|| format!("{OVERLAYS}/{}.png", input.stem()))
+    }
+
+    /// Whether the overlay of an earlier run is what is asked for.
+    fn is_drawn(&self, matched: &Matched, overlay: &Option<String>) -> bool {
+        let Some(name) = overlay else { return true };
+        let path = self.run.join(name);
+        let svg = self.overlays != Overlays::PngAndSvg || path.with_extension("svg").is_file();
+        matched.overlay == *overlay && svg && path.is_file()
     }
 
     /// Searches one image and writes its overlay; that this failed is told beside the points.
-    fn one(&self, input: &Input, file: String) -> Done {
+    fn one(&self, input: &Input, file: Option<String>) -> Result<(Matched, Option<Error>)> {
         // Waiting for memory is not the image's own time.
         let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -78,18 +98,20 @@ impl Search {
             Detection::Located(_) => None,
         };
         let title = format!("{}, {}", input.label, self.name());
-        let unwritten =
-            pictures::write_overlay(&self.out.join(&file), &image, &landmarks, &title, self.svg).err();
+        let unwritten = file.as_ref().and_then(|file| {
+            let (path, svg) = (self.run.join(file), self.overlays == Overlays::PngAndSvg);
+            pictures::write_overlay(&path, &image, &landmarks, &title, svg).err()
+        });
         let matched = Matched {
             image: input.label.clone(),
             width: image.width(),
             height: image.height(),
             spacing: image.spacing().map(SpacingUsed::of),
             known: image.spacing().cloned(),
-            placement: self.placement(input),
-            stem: input.stem.clone(),
+            placement: placement(&input.path, self.placed),
+            stem: input.stem().into_owned(),
             recognition,
-            overlay: unwritten.is_none().then_some(file),
+            overlay: file.filter(|_| unwritten.is_none()),
             landmarks,
             measurements: Vec::new(),
         };
@@ -108,4 +130,16 @@ impl Search {
             },
         }
     }
+}
+
+/// Where 3D Slicer places an image, if files for it are asked for.
+fn placement(path: &Path, asked: bool) -> Option<Placement> {
+    asked.then(|| read_image_header(path).ok().map(|header| header.placement)).flatten()
+}
+
+/// What was found before, with what files for 3D Slicer need of the image where they are asked for.
+pub(super) fn placed(matched: Matched, input: &Input, given: Option<&PixelSpacing>, asked: bool) -> Matched {
+    let header = asked.then(|| read_image_header(&input.path).ok()).flatten();
+    let (stated, placement) = header.map_or((None, None), |header| (header.spacing, Some(header.placement)));
+    Matched { known: given.cloned().or(stated), placement, stem: input.stem().into_owned(), ..matched }
 }

@@ -1,82 +1,137 @@
 //! What is found, written as it comes, so that a stopped matching can go on.
 //!
 //! One JSON object a line: the first holds a hash of all that results depend on but the images, each further one an image with
-//! the hash of its file. A line that a kill cut off is left out.
+//! what tells whether its file is still the same. A line that a kill cut off is left out. Of what an earlier run found only the
+//! labels and their places in the file are in memory.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 use infomark_infer::sha256_files;
 use serde::{Deserialize, Serialize};
 
 use super::record::Matched;
-use crate::files;
-use crate::inputs::Input;
-use crate::output::{self, shown};
+use crate::inputs::{Identity, Input};
+use crate::output::shown;
+use crate::result_folder::open_to_append;
 
 #[derive(Deserialize, Serialize)]
 struct Head {
     made_of: String,
 }
 
+/// What tells whether a file is still the same.
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Stamp {
+    Content { sha256: String },
+    Status { path: String, bytes: u64, modified_ns: u64 },
+}
+
+impl Stamp {
+    /// That of an image's file as it is now; none where it can't be told.
+    pub(super) fn of(input: &Input) -> Option<Self> {
+        match input.identity {
+            Identity::Content => input
+                .path
+                .is_file()
+                .then(|| sha256_files([&input.path]).ok())
+                .flatten()
+                .map(|sha256| Self::Content { sha256 }),
+            Identity::Status => {
+                let data = fs::metadata(&input.path).ok()?;
+                let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+                let modified_ns = u64::try_from(modified.as_nanos()).ok()?;
+                Some(Self::Status { path: shown(&input.path), bytes: data.len(), modified_ns })
+            }
+        }
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Entry {
-    file_sha256: String,
+    file: Stamp,
     matched: Matched,
 }
 
-/// The file, and what an earlier run left in it.
+/// The label of an entry.
+#[derive(Deserialize)]
+struct Labelled {
+    matched: Label,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    image: String,
+}
+
+/// The file, and where in it what an earlier run found is.
 pub(super) struct Journal {
     file: Mutex<File>,
-    earlier: HashMap<String, Entry>,
+    /// Start and length of an image's last line.
+    earlier: HashMap<String, (u64, u32)>,
+    reader: Mutex<File>,
 }
 
 impl Journal {
     /// Takes over what was found with the same `made_of`, and nothing else.
     pub(super) fn open(path: &Path, made_of: &str) -> Result<Self> {
-        let text = files::bytes_if_there(path)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines();
-        let head: Option<Head> = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        let known = head.is_some_and(|head| head.made_of == made_of);
-        let entries = lines.filter(|_| known).filter_map(|line| serde_json::from_str(line).ok());
-        let earlier: HashMap<String, Entry> =
-            entries.map(|entry: Entry| (entry.matched.image.clone(), entry)).collect();
-        // Written anew, whole lines only.
-        let mut text = serde_json::to_string(&Head { made_of: made_of.to_owned() })? + "\n";
-        for entry in earlier.values() {
-            text += &(serde_json::to_string(entry)? + "\n");
+        let failed = || format!("{}: can't be read or written", shown(path));
+        let mut file = open_to_append(path)?;
+        let reader = File::open(path).with_context(failed)?;
+        let (mut earlier, mut end) = (HashMap::new(), 0);
+        let mut lines = BufReader::new(&reader);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let length = lines.read_until(b'\n', &mut line).with_context(failed)?;
+            // The end, or a line that was cut off.
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            let known = serde_json::from_slice::<Head>(&line).is_ok_and(|head| head.made_of == made_of);
+            if end == 0 && !known {
+                break;
+            }
+            if let Ok(entry) = serde_json::from_slice::<Labelled>(&line)
+                && let Ok(short) = u32::try_from(length)
+            {
+                earlier.insert(entry.matched.image, (end, short));
+            }
+            end += length as u64;
         }
-        output::write(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path);
-        let file = file.with_context(|| format!("{}: can't write this file", shown(path)))?;
-        Ok(Self { file: Mutex::new(file), earlier })
+        file.set_len(end).with_context(failed)?;
+        if end == 0 {
+            let head = serde_json::to_string(&Head { made_of: made_of.to_owned() })? + "\n";
+            file.write_all(head.as_bytes()).with_context(failed)?;
+        }
+        Ok(Self { file: Mutex::new(file), earlier, reader: Mutex::new(reader) })
     }
 
-    /// Whether no earlier run has done an image.
-    pub(super) fn is_empty(&self) -> bool {
-        self.earlier.is_empty()
+    /// What an earlier run found in an image, if its file is still what it was.
+    pub(super) fn done(&self, input: &Input) -> Option<Matched> {
+        let &(start, length) = self.earlier.get(&input.label)?;
+        let mut line = vec![0; length as usize];
+        {
+            let mut reader = self.reader.lock().ok()?;
+            reader.seek(SeekFrom::Start(start)).ok()?;
+            reader.read_exact(&mut line).ok()?;
+        }
+        let Entry { file, matched } = serde_json::from_slice(&line).ok()?;
+        let same = matched.image == input.label && Stamp::of(input)? == file;
+        same.then_some(matched)
     }
 
-    /// What an earlier run found in an image, if its file and its overlay are still what they were.
-    pub(super) fn done(&self, input: &Input, overlay: &str, out: &Path) -> Option<Matched> {
-        let entry = self.earlier.get(&input.label)?;
-        let same = entry.matched.overlay.as_deref() == Some(overlay)
-            && out.join(overlay).is_file()
-            && input.path.is_file()
-            && fingerprint(&input.path).ok()? == entry.file_sha256;
-        same.then(|| entry.matched.clone())
-    }
-
-    /// Adds an image. The tables at the end hold the points as well, so that a failure here harms nothing.
-    pub(super) fn add(&self, input: &Input, matched: &Matched) {
-        let Ok(file_sha256) = fingerprint(&input.path) else { return };
-        let entry = Entry { file_sha256, matched: matched.clone() };
-        let Ok(line) = serde_json::to_string(&entry) else { return };
+    /// Adds an image, with the stamp that its file had before it was read. The tables at the end hold the points as well, so that a
+    /// failure here harms nothing.
+    pub(super) fn add(&self, file: Option<Stamp>, matched: &Matched) {
+        let Some(file) = file else { return };
+        let Ok(line) = serde_json::to_string(&Entry { file, matched: matched.clone() }) else { return };
         // JSON has no infinities: what would come back as something else is found again instead.
         let back = serde_json::from_str::<Entry>(&line).and_then(|entry| serde_json::to_string(&entry));
         if back.is_ok_and(|back| back != line) {
@@ -86,8 +141,4 @@ impl Journal {
             let _ = file.write_all((line + "\n").as_bytes());
         }
     }
-}
-
-fn fingerprint(path: &Path) -> std::io::Result<String> {
-    sha256_files([path])
 }

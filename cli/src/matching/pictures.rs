@@ -1,6 +1,5 @@
 //! Overlays, and sheets of them.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,10 +7,10 @@ use infomark_core::Point;
 use infomark_infer::{Image, LandmarkRow};
 use rayon::prelude::*;
 
-use super::record::Matched;
 use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::files;
 use crate::output::{self, shown};
+use crate::result_folder::Stage;
 
 /// Folder of the overlays, within that of the results.
 pub(super) const OVERLAYS: &str = "overlays";
@@ -41,32 +40,23 @@ pub(super) fn write_overlay(
     output::write(path, &overlay(image, 1, &marks, title).to_png()?)
 }
 
-/// Draws all overlays small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
-pub(super) fn write_sheets(out: &Path, images: &[Matched]) -> Result<()> {
-    let overlays: Vec<(&str, &str)> =
-        images.iter().filter_map(|image| Some((image.overlay.as_deref()?, image.image.as_str()))).collect();
-    let small = |(name, image): &(&str, &str)| {
-        let path = out.join(name);
-        let bytes = files::bytes(&path)?;
-        let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
-        let long = picture.width().max(picture.height()).max(SIDE);
-        let side = |length: usize| (length * SIDE).div_ceil(long);
-        Ok(captioned(&picture.resized(side(picture.width()), side(picture.height()), false), image))
-    };
-    let name = |index: usize| match index {
-        0 => "contact-sheet.png".to_owned(),
-        index => format!("contact-sheet-{}.png", index + 1),
-    };
-    let mut pages = 0;
+/// Draws overlays, given with the labels of their images, small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
+pub(super) fn write_sheets(stage: &mut Stage, overlays: &[(String, String)]) -> Result<()> {
     for (index, overlays) in overlays.chunks(ON_SHEET).enumerate() {
+        let small = |(name, image): &(String, String)| {
+            let path = stage.path(name);
+            let bytes = files::bytes(&path)?;
+            let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
+            let long = picture.width().max(picture.height()).max(SIDE);
+            let side = |length: usize| (length * SIDE).div_ceil(long);
+            Ok(captioned(&picture.resized(side(picture.width()), side(picture.height()), false), image))
+        };
         let pictures = overlays.par_iter().map(small).collect::<Result<Vec<_>>>()?;
-        let path = out.join(name(index));
-        output::write(&path, &sheet(&pictures, COLUMNS).to_png()?)?;
-        pages += 1;
-    }
-    // Pages of an earlier, longer result.
-    while fs::remove_file(out.join(name(pages))).is_ok() {
-        pages += 1;
+        let name = match index {
+            0 => "contact-sheet.png".to_owned(),
+            index => format!("contact-sheet-{}.png", index + 1),
+        };
+        stage.write(&name, &sheet(&pictures, COLUMNS).to_png()?)?;
     }
     Ok(())
 }

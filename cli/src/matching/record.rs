@@ -11,17 +11,18 @@ use crate::templates::Source;
 
 /// What was done with what: enough to do it again.
 #[derive(Serialize)]
-pub(super) struct Matches {
+pub(super) struct Head<'h> {
     pub(super) version: &'static str,
+    /// Which shard of a list it is of, as `--shard` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<String>,
+    /// Hash of all that the landmarks depend on but the images.
+    pub(super) made_of: &'h str,
     #[serde(flatten)]
-    pub(super) made_by: MadeBy,
+    pub(super) made_by: &'h MadeBy,
     /// The scheme that landmarks are ordered and measured by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) scheme: Option<String>,
-    pub(super) images: Vec<Matched>,
-    pub(super) failed: Vec<Failure>,
-    /// Images that were not looked at, as it was stopped.
-    pub(super) images_left: usize,
+    pub(super) scheme: Option<&'h str>,
 }
 
 /// What found the landmarks.
@@ -78,7 +79,7 @@ pub(super) struct Matched {
     /// None by a landmark network alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recognition: Option<Recognised>,
-    /// None where it could not be written.
+    /// None where it was not asked for or could not be written.
     pub(super) overlay: Option<String>,
     pub(super) landmarks: Vec<LandmarkRow>,
     /// Where a scheme was given.
@@ -86,7 +87,8 @@ pub(super) struct Matched {
     pub(super) measurements: Vec<Measured>,
 }
 
-#[derive(Serialize)]
+/// An image without landmarks, or without its overlay.
+#[derive(Clone, Deserialize, Serialize)]
 pub(super) struct Failure {
     pub(super) image: String,
     pub(super) error: String,

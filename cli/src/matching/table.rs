@@ -1,20 +1,19 @@
 //! The points that were found, as tables and as landmark files of other formats.
 
-use std::path::Path;
-
 use anyhow::Result;
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkRow, LandmarkStatus, Scheme, WriteOptions,
-    encode_landmarks,
+    Annotated, Landmark, LandmarkError, LandmarkFormat, LandmarkRow, LandmarkStatus, PixelSpacing, Placement,
+    Scheme, WriteOptions, encode_landmarks,
 };
 
 use super::record::Matched;
-use crate::measurements::{self, measured};
-use crate::output::{self, shown};
-use crate::spacing;
+use crate::measurements::measured;
+use crate::output;
+use crate::result_folder::Stage;
+use crate::spacing::OtherMm;
 
-const COLUMNS: [&str; 12] = [
+pub(super) const COLUMNS: [&str; 12] = [
     "image",
     "landmark",
     "x",
@@ -29,7 +28,8 @@ const COLUMNS: [&str; 12] = [
     "abstain",
 ];
 
-fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+/// The rows of an image, a landmark each.
+pub(super) fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     image.landmarks.iter().map(move |LandmarkRow { landmark, x, y, x_mm, y_mm, score, trust }| {
         [
@@ -49,10 +49,6 @@ fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
     })
 }
 
-pub(super) fn write_table(path: &Path, images: &[Matched]) -> Result<()> {
-    output::write_csv(path, COLUMNS, images.iter().flat_map(rows))
-}
-
 /// Brings the landmarks into the order of a scheme, and measures them.
 pub(super) fn measure(scheme: &Scheme, image: &mut Matched) {
     scheme.sort_by_name(&mut image.landmarks, |row| &row.landmark);
@@ -69,51 +65,86 @@ pub(super) fn measure(scheme: &Scheme, image: &mut Matched) {
     image.measurements = measured(scheme, status, image.known.as_ref().map(|spacing| spacing.mm));
 }
 
-pub(super) fn write_measurements(path: &Path, images: &[Matched]) -> Result<()> {
-    let images = images.iter().map(|image| (image.image.as_str(), image.measurements.as_slice()));
-    output::write(path, &measurements::table(images)?)
+/// Landmark files of another format, written as images come: a file for each, or one at the end, for which the points of all
+/// images are kept in memory.
+pub(super) struct Others {
+    format: LandmarkFormat,
+    kept: Vec<Points>,
+    other_mm: OtherMm,
 }
 
-/// Writes the landmarks in another format: into one file, or into a folder with a file for each image.
-pub(super) fn write_others(out: &Path, format: LandmarkFormat, images: &[Matched]) -> Result<()> {
-    let points: Vec<Vec<Landmark>> = images
-        .iter()
-        .map(|image| {
-            let rows = image.landmarks.iter();
-            rows.map(|row| Landmark::new(&row.landmark, Point::new(row.x, row.y))).collect()
-        })
-        .collect();
-    let annotated: Vec<Annotated<'_>> = images
-        .iter()
-        .zip(&points)
-        .map(|(image, landmarks)| Annotated {
-            image: &image.image,
-            size: (image.width, image.height),
-            spacing: image.known.as_ref(),
-            placement: image.placement,
-            landmarks,
+/// The points of an image.
+struct Points {
+    image: String,
+    size: (usize, usize),
+    spacing: Option<PixelSpacing>,
+    placement: Option<Placement>,
+    landmarks: Vec<Landmark>,
+}
+
+impl Points {
+    fn of(matched: &Matched) -> Self {
+        let rows = matched.landmarks.iter();
+        let landmarks = rows.map(|row| Landmark::new(&row.landmark, Point::new(row.x, row.y)));
+        Self {
+            image: matched.image.clone(),
+            size: (matched.width, matched.height),
+            spacing: matched.known.clone(),
+            placement: matched.placement,
+            landmarks: landmarks.collect(),
+        }
+    }
+
+    fn annotated(&self) -> Annotated<'_> {
+        Annotated {
+            image: &self.image,
+            size: self.size,
+            spacing: self.spacing.as_ref(),
+            placement: self.placement,
+            landmarks: &self.landmarks,
             absent: &[],
-        })
-        .collect();
-    let (name, options) = (format.key(), WriteOptions::default());
-    if !format.is_of_one_image() {
-        if format != LandmarkFormat::Csv {
-            let path = out.join(format!("landmarks.{name}.{}", format.ending()));
-            output::write(&path, &encode_landmarks(format, &annotated, &options, &shown(&path))?)?;
         }
-        return Ok(());
     }
-    let folder = out.join(name);
-    output::make_folder(&folder)?;
-    spacing::warn_of_other_mm(format, &annotated);
-    for (image, annotated) in images.iter().zip(&annotated) {
-        let path = folder.join(format!("{}.{}", image.stem, format.ending()));
-        match encode_landmarks(format, std::slice::from_ref(annotated), &options, &shown(&path)) {
-            Ok(bytes) => output::write(&path, &bytes)?,
+}
+
+impl Others {
+    pub(super) fn new(format: LandmarkFormat) -> Self {
+        Self { format, kept: Vec::new(), other_mm: OtherMm::default() }
+    }
+
+    /// Writes the file of an image, or keeps its points.
+    pub(super) fn add(&mut self, stage: &mut Stage, matched: &Matched) -> Result<()> {
+        let (format, points) = (self.format, Points::of(matched));
+        if !format.is_of_one_image() {
+            // The table is there anyway.
+            if format != LandmarkFormat::Csv {
+                self.kept.push(points);
+            }
+            return Ok(());
+        }
+        let annotated = points.annotated();
+        self.other_mm.add(format, &annotated);
+        let name = format!("{}/{}.{}", format.key(), matched.stem, format.ending());
+        match encode_landmarks(format, &[annotated], &WriteOptions::default(), &name) {
+            Ok(bytes) => stage.write(&name, &bytes),
             // What was found is in the table; it has no place in 3D Slicer.
-            Err(error @ LandmarkError::Unplaced { .. }) => output::warn(error),
-            Err(error) => return Err(error.into()),
+            Err(error @ LandmarkError::Unplaced { .. }) => {
+                output::warn(error);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
     }
-    Ok(())
+
+    /// Writes the file of all images.
+    pub(super) fn finish(self, stage: &mut Stage) -> Result<()> {
+        let format = self.format;
+        self.other_mm.warn();
+        if format.is_of_one_image() || format == LandmarkFormat::Csv {
+            return Ok(());
+        }
+        let annotated: Vec<Annotated<'_>> = self.kept.iter().map(Points::annotated).collect();
+        let name = format!("landmarks.{}.{}", format.key(), format.ending());
+        stage.write(&name, &encode_landmarks(format, &annotated, &WriteOptions::default(), &name)?)
+    }
 }

@@ -3,11 +3,12 @@
 //! A change is told as saved once its line is in the journal. Starting reads both, takes the changes that `session.json` does
 //! not have, up to a line that a kill cut off, and writes `session.json` anew.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use infomark_infer::{FolderLock, FolderLockError};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
@@ -17,7 +18,6 @@ use crate::output::{self, shown};
 
 const SESSION: &str = "session.json";
 const JOURNAL: &str = "journal.jsonl";
-const LOCK: &str = "lock";
 /// Layout of both files.
 const FORMAT: u32 = 1;
 /// Length from which the journal is folded into `session.json`, in bytes.
@@ -47,7 +47,7 @@ pub(super) struct Store {
     images_from: String,
     journal: File,
     length: u64,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Store {
@@ -157,7 +157,7 @@ fn read_session(path: &Path, images_from: &str) -> Result<State> {
 }
 
 /// The lock, held, and the journal, of a folder that is made where it is missing.
-fn open_files(folder: &Path) -> Result<(File, File)> {
+fn open_files(folder: &Path) -> Result<(FolderLock, File)> {
     output::make_folder(folder)?;
     let open = |name: &str, options: &mut OpenOptions| {
         let path = folder.join(name);
@@ -168,14 +168,12 @@ fn open_files(folder: &Path) -> Result<(File, File)> {
         let file = options.create(true).open(&path);
         file.with_context(|| format!("{}: can't write here; give another --session", shown(&path)))
     };
-    let lock = open(LOCK, OpenOptions::new().write(true).truncate(false))?;
-    // Some file systems know no locks.
-    if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-        bail!(
-            "{}: another review has this folder open; use its page, end it, or give another --session",
-            shown(folder)
-        );
-    }
+    let lock = FolderLock::acquire(folder).map_err(|error| match error {
+        FolderLockError::InUse { folder } => anyhow!(
+            "{folder}: another review has this folder open; use its page, end it, or give another --session"
+        ),
+        error => error.into(),
+    })?;
     Ok((lock, open(JOURNAL, OpenOptions::new().append(true))?))
 }
 

@@ -19,7 +19,7 @@ fn a_pipe_or_a_device_is_refused_wherever_a_file_is_named() {
     let place = Workplace::new();
     make_pipe(&place, "pipe");
     make_pipe(&place, "session/journal.jsonl");
-    make_pipe(&place, "found/landmarks.partial.jsonl");
+    make_pipe(&place, "found/.infomark/lock");
     let found = "match --model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv data/images --out found";
     let review = "review data/images --no-open";
     for line in [
@@ -41,7 +41,7 @@ fn a_pipe_or_a_device_is_refused_wherever_a_file_is_named() {
     }
     for line in [found, &format!("{review} --session session")] {
         let reason = place.run(line).reason();
-        assert!(reason.contains(".jsonl: not a file"), "{line}: {reason}");
+        assert!(reason.contains(": not a file"), "{line}: {reason}");
     }
 }
 

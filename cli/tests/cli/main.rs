@@ -5,6 +5,7 @@
 mod anatomy;
 mod bad_input;
 mod book;
+mod cluster;
 mod demo;
 mod describe;
 mod evaluate;

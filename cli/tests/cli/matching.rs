@@ -37,7 +37,7 @@ fn results_do_not_depend_on_threads() {
     let place = Workplace::new();
     place.run_match("data/images --out one --threads 1").success();
     place.run_match("data/images --out four --threads 4").success();
-    let (one, four) = (place.tree("one"), place.tree("four"));
+    let (one, four) = (place.result("one"), place.result("four"));
     assert_eq!(one.len(), 2 + 5);
     assert_eq!(one, four);
     let (width, height) = png_size(&place.read("one/overlays/3.png"));
@@ -92,15 +92,17 @@ fn an_earlier_result_leaves_no_overlay_behind() {
     assert_eq!(place.tree("found/overlays").len(), 2);
     place.write("bad.png", "nothing");
     assert_eq!(place.run_match("bad.png --out found").code, Some(1));
-    assert_eq!(place.tree("found/overlays").len(), 0);
-    assert!(!place.file("found/landmarks.partial.jsonl").exists());
+    let files: Vec<_> = place.result("found").into_keys().collect();
+    assert_eq!(files, ["errors.csv", "landmarks.csv", "landmarks.json"].map(std::path::PathBuf::from));
+    assert_eq!(place.run_folder("found"), None);
 }
 
 #[test]
 fn points_are_kept_where_the_overlay_cannot_be_written() {
     let place = Workplace::new();
+    assert_eq!(place.run_match("data/images/1.png missing.png --out found").code, Some(1));
     // A folder stands in the overlay's place.
-    std::fs::create_dir_all(place.file("found/overlays/2.png/x")).unwrap();
+    std::fs::create_dir_all(place.run_folder("found").unwrap().join("overlays/2.png/x")).unwrap();
     let outcome = place.run_match("data/images/1.png data/images/2.png --out found");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains("error: 1 of 2 "), "{outcome:?}");
@@ -117,28 +119,33 @@ fn what_was_done_is_not_done_again_unless_something_changed() {
     copy("data/images/2.png", "new/2.png");
     place.write("new/3.png", "not yet copied");
     assert_eq!(place.run_match("new --out found").code, Some(1));
-    assert!(place.file("found/landmarks.partial.jsonl").exists());
+    let run = place.run_folder("found").unwrap();
+    let keep = |name: &str| std::fs::write(run.join("overlays").join(name), "kept").unwrap();
     // Whoever makes an overlay again would replace these.
-    place.write("found/overlays/1.png", "kept");
-    place.write("found/overlays/2.png", "kept");
+    keep("1.png");
+    keep("2.png");
     copy("data/images/3.png", "new/3.png");
     copy("data/images/4.png", "new/2.png");
-    // A kill cuts the last line off.
-    let mut lines = place.read("found/landmarks.partial.jsonl");
-    lines.extend(b"{\"file_sha256\":\"12");
-    place.write("found/landmarks.partial.jsonl", lines);
+    // A kill cuts the last line off, and leaves a file that was being written.
+    let mut lines = std::fs::read(run.join("journal.jsonl")).unwrap();
+    lines.extend(b"{\"file\":{\"sha256\":\"12");
+    std::fs::write(run.join("journal.jsonl"), lines).unwrap();
+    place.write("found/.infomark/next/landmarks.csv", "begun");
+    keep(".tmpabcdef");
     place.run_match("new --out found").success();
-    assert!(!place.file("found/landmarks.partial.jsonl").exists());
+    assert_eq!(place.run_folder("found"), None);
     assert_eq!(place.read("found/overlays/1.png"), b"kept");
     assert_ne!(place.read("found/overlays/2.png"), b"kept");
     place.run_match("new --out fresh").success();
-    for name in ["landmarks.csv", "landmarks.json", "overlays/2.png", "overlays/3.png"] {
-        assert_eq!(place.read(&format!("found/{name}")), place.read(&format!("fresh/{name}")), "{name}");
+    let (mut found, mut fresh) = (place.tree("found"), place.tree("fresh"));
+    for files in [&mut found, &mut fresh] {
+        files.remove(std::path::Path::new("overlays/1.png"));
     }
+    assert_eq!(found, fresh);
     // Other options, other results: nothing is taken over.
     place.write("new/5.png", "bad");
     assert_eq!(place.run_match("new --out found").code, Some(1));
-    place.write("found/overlays/1.png", "kept");
+    keep("1.png");
     assert_eq!(place.run_match("new --out found --no-prior").code, Some(1));
     assert_ne!(place.read("found/overlays/1.png"), b"kept");
 }
@@ -257,9 +264,7 @@ fn a_stopped_matching_says_so_and_goes_on_to_the_same_result() {
         .spawn()
         .unwrap();
     // Some images are done by now.
-    let partial = place.file("found/landmarks.partial.jsonl");
-    let lines = || std::fs::read_to_string(&partial).unwrap_or_default().lines().count();
-    while lines() < 4 && child.try_wait().unwrap().is_none() {
+    while place.journaled("found") < 4 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -267,10 +272,12 @@ fn a_stopped_matching_says_so_and_goes_on_to_the_same_result() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("error: ") && stderr.contains(" of 60 "), "{stderr}");
-    let kept = lines();
+    let kept = place.journaled("found");
     assert!((4..60).contains(&kept), "{kept}");
+    // There was no result before, so that what was found is one.
+    assert_eq!(place.tree("found/overlays").len(), kept);
     place.run_match("many/images --out found").success();
-    assert!(!partial.exists());
+    assert_eq!(place.run_folder("found"), None);
     assert_eq!(place.tree("found"), place.tree("whole"));
 }
 

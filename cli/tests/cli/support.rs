@@ -140,6 +140,27 @@ impl Workplace {
         self.write(to, png(size, image.as_raw()));
     }
 
+    /// The files of a result of `match`, without those of what is under way.
+    pub(crate) fn result(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = self.tree(folder);
+        files.retain(|path, _| !path.starts_with(".infomark"));
+        files
+    }
+
+    /// Folder of the run of `match` that is under way, or was stopped; none where there is none.
+    pub(crate) fn run_folder(&self, folder: &str) -> Option<PathBuf> {
+        let entries = fs::read_dir(self.file(&format!("{folder}/.infomark"))).into_iter().flatten();
+        let mut folders = entries.map(|entry| entry.unwrap().path());
+        folders.find(|path| path.join("journal.jsonl").exists())
+    }
+
+    /// Images that such a run has done.
+    pub(crate) fn journaled(&self, folder: &str) -> usize {
+        let journal = self.run_folder(folder).map(|run| run.join("journal.jsonl"));
+        let text = journal.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        text.lines().count().saturating_sub(1)
+    }
+
     /// All files below a folder, by their path in it.
     pub(crate) fn tree(&self, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.file(folder);

@@ -12,6 +12,7 @@ mod formats;
 mod image;
 mod jpeg;
 mod judge;
+mod lists;
 mod matching;
 mod memory;
 mod model;

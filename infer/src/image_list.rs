@@ -1,0 +1,244 @@
+//! Lists of images: a CSV file with a label and a path for each.
+
+use std::collections::HashMap;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+
+use crate::file::{self, FileError, FileProblem};
+use crate::hash;
+use crate::landmark::normal_name;
+use crate::shard::Shard;
+
+/// Longest list, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+/// Longest label, in bytes.
+const MAX_LABEL: usize = 1000;
+/// Longest stem of a file that is named after a label, in bytes; endings and temporary names have room beside it.
+const MAX_STEM: usize = 200;
+/// The columns.
+const COLUMNS: [&str; 2] = ["image", "path"];
+
+/// An image of an [`ImageList`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedImage {
+    /// What results call it.
+    pub label: String,
+    /// Its file; a relative path of the list is resolved against the list's folder. It need not exist.
+    pub path: PathBuf,
+}
+
+/// The images of a CSV file with the columns `image` and `path`, in its order.
+///
+/// `image` is the label of the image in all results, whatever else the list holds; `path` is its file, relative to the folder of the
+/// list or absolute. The columns are in any order, others are ignored, and spaces around fields are dropped. Nothing is looked up
+/// on the disk.
+#[derive(Clone, Debug)]
+pub struct ImageList {
+    images: Vec<ListedImage>,
+    total: usize,
+}
+
+/// Why a list of images was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageListError {
+    /// The file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A column is missing or there twice.
+    #[error(
+        "{name}: the column {column} is {problem} (its first line is {header:?}); a list of images has the columns image,path"
+    )]
+    Column {
+        /// The list.
+        name: String,
+        /// The column.
+        column: &'static str,
+        /// "missing" or "repeated".
+        problem: &'static str,
+        /// The first line.
+        header: String,
+    },
+    /// A line with more or fewer fields than the first.
+    #[error(
+        "{name}, line {line}: {found} fields, but the first line has {expected}; quote fields that hold commas"
+    )]
+    Fields {
+        /// The list.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// Fields of the line.
+        found: u64,
+        /// Fields of the first line.
+        expected: u64,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{name}, line {line}: not text in UTF-8; save the list in that encoding")]
+    Encoding {
+        /// The list.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// An empty label or path.
+    #[error("{name}, line {line}: {column} is empty; give each image a label and a path")]
+    EmptyField {
+        /// The list.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: &'static str,
+    },
+    /// A label that is too long or holds control characters, such as line ends.
+    #[error("{name}, line {line}: the label of an image has at most {max} bytes and no control characters; give another", max = MAX_LABEL)]
+    Label {
+        /// The list.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A label that another line has.
+    #[error(
+        "{name}, line {line}: the image {label} is listed a second time (first in line {first}; labels that differ in case alone are the same); remove one or give it another label"
+    )]
+    Duplicate {
+        /// The list.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The line that has the label already.
+        first: u64,
+        /// The label.
+        label: String,
+    },
+    /// No image at all.
+    #[error("{name}: no image in this list; give a line with label and path for each")]
+    Empty {
+        /// The list.
+        name: String,
+    },
+}
+
+impl ImageList {
+    /// Reads a list, and keeps the images of one shard of it where one is given. Every line is checked all the same.
+    ///
+    /// Memory: labels and paths of the images that are kept, and about 40 bytes for each line.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageListError`], with the line of what is wrong.
+    pub fn read(path: impl AsRef<Path>, shard: Option<Shard>) -> Result<ImageList, ImageListError> {
+        let path = path.as_ref();
+        let name = || path.display().to_string();
+        let (file, length) = file::open(path).map_err(|problem| problem.named(path, MAX_BYTES))?;
+        if length > MAX_BYTES {
+            return Err(FileProblem::TooLarge { bytes: length }.named(path, MAX_BYTES).into());
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(BufReader::new(file));
+        let wrong = |error| malformed(path, error);
+        let columns = columns(&name, reader.headers().map_err(wrong)?)?;
+        let (mut images, mut total, mut seen) = (Vec::new(), 0, HashMap::new());
+        let mut record = StringRecord::new();
+        while reader.read_record(&mut record).map_err(wrong)? {
+            let line = record.position().map_or(0, csv::Position::line);
+            let field = |place: usize| match record.get(columns[place]).unwrap_or_default() {
+                "" => Err(ImageListError::EmptyField { name: name(), line, column: COLUMNS[place] }),
+                text => Ok(text),
+            };
+            let (label, file) = (field(0)?, field(1)?);
+            if label.len() > MAX_LABEL || label.contains(char::is_control) {
+                return Err(ImageListError::Label { name: name(), line });
+            }
+            // Files are named after labels, and some file systems tell neither case nor normal forms apart.
+            let key = hash::short(normal_name(&label.to_lowercase()).as_bytes());
+            if let Some(first) = seen.insert(key, line) {
+                return Err(ImageListError::Duplicate { name: name(), line, first, label: label.to_owned() });
+            }
+            total += 1;
+            if shard.is_none_or(|shard| shard.holds(label)) {
+                images.push(ListedImage { label: label.to_owned(), path: folder.join(file) });
+            }
+        }
+        if total == 0 {
+            return Err(ImageListError::Empty { name: name() });
+        }
+        Ok(ImageList { images, total })
+    }
+
+    /// The images, or those of the shard, in the order of the list.
+    pub fn images(&self) -> &[ListedImage] {
+        &self.images
+    }
+
+    /// Takes the images out.
+    pub fn into_images(self) -> Vec<ListedImage> {
+        self.images
+    }
+
+    /// Images of the whole list, those of other shards included.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}
+
+/// Stem of the files that are named after a listed image, a function of its label alone: the label, in which letters, digits, `-`,
+/// `_` and `.` (but not at its start) stay, and all else is written as `%` with two hexadecimal digits for each byte of UTF-8. Of one
+/// that is longer than 200 bytes the start is kept, and `-` with 16 digits of the label's SHA-256 follows.
+///
+/// ```
+/// assert_eq!(infomark_infer::file_stem_of("ward-a/001.png"), "ward-a%2F001.png");
+/// ```
+pub fn file_stem_of(label: &str) -> String {
+    let mut stem = String::with_capacity(label.len());
+    for (at, letter) in label.char_indices() {
+        if letter.is_alphanumeric() || matches!(letter, '-' | '_') || letter == '.' && at > 0 {
+            stem.push(letter);
+        } else {
+            let mut bytes = [0; 4];
+            let bytes = letter.encode_utf8(&mut bytes).bytes();
+            stem.extend(bytes.map(|byte| format!("%{byte:02X}")));
+        }
+    }
+    if stem.len() > MAX_STEM {
+        let hash = hash::sha256(label.as_bytes());
+        let hash = hash.get(..16).unwrap_or_default();
+        let end = (0..MAX_STEM - hash.len()).rev().find(|&end| stem.is_char_boundary(end));
+        stem.truncate(end.unwrap_or(0));
+        stem = format!("{stem}-{hash}");
+    }
+    stem
+}
+
+/// Where the columns are in a line.
+fn columns(name: &impl Fn() -> String, header: &StringRecord) -> Result<[usize; 2], ImageListError> {
+    let mut places = [0; 2];
+    for (place, column) in places.iter_mut().zip(COLUMNS) {
+        let mut found = header.iter().enumerate().filter(|(_, field)| field.eq_ignore_ascii_case(column));
+        let wrong = |problem| {
+            let header: String = header.iter().collect::<Vec<_>>().join(",").chars().take(60).collect();
+            ImageListError::Column { name: name(), column, problem, header }
+        };
+        *place = found.next().ok_or_else(|| wrong("missing"))?.0;
+        if found.next().is_some() {
+            return Err(wrong("repeated"));
+        }
+    }
+    Ok(places)
+}
+
+fn malformed(path: &Path, error: csv::Error) -> ImageListError {
+    let name = path.display().to_string();
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.into_kind() {
+        ErrorKind::UnequalLengths { expected_len: expected, len: found, .. } => {
+            ImageListError::Fields { name, line, found, expected }
+        }
+        ErrorKind::Io(source) => FileProblem::Unreadable(source).named(path, MAX_BYTES).into(),
+        _ => ImageListError::Encoding { name, line },
+    }
+}
