@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Detector, LandmarkFormat, LandmarkNet, Matcher, Shard, ordered, sha256};
+use infomark_infer::{Detector, LandmarkFormat, LandmarkNet, Matcher, PixelSpacing, Shard, ordered, sha256};
+use rayon::ThreadPool;
 
 use crate::convert::Format;
 use crate::inputs::{self, Input};
@@ -183,26 +184,8 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     let limit = options.time_limit.map(time_limit).transpose()?;
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let pool = inputs::pool(threads)?;
-    let (detector, made_by, inputs) = match (&options.landmark_model, &options.model) {
-        (Some(path), _) => {
-            options.runtime.check_for_network()?;
-            let net = LandmarkNet::load(path)?;
-            let landmark_model = NetworkModel::of(&net, path);
-            (Detector::Network(Arc::new(net)), MadeBy::Network { landmark_model }, inputs_of(options)?)
-        }
-        (None, Some(path)) => {
-            let encoder = options.runtime.encoder(path)?;
-            let inputs = inputs_of(options)?;
-            let (templates, sources) =
-                pool.install(|| options.given.read(&encoder, given.as_ref(), options.how.looks()))?;
-            let (model, matching) = (Model::of(&encoder, path), options.how.matching());
-            let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
-            let (judge, expected_errors) = options.trust.judge(matcher)?;
-            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
-            (Detector::Matching(Arc::new(judge)), made_by, inputs)
-        }
-        (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
-    };
+    let inputs = inputs_of(options)?;
+    let (detector, made_by) = detector(options, given.as_ref(), &pool)?;
     let formats = formats(&options.format)?;
     let laid_anew = matches!(&detector, Detector::Matching(judge) if judge.fixes_orientation());
     // All that a result depends on but the image and its name.
@@ -257,6 +240,33 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         let _ = fs::remove_dir_all(&run);
     }
     Ok(Outcome { told, left, place: options.out.clone(), published })
+}
+
+/// What finds the landmarks, and how results tell of it.
+fn detector(
+    options: &Options,
+    given: Option<&PixelSpacing>,
+    pool: &ThreadPool,
+) -> Result<(Detector, MadeBy)> {
+    match (&options.landmark_model, &options.model) {
+        (Some(path), _) => {
+            options.runtime.check_for_network()?;
+            let net = LandmarkNet::load(path)?;
+            let landmark_model = NetworkModel::of(&net, path);
+            Ok((Detector::Network(Arc::new(net)), MadeBy::Network { landmark_model }))
+        }
+        (None, Some(path)) => {
+            let encoder = options.runtime.encoder(path)?;
+            let (templates, sources) =
+                pool.install(|| options.given.read(&encoder, given, options.how.looks()))?;
+            let (model, matching) = (Model::of(&encoder, path), options.how.matching());
+            let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
+            let (judge, expected_errors) = options.trust.judge(matcher)?;
+            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
+            Ok((Detector::Matching(Arc::new(judge)), made_by))
+        }
+        (None, None) => bail!("--model: name an encoder, or a landmark network as --landmark-model"),
+    }
 }
 
 /// Digits of the hash that names the folder of a run.
