@@ -16,10 +16,11 @@
 //! it completes `commit/` and `placing/` and drops `next/`. Between two of the renames a folder has files of one result only, and it has
 //! `landmarks.json` only when that result is whole.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{FolderLock, FolderLockError};
@@ -154,21 +155,20 @@ impl ResultFolder {
     fn take_away(&self, rename: Rename<'_>) -> Result<()> {
         let old = self.work.join(OLD);
         output::make_folder(&old)?;
-        let mut names: Vec<OsString> = entries(&self.work.join(COMMIT))?
+        let mut names: BTreeSet<OsString> = entries(&self.work.join(COMMIT))?
             .filter_map(|path| path.file_name().map(OsStr::to_owned))
             .filter(|name| name != FILES)
             .collect();
         for files in [self.work.join(FILES), old.join(FILES)] {
             for name in read_files(&files).into_iter().flatten().filter_map(Line::file) {
-                let top = name.split('/').next().unwrap_or_default();
-                if !top.is_empty() && names.last().is_none_or(|last| last != top) {
-                    names.push(top.into());
+                let top = OsStr::new(name.split('/').next().unwrap_or_default());
+                if !top.is_empty() && !names.contains(top) {
+                    names.insert(top.to_owned());
                 }
             }
         }
-        names.sort_by_key(|name| (name != OBJECT, name.clone()));
-        names.dedup();
-        for name in names {
+        let first = names.take(OsStr::new(OBJECT));
+        for name in first.into_iter().chain(names) {
             let (from, to) = (self.folder.join(&name), old.join(&name));
             if from.symlink_metadata().is_ok() {
                 moved(&from, &to, rename)?;
@@ -198,9 +198,7 @@ impl ResultFolder {
         let old = self.work.join(OLD);
         for name in read_files(&old.join(FILES)).into_iter().flatten().filter_map(Line::file) {
             // Else it was deleted before.
-            if Path::new(&name).components().all(|part| matches!(part, std::path::Component::Normal(_))) {
-                let _ = fs::remove_file(old.join(name));
-            }
+            let _ = fs::remove_file(old.join(name));
         }
         let _ = fs::remove_file(old.join(FILES));
         give_back(&old, &self.folder, rename)
@@ -208,11 +206,11 @@ impl ResultFolder {
 }
 
 impl Line {
+    /// The file of the line; none where it leads out of the results.
     fn file(self) -> Option<String> {
-        match self {
-            Line::File(name) => Some(name),
-            Line::End { .. } => None,
-        }
+        let Line::File(name) = self else { return None };
+        let within = |part| matches!(part, Component::Normal(part) if part != WORK);
+        Path::new(&name).components().all(within).then_some(name)
     }
 }
 

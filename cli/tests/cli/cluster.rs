@@ -45,19 +45,19 @@ impl Workplace {
 #[test]
 fn merged_shards_are_the_result_of_one_run() {
     let place = with_list(10);
-    let formats = "--format coco,labelme --svg --threads 1";
+    let formats = "--format coco,labelme,slicer --spacing 0.5 0.25 --svg --threads 1";
     place.run_list(&format!("--out one {formats}")).success();
     for shard in 1..=3 {
         place.run_list(&format!("--shard {shard}/3 --out found/{shard} {formats}")).success();
     }
-    let merge = "merge found/3 found/1 found/2 --images-from list.csv --out all --format coco,labelme";
+    let merge = "merge found/3 found/1 found/2 --images-from list.csv --out all --format coco,labelme,slicer";
     let outcome = place.run(merge);
     assert!(outcome.stderr.contains("warning: 2 of 12 images failed, the first is bad: "), "{outcome:?}");
     outcome.success();
     let (one, all) = (place.result("one"), place.result("all"));
     assert_eq!(one.keys().collect::<Vec<_>>(), all.keys().collect::<Vec<_>>());
     assert!(one == all);
-    assert_eq!(one.len(), 4 + 10 + 20);
+    assert_eq!(one.len(), 4 + 2 * 10 + 20);
     let errors = String::from_utf8(place.read("all/errors.csv")).unwrap();
     let rows: Vec<&str> = errors.lines().collect();
     assert!(
