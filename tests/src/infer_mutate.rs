@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use infomark_core::Rng;
+use infomark_core::{Point, Rng, Spacing};
 use infomark_infer::{
     CocoIndex, DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY,
-    ItkGeometry, LandmarkFile, LandmarkNet, ReadLimits, Subject, Template, decode_image, decode_levels,
-    parse_landmarks, parse_landmarks_of, sha256,
+    ItkGeometry, LandmarkFile, LandmarkNet, LandmarkStatus, ReadLimits, Scheme, Subject, Template,
+    decode_image, decode_levels, parse_landmarks, parse_landmarks_of, sha256,
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -119,6 +119,35 @@ fn check_landmarks(read: Result<LandmarkFile, impl std::fmt::Display>) {
             }
         }
         Err(error) => check_message(&error.to_string()),
+    }
+}
+
+/// Reads bytes as a landmark scheme: finite values of any points, or an error in one line.
+pub fn any_scheme(bytes: &[u8]) {
+    let scheme = match Scheme::parse(&String::from_utf8_lossy(bytes), "scheme.toml") {
+        Ok(scheme) => scheme,
+        Err(error) => return check_message(&error.to_string()),
+    };
+    // On a coarse grid, where some points share a place; one in eight has no bound, and one is absent.
+    let status = |name: &str| {
+        let sum = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let at = Point::new(f64::from(sum % 5), f64::from(sum / 5 % 5));
+        let error_bound_px = (sum % 8 > 0).then(|| f64::from(sum % 16) / 8.0);
+        Some(if sum % 11 == 0 {
+            LandmarkStatus::Absent
+        } else {
+            LandmarkStatus::Placed { at, error_bound_px }
+        })
+    };
+    for spacing in [None, Spacing::new(0.5, 0.25).ok()] {
+        let measured = scheme.measure(status, spacing);
+        assert_eq!(measured.len(), scheme.measurements().len());
+        for value in measured.iter().filter_map(|measurement| measurement.outcome.as_ref().ok()) {
+            assert!(value.value.is_finite(), "{value:?}");
+            assert!(
+                value.error_bound.as_ref().is_ok_and(|bound| *bound >= 0.0) || value.error_bound.is_err()
+            );
+        }
     }
 }
 

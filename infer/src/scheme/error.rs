@@ -30,7 +30,9 @@ pub enum SchemeError {
         reason: String,
     },
     /// A text that is empty, too long, or has control characters.
-    #[error("{name}, line {line}: `{key}` has to be 1 to {max} characters in one line")]
+    #[error(
+        "{name}, line {line}: `{key}` is empty, too long or of several lines; write 1 to {max} characters"
+    )]
     Text {
         /// The path as given.
         name: String,
@@ -58,7 +60,9 @@ pub enum SchemeError {
         name: String,
     },
     /// More entries than a scheme may have.
-    #[error("{name}: {count} entries [[{key}]] are more than the {max} that a scheme may have")]
+    #[error(
+        "{name}: {count} entries [[{key}]] are more than the {max} that a scheme may have; leave some out"
+    )]
     TooMany {
         /// The path as given.
         name: String,
@@ -96,7 +100,7 @@ pub enum SchemeError {
         what: &'static str,
     },
     /// Too few or too many names.
-    #[error("{name}, line {line}: `{key}` takes {expected}, not {found} names")]
+    #[error("{name}, line {line}: `{key}` has {found} names; it takes {expected}")]
     Count {
         /// The path as given.
         name: String,

@@ -48,6 +48,18 @@ fn damaged_landmark_files_never_panic() {
 }
 
 #[test]
+fn damaged_schemes_never_panic() {
+    let every_kind =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/scheme_file/every_kind"));
+    let whole = [include_bytes!("../../../infer/schemes/ceph.toml").to_vec(), every_kind.unwrap()];
+    for (whole, seed) in whole.iter().zip(20..) {
+        for index in 0..500 {
+            infer_mutate::any_scheme(&damaged(whole, seed, index));
+        }
+    }
+}
+
+#[test]
 fn damaged_encoders_never_panic() {
     let whole = encoder(32, 32);
     let image = texture(1, 32, 32, 0, 0);
@@ -94,4 +106,5 @@ fn the_corpus_of_the_fuzz_targets_keeps_its_promises() {
     replay("compressed_pixels", infer_mutate::compressed);
     replay("landmark_file", infer_mutate::any_landmarks);
     replay("model_file", infer_mutate::any_model);
+    replay("scheme_file", infer_mutate::any_scheme);
 }

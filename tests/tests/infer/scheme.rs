@@ -396,36 +396,6 @@ fn what_is_wrong_with_a_scheme_is_told_with_its_line() {
 }
 
 #[test]
-fn damaged_schemes_are_refused_or_measured_but_never_panic() {
-    let text = include_str!("../../../infer/schemes/ceph.toml");
-    let (places, mut rng, mut whole) = (places(), Rng::new(7, 0), 0);
-    for _ in 0..400 {
-        let mut bytes = text.as_bytes().to_vec();
-        for _ in 0..rng.below(4) + 1 {
-            let at = rng.below(bytes.len() as u64) as usize;
-            match rng.below(4) {
-                0 => bytes[at] = b"\"[]=,a\n\xff"[rng.below(8) as usize],
-                1 => drop(bytes.drain(at..(at + rng.below(40) as usize).min(bytes.len()))),
-                2 => bytes.truncate(at.max(1)),
-                _ => {
-                    let part = bytes[at..(at + 60).min(bytes.len())].to_vec();
-                    bytes.splice(at..at, part);
-                }
-            }
-        }
-        let damaged = String::from_utf8_lossy(&bytes);
-        match Scheme::parse(&damaged, "damaged.toml") {
-            Ok(scheme) => {
-                whole += 1;
-                assert_eq!(measure(&scheme, &places, Some(1.0), None).len(), scheme.measurements().len());
-            }
-            Err(error) => assert!(error.to_string().starts_with("damaged.toml"), "{error}"),
-        }
-    }
-    assert!(whole > 0, "every damage was refused");
-}
-
-#[test]
 fn names_are_compared_and_ordered_in_any_normal_form() {
     let scheme = scheme("").unwrap_or_else(|error| panic!("{error}"));
     let mut names = ["x", "d", "y", "a"];
