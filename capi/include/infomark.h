@@ -264,7 +264,7 @@ typedef struct infomark_judged {
     // The same in mm; NaN where the size of the image's pixels is not known.
     double error_bound_mm;
     // 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
-    // than the templates and was not laid anew.
+    // than the templates and was not reoriented.
     uint32_t abstain;
 } infomark_judged;
 

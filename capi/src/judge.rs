@@ -79,7 +79,7 @@ pub struct infomark_judged {
     /// The same in mm; NaN where the size of the image's pixels is not known.
     pub error_bound_mm: f64,
     /// 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
-    /// than the templates and was not laid anew.
+    /// than the templates and was not reoriented.
     pub abstain: u32,
 }
 

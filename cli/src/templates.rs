@@ -223,7 +223,7 @@ fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<V
 Example: the same results as with the image itself, without its landmarks' file
   infomark template 001.png --landmarks points.csv --model encoder.onnx --out 001.template
   infomark match --model encoder.onnx --template 001.template new/ --out found
-and better ones, as unlabelled images have a say in what the landmarks look like
+and better ones: features averaged with their matches in unlabelled images
   infomark template 001.png --landmarks points.csv --model encoder.onnx --refine radiographs/ --out 001.template
 
 The file holds names and places of the landmarks, features, and the hash of the encoder, which has to be the

@@ -55,7 +55,7 @@ pub struct AlignRule<T> {
     pub growth: T,
     /// Fewest matches that have to agree, at least 3.
     pub fewest: usize,
-    /// Distance in pixels over which matches have a say about a place: the standard deviation of a Gaussian.
+    /// Standard deviation in pixels of the Gaussian that weights matches by their distance from a place.
     pub reach: T,
     /// Residual in pixels at which a match counts for a quarter.
     pub residual: T,
@@ -242,7 +242,7 @@ impl<'m, T: Real> Alignment<'m, T> {
         if agreeing < needed {
             return Err(AlignError::NoConsensus { agreeing, matches: matches.len(), needed });
         }
-        // All that agree have a say, not three alone; kept where that does not lose any.
+        // Least squares over all inliers, kept where that loses none of them.
         let mut sums = Sums::default();
         for (from, to) in matches.iter().map(pair) {
             if map.square(from, to) <= tolerance * tolerance {

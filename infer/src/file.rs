@@ -163,7 +163,7 @@ fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
     }
 }
 
-/// Replaces `path` by `bytes`: whoever reads it sees the old content or the new, never a part. A link stays, and its target
+/// Replaces `path` by `bytes`: a reader sees the old content or the new, never a part. A link stays, and its target
 /// is replaced; what is no ordinary file, a pipe or a device, is written to.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {

@@ -88,7 +88,7 @@ pub struct MatchOptions {
     /// Whether places around a landmark vote for it: eight places on a ring are looked for as well, and each adds its
     /// similarities where the landmark would be.
     pub neighbours: bool,
-    /// Whether the rest of the image has a say: 200 other places of the template are matched too, and the smooth map that
+    /// Whether the rest of the image gives a prior: 200 other places of the template are matched too, and the smooth map that
     /// most of them agree on says where each landmark should be. Where too few agree, the landmarks stand alone.
     pub prior: bool,
     /// How far a landmark may be from where it is expected, as the standard deviation of a Gaussian, in pixels of the
@@ -257,7 +257,7 @@ fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
     weighted.reduce(add).ok_or_else(|| "no template".to_owned())
 }
 
-/// A template that is less sure of a landmark has a say as if it were so sure.
+/// Least score that a template is weighted by.
 const LEAST_SCORE: f64 = 0.01;
 
 /// The highest place of a map in pixels of the image as it was given, and the mean cosine of the landmark's own feature there.
@@ -280,7 +280,7 @@ pub(crate) fn highest(
         .map(refined)
         .map_err(text)?
         .ok_or("all similarities are NaN")?;
-    // Of the landmark's own feature, whoever else had a say.
+    // Of the landmark's own feature, without ring and prior.
     let cell = |at: f32, start: usize, size: usize| {
         (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
     };

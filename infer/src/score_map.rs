@@ -43,7 +43,7 @@ struct Held {
 pub(crate) struct ScoreMap {
     /// Cosines of the landmark's own feature over the temperature, added over the strides, the finest times [`OF_FINEST`].
     pub(crate) own: Vec<f32>,
-    /// With the votes of what lies around it and the logarithm of the prior, as far as they have a say.
+    /// Cosines plus those of the ring and the logarithm of the prior, where they are on.
     pub(crate) all: Vec<f32>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Laid<'a> {
         self.template
     }
 
-    /// How the template lies on the image, where enough of it agrees and the prior has a say.
+    /// Alignment of the template with the image, where enough of it agrees and the prior is on.
     pub(crate) fn alignment(&self) -> Option<&Alignment<'a, f32>> {
         self.alignment.as_ref()
     }

@@ -32,7 +32,7 @@ pub struct Template {
     anchors: Anchors,
     back: Option<Arc<Back>>,
     lengths: Lengths,
-    /// Unlabelled images that have a say in the features.
+    /// Number of unlabelled images averaged into the features.
     refined_on: usize,
 }
 

@@ -132,7 +132,7 @@ class TierPolicy:
 
 
 class GuidedViews:
-    """A map-style data set of guided views, for ``torch.utils.data.DataLoader`` and whoever else asks for ``len`` and items.
+    """A map-style data set of guided views, for ``torch.utils.data.DataLoader`` and other samplers of indexable data sets.
 
     Item ``i`` is of image ``i``: ``view`` ``(1, size, size)``, ``image`` ``(1, height, width)`` on a canvas of ``shape``
     ``(height, width)`` with even local contrast, both float32; ``view_points`` and ``image_points`` ``(pixels, 2)``, float32, with ``valid`` ``(pixels,)``, bool, false

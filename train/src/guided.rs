@@ -1,4 +1,4 @@
-//! Guided views of one image, for whoever trains a network of their own on them.
+//! Guided views of one image, for the training of other networks.
 
 use infomark_core::{
     Plane, Point, Positive, Rng, Sampler, Thresholds, Tier, TierPolicy, Tone, elastic_controls_len,

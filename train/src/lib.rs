@@ -16,7 +16,7 @@
 //! # Ok::<(), infomark_train::TrainError>(())
 //! ```
 //!
-//! [`GuidedImage`] draws such views for whoever trains another network on them.
+//! [`GuidedImage`] draws such views for the training of other networks.
 //!
 //! The folder of a run holds its checkpoints, `log.csv` with a row a step, and event files for TensorBoard.
 //!

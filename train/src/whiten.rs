@@ -2,7 +2,7 @@
 //!
 //! A cosine counts every direction of the embeddings alike, while training leaves most of their variance in a few: at the
 //! finest stride in less than half of them. Whitening (as of image descriptors, Jegou & Chum, *Negative evidences and
-//! co-occurences in image retrieval*, ECCV 2012) lets the others have a say. Cosines of whitened embeddings depend on the inverse of their
+//! co-occurences in image retrieval*, ECCV 2012) gives the others equal weight. Cosines of whitened embeddings depend on the inverse of their
 //! second moments alone, and a linear map of an embedding is one of the weights that it is projected by: what is exported costs no more.
 
 use rayon::prelude::*;

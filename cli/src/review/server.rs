@@ -34,7 +34,7 @@ const HEAD_TIME: Duration = Duration::from_secs(15);
 const BODY_TIME: Duration = Duration::from_secs(60);
 /// For a connection with all that is asked for over it; a browser opens another.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// For what is left of a body that is refused: whoever is still sending would not see the answer.
+/// Time to drain the rest of a refused body: a client that is still sending would not see the answer.
 const REST_TIME: Duration = Duration::from_secs(5);
 /// How long no connection is taken after one could not be, as where there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);

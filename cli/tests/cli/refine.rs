@@ -1,4 +1,4 @@
-//! Templates that unlabelled images have a say in.
+//! Query expansion: template features averaged with their matches in unlabelled images.
 
 use crate::support::Workplace;
 

@@ -136,7 +136,7 @@ struct Header {
     /// Test-time augmentation of earlier versions: read where it is off.
     #[serde(default, rename = "looks", skip_serializing, deserialize_with = "no_looks")]
     _looks: (),
-    /// Unlabelled images that have a say in the features.
+    /// Number of unlabelled images averaged into the features.
     #[serde(default, skip_serializing_if = "is_none")]
     refined_on: usize,
     /// Places on the ring around each landmark.

@@ -1,4 +1,4 @@
-//! Templates that other images have a say in: features that many people share instead of one person's.
+//! Query expansion: template features averaged with their matches in unlabelled images, so that they are those of many people.
 //!
 //! A landmark's feature has a part that all people share and a part of its own image. Where the template finds its landmarks in
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
@@ -23,7 +23,7 @@ use crate::{
 
 /// Weight of the template's own features beside the mean of the others'.
 const OWN: f32 = 0.5;
-/// Share of the images that have a say in a landmark: those that it is found in best.
+/// Fraction of the images averaged into a landmark: those in which it is found best.
 const BEST: f64 = 0.5;
 /// Rounds of [`refine_templates`]: in the second one, what the first made of the templates looks for them.
 pub const REFINE_ROUNDS: usize = 2;
@@ -46,7 +46,7 @@ struct Sighted {
 }
 
 impl Sighting {
-    /// Whether the image shows the template's anatomy; only then it has a say.
+    /// Whether the image shows the template's anatomy; only then it is averaged.
     pub fn is_recognised(&self) -> bool {
         !self.landmarks.is_empty()
     }

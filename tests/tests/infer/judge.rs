@@ -63,7 +63,7 @@ fn what_a_judge_finds_is_what_the_matcher_finds_with_a_bound_of_the_confidence()
 }
 
 #[test]
-fn an_image_that_lies_otherwise_is_abstained_from_or_laid_anew() {
+fn an_image_in_another_orientation_is_abstained_from_or_reoriented() {
     let image = phantom(0).0;
     let plain = judge(&JudgeOptions::default());
     let fixing = judge(&JudgeOptions { fix_orientation: true, ..JudgeOptions::default() });

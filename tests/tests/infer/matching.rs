@@ -131,7 +131,7 @@ fn a_shifted_image_shifts_its_landmarks() {
     for (x, y) in [(12, 20), (20, 8), (33, 29)] {
         let shifted = texture(3, 128, 128, x, y);
         let alone = MatchOptions { neighbours: false, prior: false, ..MatchOptions::default() };
-        // What else has a say is matched at strides of 4, and in part lies beyond the border.
+        // Ring and prior are matched at strides of 4, and in part lies beyond the border.
         for (options, most) in [(alone, 1.0), (MatchOptions::default(), 2.0)] {
             let found = match_image(&encoder, &template, &shifted, options).unwrap();
             for (found, point) in found.iter().zip(&points) {

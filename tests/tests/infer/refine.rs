@@ -1,4 +1,4 @@
-//! Templates that unlabelled images have a say in.
+//! Query expansion: template features averaged with their matches in unlabelled images.
 
 use std::path::{Path, PathBuf};
 
@@ -138,7 +138,7 @@ fn templates_are_refined_over_files_in_rounds_on_any_number_of_threads() {
     let once = template.refined(&see(&template));
     let expected = template.refined(&see(&once));
 
-    // Neither the template's own image nor one that can't be read has a say.
+    // Neither the template's own image nor one that can't be read counts.
     paths.insert(2, own);
     paths.push(folder.path().join("broken.pgm"));
     std::fs::write(&paths[7], b"none").unwrap();

@@ -79,7 +79,7 @@ export function inTurn(work) {
   return queue;
 }
 
-// As inTurn, for whoever handles what comes of it.
+// As inTurn, for callers that handle the result.
 export const valueInTurn = (work) => new Promise((done, failed) => { inTurn(() => work().then(done, failed)); });
 
 // Revisions that this tab made.
