@@ -4,7 +4,7 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use infomark_benches::{SIDE, image};
 use infomark_core::{
-    FeatureMap, Negatives, Plane, PlaneMut, Point, Positive, Rng, Tone, Warp, entropy_map,
+    FeatureMap, IntensityJitter, Negatives, Plane, PlaneMut, Point, Positive, Rng, Warp, entropy_map,
     entropy_scratch_len, info_nce, info_nce_scratch_len, similarity, similarity_scratch_len,
 };
 use std::hint::black_box;
@@ -76,7 +76,7 @@ fn views(c: &mut Criterion) {
         });
     });
     for (name, gamma) in [("tone", 1.0), ("tone with gamma", 1.2)] {
-        let tone = Tone { brightness: 1.2f32, contrast: 0.8, gamma };
+        let tone = IntensityJitter { brightness: 1.2f32, contrast: 0.8, gamma };
         group.bench_function(name, |b| {
             b.iter_batched_ref(
                 || pixels.clone(),

@@ -4,8 +4,8 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use infomark_benches::{SIDE, image};
 use infomark_core::{
-    Affine, Border, Elastic, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, Tone, View, Warp,
-    blur, blur_scratch_len, elastic_controls_len,
+    Affine, Border, Elastic, IntensityJitter, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, View,
+    Warp, blur, blur_scratch_len, elastic_controls_len,
 };
 use std::hint::black_box;
 
@@ -22,7 +22,7 @@ fn whole(c: &mut Criterion) {
     let bytes = image();
     let floats: Vec<f32> = bytes.iter().map(|&v| f32::from(v) / 255.0).collect();
     let view = turned(CROP, CROP);
-    let tone = Tone { brightness: 1.2f32, contrast: 0.8, gamma: 1.0 };
+    let tone = IntensityJitter { brightness: 1.2f32, contrast: 0.8, gamma: 1.0 };
     let linear = Interpolation::Bilinear;
     let mut out = vec![0u8; CROP * CROP];
     group.bench_function("u8", |b| {
@@ -106,7 +106,7 @@ fn kinds(c: &mut Criterion) {
     kind(c, "f32", &floats);
     let mut group = c.benchmark_group("tone 384x384");
     group.sample_size(20);
-    let tone = Tone { brightness: 1.2f32, contrast: 0.8, gamma: 1.0 };
+    let tone = IntensityJitter { brightness: 1.2f32, contrast: 0.8, gamma: 1.0 };
     let mut out = vec![0; SIDE * SIDE];
     group.bench_function("u8", |b| {
         b.iter(|| {

@@ -5,8 +5,8 @@
 //! starts, as an embedder keeps them from image to image.
 
 use infomark_core::{
-    Affine, Border, Elastic, EntropyMap, FeatureMap, InfoNce, Interpolation, LossLevel, Negatives, Pixel,
-    Plane, PlaneMut, Point, Positive, Rng, Tone, View, elastic_controls_len, info_nce_levels,
+    Affine, Border, Elastic, EntropyMap, FeatureMap, InfoNce, IntensityJitter, Interpolation, LossLevel,
+    Negatives, Pixel, Plane, PlaneMut, Point, Positive, Rng, View, elastic_controls_len, info_nce_levels,
     mutual_information, mutual_information_scratch_len,
 };
 use rayon::prelude::*;
@@ -115,7 +115,7 @@ fn view<P: Pixel + Default + Clone>(
     width: usize,
     side: usize,
     degrees: usize,
-    tone: impl Fn(&Tone<f32>, PlaneMut<'_, P>) -> Result<(), infomark_core::AugmentError>,
+    tone: impl Fn(&IntensityJitter<f32>, PlaneMut<'_, P>) -> Result<(), infomark_core::AugmentError>,
 ) -> Outcome<u128> {
     let image = Plane::new(pixels, width, width)?;
     let mut out = vec![P::default(); side * side];
@@ -124,7 +124,7 @@ fn view<P: Pixel + Default + Clone>(
         let view = View::around(centre, &Affine::rotation((degrees as f32).to_radians())?, side, side)?;
         let mut out = PlaneMut::new(&mut out, side, side)?;
         view.resample(image, out.reborrow(), Interpolation::Bilinear, Border::Value(P::default()))?;
-        Ok(tone(&Tone { brightness: 1.2, contrast: 0.8, gamma: 1.0 }, out)?)
+        Ok(tone(&IntensityJitter { brightness: 1.2, contrast: 0.8, gamma: 1.0 }, out)?)
     })?;
     Ok(took)
 }

@@ -46,7 +46,7 @@ pub(crate) fn model_status(error: &ModelError) -> infomark_status {
     match error {
         ModelError::TimeLimit { .. } => INFOMARK_TIME_LIMIT,
         ModelError::Run { .. } | ModelError::Features { .. } => INFOMARK_RUN,
-        ModelError::Fit { .. } => INFOMARK_ARGUMENT,
+        ModelError::Letterbox { .. } => INFOMARK_ARGUMENT,
         _ => INFOMARK_FILE,
     }
 }

@@ -1,6 +1,6 @@
 //! Views of images: affine maps, of pixels and of points. Nothing here allocates.
 
-use infomark_core::{Affine, Border, Interpolation, Pixel, Point, Tone, View};
+use infomark_core::{Affine, Border, IntensityJitter, Interpolation, Pixel, Point, View};
 
 use crate::entry::entry;
 use crate::memory::{Memory, place, value};
@@ -211,6 +211,6 @@ pub unsafe extern "C" fn infomark_tone(
     entry(|| {
         // SAFETY: the header's terms.
         let image = unsafe { plane_mut::<f32>(&mut Memory::default(), "image", image) }?;
-        Tone { brightness, contrast, gamma }.apply_in_place(image).or_fail(INFOMARK_ARGUMENT)
+        IntensityJitter { brightness, contrast, gamma }.apply_in_place(image).or_fail(INFOMARK_ARGUMENT)
     })
 }

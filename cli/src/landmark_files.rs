@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use infomark_core::Spacing;
 use infomark_infer::{
-    CocoIndex, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement, Reliability,
-    Subject, is_same_name, normal_name, read_image_header, read_landmarks_of,
+    CocoIndex, ImageContext, Landmark, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement,
+    Reliability, is_same_name, normal_name, read_image_header, read_landmarks_of,
 };
 
 use crate::inputs;
@@ -131,7 +131,7 @@ impl Source {
         let mut outside = 0;
         for path in files {
             let image = self.own_image(path, files.len(), known)?;
-            let subject = Subject {
+            let subject = ImageContext {
                 image: image.map(|image| image.name.as_str()).or(self.image.as_deref()),
                 placement: image.map(|image| image.placement),
                 names,

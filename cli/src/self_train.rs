@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use infomark_infer::{Subject, read_image, read_image_header, read_landmarks_of};
+use infomark_infer::{ImageContext, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
     Annotated, Budget, Doubt, LabelCount, Progress, SelfTrainConfig, SelfTrainPaths, resume_self_train,
     self_train,
@@ -149,7 +149,7 @@ fn annotated(options: &Options) -> Result<Vec<Annotated>> {
         let image = read_image(path)?;
         let name = file_name(path);
         let placement = Some(read_image_header(path)?.placement);
-        let subject = Subject { image: Some(&name), placement, ..Subject::default() };
+        let subject = ImageContext { image: Some(&name), placement, ..ImageContext::default() };
         let table = read_landmarks_of(table, &subject)?;
         let landmarks = table.on_image(&name, image.width(), image.height())?.to_vec();
         Ok(Annotated { image: path.clone(), landmarks })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Encoder, PixelSpacing, Subject, Template, read_image, read_image_header, read_landmarks_of, sha256,
+    Encoder, ImageContext, PixelSpacing, Template, read_image, read_image_header, read_landmarks_of, sha256,
 };
 use infomark_models::Model;
 use infomark_train::AGAINST;
@@ -190,7 +190,7 @@ pub(crate) fn from_image(
     let image = spacing::read(path, given)?;
     let name = file_name(path);
     let placement = Some(read_image_header(path)?.placement);
-    let subject = Subject { image: Some(&name), placement, ..Subject::default() };
+    let subject = ImageContext { image: Some(&name), placement, ..ImageContext::default() };
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
     let template = Template::new(encoder, &image, points)?;

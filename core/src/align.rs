@@ -46,7 +46,7 @@ pub struct Match<T> {
 
 /// How [`Alignment`] finds out which matches to believe.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AlignRule<T> {
+pub struct AlignOptions<T> {
     /// Distance in pixels up to which a match agrees with an affine map.
     pub tolerance: T,
     /// Triples of matches that are tried.
@@ -61,7 +61,7 @@ pub struct AlignRule<T> {
     pub residual: T,
 }
 
-impl<T: Real> Default for AlignRule<T> {
+impl<T: Real> Default for AlignOptions<T> {
     /// For images of about 400 pixels a side.
     fn default() -> Self {
         Self {
@@ -101,14 +101,14 @@ const FAR: f64 = 1e-4;
 /// Geman-McClure function.
 ///
 /// ```
-/// use infomark_core::{AlignRule, Alignment, Match, Point, Rng};
+/// use infomark_core::{AlignOptions, Alignment, Match, Point, Rng};
 /// // Eleven matches of an image that is moved by (3, -1), the last one wrong.
 /// let mut matches: Vec<Match<f64>> = (0..11)
 ///     .map(|i| Point::new(f64::from(i * 37 % 100), f64::from(i * 61 % 100)))
 ///     .map(|from| Match { from, to: Point::new(from.x + 3.0, from.y - 1.0) })
 ///     .collect();
 /// matches[10].to.x += 60.0;
-/// let alignment = Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?;
+/// let alignment = Alignment::new(&matches, AlignOptions::default(), &mut Rng::new(1, 0))?;
 /// assert_eq!(alignment.agreeing(), 10);
 /// let found = alignment.predict(Point::new(50.0, 50.0));
 /// assert!((found.at.x - 53.0).abs() < 0.1 && (found.at.y - 49.0).abs() < 0.1);
@@ -117,7 +117,7 @@ const FAR: f64 = 1e-4;
 #[derive(Clone, Copy, Debug)]
 pub struct Alignment<'m, T> {
     matches: &'m [Match<T>],
-    rule: AlignRule<T>,
+    rule: AlignOptions<T>,
     map: Linear,
     agreeing: usize,
 }
@@ -209,8 +209,8 @@ impl<'m, T: Real> Alignment<'m, T> {
     /// Finds the affine map that most matches agree on. Each trial takes three words of the stream.
     ///
     /// # Errors
-    /// When an option is unusable, a match is not finite, or fewer than [`AlignRule::fewest`] matches agree.
-    pub fn new(matches: &'m [Match<T>], rule: AlignRule<T>, rng: &mut Rng) -> Result<Self, AlignError> {
+    /// When an option is unusable, a match is not finite, or fewer than [`AlignOptions::fewest`] matches agree.
+    pub fn new(matches: &'m [Match<T>], rule: AlignOptions<T>, rng: &mut Rng) -> Result<Self, AlignError> {
         check(&rule)?;
         if let Some(index) = matches.iter().position(|m| !(m.from.is_finite() && m.to.is_finite())) {
             return Err(AlignError::NotFinite { index });
@@ -272,7 +272,7 @@ impl<'m, T: Real> Alignment<'m, T> {
     /// Where a place of the one image is expected in the other. A place that is not finite stays so.
     pub fn predict(&self, place: Point<T>) -> Expected<T> {
         let at = [place.x.as_f64(), place.y.as_f64()];
-        let AlignRule { tolerance, reach, residual, .. } = self.rule;
+        let AlignOptions { tolerance, reach, residual, .. } = self.rule;
         let [tolerance, reach, residual] = [tolerance, reach, residual].map(T::as_f64);
         let near = |from: [f64; 2]| {
             let (dx, dy) = (from[0] - at[0], from[1] - at[1]);
@@ -318,7 +318,7 @@ impl<'m, T: Real> Alignment<'m, T> {
     }
 }
 
-fn check<T: Real>(rule: &AlignRule<T>) -> Result<(), AlignError> {
+fn check<T: Real>(rule: &AlignOptions<T>) -> Result<(), AlignError> {
     let positive = [("tolerance", rule.tolerance), ("reach", rule.reach), ("residual", rule.residual)];
     for (option, value) in positive {
         let value = value.as_f64();

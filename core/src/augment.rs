@@ -22,7 +22,7 @@ pub use noise::Noise;
 pub use pixel::Pixel;
 pub use policy::{Disturbance, DisturbanceRange, IntensityCurve, IntensityRange, TierPolicy};
 pub use resample::{Border, Interpolation};
-pub use tone::Tone;
+pub use tone::IntensityJitter;
 pub use view::View;
 pub use warp::Warp;
 pub(crate) use warp::{clamped_neighbours, mix};

@@ -71,7 +71,7 @@ impl<T: Real> Default for SearchRule<T> {
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reached {
+pub enum SearchOutcome {
     /// At a strength where the information crosses the target.
     Target,
     /// At strength 1: up to there the information stays above the target.
@@ -88,7 +88,7 @@ pub struct Strength<T> {
     /// The information that is shared at this strength.
     pub information: T,
     /// Whether the target was met.
-    pub reached: Reached,
+    pub reached: SearchOutcome,
 }
 
 /// `argmin over t of |I(t) - target|` next to the first crossing: the least strength `t` in `[0, 1]`
@@ -99,8 +99,8 @@ pub struct Strength<T> {
 /// answer (the weaker one when both are as near). Where `I` falls monotonically that is the minimum
 /// to within the tolerance. Where it does not, the answer is still defined: a crossing in the first
 /// step whose end is not above the target; what lies further out is not looked at, and neither is a
-/// dip within a step. When `I(0) <= target`, the answer is 0 ([`Reached::Identity`]); when `I`
-/// is above the target at the end of each step, it is 1 ([`Reached::Limit`]).
+/// dip within a step. When `I(0) <= target`, the answer is 0 ([`SearchOutcome::Identity`]); when `I`
+/// is above the target at the end of each step, it is 1 ([`SearchOutcome::Limit`]).
 ///
 /// `information` is called at most `1 + steps + max_bisections` times.
 ///
@@ -111,10 +111,10 @@ pub struct Strength<T> {
 /// is NaN, or `information` fails.
 ///
 /// ```
-/// use infomark_core::{IntensityError, Reached, SearchRule, search_strength};
+/// use infomark_core::{IntensityError, SearchOutcome, SearchRule, search_strength};
 /// let falls = |t: f64| Ok::<_, IntensityError>(5.0 - 4.0 * t * t);
 /// let found = search_strength(4.0, SearchRule { tolerance: 1e-9, max_bisections: 60, steps: 8 }, falls)?;
-/// assert_eq!(found.reached, Reached::Target);
+/// assert_eq!(found.reached, SearchOutcome::Target);
 /// assert!((found.strength - 0.5).abs() < 1e-9);
 /// # Ok::<(), IntensityError>(())
 /// ```
@@ -130,11 +130,11 @@ pub fn search_strength<T: Real, E: From<IntensityError>>(
         if information.is_nan() {
             return Err(IntensityError::NotANumber { strength: strength.as_f64() }.into());
         }
-        Ok(Strength { strength, information, reached: Reached::Target })
+        Ok(Strength { strength, information, reached: SearchOutcome::Target })
     };
     let mut above = at(zero)?;
     if above.information <= target {
-        return Ok(Strength { reached: Reached::Identity, ..above });
+        return Ok(Strength { reached: SearchOutcome::Identity, ..above });
     }
     let mut below = None;
     for step in 1..=rule.steps {
@@ -147,7 +147,7 @@ pub fn search_strength<T: Real, E: From<IntensityError>>(
         above = next;
     }
     let Some(mut below) = below else {
-        return Ok(Strength { reached: Reached::Limit, ..above });
+        return Ok(Strength { reached: SearchOutcome::Limit, ..above });
     };
     for _ in 0..rule.max_bisections {
         let middle = (above.strength + below.strength) / T::from_f64(2.0);

@@ -84,7 +84,7 @@ impl<T: Real> Default for KeyPointRule<T> {
             levels: 6,
             contrast: T::from_f64(0.01),
             edge_ratio: T::from_f64(10.0),
-            margin: Margin::Share(T::from_f64(0.1)),
+            margin: Margin::Fraction(T::from_f64(0.1)),
             min_distance: T::from_f64(4.0),
         }
     }

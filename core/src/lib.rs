@@ -15,10 +15,10 @@
 //! | grey levels relative to their surroundings | [`local_contrast`] |
 //! | information of each pixel | [`entropy_map`], [`EntropyMap`], [`Binning`], [`Thresholds`], [`tier_map`] |
 //! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
-//! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`draw_apart`], [`Rng`] |
+//! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`sample_spaced`], [`Rng`] |
 //! | how strongly views are changed | [`TierPolicy`], [`IntensityCurve`], [`DisturbanceRange`] |
 //! | which strength fits the images | [`key_points`], [`search_tone`], [`intensity_range`] |
-//! | grey levels of views | [`Tone`], [`Noise`], [`blur()`], [`Cutout`] |
+//! | grey levels of views | [`IntensityJitter`], [`Noise`], [`blur()`], [`Cutout`] |
 //! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
 //! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
 //! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
@@ -121,11 +121,11 @@ mod score;
 mod tier;
 mod tree;
 
-pub use align::{AlignError, AlignRule, Alignment, Expected, Match};
+pub use align::{AlignError, AlignOptions, Alignment, Expected, Match};
 pub use augment::{
     Affine, AugmentError, Border, Cutout, Disturbance, DisturbanceRange, Elastic, Fill, IntensityCurve,
-    IntensityRange, Interpolation, Noise, Pixel, TierPolicy, Tone, View, Warp, blur, blur_scratch_len,
-    elastic_controls_len,
+    IntensityJitter, IntensityRange, Interpolation, Noise, Pixel, TierPolicy, View, Warp, blur,
+    blur_scratch_len, elastic_controls_len,
 };
 pub use conformal::{ConformalError, conformal_bound};
 pub use contrast::{ContrastError, ContrastRule, local_contrast, local_contrast_scratch_len};
@@ -140,7 +140,7 @@ pub use feature::{FeatureError, FeatureMap};
 pub use geom::{Point, Spacing, SpacingError};
 pub use histogram::{Binning, BinningError, Grey};
 pub use intensity::{
-    IntensityError, Reached, SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range,
+    IntensityError, SearchOutcome, SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range,
     search_strength, search_tone, tone_path, tone_search_scratch_len,
 };
 pub use keypoint::{KeyPoint, KeyPointError, KeyPointRule, key_points, key_points_scratch_len};
@@ -164,8 +164,8 @@ pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};
 pub use sample::{
-    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, draw_apart,
-    draw_apart_scratch_len, keep_tier, tier_weight_map, weight_map,
+    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, keep_tier, sample_spaced,
+    sample_spaced_scratch_len, tier_weight_map, weight_map,
 };
 pub use score::{Interval, ScoreError, Statistic, bootstrap_interval, mean, radial_error_mm, sdr};
 pub use tier::{Thresholds, Tier, TierError, tier_map};

@@ -9,7 +9,7 @@ pub enum Margin<T> {
     Pixels(usize),
     /// This share of the width on the left and on the right, and of the height above and below,
     /// rounded down to whole pixels; 0 to 1.
-    Share(T),
+    Fraction(T),
 }
 
 impl<T: Real> Margin<T> {
@@ -18,10 +18,10 @@ impl<T: Real> Margin<T> {
     pub fn pixels(self, size: usize) -> Option<usize> {
         match self {
             Self::Pixels(pixels) => Some(pixels),
-            Self::Share(share) if share >= T::zero() && share <= T::one() => {
+            Self::Fraction(share) if share >= T::zero() && share <= T::one() => {
                 Some((share.as_f64() * size as f64) as usize)
             }
-            Self::Share(_) => None,
+            Self::Fraction(_) => None,
         }
     }
 
@@ -29,7 +29,7 @@ impl<T: Real> Margin<T> {
     pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Pixels(pixels) => pixels as f64,
-            Self::Share(share) => share.as_f64(),
+            Self::Fraction(share) => share.as_f64(),
         }
     }
 }

@@ -4,7 +4,7 @@ mod apart;
 mod ratio;
 mod tournament;
 
-pub use apart::{draw_apart, draw_apart_scratch_len};
+pub use apart::{sample_spaced, sample_spaced_scratch_len};
 pub use ratio::{TierRatios, clear_margin, keep_tier, tier_weight_map};
 pub use tournament::Tournament;
 

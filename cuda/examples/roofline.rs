@@ -6,8 +6,8 @@
 
 use half::bf16;
 use infomark_core::{
-    Affine, Elastic, InfoNce, Negatives, PatchBorder, Point, Positive, Rng, Thresholds, TierPolicy, Tone,
-    View, Weighting, elastic_controls_len,
+    Affine, Elastic, InfoNce, IntensityJitter, Negatives, PatchBorder, Point, Positive, Rng, Thresholds,
+    TierPolicy, View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
     Buffer, CudaError, Device, ElasticView, Features, Gradients, Images, Level, Patch, PointPair,
@@ -108,7 +108,11 @@ fn elastic(
         let map = Affine::rotation(0.2)?.then(&Affine::scaling(1.2, 0.8)?)?;
         let view = View::around(Point::new(place(), place()), &map, VIEW, VIEW)?;
         let field = Elastic::draw(view, SPACING, 5.0, rng, controls)?;
-        views.push(ElasticView { image, field, tone: Tone { brightness: 1.1, contrast: 0.9, gamma: 1.2 } });
+        views.push(ElasticView {
+            image,
+            field,
+            tone: IntensityJitter { brightness: 1.1, contrast: 0.9, gamma: 1.2 },
+        });
     }
     let views = device.upload_elastic_views(&views)?;
     let bytes = 12 * IMAGES * VIEW * VIEW + IMAGES * SIDE * SIDE;

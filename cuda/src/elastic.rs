@@ -4,7 +4,7 @@ use crate::driver::{Grid, Launch};
 use crate::loss::PointPair;
 use crate::tiles::{Tiles, check_images, check_points, check_size, checked_tone};
 use crate::{Buffer, CudaError, Device, Images, ViewSource};
-use infomark_core::{Elastic, Point, Tone};
+use infomark_core::{Elastic, IntensityJitter, Point};
 
 /// A view of an image of a batch: where its pixels lie, by the core's [`Elastic`], and its tone.
 ///
@@ -16,7 +16,7 @@ pub struct ElasticView<'a> {
     /// The affine map, its size, and the displacements before it.
     pub field: Elastic<'a, f32>,
     /// The change of brightness, contrast and gamma.
-    pub tone: Tone<f32>,
+    pub tone: IntensityJitter<f32>,
 }
 
 /// An [`ElasticView`] without its control points, as the kernels have it.
@@ -129,7 +129,7 @@ impl Device {
     }
 
     /// Makes elastic views, without gaps between rows or views: as the core's [`Elastic::resample`], bilinear, with
-    /// `Border::Value(border)` and [`Tone::apply_in_place`] after it. To the bit where gamma is 1, but for the mean that
+    /// `Border::Value(border)` and [`IntensityJitter::apply_in_place`] after it. To the bit where gamma is 1, but for the mean that
     /// contrast keeps, whose sum has another order.
     ///
     /// Cost: two launches, 12 bytes a pixel of the views, the images once and the control points; limited by the L1 cache

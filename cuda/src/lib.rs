@@ -8,8 +8,8 @@
 //! | information of each pixel | [`Device::entropy_map`] | `EntropyMap` |
 //! | what patches share | [`Device::mutual_information`] | `mutual_information` |
 //! | which pixels are sampled | [`Device::weight_map`], [`Device::pixel_sampler`], [`Device::draw_pixels`] | `weight_map`, `Sampler` |
-//! | how views are changed | [`Device::plan_views`], [`Device::make_views`], [`Device::push_points`] | `TierPolicy`, `Warp`, `Tone` |
-//! | views through any affine map, deformed | [`Device::make_elastic_views`], [`Device::push_elastic_points`] | `Elastic`, `Tone` |
+//! | how views are changed | [`Device::plan_views`], [`Device::make_views`], [`Device::push_points`] | `TierPolicy`, `Warp`, `IntensityJitter` |
+//! | views through any affine map, deformed | [`Device::make_elastic_views`], [`Device::push_elastic_points`] | `Elastic`, `IntensityJitter` |
 //! | what an encoder is trained by | [`Device::info_nce`], [`Device::info_nce_backward`] | `InfoNce` |
 //! | where a landmark is found | [`Device::similarities`], [`Device::highest`], [`Device::search`] | `similarity`, `peak` |
 //!

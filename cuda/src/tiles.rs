@@ -2,7 +2,7 @@
 
 use crate::driver::{Grid, Launch};
 use crate::{Buffer, CudaError, Device, Images};
-use infomark_core::Tone;
+use infomark_core::IntensityJitter;
 
 /// The tiles that views of one size are made in: a block each.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +70,11 @@ impl Tiles {
 }
 
 /// A tone's factors, if they are usable.
-pub(crate) fn checked_tone(operation: &'static str, tone: Tone<f32>) -> Result<[f32; 3], CudaError> {
-    let Tone { brightness, contrast, gamma } = tone;
+pub(crate) fn checked_tone(
+    operation: &'static str,
+    tone: IntensityJitter<f32>,
+) -> Result<[f32; 3], CudaError> {
+    let IntensityJitter { brightness, contrast, gamma } = tone;
     for (name, value, good, condition) in [
         ("brightness", brightness, brightness >= 0.0, "finite and at least 0"),
         ("contrast", contrast, contrast >= 0.0, "finite and at least 0"),

@@ -4,7 +4,7 @@ use crate::driver::{Grid, Launch};
 use crate::loss::PointPair;
 use crate::tiles::{Tiles, check_images, check_points, check_size, checked_tone};
 use crate::{Buffer, CudaError, Device, Images};
-use infomark_core::{AugmentError, IntensityRange, Point, Thresholds, TierPolicy, Tone, Warp};
+use infomark_core::{AugmentError, IntensityJitter, IntensityRange, Point, Thresholds, TierPolicy, Warp};
 
 /// One view: which image of the batch it is of, where its pixels lie there, and its tone.
 #[repr(C)]
@@ -18,16 +18,16 @@ pub struct ViewPlan {
 }
 
 impl ViewPlan {
-    /// A view around `centre` of an image, as the core's [`Warp`] of these parameters and [`Tone`] make it.
+    /// A view around `centre` of an image, as the core's [`Warp`] of these parameters and [`IntensityJitter`] make it.
     ///
     /// # Errors
-    /// As [`Warp::new`] and [`Tone::apply`], and when the image's number is 2^31 or more.
+    /// As [`Warp::new`] and [`IntensityJitter::apply`], and when the image's number is 2^31 or more.
     pub fn new(
         image: usize,
         centre: Point<f32>,
         rotation_rad: f32,
         scale: f32,
-        tone: Tone<f32>,
+        tone: IntensityJitter<f32>,
     ) -> Result<Self, CudaError> {
         const OPERATION: &str = "plan a view";
         Warp::new(centre, rotation_rad, scale, 1, 1)?;
@@ -61,8 +61,8 @@ impl ViewPlan {
     }
 
     /// The change of brightness, contrast and gamma.
-    pub fn tone(&self) -> Tone<f32> {
-        Tone { brightness: self.tone[0], contrast: self.tone[1], gamma: self.tone[2] }
+    pub fn tone(&self) -> IntensityJitter<f32> {
+        IntensityJitter { brightness: self.tone[0], contrast: self.tone[1], gamma: self.tone[2] }
     }
 }
 
@@ -230,7 +230,7 @@ impl Device {
     }
 
     /// Makes views of `width` by `height` pixels, without gaps: as the core's `Warp::resample` with `border` and
-    /// `Tone::apply_in_place` after it. To the bit where gamma is 1, but for the mean that contrast keeps, whose sum has
+    /// `IntensityJitter::apply_in_place` after it. To the bit where gamma is 1, but for the mean that contrast keeps, whose sum has
     /// another order.
     ///
     /// Cost: two launches, 12 bytes a pixel of the views and the images once; limited by memory.

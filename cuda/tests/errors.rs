@@ -2,8 +2,8 @@
 #![cfg(not(feature = "gpu"))]
 
 use infomark_core::{
-    Affine, Elastic, InfoNce, IntensityRange, Negatives, PatchBorder, Point, Thresholds, TierPolicy, Tone,
-    View, Weighting, elastic_controls_len,
+    Affine, Elastic, InfoNce, IntensityJitter, IntensityRange, Negatives, PatchBorder, Point, Thresholds,
+    TierPolicy, View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
     Buffer, CudaError, Device, ElasticView, ElasticViews, Element, Features, Gradients, Images, Level, Patch,
@@ -88,10 +88,10 @@ impl Inputs {
     fn new(device: &Device) -> Result<Self, Box<dyn std::error::Error>> {
         let floats = device.upload(&[0.5f32; SIDE * SIDE])?;
         let one = (1.0, 1.0);
-        let plan = ViewPlan::new(0, Point::new(1.0, 1.0), 0.0, 1.0, Tone::identity())?;
+        let plan = ViewPlan::new(0, Point::new(1.0, 1.0), 0.0, 1.0, IntensityJitter::identity())?;
         let controls = [Point::default(); elastic_controls_len(3, 2, 2)];
         let field = Elastic::new(View::new(Affine::identity(), 3, 2)?, 2, &controls)?;
-        let elastic = ElasticView { image: 0, field, tone: Tone::identity() };
+        let elastic = ElasticView { image: 0, field, tone: IntensityJitter::identity() };
         Ok(Self {
             bytes: device.zeros(SIDE * SIDE)?,
             indices: device.zeros(2)?,

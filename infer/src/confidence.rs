@@ -5,7 +5,7 @@ use infomark_kernels::widest;
 
 use crate::Encoding;
 use crate::fit::cells;
-use crate::score_map::{Laid, ScoreMap, counted};
+use crate::score_map::{Registered, ScoreMap, counted};
 
 /// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
 const APART: f32 = 20.0;
@@ -39,7 +39,7 @@ pub struct Confidence {
 /// That of a landmark found at `found` in pixels of the image, with a score, from the templates that have it, each with the
 /// landmark's place there. `map` is what the place was chosen from.
 pub(crate) fn of(
-    having: &[(&Laid<'_>, usize)],
+    having: &[(&Registered<'_>, usize)],
     encoding: &Encoding,
     map: &ScoreMap,
     (found, score): (Point<f64>, f64),

@@ -32,7 +32,7 @@ const MAX_LENGTH: usize = 1 << 16;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum InputPolicy {
-    /// As [`Fit`](crate::Fit) does: aspect kept, centred, edge pixels repeated.
+    /// As [`Letterbox`](crate::Letterbox) does: aspect kept, centred, edge pixels repeated.
     #[default]
     FitCentredEdgeRepeated,
 }

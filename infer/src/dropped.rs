@@ -7,12 +7,12 @@ pub(crate) fn no_looks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(),
     #[derive(Deserialize)]
     #[serde(default, deny_unknown_fields)]
     #[derive(Default)]
-    struct Looks {
+    struct TestTimeAugmentation {
         turned: bool,
         mirrored: bool,
         fine: bool,
     }
-    let Looks { turned, mirrored, fine } = Looks::deserialize(deserializer)?;
+    let TestTimeAugmentation { turned, mirrored, fine } = TestTimeAugmentation::deserialize(deserializer)?;
     match (turned, mirrored, fine) {
         (false, false, false) => Ok(()),
         _ => Err(de::Error::custom(

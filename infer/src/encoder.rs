@@ -28,7 +28,7 @@ use crate::description;
 use crate::encoder::plan::Plan;
 use crate::file::{self, FileProblem};
 use crate::onnx::Model;
-use crate::{Description, DescriptionError, Fit, FitError, Image, InputSize, sha256};
+use crate::{Description, DescriptionError, Image, InputSize, Letterbox, LetterboxError, sha256};
 
 /// Largest model file that is read, in bytes.
 const MAX_BYTES: u64 = 512 << 20;
@@ -221,9 +221,9 @@ impl Encoder {
     ///
     /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
     pub fn encode_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Encoding, ModelError> {
-        let (fit, canvas) = Fit::new(image.width(), image.height(), self.description.input)
+        let (fit, canvas) = Letterbox::new(image.width(), image.height(), self.description.input)
             .and_then(|fit| Ok((fit, fit.apply(image, self.description.normalisation)?)))
-            .map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
+            .map_err(|source| ModelError::Letterbox { name: image.name().to_owned(), source })?;
         let levels = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
         self.encoding(image.name(), fit, &canvas, levels)
     }
@@ -231,7 +231,7 @@ impl Encoder {
     fn encoding(
         &self,
         image: &str,
-        fit: Fit,
+        fit: Letterbox,
         canvas: &[f32],
         levels: Vec<Vec<f32>>,
     ) -> Result<Encoding, ModelError> {
@@ -244,19 +244,19 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Fit`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
+    /// [`ModelError::Letterbox`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
     pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
         let input = self.description.input;
-        let fit = Fit::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
+        let fit = Letterbox::new(input.width(), input.height(), input).and_then(|fit| match pixels.len() {
             len if len == input.area() => Ok(fit),
-            len => Err(FitError::OtherSize {
+            len => Err(LetterboxError::OtherSize {
                 width: len,
                 height: 1,
                 expected_width: input.width(),
                 expected_height: input.height(),
             }),
         });
-        let fit = fit.map_err(|source| ModelError::Fit { name: name.to_owned(), source })?;
+        let fit = fit.map_err(|source| ModelError::Letterbox { name: name.to_owned(), source })?;
         let levels = self.plan.run(pixels, &self.name, name, None)?;
         self.encoding(name, fit, pixels, levels)
     }

@@ -31,9 +31,9 @@ impl From<InputSize> for Sides {
 }
 
 impl TryFrom<Sides> for InputSize {
-    type Error = FitError;
+    type Error = LetterboxError;
 
-    fn try_from(sides: Sides) -> Result<InputSize, FitError> {
+    fn try_from(sides: Sides) -> Result<InputSize, LetterboxError> {
         InputSize::new(sides.width, sides.height)
     }
 }
@@ -43,12 +43,12 @@ impl InputSize {
     ///
     /// # Errors
     ///
-    /// [`FitError::Canvas`] unless both sides are between 1 and 8192.
-    pub fn new(width: usize, height: usize) -> Result<InputSize, FitError> {
+    /// [`LetterboxError::Canvas`] unless both sides are between 1 and 8192.
+    pub fn new(width: usize, height: usize) -> Result<InputSize, LetterboxError> {
         if (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height) {
             Ok(InputSize { width, height })
         } else {
-            Err(FitError::Canvas { width, height })
+            Err(LetterboxError::Canvas { width, height })
         }
     }
 
@@ -71,7 +71,7 @@ impl InputSize {
 /// Why an image does not fit a canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum FitError {
+pub enum LetterboxError {
     /// A canvas side of 0 or beyond the limit.
     #[error("a canvas of {width} x {height} pixels; both sides have to be between 1 and 8192")]
     Canvas {
@@ -125,45 +125,45 @@ pub struct Rect {
 /// How an original image is laid on the canvas, and the map of points between the two.
 ///
 /// The image is resized with its aspect kept (each side rounded to whole pixels), centred, and its edge pixels are repeated
-/// to the canvas's border. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Fit::push) and
-/// [`pull`](Fit::pull) are each other's inverse for every finite point, inside the image or not.
+/// to the canvas's border. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Letterbox::push) and
+/// [`pull`](Letterbox::pull) are each other's inverse for every finite point, inside the image or not.
 ///
 /// ```
 /// use infomark_core::Point;
-/// use infomark_infer::{Fit, InputSize};
+/// use infomark_infer::{Letterbox, InputSize};
 ///
-/// let fit = Fit::new(640, 800, InputSize::new(384, 384)?)?;
+/// let fit = Letterbox::new(640, 800, InputSize::new(384, 384)?)?;
 /// let content = fit.content();
 /// assert_eq!((content.x, content.y, content.width, content.height), (38, 0, 307, 384));
 /// let on_canvas = fit.push(Point::new(320.0, 400.0));
 /// let back = fit.pull(on_canvas);
 /// assert!((back.x - 320.0).abs() < 1e-9 && (back.y - 400.0).abs() < 1e-9);
-/// # Ok::<(), infomark_infer::FitError>(())
+/// # Ok::<(), infomark_infer::LetterboxError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fit {
+pub struct Letterbox {
     width: u32,
     height: u32,
     input: InputSize,
     content: Rect,
 }
 
-impl Fit {
+impl Letterbox {
     /// The fit of originals of `width` by `height` pixels to the canvas `input`.
     ///
     /// # Errors
     ///
-    /// [`FitError::Original`] when a side is 0 or does not fit 32 bits.
-    pub fn new(width: usize, height: usize, input: InputSize) -> Result<Fit, FitError> {
+    /// [`LetterboxError::Original`] when a side is 0 or does not fit 32 bits.
+    pub fn new(width: usize, height: usize, input: InputSize) -> Result<Letterbox, LetterboxError> {
         let side = |pixels: usize| u32::try_from(pixels).ok().filter(|&pixels| pixels > 0);
         let (Some(wide), Some(high)) = (side(width), side(height)) else {
-            return Err(FitError::Original { width, height });
+            return Err(LetterboxError::Original { width, height });
         };
         let scale = (input.width as f64 / width as f64).min(input.height as f64 / height as f64);
         let resized =
             |original: usize, room: usize| ((original as f64 * scale).round() as usize).clamp(1, room);
         let (content_width, content_height) = (resized(width, input.width), resized(height, input.height));
-        Ok(Fit {
+        Ok(Letterbox {
             width: wide,
             height: high,
             input,
@@ -218,11 +218,11 @@ impl Fit {
     ///
     /// # Errors
     ///
-    /// [`FitError::OtherSize`] for an image of another size than the fit was made for, [`FitError::Normalisation`] for numbers
+    /// [`LetterboxError::OtherSize`] for an image of another size than the fit was made for, [`LetterboxError::Normalisation`] for numbers
     /// that [`Normalisation::check`] refuses.
-    pub fn apply(&self, image: &Image, normalisation: Normalisation) -> Result<Vec<f32>, FitError> {
+    pub fn apply(&self, image: &Image, normalisation: Normalisation) -> Result<Vec<f32>, LetterboxError> {
         let (expected_width, expected_height) = self.original();
-        let other = FitError::OtherSize {
+        let other = LetterboxError::OtherSize {
             width: image.width(),
             height: image.height(),
             expected_width,
@@ -231,10 +231,11 @@ impl Fit {
         if (image.width(), image.height()) != self.original() {
             return Err(other);
         }
-        normalisation.check().map_err(|_| FitError::Normalisation)?;
+        normalisation.check().map_err(|_| LetterboxError::Normalisation)?;
         let Rect { width, height, x, .. } = self.content;
         let resized = resized(image.pixels(), self.original(), (width, height));
-        let resized = normalisation.apply(resized, width, height).map_err(|_| FitError::Normalisation)?;
+        let resized =
+            normalisation.apply(resized, width, height).map_err(|_| LetterboxError::Normalisation)?;
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {
             let (Some(first), Some(last)) = (row.first(), row.last()) else {
@@ -276,7 +277,7 @@ impl Fit {
 }
 
 /// The nearest point between the centres of the outermost pixels.
-pub(crate) fn onto(fit: &Fit, at: Point<f64>) -> Point<f64> {
+pub(crate) fn onto(fit: &Letterbox, at: Point<f64>) -> Point<f64> {
     let (width, height) = fit.original();
     Point::new(at.x.clamp(0.0, (width - 1) as f64), at.y.clamp(0.0, (height - 1) as f64))
 }

@@ -22,8 +22,8 @@ use infomark_core::Point;
 pub use coco_results::CocoIndex;
 pub use error::{LandmarkError, Place};
 pub use format::{
-    Annotated, LandmarkFormat, Subject, WriteOptions, encode_landmarks, parse_landmarks, parse_landmarks_of,
-    read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
+    Annotated, ImageContext, LandmarkFormat, WriteOptions, encode_landmarks, parse_landmarks,
+    parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
 };
 pub use text::{is_same as is_same_name, nfc as normal_name};
 

@@ -13,7 +13,7 @@ pub use description::{LabelSource, LandmarkDescription};
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
 use crate::fit::{cells, onto};
-use crate::{Fit, Image, ModelError, sha256};
+use crate::{Image, Letterbox, ModelError, sha256};
 use decode::{Maps, decode};
 
 /// Where a landmark network puts a landmark.
@@ -123,10 +123,10 @@ impl LandmarkNet {
     /// As [`find`](Self::find), and [`ModelError::TimeLimit`].
     pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Located>, ModelError> {
         let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;
-        let resized = Fit::new(image.width(), image.height(), input)
+        let resized = Letterbox::new(image.width(), image.height(), input)
             .and_then(|fit| Ok((fit, fit.apply(image, normalisation)?)));
         let (fit, canvas) =
-            resized.map_err(|source| ModelError::Fit { name: image.name().to_owned(), source })?;
+            resized.map_err(|source| ModelError::Letterbox { name: image.name().to_owned(), source })?;
         let maps = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
         let wrong = |problem: &str| ModelError::Features { name: self.name.clone(), problem: problem.into() };
         let [heat, offsets] = &maps[..] else { return Err(wrong("it has other outputs than described")) };

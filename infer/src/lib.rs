@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Points are pixels of the image as it was given, whatever the size of the encoder's canvas: x right, y down, the
-//! **centre** of the first pixel at `(0, 0)`. [`Fit`] is the map between image and canvas.
+//! **centre** of the first pixel at `(0, 0)`. [`Letterbox`] is the map between image and canvas.
 //!
 //! * Images: [`read_image`], [`list_images`]; grey PNG, TIFF, JPEG, BMP and PGM of 8 or 16 bits, DICOM, NIfTI slices, within
 //!   [`ReadLimits`] and the [`MemoryBudget`] of the process. [`Image::spacing`] is the size of the pixels, with where it is from; [`ItkGeometry`] is where 3D Slicer
@@ -116,7 +116,7 @@ pub use encoder::OnnxRuntime;
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 pub use encoder::{Encoder, Encoding, GraphError, ModelError, read_model};
 pub use file::{FileError, read_file, read_text_file};
-pub use fit::{Fit, FitError, InputSize, Rect};
+pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};
 pub use hash::{sha256, sha256_file, sha256_files};
 #[cfg(feature = "nifti")]
@@ -129,9 +129,9 @@ pub use image::{
 pub use image_list::{ImageList, ImageListError, ListedImage, file_stem_of};
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
-    Annotated, CocoIndex, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, OUTSIDE_MARGIN, Place,
-    Reliability, Subject, Visibility, WriteOptions, encode_landmarks, is_same_name, normal_name,
-    parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
+    Annotated, CocoIndex, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
+    OUTSIDE_MARGIN, Place, Reliability, Visibility, WriteOptions, encode_landmarks, is_same_name,
+    normal_name, parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
     write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
@@ -153,6 +153,6 @@ pub use select::{Candidate, choose_templates};
 pub use shard::{Shard, ShardError};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{
-    REFINE_ROUNDS, RefineError, RefineStep, Sighting, Template, TemplateError, TemplateFileError,
+    Observation, REFINE_ROUNDS, RefineError, RefineStep, Template, TemplateError, TemplateFileError,
     refine_templates,
 };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confidence::{self, Confidence};
 use crate::fit::{cells, onto};
-use crate::score_map::{Laid, ScoreMap, anchor_matches, counted};
+use crate::score_map::{Registered, ScoreMap, anchor_matches, counted};
 use crate::{Encoder, Encoding, Image, ModelError, Template};
 
 /// Where a landmark was found.
@@ -210,10 +210,10 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
     let each = templates.iter().zip(&matches);
     let laid: Vec<_> =
-        each.map(|(template, matches)| Laid::new(template, encoding, matches, options)).collect();
+        each.map(|(template, matches)| Registered::new(template, encoding, matches, options)).collect();
     let one = |(name, having): (&str, Vec<(usize, usize)>)| {
         let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
-        let having: Vec<(&Laid<'_>, usize)> = having.collect();
+        let having: Vec<(&Registered<'_>, usize)> = having.collect();
         let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
         let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
         let (at, score) = highest(&map, encoding, options.sub_pixel)?;

@@ -2,8 +2,8 @@
 //! information are looked for in the image as well, and those that agree say how the one lies on the other.
 
 use infomark_core::{
-    AlignRule, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, draw_apart, draw_apart_scratch_len,
-    entropy_map, entropy_scratch_len, peak, weight_map,
+    AlignOptions, Alignment, Match, Plane, PlaneMut, Point, Rng, Weighting, entropy_map, entropy_scratch_len,
+    peak, sample_spaced, sample_spaced_scratch_len, weight_map,
 };
 use infomark_kernels::widest;
 
@@ -87,7 +87,7 @@ impl Anchors {
 
 /// The map that most matches agree on; none where too few do.
 pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
-    let rule = AlignRule { fewest: (matches.len() / 5).max(8), ..AlignRule::default() };
+    let rule = AlignOptions { fewest: (matches.len() / 5).max(8), ..AlignOptions::default() };
     Alignment::new(matches, rule, &mut Rng::new(0, 1)).ok()
 }
 
@@ -95,8 +95,8 @@ pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
 /// smaller, so that chance does not agree more often.
 pub(crate) fn agreement(matches: &[Match<f32>], encoding: &Encoding) -> f64 {
     let side = (encoding.fit().input().area() as f32).sqrt();
-    let default = AlignRule::default();
-    let rule = AlignRule { fewest: 3, tolerance: default.tolerance * (side / 400.0).min(1.0), ..default };
+    let default = AlignOptions::default();
+    let rule = AlignOptions { fewest: 3, tolerance: default.tolerance * (side / 400.0).min(1.0), ..default };
     match Alignment::new(matches, rule, &mut Rng::new(0, 1)) {
         Ok(alignment) => alignment.agreeing() as f64 / matches.len() as f64,
         Err(_) => 0.0,
@@ -127,8 +127,8 @@ fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, Box<dyn std::error::Er
         return Ok(Vec::new());
     }
     let mut drawn = vec![(0, 0); ANCHORS];
-    let mut scratch = vec![0.0; draw_apart_scratch_len(width, height)];
+    let mut scratch = vec![0.0; sample_spaced_scratch_len(width, height)];
     let weights = Plane::new(&weights, width, height)?;
-    let count = draw_apart(weights, APART, &mut Rng::new(0, 0), &mut drawn, &mut scratch)?;
+    let count = sample_spaced(weights, APART, &mut Rng::new(0, 0), &mut drawn, &mut scratch)?;
     Ok(drawn[..count].iter().map(|&(x, y)| Point::new(x as f32, y as f32)).collect())
 }

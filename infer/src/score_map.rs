@@ -19,7 +19,7 @@ pub(crate) fn counted(levels: usize) -> f32 {
 }
 
 /// A template laid on an image.
-pub(crate) struct Laid<'a> {
+pub(crate) struct Registered<'a> {
     template: &'a Template,
     encoding: &'a Encoding,
     options: MatchOptions,
@@ -70,7 +70,7 @@ pub(crate) fn anchor_matches(
     if options.prior { template.anchors().matches(encoding) } else { Ok(Vec::new()) }
 }
 
-impl<'a> Laid<'a> {
+impl<'a> Registered<'a> {
     /// `matches` are those of [`anchor_matches`].
     pub(crate) fn new(
         template: &'a Template,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use file::TemplateFileError;
 use infomark_core::{FeatureMap, Point};
-pub use refine::{REFINE_ROUNDS, RefineError, RefineStep, Sighting, refine_templates};
+pub use refine::{Observation, REFINE_ROUNDS, RefineError, RefineStep, refine_templates};
 
 use crate::back::Back;
 use crate::lengths::{Lengths, features_at};

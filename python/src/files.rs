@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use infomark_core::Spacing;
 use infomark_infer::{
-    Annotated, CocoIndex, DataSet, Fit, Image, InputSize, ItkGeometry, Landmark, LandmarkFormat,
-    Normalisation, PixelSpacing, Placement, Subject, Visibility, WriteOptions, read_image_header,
+    Annotated, CocoIndex, DataSet, Image, ImageContext, InputSize, ItkGeometry, Landmark, LandmarkFormat,
+    Letterbox, Normalisation, PixelSpacing, Placement, Visibility, WriteOptions, read_image_header,
     read_landmarks_of, write_landmarks_as,
 };
 use infomark_phantom::Phantom;
@@ -65,7 +65,7 @@ pub(crate) fn lay_on<'py>(
     let how = if local_contrast { Normalisation::LOCAL_CONTRAST } else { Normalisation::UnitRange };
     let laid = py.detach(|| {
         let input = InputSize::new(width, height)?;
-        Fit::new(image.width(), image.height(), input)?.apply(&image, how)
+        Letterbox::new(image.width(), image.height(), input)?.apply(&image, how)
     });
     matrix(py, height, width, laid.map_err(raise)?)
 }
@@ -125,7 +125,7 @@ pub(crate) fn read_landmarks(
 ) -> PyResult<Vec<(String, Marks<'_>)>> {
     let coco = index(coco)?;
     let (_, placement) = placed(file.as_ref(), spacing)?;
-    let subject = Subject { image: image.as_deref(), placement, names: &names, coco: coco.as_ref() };
+    let subject = ImageContext { image: image.as_deref(), placement, names: &names, coco: coco.as_ref() };
     let file = py.detach(|| read_landmarks_of(path, &subject)).map_err(raise)?;
     let marks = |(image, landmarks): (&str, &[Landmark])| {
         let is_occluded = |landmark: &&Landmark| landmark.visibility == Visibility::Occluded;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use infomark_core::{
     Binning, EntropyMap, FeatureMap, InfoNce, Negatives, PatchBorder, Plane, PlaneMut, Point, Positive, Real,
-    Sampler, Thresholds, Tier, Weighting, draw_apart, draw_apart_scratch_len, joint_entropy,
-    joint_entropy_scratch_len,
+    Sampler, Thresholds, Tier, Weighting, joint_entropy, joint_entropy_scratch_len, sample_spaced,
+    sample_spaced_scratch_len,
 };
 use numpy::{
     Element, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray3,
@@ -198,11 +198,11 @@ pub(crate) fn sample_pixels<'py>(
         apart: Option<f64>,
     ) -> PyResult<Vec<i64>> {
         let drawn = if let Some(apart) = apart {
-            let mut scratch = vec![0.0; draw_apart_scratch_len(weights.width(), weights.height())];
+            let mut scratch = vec![0.0; sample_spaced_scratch_len(weights.width(), weights.height())];
             // No more than there are pixels.
             let mut out = vec![(0, 0); count.min(weights.width() * weights.height())];
             let found =
-                draw_apart(weights, T::from_f64(apart), rng, &mut out, &mut scratch).map_err(raise)?;
+                sample_spaced(weights, T::from_f64(apart), rng, &mut out, &mut scratch).map_err(raise)?;
             out.truncate(found);
             out
         } else {

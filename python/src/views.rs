@@ -211,6 +211,6 @@ pub(crate) fn tone(
     gamma: f32,
 ) -> PyResult<()> {
     let out: PlaneMut<'_, u8> = plane_mut(&mut image)?;
-    let tone = infomark_core::Tone { brightness, contrast, gamma };
+    let tone = infomark_core::IntensityJitter { brightness, contrast, gamma };
     py.detach(|| tone.apply_u8_in_place(out)).map_err(raise)
 }

@@ -9,9 +9,9 @@ pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
 
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Affine, Border, ContrastRule, Cutout, Elastic, EntropyMap, FeatureMap, Fill, Interpolation, Negatives,
-    Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, Tone, View, Warp,
-    blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
+    Affine, Border, ContrastRule, Cutout, Elastic, EntropyMap, FeatureMap, Fill, IntensityJitter,
+    Interpolation, Negatives, Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, View,
+    Warp, blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
     info_nce as core_info_nce, info_nce_scratch_len, local_contrast, local_contrast_scratch_len, peak,
     sample_feature, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
 };
@@ -244,7 +244,7 @@ pub fn tone(data: &[u8]) {
     let (width, height) = (bytes.size(16), bytes.size(16));
     let exotic = bytes.byte() % 4 == 0;
     let mut factor = || if exotic { bytes.any() } else { bytes.small() + 1.0 };
-    let tone = Tone { brightness: factor(), contrast: factor(), gamma: factor() };
+    let tone = IntensityJitter { brightness: factor(), contrast: factor(), gamma: factor() };
     let levels: Vec<u8> = (0..width * height).map(|_| bytes.byte()).collect();
     let wide: Vec<u16> = levels.iter().map(|&v| u16::from(v) * 257).collect();
     let (mut out, mut out_wide) = (vec![0; levels.len()], wide.clone());

@@ -1,8 +1,8 @@
 //! Naive twins, in `f64`, of the fast routines of the core, and how far these may be from them.
 
 use infomark_core::{
-    Border, ContrastRule, FeatureMap, Grey, Interpolation, KeyPoint, KeyPointRule, Negatives, Neighbourhood,
-    PatchBorder, Pixel, Plane, Point, Positive, Real, Tone,
+    Border, ContrastRule, FeatureMap, Grey, IntensityJitter, Interpolation, KeyPoint, KeyPointRule,
+    Negatives, Neighbourhood, PatchBorder, Pixel, Plane, Point, Positive, Real,
 };
 use std::collections::BTreeMap;
 
@@ -297,7 +297,7 @@ pub fn sample<P: Pixel>(
 }
 
 /// A tone of pixels in `[0, 1]`, by its definition.
-pub fn tone(tone: Tone<f64>, pixels: &[f64]) -> Vec<f64> {
+pub fn tone(tone: IntensityJitter<f64>, pixels: &[f64]) -> Vec<f64> {
     let bright: Vec<f64> = pixels.iter().map(|v| (v * tone.brightness).clamp(0.0, 1.0)).collect();
     let mean = bright.iter().sum::<f64>() / bright.len() as f64;
     let blend = |v: &f64| (tone.contrast * v + (1.0 - tone.contrast) * mean).clamp(0.0, 1.0);

@@ -5,7 +5,7 @@ use std::path::Path;
 use infomark_core::{Point, Rng, Spacing};
 use infomark_infer::{
     CocoIndex, DESCRIPTION_KEY, DataSet, Description, Encoder, ErrorCalibration, FORMAT, FORMAT_KEY,
-    ItkGeometry, LandmarkFile, LandmarkNet, LandmarkStatus, ReadLimits, Scheme, Subject, Template,
+    ImageContext, ItkGeometry, LandmarkFile, LandmarkNet, LandmarkStatus, ReadLimits, Scheme, Template,
     decode_image, decode_levels, parse_landmarks, parse_landmarks_of, sha256,
 };
 use prost::Message;
@@ -106,7 +106,8 @@ const COCO: &str =
 pub fn any_landmarks(bytes: &[u8]) {
     let coco = CocoIndex::parse(COCO.as_bytes(), "coco").ok();
     let placement = Some(ItkGeometry::of_picture(0.5, 0.25));
-    let subject = Subject { image: Some("a.png"), placement, coco: coco.as_ref(), ..Subject::default() };
+    let subject =
+        ImageContext { image: Some("a.png"), placement, coco: coco.as_ref(), ..ImageContext::default() };
     check_landmarks(parse_landmarks_of(bytes, "points", &subject));
 }
 

@@ -1,8 +1,8 @@
 //! What a step trains on: images, views of them, and the pixels that are the same in both.
 
 use infomark_core::{
-    Affine, AugmentError, Elastic, IntensityRange, Point, Positive, Rng, Thresholds, Tier, TierPolicy, Tone,
-    View, elastic_controls_len,
+    Affine, AugmentError, Elastic, IntensityJitter, IntensityRange, Point, Positive, Rng, Thresholds, Tier,
+    TierPolicy, View, elastic_controls_len,
 };
 use rayon::prelude::*;
 
@@ -114,7 +114,7 @@ fn draw_item(
         positives.push(drawn.positives);
         places.push(drawn.place);
     }
-    let tone: Tone<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
+    let tone: IntensityJitter<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
     let toned = canvas.toned(tone)?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
@@ -133,7 +133,7 @@ pub(crate) struct Source<'a> {
 /// A view that was drawn.
 pub(crate) struct Drawn {
     pub(crate) place: Place,
-    pub(crate) tone: Tone<f32>,
+    pub(crate) tone: IntensityJitter<f32>,
     pub(crate) positives: Vec<Positive<f32>>,
 }
 

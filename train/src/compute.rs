@@ -168,7 +168,8 @@ fn guidance(
 #[cfg(all(test, feature = "cuda"))]
 mod tests {
     use infomark_core::{
-        Affine, Elastic, InfoNce, Negatives, Point, Positive, Rng, Tone, View, elastic_controls_len,
+        Affine, Elastic, InfoNce, IntensityJitter, Negatives, Point, Positive, Rng, View,
+        elastic_controls_len,
     };
     use infomark_cuda_sim::{Kind, StandIn};
 
@@ -238,14 +239,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn pixels_agree(found: &[f32], expected: &[f32], tone: Tone<f32>) {
+    fn pixels_agree(found: &[f32], expected: &[f32], tone: IntensityJitter<f32>) {
         assert_eq!(found.len(), expected.len());
         let before = |v: f32| f64::from(v).powf(1.0 / f64::from(tone.gamma));
         let off =
             found.iter().zip(expected).map(|(&f, &e)| (before(f) - before(e)).abs()).fold(0.0, f64::max);
         let most = match tone {
-            Tone { gamma, .. } if gamma != 1.0 => GAMMA,
-            Tone { contrast, .. } if contrast != 1.0 => CONTRAST,
+            IntensityJitter { gamma, .. } if gamma != 1.0 => GAMMA,
+            IntensityJitter { contrast, .. } if contrast != 1.0 => CONTRAST,
             _ => 0.0,
         };
         assert!(off <= most, "pixels are off by {off}, {tone:?}");
@@ -263,10 +264,12 @@ mod tests {
         let host = cpu.pixels(weights, width, (8, 3), &mut sums)?;
         let drawn = device.pixels(weights, width, (8, 3), &mut no_sums)?;
         let (mut a, mut b) = (Rng::new(8, 3), Rng::new(8, 3));
-        let plain = Tone::identity();
-        let contrast = Tone { brightness: 1.2, contrast: 0.6, ..plain };
+        let plain = IntensityJitter::identity();
+        let contrast = IntensityJitter { brightness: 1.2, contrast: 0.6, ..plain };
         let mut shown = 0;
-        for (view, tone) in [plain, contrast, Tone { gamma: 1.3, ..contrast }].into_iter().enumerate() {
+        for (view, tone) in
+            [plain, contrast, IntensityJitter { gamma: 1.3, ..contrast }].into_iter().enumerate()
+        {
             pixels_agree(&there.toned(tone)?, &here.toned(tone)?, tone);
             let stretched = Affine::rotation(0.4)?.then(&Affine::scaling(1.3, 0.7)?)?;
             let centre = Point::new(20.0 + 15.0 * view as f32, 30.0);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::{Plane, Thresholds, Tier, TierRatios};
 use infomark_infer::{
-    Fit, InputSize, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
+    InputSize, Letterbox, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
 };
 use rayon::prelude::*;
 
@@ -222,7 +222,7 @@ pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSi
     let side = |length: f64| ((length / 32.0).round() as usize).max(2) * 32;
     let area = input_area as f64;
     InputSize::new(side((area * shape).sqrt()), side((area / shape).sqrt()))
-        .map_err(|error| TrainError::Fit { file: "the encoder's input".into(), error })
+        .map_err(|error| TrainError::Letterbox { file: "the encoder's input".into(), error })
 }
 
 /// The normalised grey levels of an image on the canvas, and where on it the image lies.
@@ -232,8 +232,8 @@ pub(crate) fn read(
     normalisation: Normalisation,
 ) -> Result<(Vec<u8>, Rect), TrainError> {
     let image = read_image(path)?;
-    let fit = |error| TrainError::Fit { file: path.display().to_string(), error };
-    let place = Fit::new(image.width(), image.height(), input).map_err(fit)?;
+    let fit = |error| TrainError::Letterbox { file: path.display().to_string(), error };
+    let place = Letterbox::new(image.width(), image.height(), input).map_err(fit)?;
     let canvas = place.apply(&image, normalisation).map_err(fit)?;
     Ok((canvas.iter().map(|v| (v * 255.0).round() as u8).collect(), place.content()))
 }

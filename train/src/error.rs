@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use infomark_infer::{DescriptionError, FitError, ImageError};
+use infomark_infer::{DescriptionError, ImageError, LetterboxError};
 
 /// Why a training can't start, go on or be resumed.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,11 @@ pub enum TrainError {
     },
     /// The images do not fit the encoder's input.
     #[error("{file}: {error}")]
-    Fit {
+    Letterbox {
         /// The image.
         file: String,
         /// What is wrong.
-        error: FitError,
+        error: LetterboxError,
     },
     /// An image without information to sample from.
     #[error("{file}: no pixel carries information to train on; remove it from the folder")]

@@ -1,7 +1,7 @@
 //! Guided views of one image, for the training of other networks.
 
 use infomark_core::{
-    Plane, Point, Positive, Rng, Sampler, Thresholds, Tier, TierPolicy, Tone, elastic_controls_len,
+    IntensityJitter, Plane, Point, Positive, Rng, Sampler, Thresholds, Tier, TierPolicy, elastic_controls_len,
 };
 use infomark_infer::Image;
 
@@ -47,7 +47,7 @@ pub struct GuidedView {
     /// Tier of the pixel in its centre, which decides how strongly it differs.
     pub tier: Tier,
     /// How its grey levels were changed.
-    pub tone: Tone<f32>,
+    pub tone: IntensityJitter<f32>,
     /// Its corners in the image, in turn.
     pub corners: [Point<f32>; 4],
     /// Drawn pixels of the image that it shows, and where; fewer than were asked for where few can be seen. Where the policy's

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use hyper::Method;
-use infomark_infer::{Scheme, Subject, Visibility, is_same_name, parse_landmarks_of};
+use infomark_infer::{ImageContext, Scheme, Visibility, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -327,11 +327,11 @@ pub(super) fn take_landmarks(
     image: Option<&Known>,
 ) -> Result<Value, Refusal> {
     let names = app.scheme.as_ref().map(Scheme::names).unwrap_or_default();
-    let subject = Subject {
+    let subject = ImageContext {
         image: image.map(|known| known.name.as_str()),
         placement: image.and_then(|known| known.placement),
         names: &names,
-        ..Subject::default()
+        ..ImageContext::default()
     };
     let read = parse_landmarks_of(bytes, file, &subject).map_err(|error| Refusal::bad(error.to_string()))?;
     let listed = lock(&app.images).all.clone();

@@ -1,9 +1,9 @@
 //! How strongly the views of each tier differ.
 
-use super::{AugmentError, Tone, mix};
+use super::{AugmentError, IntensityJitter, mix};
 use crate::{Real, Rng, Tier};
 
-/// Ranges that the factors of a [`Tone`] are drawn from: `(low, high)` of each.
+/// Ranges that the factors of a [`IntensityJitter`] are drawn from: `(low, high)` of each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntensityRange<T> {
     /// Range of the brightness factor.
@@ -62,8 +62,8 @@ impl<T: Real> IntensityRange<T> {
     }
 
     /// A tone whose factors are uniform in their ranges. Takes six words of the stream.
-    pub fn draw(&self, rng: &mut Rng) -> Tone<T> {
-        Tone {
+    pub fn draw(&self, rng: &mut Rng) -> IntensityJitter<T> {
+        IntensityJitter {
             brightness: rng.uniform_in(self.brightness.0, self.brightness.1),
             contrast: rng.uniform_in(self.contrast.0, self.contrast.1),
             gamma: rng.uniform_in(self.gamma.0, self.gamma.1),

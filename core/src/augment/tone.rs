@@ -10,7 +10,7 @@ use crate::{Plane, PlaneMut, Real};
 /// `v^gamma`. Factors of 1 change nothing, to the bit. Brightness and contrast are those of
 /// torchvision's `adjust_brightness` and `adjust_contrast` on a grey image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tone<T> {
+pub struct IntensityJitter<T> {
     /// Factor of the intensity, at least 0.
     pub brightness: T,
     /// Factor of the distance from the mean, at least 0.
@@ -19,13 +19,13 @@ pub struct Tone<T> {
     pub gamma: T,
 }
 
-impl<T: Real> Default for Tone<T> {
+impl<T: Real> Default for IntensityJitter<T> {
     fn default() -> Self {
         Self::identity()
     }
 }
 
-impl<T: Real> Tone<T> {
+impl<T: Real> IntensityJitter<T> {
     /// The tone that changes nothing.
     pub fn identity() -> Self {
         Self { brightness: T::one(), contrast: T::one(), gamma: T::one() }

@@ -1,16 +1,16 @@
 //! Tones of images of integers.
 
-use super::{AugmentError, Tone, check_size};
+use super::{AugmentError, IntensityJitter, check_size};
 use crate::{Plane, PlaneMut, Real};
 
 /// Integers are divided by white (255 or 65535), changed as floats are, without rounding between the
 /// steps, and rounded to the nearest integer at the end, halves up.
-impl<T: Real> Tone<T> {
+impl<T: Real> IntensityJitter<T> {
     /// Writes the changed image into `dst`, by a table of the 256 levels that is made for this image.
     ///
     /// ```
-    /// use infomark_core::{Plane, PlaneMut, Tone};
-    /// let tone = Tone { brightness: 1.5f32, ..Tone::identity() };
+    /// use infomark_core::{Plane, PlaneMut, IntensityJitter};
+    /// let tone = IntensityJitter { brightness: 1.5f32, ..IntensityJitter::identity() };
     /// let mut out = [0; 3];
     /// tone.apply_u8(Plane::new(&[1u8, 100, 200], 3, 1)?, PlaneMut::new(&mut out, 3, 1)?)?;
     /// assert_eq!(out, [2, 150, 255]);

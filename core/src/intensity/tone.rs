@@ -1,27 +1,28 @@
 //! The search for changes of tone.
 
-use super::{IntensityError, Reached, SearchRule, Strength, check, search_strength};
+use super::{IntensityError, SearchOutcome, SearchRule, Strength, check, search_strength};
 use crate::tier::quantile;
 use crate::{
-    Binning, IntensityRange, Plane, PlaneMut, Real, Tone, joint_entropy, mutual_information_scratch_len,
+    Binning, IntensityJitter, IntensityRange, Plane, PlaneMut, Real, joint_entropy,
+    mutual_information_scratch_len,
 };
 
 /// The tone at strength `t` on the way from the identity to `limit`: each factor is that of the
 /// limit to the power of `t`, so equal steps of strength multiply the factors by equal amounts.
 ///
 /// A limit that differs from 1 in one factor gives the way of one operation, upward or downward; one
-/// that differs in several changes these jointly (brightness, then contrast, then gamma, as [`Tone`]
+/// that differs in several changes these jointly (brightness, then contrast, then gamma, as [`IntensityJitter`]
 /// applies them). Strengths 0 and 1 are the identity and the limit, to the bit; others are cut to
 /// that range, NaN counts as 0.
 ///
 /// ```
-/// use infomark_core::{Tone, tone_path};
-/// let limit = Tone { brightness: 4.0, contrast: 0.25, ..Tone::identity() };
+/// use infomark_core::{IntensityJitter, tone_path};
+/// let limit = IntensityJitter { brightness: 4.0, contrast: 0.25, ..IntensityJitter::identity() };
 /// let half = tone_path(limit, 0.5f64);
 /// assert!((half.brightness - 2.0).abs() < 1e-15 && (half.contrast - 0.5).abs() < 1e-15);
 /// assert_eq!(half.gamma, 1.0);
 /// ```
-pub fn tone_path<T: Real>(limit: Tone<T>, t: T) -> Tone<T> {
+pub fn tone_path<T: Real>(limit: IntensityJitter<T>, t: T) -> IntensityJitter<T> {
     let t = t.max(T::zero()).min(T::one());
     let factor = |limit: T| match t {
         t if t == T::one() => limit,
@@ -58,7 +59,7 @@ pub const fn tone_search_scratch_len(width: usize, height: usize) -> (usize, usi
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToneSearch<T> {
     /// The tone.
-    pub tone: Tone<T>,
+    pub tone: IntensityJitter<T>,
     /// Where on the way to the limit it lies, and how the search ended.
     pub found: Strength<T>,
 }
@@ -77,7 +78,7 @@ pub struct ToneSearch<T> {
 ///
 /// ```
 /// use infomark_core::{
-///     Binning, Plane, Reached, SearchRule, Tone, ToneSearchScratch, search_tone, tone_search_scratch_len,
+///     Binning, Plane, SearchOutcome, SearchRule, IntensityJitter, ToneSearchScratch, search_tone, tone_search_scratch_len,
 /// };
 /// let patch: Vec<u8> = (0..=255).collect();
 /// let (pixels, levels, counts) = tone_search_scratch_len(16, 16);
@@ -85,18 +86,18 @@ pub struct ToneSearch<T> {
 /// let mut scratch =
 ///     ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
 /// // Of 256 equally frequent levels, half the contrast leaves 128: ln 2 less.
-/// let limit = Tone { contrast: 0.1, ..Tone::identity() };
+/// let limit = IntensityJitter { contrast: 0.1, ..IntensityJitter::identity() };
 /// let target = 128f32.ln();
 /// let (patch, levels) = (Plane::new(&patch, 16, 16)?, Binning::<256>::new(0, 255)?);
 /// let found = search_tone(patch, levels, limit, target, SearchRule::default(), &mut scratch)?;
-/// assert_eq!(found.found.reached, Reached::Target);
+/// assert_eq!(found.found.reached, SearchOutcome::Target);
 /// assert!((0.48..0.52).contains(&found.tone.contrast), "{found:?}");
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub fn search_tone<T: Real, const BINS: usize>(
     patch: Plane<'_, u8>,
     binning: Binning<BINS>,
-    limit: Tone<T>,
+    limit: IntensityJitter<T>,
     target: T,
     rule: SearchRule<T>,
     scratch: &mut ToneSearchScratch<'_, T>,
@@ -136,7 +137,7 @@ fn part<'s, V>(slice: &'s mut [V], name: &'static str, needed: usize) -> Result<
 fn shared_information<T: Real, const BINS: usize>(
     patch: Plane<'_, u8>,
     binning: Binning<BINS>,
-    tone: Tone<T>,
+    tone: IntensityJitter<T>,
     pixels: &mut [T],
     levels: &mut [u8],
     counts: &mut [u32],
@@ -197,7 +198,7 @@ pub fn intensity_range<T: Real, const BINS: usize>(
     }
     let strengths = part(strengths, "strengths", patches.len())?;
     let mut met = 0;
-    let mut end = |name, limit: T, downward: bool, set: fn(&mut Tone<T>, T)| {
+    let mut end = |name, limit: T, downward: bool, set: fn(&mut IntensityJitter<T>, T)| {
         let one = T::one();
         let fits = if downward { limit <= one && limit > T::zero() } else { limit >= one };
         if !(fits && limit.is_finite()) {
@@ -207,24 +208,28 @@ pub fn intensity_range<T: Real, const BINS: usize>(
         if limit == one {
             return Ok(one);
         }
-        let mut tone = Tone::identity();
+        let mut tone = IntensityJitter::identity();
         set(&mut tone, limit);
         for (strength, &patch) in strengths.iter_mut().zip(patches) {
             let found = search_tone(patch, binning, tone, target, rule, scratch)?.found;
-            met += usize::from(found.reached == Reached::Target);
+            met += usize::from(found.reached == SearchOutcome::Target);
             *strength = found.strength;
         }
         // Of the ways to an end, the strengths are the common scale.
-        Ok(tone_path(Tone { brightness: limit, ..Tone::identity() }, quantile(strengths, q)).brightness)
+        Ok(tone_path(
+            IntensityJitter { brightness: limit, ..IntensityJitter::identity() },
+            quantile(strengths, q),
+        )
+        .brightness)
     };
     let mut range = IntensityRange::identity();
-    let brightness = |tone: &mut Tone<T>, v| tone.brightness = v;
+    let brightness = |tone: &mut IntensityJitter<T>, v| tone.brightness = v;
     range.brightness.0 = end("lower brightness", limits.brightness.0, true, brightness)?;
     range.brightness.1 = end("upper brightness", limits.brightness.1, false, brightness)?;
-    let contrast = |tone: &mut Tone<T>, v| tone.contrast = v;
+    let contrast = |tone: &mut IntensityJitter<T>, v| tone.contrast = v;
     range.contrast.0 = end("lower contrast", limits.contrast.0, true, contrast)?;
     range.contrast.1 = end("upper contrast", limits.contrast.1, false, contrast)?;
-    let gamma = |tone: &mut Tone<T>, v| tone.gamma = v;
+    let gamma = |tone: &mut IntensityJitter<T>, v| tone.gamma = v;
     range.gamma.0 = end("lower gamma", limits.gamma.0, true, gamma)?;
     range.gamma.1 = end("upper gamma", limits.gamma.1, false, gamma)?;
     Ok((range, met))

@@ -4,9 +4,9 @@ use super::{SampleError, check_row};
 use crate::tree::{Tree, tree_len};
 use crate::{Plane, Real, Rng};
 
-/// Elements of scratch that [`draw_apart`] needs for an image of `width` by `height` pixels;
+/// Elements of scratch that [`sample_spaced`] needs for an image of `width` by `height` pixels;
 /// saturates where that overflows.
-pub const fn draw_apart_scratch_len(width: usize, height: usize) -> usize {
+pub const fn sample_spaced_scratch_len(width: usize, height: usize) -> usize {
     tree_len(width.saturating_mul(height))
 }
 
@@ -20,7 +20,7 @@ pub const fn draw_apart_scratch_len(width: usize, height: usize) -> usize {
 /// pixel twice. Fewer pixels than `out` has room for are drawn only when no more are possible after
 /// these; the rest of `out` is left as it is. Each draw takes two words of the stream.
 ///
-/// `scratch` holds at least [`draw_apart_scratch_len`]`(width, height)` elements of any content. The
+/// `scratch` holds at least [`sample_spaced_scratch_len`]`(width, height)` elements of any content. The
 /// cost is that of a visit of each pixel, and a few steps for each that is drawn or comes too near.
 ///
 /// # Errors
@@ -28,17 +28,17 @@ pub const fn draw_apart_scratch_len(width: usize, height: usize) -> usize {
 /// negative or not finite, or the scratch is too short.
 ///
 /// ```
-/// use infomark_core::{Plane, Rng, draw_apart, draw_apart_scratch_len};
+/// use infomark_core::{Plane, Rng, sample_spaced, sample_spaced_scratch_len};
 /// let weights = [1.0f32; 20];
-/// let mut scratch = [0.0; draw_apart_scratch_len(20, 1)];
+/// let mut scratch = [0.0; sample_spaced_scratch_len(20, 1)];
 /// let mut pixels = [(0, 0); 9];
 /// let mut rng = Rng::new(1, 0);
-/// let count = draw_apart(Plane::new(&weights, 20, 1)?, 5.0, &mut rng, &mut pixels, &mut scratch)?;
+/// let count = sample_spaced(Plane::new(&weights, 20, 1)?, 5.0, &mut rng, &mut pixels, &mut scratch)?;
 /// assert!((2..=4).contains(&count));
 /// assert!(pixels[0].0.abs_diff(pixels[1].0) >= 5);
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub fn draw_apart<T: Real>(
+pub fn sample_spaced<T: Real>(
     weights: Plane<'_, T>,
     min_distance: T,
     rng: &mut Rng,
@@ -56,7 +56,7 @@ pub fn draw_apart<T: Real>(
         check_row(row, y)?;
     }
     let (width, height) = (weights.width(), weights.height());
-    let (len, needed) = (scratch.len(), draw_apart_scratch_len(width, height));
+    let (len, needed) = (scratch.len(), sample_spaced_scratch_len(width, height));
     let Some(nodes) = scratch.get_mut(..needed) else {
         return Err(SampleError::Scratch { len, needed });
     };

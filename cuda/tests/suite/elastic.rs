@@ -3,7 +3,7 @@
 use super::view::{compare, describe_tone};
 use super::{Outcome, Setting, image, same, same_bits, with_gaps};
 use infomark_core::{
-    Affine, Border, Elastic, Interpolation, Plane, PlaneMut, Point, Positive, Rng, Tone, View,
+    Affine, Border, Elastic, IntensityJitter, Interpolation, Plane, PlaneMut, Point, Positive, Rng, View,
     elastic_controls_len,
 };
 use infomark_cuda::{ElasticView, Images};
@@ -117,7 +117,7 @@ fn the_whole_image(setting: &Setting<'_>) -> Outcome {
     let there = device.upload(&pixels)?;
     let controls = vec![Point::default(); elastic_controls_len(width, height, spacing)];
     let field = Elastic::new(View::new(Affine::identity(), width, height)?, spacing, &controls)?;
-    let view = ElasticView { image: 0, field, tone: Tone::identity() };
+    let view = ElasticView { image: 0, field, tone: IntensityJitter::identity() };
     let views = device.upload_elastic_views(&[view])?;
     same("size", &(views.width(), views.height()), &(width, height))?;
     let made = device.make_elastic_views(Images::new(&there, 1, width, height)?, &views, 0.5)?;

@@ -2,8 +2,8 @@
 
 use super::{Outcome, Setting};
 use infomark_core::{
-    Affine, AugmentError, Elastic, InfoNce, IntensityRange, Negatives, PatchBorder, Point, SampleError,
-    Thresholds, TierPolicy, Tone, View, Weighting, elastic_controls_len,
+    Affine, AugmentError, Elastic, InfoNce, IntensityJitter, IntensityRange, Negatives, PatchBorder, Point,
+    SampleError, Thresholds, TierPolicy, View, Weighting, elastic_controls_len,
 };
 use infomark_cuda::{
     CudaError, Device, ElasticView, Features, Gradients, Images, Level, Patch, PointPair, SearchLevel,
@@ -138,10 +138,10 @@ fn sampling(device: &Device) -> Outcome {
 }
 
 fn views(device: &Device) -> Outcome {
-    let (middle, tone) = (Point::new(1.0, 1.0), Tone::identity());
+    let (middle, tone) = (Point::new(1.0, 1.0), IntensityJitter::identity());
     assert!(ViewPlan::new(0, middle, 0.0, 0.0, tone).is_err());
     assert!(ViewPlan::new(0, Point::new(f32::NAN, 0.0), 0.0, 1.0, tone).is_err());
-    let dark = ViewPlan::new(0, middle, 0.0, 1.0, Tone { gamma: 0.0, ..tone });
+    let dark = ViewPlan::new(0, middle, 0.0, 1.0, IntensityJitter { gamma: 0.0, ..tone });
     unusable(dark, "plan a view", "gamma", 0.0);
     assert!(ViewPlan::new(usize::MAX, middle, 0.0, 1.0, tone).is_err());
     let bytes = device.zeros::<u8>(12)?;
@@ -191,16 +191,16 @@ fn elastic_views(device: &Device) -> Outcome {
         let view = View::new(Affine::identity(), width, height)?;
         Elastic::new(view, spacing, &controls[..elastic_controls_len(width, height, spacing)])
     };
-    let good = ElasticView { image: 0, field: field(4, 4, 2)?, tone: Tone::identity() };
+    let good = ElasticView { image: 0, field: field(4, 4, 2)?, tone: IntensityJitter::identity() };
     let upload = |second: ElasticView<'_>| device.upload_elastic_views(&[good, second]);
     for other in [field(5, 4, 2)?, field(4, 3, 2)?, field(4, 4, 3)?] {
         unfit(upload(ElasticView { field: other, ..good }), "elastic views", &[1, 4, 4, 2]);
     }
     for gamma in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        let tone = Tone { gamma, ..good.tone };
+        let tone = IntensityJitter { gamma, ..good.tone };
         unusable(upload(ElasticView { tone, ..good }), "elastic views", "gamma", gamma);
     }
-    let bright = Tone { brightness: f32::NAN, ..good.tone };
+    let bright = IntensityJitter { brightness: f32::NAN, ..good.tone };
     unusable(upload(ElasticView { tone: bright, ..good }), "elastic views", "brightness", f32::NAN);
     unfit(upload(ElasticView { image: usize::MAX, ..good }), "elastic views", &[usize::MAX]);
     // The core allows sizes whose pixels nobody can hold.

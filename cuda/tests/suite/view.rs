@@ -2,7 +2,7 @@
 
 use super::sample::ulps;
 use super::{Outcome, Setting, close, image, same, same_bits, tolerance, with_gaps};
-use infomark_core::{Plane, PlaneMut, Point, Rng, Thresholds, TierPolicy, Tone, Warp};
+use infomark_core::{IntensityJitter, Plane, PlaneMut, Point, Rng, Thresholds, TierPolicy, Warp};
 use infomark_cuda::{Images, ViewGuide, ViewPlan};
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ struct Described {
     centre: Point<f32>,
     angle: f32,
     scale: f32,
-    tone: Tone<f32>,
+    tone: IntensityJitter<f32>,
 }
 
 /// 1, or another factor.
@@ -21,8 +21,12 @@ fn factor(rng: &mut Rng, low: f32, high: f32) -> f32 {
     if rng.below(3) == 0 { 1.0 } else { rng.uniform_in(low, high) }
 }
 
-pub(crate) fn describe_tone(rng: &mut Rng) -> Tone<f32> {
-    Tone { brightness: factor(rng, 0.0, 2.0), contrast: factor(rng, 0.0, 2.3), gamma: factor(rng, 0.25, 3.0) }
+pub(crate) fn describe_tone(rng: &mut Rng) -> IntensityJitter<f32> {
+    IntensityJitter {
+        brightness: factor(rng, 0.0, 2.0),
+        contrast: factor(rng, 0.0, 2.3),
+        gamma: factor(rng, 0.25, 3.0),
+    }
 }
 
 fn describe(rng: &mut Rng, images: usize, size: (usize, usize)) -> Described {
@@ -55,7 +59,7 @@ fn expected(
 }
 
 /// Whether the pixels of a view of some tone are as near as that tone allows.
-pub(crate) fn compare(what: &str, tone: Tone<f32>, found: &[f32], expected: &[f32]) -> Outcome {
+pub(crate) fn compare(what: &str, tone: IntensityJitter<f32>, found: &[f32], expected: &[f32]) -> Outcome {
     let wide: Vec<f64> = expected.iter().map(|&v| f64::from(v)).collect();
     if tone.gamma != 1.0 {
         // A power of less than 1 is steep at 0, so what the mean's rounding moves is compared before it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use infomark_core::FeatureMap;
 use infomark_kernels::widest;
 
-use crate::{Description, Fit};
+use crate::{Description, Letterbox};
 
 /// By how much a feature may be longer than 1: rounding.
 const TOLERANCE: f32 = 1e-3;
@@ -17,7 +17,7 @@ const TOLERANCE: f32 = 1e-3;
 pub struct Encoding {
     image: String,
     model: Arc<str>,
-    fit: Fit,
+    fit: Letterbox,
     temperature: f32,
     canvas: Vec<u8>,
     levels: Vec<Level>,
@@ -37,7 +37,7 @@ impl Encoding {
     pub(super) fn new(
         image: String,
         model: Arc<str>,
-        fit: Fit,
+        fit: Letterbox,
         description: &Description,
         canvas: &[f32],
         maps: Vec<Vec<f32>>,
@@ -76,7 +76,7 @@ impl Encoding {
     }
 
     /// Where the image lies on the canvas.
-    pub fn fit(&self) -> &Fit {
+    pub fn fit(&self) -> &Letterbox {
         &self.fit
     }
 

@@ -2,7 +2,7 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
-use crate::{DescriptionError, FitError};
+use crate::{DescriptionError, LetterboxError};
 
 /// Why an encoder or a landmark network could not be loaded or run; every message names the file and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -136,11 +136,11 @@ pub enum ModelError {
     },
     /// An image that cannot be laid on the canvas.
     #[error("{name}: {source}; scale the image down first")]
-    Fit {
+    Letterbox {
         /// The image's name.
         name: String,
         /// Why not.
-        source: FitError,
+        source: LetterboxError,
     },
 }
 

@@ -6,8 +6,8 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::physical::Plane;
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
-    cut, slicer,
+    Annotated, Builder, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place,
+    Visibility, cut, slicer,
 };
 use crate::ItkGeometry;
 
@@ -23,7 +23,11 @@ const MISSING: &str = "3";
 /// Columns of the current version, which are written.
 const COLUMNS: &str = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID";
 
-pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+pub(super) fn parse(
+    text: &str,
+    name: &str,
+    subject: &ImageContext<'_>,
+) -> Result<LandmarkFile, LandmarkError> {
     let plane = Plane::of(subject, name, FORMAT)?;
     let sign = sign(text).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
     let columns = Columns::of(text, name)?;

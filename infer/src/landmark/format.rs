@@ -258,7 +258,7 @@ fn of_element(element: &Map<String, Value>) -> Option<LandmarkFormat> {
 
 /// What a file with the landmarks of one image may leave open.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Subject<'a> {
+pub struct ImageContext<'a> {
     /// File name without folder of the image that 3D Slicer files and ISBI text belong to. The other formats name theirs.
     pub image: Option<&'a str>,
     /// Where 3D Slicer places the image, which its markups need: [`ImageHeader::placement`](crate::ImageHeader::placement).
@@ -339,7 +339,7 @@ pub fn parse_landmarks(bytes: &[u8], name: impl Into<String>) -> Result<Landmark
 /// Every case of [`LandmarkError`] but those of writing and those that need to know the images.
 pub fn read_landmarks_of(
     path: impl AsRef<Path>,
-    subject: &Subject<'_>,
+    subject: &ImageContext<'_>,
 ) -> Result<LandmarkFile, LandmarkError> {
     let (bytes, name) = read_bytes(path.as_ref())?;
     parse_landmarks_of(&bytes, name, subject)
@@ -352,10 +352,10 @@ pub fn read_landmarks_of(
 /// As [`read_landmarks_of`].
 ///
 /// ```
-/// use infomark_infer::{LandmarkFormat, Subject, parse_landmarks_of};
+/// use infomark_infer::{LandmarkFormat, ImageContext, parse_landmarks_of};
 ///
 /// let names = ["sella".to_owned()];
-/// let subject = Subject { image: Some("001.png"), names: &names, ..Subject::default() };
+/// let subject = ImageContext { image: Some("001.png"), names: &names, ..ImageContext::default() };
 /// let file = parse_landmarks_of(b"274.5,330.5\n", "001.txt", &subject)?;
 /// assert_eq!(file.format(), LandmarkFormat::Isbi);
 /// assert_eq!(file.get("001.png")[0].name, "sella");
@@ -364,7 +364,7 @@ pub fn read_landmarks_of(
 pub fn parse_landmarks_of(
     bytes: &[u8],
     name: impl Into<String>,
-    subject: &Subject<'_>,
+    subject: &ImageContext<'_>,
 ) -> Result<LandmarkFile, LandmarkError> {
     let name = name.into();
     let text = text::decode(bytes, &name)?;

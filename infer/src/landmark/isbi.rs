@@ -4,14 +4,20 @@ use std::fmt::Write;
 
 use infomark_core::Point;
 
-use super::{Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, cut};
+use super::{
+    Annotated, Builder, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, cut,
+};
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Isbi;
 
 /// The pairs at the start of the text; the challenge's files go on with classes of the anatomy, one number a line.
 ///
 /// With names, as many pairs as names are read and what follows them is ignored.
-pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+pub(super) fn parse(
+    text: &str,
+    name: &str,
+    subject: &ImageContext<'_>,
+) -> Result<LandmarkFile, LandmarkError> {
     let image =
         subject.image.ok_or_else(|| LandmarkError::WhichImage { name: name.to_owned(), format: FORMAT })?;
     let not_a_pair = |line, text: &str| LandmarkError::NotAPair {

@@ -2,7 +2,7 @@
 
 use infomark_core::Point;
 
-use super::{Annotated, LandmarkError, LandmarkFormat, Place, Subject, cut};
+use super::{Annotated, ImageContext, LandmarkError, LandmarkFormat, Place, cut};
 use crate::{ItkGeometry, Unplaced};
 
 /// The image that a file's positions lie on.
@@ -17,7 +17,7 @@ pub(super) struct Plane<'a> {
 impl<'a> Plane<'a> {
     /// The plane of the image that a file is read for.
     pub(super) fn of(
-        subject: &Subject<'a>,
+        subject: &ImageContext<'a>,
         name: &'a str,
         format: LandmarkFormat,
     ) -> Result<Plane<'a>, LandmarkError> {

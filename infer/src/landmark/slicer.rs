@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::json::{from_json, to_json};
 use super::physical::{Plane, note};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject, Visibility,
-    by_name, cut,
+    Annotated, Builder, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place,
+    Visibility, by_name, cut,
 };
 use crate::ItkGeometry;
 
@@ -56,7 +56,11 @@ const UNDEFINED: &str = "undefined";
 /// Start of the description of an occluded point, for which markups have no field.
 pub(super) const OCCLUDED: &str = "occluded";
 
-pub(super) fn parse(text: &str, name: &str, subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+pub(super) fn parse(
+    text: &str,
+    name: &str,
+    subject: &ImageContext<'_>,
+) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
     let plane = Plane::of(subject, name, FORMAT)?;
     let mut builder = Builder::new(name, FORMAT);

@@ -15,7 +15,7 @@ use crate::fit::cells;
 use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbour;
 use crate::recognise::Recognition;
-use crate::score_map::{Laid, anchor_matches};
+use crate::score_map::{Registered, anchor_matches};
 use crate::{
     Encoder, Encoding, ImageError, MatchError, MatchOptions, Ordered, ThreadError, neighbours, ordered,
     prior, read_image,
@@ -30,7 +30,7 @@ pub const REFINE_ROUNDS: usize = 2;
 
 /// Where a template's landmarks seem to be in an unlabelled image, and their features there; takes tens of kilobytes.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub struct Observation {
     /// Landmark by landmark; empty for an image that shows something else.
     landmarks: Vec<Sighted>,
 }
@@ -45,7 +45,7 @@ struct Sighted {
     ring: Vec<Vec<f32>>,
 }
 
-impl Sighting {
+impl Observation {
     /// Whether the image shows the template's anatomy; only then it is averaged.
     pub fn is_recognised(&self) -> bool {
         !self.landmarks.is_empty()
@@ -58,20 +58,20 @@ impl Template {
     /// # Errors
     ///
     /// [`MatchError`], but `Model`.
-    pub fn sight(&self, encoding: &Encoding) -> Result<Sighting, MatchError> {
+    pub fn sight(&self, encoding: &Encoding) -> Result<Observation, MatchError> {
         self.check_maker(encoding)?;
-        self.sighting(encoding)
+        self.observation(encoding)
             .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
     }
 
-    fn sighting(&self, encoding: &Encoding) -> Result<Sighting, String> {
+    fn observation(&self, encoding: &Encoding) -> Result<Observation, String> {
         self.check(encoding)?;
         let options = MatchOptions::default();
         let matches = anchor_matches(self, encoding, options)?;
-        let laid = Laid::new(self, encoding, &matches, options);
+        let laid = Registered::new(self, encoding, &matches, options);
         let strange = prior::agreement(&matches, encoding) < Recognition::FEWEST;
         let Some(alignment) = laid.alignment().filter(|_| !strange) else {
-            return Ok(Sighting { landmarks: Vec::new() });
+            return Ok(Observation { landmarks: Vec::new() });
         };
         let levels = encoding.levels();
         let coarse: Vec<_> =
@@ -101,7 +101,7 @@ impl Template {
             })
         };
         let landmarks = self.places.iter().enumerate().map(one).collect::<Result<_, String>>()?;
-        Ok(Sighting { landmarks })
+        Ok(Observation { landmarks })
     }
 
     /// The template with features that unlabelled images share: for each landmark and each place around it the mean of those of
@@ -109,24 +109,24 @@ impl Template {
     ///
     /// Sightings of the refined template are better ones: refine the template that was made of the annotated image once more
     /// with them, as [`refine_templates`] does. Images that are not recognised, and
-    /// sightings of a template with other landmarks, have no say; without any, the template stays as it is. The order of the
-    /// sightings matters to rounding and between equals only.
+    /// observations of a template with other landmarks, have no say; without any, the template stays as it is. The order of the
+    /// observations matters to rounding and between equals only.
     #[must_use]
-    pub fn refined(&self, sightings: &[Sighting]) -> Template {
-        let fits = |sighting: &&Sighting| {
-            sighting.landmarks.len() == self.names.len()
-                && sighting.landmarks.iter().zip(&self.neighbours.places).all(|(sighted, ring)| {
+    pub fn refined(&self, observations: &[Observation]) -> Template {
+        let fits = |observation: &&Observation| {
+            observation.landmarks.len() == self.names.len()
+                && observation.landmarks.iter().zip(&self.neighbours.places).all(|(sighted, ring)| {
                     sighted.features.len() == self.lengths.total()
                         && sighted.ring.len() == ring.len()
                         && sighted.ring.iter().zip(ring).all(|(a, b)| a.len() == b.features.len())
                 })
         };
-        let fitting: Vec<&Sighting> = sightings.iter().filter(fits).collect();
+        let fitting: Vec<&Observation> = observations.iter().filter(fits).collect();
         let mut refined = self.clone();
         let own = refined.features.chunks_exact_mut(self.lengths.total().max(1));
         for (index, (features, ring)) in own.zip(&mut refined.neighbours.places).enumerate() {
             let mut sighted: Vec<&Sighted> =
-                fitting.iter().filter_map(|sighting| sighting.landmarks.get(index)).collect();
+                fitting.iter().filter_map(|observation| observation.landmarks.get(index)).collect();
             sighted.sort_by(|a, b| b.score.total_cmp(&a.score));
             sighted.truncate((sighted.len() as f64 * BEST).ceil() as usize);
             blend(features, sighted.iter().map(|sighted| &sighted.features[..]), &self.lengths);
@@ -229,9 +229,9 @@ pub fn refine_templates(
     let mut refined = templates.to_vec();
     for _ in 0..REFINE_ROUNDS {
         let mut columns = vec![Vec::with_capacity(images.len()); templates.len()];
-        for row in sightings(encoder, &refined, images.clone(), threads)? {
-            for (column, sighting) in columns.iter_mut().zip(row?) {
-                column.extend(sighting);
+        for row in observations(encoder, &refined, images.clone(), threads)? {
+            for (column, observation) in columns.iter_mut().zip(row?) {
+                column.extend(observation);
             }
             done += 1;
             tell(RefineStep::Searched { done, total });
@@ -245,9 +245,9 @@ pub fn refine_templates(
 }
 
 /// What each template sees in an image; none in its own.
-type Row = Result<Vec<Option<Sighting>>, RefineError>;
+type Row = Result<Vec<Option<Observation>>, RefineError>;
 
-fn sightings(
+fn observations(
     encoder: &Encoder,
     templates: &[Template],
     images: Vec<PathBuf>,

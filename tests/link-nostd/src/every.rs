@@ -2,21 +2,22 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, AlignRule, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule, DisturbanceRange,
-    Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError, IntensityRange,
-    Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
-    Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
-    SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios, Tone,
-    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, angle_at,
-    angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
-    cosine_similarity, distance_to_line, draw_apart, draw_apart_scratch_len, elastic_controls_len,
-    entropy_map, entropy_scratch_len, error_bound, highest_beyond, horizontal_extent, info_nce,
-    info_nce_levels, info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len,
-    keep_tier, key_points, key_points_scratch_len, length, local_contrast, local_contrast_scratch_len, mean,
-    midpoint, mutual_information, mutual_information_scratch_len, mutual_information_terms, peak, philox4x32,
-    positive_similarities, positive_similarity, projected_length, radial_error_mm, sample_feature, sdr,
-    search_strength, search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len,
-    soft_peak, tier_map, tier_weight_map, tone_path, tone_search_scratch_len, vertical_extent, weight_map,
+    Affine, AlignOptions, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule,
+    DisturbanceRange, Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError,
+    IntensityJitter, IntensityRange, Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin,
+    Match, Negatives, Neighbourhood, Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng,
+    Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy,
+    TierRatios, ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len,
+    angle_at, angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
+    cosine_similarity, distance_to_line, elastic_controls_len, entropy_map, entropy_scratch_len, error_bound,
+    highest_beyond, horizontal_extent, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range,
+    joint_entropy, joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, length,
+    local_contrast, local_contrast_scratch_len, mean, midpoint, mutual_information,
+    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
+    positive_similarity, projected_length, radial_error_mm, sample_feature, sample_spaced,
+    sample_spaced_scratch_len, sdr, search_strength, search_tone, similarities, similarities_scratch_len,
+    similarity, similarity_scratch_len, soft_peak, tier_map, tier_weight_map, tone_path,
+    tone_search_scratch_len, vertical_extent, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -159,14 +160,14 @@ fn shares<T: Real>(rng: &mut Rng) -> Option<()> {
     clear_margin(map.reborrow(), Margin::Pixels(2)).ok()?;
     let (x, y) = Tournament::draw(&Tournament::new(map.as_plane()).ok()?, rng);
     let mut pixels = [(0, 0); 3];
-    let mut scratch = [0.0; draw_apart_scratch_len(SIDE, SIDE)];
-    let count = draw_apart(map.as_plane(), T::from_f64(3.0), rng, &mut pixels, &mut scratch).ok()?;
+    let mut scratch = [0.0; sample_spaced_scratch_len(SIDE, SIDE)];
+    let count = sample_spaced(map.as_plane(), T::from_f64(3.0), rng, &mut pixels, &mut scratch).ok()?;
     let right = x < SIDE
         && y < SIDE
         && count == 3
         && pixels.iter().all(|&(x, y)| (2..SIDE - 2).contains(&x) && (y * SIDE + x) % 3 == 2)
         && TierRatios::<T>::only(Tier::Low).share(Tier::High) == T::zero()
-        && Margin::Share(T::from_f64(0.25)).pixels(SIDE) == Some(3);
+        && Margin::Fraction(T::from_f64(0.25)).pixels(SIDE) == Some(3);
     right.then_some(())
 }
 
@@ -206,7 +207,7 @@ fn intensities<T: Real>(image: &[u8]) -> Option<()> {
     const NEEDED: (usize, usize, usize) = tone_search_scratch_len(SIDE, SIDE);
     let (mut pixels, mut levels, mut counts) = ([T::zero(); NEEDED.0], [0; NEEDED.1], [0; NEEDED.2]);
     let mut scratch = ToneSearchScratch { pixels: &mut pixels, levels: &mut levels, counts: &mut counts };
-    let limit = Tone { brightness: T::from_f64(0.1), ..Tone::identity() };
+    let limit = IntensityJitter { brightness: T::from_f64(0.1), ..IntensityJitter::identity() };
     let target = T::from_f64(3.5);
     let levels = Binning::<256>::new(0, 255).ok()?;
     let darker = search_tone(patch, levels, limit, target, rule, &mut scratch).ok()?;
@@ -285,8 +286,8 @@ fn views<T: Real>(image: &[u8], rng: &mut Rng) -> Option<()> {
     tone.apply_in_place(out).ok()?;
     let mut copy = pixels;
     let out = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
-    Tone::apply(&range.draw(rng), image, out).ok()?;
-    (IntensityRange::<T>::identity().draw(rng) == Tone::identity()).then_some(())
+    IntensityJitter::apply(&range.draw(rng), image, out).ok()?;
+    (IntensityRange::<T>::identity().draw(rng) == IntensityJitter::identity()).then_some(())
 }
 
 fn maps<T: Real>(image: &[u8]) -> Option<()> {
@@ -430,7 +431,7 @@ fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
         );
         m.to = Point::new(m.from.x + T::one(), m.from.y);
     }
-    let alignment = Alignment::new(&matches, AlignRule::default(), rng).ok()?;
+    let alignment = Alignment::new(&matches, AlignOptions::default(), rng).ok()?;
     let at = alignment.predict(Point::new(T::one(), T::one())).at;
     let pulled = Alignment::affine(&alignment).ok()?.pull(Point::new(T::one(), T::one()));
     (alignment.agreeing() == 12 && at.is_finite() && pulled.is_finite()).then_some(())

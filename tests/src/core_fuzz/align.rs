@@ -1,7 +1,7 @@
 //! Alignment of arbitrary matches.
 
 use super::Bytes;
-use infomark_core::{AlignError, AlignRule, Alignment, Match, Point, Rng};
+use infomark_core::{AlignError, AlignOptions, Alignment, Match, Point, Rng};
 
 /// An alignment of any matches under any rule is refused with a reason, or agrees with as many matches as it says, has a finite
 /// map, and expects a finite place for every finite one near its matches.
@@ -22,7 +22,7 @@ pub fn align(data: &[u8]) {
         matches.push(Match { from, to });
     }
     let rule = match bytes.byte() % 3 {
-        0 => AlignRule {
+        0 => AlignOptions {
             tolerance: bytes.any(),
             trials: usize::from(bytes.byte()),
             growth: bytes.any(),
@@ -30,7 +30,7 @@ pub fn align(data: &[u8]) {
             reach: bytes.any(),
             residual: bytes.any(),
         },
-        _ => AlignRule { fewest: 3, ..AlignRule::default() },
+        _ => AlignOptions { fewest: 3, ..AlignOptions::default() },
     };
     let finite = matches.iter().all(|m| m.from.is_finite() && m.to.is_finite());
     let alignment = match Alignment::new(&matches, rule, &mut Rng::new(3, 0)) {
@@ -49,7 +49,7 @@ pub fn align(data: &[u8]) {
     // The same matches and random numbers, the same map.
     let again = Alignment::new(&matches, rule, &mut Rng::new(3, 0)).map(|again| again.agreeing());
     assert_eq!(again, Ok(alignment.agreeing()));
-    if !wild && rule == (AlignRule { fewest: 3, ..AlignRule::default() }) {
+    if !wild && rule == (AlignOptions { fewest: 3, ..AlignOptions::default() }) {
         for m in &matches {
             let expected = alignment.predict(m.from);
             assert!(

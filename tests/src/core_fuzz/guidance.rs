@@ -4,11 +4,11 @@
 use super::Bytes;
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Binning, CurveCut, DipRule, IntensityError, JointEntropy, KeyPoint, KeyPointRule, Margin, Plane,
-    PlaneMut, Reached, Rng, SampleError, SearchRule, SimilarityBin, SimilarityCurve, Thresholds, Tier,
-    TierRatios, Tone, ToneSearchScratch, Tournament, clear_margin, draw_apart, draw_apart_scratch_len,
-    joint_entropy, joint_entropy_scratch_len, key_points, key_points_scratch_len, search_strength,
-    search_tone, tier_weight_map, tone_path, tone_search_scratch_len,
+    Binning, CurveCut, DipRule, IntensityError, IntensityJitter, JointEntropy, KeyPoint, KeyPointRule,
+    Margin, Plane, PlaneMut, Rng, SampleError, SearchOutcome, SearchRule, SimilarityBin, SimilarityCurve,
+    Thresholds, Tier, TierRatios, ToneSearchScratch, Tournament, clear_margin, joint_entropy,
+    joint_entropy_scratch_len, key_points, key_points_scratch_len, sample_spaced, sample_spaced_scratch_len,
+    search_strength, search_tone, tier_weight_map, tone_path, tone_search_scratch_len,
 };
 
 /// Shared information of any two patches in any bins equals the definition and keeps its laws.
@@ -121,7 +121,7 @@ pub fn samplers(data: &[u8]) {
     let wild = bytes.byte() == 255;
     let distance = if wild { bytes.any() } else { f32::from(bytes.byte()) / 16.0 };
     let margin = match bytes.byte() {
-        255 => Margin::Share(bytes.any()),
+        255 => Margin::Fraction(bytes.any()),
         254 => Margin::Pixels(usize::MAX),
         byte => Margin::Pixels(usize::from(byte % 8)),
     };
@@ -154,8 +154,8 @@ pub fn samplers(data: &[u8]) {
         }
     }
     let mut pixels = [(usize::MAX, 0); 24];
-    let mut scratch = vec![f64::NAN; draw_apart_scratch_len(width, height)];
-    let count = draw_apart(map, distance, &mut rng, &mut pixels, &mut scratch);
+    let mut scratch = vec![f64::NAN; sample_spaced_scratch_len(width, height)];
+    let count = sample_spaced(map, distance, &mut rng, &mut pixels, &mut scratch);
     let good = map.rows().flatten().all(|w| w.is_finite() && *w >= 0.0);
     match count {
         Ok(count) => {
@@ -205,14 +205,14 @@ pub fn intensity(data: &[u8]) {
         assert!((0.0..=1.0).contains(&found.strength));
         assert_eq!(found.information, value(found.strength));
         match found.reached {
-            Reached::Identity => assert!(found.strength == 0.0 && values[0] <= target),
-            Reached::Limit => assert!(found.strength == 1.0 && values[15] > target),
-            Reached::Target => assert!(values[0] > target && calls >= 2),
+            SearchOutcome::Identity => assert!(found.strength == 0.0 && values[0] <= target),
+            SearchOutcome::Limit => assert!(found.strength == 1.0 && values[15] > target),
+            SearchOutcome::Target => assert!(values[0] > target && calls >= 2),
         }
     }
 
     let (width, height) = (bytes.size(8), bytes.size(8));
-    let mut limit = Tone::identity();
+    let mut limit = IntensityJitter::identity();
     let strange = bytes.byte() == 255;
     let mut factor = || if strange { bytes.any() } else { f32::from(bytes.byte()) / 64.0 };
     (limit.brightness, limit.contrast, limit.gamma) = (factor(), factor(), factor());
@@ -257,7 +257,7 @@ pub fn keypoints(data: &[u8]) {
             sigma: bytes.any(),
             contrast: bytes.any(),
             edge_ratio: bytes.any(),
-            margin: Margin::Share(bytes.any()),
+            margin: Margin::Fraction(bytes.any()),
             min_distance: bytes.any(),
             ..rule
         };

@@ -1,6 +1,6 @@
 //! Aligning images by matches of which many are wrong.
 
-use infomark_core::{AlignError, AlignRule, Alignment, Match, Point, Rng};
+use infomark_core::{AlignError, AlignOptions, Alignment, Match, Point, Rng};
 use proptest::prelude::*;
 
 fn point(x: f64, y: f64) -> Point<f64> {
@@ -36,7 +36,7 @@ proptest! {
             .map(|(i, from)| Match { from, to: if i < wrong { noise[i] } else { truth(from) } })
             .collect();
         // Closer than wrong matches come to the truth by chance more than now and then.
-        let rule = AlignRule { tolerance: 4.0, residual: 0.5, ..AlignRule::default() };
+        let rule = AlignOptions { tolerance: 4.0, residual: 0.5, ..AlignOptions::default() };
         let alignment = Alignment::new(&matches, rule, &mut Rng::new(seed, 1))?;
         prop_assert!(alignment.agreeing() >= 120 - wrong);
         for at in places(10, seed ^ 2) {
@@ -55,7 +55,7 @@ proptest! {
         );
         let matches: Vec<Match<f64>> =
             places(300, seed).into_iter().map(|from| Match { from, to: truth(from) }).collect();
-        let rule = AlignRule { tolerance: 25.0, reach: 30.0, ..AlignRule::default() };
+        let rule = AlignOptions { tolerance: 25.0, reach: 30.0, ..AlignOptions::default() };
         let alignment = Alignment::new(&matches, rule, &mut Rng::new(seed, 1))?;
         let inside: Vec<_> = places(60, seed ^ 2)
             .into_iter()
@@ -81,7 +81,7 @@ proptest! {
             .chunks_exact(4)
             .map(|n| Match { from: point(n[0], n[1]), to: point(n[2], n[3]) })
             .collect();
-        let rule = AlignRule { fewest: 0, trials: 40, ..AlignRule::default() };
+        let rule = AlignOptions { fewest: 0, trials: 40, ..AlignOptions::default() };
         let align = || Alignment::new(&matches, rule, &mut Rng::new(seed, 0));
         let Ok(alignment) = align() else { return Ok(()) };
         prop_assert!(alignment.agreeing() >= 3);
@@ -98,8 +98,8 @@ fn single_precision_gives_nearly_the_same() -> Result<(), AlignError> {
     let single: Vec<Match<f32>> =
         matches.iter().map(|m| Match { from: m.from.cast(), to: m.to.cast() }).collect();
     let double =
-        Alignment::new(&matches, AlignRule::default(), &mut Rng::new(1, 0))?.predict(point(200.0, 90.0));
-    let single = Alignment::new(&single, AlignRule::default(), &mut Rng::new(1, 0))?
+        Alignment::new(&matches, AlignOptions::default(), &mut Rng::new(1, 0))?.predict(point(200.0, 90.0));
+    let single = Alignment::new(&single, AlignOptions::default(), &mut Rng::new(1, 0))?
         .predict(Point { x: 200.0, y: 90.0 });
     assert!(distance(double.at, single.at.cast()) < 1e-3);
     assert!(distance(double.at, truth(point(200.0, 90.0))) < 1e-6);
@@ -114,16 +114,16 @@ fn what_cannot_be_aligned_is_refused() {
         Alignment::new(matches, rule, &mut Rng::new(0, 0)).map(|a| a.agreeing())
     };
     let none = |matches| Err(AlignError::NoConsensus { agreeing: 0, matches, needed: 8 });
-    assert_eq!(align(&line, AlignRule::default()), none(20));
-    assert_eq!(align(&[], AlignRule::default()), none(0));
+    assert_eq!(align(&line, AlignOptions::default()), none(20));
+    assert_eq!(align(&[], AlignOptions::default()), none(0));
     let nan = [Match { from: point(f64::NAN, 0.0), to: point(0.0, 0.0) }];
-    assert_eq!(align(&nan, AlignRule::default()), Err(AlignError::NotFinite { index: 0 }));
-    let default = AlignRule::<f64>::default;
+    assert_eq!(align(&nan, AlignOptions::default()), Err(AlignError::NotFinite { index: 0 }));
+    let default = AlignOptions::<f64>::default;
     for (rule, wrong, given) in [
-        (AlignRule { tolerance: 0.0, ..default() }, "tolerance", 0.0),
-        (AlignRule { reach: f64::NAN, ..default() }, "reach", f64::NAN),
-        (AlignRule { growth: 0.5, ..default() }, "growth", 0.5),
-        (AlignRule { trials: 0, ..default() }, "trials", 0.0),
+        (AlignOptions { tolerance: 0.0, ..default() }, "tolerance", 0.0),
+        (AlignOptions { reach: f64::NAN, ..default() }, "reach", f64::NAN),
+        (AlignOptions { growth: 0.5, ..default() }, "growth", 0.5),
+        (AlignOptions { trials: 0, ..default() }, "trials", 0.0),
     ] {
         match align(&line, rule) {
             Err(AlignError::Option { option, value, .. }) => {

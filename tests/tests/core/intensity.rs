@@ -1,9 +1,9 @@
 //! The search for the strength of an augmentation.
 
 use infomark_core::{
-    Binning, IntensityError, IntensityRange, Plane, PlaneMut, Reached, Rng, SearchRule, Strength, Tone,
-    ToneSearch, ToneSearchScratch, intensity_range, mutual_information, mutual_information_scratch_len,
-    search_strength, search_tone, tone_path, tone_search_scratch_len,
+    Binning, IntensityError, IntensityJitter, IntensityRange, Plane, PlaneMut, Rng, SearchOutcome,
+    SearchRule, Strength, ToneSearch, ToneSearchScratch, intensity_range, mutual_information,
+    mutual_information_scratch_len, search_strength, search_tone, tone_path, tone_search_scratch_len,
 };
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn with_scratch<R>(run: impl FnOnce(&mut ToneSearchScratch<'_, f64>) -> R) -> R 
     run(&mut ToneSearchScratch { pixels: &mut a, levels: &mut b, counts: &mut c })
 }
 
-fn tone(patch: &[u8], limit: Tone<f64>, target: f64, rule: SearchRule<f64>) -> ToneSearch<f64> {
+fn tone(patch: &[u8], limit: IntensityJitter<f64>, target: f64, rule: SearchRule<f64>) -> ToneSearch<f64> {
     let patch = Plane::new(patch, SIDE, SIDE).expect("made to fit");
     with_scratch(|scratch| search_tone(patch, levels(), limit, target, rule, scratch))
         .expect("good arguments")
@@ -51,7 +51,7 @@ fn levels() -> Binning<256> {
 }
 
 /// What a patch shares with its change, step by step.
-fn shared(patch: &[u8], tone: Tone<f64>) -> f64 {
+fn shared(patch: &[u8], tone: IntensityJitter<f64>) -> f64 {
     let mut pixels: Vec<f64> = patch.iter().map(|&v| f64::from(v) / 255.0).collect();
     tone.apply_in_place(PlaneMut::new(&mut pixels, SIDE, SIDE).expect("fits")).expect("good factors");
     let changed: Vec<u8> = pixels.iter().map(|v| (v * 255.0).round() as u8).collect();
@@ -69,7 +69,7 @@ proptest! {
     ) {
         let f = |t: f64| 5.0 - 4.0 * t.powf(power);
         let found = search(f(at), fine(steps), f).expect("good arguments");
-        prop_assert_eq!(found.reached, Reached::Target);
+        prop_assert_eq!(found.reached, SearchOutcome::Target);
         prop_assert!((found.strength - at).abs() < 1e-8, "{found:?} is not {at}");
         prop_assert_eq!(found.information, f(found.strength));
     }
@@ -99,11 +99,11 @@ proptest! {
         // Where the first step with an end at or below the target lies.
         let ends = (0..=steps).map(|i| if i == steps { 1.0 } else { i as f64 / steps as f64 });
         match ends.clone().position(|t| value(t) <= target) {
-            None => prop_assert_eq!((found.reached, found.strength), (Reached::Limit, 1.0)),
-            Some(0) => prop_assert_eq!((found.reached, found.strength), (Reached::Identity, 0.0)),
+            None => prop_assert_eq!((found.reached, found.strength), (SearchOutcome::Limit, 1.0)),
+            Some(0) => prop_assert_eq!((found.reached, found.strength), (SearchOutcome::Identity, 0.0)),
             Some(i) => {
                 let ends: Vec<f64> = ends.collect();
-                prop_assert_eq!(found.reached, Reached::Target);
+                prop_assert_eq!(found.reached, SearchOutcome::Target);
                 prop_assert!((ends[i - 1]..=ends[i]).contains(&found.strength));
                 prop_assert_eq!(found.information, value(found.strength));
             }
@@ -124,28 +124,28 @@ proptest! {
     ) {
         let patch = texture(seed);
         let factor = if up { 4.0 } else { 0.25 };
-        let mut limit = Tone::identity();
+        let mut limit = IntensityJitter::identity();
         *[&mut limit.brightness, &mut limit.contrast, &mut limit.gamma][which] = factor;
-        let own = shared(&patch, Tone::identity());
+        let own = shared(&patch, IntensityJitter::identity());
         let target = own * (1.0 - loss);
         let found = tone(&patch, limit, target, fine(32));
         prop_assert_eq!(found.tone, tone_path(limit, found.found.strength));
         prop_assert_eq!(found.found.information, shared(&patch, found.tone));
         match found.found.reached {
-            Reached::Target => {
+            SearchOutcome::Target => {
                 // One grey level more or less is a jump.
                 prop_assert!((found.found.information - target).abs() < 0.35, "{found:?} for {target}");
             }
-            Reached::Limit => prop_assert!(found.found.information > target && found.tone == limit),
-            Reached::Identity => panic!("the patch shares {own} with itself"),
+            SearchOutcome::Limit => prop_assert!(found.found.information > target && found.tone == limit),
+            SearchOutcome::Identity => panic!("the patch shares {own} with itself"),
         }
     }
 
     #[test]
     fn less_information_takes_a_stronger_change(seed: u64, less in 0.1f64..0.5) {
         let patch = texture(seed);
-        let limit = Tone { contrast: 0.01, ..Tone::identity() };
-        let own = shared(&patch, Tone::identity());
+        let limit = IntensityJitter { contrast: 0.01, ..IntensityJitter::identity() };
+        let own = shared(&patch, IntensityJitter::identity());
         let weak = tone(&patch, limit, own * 0.8, fine(64)).found.strength;
         let strong = tone(&patch, limit, own * (0.8 - less), fine(64)).found.strength;
         prop_assert!(strong >= weak, "{strong} {weak}");
@@ -155,10 +155,10 @@ proptest! {
     fn the_path_of_a_tone_starts_at_the_identity_and_multiplies(
         b in 0.1f64..10.0, c in 0.1f64..10.0, g in 0.1f64..10.0, t in 0.0f64..=1.0, u in 0.0f64..=1.0,
     ) {
-        let mut limit = Tone::identity();
+        let mut limit = IntensityJitter::identity();
         (limit.brightness, limit.contrast, limit.gamma) = (b, c, g);
-        prop_assert_eq!(tone_path(limit, 0.0), Tone::identity());
-        prop_assert_eq!(tone_path(limit, f64::NAN), Tone::identity());
+        prop_assert_eq!(tone_path(limit, 0.0), IntensityJitter::identity());
+        prop_assert_eq!(tone_path(limit, f64::NAN), IntensityJitter::identity());
         prop_assert_eq!(tone_path(limit, 1.0), limit);
         prop_assert_eq!(tone_path(limit, 7.0), limit);
         let (part, rest) = (tone_path(limit, t), tone_path(limit, u));
@@ -186,7 +186,7 @@ proptest! {
             }).expect("good arguments");
             prop_assert!(met <= 3 * patches.len());
             prop_assert_eq!((range.contrast.1, range.gamma), (1.0, (1.0, 1.0)));
-            let quantile = |limit: Tone<f64>, factor: fn(Tone<f64>) -> f64| {
+            let quantile = |limit: IntensityJitter<f64>, factor: fn(IntensityJitter<f64>) -> f64| {
                 let mut all: Vec<f64> =
                     patches.iter().map(|p| tone(p, limit, target, rule).found.strength).collect();
                 all.sort_by(f64::total_cmp);
@@ -196,10 +196,10 @@ proptest! {
             };
             let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
             let brightness =
-                |limit| quantile(Tone { brightness: limit, ..Tone::identity() }, |t| t.brightness);
+                |limit| quantile(IntensityJitter { brightness: limit, ..IntensityJitter::identity() }, |t| t.brightness);
             prop_assert!(close(range.brightness.0, brightness(0.2)));
             prop_assert!(close(range.brightness.1, brightness(5.0)));
-            let contrast = quantile(Tone { contrast: 0.1, ..Tone::identity() }, |t| t.contrast);
+            let contrast = quantile(IntensityJitter { contrast: 0.1, ..IntensityJitter::identity() }, |t| t.contrast);
             prop_assert!(close(range.contrast.0, contrast));
         }
     }
@@ -208,10 +208,10 @@ proptest! {
 #[test]
 fn several_operations_together_need_less_strength_than_each() {
     let patch = texture(4);
-    let target = 0.6 * shared(&patch, Tone::identity());
-    let dark = Tone { brightness: 0.02, ..Tone::identity() };
-    let faint = Tone { contrast: 0.02, ..Tone::identity() };
-    let both = Tone { brightness: 0.02, ..faint };
+    let target = 0.6 * shared(&patch, IntensityJitter::identity());
+    let dark = IntensityJitter { brightness: 0.02, ..IntensityJitter::identity() };
+    let faint = IntensityJitter { contrast: 0.02, ..IntensityJitter::identity() };
+    let both = IntensityJitter { brightness: 0.02, ..faint };
     let strength = |limit| tone(&patch, limit, target, fine(64)).found.strength;
     assert!(strength(both) < strength(dark) && strength(both) < strength(faint));
 }
@@ -219,13 +219,18 @@ fn several_operations_together_need_less_strength_than_each() {
 #[test]
 fn single_precision_finds_nearly_the_same() {
     let patch = texture(9);
-    let target = 0.7 * shared(&patch, Tone::identity());
-    let double = tone(&patch, Tone { brightness: 0.1, ..Tone::identity() }, target, SearchRule::default());
+    let target = 0.7 * shared(&patch, IntensityJitter::identity());
+    let double = tone(
+        &patch,
+        IntensityJitter { brightness: 0.1, ..IntensityJitter::identity() },
+        target,
+        SearchRule::default(),
+    );
     let needed = tone_search_scratch_len(SIDE, SIDE);
     let (mut a, mut b, mut c) = (vec![0f32; needed.0], vec![0; needed.1], vec![0; needed.2]);
     let mut scratch = ToneSearchScratch { pixels: &mut a, levels: &mut b, counts: &mut c };
     let plane = Plane::new(&patch, SIDE, SIDE).expect("made to fit");
-    let limit = Tone { brightness: 0.1f32, ..Tone::identity() };
+    let limit = IntensityJitter { brightness: 0.1f32, ..IntensityJitter::identity() };
     let single = search_tone(plane, levels(), limit, target as f32, SearchRule::default(), &mut scratch)
         .expect("good");
     assert!(
@@ -253,11 +258,11 @@ fn bad_arguments_are_errors() {
     let patch = texture(1);
     let plane = Plane::new(&patch, SIDE, SIDE).expect("made to fit");
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let limit = Tone { gamma: bad, ..Tone::identity() };
+        let limit = IntensityJitter { gamma: bad, ..IntensityJitter::identity() };
         let refused = with_scratch(|scratch| search_tone(plane, levels(), limit, 1.0, rule, scratch));
         assert!(matches!(refused, Err(IntensityError::Setting { .. })), "{bad}");
     }
-    let limit = Tone { gamma: 2.0, ..Tone::identity() };
+    let limit = IntensityJitter { gamma: 2.0, ..IntensityJitter::identity() };
     let short = with_scratch(|scratch| {
         let counts = &mut scratch.counts[1..];
         let mut scratch = ToneSearchScratch { pixels: scratch.pixels, levels: scratch.levels, counts };

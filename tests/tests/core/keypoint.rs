@@ -161,7 +161,7 @@ proptest! {
         let image = noise(seed, 48, 40);
         for (margin, columns, rows) in [
             (Margin::Pixels(margin), margin, margin),
-            (Margin::Share(share), (48.0 * share) as usize, (40.0 * share) as usize),
+            (Margin::Fraction(share), (48.0 * share) as usize, (40.0 * share) as usize),
         ] {
             let found = find(&image, 48, KeyPointRule { margin, min_distance, ..busy() }, 500);
             prop_assert!(found.is_sorted_by(|a, b| a.response >= b.response));
@@ -280,7 +280,7 @@ fn bad_arguments_are_errors() {
         KeyPointRule { levels: 30, ..good },
         KeyPointRule { contrast: -0.1, ..good },
         KeyPointRule { edge_ratio: 0.9, ..good },
-        KeyPointRule { margin: Margin::Share(-0.1), ..good },
+        KeyPointRule { margin: Margin::Fraction(-0.1), ..good },
         KeyPointRule { min_distance: f64::INFINITY, ..good },
     ] {
         let refused = key_points(plane, bad, &mut out, &mut scratch);

@@ -1,8 +1,8 @@
 //! Noise, blur and cutout; the bits of all kinds of views.
 
 use infomark_core::{
-    Affine, AugmentError, Border, Cutout, Elastic, Fill, Interpolation, Noise, Pixel, Plane, PlaneMut, Point,
-    Real, Rng, Tone, View, blur, blur_scratch_len, elastic_controls_len, philox4x32,
+    Affine, AugmentError, Border, Cutout, Elastic, Fill, IntensityJitter, Interpolation, Noise, Pixel, Plane,
+    PlaneMut, Point, Real, Rng, View, blur, blur_scratch_len, elastic_controls_len, philox4x32,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -244,7 +244,7 @@ fn a_seed_gives_the_same_bits_on_every_machine() {
     let mut noisy = pixels.clone();
     let noise = Noise::new(0.1, 3, 4).expect("finite");
     noise.add(PlaneMut::new(&mut noisy, SIDE, SIDE).expect("fits"), 0, 0);
-    let tone = Tone { brightness: 1.3, contrast: 0.7, gamma: 1.1 };
+    let tone = IntensityJitter { brightness: 1.3, contrast: 0.7, gamma: 1.1 };
     tone.apply_in_place(PlaneMut::new(&mut out, SIDE, SIDE).expect("fits")).expect("good factors");
     hashes.extend([hash(&noisy), hash(&blurred(&pixels, SIDE, 1.3)), hash(&out)]);
     let expected: [u64; 9] = [

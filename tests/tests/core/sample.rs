@@ -2,7 +2,7 @@
 
 use infomark_core::{
     Margin, Plane, PlaneMut, Rng, SampleError, Sampler, Thresholds, Tier, TierError, TierRatios, Tournament,
-    Weighting, clear_margin, draw_apart, draw_apart_scratch_len, keep_tier, tier_map, tier_weight_map,
+    Weighting, clear_margin, keep_tier, sample_spaced, sample_spaced_scratch_len, tier_map, tier_weight_map,
     weight_map,
 };
 use proptest::prelude::*;
@@ -50,9 +50,9 @@ fn apart(
     rng: &mut Rng,
     most: usize,
 ) -> Result<Vec<(usize, usize)>, SampleError> {
-    let mut scratch = vec![f64::NAN; draw_apart_scratch_len(width, weights.len() / width)];
+    let mut scratch = vec![f64::NAN; sample_spaced_scratch_len(width, weights.len() / width)];
     let mut out = vec![(usize::MAX, usize::MAX); most];
-    let count = draw_apart(plane(weights, width), distance, rng, &mut out, &mut scratch)?;
+    let count = sample_spaced(plane(weights, width), distance, rng, &mut out, &mut scratch)?;
     assert!(out[count..].iter().all(|&pixel| pixel == (usize::MAX, usize::MAX)));
     out.truncate(count);
     Ok(out)
@@ -141,7 +141,7 @@ proptest! {
         let by_share = |size: usize| (share * size as f64) as usize;
         for (margin, columns, rows) in [
             (Margin::Pixels(pixels), pixels, pixels),
-            (Margin::Share(share), by_share(width), by_share(height)),
+            (Margin::Fraction(share), by_share(width), by_share(height)),
         ] {
             let mut cleared = values.clone();
             let map = PlaneMut::new(&mut cleared, width, height).expect("fits");
@@ -398,7 +398,7 @@ fn bad_arguments_are_errors() {
         assert!(matches!(TierRatios::new(1.0, bad, 1.0), Err(SampleError::Ratios { .. })), "{bad}");
         let mut map = values;
         let out = PlaneMut::new(&mut map, 2, 2).expect("made to fit");
-        assert!(matches!(clear_margin(out, Margin::Share(bad)), Err(SampleError::Margin { .. })), "{bad}");
+        assert!(matches!(clear_margin(out, Margin::Fraction(bad)), Err(SampleError::Margin { .. })), "{bad}");
         let mut rng = Rng::new(1, 1);
         assert!(matches!(apart(&values, 2, bad, &mut rng, 1), Err(SampleError::Distance { .. })), "{bad}");
         assert!(matches!(apart(&[1.0, bad], 2, 1.0, &mut rng, 1), Err(SampleError::Value { x: 1, .. })));
@@ -408,7 +408,7 @@ fn bad_arguments_are_errors() {
     assert_eq!(apart(&[0.0; 4], 2, 1.0, &mut rng, 1), Err(SampleError::Empty));
     assert_eq!(apart(&huge, 2, 1.0, &mut rng, 1), Err(SampleError::Overflow));
     let mut short = [0.0; 7];
-    let refused = draw_apart(map, 1.0, &mut rng, &mut [(0, 0)], &mut short);
+    let refused = sample_spaced(map, 1.0, &mut rng, &mut [(0, 0)], &mut short);
     assert_eq!(refused, Err(SampleError::Scratch { len: 7, needed: 8 }));
     let tiers = [Tier::Low; 4];
     let tiers = Plane::new(&tiers, 2, 2).expect("made to fit");

@@ -1,13 +1,13 @@
 //! Tones and how strongly they are drawn.
 
 use infomark_core::{
-    AugmentError, DisturbanceRange, IntensityCurve, IntensityRange, Plane, PlaneMut, Rng, Tier, TierPolicy,
-    Tone,
+    AugmentError, DisturbanceRange, IntensityCurve, IntensityJitter, IntensityRange, Plane, PlaneMut, Rng,
+    Tier, TierPolicy,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
 
-fn toned(tone: Tone<f64>, pixels: &[f64], width: usize) -> Vec<f64> {
+fn toned(tone: IntensityJitter<f64>, pixels: &[f64], width: usize) -> Vec<f64> {
     let mut out = vec![f64::NAN; pixels.len()];
     let height = pixels.len() / width;
     let src = Plane::new(pixels, width, height).expect("made to fit");
@@ -24,14 +24,14 @@ fn images() -> impl Strategy<Value = (Vec<f64>, usize, usize)> {
 proptest! {
     #[test]
     fn the_identity_changes_no_bit((pixels, width, _) in images()) {
-        prop_assert_eq!(toned(Tone::identity(), &pixels, width), pixels);
+        prop_assert_eq!(toned(IntensityJitter::identity(), &pixels, width), pixels);
     }
 
     #[test]
     fn tones_follow_their_definition(
         (pixels, width, _) in images(), b in 0.0f64..3.0, c in 0.0f64..3.0, g in 0.2f64..4.0,
     ) {
-        let tone = Tone { brightness: b, contrast: c, gamma: g };
+        let tone = IntensityJitter { brightness: b, contrast: c, gamma: g };
         let (out, expected) = (toned(tone, &pixels, width), core_oracle::tone(tone, &pixels));
         let close = out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9);
         prop_assert!(close, "{:?} {:?}", out, expected);
@@ -42,7 +42,7 @@ proptest! {
         pixels in prop::collection::vec(any::<f64>(), 12),
         b in 0.0f64..9.0, c in 0.0f64..9.0, g in 0.1f64..9.0,
     ) {
-        let out = toned(Tone { brightness: b, contrast: c, gamma: g }, &pixels, 4);
+        let out = toned(IntensityJitter { brightness: b, contrast: c, gamma: g }, &pixels, 4);
         prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{:?}", out);
     }
 
@@ -50,7 +50,7 @@ proptest! {
     fn in_place_gives_the_same_and_leaves_the_gaps_alone(
         (pixels, width, height) in images(), b in 0.5f64..2.0,
     ) {
-        let tone = Tone { brightness: b, contrast: 0.8, gamma: 1.1 };
+        let tone = IntensityJitter { brightness: b, contrast: 0.8, gamma: 1.1 };
         let expected = toned(tone, &pixels, width);
         let mut gapped: Vec<f64> = pixels.chunks(width).flat_map(|row| [row, &[9.0, 9.0]].concat()).collect();
         let plane = PlaneMut::with_stride(&mut gapped, width, height, width + 2).expect("made to fit");
@@ -78,8 +78,8 @@ proptest! {
             .prop_flat_map(|(w, h)| (prop::collection::vec(any::<u8>(), w * h), Just(w), Just(h))),
         b in 0.0f64..3.0, c in 0.0f64..3.0, g in prop_oneof![Just(1.0), 0.2f64..4.0],
     ) {
-        let tone = Tone { brightness: b, contrast: c, gamma: g };
-        let single = Tone { brightness: b as f32, contrast: c as f32, gamma: g as f32 };
+        let tone = IntensityJitter { brightness: b, contrast: c, gamma: g };
+        let single = IntensityJitter { brightness: b as f32, contrast: c as f32, gamma: g as f32 };
         let shares: Vec<f64> = pixels.iter().map(|&v| f64::from(v) / 255.0).collect();
         let expected = core_oracle::tone(tone, &shares);
         let src = Plane::new(&pixels, width, height).expect("made to fit");
@@ -106,7 +106,7 @@ proptest! {
     fn tones_of_integers_in_place_are_the_same(
         pixels in prop::collection::vec(any::<u16>(), 12), b in 0.0f64..3.0, c in 0.0f64..3.0,
     ) {
-        let tone = Tone { brightness: b, contrast: c, gamma: 1.0 };
+        let tone = IntensityJitter { brightness: b, contrast: c, gamma: 1.0 };
         let mut out = vec![0; 12];
         let src = Plane::new(&pixels, 4, 3).expect("made to fit");
         tone.apply_u16(src, PlaneMut::new(&mut out, 4, 3).expect("made to fit")).expect("good factors");
@@ -125,7 +125,7 @@ proptest! {
     fn the_identity_changes_no_integer(pixels in prop::collection::vec(any::<u16>(), 12)) {
         let mut same = pixels.clone();
         let image = PlaneMut::new(&mut same, 4, 3).expect("made to fit");
-        Tone::<f32>::identity().apply_u16_in_place(image).expect("good factors");
+        IntensityJitter::<f32>::identity().apply_u16_in_place(image).expect("good factors");
         prop_assert_eq!(&same, &pixels);
     }
 
@@ -157,7 +157,7 @@ fn tiers_have_their_own_ranges_weakest_where_there_is_most_information() {
     let width = |tier| policy.range(tier).brightness.1 - policy.range(tier).brightness.0;
     assert!(width(Tier::High) < width(Tier::Medium));
     assert_eq!(policy.range(Tier::Low), policy.low);
-    assert_eq!(IntensityRange::<f64>::identity().draw(&mut Rng::new(0, 0)), Tone::default());
+    assert_eq!(IntensityRange::<f64>::identity().draw(&mut Rng::new(0, 0)), IntensityJitter::default());
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_curve_meets_its_policy_at_the_centres() {
 
 #[test]
 fn empty_images_of_integers_are_left_alone() {
-    let tone = Tone { brightness: 2.0, contrast: 0.5, gamma: 1.0 };
+    let tone = IntensityJitter { brightness: 2.0, contrast: 0.5, gamma: 1.0 };
     assert_eq!(tone.apply_u8_in_place(PlaneMut::new(&mut [], 0, 3).expect("empty")), Ok(()));
     assert_eq!(tone.apply_u16_in_place(PlaneMut::new(&mut [], 0, 3).expect("empty")), Ok(()));
 }
@@ -205,13 +205,13 @@ fn bad_factors_are_errors() {
     let pixels = [0.5; 6];
     let src = Plane::new(&pixels, 3, 2).expect("made to fit");
     let mut out = [0.0; 6];
-    let good = Tone::identity();
+    let good = IntensityJitter::identity();
     for bad in [-0.1, f64::NAN, f64::INFINITY] {
         for tone in [
-            Tone { brightness: bad, ..good },
-            Tone { contrast: bad, ..good },
-            Tone { gamma: bad, ..good },
-            Tone { gamma: 0.0, ..good },
+            IntensityJitter { brightness: bad, ..good },
+            IntensityJitter { contrast: bad, ..good },
+            IntensityJitter { gamma: bad, ..good },
+            IntensityJitter { gamma: 0.0, ..good },
         ] {
             let dst = PlaneMut::new(&mut out, 3, 2).expect("made to fit");
             assert!(matches!(tone.apply_in_place(dst), Err(AugmentError::Factor { .. })), "{tone:?}");

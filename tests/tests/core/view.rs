@@ -1,7 +1,7 @@
 //! Affine maps and views.
 
 use infomark_core::{
-    Affine, AugmentError, Border, Interpolation, Pixel, Plane, PlaneMut, Point, Tone, View, Warp,
+    Affine, AugmentError, Border, IntensityJitter, Interpolation, Pixel, Plane, PlaneMut, Point, View, Warp,
 };
 use infomark_tests::core_oracle::{self, tolerance};
 use proptest::prelude::*;
@@ -250,7 +250,7 @@ proptest! {
         (pixels, width, height) in images(), map in maps(), b in 0.2f64..3.0,
     ) {
         // Without contrast, whose mean the choice of pixels changes.
-        let tone = Tone { brightness: b, contrast: 1.0, gamma: 1.3 };
+        let tone = IntensityJitter { brightness: b, contrast: 1.0, gamma: 1.3 };
         let view = View::new(map, 9, 7).expect("near");
         let see = |pixels: &[f64]| {
             let src = Plane::new(pixels, width, height).expect("made to fit");

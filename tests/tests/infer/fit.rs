@@ -3,11 +3,11 @@
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
 use infomark_core::{Point, Rng};
-use infomark_infer::{Fit, FitError, Image, InputSize, Normalisation, sha256, sha256_files};
+use infomark_infer::{Image, InputSize, Letterbox, LetterboxError, Normalisation, sha256, sha256_files};
 use proptest::prelude::*;
 
-fn fit(width: usize, height: usize, input: (usize, usize)) -> Fit {
-    Fit::new(width, height, InputSize::new(input.0, input.1).unwrap()).unwrap()
+fn fit(width: usize, height: usize, input: (usize, usize)) -> Letterbox {
+    Letterbox::new(width, height, InputSize::new(input.0, input.1).unwrap()).unwrap()
 }
 
 /// An image whose value is a linear function of place, and that function.
@@ -135,13 +135,13 @@ fn shrinking_averages_instead_of_skipping() {
 
 #[test]
 fn sizes_that_cannot_be_are_refused() {
-    assert!(matches!(InputSize::new(0, 64), Err(FitError::Canvas { .. })));
-    assert!(matches!(InputSize::new(64, 8193), Err(FitError::Canvas { .. })));
+    assert!(matches!(InputSize::new(0, 64), Err(LetterboxError::Canvas { .. })));
+    assert!(matches!(InputSize::new(64, 8193), Err(LetterboxError::Canvas { .. })));
     let input = InputSize::new(64, 64).unwrap();
-    assert!(matches!(Fit::new(0, 5, input), Err(FitError::Original { .. })));
-    assert!(matches!(Fit::new(5, usize::MAX, input), Err(FitError::Original { .. })));
+    assert!(matches!(Letterbox::new(0, 5, input), Err(LetterboxError::Original { .. })));
+    assert!(matches!(Letterbox::new(5, usize::MAX, input), Err(LetterboxError::Original { .. })));
     let other = fit(40, 40, (64, 64)).apply(&ramp(41, 40).0, Normalisation::UnitRange).unwrap_err();
-    assert!(matches!(other, FitError::OtherSize { width: 41, .. }));
+    assert!(matches!(other, LetterboxError::OtherSize { width: 41, .. }));
 }
 
 #[test]
@@ -183,6 +183,6 @@ fn local_contrast_is_of_the_image_not_of_its_repeated_edge() {
     for (sigma, gain, floor) in [(0.0, 0.2, 0.02), (1.5, 0.2, 0.02), (0.1, f32::NAN, 0.02), (0.1, 0.2, -1.0)]
     {
         let bad = Normalisation::LocalContrast { sigma, gain, floor };
-        assert_eq!(fit(40, 60, (43, 64)).apply(&image, bad).unwrap_err(), FitError::Normalisation);
+        assert_eq!(fit(40, 60, (43, 64)).apply(&image, bad).unwrap_err(), LetterboxError::Normalisation);
     }
 }

@@ -268,8 +268,8 @@ fn levels_may_differ_in_channels_and_strides_be_any_that_divide_the_canvas() {
         // Two levels are of random weights.
         assert!(off < 8.0, "{} is {off} px off", mark.name);
     }
-    let sighting = template.sight(&encoder.encode(&moved).unwrap()).unwrap();
-    assert_eq!(template.refined(&[sighting]).refined_on(), 1);
+    let observation = template.sight(&encoder.encode(&moved).unwrap()).unwrap();
+    assert_eq!(template.refined(&[observation]).refined_on(), 1);
 
     // Stride 3 divides the canvas of 96 x 126.
     let odd = change(|model| {

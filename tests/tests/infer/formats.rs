@@ -6,8 +6,8 @@ mod web;
 
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CocoIndex, ItkGeometry, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Subject,
-    Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
+    Annotated, CocoIndex, ImageContext, ItkGeometry, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
+    Place, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,12 +42,16 @@ fn write(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<u8> {
     encode_landmarks(format, images, &NO_NAMES, "points").unwrap()
 }
 
-fn parse(bytes: &[u8], subject: &Subject<'_>) -> Result<LandmarkFile, LandmarkError> {
+fn parse(bytes: &[u8], subject: &ImageContext<'_>) -> Result<LandmarkFile, LandmarkError> {
     parse_landmarks_of(bytes, "points", subject)
 }
 
-fn of_image(image: &str) -> Subject<'_> {
-    Subject { image: Some(image), placement: Some(ItkGeometry::of_picture(1.0, 1.0)), ..Subject::default() }
+fn of_image(image: &str) -> ImageContext<'_> {
+    ImageContext {
+        image: Some(image),
+        placement: Some(ItkGeometry::of_picture(1.0, 1.0)),
+        ..ImageContext::default()
+    }
 }
 
 fn annotated<'a>(image: &'a str, landmarks: &'a [Landmark]) -> Annotated<'a> {
@@ -113,7 +117,7 @@ proptest! {
             let options = WriteOptions { coco: Some(&index), ..NO_NAMES };
             let images = if of_one { &images[..1] } else { &images[..] };
             let bytes = encode_landmarks(format, images, &options, "points").unwrap();
-            let subject = Subject { coco: Some(&index), ..of_image("a.png") };
+            let subject = ImageContext { coco: Some(&index), ..of_image("a.png") };
             let file = parse(&bytes, &subject).unwrap();
             prop_assert_eq!(file.format(), format);
             check(format, &file, "a.png", &first)?;
@@ -130,7 +134,7 @@ proptest! {
     #[test]
     fn csv_and_coco_keep_every_number(first in marks()) {
         for format in [LandmarkFormat::Csv, LandmarkFormat::Coco] {
-            let file = parse(&write(format, &[marked("a.png", &first)]), &Subject::default()).unwrap();
+            let file = parse(&write(format, &[marked("a.png", &first)]), &ImageContext::default()).unwrap();
             prop_assert_eq!(file.get("a.png"), &first.landmarks[..]);
         }
     }
@@ -139,7 +143,7 @@ proptest! {
     fn isbi_text_gives_back_every_number_in_order(points in marks()) {
         let points = points.landmarks;
         let names: Vec<String> = points.iter().map(|landmark| landmark.name.clone()).collect();
-        let subject = Subject { names: &names, ..of_image("a.png") };
+        let subject = ImageContext { names: &names, ..of_image("a.png") };
         let seen: Vec<_> = points.iter().map(|landmark| Landmark::new(&landmark.name, landmark.at)).collect();
         let mut bytes = write(LandmarkFormat::Isbi, &[annotated("a.png", &points)]);
         let file = parse(&bytes, &subject).unwrap();
@@ -152,7 +156,7 @@ proptest! {
         let turned: Vec<String> = names.iter().rev().cloned().collect();
         let options = WriteOptions { names: &turned, ..NO_NAMES };
         let bytes = encode_landmarks(LandmarkFormat::Isbi, &[annotated("a.png", &points)], &options, "points").unwrap();
-        let file = parse(&bytes, &Subject { names: &turned, ..of_image("a.png") }).unwrap();
+        let file = parse(&bytes, &ImageContext { names: &turned, ..of_image("a.png") }).unwrap();
         prop_assert!(close(&by_name(file.get("a.png")), &by_name(&points)));
     }
 
@@ -161,7 +165,7 @@ proptest! {
         let points = points.landmarks;
         let placement = Some(ItkGeometry::of_picture(x, y));
         let image = Annotated { placement, ..annotated("a.png", &points) };
-        let subject = Subject { placement, ..of_image("a.png") };
+        let subject = ImageContext { placement, ..of_image("a.png") };
         for format in [LandmarkFormat::Slicer, LandmarkFormat::Fcsv] {
             let bytes = write(format, &[image]);
             prop_assert!(close(parse(&bytes, &subject).unwrap().get("a.png"), &points));
@@ -193,7 +197,7 @@ fn coordinates_of_a_few_decimals_come_back_to_the_bit() {
     let points = [63.605, 0.105, 1203.001, 7.07, 40_000.333].map(|x| Landmark::new(format!("{x}"), at(x)));
     let placement = Some(ItkGeometry::of_picture(0.3023, 0.3));
     let image = Annotated { placement, ..annotated("a.png", &points) };
-    let subject = Subject { placement, ..of_image("a.png") };
+    let subject = ImageContext { placement, ..of_image("a.png") };
     for format in [LandmarkFormat::LabelMe, LandmarkFormat::Slicer] {
         let file = parse(&write(format, &[image]), &subject).unwrap();
         assert_eq!(file.get("a.png"), points, "{format:?}");
@@ -205,10 +209,10 @@ fn labelme_counts_from_the_corner_of_the_first_pixel() {
     let text = r#"{"version": "5.4.1", "imagePath": "..\\images\\a.png", "imageData": "iVBORw0KGgo=",
         "shapes": [{"label": "sella", "points": [[10.5, 20.0]], "shape_type": "point"},
                    {"label": "mandible", "points": [[1, 2], [3, 4], [5, 6]], "shape_type": "polygon"}]}"#;
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
     assert_eq!(file.get("a.png"), [Landmark::new("sella", Point::new(10.0, 19.5))]);
     let text = text.replace("[[10.5, 20.0]]", "[]");
-    let error = parse(text.as_bytes(), &Subject::default()).unwrap_err();
+    let error = parse(text.as_bytes(), &ImageContext::default()).unwrap_err();
     assert!(matches!(error, LandmarkError::Malformed { format: LandmarkFormat::LabelMe, .. }), "{error}");
 }
 
@@ -223,12 +227,13 @@ fn files_of_one_image_need_its_name_and_hold_no_second() {
         let two = [annotated("a.png", &points), annotated("b.png", &points)];
         let both = encode_landmarks(format, &two, &options, "points");
         assert_eq!(both.is_ok(), !format.is_of_one_image(), "{format}");
-        let unnamed = parse(&one, &Subject { coco: Some(&index), ..Subject::default() });
+        let unnamed = parse(&one, &ImageContext { coco: Some(&index), ..ImageContext::default() });
         let needs_name =
             matches!(format, LandmarkFormat::Slicer | LandmarkFormat::Fcsv | LandmarkFormat::Isbi);
         assert_eq!(matches!(unnamed, Err(LandmarkError::WhichImage { .. })), needs_name, "{format}");
         let names = ["p".to_owned()];
-        let file = parse(&one, &Subject { names: &names, coco: Some(&index), ..of_image("a.png") }).unwrap();
+        let file =
+            parse(&one, &ImageContext { names: &names, coco: Some(&index), ..of_image("a.png") }).unwrap();
         assert!(close(file.get("a.png"), &points), "{format}");
         assert_eq!(LandmarkFormat::of_key(format.key()), Some(format));
     }
@@ -243,7 +248,7 @@ fn files_of_one_image_need_its_name_and_hold_no_second() {
 #[test]
 fn isbi_text_has_a_point_in_each_line_or_is_refused() {
     let names = ["p", "q", "r"].map(str::to_owned);
-    let subject = Subject { names: &names, ..of_image("a.bmp") };
+    let subject = ImageContext { names: &names, ..of_image("a.bmp") };
     let error = parse(b"835,996\n1473,1029\n1\n", &subject).unwrap_err();
     assert!(matches!(error, LandmarkError::TooFewPoints { found: 2, expected: 3, .. }));
     let file = parse(b"835,996\n1473,1029\n", &of_image("a.bmp")).unwrap();
@@ -293,7 +298,7 @@ fn files_made_for_another_size_of_image_are_refused() {
     let points = [Landmark::new("p", Point::new(10.0, 20.0))];
     for format in LandmarkFormat::ALL.into_iter().filter(|format| format.states_size()) {
         let image = Annotated { size: (64, 80), ..annotated("a.png", &points) };
-        let file = parse(&write(format, &[image]), &Subject::default()).unwrap();
+        let file = parse(&write(format, &[image]), &ImageContext::default()).unwrap();
         assert!(close(file.on_image("a.png", 64, 80).unwrap(), &points), "{format}");
         let error = file.on_image("a.png", 128, 160).unwrap_err();
         let told = matches!(error, LandmarkError::OtherSize { stated: (64, 80), size: (128, 160), .. });
@@ -305,7 +310,7 @@ fn files_made_for_another_size_of_image_are_refused() {
 fn points_outside_an_image_are_kept_within_a_margin() {
     let points = [Landmark::new("p", Point::new(64.0, 20.0))];
     let file =
-        parse(&write(LandmarkFormat::Csv, &[annotated("a.png", &points)]), &Subject::default()).unwrap();
+        parse(&write(LandmarkFormat::Csv, &[annotated("a.png", &points)]), &ImageContext::default()).unwrap();
     assert!(matches!(file.on_image("a.png", 64, 80), Err(LandmarkError::Outside { .. })));
     assert_eq!(file.near_image("a.png", 64, 80, 0.5).unwrap(), points);
     assert!(matches!(file.near_image("a.png", 64, 80, 0.4), Err(LandmarkError::Outside { .. })));
@@ -315,7 +320,7 @@ fn points_outside_an_image_are_kept_within_a_margin() {
 fn names_are_the_same_in_every_unicode_normal_form() {
     let (nfc, nfd) = ("sch\u{e4}del.png", "scha\u{308}del.png");
     let text = format!("image,landmark,x,y\n{nfd},na\u{308}se,1,2\n");
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
     for image in [nfc, nfd] {
         assert_eq!(file.get(image), [Landmark::new("n\u{e4}se", Point::new(1.0, 2.0))]);
         file.check_images(|known| known == image).unwrap();
@@ -331,25 +336,26 @@ fn utf_16_is_read_and_other_encodings_are_named() {
     let big: Vec<u8> =
         [0xFE, 0xFF].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
     for bytes in [&little, &big] {
-        assert_eq!(parse(bytes, &Subject::default()).unwrap().get("sch\u{e4}del.png").len(), 1);
+        assert_eq!(parse(bytes, &ImageContext::default()).unwrap().get("sch\u{e4}del.png").len(), 1);
         assert!(matches!(
-            parse(&bytes[..bytes.len() - 1], &Subject::default()),
+            parse(&bytes[..bytes.len() - 1], &ImageContext::default()),
             Err(LandmarkError::Encoding { .. })
         ));
     }
     // GB18030 of a Chinese name.
-    let error = parse(b"image,landmark,x,y\n\xcd\xb7\xb2\xbf.png,p,1,2\n", &Subject::default()).unwrap_err();
+    let error =
+        parse(b"image,landmark,x,y\n\xcd\xb7\xb2\xbf.png,p,1,2\n", &ImageContext::default()).unwrap_err();
     assert!(error.to_string().contains("line 2") && error.to_string().contains("GB18030"), "{error}");
 }
 
 #[test]
 fn a_table_tells_absent_landmarks_from_those_without_rows() {
     let text = "image,landmark,x,y,visibility\na.png,p,1,2,visible\na.png,q,3,4,occluded\na.png,r,,,absent\nb.png,s,5,6,\n";
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
     assert_eq!(file.get("a.png")[1], Landmark::occluded("q", Point::new(3.0, 4.0)));
     assert_eq!((file.absent("a.png"), file.absent("b.png")), (&["r".to_owned()][..], &[][..]));
     assert_eq!(file.names(), ["p", "q", "r", "s"]);
-    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default());
+    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &ImageContext::default());
     assert!(matches!(changed("q,3,4,occluded", "q,3,4,2"), Err(LandmarkError::Visibility { .. })));
     assert!(matches!(changed("r,,,absent", "r,1,2,absent"), Err(LandmarkError::AbsentWithPoint { .. })));
     assert!(matches!(changed("r,,,absent", "r,,,"), Err(LandmarkError::Number { .. })));

@@ -180,9 +180,9 @@ fn a_template_has_the_fingerprint_of_its_file_and_of_nothing_else() {
     assert_eq!(template.fingerprint(), read.fingerprint());
     let other = Template::new(&encoder, &phantom(1).0, &landmarks).unwrap();
     assert_ne!(template.fingerprint(), other.fingerprint(), "another image");
-    let sighting = template.sight(&encoder.encode(&phantom(1).0).unwrap()).unwrap();
-    assert!(sighting.is_recognised());
-    assert_ne!(template.fingerprint(), template.refined(&[sighting]).fingerprint());
+    let observation = template.sight(&encoder.encode(&phantom(1).0).unwrap()).unwrap();
+    assert!(observation.is_recognised());
+    assert_ne!(template.fingerprint(), template.refined(&[observation]).fingerprint());
 }
 
 #[test]

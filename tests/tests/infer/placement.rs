@@ -4,8 +4,8 @@ use std::fs;
 
 use infomark_core::{Point, Spacing};
 use infomark_infer::{
-    Annotated, ImageError, ImageHeader, ItkGeometry, Landmark, LandmarkError, LandmarkFormat, PixelSpacing,
-    Placement, Subject, Unplaced, WriteOptions, encode_landmarks, parse_landmarks_of, read_image_header,
+    Annotated, ImageContext, ImageError, ImageHeader, ItkGeometry, Landmark, LandmarkError, LandmarkFormat,
+    PixelSpacing, Placement, Unplaced, WriteOptions, encode_landmarks, parse_landmarks_of, read_image_header,
 };
 use infomark_tests::infer_dicom::{Dicom, Elements, Value};
 use infomark_tests::infer_mutate::damaged;
@@ -185,7 +185,8 @@ fn markups(points: &[Landmark], placement: Placement) -> Result<Vec<u8>, Landmar
 }
 
 fn parse(bytes: &[u8], placement: Placement) -> Result<Vec<Landmark>, LandmarkError> {
-    let subject = Subject { image: Some("a.dcm"), placement: Some(placement), ..Subject::default() };
+    let subject =
+        ImageContext { image: Some("a.dcm"), placement: Some(placement), ..ImageContext::default() };
     parse_landmarks_of(bytes, "points", &subject).map(|file| file.get("a.dcm").to_vec())
 }
 
@@ -231,7 +232,7 @@ fn markups_need_an_image_whose_place_is_known() {
     let error = markups(&points, Err(Unplaced::Spacing)).unwrap_err();
     assert!(matches!(error, LandmarkError::Unplaced { reason: Unplaced::Spacing, .. }), "{error}");
     let bytes = markups(&points, ItkGeometry::of_picture(1.0, 1.0)).unwrap();
-    let subject = Subject { image: Some("a.dcm"), ..Subject::default() };
+    let subject = ImageContext { image: Some("a.dcm"), ..ImageContext::default() };
     let error = parse_landmarks_of(&bytes, "points", &subject).unwrap_err();
     assert!(matches!(error, LandmarkError::Unplaced { reason: Unplaced::NoImage, .. }), "{error}");
     assert!(error.to_string().starts_with("points: ") && error.to_string().contains(';'), "{error}");

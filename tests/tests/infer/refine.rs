@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use infomark_core::{Point, Rng};
 use infomark_infer::{
-    Encoder, Image, Landmark, MatchError, MatchOptions, REFINE_ROUNDS, RefineError, RefineStep, Sighting,
+    Encoder, Image, Landmark, MatchError, MatchOptions, Observation, REFINE_ROUNDS, RefineError, RefineStep,
     Template, match_encoding, read_image, refine_templates,
 };
 use infomark_tests::infer_fixture::{encoder, texture};
@@ -31,7 +31,7 @@ fn points() -> Vec<Landmark> {
         .to_vec()
 }
 
-fn sightings(template: &Template, encoder: &Encoder, grain: f32) -> Vec<Sighting> {
+fn observations(template: &Template, encoder: &Encoder, grain: f32) -> Vec<Observation> {
     let one = |seed: u64| {
         let image = person(seed, seed as usize % 5, seed as usize % 3, grain);
         template.sight(&encoder.encode(&image).unwrap()).unwrap()
@@ -60,11 +60,11 @@ fn what_many_people_share_is_found_better_than_what_one_person_shows() {
     let encoder = load();
     let grain = 0.25;
     let template = Template::new(&encoder, &person(1000, 0, 0, grain), &points()).unwrap();
-    let sightings = sightings(&template, &encoder, grain);
-    assert!(sightings.iter().filter(|sighting| sighting.is_recognised()).count() > 6);
-    let refined = template.refined(&sightings);
+    let observations = observations(&template, &encoder, grain);
+    assert!(observations.iter().filter(|observation| observation.is_recognised()).count() > 6);
+    let refined = template.refined(&observations);
     assert_eq!(template.refined_on(), 0);
-    assert_eq!(refined.refined_on(), sightings.iter().filter(|s| s.is_recognised()).count());
+    assert_eq!(refined.refined_on(), observations.iter().filter(|s| s.is_recognised()).count());
     let (before, after) = (error(&template, &encoder, grain), error(&refined, &encoder, grain));
     assert!(after < 0.8 * before, "{before} px from one person, {after} px from many");
 }
@@ -73,8 +73,8 @@ fn what_many_people_share_is_found_better_than_what_one_person_shows() {
 fn a_refined_template_is_the_same_from_a_file_and_in_any_order_of_threads() {
     let encoder = load();
     let template = Template::new(&encoder, &person(1000, 0, 0, 0.05), &points()).unwrap();
-    let refined = template.refined(&sightings(&template, &encoder, 0.05));
-    assert_eq!(refined.to_bytes(), template.refined(&sightings(&template, &encoder, 0.05)).to_bytes());
+    let refined = template.refined(&observations(&template, &encoder, 0.05));
+    assert_eq!(refined.to_bytes(), template.refined(&observations(&template, &encoder, 0.05)).to_bytes());
     assert_ne!(refined.sha256(), template.sha256());
     let read = Template::from_bytes(&refined.to_bytes(), "a.template").unwrap();
     assert_eq!((read.to_bytes(), read.refined_on()), (refined.to_bytes(), refined.refined_on()));
@@ -88,9 +88,10 @@ fn images_of_something_else_have_no_say() {
     let encoder = load();
     let template = Template::new(&encoder, &person(1000, 0, 0, 0.0), &points()).unwrap();
     let strange = |seed: u64| encoder.encode(&texture(seed, WIDTH, HEIGHT, 0, 0)).unwrap();
-    let sightings: Vec<Sighting> = (50..60).map(|seed| template.sight(&strange(seed)).unwrap()).collect();
-    assert!(sightings.iter().all(|sighting| !sighting.is_recognised()));
-    let refined = template.refined(&sightings);
+    let observations: Vec<Observation> =
+        (50..60).map(|seed| template.sight(&strange(seed)).unwrap()).collect();
+    assert!(observations.iter().all(|observation| !observation.is_recognised()));
+    let refined = template.refined(&observations);
     assert_eq!(refined.refined_on(), 0);
     assert_eq!(refined.to_bytes(), template.to_bytes());
     assert_eq!(template.refined(&[]).to_bytes(), template.to_bytes());
@@ -102,7 +103,7 @@ fn sightings_of_other_landmarks_have_no_say_and_other_encoders_are_refused() {
     let image = person(1000, 0, 0, 0.0);
     let template = Template::new(&encoder, &image, &points()).unwrap();
     let fewer = Template::new(&encoder, &image, &points()[..2]).unwrap();
-    assert_eq!(template.refined(&sightings(&fewer, &encoder, 0.0)).refined_on(), 0);
+    assert_eq!(template.refined(&observations(&fewer, &encoder, 0.0)).refined_on(), 0);
     let other =
         Encoder::from_bytes(&infomark_tests::infer_fixture::encoder(WIDTH, 128), "other.onnx").unwrap();
     let error = template.sight(&other.encode(&image).unwrap()).unwrap_err();
@@ -131,7 +132,7 @@ fn templates_are_refined_over_files_in_rounds_on_any_number_of_threads() {
     let template = Template::new(&encoder, &read_image(&own).unwrap(), &points()).unwrap();
     // Two rounds by hand: the second with what the first made, both from the annotated image.
     let by_hand = paths.clone();
-    let see = |template: &Template| -> Vec<Sighting> {
+    let see = |template: &Template| -> Vec<Observation> {
         let one = |path| template.sight(&encoder.encode(&read_image(path).unwrap()).unwrap()).unwrap();
         by_hand.iter().map(one).collect()
     };

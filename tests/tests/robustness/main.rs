@@ -11,8 +11,8 @@ use std::io::{Cursor, Read};
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma};
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CalibrationKey, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageError,
-    ItkGeometry, Landmark, LandmarkFormat, ReadLimits, Subject, Template, WriteOptions, decode_image,
+    Annotated, CalibrationKey, CocoIndex, Confidence, Encoder, ErrorCalibration, Image, ImageContext,
+    ImageError, ItkGeometry, Landmark, LandmarkFormat, ReadLimits, Template, WriteOptions, decode_image,
     encode_landmarks, parse_landmarks_of, read_image,
 };
 use infomark_tests::infer_dicom::{Dicom, jpeg_2000, lossless_jpeg, rle, syntax};
@@ -350,7 +350,8 @@ fn mutated_landmark_files_give_landmarks_or_errors() {
     let index = CocoIndex::parse(&coco, "coco").unwrap();
     let options = WriteOptions { coco: Some(&index), ..WriteOptions::default() };
     let read = |bytes: &[u8]| {
-        let subject = Subject { image: Some("a.png"), placement, coco: Some(&index), ..Subject::default() };
+        let subject =
+            ImageContext { image: Some("a.png"), placement, coco: Some(&index), ..ImageContext::default() };
         parse_landmarks_of(bytes, "points", &subject).ok().map(|file| file.get("a.png").to_vec())
     };
     for format in LandmarkFormat::ALL {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use infomark_core::{Border, Elastic, Interpolation, Plane, PlaneMut, Point, Positive, Rng, Sampler, Tone};
+use infomark_core::{
+    Border, Elastic, IntensityJitter, Interpolation, Plane, PlaneMut, Point, Positive, Rng, Sampler,
+};
 
 #[cfg(feature = "cuda")]
 use super::cuda;
@@ -69,7 +71,7 @@ impl<'a> Canvas<'a> {
     pub(crate) fn place<'v>(
         &'v self,
         field: Elastic<'v, f32>,
-        tone: Tone<f32>,
+        tone: IntensityJitter<f32>,
     ) -> Result<Placed<'v>, TrainError> {
         let on = match &self.image {
             Image::Here(pixels) => {
@@ -83,7 +85,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// The whole image with another tone.
-    pub(crate) fn toned(&self, tone: Tone<f32>) -> Result<Vec<f32>, TrainError> {
+    pub(crate) fn toned(&self, tone: IntensityJitter<f32>) -> Result<Vec<f32>, TrainError> {
         match &self.image {
             Image::Here(pixels) => {
                 let mut out = pixels.to_vec();
@@ -101,7 +103,7 @@ impl<'a> Canvas<'a> {
 /// A view: where it lies in its image, and its tone.
 pub(crate) struct Placed<'a> {
     field: Elastic<'a, f32>,
-    tone: Tone<f32>,
+    tone: IntensityJitter<f32>,
     on: On<'a>,
 }
 

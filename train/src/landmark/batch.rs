@@ -1,7 +1,7 @@
 //! What a step trains on: images, turned, moved, deformed and toned, with their landmarks.
 
 use infomark_core::{
-    Affine, AugmentError, Border, Elastic, Interpolation, Plane, PlaneMut, Point, Rng, Tone, View,
+    Affine, AugmentError, Border, Elastic, IntensityJitter, Interpolation, Plane, PlaneMut, Point, Rng, View,
     elastic_controls_len,
 };
 use rayon::prelude::*;
@@ -50,7 +50,7 @@ fn draw_item(
     let mut target = PlaneMut::new(&mut out, width, height).map_err(TrainError::internal("view"))?;
     // As the canvas goes on beyond an image.
     field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp).map_err(view())?;
-    let tone: Tone<f32> = range(config.intensity, config.gamma)?.draw(rng);
+    let tone: IntensityJitter<f32> = range(config.intensity, config.gamma)?.draw(rng);
     tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
     let moved = |target: &Target| Some(Target { at: field.push(target.at)?, ..*target });
     let targets = targets.iter().map(|target| target.as_ref().and_then(moved)).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
-use infomark_infer::{Fit, InputSize, Normalisation, read_image_size, sha256, sha256_files};
+use infomark_infer::{InputSize, Letterbox, Normalisation, read_image_size, sha256, sha256_files};
 use rayon::prelude::*;
 
 use super::loss::Target;
@@ -72,8 +72,8 @@ impl LandmarkSet {
             let path = &image.path;
             let (levels, _) = read(path, input, normalisation)?;
             let (width, height) = read_image_size(path)?;
-            let fit = Fit::new(width, height, input)
-                .map_err(|error| TrainError::Fit { file: path.display().to_string(), error })?;
+            let fit = Letterbox::new(width, height, input)
+                .map_err(|error| TrainError::Letterbox { file: path.display().to_string(), error })?;
             let on_canvas = |label: &Label| Target { at: fit.push(label.at).cast(), weight: label.weight };
             let targets = image.labels.iter().map(|label| label.as_ref().map(on_canvas)).collect();
             let fingerprint = fingerprint(&levels);

@@ -1,6 +1,6 @@
 //! Landmarks that nobody marked: where matching and networks put them, and which of them to believe.
 
-use infomark_core::{AlignRule, Alignment, Match, Point, Rng};
+use infomark_core::{AlignOptions, Alignment, Match, Point, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::data::Label;
@@ -175,7 +175,8 @@ fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point
         template.iter().zip(places).map(|(&from, &to)| Match { from, to }).collect();
     // People differ more than views of one; the whole image counts everywhere, so that the map is affine.
     let fewest = (matches.len() / 2).max(3);
-    let rule = AlignRule { tolerance: 30.0, residual: 15.0, reach: 1e4, fewest, ..AlignRule::default() };
+    let rule =
+        AlignOptions { tolerance: 30.0, residual: 15.0, reach: 1e4, fewest, ..AlignOptions::default() };
     let alignment = Alignment::new(&matches, rule, &mut Rng::new(0, 0)).ok()?;
     let residual = |Match { from, to }: &Match<f64>| {
         let expected = alignment.predict(*from).at;

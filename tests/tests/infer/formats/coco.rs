@@ -8,11 +8,11 @@ fn coco_leaves_out_what_is_not_labelled_and_refuses_what_does_not_fit() {
         "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "keypoints": [0, 0, 0, 4, 5, 1, 6.5, 7, 2]},
                         {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}],
         "categories": [{"id": 1, "name": "skull", "keypoints": ["p", "q", "r"]}]}"#;
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
     assert_eq!(file.names(), ["p", "q", "r"]);
     let occluded = Landmark::occluded("q", Point::new(4.0, 5.0));
     assert_eq!(file.get("a.png"), [occluded, Landmark::new("r", Point::new(6.5, 7.0))]);
-    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default());
+    let changed = |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &ImageContext::default());
     // The refused number is in the reason: an id, how many numbers there are, or a visibility.
     for (from, to, number) in [
         ("\"image_id\": 7", "\"image_id\": 8", "8"),
@@ -39,12 +39,15 @@ fn coco_results_are_read_and_written_by_the_ids_of_their_file() {
         "categories": [{"id": 3, "name": "skull", "keypoints": ["p", "q"]}]}"#;
     let index = CocoIndex::parse(coco.as_bytes(), "coco").unwrap();
     let text = r#"[{"image_id": 7, "category_id": 3, "keypoints": [1, 2, 0.93, 0, 0, 0], "score": 0.9}]"#;
-    let subject = Subject { coco: Some(&index), ..Subject::default() };
+    let subject = ImageContext { coco: Some(&index), ..ImageContext::default() };
     let file = parse(text.as_bytes(), &subject).unwrap();
     assert_eq!(file.get("a.png"), [Landmark::new("p", Point::new(1.0, 2.0))]);
     assert_eq!(file.names(), ["p", "q"]);
     assert!(matches!(file.on_image("a.png", 20, 20), Err(LandmarkError::OtherSize { .. })));
-    assert!(matches!(parse(text.as_bytes(), &Subject::default()), Err(LandmarkError::WithoutIndex { .. })));
+    assert!(matches!(
+        parse(text.as_bytes(), &ImageContext::default()),
+        Err(LandmarkError::WithoutIndex { .. })
+    ));
     for (from, to) in [("7", "8"), ("\"category_id\": 3", "\"category_id\": 4"), ("0.93, ", "")] {
         let error = parse(text.replace(from, to).as_bytes(), &subject).unwrap_err();
         assert!(matches!(error, LandmarkError::Malformed { .. }), "{error}");
@@ -69,7 +72,7 @@ fn coco_ids_may_be_texts_or_floats_and_null_is_no_number() {
             "categories": [{{"id": 1.0, "keypoints": ["p"]}}, {{"id": 2, "keypoints": null}}]}}"#
         )
     };
-    let read = |text: String| parse(text.as_bytes(), &Subject::default());
+    let read = |text: String| parse(text.as_bytes(), &ImageContext::default());
     for id in ["7", "7.0", "\"7\"", "-1"] {
         for width in ["null", "10", "10.0"] {
             let file = read(coco(id, width, "1", 2)).unwrap();
@@ -97,7 +100,7 @@ fn of_several_detections_in_an_image_the_highest_score_counts() {
         // The first result of a file may be a box.
         let text =
             format!(r#"[{{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4]}}, {}]"#, list.join(", "));
-        let subject = Subject { coco: Some(&index), ..Subject::default() };
+        let subject = ImageContext { coco: Some(&index), ..ImageContext::default() };
         parse(text.as_bytes(), &subject).map(|file| file.get("a.png")[0].at.x)
     };
     let score = |value: &str| format!(r#", "score": {value}"#);

@@ -5,7 +5,7 @@ use super::*;
 fn slicer(fields: &str, points: &str) -> Result<LandmarkFile, LandmarkError> {
     let text = format!(r#"{{"markups": [{{"type": "Fiducial", {fields} "controlPoints": [{points}]}}]}}"#);
     let placement = Some(ItkGeometry::of_picture(0.3, 0.6));
-    parse(text.as_bytes(), &Subject { placement, ..of_image("a.png") })
+    parse(text.as_bytes(), &ImageContext { placement, ..of_image("a.png") })
 }
 
 #[test]

@@ -11,13 +11,14 @@ fn cvat_points_and_skeletons_are_read_from_the_corner_of_the_first_pixel() {
           <skeleton label="skull"><points label="q &amp; r" outside="0" occluded="0" points="1.5,2.5"/>
             <points label="s" outside="1" occluded="0" points="0,0"/></skeleton>
         </image></annotations>"#;
-    let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+    let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
     let expected =
         [Landmark::occluded("p", Point::new(10.0, 19.5)), Landmark::new("q & r", Point::new(1.0, 2.0))];
     assert_eq!(file.on_image("a.png", 64, 80).unwrap(), expected);
     assert_eq!((file.absent("a.png"), file.names().len()), (&["s".to_owned()][..], 3));
-    let changed =
-        |from: &str, to: &str| parse(text.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
+    let changed = |from: &str, to: &str| {
+        parse(text.replace(from, to).as_bytes(), &ImageContext::default()).unwrap_err()
+    };
     for (from, to) in [
         ("10.50,20.00", "10.50,20.00;1,2"),
         ("10.50,20.00", "10.50"),
@@ -43,11 +44,12 @@ fn label_studio_exports_are_read_in_both_forms() {
     let least = r#"[{"id": 1, "img": "/data/local-files/?d=scans/a b.png", "annotator": 1, "lead_time": 2.5, "kp": [
         {"x": 5.25, "y": 20.5, "width": 0.3, "keypointlabels": ["p"], "original_width": 200, "original_height": 100}]}]"#;
     for text in [whole, least] {
-        let file = parse(text.as_bytes(), &Subject::default()).unwrap();
+        let file = parse(text.as_bytes(), &ImageContext::default()).unwrap();
         assert_eq!(file.on_image("a b.png", 200, 100).unwrap(), [Landmark::new("p", Point::new(10.0, 20.0))]);
     }
-    let changed =
-        |from: &str, to: &str| parse(whole.replace(from, to).as_bytes(), &Subject::default()).unwrap_err();
+    let changed = |from: &str, to: &str| {
+        parse(whole.replace(from, to).as_bytes(), &ImageContext::default()).unwrap_err()
+    };
     for (from, to, told) in [
         ("\"was_cancelled\": true", "\"was_cancelled\": false", "several annotations"),
         ("\"image_rotation\": 0", "\"image_rotation\": 90", "turned"),
@@ -68,7 +70,7 @@ fn label_studio_exports_are_recognised_by_any_of_their_tasks() {
     let empty = r#"{"id": 1, "annotation_id": 5, "image": "a.png"}"#;
     let marked = r#"{"id": 2, "image": "b.png", "label": [{"original_width": 10, "original_height": 10,
         "x": 50, "y": 50, "keypointlabels": ["p"]}]}"#;
-    let read = |tasks: &str| parse(format!("[{tasks}]").as_bytes(), &Subject::default());
+    let read = |tasks: &str| parse(format!("[{tasks}]").as_bytes(), &ImageContext::default());
     let unmarked = r#"{"id": 1, "image": "a.png"}"#;
     for tasks in [format!("{empty}, {marked}"), format!("{unmarked}, {marked}")] {
         let file = read(&tasks).unwrap();

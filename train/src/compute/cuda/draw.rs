@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use infomark_core::{Elastic, Point, Positive, Rng, Tone};
+use infomark_core::{Elastic, IntensityJitter, Point, Positive, Rng};
 use infomark_cuda::{Buffer, Device, ElasticView, ElasticViews, Images, PixelSampler, PointPair, ViewPlan};
 
 use crate::TrainError;
@@ -32,12 +32,16 @@ impl<'a> Canvas<'a> {
         Ok(Images::new(&self.levels, 1, self.width, self.height)?)
     }
 
-    pub(crate) fn place(&self, field: Elastic<'_, f32>, tone: Tone<f32>) -> Result<Placed<'_>, TrainError> {
+    pub(crate) fn place(
+        &self,
+        field: Elastic<'_, f32>,
+        tone: IntensityJitter<f32>,
+    ) -> Result<Placed<'_>, TrainError> {
         let view = self.device.upload_elastic_views(&[ElasticView { image: 0, field, tone }])?;
         Ok(Placed { canvas: self, view, shown: None })
     }
 
-    pub(crate) fn toned(&self, tone: Tone<f32>) -> Result<Vec<f32>, TrainError> {
+    pub(crate) fn toned(&self, tone: IntensityJitter<f32>) -> Result<Vec<f32>, TrainError> {
         // A view that moves nothing shows each pixel as it is.
         let middle = |size: usize| size.saturating_sub(1) as f32 * 0.5;
         let centre = Point { x: middle(self.width), y: middle(self.height) };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Encoding, Fit, InputSize, Landmark, LandmarkNet, MatchOptions, REFINE_ROUNDS, Sighting,
+    Encoder, Encoding, InputSize, Landmark, LandmarkNet, Letterbox, MatchOptions, Observation, REFINE_ROUNDS,
     Template, match_encoding, match_templates, read_image, read_image_size,
 };
 use rayon::prelude::*;
@@ -63,8 +63,8 @@ pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Ve
                 Some(_) => Ok(None),
                 None => template.sight(&encode(&work.encoder, path)?).map(Some).map_err(failed),
             };
-            let sightings = with_each(&work.files, reporter, sight)?;
-            *template = annotated.refined(&sightings.into_iter().flatten().collect::<Vec<Sighting>>());
+            let observations = with_each(&work.files, reporter, sight)?;
+            *template = annotated.refined(&observations.into_iter().flatten().collect::<Vec<Observation>>());
         }
     }
     let templates: Vec<&Template> = templates.iter().collect();
@@ -149,8 +149,8 @@ pub(super) fn relabelled(
 }
 
 /// Where an image lies on the canvas.
-fn fit_of(path: &Path, input: InputSize) -> Result<Fit, TrainError> {
+fn fit_of(path: &Path, input: InputSize) -> Result<Letterbox, TrainError> {
     let (width, height) = read_image_size(path)?;
-    Fit::new(width, height, input)
-        .map_err(|error| TrainError::Fit { file: path.display().to_string(), error })
+    Letterbox::new(width, height, input)
+        .map_err(|error| TrainError::Letterbox { file: path.display().to_string(), error })
 }
