@@ -40,14 +40,17 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Value, unit and bound as a person reads them, or why there is no value.
-    pub(crate) fn text(&self) -> String {
-        let (Some(value), Some(unit)) = (self.value, &self.unit) else {
-            return self.reason.clone().unwrap_or_default();
-        };
-        let unit = if *unit == Unit::Ratio.to_string() { String::new() } else { format!(" {unit}") };
-        let bound = self.bound.map(|bound| format!(" \u{b1} {bound}")).unwrap_or_default();
-        format!("{value}{unit}{bound}")
+    /// Value and bound as a person reads them, with the unit if that is wanted, or why there is no value.
+    pub(crate) fn text(&self, with_unit: bool) -> String {
+        let Some(value) = self.value else { return self.reason.clone().unwrap_or_default() };
+        // A bound that is too large to be told must not look like none.
+        let bound =
+            self.bound.map(|bound| bound.to_string()).or_else(|| self.reason.as_ref().map(|_| "?".into()));
+        let bound = bound.map(|bound| format!("\u{a0}\u{b1}\u{a0}{bound}")).unwrap_or_default();
+        match &self.unit {
+            Some(unit) if with_unit => format!("{value}{bound} {unit}"),
+            _ => format!("{value}{bound}"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The page itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,6 @@ use super::gallery::{Picture, Places, file_address};
 use super::results::{Case, Kind, Results};
 use crate::inputs::Input;
 use crate::map;
-use crate::measurements::Measured;
 use crate::output::file_name;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -189,20 +189,36 @@ fn tables(results: &Results) -> Vec<Table> {
     tables
 }
 
-/// The measurements of a scheme, a line for each image; none without a scheme.
+/// The measurements of a scheme that some image has a value of, a line for each image; none without a scheme.
 fn measurements(results: &Results) -> Option<Table> {
     let first = results.cases.iter().find(|case| !case.measurements.is_empty())?;
-    let names = first.measurements.iter().map(|measured| measured.measurement.clone());
-    let head = std::iter::once("image".to_owned()).chain(names).collect();
+    let mut columns: Vec<(&str, Option<&str>)> = Vec::new();
+    for name in first.measurements.iter().map(|measured| measured.measurement.as_str()) {
+        let all = results.cases.iter().flat_map(|case| &case.measurements);
+        let values = all.filter(|measured| measured.measurement == name && measured.value.is_some());
+        let units: BTreeSet<_> = values.map(|measured| measured.unit.as_deref()).collect();
+        if let Some(unit) = units.first() {
+            // Told in each cell where images differ in it.
+            columns.push((name, unit.filter(|_| units.len() == 1)));
+        }
+    }
+    let head = columns.iter().map(|(name, unit)| match unit {
+        Some(unit) => format!("{name}, {unit}"),
+        None => (*name).to_owned(),
+    });
+    let cell = |case: &Case, name: &str, unit: Option<&str>| {
+        let measured = case.measurements.iter().find(|measured| measured.measurement == name);
+        measured.map(|measured| measured.text(unit.is_none())).unwrap_or_default()
+    };
     let line = |case: &Case| Line {
         name: case.image.clone(),
-        cells: case.measurements.iter().map(Measured::text).collect(),
+        cells: columns.iter().map(|(name, unit)| cell(case, name, *unit)).collect(),
     };
-    Some(Table {
-        title:
-            "Measurements: values with the largest change while each landmark stays within its error bound"
-                .into(),
-        head,
+    (!columns.is_empty()).then(|| Table {
+        title: "Measurements, with their largest change while each landmark stays within its error bound; \
+                ? where that is too large to be told"
+            .into(),
+        head: std::iter::once("image".to_owned()).chain(head).collect(),
         lines: results.cases.iter().map(line).collect(),
     })
 }

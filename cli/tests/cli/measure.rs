@@ -140,7 +140,10 @@ fn matches_are_ordered_and_measured_and_the_report_shows_it() {
     assert_eq!(place.read("again.csv"), place.read("found/measurements.csv"));
     place.run("report found --images data/images").success();
     let page = String::from_utf8(place.read("found/report.html")).unwrap();
-    assert!(page.contains("<caption>Measurements") && page.contains(">first two</th>"), "no measurements");
+    assert!(
+        page.contains("<caption>Measurements") && page.contains(">first two, mm</th>"),
+        "no measurements"
+    );
     // Results without a scheme leave no older measurements beside them.
     place.run_match("data/images --out found").success();
     assert!(!place.file("found/measurements.csv").exists());
