@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use crate::{
-    Bound, CalibrationError, CalibrationPart, DetectError, Encoding, ErrorCalibration, Found, Image,
-    LandmarkNet, Located, MatchError, Matcher, PixelSpacing, Recognition, UNLABELLED_COVERAGE,
-    expected_unlabelled,
+    Bound, CalibrationError, CalibrationPart, Encoding, ErrorCalibration, Found, Image, LandmarkNet, Located,
+    MatchError, Matcher, PixelSpacing, Recognition, UNLABELLED_COVERAGE, expected_unlabelled,
 };
 
 /// Options of a [`Judge`]. By default it bounds errors by score and margin, and abstains only from images that do not show
@@ -261,13 +260,13 @@ impl Judge {
     ///
     /// # Errors
     ///
-    /// [`DetectError::Match`] where the image can't be recognised, [`DetectError::Model`] where the network fails.
+    /// [`MatchError`], of encoder or network.
     pub fn locate(
         &self,
         net: &LandmarkNet,
         image: &Image,
         deadline: Option<Instant>,
-    ) -> Result<Location, DetectError> {
+    ) -> Result<Location, MatchError> {
         let (_, recognition, upright) = self.see(image, deadline)?;
         let mut landmarks = net.find_until(upright.as_ref().unwrap_or(image), deadline)?;
         if let Some(upright) = &upright {

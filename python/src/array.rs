@@ -1,7 +1,7 @@
 //! Arrays as the core's planes and points.
 
 use infomark_core::{Plane, PlaneMut, Point, Real};
-use infomark_infer::Located;
+use infomark_infer::{Image, Located};
 use numpy::ndarray::Array2;
 use numpy::{
     AsSliceError, Element, IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2, PyReadwriteArray2,
@@ -76,4 +76,10 @@ pub(crate) fn places<'py>(py: Python<'py>, located: &[Located]) -> PyResult<Plac
         rows(py, located.iter().map(|located| located.at))?,
         probabilities.into_pyarray(py),
     ))
+}
+
+/// An image from pixels in `[0, 1]`.
+pub(crate) fn image(name: &str, pixels: &PyReadonlyArray2<'_, f32>) -> PyResult<Image> {
+    let pixels: Plane<'_, f32> = plane(pixels)?;
+    Image::new(name, pixels.width(), pixels.height(), pixels.data().to_vec()).map_err(raise)
 }

@@ -7,8 +7,8 @@ use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
+use crate::array::image;
 use crate::error::{line, raise};
-use crate::views::image;
 
 /// An image with the name that messages call it. Threads of their own read it, without the interpreter's lock unless Python has to be asked.
 #[derive(FromPyObject)]

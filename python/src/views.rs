@@ -1,9 +1,6 @@
 //! Random numbers, and views of images.
 
-use infomark_core::{
-    Affine, Border, IntensityRange, Interpolation, Plane, PlaneMut, Point, Thresholds, Tier, View,
-};
-use infomark_infer::Image;
+use infomark_core::{Affine, Border, IntensityRange, Interpolation, PlaneMut, Point, Thresholds, Tier, View};
 use infomark_train::TrainConfig;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::prelude::*;
@@ -56,12 +53,6 @@ pub(crate) fn config(json: &str) -> PyResult<TrainConfig> {
         serde_json::from_str(json).map_err(|error| refuse(format!("options: {error}")))?;
     config.check().map_err(raise)?;
     Ok(config)
-}
-
-/// An image from pixels in `[0, 1]`.
-pub(crate) fn image(name: &str, pixels: &PyReadonlyArray2<'_, f32>) -> PyResult<Image> {
-    let pixels: Plane<'_, f32> = plane(pixels)?;
-    Image::new(name, pixels.width(), pixels.height(), pixels.data().to_vec()).map_err(raise)
 }
 
 /// Low and high end of a factor.
