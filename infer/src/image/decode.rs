@@ -121,16 +121,19 @@ pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageErr
 /// The header of a file, of which no more is read than it needs.
 fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
     loop {
-        let (start, length, name) = (source.start(), source.length(), source.name());
+        let (start, name) = (source.start(), source.name());
         let header = match Kind::of(start, name)? {
             #[cfg(feature = "dicom")]
-            Kind::Dicom => dicom::header(start, length, name, limits)?,
+            Kind::Dicom => dicom::header(start, source.length(), name, limits)?,
             #[cfg(feature = "nifti")]
-            Kind::Nifti => Some(nifti::header(start, length, name, limits)?),
+            Kind::Nifti => Some(nifti::header(start, source.length(), name, limits)?),
             #[cfg(feature = "nifti")]
-            Kind::Packed => Some(nifti::header(&nifti::unpack_header(start, name)?, length, name, limits)?),
+            Kind::Packed => {
+                let unpacked = nifti::unpack_header(start, name)?;
+                Some(nifti::header(&unpacked, source.length(), name, limits)?)
+            }
             #[cfg(feature = "jpeg")]
-            Kind::Jpeg => picture::jpeg_image_header(start, length, name, limits)?,
+            Kind::Jpeg => picture::jpeg_image_header(start, source.length(), name, limits)?,
             #[cfg(feature = "png")]
             Kind::Picture(ImageFormat::Png) => picture::png_image_header(source, limits)?,
             #[cfg(feature = "pictures")]
