@@ -23,7 +23,7 @@ use crate::convert::Format;
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::measurements::{self, SchemeOption};
-use crate::models::{Model, NetworkModel, RuntimeOptions};
+use crate::models::{EnsembleModel, Model, NetworkModel, RuntimeOptions};
 use crate::output::{self, Report, shown, to_json};
 use crate::progress::Progress;
 use crate::result_folder::{OBJECT, ResultFolder, remove_temporary};
@@ -81,8 +81,8 @@ Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
   infomark match --model ceph --template ceph new/ --out found --scheme ceph"
 )]
 pub(crate) struct Options {
-    /// Encoder, as `infomark train` writes it; or `ceph`, which comes with the program and without --template is its landmark
-    /// network
+    /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, which comes with the
+    /// program and without --template is its landmark network
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -203,10 +203,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         let names: Vec<String> = detector.landmarks().into_iter().map(str::to_owned).collect();
         scheme.check_shared(&names, "the template or network")?;
     }
-    let reorients = match &detector {
-        Detector::Matching(judge) | Detector::CheckedNetwork(_, judge) => judge.fixes_orientation(),
-        Detector::Network(_) => false,
-    };
+    let reorients = detector.fixes_orientation();
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
     let made_of = sha256(&made_of);
@@ -299,6 +296,9 @@ fn detector(
     pool: &ThreadPool,
     report: &Report,
 ) -> Result<(Detector, MadeBy, Vec<Input>)> {
+    if let Some(path) = options.model.as_ref().filter(|path| EnsembleModel::is_file(path)) {
+        return ensemble(options, path);
+    }
     let is_shipped = |path: &&PathBuf| infomark_models::named(path).is_some();
     let shipped = options.model.as_ref().filter(is_shipped);
     let templates_given = !options.given.templates.is_empty();
@@ -353,6 +353,21 @@ fn detector(
             (Detector::Matching(judge), made_by, inputs)
         }
     })
+}
+
+/// An ensemble as the detector, with what results say of it, and the images.
+fn ensemble(options: &Options, path: &Path) -> Result<(Detector, MadeBy, Vec<Input>)> {
+    options.runtime.check_for_network()?;
+    let own = options.how.first_given().or(options.trust.first_given()).or(options.given.first_given());
+    let other = options.landmark_model.is_some().then_some("--landmark-model");
+    let coverage = options.trust.coverage_given();
+    if let Some(option) = own.or(other).or(coverage) {
+        let path = shown(path);
+        bail!("{option}: {path} has its own templates, networks and error bounds; leave the option out");
+    }
+    let (ensemble, model) = EnsembleModel::load(path)?;
+    let ensemble = ensemble.with_fixed_orientation(options.trust.fix_orientation);
+    Ok((Detector::Ensemble(Box::new(ensemble)), MadeBy::Ensemble { ensemble: model }, inputs_of(options)?))
 }
 
 /// The images to search.

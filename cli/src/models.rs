@@ -1,11 +1,16 @@
 //! Encoders and landmark networks: files, or encoders that come with the program; and how results name them.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Channels, Encoder, LandmarkDescription, LandmarkNet, OnnxRuntime, Origin};
+use infomark_infer::{
+    Channels, Encoder, Ensemble, LandmarkDescription, LandmarkNet, Member, OnnxRuntime, Origin,
+};
 use serde::Serialize;
 
+use crate::inputs::hash;
 use crate::output::file_name;
 
 /// What runs encoders.
@@ -106,5 +111,48 @@ impl NetworkModel {
     pub(crate) fn of(net: &LandmarkNet, path: &Path) -> Self {
         let (sha256, description) = (net.sha256().to_owned(), net.description().clone());
         Self { file: file_name(path), sha256, description }
+    }
+}
+
+/// An ensemble, told apart by its hash.
+#[derive(Clone, Serialize)]
+pub(crate) struct EnsembleModel {
+    file: String,
+    sha256: String,
+    encoder_sha256: String,
+    networks_sha256: Vec<String>,
+    /// Images of the templates.
+    templates: Vec<String>,
+    landmarks: Vec<String>,
+    /// What places each landmark.
+    members: Vec<Member>,
+    /// Fraction of errors that the bounds hold for; none without bounds.
+    coverage: Option<f64>,
+}
+
+impl EnsembleModel {
+    /// Whether a path names a file of an ensemble.
+    pub(crate) fn is_file(path: &Path) -> bool {
+        let mut first = [0; 16];
+        let read =
+            path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok();
+        read && Ensemble::is_file(&first)
+    }
+
+    /// Reads the file of an ensemble.
+    pub(crate) fn load(path: &Path) -> Result<(Ensemble, EnsembleModel)> {
+        let ensemble = Ensemble::load(path)?;
+        let templates = ensemble.matcher().templates().iter();
+        let model = EnsembleModel {
+            file: file_name(path),
+            sha256: hash(path)?,
+            encoder_sha256: ensemble.matcher().encoder().sha256().to_owned(),
+            networks_sha256: ensemble.networks().iter().map(|net| net.sha256().to_owned()).collect(),
+            templates: templates.map(|template| template.image().to_owned()).collect(),
+            landmarks: ensemble.landmarks().to_vec(),
+            members: ensemble.members().to_vec(),
+            coverage: ensemble.bounds().map(|bounds| bounds.coverage),
+        };
+        Ok((ensemble, model))
     }
 }

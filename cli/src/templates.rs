@@ -110,6 +110,17 @@ fn kind(path: &Path) -> Kind {
 }
 
 impl Given {
+    /// The first option that is given.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let options = [
+            ("--template", !self.templates.is_empty()),
+            ("--landmarks", !self.landmarks.is_empty()),
+            ("--templates", self.count.is_some()),
+            ("--refine", !self.refine.files().is_empty()),
+        ];
+        options.into_iter().find_map(|(name, given)| given.then_some(name))
+    }
+
     /// The files that results must not take the place of.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         self.templates.iter().chain(&self.landmarks).cloned().chain(self.refine.files())

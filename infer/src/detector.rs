@@ -1,4 +1,4 @@
-//! Landmarks of an image, by either way: matched from templates, or by a landmark network.
+//! Landmarks of an image by any detector: templates, a landmark network, or both.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::{
-    Image, ImageError, Judge, Judgement, LandmarkNet, Located, Location, MatchError, ModelError, Ordered,
-    PixelSpacing, ThreadError, ordered, read_image,
+    Ensemble, EnsembleDetection, Image, ImageError, Judge, Judgement, LandmarkNet, Located, Location,
+    MatchError, ModelError, Ordered, PixelSpacing, Recognition, ThreadError, ordered, read_image,
 };
 
 /// What finds landmarks in images. It is cheap to clone and can be shared between threads.
@@ -19,6 +19,8 @@ pub enum Detector {
     Network(Arc<LandmarkNet>),
     /// A network, and a judge whose templates say whether an image shows their anatomy, and which way up.
     CheckedNetwork(Arc<LandmarkNet>, Arc<Judge>),
+    /// Templates and networks together.
+    Ensemble(Box<Ensemble>),
 }
 
 /// The landmarks of an image, by the kind of [`Detector`].
@@ -30,6 +32,8 @@ pub enum Detection {
     Located(Vec<Located>),
     /// By a landmark network, in an image that was recognised or not.
     Checked(Location),
+    /// By templates and networks together.
+    Ensemble(EnsembleDetection),
 }
 
 /// How [`Detector::detect_files`] works.
@@ -60,6 +64,18 @@ pub enum DetectError {
     Model(#[from] ModelError),
 }
 
+impl Detection {
+    /// Recognition of the image, and whether it was reoriented for the search; none by a landmark network alone.
+    pub fn recognition(&self) -> Option<(&Recognition, bool)> {
+        match self {
+            Detection::Matched(judgement) => Some((&judgement.recognition, judgement.reoriented)),
+            Detection::Checked(location) => Some((&location.recognition, location.reoriented)),
+            Detection::Ensemble(seen) => Some((&seen.recognition, seen.reoriented)),
+            Detection::Located(_) => None,
+        }
+    }
+}
+
 impl Detector {
     /// Names of the landmarks in the order in which they are found.
     pub fn landmarks(&self) -> Vec<&str> {
@@ -68,6 +84,16 @@ impl Detector {
             Detector::Network(net) | Detector::CheckedNetwork(net, _) => {
                 net.description().landmarks.iter().map(String::as_str).collect()
             }
+            Detector::Ensemble(ensemble) => ensemble.landmarks().iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
+    pub fn fixes_orientation(&self) -> bool {
+        match self {
+            Detector::Matching(judge) | Detector::CheckedNetwork(_, judge) => judge.fixes_orientation(),
+            Detector::Ensemble(ensemble) => ensemble.fixes_orientation(),
+            Detector::Network(_) => false,
         }
     }
 
@@ -81,6 +107,7 @@ impl Detector {
             Detector::Matching(judge) => Detection::Matched(judge.find(image, deadline)?),
             Detector::Network(net) => Detection::Located(net.find_until(image, deadline)?),
             Detector::CheckedNetwork(net, judge) => Detection::Checked(judge.locate(net, image, deadline)?),
+            Detector::Ensemble(ensemble) => Detection::Ensemble(ensemble.detect(image, deadline)?),
         })
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use crate::recognise::{See, see};
 use crate::{
-    Bound, CalibrationError, CalibrationPart, Encoding, ErrorCalibration, Found, Image, LandmarkNet, Located,
+    Bound, CalibrationError, CalibrationPart, ErrorCalibration, Found, Image, LandmarkNet, Located,
     MatchError, Matcher, PixelSpacing, Recognition, UNLABELLED_COVERAGE, expected_unlabelled,
 };
 
@@ -216,7 +217,8 @@ impl Judge {
         if self.abstain_above_mm.is_some() && image.spacing().is_none() {
             return Err(MatchError::NoSpacing { image: image.name().to_owned() });
         }
-        let (encoding, recognition, upright) = self.see(image, deadline)?;
+        let See { encoding, recognition, upright } =
+            see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
         let found = match &upright {
             Some(upright) => {
                 let mut found = self.matcher.find_until(upright, deadline)?;
@@ -235,26 +237,6 @@ impl Judge {
         Ok(judgement)
     }
 
-    /// Encodes and recognises an image; with [`JudgeOptions::fix_orientation`] also the image in the templates' orientation,
-    /// where it lies otherwise.
-    fn see(
-        &self,
-        image: &Image,
-        deadline: Option<Instant>,
-    ) -> Result<(Encoding, Recognition, Option<Image>), MatchError> {
-        let encoding = self.matcher.encoder().encode_until(image, deadline)?;
-        let recognition = self.matcher.recognise(image, &encoding, deadline)?;
-        let orientation = recognition.orientation;
-        if !self.fix_orientation || !recognition.is_recognised() || orientation.is_upright() {
-            return Ok((encoding, recognition, None));
-        }
-        let upright = orientation.inverse().apply(image).map_err(|error| MatchError::Features {
-            image: image.name().to_owned(),
-            reason: error.to_string(),
-        })?;
-        Ok((encoding, recognition, Some(upright)))
-    }
-
     /// Finds landmarks by a network instead of the templates, which say whether the image shows their anatomy, and which way up.
     /// Given up once a `deadline` has passed.
     ///
@@ -267,7 +249,8 @@ impl Judge {
         image: &Image,
         deadline: Option<Instant>,
     ) -> Result<Location, MatchError> {
-        let (_, recognition, upright) = self.see(image, deadline)?;
+        let See { recognition, upright, .. } =
+            see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
         let mut landmarks = net.find_until(upright.as_ref().unwrap_or(image), deadline)?;
         if let Some(upright) = &upright {
             for located in &mut landmarks {

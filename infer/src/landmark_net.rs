@@ -13,7 +13,7 @@ pub use description::{LabelSource, LandmarkDescription};
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
 use crate::fit::{cells, onto};
-use crate::{Image, Letterbox, ModelError, sha256};
+use crate::{Image, Letterbox, ModelError, Rect, sha256};
 use decode::{Maps, decode};
 
 /// Where a landmark network puts a landmark.
@@ -122,26 +122,88 @@ impl LandmarkNet {
     ///
     /// As [`find`](Self::find), and [`ModelError::TimeLimit`].
     pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Located>, ModelError> {
-        let LandmarkDescription { input, stride, normalisation, ref landmarks, .. } = self.description;
+        let maps = self.maps_until(image, deadline)?;
+        let landmarks = self.description.landmarks.iter().enumerate();
+        Ok(landmarks.map(|(index, name)| maps.locate(index, name, None)).collect())
+    }
+
+    /// The maps of an image.
+    pub(crate) fn maps_until(
+        &self,
+        image: &Image,
+        deadline: Option<Instant>,
+    ) -> Result<LandmarkMaps, ModelError> {
+        let LandmarkDescription { input, stride, normalisation, .. } = self.description;
         let resized = Letterbox::new(image.width(), image.height(), input)
             .and_then(|fit| Ok((fit, fit.apply(image, normalisation)?)));
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Letterbox { name: image.name().to_owned(), source })?;
         let maps = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
         let wrong = |problem: &str| ModelError::Features { name: self.name.clone(), problem: problem.into() };
-        let [heat, offsets] = &maps[..] else { return Err(wrong("it has other outputs than described")) };
-        if heat.iter().chain(offsets).any(|value| !value.is_finite()) {
+        let Ok([heat, offsets]) = <[Vec<f32>; 2]>::try_from(maps) else {
+            return Err(wrong("it has other outputs than described"));
+        };
+        if heat.iter().chain(&offsets).any(|value| !value.is_finite()) {
             return Err(wrong("its maps hold numbers that are not finite"));
         }
-        let (width, area) = (input.width() / stride, input.area() / (stride * stride));
-        let shown = cells(fit.content(), stride);
-        let each = heat.chunks_exact(area).zip(offsets.chunks_exact(2 * area)).zip(landmarks);
-        let found = each.map(|((heat, offsets), name)| {
-            let (x, y) = offsets.split_at(area);
-            let place = decode(&Maps { heat, x, y, width }, shown, stride);
-            let at = onto(&fit, fit.pull(place.at));
-            Located { name: name.clone(), at, probability: place.probability }
-        });
-        Ok(found.collect())
+        Ok(LandmarkMaps { fit, stride, heat, offsets })
+    }
+}
+
+/// Heat maps and offsets of one image.
+pub(crate) struct LandmarkMaps {
+    /// Letterbox of the image in the network's input.
+    pub(crate) fit: Letterbox,
+    /// Pixels of the input per cell.
+    pub(crate) stride: usize,
+    /// Landmark by landmark, row by row: log-probabilities up to a constant.
+    heat: Vec<f32>,
+    /// Landmark by landmark: the horizontal offsets, then the vertical ones, in cells.
+    offsets: Vec<f32>,
+}
+
+impl LandmarkMaps {
+    /// The sum with the maps of another network of the same input, stride and landmarks.
+    pub(crate) fn plus(mut self, other: &LandmarkMaps) -> LandmarkMaps {
+        for (ours, theirs) in [(&mut self.heat, &other.heat), (&mut self.offsets, &other.offsets)] {
+            ours.iter_mut().zip(theirs).for_each(|(sum, value)| *sum += value);
+        }
+        self
+    }
+
+    /// The maps times a factor; by 1 no bit changes.
+    pub(crate) fn scaled(mut self, factor: f32) -> LandmarkMaps {
+        self.heat.iter_mut().chain(&mut self.offsets).for_each(|value| *value *= factor);
+        self
+    }
+
+    /// Width of the maps in cells.
+    pub(crate) fn width(&self) -> usize {
+        self.fit.input().width() / self.stride
+    }
+
+    /// The cells that show the image.
+    pub(crate) fn shown(&self) -> Rect {
+        cells(self.fit.content(), self.stride)
+    }
+
+    /// Heat map of a landmark of the network.
+    pub(crate) fn heat(&self, landmark: usize) -> &[f32] {
+        let area = self.area();
+        self.heat.get(landmark * area..(landmark + 1) * area).unwrap_or_default()
+    }
+
+    /// A landmark of the network, by its own heat map or by another of the same cells.
+    pub(crate) fn locate(&self, landmark: usize, name: &str, heat: Option<&[f32]>) -> Located {
+        let area = self.area();
+        let (x, y) = self.offsets[2 * landmark * area..][..2 * area].split_at(area);
+        let heat = heat.unwrap_or_else(|| self.heat(landmark));
+        let place = decode(&Maps { heat, x, y, width: self.width() }, self.shown(), self.stride);
+        let at = onto(&self.fit, self.fit.pull(place.at));
+        Located { name: name.to_owned(), at, probability: place.probability }
+    }
+
+    fn area(&self) -> usize {
+        self.fit.input().area() / (self.stride * self.stride)
     }
 }

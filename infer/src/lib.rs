@@ -67,6 +67,7 @@ mod description;
 mod detector;
 mod dropped;
 mod encoder;
+mod ensemble;
 mod file;
 mod fit;
 mod folder_lock;
@@ -115,6 +116,11 @@ pub use encoder::OnnxRuntime;
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 pub use encoder::{Encoder, Encoding, GraphError, ModelError, read_model};
+#[cfg(feature = "ensembles")]
+pub use ensemble::EnsembleFileError;
+pub use ensemble::{
+    Candidates, Ensemble, EnsembleBounds, EnsembleDetection, EnsembleError, EnsembleLandmark, Member,
+};
 pub use file::{FileError, read_file, read_text_file};
 pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};

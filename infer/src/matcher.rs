@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::matching::search_maps;
 use crate::recognise::recognise;
+use crate::score_map::ScoreMap;
 use crate::{
     CalibrationKey, Encoder, Encoding, Found, Image, MatchError, MatchOptions, Recognition, Template,
     match_templates,
@@ -79,6 +81,16 @@ impl Matcher {
         &self.encoder
     }
 
+    /// Encoder and templates.
+    pub(crate) fn parts(&self) -> (&Encoder, &[Template]) {
+        (&self.encoder, &self.templates)
+    }
+
+    /// Options of matching.
+    pub fn match_options(&self) -> MatchOptions {
+        self.options
+    }
+
     /// The templates, as they were given.
     pub fn templates(&self) -> &[Template] {
         &self.templates
@@ -145,5 +157,16 @@ impl Matcher {
     pub fn find_encoded(&self, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
         let templates: Vec<&Template> = self.templates.iter().collect();
         match_templates(&templates, encoding, self.options)
+    }
+
+    /// [`find_encoded`](Self::find_encoded) with the map that each landmark was found in.
+    pub(crate) fn search_maps<T>(
+        &self,
+        encoding: &Encoding,
+        with_map: impl Fn(Found, ScoreMap) -> Result<T, String>,
+    ) -> Result<Vec<T>, MatchError> {
+        let templates: Vec<&Template> = self.templates.iter().collect();
+        search_maps(&templates, encoding, self.options, with_map)
+            .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
     }
 }

@@ -205,6 +205,16 @@ pub fn match_templates(
 }
 
 fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+    search_maps(templates, encoding, options, |found, _| Ok(found))
+}
+
+/// Finds the landmarks of the templates, and passes each with the map that it was found in.
+pub(crate) fn search_maps<T>(
+    templates: &[&Template],
+    encoding: &Encoding,
+    options: MatchOptions,
+    with_map: impl Fn(Found, ScoreMap) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     templates.iter().try_for_each(|template| template.check(encoding))?;
     let matches = templates.iter().map(|template| anchor_matches(template, encoding, options));
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
@@ -218,7 +228,7 @@ fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -
         let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
         let (at, score) = highest(&map, encoding, options.sub_pixel)?;
         let confidence = confidence::of(&having, encoding, &map, (at, score))?;
-        Ok(Found { name: name.to_owned(), at, score, confidence })
+        with_map(Found { name: name.to_owned(), at, score, confidence }, map)
     };
     union(templates).into_iter().map(one).collect()
 }

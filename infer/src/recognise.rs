@@ -41,6 +41,35 @@ impl Recognition {
     }
 }
 
+/// An encoded image with its recognition.
+pub(crate) struct See {
+    pub(crate) encoding: Encoding,
+    pub(crate) recognition: Recognition,
+    /// The image in the templates' orientation, where it lies otherwise and that was asked for.
+    pub(crate) upright: Option<Image>,
+}
+
+/// Encodes and recognises an image; with `fix_orientation` also turns it to the templates' orientation, where it lies otherwise.
+pub(crate) fn see(
+    (encoder, templates): (&Encoder, &[Template]),
+    image: &Image,
+    fix_orientation: bool,
+    deadline: Option<Instant>,
+) -> Result<See, MatchError> {
+    let encoding = encoder.encode_until(image, deadline)?;
+    let recognition = recognise(encoder, templates, image, &encoding, deadline)?;
+    let orientation = recognition.orientation;
+    if !fix_orientation || !recognition.is_recognised() || orientation.is_upright() {
+        return Ok(See { encoding, recognition, upright: None });
+    }
+    let failed = |error: crate::ImageError| MatchError::Features {
+        image: image.name().to_owned(),
+        reason: error.to_string(),
+    };
+    let upright = orientation.inverse().apply(image).map_err(failed)?;
+    Ok(See { encoding, recognition, upright: Some(upright) })
+}
+
 /// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.
 ///
 /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither

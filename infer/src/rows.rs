@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Confidence, Detection, JudgedLandmark, Located, PixelSpacing, Recognition};
+use crate::{Confidence, Detection, EnsembleLandmark, JudgedLandmark, Located, PixelSpacing, Recognition};
 
 /// A landmark in a result table. Coordinates are rounded to 0.001 pixel or mm, other lengths to 0.01, scores and margins to 0.0001.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,8 @@ pub struct LandmarkRow {
     /// The same in mm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub y_mm: Option<f64>,
-    /// [`Found::score`](crate::Found::score), -1 to 1; by a landmark network [`Located::probability`], 0 to 1.
+    /// [`Found::score`](crate::Found::score), -1 to 1; by a landmark network [`Located::probability`], 0 to 1; by an ensemble
+    /// [`EnsembleLandmark::score`].
     pub score: f64,
     /// Confidence and error bound; none by a landmark network alone.
     #[serde(flatten)]
@@ -92,6 +93,23 @@ impl LandmarkRow {
         LandmarkRow::new((&located.name, located.at.x, located.at.y), located.probability, spacing, trust)
     }
 
+    /// A landmark of an ensemble, in an image with pixels of this size that is [usable](crate::EnsembleDetection::is_usable) or not.
+    pub fn of_ensemble(
+        landmark: &EnsembleLandmark,
+        spacing: Option<&PixelSpacing>,
+        usable: bool,
+    ) -> LandmarkRow {
+        let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
+        let trust = TrustRow {
+            expected_error_px: length(landmark.error_bound_px),
+            expected_error_mm: length(landmark.error_bound_mm),
+            abstain: !usable,
+            ..TrustRow::default()
+        };
+        let EnsembleLandmark { name, at, score, .. } = landmark;
+        LandmarkRow::new((name, at.x, at.y), *score, spacing, Some(trust))
+    }
+
     fn new(
         (name, x, y): (&str, f64, f64),
         score: f64,
@@ -137,20 +155,17 @@ impl Detection {
                     |located| LandmarkRow::of_located(located, spacing, Some(location.abstains(located)));
                 location.landmarks.iter().map(row).collect()
             }
+            Detection::Ensemble(seen) => {
+                let row = |landmark| LandmarkRow::of_ensemble(landmark, spacing, seen.is_usable());
+                seen.landmarks.iter().map(row).collect()
+            }
         }
     }
 
     /// The recognition as columns of a result table; none by a landmark network alone.
     pub fn recognition_row(&self) -> Option<RecognitionRow> {
-        match self {
-            Detection::Matched(judgement) => {
-                Some(RecognitionRow::of(&judgement.recognition, judgement.reoriented))
-            }
-            Detection::Checked(location) => {
-                Some(RecognitionRow::of(&location.recognition, location.reoriented))
-            }
-            Detection::Located(_) => None,
-        }
+        let (recognition, reoriented) = self.recognition()?;
+        Some(RecognitionRow::of(recognition, reoriented))
     }
 }
 

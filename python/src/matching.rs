@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use infomark_core::Spacing;
 use infomark_infer::{
-    CalibrationError, DetectError, Detection, Detector, ErrorCalibration, Found, Image, JudgeOptions,
-    Judgement, Located, MatchOptions, Next, PixelSpacing, ordered,
+    CalibrationError, DetectError, Detection, Detector, EnsembleLandmark, ErrorCalibration, Found, Image,
+    JudgeOptions, Judgement, Located, MatchOptions, Next, PixelSpacing, ordered,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::IntoPyObjectExt;
@@ -257,12 +257,18 @@ impl Failed {
     }
 }
 
+/// A landmark of an ensemble as those of a network are told.
+fn located(EnsembleLandmark { name, at, score, .. }: EnsembleLandmark) -> Located {
+    Located { name, at, probability: score }
+}
+
 impl From<Detection> for Seen {
     fn from(detection: Detection) -> Self {
         match detection {
             Detection::Matched(judgement) => Self::Judged(judgement),
             Detection::Located(located) => Self::Located(located),
             Detection::Checked(location) => Self::Located(location.landmarks),
+            Detection::Ensemble(seen) => Self::Located(seen.landmarks.into_iter().map(located).collect()),
         }
     }
 }

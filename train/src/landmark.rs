@@ -22,6 +22,6 @@ pub(crate) use self_train::self_train_by;
 pub use self_train::{
     Annotated, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train,
 };
-pub use supervised::{LandmarkPaths, resume_landmarks, train_landmarks};
+pub use supervised::{AnnotatedSet, LandmarkPaths, resume_landmarks, train_landmarks, train_landmarks_on};
 #[cfg(test)]
 pub(crate) use supervised::{resume_landmarks_by, train_landmarks_by};

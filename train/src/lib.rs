@@ -79,8 +79,9 @@ pub use config::{Budget, TrainConfig};
 pub use error::{CheckpointError, DeviceError, OutputError, TemplateSetError, TrainError};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
-    Annotated, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkSummary, SelfTrainConfig,
-    SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks,
+    Annotated, AnnotatedSet, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkSummary,
+    SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train,
+    train_landmarks, train_landmarks_on,
 };
 pub use policy::{Policy, Ranges};
 pub use progress::{LossTerms, Progress};

@@ -44,6 +44,11 @@ pub(crate) fn prepare(
     }
     // A file that is dropped at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;
+    lock(run)
+}
+
+/// Locks the folder of a run against other processes.
+pub(crate) fn lock(run: &Path) -> Result<FolderLock, TrainError> {
     FolderLock::acquire(run).map_err(|error| match error {
         FolderLockError::InUse { .. } => {
             TrainError::Checkpoint { path: run.to_owned(), problem: CheckpointError::InUse }

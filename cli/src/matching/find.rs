@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use infomark_infer::{Detection, Detector, PixelSpacing, Placement, read_image_header};
+use infomark_infer::{Detector, PixelSpacing, Placement, read_image_header};
 
 use super::journal::{Journal, Stamp};
 use super::pictures::{self, OVERLAYS};
@@ -88,15 +88,8 @@ impl Search {
         let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
         let landmarks = detection.rows(image.spacing());
-        let recognition = match &detection {
-            Detection::Matched(seen) => {
-                Some(Recognised::of(&seen.recognition, seen.reoriented, &input.label))
-            }
-            Detection::Checked(seen) => {
-                Some(Recognised::of(&seen.recognition, seen.reoriented, &input.label))
-            }
-            Detection::Located(_) => None,
-        };
+        let seen = detection.recognition();
+        let recognition = seen.map(|(seen, reoriented)| Recognised::of(seen, reoriented, &input.label));
         let title = format!("{}, {}", input.label, self.name());
         let unwritten = file.as_ref().and_then(|file| {
             let (path, svg) = (self.run.join(file), self.overlays == Overlays::PngAndSvg);
@@ -124,6 +117,9 @@ impl Search {
     fn name(&self) -> String {
         match &self.detector {
             Detector::Network(net) | Detector::CheckedNetwork(net, _) => file_name(Path::new(net.name())),
+            Detector::Ensemble(ensemble) => {
+                format!("{} networks and templates", ensemble.networks().len())
+            }
             Detector::Matching(judge) => match judge.matcher().templates() {
                 [only] => format!("template {}", file_name(Path::new(only.image()))),
                 all => format!("{} templates", all.len()),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::how::Matching;
 use super::trust::{ExpectedErrors, Recognised};
 use crate::measurements::Measured;
-use crate::models::{Model, NetworkModel};
+use crate::models::{EnsembleModel, Model, NetworkModel};
 use crate::templates::Source;
 
 /// What was done with what: enough to do it again.
@@ -32,6 +32,7 @@ pub(super) enum MadeBy {
     Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
     Network { landmark_model: NetworkModel },
     CheckedNetwork { landmark_model: NetworkModel, recognised_by: RecognisedBy },
+    Ensemble { ensemble: EnsembleModel },
 }
 
 /// What told whether an image shows the anatomy that a network was trained for.

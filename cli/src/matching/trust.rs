@@ -71,6 +71,11 @@ impl Trust {
         options.into_iter().find_map(|(name, given)| given.then_some(name))
     }
 
+    /// `--coverage`, where it is given.
+    pub(crate) fn coverage_given(&self) -> Option<&'static str> {
+        self.coverage.map(|_| "--coverage")
+    }
+
     /// What judges a matcher's points by these options, and how results tell of it.
     pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, ExpectedErrors)> {
         let (calibration, used) = self.calibration(&matcher)?.unzip();

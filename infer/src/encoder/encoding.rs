@@ -80,6 +80,11 @@ impl Encoding {
         &self.fit
     }
 
+    /// Pixels of the image to one of the model input: the geometric mean of both directions.
+    pub fn px_per_input_px(&self) -> f64 {
+        self.fit.unit()
+    }
+
     /// Divisor of the cosines that the encoder was trained with.
     pub fn temperature(&self) -> f32 {
         self.temperature

@@ -1,7 +1,9 @@
 //! Training on annotated images.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
+use infomark_core::Point;
 use infomark_eval::draw;
 use infomark_infer::{DataSet, LabelSource};
 
@@ -12,8 +14,8 @@ use super::run::{From, Job, LandmarkHeader, LandmarkSummary, fit};
 use crate::checkpoint::{Checkpoint, refuse_existing};
 use crate::clock::Clock;
 use crate::data::input_size;
-use crate::outputs::{prepare, write_atomically};
-use crate::progress::{Reporter, Tell};
+use crate::outputs::{lock, prepare, write_atomically};
+use crate::progress::{Progress, Reporter, Tell};
 use crate::trainer::in_threads;
 use crate::{TrainError, stream};
 
@@ -31,6 +33,66 @@ pub struct LandmarkPaths {
     pub out: PathBuf,
     /// Folder of the checkpoints and the log; made when missing.
     pub run: PathBuf,
+}
+
+/// Images to train a landmark network on, with what is annotated in each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnnotatedSet {
+    /// Names of the landmarks.
+    pub landmarks: Vec<String>,
+    /// Image files with their landmarks in that order, in pixels; none where a landmark is absent or not annotated.
+    pub images: Vec<(PathBuf, Vec<Option<Point<f64>>>)>,
+}
+
+/// Trains a landmark network on images from anywhere, and returns the bytes of its file with the result of the run.
+///
+/// `encoder` is a file or the name of one that comes with infomark, whose weights are the first ones; none starts from random ones. `run` is the
+/// folder of checkpoints and log. A run of the same options, images and landmarks that is there is resumed. `progress` is as of
+/// [`train_landmarks`].
+///
+/// # Errors
+/// As [`train_landmarks`]; [`TrainError::Images`] without an annotated image.
+pub fn train_landmarks_on(
+    config: &LandmarkConfig,
+    set: &AnnotatedSet,
+    encoder: Option<&Path>,
+    run: &Path,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
+    config.check()?;
+    let labelled = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| Labelled {
+        path: path.clone(),
+        labels: points.iter().map(|at| at.map(|at| Label { at, weight: 1.0 })).collect(),
+    };
+    let images: Vec<Labelled> = set.images.iter().map(labelled).collect();
+    let whole = |image: &Labelled| image.labels.len() == set.landmarks.len();
+    if images.is_empty() || set.landmarks.is_empty() || !images.iter().all(whole) {
+        return Err(TrainError::Images { dir: run.to_owned(), wanted: 1, found: 0 });
+    }
+    std::fs::create_dir_all(run).map_err(TrainError::file(run, "can't make the folder"))?;
+    let _lock = lock(run)?;
+    in_threads(config.threads, || {
+        let existing = match refuse_existing(run) {
+            Ok(()) => None,
+            Err(_) => Some(Checkpoint::<LandmarkHeader>::open(run)?),
+        };
+        let from = match (existing, encoder) {
+            (Some(checkpoint), _) => From::Checkpoint(Box::new(checkpoint)),
+            (None, Some(path)) => From::Encoder(Box::new(config.clone()), Box::new(Start::read(path)?)),
+            (None, None) => {
+                let files: Vec<_> = images.iter().map(|image| image.path.clone()).collect();
+                From::Random(Box::new(config.clone()), input_size(&files, config.input_area)?)
+            }
+        };
+        let job = Job {
+            names: &set.landmarks,
+            images: &images,
+            source: LabelSource::Annotated,
+            run: run.to_owned(),
+            chosen: None,
+        };
+        fit(&job, from, &Clock::system(), &mut Reporter::new(progress))
+    })
 }
 
 /// Trains a landmark network on annotated images.

@@ -1,0 +1,175 @@
+//! Errors on held-out images, and what follows from them.
+
+use std::path::PathBuf;
+
+use infomark_core::conformal_bound;
+use infomark_infer::{EnsembleBounds, Member};
+use serde::{Deserialize, Serialize};
+
+/// Images from which a landmark has a bound of its own instead of that of all landmarks together.
+const OWN_BOUND: usize = 20;
+/// How many images' worth of the average over all landmarks a landmark's own errors are mixed with when its member is chosen.
+const PRIOR_IMAGES: f64 = 6.0;
+
+/// Errors of one image that no network or template of its detector has seen. All lengths are in pixels of the model input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOutImage {
+    /// Its file.
+    pub path: PathBuf,
+    /// Pixels of the image to one of the model input.
+    pub unit: f64,
+    /// For each landmark the error of each member, in the order of [`Member::ALL`]; none where the landmark is not annotated.
+    pub errors: Vec<Option<[f64; 3]>>,
+    /// For each landmark the distance between templates and network.
+    pub disagreements: Vec<f64>,
+}
+
+/// Errors of a cross-validation: every annotated image once, found by networks and templates of other images alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// Names of the landmarks.
+    pub landmarks: Vec<String>,
+    /// The images, in the order of the annotated set.
+    pub images: Vec<HeldOutImage>,
+}
+
+/// Place of a member in [`HeldOutImage::errors`].
+fn place(member: Member) -> usize {
+    Member::ALL.iter().position(|other| *other == member).unwrap_or_default()
+}
+
+impl HeldOut {
+    /// Errors of a landmark by a member, in pixels of the model input.
+    fn errors(&self, landmark: usize, member: Member) -> impl Iterator<Item = f64> {
+        let errors = move |image: &HeldOutImage| {
+            let errors = image.errors.get(landmark).copied().flatten()?;
+            errors.get(place(member)).copied()
+        };
+        self.images.iter().filter_map(errors)
+    }
+
+    /// Mean radial error over all landmarks and images in pixels of the images, where `member` tells what places each landmark; none
+    /// without any annotated landmark.
+    pub fn mean_radial_error_px(&self, member: impl Fn(usize) -> Member) -> Option<f64> {
+        let each = self.images.iter().flat_map(|image| {
+            let errors = image.errors.iter().enumerate();
+            errors.filter_map(|(landmark, errors)| Some((*errors)?[place(member(landmark))] * image.unit))
+        });
+        let all: Vec<f64> = each.collect();
+        infomark_core::mean(&all)
+    }
+
+    /// Mean radial error of a landmark by a member, in pixels of the images.
+    pub fn landmark_error_px(&self, landmark: usize, member: Member) -> Option<f64> {
+        let errors = |image: &HeldOutImage| {
+            Some(image.errors.get(landmark).copied().flatten()?[place(member)] * image.unit)
+        };
+        let all: Vec<f64> = self.images.iter().filter_map(errors).collect();
+        infomark_core::mean(&all)
+    }
+
+    /// The member of least expected error for each landmark.
+    ///
+    /// A landmark's own mean over a few images is uncertain: it is mixed with its mean over the members times how the member does
+    /// over all landmarks, as if that had been measured on six more images.
+    pub fn best_members(&self) -> Vec<Member> {
+        let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
+        let overall = Member::ALL.map(|member| {
+            mean((0..self.landmarks.len()).flat_map(|landmark| self.errors(landmark, member)).collect())
+        });
+        let average = overall.iter().sum::<f64>() / overall.len() as f64;
+        let best = |landmark: usize| {
+            let own = Member::ALL.map(|member| self.errors(landmark, member).collect::<Vec<_>>());
+            let count = own[0].len() as f64;
+            let own = own.map(mean);
+            let level = own.iter().sum::<f64>() / own.len() as f64;
+            let expected = |member: Member| {
+                let relative = if average > 0.0 { overall[place(member)] / average } else { 1.0 };
+                (count * own[place(member)] + PRIOR_IMAGES * level * relative) / (count + PRIOR_IMAGES)
+            };
+            let order = [Member::Fusion, Member::Network, Member::Templates];
+            order.into_iter().min_by(|a, b| expected(*a).total_cmp(&expected(*b))).unwrap_or(Member::Fusion)
+        };
+        (0..self.landmarks.len()).map(best).collect()
+    }
+
+    /// Conformal bounds for the members that place the landmarks; none where the images are too few for the coverage.
+    ///
+    /// A landmark that is annotated in 20 images has a factor of its own; the others share that of all.
+    pub fn bounds(&self, members: &[Member], coverage: f64) -> Option<EnsembleBounds> {
+        let score = |image: &HeldOutImage, landmark: usize| {
+            let error = image.errors.get(landmark).copied().flatten()?[place(*members.get(landmark)?)];
+            Some(error / EnsembleBounds::scale(*image.disagreements.get(landmark)?))
+        };
+        let landmarks = self.landmarks.len();
+        let mut pooled = Vec::with_capacity(self.images.len() * landmarks);
+        for image in &self.images {
+            let known: Vec<f64> = (0..landmarks).filter_map(|landmark| score(image, landmark)).collect();
+            // What is not annotated counts as the worst of its image, so that the bound still holds.
+            let Some(worst) = known.iter().copied().max_by(f64::total_cmp) else { continue };
+            pooled.extend((0..landmarks).map(|landmark| score(image, landmark).unwrap_or(worst)));
+        }
+        let shared = conformal_bound(&mut pooled, landmarks, coverage).ok()?;
+        let factor = |landmark: usize| {
+            let mut own: Vec<f64> = self.images.iter().filter_map(|image| score(image, landmark)).collect();
+            let own = if own.len() >= OWN_BOUND { conformal_bound(&mut own, 1, coverage).ok() } else { None };
+            // An error of exactly 0 everywhere bounds nothing.
+            own.unwrap_or(shared).max(f64::MIN_POSITIVE)
+        };
+        Some(EnsembleBounds { coverage, factors: (0..landmarks).map(factor).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images whose members have these errors on every landmark.
+    fn held_out(landmarks: usize, images: &[[f64; 3]]) -> HeldOut {
+        let image = |errors: &[f64; 3]| HeldOutImage {
+            path: "a.png".into(),
+            unit: 2.0,
+            errors: vec![Some(*errors); landmarks],
+            disagreements: vec![0.0; landmarks],
+        };
+        HeldOut {
+            landmarks: (0..landmarks).map(|landmark| landmark.to_string()).collect(),
+            images: images.iter().map(image).collect(),
+        }
+    }
+
+    #[test]
+    fn a_gross_error_of_the_network_leaves_the_landmark_to_the_others() {
+        let mut all = held_out(3, &[[3.0, 1.0, 2.0]; 5]);
+        assert_eq!(all.best_members(), [Member::Network; 3]);
+        all.images[0].errors[1] = Some([3.0, 60.0, 2.0]);
+        let members = all.best_members();
+        assert_eq!(members[1], Member::Fusion, "{members:?}");
+    }
+
+    #[test]
+    fn errors_are_in_pixels_of_the_image() {
+        let all = held_out(2, &[[3.0, 1.0, 2.0]; 4]);
+        assert_eq!(all.mean_radial_error_px(|_| Member::Templates), Some(6.0));
+        assert_eq!(all.landmark_error_px(1, Member::Network), Some(2.0));
+        assert_eq!(held_out(2, &[]).mean_radial_error_px(|_| Member::Fusion), None);
+    }
+
+    #[test]
+    fn nine_images_bound_nine_tenths_and_eight_bound_nothing() {
+        let images: Vec<[f64; 3]> = (1..=9).map(|error| [f64::from(error); 3]).collect();
+        let members = [Member::Fusion; 2];
+        let bounds = held_out(2, &images).bounds(&members, 0.9).unwrap();
+        assert_eq!(bounds.factors, [9.0 / EnsembleBounds::FLOOR; 2]);
+        assert_eq!(held_out(2, &images[..8]).bounds(&members, 0.9), None);
+    }
+
+    #[test]
+    fn a_landmark_that_is_missing_counts_as_the_worst_of_its_image() {
+        let images: Vec<[f64; 3]> = (1..=9).map(|error| [f64::from(error); 3]).collect();
+        let mut all = held_out(2, &images);
+        all.images[8].errors[0] = None;
+        let bounds = all.bounds(&[Member::Fusion; 2], 0.9).unwrap();
+        assert_eq!(bounds.factors, [9.0 / EnsembleBounds::FLOOR; 2]);
+    }
+}

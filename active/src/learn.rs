@@ -1,0 +1,361 @@
+//! Detectors learnt from corrected images.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use infomark_core::Point;
+use infomark_infer::{
+    Encoder, Ensemble, Landmark, LandmarkNet, Matcher, Member, Template, ordered, read_image, read_model,
+    sha256,
+};
+use infomark_train::{AnnotatedSet, Budget, LandmarkConfig, Progress, train_landmarks_on};
+use serde::{Deserialize, Serialize};
+
+use crate::folds::{Folds, part, template_images};
+use crate::{ActiveError, HeldOut, HeldOutImage};
+
+/// Fewest annotated images that networks are trained on.
+pub const MIN_IMAGES: usize = 5;
+
+/// Options of [`learn`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LearnOptions {
+    /// Folds of the cross-validation, 2 to 16: as many networks are trained, each without the images of one fold.
+    pub folds: usize,
+    /// Steps of each network; none takes [`steps_for`](Self::steps_for).
+    pub steps: Option<u64>,
+    /// Images of a step.
+    pub batch: usize,
+    /// Most templates, at least 1: the first of the annotated images.
+    pub templates: usize,
+    /// Fraction of errors that the bounds shall hold for, between 0 and 1.
+    pub coverage: f64,
+    /// Seed of the networks.
+    pub seed: u64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+impl Default for LearnOptions {
+    fn default() -> Self {
+        Self { folds: 4, steps: None, batch: 2, templates: 8, coverage: 0.9, seed: 0, threads: 0 }
+    }
+}
+
+impl LearnOptions {
+    /// Steps of a network on so many annotated images: 200, from 20 images on ten an image, at most 600.
+    pub fn steps_for(images: usize) -> u64 {
+        (10 * images as u64).clamp(200, 600)
+    }
+
+    fn check(&self) -> Result<(), ActiveError> {
+        let wrong = |option, needs| Err(ActiveError::Option { option, needs });
+        if !(2..=16).contains(&self.folds) {
+            return wrong("folds", "2 to 16");
+        }
+        if self.steps == Some(0) {
+            return wrong("steps", "at least 1");
+        }
+        if self.templates == 0 {
+            return wrong("templates", "at least 1");
+        }
+        if !(self.coverage > 0.0 && self.coverage < 1.0) {
+            return wrong("coverage", "between 0 and 1");
+        }
+        Ok(())
+    }
+}
+
+/// What [`learn`] reports while it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LearnProgress {
+    /// A step of a network's training.
+    Training {
+        /// The network, from 0.
+        network: usize,
+        /// Networks in all.
+        networks: usize,
+        /// Fraction of this network's training that is done, 0 to 1.
+        fraction: f64,
+    },
+    /// Held-out images searched.
+    Scoring {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
+}
+
+impl LearnProgress {
+    /// Fraction of all work that is done, 0 to 1, about.
+    pub fn fraction(self) -> f64 {
+        const SCORING: f64 = 0.1;
+        match self {
+            LearnProgress::Training { network, networks, fraction } => {
+                (1.0 - SCORING) * (network as f64 + fraction) / networks.max(1) as f64
+            }
+            LearnProgress::Scoring { done, total } => {
+                1.0 - SCORING * (1.0 - done as f64 / total.max(1) as f64)
+            }
+        }
+    }
+}
+
+/// What was learnt from corrected images.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// Finds the landmarks in new images.
+    pub ensemble: Ensemble,
+    /// Errors on the corrected images, each found without itself.
+    pub held_out: HeldOut,
+    /// Landmarks that are annotated in too few images to be learnt.
+    pub left_out: Vec<String>,
+    /// The file of the ensemble, for `infomark match --model` and [`Ensemble::load`].
+    pub file: PathBuf,
+}
+
+impl Learned {
+    /// Mean radial error on held-out images in pixels, with what places each landmark now.
+    pub fn held_out_error_px(&self) -> Option<f64> {
+        let members = self.ensemble.members();
+        self.held_out
+            .mean_radial_error_px(|landmark| members.get(landmark).copied().unwrap_or(Member::Fusion))
+    }
+}
+
+/// File of the ensemble in the folder of a [`learn`].
+const ENSEMBLE: &str = "model.infomark";
+/// File of the held-out errors.
+const HELD_OUT: &str = "held-out.json";
+
+/// `held-out.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    held_out: HeldOut,
+    left_out: Vec<String>,
+}
+
+/// Trains landmark networks on annotated images from an encoder's weights, one for each fold of a cross-validation, and makes an ensemble of
+/// them and of templates, whose members and error bounds the held-out errors choose.
+///
+/// `encoder` is a file or the name of an encoder that comes with infomark. `work` keeps the networks: the same call again, after a kill,
+/// goes on with the training that was under way, and a call for what is complete only reads it. What belongs to other images, landmarks or options is
+/// removed from it. `progress` is called by one thread at a time; a break stops the work after the step that is under way.
+///
+/// # Errors
+/// [`ActiveError::TooFew`] below [`MIN_IMAGES`], [`ActiveError::NoLandmarks`], [`ActiveError::Option`], [`ActiveError::Stopped`], and when an
+/// image, the encoder or `work` can't be used.
+pub fn learn(
+    encoder: &Path,
+    set: &AnnotatedSet,
+    options: &LearnOptions,
+    work: &Path,
+    progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send),
+) -> Result<Learned, ActiveError> {
+    options.check()?;
+    let annotated = set.images.iter().filter(|(_, points)| points.iter().any(Option::is_some)).count();
+    if annotated < MIN_IMAGES {
+        return Err(ActiveError::TooFew { found: annotated, needed: MIN_IMAGES });
+    }
+    let folds = Folds::new(set, options.folds);
+    let learnable = folds.learnable();
+    if learnable.is_empty() {
+        return Err(ActiveError::NoLandmarks);
+    }
+    let bytes = model_bytes(encoder)?;
+    let dir = work.join(key(&bytes, set, options)?);
+    let file = dir.join(ENSEMBLE);
+    if let Some(learned) = complete(&dir, &file) {
+        return Ok(learned);
+    }
+    fs::create_dir_all(&dir).map_err(ActiveError::file(&dir))?;
+    remove_others(work, &dir);
+    let everything: Vec<usize> = (0..set.images.len()).collect();
+    let whole = part(set, &everything, &learnable);
+    let net = |fold: usize, progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send)| {
+        let file = dir.join(format!("network-{}.onnx", fold + 1));
+        if !file.is_file() {
+            let training = part(set, &folds.training(fold), &learnable);
+            let run = dir.join(format!("network-{}.run", fold + 1));
+            let bytes = train(&training, encoder, (fold, folds.count()), options, &run, progress)?;
+            fs::write(&file, bytes).map_err(ActiveError::file(&file))?;
+        }
+        let bytes = read_model(&file)?;
+        Ok::<_, ActiveError>((LandmarkNet::from_bytes(&bytes, file.display().to_string())?, bytes))
+    };
+    let mut nets = Vec::new();
+    for fold in 0..folds.count() {
+        nets.push(net(fold, progress)?);
+    }
+    let loaded = Arc::new(Encoder::from_bytes(&bytes, encoder.display().to_string())?);
+    let templates = templates_of(&loaded, &whole)?;
+    let matcher_of = |images: &[usize]| {
+        let chosen = template_images(&part(&whole, images, &all(whole.landmarks.len())), options.templates);
+        let chosen = chosen.iter().filter_map(|&place| templates.get(*images.get(place)?).cloned().flatten());
+        Ok::<_, ActiveError>(Matcher::new(Arc::clone(&loaded), chosen)?)
+    };
+    let mut detectors = Vec::new();
+    for (fold, (net, _)) in nets.iter().enumerate() {
+        detectors.push(Ensemble::new(matcher_of(&folds.training(fold))?, [net.clone()])?);
+    }
+    let held_out = score(&whole, &folds, detectors, options.threads, progress)?;
+    let members = held_out.best_members();
+    let bounds = held_out.bounds(&members, options.coverage);
+    let (nets, files): (Vec<_>, Vec<_>) = nets.into_iter().unzip();
+    let ensemble = Ensemble::new(matcher_of(&everything)?, nets)?.with_members(members)?;
+    let ensemble = match bounds {
+        Some(bounds) => ensemble.with_bounds(bounds)?,
+        None => ensemble,
+    };
+    let left_out = (0..set.landmarks.len()).filter(|landmark| !learnable.contains(landmark));
+    let left_out: Vec<String> =
+        left_out.filter_map(|landmark| set.landmarks.get(landmark).cloned()).collect();
+    let kept = Kept { held_out, left_out };
+    let path = dir.join(HELD_OUT);
+    let text = serde_json::to_vec(&kept).map_err(|error| ActiveError::file(&path)(error.into()))?;
+    fs::write(&path, text).map_err(ActiveError::file(&path))?;
+    // Written last: where it is, all is there.
+    ensemble.save(&file, &bytes, &files)?;
+    Ok(Learned { ensemble, held_out: kept.held_out, left_out: kept.left_out, file })
+}
+
+/// Numbers below `count`.
+fn all(count: usize) -> Vec<usize> {
+    (0..count).collect()
+}
+
+/// Bytes of an encoder's file, or of one that comes with infomark.
+fn model_bytes(encoder: &Path) -> Result<Vec<u8>, ActiveError> {
+    Ok(match infomark_models::named(encoder) {
+        Some(model) => model.encoder.to_vec(),
+        None => read_model(encoder)?,
+    })
+}
+
+/// Name of the folder of a learning: a hash of all that it depends on.
+fn key(encoder: &[u8], set: &AnnotatedSet, options: &LearnOptions) -> Result<String, ActiveError> {
+    let images = set.images.iter().map(|(path, points)| {
+        let hash = infomark_infer::sha256_file(path).map_err(ActiveError::file(path))?;
+        let points: Vec<Option<[u64; 2]>> =
+            points.iter().map(|at| at.map(|Point { x, y }| [x.to_bits(), y.to_bits()])).collect();
+        Ok::<_, ActiveError>((hash, points))
+    });
+    let images = images.collect::<Result<Vec<_>, _>>()?;
+    let of = (env!("CARGO_PKG_VERSION"), sha256(encoder), &set.landmarks, images, options);
+    let text =
+        serde_json::to_vec(&of).map_err(|error| ActiveError::file(Path::new(HELD_OUT))(error.into()))?;
+    Ok(sha256(&text).chars().take(16).collect())
+}
+
+/// What an earlier call left, if it is whole.
+fn complete(dir: &Path, file: &Path) -> Option<Learned> {
+    let ensemble = file.is_file().then(|| Ensemble::load(file).ok()).flatten()?;
+    let text = infomark_infer::read_file(dir.join(HELD_OUT), 256 << 20).ok()?;
+    let Kept { held_out, left_out } = serde_json::from_slice(&text).ok()?;
+    Some(Learned { ensemble, held_out, left_out, file: file.to_owned() })
+}
+
+/// Removes the folders of other learnings; what can't be removed stays.
+fn remove_others(work: &Path, dir: &Path) {
+    let is_key = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.len() == 16 && name.chars().all(|c| c.is_ascii_hexdigit())
+    };
+    for entry in fs::read_dir(work).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path != dir && is_key(&path) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// The bytes of a network that is trained on a set, from the encoder.
+fn train(
+    set: &AnnotatedSet,
+    encoder: &Path,
+    (network, networks): (usize, usize),
+    options: &LearnOptions,
+    run: &Path,
+    progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send),
+) -> Result<Vec<u8>, ActiveError> {
+    let steps = options.steps.unwrap_or_else(|| LearnOptions::steps_for(set.images.len()));
+    let config = LandmarkConfig {
+        budget: Budget::Steps(steps),
+        batch: options.batch,
+        checkpoint_every: 50,
+        seed: options.seed.wrapping_add(network as u64),
+        threads: options.threads,
+        ..LandmarkConfig::default()
+    };
+    let (bytes, summary) = train_landmarks_on(&config, set, Some(encoder), run, &mut |told| match told {
+        Progress::Step { fraction, .. } => progress(LearnProgress::Training { network, networks, fraction }),
+        _ => progress(LearnProgress::Training { network, networks, fraction: 0.0 }),
+    })?;
+    if summary.stopped { Err(ActiveError::Stopped) } else { Ok(bytes) }
+}
+
+/// A template of each image that has landmarks.
+fn templates_of(encoder: &Encoder, set: &AnnotatedSet) -> Result<Vec<Option<Template>>, ActiveError> {
+    let one = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
+        let named = set.landmarks.iter().zip(points);
+        let landmarks: Vec<Landmark> =
+            named.filter_map(|(name, at)| Some(Landmark::new(name, (*at)?))).collect();
+        if landmarks.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Template::new(encoder, &read_image(path)?, &landmarks)?))
+    };
+    set.images.iter().map(one).collect()
+}
+
+/// Finds the landmarks of each image by the detector of its fold.
+fn score(
+    set: &AnnotatedSet,
+    folds: &Folds<'_>,
+    detectors: Vec<Ensemble>,
+    threads: usize,
+    progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send),
+) -> Result<HeldOut, ActiveError> {
+    type Job = (usize, PathBuf, Vec<Option<Point<f64>>>);
+    let total = set.images.len();
+    let each = set.images.iter().enumerate();
+    let jobs: Vec<Job> =
+        each.map(|(image, (path, points))| (folds.of(image), path.clone(), points.clone())).collect();
+    let one = move |(fold, path, points): &Job| {
+        let image = read_image(path)?;
+        let Some(detector) = detectors.get(*fold) else { return Err(ActiveError::NoLandmarks) };
+        let encoding = detector.matcher().encoder().encode(&image)?;
+        let unit = encoding.px_per_input_px();
+        let candidates = detector.candidates_encoded(&image, &encoding, None)?;
+        let error = |(found, at): (&infomark_infer::Candidates, &Option<Point<f64>>)| {
+            let truth = (*at)?;
+            Some(Member::ALL.map(|member| {
+                let at = found.at(member);
+                (at.x - truth.x).hypot(at.y - truth.y) / unit
+            }))
+        };
+        Ok(HeldOutImage {
+            path: path.clone(),
+            unit,
+            errors: candidates.iter().zip(points).map(error).collect(),
+            disagreements: candidates.iter().map(|candidates| candidates.disagreement).collect(),
+        })
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut images = Vec::with_capacity(total);
+    for image in ordered(jobs, threads, Arc::clone(&stop), one)? {
+        images.push(image?);
+        if progress(LearnProgress::Scoring { done: images.len(), total }).is_break() {
+            stop.store(true, Ordering::Relaxed);
+            return Err(ActiveError::Stopped);
+        }
+    }
+    Ok(HeldOut { landmarks: set.landmarks.clone(), images })
+}

@@ -1,0 +1,331 @@
+//! Annotation by known landmarks: how good a set gets with how many corrections.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use infomark_core::{Point, radial_error_mm};
+use infomark_infer::{
+    DataSet, Encoder, Ensemble, Landmark, Matcher, Member, Sample, Template, ordered, read_image,
+};
+use infomark_train::{AnnotatedSet, Ranking, TrainError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ActiveError, LearnOptions, LearnProgress, Learned, MIN_IMAGES, annotation_order, learn, uncertainty,
+};
+
+/// Random numbers of the order of [`Strategy::Random`].
+const STREAM: u64 = 5;
+
+/// Which image is annotated next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// The order of [`annotation_order`] throughout.
+    #[default]
+    Coverage,
+    /// That order until networks are trained, then the image of greatest [`uncertainty`].
+    Uncertainty,
+    /// Drawn by the seed.
+    Random,
+}
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// File or name of the encoder.
+    pub encoder: PathBuf,
+    /// The images that are annotated, with their landmarks.
+    pub pool: DataSet,
+    /// The images that are scored; never annotated.
+    pub dev: DataSet,
+    /// Numbers of annotated images after which the program learns and is scored, ascending.
+    pub rounds: Vec<usize>,
+    /// Errors in mm up to which the annotator leaves a proposal as it is.
+    pub tolerance_mm: f64,
+    /// Which image is annotated next.
+    pub strategy: Strategy,
+    /// Options of learning.
+    pub learn: LearnOptions,
+    /// Folder of the networks.
+    pub work: PathBuf,
+}
+
+/// State after some images were annotated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Annotated images.
+    pub images: usize,
+    /// Points that the annotator placed or moved so far.
+    pub corrections: usize,
+    /// Points that are still further off than the tolerance in the images of the pool that are not annotated.
+    pub remaining: usize,
+    /// Mean radial error on the scored images in mm, by the member chosen for each landmark.
+    pub mre_mm: f64,
+    /// The median of these errors.
+    pub median_mm: f64,
+    /// The same mean by templates, networks and fusion alone; of templates alone where there is no network yet.
+    pub members_mm: Vec<f64>,
+    /// Fraction of the scored errors within the tolerance, 0 to 1.
+    pub within_tolerance: f64,
+    /// Mean radial error on held-out annotated images in mm, as the annotator sees it.
+    pub held_out_mm: Option<f64>,
+    /// Fraction of the scored errors within their bounds, 0 to 1, and the median bound in mm; none without bounds.
+    pub bounds: Option<(f64, f64)>,
+    /// Names of the images annotated since the round before.
+    pub annotated: Vec<String>,
+}
+
+/// Result of [`simulate`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Simulation {
+    /// The rounds.
+    pub rounds: Vec<Round>,
+    /// Points of the pool in all: what annotating everything takes.
+    pub points: usize,
+}
+
+/// What finds landmarks after some images were annotated.
+enum Detector {
+    Templates(Matcher),
+    Learned(Box<Learned>),
+}
+
+/// One image as it is found: where each landmark is by the chosen member and by each member, its bound in mm, and how unsure all of it is.
+struct Seen {
+    at: Vec<Point<f64>>,
+    members: Vec<Vec<Point<f64>>>,
+    bounds_px: Vec<Option<f64>>,
+    uncertainty: f64,
+}
+
+/// Annotates images of a pool round by round, as a person does who moves only what is further off than a tolerance, and scores what the program
+/// learns from that on other images.
+///
+/// `progress` is called with the round and what is done in it; a break ends the work.
+///
+/// # Errors
+/// [`ActiveError`].
+pub fn simulate(
+    protocol: &Protocol,
+    progress: &mut (dyn FnMut(usize, Option<LearnProgress>) -> ControlFlow<()> + Send),
+) -> Result<Simulation, ActiveError> {
+    let Protocol { pool, dev, rounds, tolerance_mm, strategy, .. } = protocol;
+    let ascending = rounds.windows(2).all(|pair| pair[0] < pair[1]);
+    let in_pool = rounds.first().is_some_and(|first| *first >= 1)
+        && rounds.last().is_some_and(|last| *last <= pool.images.len());
+    if !ascending || !in_pool {
+        return Err(ActiveError::Option {
+            option: "rounds",
+            needs: "ascending numbers of images of the pool",
+        });
+    }
+    infomark_eval::check_names(dev, pool)?;
+    let encoder = Arc::new(infomark_models::load_encoder(&protocol.encoder)?);
+    let mut order = first_order(protocol, &encoder)?;
+    let mut set = AnnotatedSet { landmarks: pool.landmarks.clone(), images: Vec::new() };
+    let mut annotated: Vec<usize> = Vec::new();
+    let mut detector: Option<Detector> = None;
+    let mut result = Simulation { rounds: Vec::new(), points: pool.images.len() * pool.landmarks.len() };
+    let mut corrections = 0;
+    for (round, &goal) in rounds.iter().enumerate() {
+        let before = annotated.len();
+        while annotated.len() < goal {
+            let Some(image) = order.iter().copied().find(|image| !annotated.contains(image)) else { break };
+            let Some(sample) = pool.images.get(image) else { break };
+            let proposed = match &detector {
+                Some(detector) => Some(see(detector, sample, set.landmarks.len())?.at),
+                None => None,
+            };
+            let (points, moved) = corrected(sample, proposed, pool, *tolerance_mm);
+            corrections += moved;
+            set.images.push((sample.path.clone(), points));
+            annotated.push(image);
+            if annotated.len() < MIN_IMAGES {
+                detector = Some(Detector::Templates(matcher(&encoder, &set, protocol.learn.templates)?));
+            }
+        }
+        let current = if set.images.len() < MIN_IMAGES {
+            Detector::Templates(matcher(&encoder, &set, protocol.learn.templates)?)
+        } else {
+            let tell = &mut |told| progress(round, Some(told));
+            Detector::Learned(Box::new(learn(
+                &protocol.encoder,
+                &set,
+                &protocol.learn,
+                &protocol.work,
+                tell,
+            )?))
+        };
+        let scored = see_all(&current, dev, &all(dev.images.len()), protocol)?;
+        let rest: Vec<usize> =
+            all(pool.images.len()).into_iter().filter(|image| !annotated.contains(image)).collect();
+        let others = see_all(&current, pool, &rest, protocol)?;
+        let mut made = figures(&scored, dev, *tolerance_mm);
+        made.remaining = rest
+            .iter()
+            .zip(&others)
+            .map(|(&image, seen)| corrected_count(&pool.images[image], &seen.at, pool, *tolerance_mm))
+            .sum();
+        if let Detector::Learned(learned) = &current {
+            made.held_out_mm = learned.held_out_error_px().map(|px| px * mean_mm(pool));
+        }
+        let names = annotated.iter().skip(before).filter_map(|image| pool.images.get(*image));
+        made.annotated = names.map(|sample| sample.name.clone()).collect();
+        (made.images, made.corrections) = (annotated.len(), corrections);
+        if *strategy == Strategy::Uncertainty && matches!(current, Detector::Learned(_)) {
+            let mut unsure: Vec<(f64, usize)> =
+                rest.iter().zip(&others).map(|(&image, seen)| (seen.uncertainty, image)).collect();
+            unsure.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            order = unsure.into_iter().map(|(_, image)| image).collect();
+        }
+        result.rounds.push(made);
+        detector = Some(current);
+        if progress(round, None).is_break() {
+            return Err(ActiveError::Stopped);
+        }
+    }
+    Ok(result)
+}
+
+fn all(count: usize) -> Vec<usize> {
+    (0..count).collect()
+}
+
+fn mean_mm(data: &DataSet) -> f64 {
+    (data.spacing.x * data.spacing.y).sqrt()
+}
+
+/// The order before anything is learnt.
+fn first_order(protocol: &Protocol, encoder: &Encoder) -> Result<Vec<usize>, ActiveError> {
+    let count = protocol.pool.images.len();
+    if protocol.strategy == Strategy::Random {
+        let mut order: Vec<usize> = all(count);
+        let mut rng = infomark_core::Rng::new(protocol.learn.seed, STREAM);
+        for place in 0..count {
+            order.swap(place, place + rng.below((count - place) as u64) as usize);
+        }
+        return Ok(order);
+    }
+    let paths: Vec<PathBuf> = protocol.pool.images.iter().map(|sample| sample.path.clone()).collect();
+    let ranking = Ranking::of(encoder, &paths, infomark_train::AGAINST, protocol.learn.seed, &|| {
+        Ok::<(), TrainError>(())
+    })?;
+    Ok(annotation_order(&ranking))
+}
+
+/// The landmarks of an image after the annotator, and how many points that took.
+fn corrected(
+    sample: &Sample,
+    proposed: Option<Vec<Point<f64>>>,
+    data: &DataSet,
+    tolerance_mm: f64,
+) -> (Vec<Option<Point<f64>>>, usize) {
+    let mut moved = 0;
+    let place = |(landmark, &truth): (usize, &Point<f64>)| {
+        let proposed = proposed.as_ref().and_then(|points| points.get(landmark)).copied();
+        let kept = proposed.filter(|at| radial_error_mm(*at, truth, data.spacing) <= tolerance_mm);
+        moved += usize::from(kept.is_none());
+        Some(kept.unwrap_or(truth))
+    };
+    let points = sample.landmarks.iter().enumerate().map(place).collect();
+    (points, moved)
+}
+
+fn corrected_count(sample: &Sample, at: &[Point<f64>], data: &DataSet, tolerance_mm: f64) -> usize {
+    corrected(sample, Some(at.to_vec()), data, tolerance_mm).1
+}
+
+fn matcher(encoder: &Arc<Encoder>, set: &AnnotatedSet, most: usize) -> Result<Matcher, ActiveError> {
+    let template = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
+        let named = set.landmarks.iter().zip(points);
+        let landmarks: Vec<Landmark> =
+            named.filter_map(|(name, at)| Some(Landmark::new(name, (*at)?))).collect();
+        Ok::<_, ActiveError>(Template::new(encoder, &read_image(path)?, &landmarks)?)
+    };
+    let templates = set.images.iter().take(most).map(template).collect::<Result<Vec<_>, _>>()?;
+    Ok(Matcher::new(Arc::clone(encoder), templates)?)
+}
+
+fn see_all(
+    detector: &Detector,
+    data: &DataSet,
+    images: &[usize],
+    protocol: &Protocol,
+) -> Result<Vec<Seen>, ActiveError> {
+    let samples: Vec<Sample> = images.iter().filter_map(|image| data.images.get(*image).cloned()).collect();
+    // Threads may outlive this call: they hold their own.
+    let shared = match detector {
+        Detector::Templates(matcher) => Detector::Templates(matcher.clone()),
+        Detector::Learned(learned) => Detector::Learned(learned.clone()),
+    };
+    let landmarks = data.landmarks.len();
+    let one = move |sample: &Sample| see(&shared, sample, landmarks);
+    ordered(samples, protocol.learn.threads, Arc::new(AtomicBool::new(false)), one)?.collect()
+}
+
+fn see(detector: &Detector, sample: &Sample, landmarks: usize) -> Result<Seen, ActiveError> {
+    let image = read_image(&sample.path)?;
+    match detector {
+        Detector::Templates(matcher) => {
+            let at: Vec<Point<f64>> = matcher.find(&image)?.iter().map(|found| found.at).collect();
+            let bounds_px = vec![None; landmarks];
+            Ok(Seen { members: vec![at.clone()], at, bounds_px, uncertainty: 0.0 })
+        }
+        Detector::Learned(learned) => {
+            let ensemble: &Ensemble = &learned.ensemble;
+            let candidates = ensemble.candidates(&image, None)?;
+            let by = |member: Member| candidates.iter().map(|found| found.at(member)).collect::<Vec<_>>();
+            let detection = ensemble.detect(&image, None)?;
+            Ok(Seen {
+                at: detection.landmarks.iter().map(|landmark| landmark.at).collect(),
+                members: Member::ALL.map(by).to_vec(),
+                bounds_px: detection.landmarks.iter().map(|landmark| landmark.error_bound_px).collect(),
+                uncertainty: uncertainty(&detection),
+            })
+        }
+    }
+}
+
+/// Figures of the scored images; the rest of the round is filled in by the caller.
+fn figures(scored: &[Seen], dev: &DataSet, tolerance_mm: f64) -> Round {
+    let errors = |points: &dyn Fn(&Seen) -> Option<Vec<Point<f64>>>| {
+        let mut all = Vec::new();
+        for (seen, sample) in scored.iter().zip(&dev.images) {
+            let points = points(seen).unwrap_or_default();
+            all.extend(
+                points
+                    .iter()
+                    .zip(&sample.landmarks)
+                    .map(|(at, truth)| radial_error_mm(*at, *truth, dev.spacing)),
+            );
+        }
+        all
+    };
+    let mean = |errors: &[f64]| infomark_core::mean(errors).unwrap_or(f64::NAN);
+    let chosen = errors(&|seen| Some(seen.at.clone()));
+    let members = scored.first().map_or(0, |seen| seen.members.len());
+    let members_mm = (0..members).map(|member| mean(&errors(&|seen| seen.members.get(member).cloned())));
+    let bounds: Vec<f64> = scored
+        .iter()
+        .flat_map(|seen| seen.bounds_px.iter().filter_map(|px| Some((*px)? * mean_mm(dev))))
+        .collect();
+    let within = chosen.iter().zip(&bounds).filter(|(error, bound)| error <= bound).count();
+    let has_bounds = !bounds.is_empty() && bounds.len() == chosen.len();
+    Round {
+        images: 0,
+        corrections: 0,
+        remaining: 0,
+        mre_mm: mean(&chosen),
+        members_mm: members_mm.collect(),
+        within_tolerance: chosen.iter().filter(|error| **error <= tolerance_mm).count() as f64
+            / chosen.len().max(1) as f64,
+        held_out_mm: None,
+        bounds: has_bounds.then(|| (within as f64 / chosen.len() as f64, infomark_eval::median(bounds))),
+        median_mm: infomark_eval::median(chosen),
+        annotated: Vec::new(),
+    }
+}

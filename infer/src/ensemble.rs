@@ -1,0 +1,450 @@
+//! Templates and landmark networks together, landmark by landmark.
+
+#[cfg(feature = "ensembles")]
+mod file;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use infomark_core::Point;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "ensembles")]
+pub use file::EnsembleFileError;
+
+use crate::landmark_net::LandmarkMaps;
+use crate::recognise::{See, see};
+use crate::score_map::ScoreMap;
+use crate::{Encoding, Found, Image, LandmarkNet, Located, MatchError, Matcher, PixelSpacing, Recognition};
+
+/// Weight of the templates' score map beside the networks' log-probabilities in [`Member::Fusion`].
+const FUSION_WEIGHT: f32 = 0.3;
+/// Most networks of an ensemble.
+const MAX_NETWORKS: usize = 16;
+
+/// Which detector places a landmark in an [`Ensemble`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Member {
+    /// The templates alone.
+    Templates,
+    /// The landmark networks alone, by the mean of their maps.
+    Network,
+    /// Product of the networks' heat map and the templates' score map.
+    Fusion,
+}
+
+impl Member {
+    /// All members.
+    pub const ALL: [Member; 3] = [Member::Templates, Member::Network, Member::Fusion];
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Member::Templates => "templates",
+            Member::Network => "network",
+            Member::Fusion => "fusion",
+        })
+    }
+}
+
+/// Positions of one landmark by every member of an [`Ensemble`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidates {
+    /// By the templates.
+    pub matched: Found,
+    /// By the networks.
+    pub located: Located,
+    /// By both: the networks' log-probabilities plus the templates' weighted score map.
+    pub fused: Located,
+    /// Distance between the templates' and the networks' position, in pixels of the model input.
+    pub disagreement: f64,
+}
+
+impl Candidates {
+    /// Position by a member, in pixels of the image.
+    pub fn at(&self, member: Member) -> Point<f64> {
+        match member {
+            Member::Templates => self.matched.at,
+            Member::Network => self.located.at,
+            Member::Fusion => self.fused.at,
+        }
+    }
+}
+
+/// A landmark found by an [`Ensemble`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnsembleLandmark {
+    /// Name of the landmark.
+    pub name: String,
+    /// Position in pixels of the image as it was given.
+    pub at: Point<f64>,
+    /// The member that placed it.
+    pub member: Member,
+    /// Probability of the networks' heat map around the position by [`Member::Network`] or [`Member::Fusion`], 0 to 1; mean cosine, -1 to 1,
+    /// by [`Member::Templates`].
+    pub score: f64,
+    /// Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
+    pub disagreement_px: f64,
+    /// Bound on the error in pixels of the image, with the [coverage](EnsembleBounds::coverage) of the ensemble; none without bounds.
+    pub error_bound_px: Option<f64>,
+    /// The same in mm; none where nothing states the size of the image's pixels.
+    pub error_bound_mm: Option<f64>,
+}
+
+/// Landmarks found by an [`Ensemble`] in an image that was recognised or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnsembleDetection {
+    /// How much of the templates the image shows, and which way up.
+    pub recognition: Recognition,
+    /// Whether the image was turned or mirrored to the templates' orientation before landmarks were searched.
+    pub reoriented: bool,
+    /// In the order of [`Ensemble::landmarks`].
+    pub landmarks: Vec<EnsembleLandmark>,
+}
+
+impl EnsembleDetection {
+    /// Whether the image shows the templates' anatomy and was searched in their orientation. Otherwise no landmark should be used.
+    pub fn is_usable(&self) -> bool {
+        self.recognition.is_usable(self.reoriented)
+    }
+}
+
+/// Conformal error bounds of an [`Ensemble`], from held-out errors.
+///
+/// A landmark's bound is `factor * (FLOOR + disagreement)`, in pixels of the model input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleBounds {
+    /// Fraction of errors within their bound, 0 to 1.
+    pub coverage: f64,
+    /// Factor of each landmark, in the order of [`Ensemble::landmarks`].
+    pub factors: Vec<f64>,
+}
+
+impl EnsembleBounds {
+    /// Expected error where templates and networks agree, in pixels of the model input.
+    pub const FLOOR: f64 = 3.0;
+    /// Disagreement beyond which an error is not expected to grow, in pixels of the model input.
+    pub const CEILING: f64 = 40.0;
+
+    /// Expected size of an error up to a factor, in pixels of the model input.
+    pub fn scale(disagreement: f64) -> f64 {
+        Self::FLOOR + disagreement.min(Self::CEILING)
+    }
+}
+
+/// Why an [`Ensemble`] could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnsembleError {
+    /// No network.
+    #[error("an ensemble has 1 to {MAX_NETWORKS} landmark networks, not {count}")]
+    Networks {
+        /// Networks given.
+        count: usize,
+    },
+    /// Networks with different landmarks, model inputs or strides.
+    #[error(
+        "network {network} has other landmarks or another input than {first}; train both from one encoder"
+    )]
+    Differ {
+        /// The first network's file.
+        first: String,
+        /// The network that differs.
+        network: String,
+    },
+    /// A landmark of the networks that no template has.
+    #[error("landmark {landmark} of network {network} is in no template; add a template that has it")]
+    NotInTemplates {
+        /// The landmark.
+        landmark: String,
+        /// The network's file.
+        network: String,
+    },
+    /// As many members, or factors of bounds, as landmarks are needed.
+    #[error("{given} values for {landmarks} landmarks; give one for each")]
+    Count {
+        /// Values given.
+        given: usize,
+        /// Landmarks.
+        landmarks: usize,
+    },
+    /// A factor of the bounds, or their coverage, is out of range.
+    #[error("error bound {value}: factors are finite numbers above 0, the coverage is between 0 and 1")]
+    Bound {
+        /// The value.
+        value: f64,
+    },
+}
+
+/// A [`Matcher`] and landmark networks for the same landmarks. Cheap to clone; threads can share it.
+///
+/// A network is precise and now and then far off, as nothing keeps a landmark near the others; templates are the reverse. Their product is a
+/// product of experts (Hinton, 2002): for each cell the networks' mean log-probability plus a constant times the templates' score map
+/// (cosines over the temperature, with ring and prior). Offsets of the networks refine the highest cell.
+///
+/// Of several networks, trained on parts of the annotated images each, the maps are averaged.
+#[derive(Clone, Debug)]
+pub struct Ensemble {
+    matcher: Matcher,
+    nets: Arc<[LandmarkNet]>,
+    /// Of each landmark of the networks: its place among the matcher's landmarks.
+    order: Arc<[usize]>,
+    members: Arc<[Member]>,
+    bounds: Option<EnsembleBounds>,
+    fix_orientation: bool,
+}
+
+impl Ensemble {
+    /// An ensemble that places every landmark by [`Member::Fusion`] and has no error bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleError::Networks`], [`EnsembleError::Differ`], [`EnsembleError::NotInTemplates`].
+    pub fn new(
+        matcher: Matcher,
+        nets: impl IntoIterator<Item = LandmarkNet>,
+    ) -> Result<Ensemble, EnsembleError> {
+        let nets: Arc<[LandmarkNet]> = nets.into_iter().collect();
+        let Some(first) = nets.first().filter(|_| nets.len() <= MAX_NETWORKS) else {
+            return Err(EnsembleError::Networks { count: nets.len() });
+        };
+        let described = |net: &LandmarkNet| {
+            let description = net.description();
+            (description.input, description.stride, description.landmarks.clone())
+        };
+        if let Some(other) = nets.iter().find(|net| described(net) != described(first)) {
+            let (first, network) = (first.name().to_owned(), other.name().to_owned());
+            return Err(EnsembleError::Differ { first, network });
+        }
+        let known = matcher.landmarks();
+        let place = |name: &String| {
+            known.iter().position(|landmark| landmark == name).ok_or_else(|| EnsembleError::NotInTemplates {
+                landmark: name.clone(),
+                network: first.name().to_owned(),
+            })
+        };
+        let order = first.description().landmarks.iter().map(place).collect::<Result<Arc<[_]>, _>>()?;
+        let members = vec![Member::Fusion; order.len()].into();
+        Ok(Ensemble { matcher, nets, order, members, bounds: None, fix_orientation: false })
+    }
+
+    /// The same with the member that places each landmark, in the order of [`landmarks`](Self::landmarks).
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleError::Count`].
+    pub fn with_members(self, members: Vec<Member>) -> Result<Ensemble, EnsembleError> {
+        self.check_count(members.len())?;
+        Ok(Ensemble { members: members.into(), ..self })
+    }
+
+    /// The same with error bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleError::Count`], [`EnsembleError::Bound`].
+    pub fn with_bounds(self, bounds: EnsembleBounds) -> Result<Ensemble, EnsembleError> {
+        self.check_count(bounds.factors.len())?;
+        let wrong = bounds.factors.iter().find(|factor| !(factor.is_finite() && **factor > 0.0));
+        let coverage = (!(bounds.coverage > 0.0 && bounds.coverage < 1.0)).then_some(&bounds.coverage);
+        match wrong.or(coverage) {
+            Some(&value) => Err(EnsembleError::Bound { value }),
+            None => Ok(Ensemble { bounds: Some(bounds), ..self }),
+        }
+    }
+
+    /// The same, turning or mirroring images to the templates' orientation or not (the default).
+    #[must_use]
+    pub fn with_fixed_orientation(self, fix_orientation: bool) -> Ensemble {
+        Ensemble { fix_orientation, ..self }
+    }
+
+    fn check_count(&self, given: usize) -> Result<(), EnsembleError> {
+        let landmarks = self.order.len();
+        if given == landmarks { Ok(()) } else { Err(EnsembleError::Count { given, landmarks }) }
+    }
+
+    /// The templates with their encoder.
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
+    /// The networks.
+    pub fn networks(&self) -> &[LandmarkNet] {
+        &self.nets
+    }
+
+    /// Names of the landmarks, in the networks' order.
+    pub fn landmarks(&self) -> &[String] {
+        self.nets.first().map_or(&[], |net| &net.description().landmarks)
+    }
+
+    /// The member that places each landmark.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Error bounds, if there are any.
+    pub fn bounds(&self) -> Option<&EnsembleBounds> {
+        self.bounds.as_ref()
+    }
+
+    /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
+    pub fn fixes_orientation(&self) -> bool {
+        self.fix_orientation
+    }
+
+    /// Recognises an image and finds its landmarks, each by its [member](Self::members); given up once a `deadline` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<EnsembleDetection, MatchError> {
+        let See { encoding, recognition, upright } =
+            see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
+        let mut candidates = match &upright {
+            None => self.candidates_encoded(image, &encoding, deadline)?,
+            Some(upright) => self.candidates(upright, deadline)?,
+        };
+        if let Some(upright) = &upright {
+            let size = (upright.width(), upright.height());
+            for Candidates { matched, located, fused, .. } in &mut candidates {
+                for at in [&mut matched.at, &mut located.at, &mut fused.at] {
+                    *at = recognition.orientation.push(*at, size);
+                }
+            }
+        }
+        // A turn does not change how many pixels of the image one of the model input is.
+        let unit = encoding.fit().unit();
+        let mm_per_px = image.spacing().map(PixelSpacing::mean_mm);
+        let one = |(index, (candidates, (name, &member))): (usize, (Candidates, (&String, &Member)))| {
+            let factor = self.bounds.as_ref().and_then(|bounds| bounds.factors.get(index));
+            let bound = factor.map(|factor| factor * EnsembleBounds::scale(candidates.disagreement) * unit);
+            EnsembleLandmark {
+                name: name.clone(),
+                at: candidates.at(member),
+                member,
+                score: match member {
+                    Member::Templates => candidates.matched.score,
+                    Member::Network => candidates.located.probability,
+                    Member::Fusion => candidates.fused.probability,
+                },
+                disagreement_px: candidates.disagreement * unit,
+                error_bound_px: bound,
+                error_bound_mm: bound.zip(mm_per_px).map(|(bound, unit)| bound * unit),
+            }
+        };
+        let each = candidates.into_iter().zip(self.landmarks().iter().zip(self.members.iter()));
+        let landmarks = each.enumerate().map(one).collect();
+        Ok(EnsembleDetection { recognition, reoriented: upright.is_some(), landmarks })
+    }
+
+    /// Every landmark of an image by every member, in the order of [`landmarks`](Self::landmarks); given up once a `deadline` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn candidates(
+        &self,
+        image: &Image,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Candidates>, MatchError> {
+        let encoding = self.matcher.encoder().encode_until(image, deadline)?;
+        self.candidates_encoded(image, &encoding, deadline)
+    }
+
+    /// [`candidates`](Self::candidates) for an image that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`].
+    pub fn candidates_encoded(
+        &self,
+        image: &Image,
+        encoding: &Encoding,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Candidates>, MatchError> {
+        let features = |reason: String| MatchError::Features { image: encoding.image().to_owned(), reason };
+        let mut maps: Option<LandmarkMaps> = None;
+        for net in self.nets.iter() {
+            let more = net.maps_until(image, deadline)?;
+            maps = Some(match maps {
+                None => more,
+                Some(sum) => sum.plus(&more),
+            });
+        }
+        let maps = maps.ok_or_else(|| features("there is no network".into()))?;
+        let maps = maps.scaled(1.0 / self.nets.len() as f32);
+        let found = self.matcher.search_maps(encoding, |found, map| Ok((found, map)))?;
+        let unit = encoding.fit().unit();
+        let one = |(landmark, (name, &place)): (usize, (&String, &usize))| {
+            let (found, map) = found.get(place).ok_or_else(|| features("a landmark was not found".into()))?;
+            let heat = fused(&maps, landmark, map, encoding).map_err(features)?;
+            let located = maps.locate(landmark, name, None);
+            let (x, y) = (found.at.x - located.at.x, found.at.y - located.at.y);
+            Ok(Candidates {
+                disagreement: libm::hypot(x, y) / unit,
+                matched: found.clone(),
+                fused: maps.locate(landmark, name, Some(&heat)),
+                located,
+            })
+        };
+        self.landmarks().iter().zip(self.order.iter()).enumerate().map(one).collect()
+    }
+}
+
+/// Heat map of a landmark plus the weighted score map, at the centres of the heat map's cells.
+fn fused(
+    maps: &LandmarkMaps,
+    landmark: usize,
+    scores: &ScoreMap,
+    encoding: &Encoding,
+) -> Result<Vec<f32>, String> {
+    let levels = encoding.levels();
+    let finest = levels.first().ok_or("no levels")?;
+    let grid = Grid {
+        values: &scores.all,
+        width: finest.width(),
+        height: finest.height(),
+        stride: finest.stride() as f64,
+    };
+    let (width, shown) = (maps.width(), maps.shown());
+    let mut heat = maps.heat(landmark).to_vec();
+    for (y, row) in heat.chunks_exact_mut(width).enumerate().skip(shown.y).take(shown.height) {
+        for (x, heat) in row.iter_mut().enumerate().skip(shown.x).take(shown.width) {
+            let centre = |cell: usize| (cell as f64 + 0.5) * maps.stride as f64 - 0.5;
+            let original = maps.fit.pull(Point::new(centre(x), centre(y)));
+            *heat += FUSION_WEIGHT * grid.at(encoding.fit().push(original));
+        }
+    }
+    Ok(heat)
+}
+
+/// Values at the centres of cells of a model input.
+struct Grid<'a> {
+    values: &'a [f32],
+    width: usize,
+    height: usize,
+    stride: f64,
+}
+
+impl Grid<'_> {
+    /// Bilinear value at a point of the model input; beyond the outermost centres that of the nearest point between them.
+    fn at(&self, canvas: Point<f64>) -> f32 {
+        let axis = |at: f64, cells: usize| {
+            let cell = ((at + 0.5) / self.stride - 0.5).clamp(0.0, (cells - 1) as f64);
+            let first = cell.floor();
+            (first as usize, (first as usize + 1).min(cells - 1), (cell - first) as f32)
+        };
+        let (left, right, u) = axis(canvas.x, self.width);
+        let (top, bottom, v) = axis(canvas.y, self.height);
+        let value =
+            |x: usize, y: usize| self.values.get(y * self.width + x).copied().unwrap_or(f32::NEG_INFINITY);
+        let row = |y: usize| value(left, y) * (1.0 - u) + value(right, y) * u;
+        row(top) * (1.0 - v) + row(bottom) * v
+    }
+}

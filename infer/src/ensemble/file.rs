@@ -1,0 +1,309 @@
+//! Ensembles as files: everything that finds landmarks on another machine, in one.
+//!
+//! A TAR archive (ustar) of `infomark.json`, [`Header`], and the files that it lists with their hashes, in that order: `encoder.onnx`,
+//! `template-N.template`, `network-N.onnx`. Any archiver unpacks it. Nothing is extracted to disk when it is read.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ensemble, EnsembleBounds, EnsembleError, MAX_NETWORKS, Member};
+use crate::file::{self, FileProblem};
+use crate::{
+    Encoder, LandmarkNet, MatchError, MatchOptions, Matcher, ModelError, Template, TemplateFileError, sha256,
+};
+
+/// Name of the header in the archive.
+const HEADER: &str = "infomark.json";
+/// Layout of the header.
+const FORMAT: u32 = 1;
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 30;
+/// Most files of an archive.
+const MAX_FILES: usize = 2 + 64 + MAX_NETWORKS;
+
+/// Why the file of an ensemble could not be read or written; every message names the file and the fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnsembleFileError {
+    /// No such file.
+    #[error("{name}: no such file; `infomark loop` and the review page write one")]
+    Missing {
+        /// The path as given.
+        name: String,
+    },
+    /// The system could not read it, it is no regular file, or it is too large.
+    #[error("{name}: cannot be read ({reason}); check the path and its permissions")]
+    Unreadable {
+        /// The path as given.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// It is no archive with a header.
+    #[error("{name}: not a file of infomark models; name a file ending in .infomark")]
+    NotAnEnsemble {
+        /// The path as given.
+        name: String,
+    },
+    /// Another layout.
+    #[error(
+        "{name}: layout {found}, and this version reads {FORMAT}; update infomark or save the file again"
+    )]
+    Layout {
+        /// The path as given.
+        name: String,
+        /// The layout found.
+        found: u32,
+    },
+    /// It was cut or changed since it was written.
+    #[error("{name}: damaged at {part}; copy it again or save it again")]
+    Damaged {
+        /// The path as given.
+        name: String,
+        /// The part of the archive.
+        part: String,
+    },
+    /// Its encoder or a network can't be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A template can't be used.
+    #[error(transparent)]
+    Template(#[from] TemplateFileError),
+    /// Its options of matching, or templates of another encoder.
+    #[error("{name}: {source}")]
+    Matching {
+        /// The path as given.
+        name: String,
+        /// Why.
+        source: Box<MatchError>,
+    },
+    /// Its parts do not fit each other.
+    #[error("{name}: {source}; save it again")]
+    Parts {
+        /// The path as given.
+        name: String,
+        /// Why.
+        source: EnsembleError,
+    },
+    /// A file of another model was given to be saved.
+    #[error(
+        "{name}: the bytes of {part} are not those of the ensemble; give the file that it was loaded from"
+    )]
+    OtherPart {
+        /// The path as given.
+        name: String,
+        /// The part.
+        part: String,
+    },
+    /// The system could not write it.
+    #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
+    Unwritable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// `infomark.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u32,
+    /// Version of the program that wrote it.
+    version: String,
+    /// Names of the landmarks.
+    landmarks: Vec<String>,
+    /// The member that places each.
+    members: Vec<Member>,
+    matching: MatchOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounds: Option<EnsembleBounds>,
+    /// The other files of the archive, in their order.
+    files: Vec<Part>,
+}
+
+/// A file of the archive.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    name: String,
+    kind: Kind,
+    sha256: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Encoder,
+    Template,
+    Network,
+}
+
+impl Ensemble {
+    /// The content of a file that [`load`](Self::load) reads. `encoder` and `networks` are the bytes of the files that the ensemble was made
+    /// from; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleFileError::OtherPart`].
+    pub fn to_bytes(
+        &self,
+        encoder: &[u8],
+        networks: &[impl AsRef<[u8]>],
+        name: &str,
+    ) -> Result<Vec<u8>, EnsembleFileError> {
+        let other = |part: String| EnsembleFileError::OtherPart { name: name.to_owned(), part };
+        if sha256(encoder) != self.matcher.encoder().sha256() {
+            return Err(other("the encoder".into()));
+        }
+        let same = |(net, bytes): (&LandmarkNet, &[u8])| sha256(bytes) == net.sha256();
+        let bytes = || networks.iter().map(AsRef::as_ref);
+        if networks.len() != self.nets.len() || !self.nets.iter().zip(bytes()).all(same) {
+            return Err(other("a network".into()));
+        }
+        let mut parts = vec![("encoder.onnx".to_owned(), Kind::Encoder, encoder.to_vec())];
+        for (index, template) in self.matcher.templates().iter().enumerate() {
+            parts.push((format!("template-{}.template", index + 1), Kind::Template, template.to_bytes()));
+        }
+        for (index, bytes) in bytes().enumerate() {
+            parts.push((format!("network-{}.onnx", index + 1), Kind::Network, bytes.to_vec()));
+        }
+        let part = |(name, kind, bytes): &(String, Kind, Vec<u8>)| Part {
+            name: name.clone(),
+            kind: *kind,
+            sha256: sha256(bytes),
+        };
+        let header = Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            landmarks: self.landmarks().to_vec(),
+            members: self.members.to_vec(),
+            matching: self.matcher.match_options(),
+            bounds: self.bounds.clone(),
+            files: parts.iter().map(part).collect(),
+        };
+        let unwritable = |source| EnsembleFileError::Unwritable { name: name.to_owned(), source };
+        let header = serde_json::to_vec_pretty(&header).map_err(|error| unwritable(error.into()))?;
+        let mut archive = tar::Builder::new(Vec::new());
+        add(&mut archive, HEADER, &header).map_err(unwritable)?;
+        for (part, _, bytes) in &parts {
+            add(&mut archive, part, bytes).map_err(unwritable)?;
+        }
+        archive.into_inner().map_err(unwritable)
+    }
+
+    /// Writes [`to_bytes`](Self::to_bytes) as a file, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleFileError::OtherPart`], [`EnsembleFileError::Unwritable`].
+    pub fn save(
+        &self,
+        path: impl AsRef<Path>,
+        encoder: &[u8],
+        networks: &[impl AsRef<[u8]>],
+    ) -> Result<(), EnsembleFileError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = self.to_bytes(encoder, networks, &name)?;
+        file::write(path, &bytes).map_err(|source| EnsembleFileError::Unwritable { name, source })
+    }
+
+    /// Reads a file that [`save`](Self::save) wrote. It finds the same points, to the bit.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleFileError`]: every case names the file and the fix.
+    pub fn load(path: impl AsRef<Path>) -> Result<Ensemble, EnsembleFileError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        match file::read(path, MAX_BYTES) {
+            Ok(bytes) => Ensemble::from_bytes(&bytes, name),
+            Err(FileProblem::Missing) => Err(EnsembleFileError::Missing { name }),
+            Err(FileProblem::Empty) => Err(EnsembleFileError::NotAnEnsemble { name }),
+            Err(problem) => Err(EnsembleFileError::Unreadable { name, reason: problem.to_string() }),
+        }
+    }
+
+    /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Ensemble, EnsembleFileError> {
+        let name = name.into();
+        if !Ensemble::is_file(bytes) {
+            return Err(EnsembleFileError::NotAnEnsemble { name });
+        }
+        let damaged = |part: &str| EnsembleFileError::Damaged { name: name.clone(), part: part.to_owned() };
+        let mut archive = tar::Archive::new(bytes);
+        let mut entries = archive.entries().map_err(|_| damaged(HEADER))?;
+        let mut next = |wanted: &str| -> Result<Vec<u8>, EnsembleFileError> {
+            let entry = entries.next().and_then(Result::ok).ok_or_else(|| damaged(wanted))?;
+            let size = entry.header().entry_size().map_err(|_| damaged(wanted))?;
+            let named = entry.path_bytes() == wanted.as_bytes();
+            if !named || !entry.header().entry_type().is_file() || size > bytes.len() as u64 {
+                return Err(damaged(wanted));
+            }
+            let mut content = Vec::new();
+            entry.take(size).read_to_end(&mut content).map_err(|_| damaged(wanted))?;
+            if content.len() as u64 == size { Ok(content) } else { Err(damaged(wanted)) }
+        };
+        let text = next(HEADER)?;
+        #[derive(Deserialize)]
+        struct Layout {
+            format: u32,
+        }
+        let Layout { format: found } = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
+        if found != FORMAT {
+            return Err(EnsembleFileError::Layout { name: name.clone(), found });
+        }
+        let header: Header = serde_json::from_slice(&text).map_err(|_| damaged(HEADER))?;
+        if header.files.len() > MAX_FILES {
+            return Err(damaged(HEADER));
+        }
+        let (mut encoder, mut templates, mut nets) = (None, Vec::new(), Vec::new());
+        for Part { name: part, kind, sha256: expected } in &header.files {
+            let content = next(part)?;
+            if sha256(&content) != *expected {
+                return Err(damaged(part));
+            }
+            let called = format!("{name}, {part}");
+            match kind {
+                Kind::Encoder => encoder = Some(Encoder::from_bytes(&content, called)?),
+                Kind::Template => templates.push(Template::from_bytes(&content, called)?),
+                Kind::Network => nets.push(LandmarkNet::from_bytes(&content, called)?),
+            }
+        }
+        let encoder = encoder.ok_or_else(|| damaged("encoder.onnx"))?;
+        let matching = |source| EnsembleFileError::Matching { name: name.clone(), source: Box::new(source) };
+        let matcher = Matcher::new(encoder, templates).map_err(matching)?;
+        let matcher = matcher.options(header.matching).map_err(matching)?;
+        let made = || {
+            let ensemble = Ensemble::new(matcher, nets)?.with_members(header.members)?;
+            match header.bounds {
+                Some(bounds) => ensemble.with_bounds(bounds),
+                None => Ok(ensemble),
+            }
+        };
+        let ensemble = made().map_err(|source| EnsembleFileError::Parts { name: name.clone(), source })?;
+        if ensemble.landmarks() == header.landmarks { Ok(ensemble) } else { Err(damaged(HEADER)) }
+    }
+
+    /// Whether a file that begins with these bytes means to be an ensemble's.
+    pub fn is_file(bytes: &[u8]) -> bool {
+        bytes.strip_prefix(HEADER.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+    }
+}
+
+/// Adds a file with the same attributes whoever writes it, and whenever.
+fn add(archive: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    archive.append_data(&mut header, name, bytes)
+}
