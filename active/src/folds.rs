@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_image_is_held_out_once() {
-        let set = set(&[&[true]; 11]);
+        let set = set(&[&[true] as &[bool]; 11]);
         let folds = Folds::new(&set, 4);
         for image in 0..11 {
             let unseen: Vec<usize> = (0..4).filter(|fold| !folds.training(*fold).contains(&image)).collect();
