@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use infomark_eval::EvalError;
 use infomark_infer::{
-    DataSetError, EnsembleError, EnsembleFileError, ImageError, MatchError, ModelError, TemplateError,
-    ThreadError,
+    DataSetError, EnsembleError, EnsembleFileError, ImageError, JudgeError, MatchError, ModelError,
+    TemplateError, ThreadError,
 };
 use infomark_train::TrainError;
 
@@ -51,6 +51,9 @@ pub enum ActiveError {
     /// An annotated image can't be a template.
     #[error(transparent)]
     Template(Box<TemplateError>),
+    /// Templates can't be judged.
+    #[error(transparent)]
+    Judge(#[from] Box<JudgeError>),
     /// Templates and networks do not fit each other.
     #[error(transparent)]
     Ensemble(Box<EnsembleError>),

@@ -52,7 +52,7 @@ impl LearnOptions {
         (10 * images as u64).clamp(200, 600)
     }
 
-    fn check(&self) -> Result<(), ActiveError> {
+    pub(crate) fn check(&self) -> Result<(), ActiveError> {
         let wrong = |option, needs| Err(ActiveError::Option { option, needs });
         if !(2..=16).contains(&self.folds) {
             return wrong("folds", "2 to 16");
@@ -302,7 +302,10 @@ fn train(
 }
 
 /// A template of each image that has landmarks.
-fn templates_of(encoder: &Encoder, set: &AnnotatedSet) -> Result<Vec<Option<Template>>, ActiveError> {
+pub(crate) fn templates_of(
+    encoder: &Encoder,
+    set: &AnnotatedSet,
+) -> Result<Vec<Option<Template>>, ActiveError> {
     let one = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
         let named = set.landmarks.iter().zip(points);
         let landmarks: Vec<Landmark> =

@@ -3,6 +3,7 @@
 //! * [`learn`] trains landmark networks on the corrected images by cross-validation, and makes an
 //!   [`Ensemble`](infomark_infer::Ensemble) of them with the corrected images as templates. The held-out errors choose
 //!   what places each landmark (templates, network, or their product), and bound the errors of new images.
+//! * [`detector`] is that for any number of corrected images: below five they are templates alone.
 //! * [`annotation_order`] and [`uncertainty`] tell which image to annotate next.
 //! * [`simulate`] measures all of it: known landmarks take the place of the annotator.
 //!
@@ -25,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+mod detector;
 mod error;
 mod folds;
 mod held_out;
@@ -32,6 +34,7 @@ mod learn;
 mod next;
 mod simulate;
 
+pub use detector::{ActiveDetector, detector};
 pub use error::ActiveError;
 pub use held_out::{HeldOut, HeldOutImage};
 pub use learn::{LearnOptions, LearnProgress, Learned, MIN_IMAGES, learn};

@@ -1,6 +1,6 @@
 //! Which image to annotate next.
 
-use infomark_infer::EnsembleDetection;
+use infomark_infer::Detection;
 use infomark_train::Ranking;
 
 /// Images in the order in which they should be annotated before anything is learnt: each serves best those that the ones before it
@@ -10,12 +10,24 @@ pub fn annotation_order(ranking: &Ranking) -> Vec<usize> {
 }
 
 /// How unsure a detection is: mean over the landmarks of the error bound, or where there is none of the disagreement between templates and
-/// networks, in pixels of the image. Infinite for an image that is not recognised: a person has to look at it in any case.
-pub fn uncertainty(detection: &EnsembleDetection) -> f64 {
-    if !detection.is_usable() {
-        return f64::INFINITY;
+/// networks, in pixels of the image; of a landmark network alone the mean of what its probabilities lack to 1. Infinite for an image that is
+/// not recognised: a person has to look at it in any case.
+pub fn uncertainty(detection: &Detection) -> f64 {
+    let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
+    match detection {
+        Detection::Matched(judgement) if judgement.is_usable() => {
+            mean(judgement.landmarks.iter().map(|landmark| landmark.error_bound_px).collect())
+        }
+        Detection::Ensemble(seen) if seen.is_usable() => {
+            let each = seen.landmarks.iter();
+            mean(each.map(|landmark| landmark.error_bound_px.unwrap_or(landmark.disagreement_px)).collect())
+        }
+        Detection::Checked(location) if location.is_usable() => {
+            mean(location.landmarks.iter().map(|landmark| 1.0 - landmark.probability).collect())
+        }
+        Detection::Located(landmarks) => {
+            mean(landmarks.iter().map(|landmark| 1.0 - landmark.probability).collect())
+        }
+        _ => f64::INFINITY,
     }
-    let each = detection.landmarks.iter();
-    let each = each.map(|landmark| landmark.error_bound_px.unwrap_or(landmark.disagreement_px));
-    infomark_core::mean(&each.collect::<Vec<_>>()).unwrap_or(0.0)
 }

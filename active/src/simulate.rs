@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use infomark_core::{Point, radial_error_mm};
-use infomark_infer::{
-    DataSet, Encoder, Ensemble, Landmark, Matcher, Member, Sample, Template, ordered, read_image,
-};
+use infomark_infer::{DataSet, Detection, Encoder, Ensemble, Member, Sample, ordered, read_image};
 use infomark_train::{AnnotatedSet, Ranking, TrainError};
 use serde::{Deserialize, Serialize};
 
+use crate::detector::by_templates;
 use crate::{
-    ActiveError, LearnOptions, LearnProgress, Learned, MIN_IMAGES, annotation_order, learn, uncertainty,
+    ActiveDetector, ActiveError, LearnOptions, LearnProgress, MIN_IMAGES, annotation_order, uncertainty,
 };
 
 /// Random numbers of the order of [`Strategy::Random`].
@@ -88,12 +87,6 @@ pub struct Simulation {
     pub points: usize,
 }
 
-/// What finds landmarks after some images were annotated.
-enum Detector {
-    Templates(Matcher),
-    Learned(Box<Learned>),
-}
-
 /// One image as it is found: where each landmark is by the chosen member and by each member, its bound in mm, and how unsure all of it is.
 struct Seen {
     at: Vec<Point<f64>>,
@@ -128,7 +121,7 @@ pub fn simulate(
     let mut order = first_order(protocol, &encoder)?;
     let mut set = AnnotatedSet { landmarks: pool.landmarks.clone(), images: Vec::new() };
     let mut annotated: Vec<usize> = Vec::new();
-    let mut detector: Option<Detector> = None;
+    let mut detector: Option<ActiveDetector> = None;
     let mut result = Simulation { rounds: Vec::new(), points: pool.images.len() * pool.landmarks.len() };
     let mut corrections = 0;
     for (round, &goal) in rounds.iter().enumerate() {
@@ -145,21 +138,12 @@ pub fn simulate(
             set.images.push((sample.path.clone(), points));
             annotated.push(image);
             if annotated.len() < MIN_IMAGES {
-                detector = Some(Detector::Templates(matcher(&encoder, &set, protocol.learn.templates)?));
+                let judge = by_templates(&encoder, &set, protocol.learn.templates)?;
+                detector = Some(ActiveDetector::Templates(Box::new(judge)));
             }
         }
-        let current = if set.images.len() < MIN_IMAGES {
-            Detector::Templates(matcher(&encoder, &set, protocol.learn.templates)?)
-        } else {
-            let tell = &mut |told| progress(round, Some(told));
-            Detector::Learned(Box::new(learn(
-                &protocol.encoder,
-                &set,
-                &protocol.learn,
-                &protocol.work,
-                tell,
-            )?))
-        };
+        let tell = &mut |told| progress(round, Some(told));
+        let current = crate::detector(&protocol.encoder, &set, &protocol.learn, &protocol.work, tell)?;
         let scored = see_all(&current, dev, &all(dev.images.len()), protocol)?;
         let rest: Vec<usize> =
             all(pool.images.len()).into_iter().filter(|image| !annotated.contains(image)).collect();
@@ -170,13 +154,13 @@ pub fn simulate(
             .zip(&others)
             .map(|(&image, seen)| corrected_count(&pool.images[image], &seen.at, pool, *tolerance_mm))
             .sum();
-        if let Detector::Learned(learned) = &current {
+        if let Some(learned) = current.learned() {
             made.held_out_mm = learned.held_out_error_px().map(|px| px * mean_mm(pool));
         }
         let names = annotated.iter().skip(before).filter_map(|image| pool.images.get(*image));
         made.annotated = names.map(|sample| sample.name.clone()).collect();
         (made.images, made.corrections) = (annotated.len(), corrections);
-        if *strategy == Strategy::Uncertainty && matches!(current, Detector::Learned(_)) {
+        if *strategy == Strategy::Uncertainty && current.learned().is_some() {
             let mut unsure: Vec<(f64, usize)> =
                 rest.iter().zip(&others).map(|(&image, seen)| (seen.uncertainty, image)).collect();
             unsure.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -239,52 +223,39 @@ fn corrected_count(sample: &Sample, at: &[Point<f64>], data: &DataSet, tolerance
     corrected(sample, Some(at.to_vec()), data, tolerance_mm).1
 }
 
-fn matcher(encoder: &Arc<Encoder>, set: &AnnotatedSet, most: usize) -> Result<Matcher, ActiveError> {
-    let template = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
-        let named = set.landmarks.iter().zip(points);
-        let landmarks: Vec<Landmark> =
-            named.filter_map(|(name, at)| Some(Landmark::new(name, (*at)?))).collect();
-        Ok::<_, ActiveError>(Template::new(encoder, &read_image(path)?, &landmarks)?)
-    };
-    let templates = set.images.iter().take(most).map(template).collect::<Result<Vec<_>, _>>()?;
-    Ok(Matcher::new(Arc::clone(encoder), templates)?)
-}
-
 fn see_all(
-    detector: &Detector,
+    detector: &ActiveDetector,
     data: &DataSet,
     images: &[usize],
     protocol: &Protocol,
 ) -> Result<Vec<Seen>, ActiveError> {
     let samples: Vec<Sample> = images.iter().filter_map(|image| data.images.get(*image).cloned()).collect();
     // Threads may outlive this call: they hold their own.
-    let shared = match detector {
-        Detector::Templates(matcher) => Detector::Templates(matcher.clone()),
-        Detector::Learned(learned) => Detector::Learned(learned.clone()),
-    };
+    let shared = detector.clone();
     let landmarks = data.landmarks.len();
     let one = move |sample: &Sample| see(&shared, sample, landmarks);
     ordered(samples, protocol.learn.threads, Arc::new(AtomicBool::new(false)), one)?.collect()
 }
 
-fn see(detector: &Detector, sample: &Sample, landmarks: usize) -> Result<Seen, ActiveError> {
+fn see(detector: &ActiveDetector, sample: &Sample, landmarks: usize) -> Result<Seen, ActiveError> {
     let image = read_image(&sample.path)?;
     match detector {
-        Detector::Templates(matcher) => {
-            let at: Vec<Point<f64>> = matcher.find(&image)?.iter().map(|found| found.at).collect();
+        ActiveDetector::Templates(judge) => {
+            let at: Vec<Point<f64>> = judge.matcher().find(&image)?.iter().map(|found| found.at).collect();
             let bounds_px = vec![None; landmarks];
             Ok(Seen { members: vec![at.clone()], at, bounds_px, uncertainty: 0.0 })
         }
-        Detector::Learned(learned) => {
+        ActiveDetector::Learned(learned) => {
             let ensemble: &Ensemble = &learned.ensemble;
             let candidates = ensemble.candidates(&image, None)?;
             let by = |member: Member| candidates.iter().map(|found| found.at(member)).collect::<Vec<_>>();
             let detection = ensemble.detect(&image, None)?;
+            let unsure = uncertainty(&Detection::Ensemble(detection.clone()));
             Ok(Seen {
                 at: detection.landmarks.iter().map(|landmark| landmark.at).collect(),
                 members: Member::ALL.map(by).to_vec(),
                 bounds_px: detection.landmarks.iter().map(|landmark| landmark.error_bound_px).collect(),
-                uncertainty: uncertainty(&detection),
+                uncertainty: unsure,
             })
         }
     }

@@ -6,6 +6,7 @@ mod origin;
 mod pictures;
 mod recipe;
 mod set;
+mod simulation;
 mod table;
 mod work;
 
@@ -127,6 +128,9 @@ struct Planned {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
+    if simulation::is_one(&options.file)? {
+        return simulation::run(options, threads, report);
+    }
     let (experiment, text) = Experiment::read(&options.file)?;
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);

@@ -74,6 +74,11 @@ pub(crate) struct Read {
 }
 
 impl Source {
+    /// For images that are named otherwise.
+    pub(crate) fn of(images: Vec<PathBuf>, spacing: Option<Vec<f64>>) -> Self {
+        Self { image: None, coco: None, images, spacing }
+    }
+
     /// Whether images were named.
     pub(crate) fn has_images(&self) -> bool {
         !self.images.is_empty()

@@ -15,6 +15,7 @@ mod files;
 mod inputs;
 mod interrupt;
 mod landmark_files;
+mod learning_loop;
 mod map;
 mod matching;
 mod measure;
@@ -96,6 +97,7 @@ enum Command {
     Agree(agree::Options),
     Report(report::Options),
     Review(review::Options),
+    Loop(learning_loop::Options),
     Demo(demo::Options),
 }
 
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
         Command::Agree(options) => agree::run(&options, &report),
         Command::Report(options) => report::run(&options, threads, &report),
         Command::Review(options) => review::run(&options, threads, &report),
+        Command::Loop(options) => learning_loop::run(&options, threads, &report),
         Command::Demo(options) => demo::run(&options, threads, &report),
     };
     match done {
