@@ -138,7 +138,7 @@ fn self_training_tells_what_it_believes() {
     place.write("encoder.toml", encoder);
     place.write(
         "small.toml",
-        format!("match_back = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"),
+        format!("max_cycle_error = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"),
     );
     place.run("train data/images --config encoder.toml --out own.onnx --steps 10").success();
     let given = "--model own.onnx --template data/images/0.png --landmarks data/landmarks.csv";
