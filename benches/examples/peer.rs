@@ -191,7 +191,7 @@ fn loss(numbers: &[f32], shape: [usize; 5], dir: &Path) -> Outcome<u128> {
         .map(|(&(image, view), (grad_image, grad_view))| {
             let whole = image.stride() >= 16;
             let negatives = if whole { Negatives::WholeMap } else { Negatives::Window { radius: 9 } };
-            let loss = InfoNce { negatives, temperature: 0.1, ignored: 0 };
+            let loss = InfoNce { negatives, temperature: 0.1, exclusion_radius: 0 };
             LossLevel { view, image, loss, grad_view, grad_image }
         })
         .collect();

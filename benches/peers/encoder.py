@@ -58,7 +58,7 @@ class Encoder(nn.Module):
             yield from (head.weight, head.bias)
 
 
-def info_nce(images, views, owner, in_view, in_image, window=9, temperature=0.1, ignored=0):
+def info_nce(images, views, owner, in_view, in_image, window=9, temperature=0.1, exclusion_radius=0):
     """InfoNCE averaged over pixels, summed over levels.
 
     images, views: features at all strides; view v is one of image v // (views an image). owner: the view of each
@@ -85,7 +85,7 @@ def info_nce(images, views, owner, in_view, in_image, window=9, temperature=0.1,
             at = (ys.clamp(0, height - 1) * width + xs.clamp(0, width - 1)).flatten(1)
             # Cells that show nearly the same as the true one are no negatives.
             apart = torch.maximum(near.abs()[:, None], near.abs()[None, :]).flatten()
-            counts = inside & ((apart == 0) | (apart > ignored))
+            counts = inside & ((apart == 0) | (apart > exclusion_radius))
             logits = logits.gather(1, at).masked_fill(~counts, float("-inf"))
             target = torch.full_like(target, window * (2 * window + 1) + window)
         total = total + functional.cross_entropy(logits, target)

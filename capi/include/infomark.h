@@ -214,7 +214,7 @@ typedef struct infomark_find_options {
 // How much of the templates an image shows.
 typedef struct infomark_recognition {
     // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
-    double agreement;
+    double inlier_fraction;
     // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
     uint32_t recognised;
     // 1 where left and right are exchanged against the template.
@@ -245,13 +245,13 @@ typedef struct infomark_found {
     struct infomark_point at;
     // Mean cosine between the features of template and image there, -1 to 1. It ranks places; it is no probability.
     double score;
-    // By how much that exceeds the score of the best place elsewhere.
+    // Score gap to the best peak elsewhere.
     double margin;
-    // How far from the landmark the place leads when it is looked for in the template.
-    double back;
-    // How far it is from where the rest of the image puts it.
+    // Cycle-consistency error: distance from the landmark after matching back into the template.
+    double cycle_error;
+    // Distance to the prior: where the robust alignment of the whole image puts it.
     double prior;
-    // How large the error is in proportion, from score and margin; above 0.
+    // Relative size of the error, from score and margin; above 0.
     double scale;
 } infomark_found;
 
@@ -259,7 +259,7 @@ typedef struct infomark_found {
 typedef struct infomark_judged {
     // Where it was found.
     struct infomark_found found;
-    // Length that the error is expected to stay within, in pixels of the image as it was given.
+    // Bound on the error, in pixels of the image as it was given.
     double error_bound_px;
     // The same in mm; NaN where the size of the image's pixels is not known.
     double error_bound_mm;

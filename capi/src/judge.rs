@@ -74,7 +74,7 @@ unsafe impl Options for infomark_judge_options {
 pub struct infomark_judged {
     /// Where it was found.
     pub found: infomark_found,
-    /// Length that the error is expected to stay within, in pixels of the image as it was given.
+    /// Bound on the error, in pixels of the image as it was given.
     pub error_bound_px: f64,
     /// The same in mm; NaN where the size of the image's pixels is not known.
     pub error_bound_mm: f64,

@@ -91,13 +91,13 @@ pub struct infomark_found {
     pub at: infomark_point,
     /// Mean cosine between the features of template and image there, -1 to 1. It ranks places; it is no probability.
     pub score: f64,
-    /// By how much that exceeds the score of the best place elsewhere.
+    /// Score gap to the best peak elsewhere.
     pub margin: f64,
-    /// How far from the landmark the place leads when it is looked for in the template.
-    pub back: f64,
-    /// How far it is from where the rest of the image puts it.
+    /// Cycle-consistency error: distance from the landmark after matching back into the template.
+    pub cycle_error: f64,
+    /// Distance to the prior: where the robust alignment of the whole image puts it.
     pub prior: f64,
-    /// How large the error is in proportion, from score and margin; above 0.
+    /// Relative size of the error, from score and margin; above 0.
     pub scale: f64,
 }
 
@@ -108,7 +108,7 @@ impl infomark_found {
             at: infomark_point { x: found.at.x, y: found.at.y },
             score: found.score,
             margin: confidence.margin,
-            back: confidence.back.unwrap_or(f64::NAN),
+            cycle_error: confidence.cycle_error.unwrap_or(f64::NAN),
             prior: confidence.prior.unwrap_or(f64::NAN),
             scale: confidence.scale,
         }
@@ -283,7 +283,7 @@ pub(crate) unsafe fn copy<F, T: Copy>(all: &[F], of: impl Fn(&F) -> T, found: *m
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct infomark_recognition {
     /// Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
-    pub agreement: f64,
+    pub inlier_fraction: f64,
     /// 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
     pub recognised: u32,
     /// 1 where left and right are exchanged against the template.
@@ -296,7 +296,7 @@ impl infomark_recognition {
     pub(crate) fn of(recognition: &Recognition) -> Self {
         let orientation = recognition.orientation;
         Self {
-            agreement: recognition.agreement,
+            inlier_fraction: recognition.inlier_fraction,
             recognised: recognition.is_recognised().into(),
             mirrored: orientation.is_mirrored().into(),
             quarter_turns: orientation.quarter_turns().into(),

@@ -97,7 +97,8 @@ pub unsafe extern "C" fn infomark_bootstrap_interval(
         let errors = unsafe { memory.read("errors_mm", errors_mm, count) }?;
         let out = unsafe { place("out", out) }?;
         let scratch = unsafe { memory.write("scratch", scratch, scratch_len) }?;
-        let statistic = if radius_mm > 0.0 { Statistic::Sdr { radius_mm } } else { Statistic::Mean };
+        let statistic =
+            if radius_mm > 0.0 { Statistic::Sdr { radius_mm } } else { Statistic::MeanRadialError };
         let mut rng = Rng::new(seed, 0);
         let interval = bootstrap_interval(errors, landmarks, statistic, confidence, &mut rng, scratch);
         let interval = interval.or_fail(INFOMARK_ARGUMENT)?;

@@ -138,9 +138,10 @@ fn images_only(one: &All, other: &All) -> Vec<String> {
 
 fn write_table(out: &std::path::Path, compared: &Compared) -> Result<()> {
     let Agreement { unit, landmarks, all } = &compared.agreement;
-    let mut head: Vec<String> = ["landmark", "pairs", "unit", "mean", "median", "sd", "offset_x", "offset_y"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut head: Vec<String> =
+        ["landmark", "pairs", "unit", "mean_radial_error", "median", "sd", "offset_x", "offset_y"]
+            .map(str::to_owned)
+            .to_vec();
     head.extend(["offset_sd_x", "offset_sd_y"].map(str::to_owned));
     head.extend(all.within.keys().map(|radius| format!("within_{}", radius.0)));
     head.extend(["only_first", "only_second"].map(str::to_owned));
@@ -151,7 +152,9 @@ fn write_table(out: &std::path::Path, compared: &Compared) -> Result<()> {
         let [x, y] = of.offset;
         let [sd_x, sd_y] = of.offset_sd;
         let mut row = vec![of.landmark.clone(), of.pairs.to_string(), (*unit).to_owned()];
-        row.extend([Some(of.mean), Some(of.median), of.sd, Some(x), Some(y), sd_x, sd_y].map(number));
+        row.extend(
+            [Some(of.mean_radial_error), Some(of.median), of.sd, Some(x), Some(y), sd_x, sd_y].map(number),
+        );
         row.extend(of.within.values().map(|share| rounded(*share, 4).to_string()));
         let total = |only: &HashMap<String, usize>| match of.landmark.as_str() {
             _ if std::ptr::eq(of, all) => only.values().sum::<usize>(),
@@ -175,10 +178,18 @@ fn text(compared: &Compared) -> String {
         format!("{:<width$}  pairs    mean      sd      dx      dy   sd dx   sd dy{radii}\n", "landmark");
     let number = |value: Option<f64>| value.map_or("       -".into(), |value| format!("{value:8.2}"));
     for ReaderFigures {
-        landmark, pairs, mean, sd, offset: [x, y], offset_sd: [sd_x, sd_y], within, ..
+        landmark,
+        pairs,
+        mean_radial_error,
+        sd,
+        offset: [x, y],
+        offset_sd: [sd_x, sd_y],
+        within,
+        ..
     } in landmarks.iter().chain([all])
     {
-        let numbers: String = [Some(*mean), *sd, Some(*x), Some(*y), *sd_x, *sd_y].map(number).concat();
+        let numbers: String =
+            [Some(*mean_radial_error), *sd, Some(*x), Some(*y), *sd_x, *sd_y].map(number).concat();
         let shares: String = within.values().map(|share| format!("{:>7.1} %", 100.0 * share)).collect();
         // Writing to a string does not fail.
         let _ = writeln!(text, "{landmark:<width$}  {pairs:5}{numbers}{shares}");

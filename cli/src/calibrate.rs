@@ -53,7 +53,7 @@ struct Calibrated {
     images: usize,
     coverage: f64,
     /// None where the images are too few for this coverage.
-    median_expected_error_mm: Option<f64>,
+    median_error_bound_mm: Option<f64>,
 }
 
 /// Share of errors that the report is about.
@@ -96,12 +96,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let calibration = ErrorCalibration::new(matcher.calibration_key(), images, &errors)?;
     output::write_json(&options.out, &calibration)?;
     let unit = (data.spacing.x * data.spacing.y).sqrt();
-    let expected = calibration.bounds(COVERAGE).ok().map(|bounds| {
+    let median_bound_mm = calibration.bounds(COVERAGE).ok().map(|bounds| {
         let each = errors.iter().zip(bounds.iter().cycle());
-        let expected = each.map(|((_, confidence), bound)| unit * bound.expected(confidence)).collect();
-        rounded(median(expected), 3)
+        let bounds_mm = each.map(|((_, confidence), bound)| unit * bound.of(confidence)).collect();
+        rounded(median(bounds_mm), 3)
     });
-    report.text(&match expected {
+    report.text(&match median_bound_mm {
         Some(mm) => format!(
             "calibrated on {count} images: half of the points are expected to be within {mm:.2} mm, {:.0} % of the time; {}",
             100.0 * COVERAGE,
@@ -116,7 +116,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         out: shown(&options.out),
         images: count,
         coverage: COVERAGE,
-        median_expected_error_mm: expected,
+        median_error_bound_mm: median_bound_mm,
     })
 }
 

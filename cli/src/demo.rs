@@ -149,7 +149,7 @@ fn config(options: &Options, threads: usize) -> TrainConfig {
         seed: options.seed,
         input_area: 192 * 256,
         view_size: 128,
-        average: 0.98,
+        ema_decay: 0.98,
         warm_up: 20,
         threads,
         ..TrainConfig::default()

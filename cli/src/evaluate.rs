@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{
-    EvalError, Evaluation as Scoring, ExpectedErrors, Figures, Measured, Protocol, Run, Summary, check_names,
+    ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured, Protocol, Run, Summary, check_names,
     check_radii, random_sets,
 };
 use infomark_infer::{DataSet, Encoder};
@@ -122,7 +122,7 @@ pub(crate) struct Evaluation {
     /// None where templates are what their images show.
     #[serde(skip_serializing_if = "Option::is_none")]
     refined: Option<RefinedWith>,
-    expected_errors: ExpectedErrors,
+    error_bounds: ErrorBounds,
     version: &'static str,
     seed: u64,
     /// How they were chosen.
@@ -190,7 +190,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let (evaluation, _) = job.run(threads)?;
     let text = table::text(&evaluation.summary, &evaluation.templates);
-    report.text(&(text + &confidence::text(&evaluation.expected_errors)))?;
+    report.text(&(text + &confidence::text(&evaluation.error_bounds)))?;
     report.json(&evaluation)
 }
 
@@ -269,7 +269,7 @@ impl Job<'_> {
                 Ok((ready.with(templates).measure(&self.protocol, advance)?, refined))
             })
         })?;
-        let Measured { runs, figures, summary, expected } = measured;
+        let Measured { runs, figures, summary, error_bounds } = measured;
         let evaluation = Evaluation {
             summary: summary.rounded(),
             intervals: INTERVALS,
@@ -278,7 +278,7 @@ impl Job<'_> {
             model: Model::of(encoder, self.model),
             matching: self.how.matching(),
             refined,
-            expected_errors: expected,
+            error_bounds,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.protocol.seed,
             chosen_by: self.chosen_by,
@@ -289,7 +289,7 @@ impl Job<'_> {
             output::write_json(&out.join("evaluation.json"), &evaluation)?;
             let (version, summary) = (evaluation.version, &evaluation.summary.summary);
             let note = format!("infomark {version}, {}, {summary}", data.name);
-            confidence::draw(out, &evaluation.expected_errors, &note)?;
+            confidence::draw(out, &evaluation.error_bounds, &note)?;
             errors::write(out, data, &runs)?;
         }
         Ok((evaluation, runs))

@@ -356,7 +356,7 @@ fn write_table(
         let Ok(Proposed { rows: landmarks, members, .. }) = proposal else { continue };
         for (row, (member, disagreement)) in landmarks.iter().zip(members) {
             let trust = row.trust.as_ref();
-            let bound = trust.and_then(|trust| trust.expected_error_px);
+            let bound = trust.and_then(|trust| trust.error_bound_px);
             rows.push([
                 input.label.clone(),
                 row.landmark.clone(),

@@ -333,7 +333,7 @@ fn detector(
     let (templates, sources) = read;
     let model = Model::of(&encoder, path);
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
-    let (judge, expected_errors) = options.trust.judge(matcher)?;
+    let (judge, error_bounds) = options.trust.judge(matcher)?;
     let judge = Arc::new(judge);
     Ok(match net {
         Some((net, landmark_model)) => {
@@ -349,7 +349,7 @@ fn detector(
         }
         None => {
             let matching = options.how.matching();
-            let made_by = MadeBy::Matching { model, matching, expected_errors, templates: sources };
+            let made_by = MadeBy::Matching { model, matching, error_bounds, templates: sources };
             (Detector::Matching(judge), made_by, inputs)
         }
     })

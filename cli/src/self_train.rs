@@ -60,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, such as
-    /// `agreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds go first
+    /// `max_disagreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds go first
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// Folder of the rounds [default: beside the network, ending in .run]

@@ -110,7 +110,7 @@ struct Trained {
     /// "CPU" or "CUDA device NAME".
     scoring_and_loss: String,
     /// Whether the loss no longer fell.
-    stalled: bool,
+    stopped_early: bool,
     /// Steps and MRE in mm.
     scores: Vec<(u64, f64)>,
 }
@@ -146,7 +146,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         duration(summary.seconds),
         summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         summary.scores.last().map_or_else(String::new, |(_, mre)| format!(", MRE {mre:.2} mm")),
-        if summary.stalled { "\nstopped early: the loss no longer fell" } else { "" },
+        if summary.stopped_early { "\nstopped early: the loss no longer fell" } else { "" },
         summary.scoring_and_loss,
         shown(&paths.run),
     ))?;
@@ -160,7 +160,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
         scoring_and_loss: summary.scoring_and_loss,
-        stalled: summary.stalled,
+        stopped_early: summary.stopped_early,
         scores: summary.scores,
     })
 }

@@ -1,4 +1,4 @@
-//! Where places of one image lie in another, from matches of which many are wrong.
+//! Robust alignment of two images from matches with many outliers: RANSAC, then moving least squares.
 
 use crate::{Affine, Point, Real, Rng};
 use thiserror::Error;
@@ -23,11 +23,13 @@ pub enum AlignError {
         /// Index of the match.
         index: usize,
     },
-    /// No affine map is agreed on by enough matches.
-    #[error("{agreeing} of {matches} matches agree on an affine map; at least {needed} have to")]
+    /// Too few matches are inliers of one affine map.
+    #[error(
+        "{inliers} of {matches} matches are inliers of the best affine map; at least {needed} have to be"
+    )]
     NoConsensus {
-        /// Matches that agree on the best map.
-        agreeing: usize,
+        /// Inliers of the best map.
+        inliers: usize,
         /// Matches in all.
         matches: usize,
         /// Matches needed.
@@ -35,30 +37,30 @@ pub enum AlignError {
     },
 }
 
-/// A place of one image, and where it seems to be in another.
+/// A point of one image and the point of another that it was matched to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Match<T> {
-    /// Place in the one, in pixels.
+    /// Point of the first image, in pixels.
     pub from: Point<T>,
-    /// Place in the other, in pixels.
+    /// Point of the second image, in pixels.
     pub to: Point<T>,
 }
 
-/// How [`Alignment`] finds out which matches to believe.
+/// Options of [`Alignment`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlignOptions<T> {
-    /// Distance in pixels up to which a match agrees with an affine map.
+    /// Largest residual of an inlier of an affine map, in pixels.
     pub tolerance: T,
-    /// Triples of matches that are tried.
-    pub trials: usize,
-    /// Largest factor by which areas may grow, and shrink.
-    pub growth: T,
-    /// Fewest matches that have to agree, at least 3.
-    pub fewest: usize,
-    /// Standard deviation in pixels of the Gaussian that weights matches by their distance from a place.
-    pub reach: T,
-    /// Residual in pixels at which a match counts for a quarter.
-    pub residual: T,
+    /// Iterations of RANSAC, each with three random matches; at least 1.
+    pub max_iterations: usize,
+    /// Largest ratio of areas under the affine map, and of its inverse; at least 1.
+    pub max_area_ratio: T,
+    /// Minimum number of inliers; values below 3 count as 3.
+    pub min_inliers: usize,
+    /// Standard deviation of the Gaussian weights of moving least squares, in pixels.
+    pub sigma: T,
+    /// Scale of the Geman-McClure weights: the residual, in pixels, at which the weight is a quarter.
+    pub robust_scale: T,
 }
 
 impl<T: Real> Default for AlignOptions<T> {
@@ -66,23 +68,23 @@ impl<T: Real> Default for AlignOptions<T> {
     fn default() -> Self {
         Self {
             tolerance: T::from_f64(15.0),
-            trials: 300,
-            growth: T::from_f64(2.0),
-            fewest: 8,
-            reach: T::from_f64(60.0),
-            residual: T::from_f64(8.0),
+            max_iterations: 300,
+            max_area_ratio: T::from_f64(2.0),
+            min_inliers: 8,
+            sigma: T::from_f64(60.0),
+            robust_scale: T::from_f64(8.0),
         }
     }
 }
 
-/// Where a place is expected.
+/// A predicted point, with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expected<T> {
-    /// The place, in pixels of the other image.
+    /// The predicted point, in pixels of the second image.
     pub at: Point<T>,
-    /// Root of the weighted mean square of the residuals of the matches that said so, in pixels.
+    /// Weighted root mean square of the residuals, in pixels.
     pub spread: T,
-    /// How many matches said so: the sum of their weights.
+    /// Effective number of matches: the sum of their weights.
     pub support: T,
 }
 
@@ -93,8 +95,7 @@ const KEPT: usize = 256;
 /// Weight of a match however far away: keeps the fit solvable where there are few.
 const FAR: f64 = 1e-4;
 
-/// A smooth map from one image to another: the affine map that most matches agree on, corrected near each place by the
-/// matches around it.
+/// A smooth map from one image to another: a robust affine map, corrected locally by moving least squares.
 ///
 /// The affine map is found by random sample consensus (Fischler & Bolles, 1981). The correction is moving least
 /// squares with affine maps (Schaefer, McPhail, Warren, SIGGRAPH 2006), made robust by reweighting with the
@@ -109,7 +110,7 @@ const FAR: f64 = 1e-4;
 ///     .collect();
 /// matches[10].to.x += 60.0;
 /// let alignment = Alignment::new(&matches, AlignOptions::default(), &mut Rng::new(1, 0))?;
-/// assert_eq!(alignment.agreeing(), 10);
+/// assert_eq!(alignment.inliers(), 10);
 /// let found = alignment.predict(Point::new(50.0, 50.0));
 /// assert!((found.at.x - 53.0).abs() < 0.1 && (found.at.y - 49.0).abs() < 0.1);
 /// # Ok::<(), infomark_core::AlignError>(())
@@ -117,9 +118,9 @@ const FAR: f64 = 1e-4;
 #[derive(Clone, Copy, Debug)]
 pub struct Alignment<'m, T> {
     matches: &'m [Match<T>],
-    rule: AlignOptions<T>,
+    options: AlignOptions<T>,
     map: Linear,
-    agreeing: usize,
+    inliers: usize,
 }
 
 /// `x' = a x + b y + c`, `y' = d x + e y + f`.
@@ -206,16 +207,16 @@ fn pair<T: Real>(m: &Match<T>) -> ([f64; 2], [f64; 2]) {
 }
 
 impl<'m, T: Real> Alignment<'m, T> {
-    /// Finds the affine map that most matches agree on. Each trial takes three words of the stream.
+    /// Finds the affine map with the most inliers. Each iteration takes three words of the stream.
     ///
     /// # Errors
-    /// When an option is unusable, a match is not finite, or fewer than [`AlignOptions::fewest`] matches agree.
-    pub fn new(matches: &'m [Match<T>], rule: AlignOptions<T>, rng: &mut Rng) -> Result<Self, AlignError> {
-        check(&rule)?;
+    /// When an option is unusable, a match is not finite, or fewer than [`AlignOptions::min_inliers`] matches are inliers.
+    pub fn new(matches: &'m [Match<T>], options: AlignOptions<T>, rng: &mut Rng) -> Result<Self, AlignError> {
+        check(&options)?;
         if let Some(index) = matches.iter().position(|m| !(m.from.is_finite() && m.to.is_finite())) {
             return Err(AlignError::NotFinite { index });
         }
-        let (tolerance, growth) = (rule.tolerance.as_f64(), rule.growth.as_f64());
+        let (tolerance, max_area_ratio) = (options.tolerance.as_f64(), options.max_area_ratio.as_f64());
         let agree = |map: &Linear| {
             let agrees = |m: &&Match<T>| {
                 let (from, to) = pair(m);
@@ -225,10 +226,10 @@ impl<'m, T: Real> Alignment<'m, T> {
         };
         let mut best: Option<(usize, Linear)> = None;
         if !matches.is_empty() {
-            for _ in 0..rule.trials {
+            for _ in 0..options.max_iterations {
                 let three = [(); 3].map(|()| pair(&matches[rng.below(matches.len() as u64) as usize]));
                 let Some(map) = Linear::through(three) else { continue };
-                if !(1.0 / growth..=growth).contains(&map.determinant()) {
+                if !(1.0 / max_area_ratio..=max_area_ratio).contains(&map.determinant()) {
                     continue;
                 }
                 let count = agree(&map);
@@ -237,10 +238,10 @@ impl<'m, T: Real> Alignment<'m, T> {
                 }
             }
         }
-        let needed = rule.fewest.max(3);
-        let (agreeing, map) = best.unwrap_or((0, Linear([[0.0; 3]; 2])));
-        if agreeing < needed {
-            return Err(AlignError::NoConsensus { agreeing, matches: matches.len(), needed });
+        let needed = options.min_inliers.max(3);
+        let (inliers, map) = best.unwrap_or((0, Linear([[0.0; 3]; 2])));
+        if inliers < needed {
+            return Err(AlignError::NoConsensus { inliers, matches: matches.len(), needed });
         }
         // Least squares over all inliers, kept where that loses none of them.
         let mut sums = Sums::default();
@@ -249,19 +250,19 @@ impl<'m, T: Real> Alignment<'m, T> {
                 sums.add(from, to, 1.0);
             }
         }
-        let (agreeing, map) = match sums.fit().map(|fitted| (agree(&fitted), fitted)) {
-            Some((count, fitted)) if count >= agreeing => (count, fitted),
-            _ => (agreeing, map),
+        let (inliers, map) = match sums.fit().map(|fitted| (agree(&fitted), fitted)) {
+            Some((count, fitted)) if count >= inliers => (count, fitted),
+            _ => (inliers, map),
         };
-        Ok(Self { matches, rule, map, agreeing })
+        Ok(Self { matches, options, map, inliers })
     }
 
-    /// How many matches agree with the affine map.
-    pub fn agreeing(&self) -> usize {
-        self.agreeing
+    /// Number of inliers of the affine map.
+    pub fn inliers(&self) -> usize {
+        self.inliers
     }
 
-    /// The affine map, from places of the other image to those of the one as all [`Affine`] maps of views.
+    /// The affine map, from points of the second image to those of the first, as all [`Affine`] maps of views.
     ///
     /// # Errors
     /// When it has no finite inverse in this precision.
@@ -269,14 +270,14 @@ impl<'m, T: Real> Alignment<'m, T> {
         Affine::new(self.map.0.map(|row| row.map(T::from_f64)))
     }
 
-    /// Where a place of the one image is expected in the other. A place that is not finite stays so.
+    /// Predicts where a point of the first image lies in the second. A point that is not finite stays so.
     pub fn predict(&self, place: Point<T>) -> Expected<T> {
         let at = [place.x.as_f64(), place.y.as_f64()];
-        let AlignOptions { tolerance, reach, residual, .. } = self.rule;
-        let [tolerance, reach, residual] = [tolerance, reach, residual].map(T::as_f64);
+        let AlignOptions { tolerance, sigma, robust_scale, .. } = self.options;
+        let [tolerance, sigma, robust_scale] = [tolerance, sigma, robust_scale].map(T::as_f64);
         let near = |from: [f64; 2]| {
             let (dx, dy) = (from[0] - at[0], from[1] - at[1]);
-            libm::exp(-(dx * dx + dy * dy) / (2.0 * reach * reach))
+            libm::exp(-(dx * dx + dy * dy) / (2.0 * sigma * sigma))
         };
         // The same in all rounds.
         let mut kept = [0.0; KEPT];
@@ -290,7 +291,7 @@ impl<'m, T: Real> Alignment<'m, T> {
             if round == 0 {
                 return if square <= tolerance * tolerance { near() + FAR } else { 0.0 };
             }
-            let doubt = 1.0 / (1.0 + square / (residual * residual));
+            let doubt = 1.0 / (1.0 + square / (robust_scale * robust_scale));
             (near() + FAR) * doubt * doubt
         };
         for round in 0..=ROUNDS {
@@ -318,20 +319,25 @@ impl<'m, T: Real> Alignment<'m, T> {
     }
 }
 
-fn check<T: Real>(rule: &AlignOptions<T>) -> Result<(), AlignError> {
-    let positive = [("tolerance", rule.tolerance), ("reach", rule.reach), ("residual", rule.residual)];
+fn check<T: Real>(options: &AlignOptions<T>) -> Result<(), AlignError> {
+    let positive =
+        [("tolerance", options.tolerance), ("sigma", options.sigma), ("robust_scale", options.robust_scale)];
     for (option, value) in positive {
         let value = value.as_f64();
         if !(value.is_finite() && value > 0.0) {
             return Err(AlignError::Option { option, value, needs: "finite and above 0" });
         }
     }
-    let growth = rule.growth.as_f64();
-    if !(growth.is_finite() && growth >= 1.0) {
-        return Err(AlignError::Option { option: "growth", value: growth, needs: "finite and at least 1" });
+    let max_area_ratio = options.max_area_ratio.as_f64();
+    if !(max_area_ratio.is_finite() && max_area_ratio >= 1.0) {
+        return Err(AlignError::Option {
+            option: "max_area_ratio",
+            value: max_area_ratio,
+            needs: "finite and at least 1",
+        });
     }
-    if rule.trials == 0 {
-        return Err(AlignError::Option { option: "trials", value: 0.0, needs: "at least 1" });
+    if options.max_iterations == 0 {
+        return Err(AlignError::Option { option: "max_iterations", value: 0.0, needs: "at least 1" });
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ pub enum LossError {
 /// let features = [1.0, 0.0, 0.0, 1.0];
 /// let map = FeatureMap::new(&features, 2, 2, 1, 4)?;
 /// let at = Point::new(1.0, 1.0);
-/// let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.5, ignored: 0 };
+/// let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.5, exclusion_radius: 0 };
 /// let mut scratch = vec![0.0; loss.scratch_len(map)];
 /// let value = loss.forward(map, map, &[Positive { view: at, image: at }], &mut scratch)?;
 /// assert!((value - (1.0 + (-2.0f64).exp()).ln()).abs() < 1e-12);
@@ -99,7 +99,7 @@ pub struct InfoNce<T> {
     pub temperature: T,
     /// Cells up to so many columns and rows from the true one are left out of the sum, being false
     /// negatives: they show nearly the same; 0 leaves out none. The true one always stays.
-    pub ignored: usize,
+    pub exclusion_radius: usize,
 }
 
 /// Elements of scratch that [`info_nce`] needs: the largest number of cells that one positive is
@@ -211,10 +211,10 @@ impl<T: Real> InfoNce<T> {
         let area = Area::around(image, cell, self.negatives);
         let logits = &mut scratch[..area.width * area.height];
         similarities(view, anchor, image, &area, T::one() / self.temperature, logits);
-        if self.ignored > 0 {
+        if self.exclusion_radius > 0 {
             let radius = match self.negatives {
-                Negatives::WholeMap => self.ignored,
-                Negatives::Window { radius } => self.ignored.min(radius),
+                Negatives::WholeMap => self.exclusion_radius,
+                Negatives::Window { radius } => self.exclusion_radius.min(radius),
             };
             area.ignore(&Area::around(image, cell, Negatives::Window { radius }), logits);
         }
@@ -294,7 +294,7 @@ pub fn info_nce<T: Real>(
     grad_image: &mut [T],
     scratch: &mut [T],
 ) -> Result<T, LossError> {
-    let loss = InfoNce { negatives, temperature, ignored: 0 };
+    let loss = InfoNce { negatives, temperature, exclusion_radius: 0 };
     loss.backward(view, image, positives, grad_view, grad_image, scratch)
 }
 

@@ -40,12 +40,12 @@ pub fn radial_error_mm(found: Point<f64>, truth: Point<f64>, spacing: Spacing) -
     libm::hypot((found.x - truth.x) * spacing.x, (found.y - truth.y) * spacing.y)
 }
 
-/// The mean of radial errors (MRE); `None` when there are none.
-pub fn mean(errors: &[f64]) -> Option<f64> {
-    if errors.is_empty() {
+/// Arithmetic mean, of radial errors the MRE; `None` of no values.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() {
         return None;
     }
-    Some(errors.iter().sum::<f64>() / errors.len() as f64)
+    Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Successful detection rate (SDR): the share of errors strictly below a radius, in `[0, 1]`;
@@ -61,8 +61,8 @@ pub fn sdr(errors: &[f64], radius_mm: f64) -> Option<f64> {
 /// What a confidence interval is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
-    /// The mean error, as [`mean`].
-    Mean,
+    /// Mean radial error (MRE): [`mean`] of the errors.
+    MeanRadialError,
     /// The share of errors below a radius, as [`sdr`].
     Sdr {
         /// The radius in millimetres.
@@ -74,7 +74,7 @@ impl Statistic {
     /// The statistic of errors; `None` when there are none.
     pub fn of(self, errors: &[f64]) -> Option<f64> {
         match self {
-            Self::Mean => mean(errors),
+            Self::MeanRadialError => mean(errors),
             Self::Sdr { radius_mm } => sdr(errors, radius_mm),
         }
     }

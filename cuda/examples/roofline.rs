@@ -153,7 +153,7 @@ fn loss(device: &Device, tb_s: f64, rng: &mut Rng) -> Result<(), CudaError> {
         let levels = [Level {
             views: Features::new(&views, COUNT, CHANNELS, side / 2, side / 2, stride)?,
             images: Features::new(&images, COUNT, CHANNELS, side, side, stride)?,
-            loss: InfoNce { negatives, temperature: 0.1, ignored: 0 },
+            loss: InfoNce { negatives, temperature: 0.1, exclusion_radius: 0 },
         }];
         let read = 2 * image_len;
         time(device, &format!("loss, {what}"), read, tb_s, || device.info_nce(&levels, &pairs))?;

@@ -129,7 +129,7 @@ impl Peer {
         let level = Level {
             views: Features::new(&views, maps, channels, side / 2, side / 2, 4)?,
             images: Features::new(&images, maps, channels, side, side, 4)?,
-            loss: InfoNce { negatives, temperature: TEMPERATURE, ignored: 0 },
+            loss: InfoNce { negatives, temperature: TEMPERATURE, exclusion_radius: 0 },
         };
         let levels = [level];
         // Fresh gradients each time, as autograd makes them.

@@ -17,13 +17,13 @@
 struct Level {
     const void *view, *image;
     float *grad_view, *grad_image;
-    float *logits;        // [views][positives][area], not for ignored cells: minus infinity
+    float *logits;        // [views][positives][area], but for excluded cells: minus infinity
     float2 *softmax;      // [views][positives]: highest logit, inverse of the sum
     float *anchor_grads;  // [views][positives][channels]
     float *losses;        // [views][positives]
     i32 channels, view_width, view_height, view_stride, image_width, image_height, image_stride;
     i32 radius;  // of the window; below 0: the whole map
-    i32 ignored, area;
+    i32 exclusion_radius, area;
     float inverse_temperature, grad_scale;
     u32 first_block, first_tile;  // of the launches over positives and over cells
 };
@@ -155,10 +155,10 @@ struct Forward {
 #pragma unroll
             for (i32 t = 0; t < N; ++t) {
                 if (truth[t] < 0) continue;
-                bool ignored = level.ignored > 0 && at != truth[t] && near(at, truth[t], pitch, level.ignored);
+                bool excluded = level.exclusion_radius > 0 && at != truth[t] && near(at, truth[t], pitch, level.exclusion_radius);
                 if (at == truth[t]) truths[t] = dots[t];
-                level.logits[(place + t) * level.area + j] = ignored ? __uint_as_float(0xff800000u) : dots[t];
-                if (!ignored) softmax[t].add(dots[t], 1.0f);
+                level.logits[(place + t) * level.area + j] = excluded ? __uint_as_float(0xff800000u) : dots[t];
+                if (!excluded) softmax[t].add(dots[t], 1.0f);
             }
         }
 #pragma unroll

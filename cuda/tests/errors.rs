@@ -80,7 +80,7 @@ fn search_level(inputs: &Inputs) -> Result<SearchLevel<'_, f32>, CudaError> {
 }
 
 fn level<'a>(views: &'a Buffer<f32>, images: &'a Buffer<f32>) -> Result<Level<'a, f32>, CudaError> {
-    let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
+    let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, exclusion_radius: 0 };
     Ok(Level { views: features(views)?, images: features(images)?, loss })
 }
 

@@ -30,7 +30,7 @@ pub struct ReaderFigures {
     /// Pairs: images in which both readers placed it.
     pub pairs: usize,
     /// Mean distance between the two readers' points.
-    pub mean: f64,
+    pub mean_radial_error: f64,
     /// Median distance.
     pub median: f64,
     /// Standard deviation of the distances.
@@ -68,7 +68,7 @@ pub struct Agreement {
 /// let pair = |x, y| ReaderPair { landmark: "sella".into(), a: Point::new(10.0, 10.0), b: Point::new(x, y), spacing };
 /// let agreement = reader_agreement(&[pair(16.0, 10.0), pair(10.0, 18.0)], &[3.5])?;
 /// let sella = &agreement.landmarks[0];
-/// assert_eq!((agreement.unit, sella.mean, sella.offset), ("mm", 3.5, [1.5, 2.0]));
+/// assert_eq!((agreement.unit, sella.mean_radial_error, sella.offset), ("mm", 3.5, [1.5, 2.0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn reader_agreement(pairs: &[ReaderPair], radii: &[f64]) -> Result<Agreement, EvalError> {
@@ -105,7 +105,7 @@ fn figures(landmark: &str, differences: &[[f64; 2]], radii: &[f64]) -> ReaderFig
     ReaderFigures {
         landmark: landmark.to_owned(),
         pairs: differences.len(),
-        mean: average(&distances),
+        mean_radial_error: average(&distances),
         median: median(distances.clone()),
         sd: deviation(&distances),
         offset: [average(&x), average(&y)],

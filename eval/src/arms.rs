@@ -88,7 +88,7 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     /// The figures of an arm, and its mean error in each resample; `first` has those of the first arm.
     fn of_arm(&self, arm: &[SeedErrors<'_>], first: Option<&(f64, Vec<f64>)>) -> (ArmFigures, Vec<f64>) {
-        let errors = self.over_seeds(arm, Statistic::Mean);
+        let errors = self.over_seeds(arm, Statistic::MeanRadialError);
         let mre_mm = rounded(mean(&errors, None));
         let resampled = self.resampled(&errors);
         let (mut sdr, mut sdr_intervals) = (BTreeMap::new(), BTreeMap::new());

@@ -140,7 +140,7 @@ impl Figures {
             let own: Vec<f64> = errors.iter().skip(index).step_by(names.len()).copied().collect();
             LandmarkFigures {
                 landmark: name.clone(),
-                mre_mm: figure(Statistic::Mean, &own),
+                mre_mm: figure(Statistic::MeanRadialError, &own),
                 median_mm: median(own.clone()),
                 sdr: rates(&own, radii_mm),
             }
@@ -149,8 +149,8 @@ impl Figures {
             template: joined(&table.templates),
             members: if table.templates.len() > 1 { table.templates.clone() } else { Vec::new() },
             images: table.images.len(),
-            mre_mm: figure(Statistic::Mean, &errors),
-            mre_mm_interval: interval(Statistic::Mean)?,
+            mre_mm: figure(Statistic::MeanRadialError, &errors),
+            mre_mm_interval: interval(Statistic::MeanRadialError)?,
             median_mm: median(errors.clone()),
             sdr: rates(&errors, radii_mm),
             sdr_intervals,
@@ -211,7 +211,7 @@ impl Summary {
                     interval(draws.iter().map(|drawn| values.median(Some(drawn))).collect())
                 };
                 let rate = |Radius(radius_mm)| spread(Statistic::Sdr { radius_mm });
-                (spread(Statistic::Mean), each(radii_mm, rate))
+                (spread(Statistic::MeanRadialError), each(radii_mm, rate))
             }
         };
         Self {

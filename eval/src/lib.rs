@@ -22,13 +22,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`ExpectedErrors`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
+//! [`ErrorBounds`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
 //! same resamples, [`reader_agreement`] two readers of the same images. Results do not depend on the number of threads.
 
 mod agreement;
 mod arms;
 mod error;
-mod expected;
+mod error_bounds;
 mod figures;
 mod finder;
 mod run;
@@ -39,7 +39,7 @@ mod statistics;
 pub use agreement::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
 pub use arms::{ArmFigures, SeedErrors, compare_arms};
 pub use error::EvalError;
-pub use expected::{AskedCoverage, ExpectedErrors, KeptPoints, LandmarkCoverage, Tenth};
+pub use error_bounds::{AskedCoverage, ErrorBounds, KeptPoints, LandmarkCoverage, Tenth};
 pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii, figures};
 pub use finder::{score_matcher, score_network};
 pub use run::{Run, Score, ScoredImage};

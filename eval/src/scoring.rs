@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::sets::{Known, in_order, leave};
 use crate::{
-    ErrorTable, EvalError, ExpectedErrors, Figures, Run, Score, ScoredImage, Summary, check_names,
-    check_radii, figures,
+    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, check_names, check_radii,
+    figures,
 };
 
 /// What is measured on the images.
@@ -19,7 +19,7 @@ pub struct Protocol<'a> {
     pub radii_mm: &'a [f64],
     /// Seed of the intervals, and of the images to calibrate on.
     pub seed: u64,
-    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the expected errors; none: these are
+    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the error bounds; none: these are
     /// predicted from the scores.
     pub calibrate: Option<usize>,
 }
@@ -33,8 +33,8 @@ pub struct Measured {
     pub figures: Vec<Figures>,
     /// Their median.
     pub summary: Summary,
-    /// Expected errors against those measured.
-    pub expected: ExpectedErrors,
+    /// Error bounds against those measured.
+    pub error_bounds: ErrorBounds,
 }
 
 /// What is scored, and how.
@@ -111,7 +111,7 @@ impl<'a> Ready<'a> {
     }
 
     /// Scores every image with every set, and makes figures of the errors. `advance` is called once for each image, and for each that the
-    /// expected errors are calibrated on.
+    /// error bounds are calibrated on.
     ///
     /// # Errors
     /// [`EvalError::Radius`], [`EvalError::Left`] when there are too few images to calibrate on, [`EvalError::NoImages`] when every image is
@@ -134,9 +134,9 @@ impl<'a> Ready<'a> {
         }
         let calibrating = left.map(|left| self.on(&left).score(advance)).transpose()?;
         let calibrating = calibrating.as_deref().map(|runs| (runs, pixel_mm(template_data)));
-        let expected = ExpectedErrors::of(&runs, calibrating, &data.landmarks, pixel_mm(data))?;
+        let error_bounds = ErrorBounds::of(&runs, calibrating, &data.landmarks, pixel_mm(data))?;
         let (summary, figures) = figures(&tables, &data.landmarks, radii_mm, seed)?;
-        Ok(Measured { runs, figures, summary, expected })
+        Ok(Measured { runs, figures, summary, error_bounds })
     }
 
     /// Scores every image with every set. `advance` is called once for each image.

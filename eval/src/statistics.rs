@@ -67,7 +67,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 /// The median over templates of the mean radial error in mm: what a [`Summary`](crate::Summary) has, without intervals. NaN of none.
 pub fn median_mre(tables: &[ErrorTable]) -> f64 {
-    PerImage::of(tables, &scored_images(tables), Statistic::Mean).median(None)
+    PerImage::of(tables, &scored_images(tables), Statistic::MeanRadialError).median(None)
 }
 
 /// Places of the images in tables, ascending, each once.

@@ -2,9 +2,9 @@
 
 use infomark_core::{FeatureMap, Plane, Point, peak};
 
-use crate::compare::Search;
 use crate::fit::cells;
 use crate::lengths::{Lengths, features_at};
+use crate::search::Search;
 use crate::{Encoding, Rect};
 
 /// Finest stride that is kept: a finer one takes most of the memory and decides about less than a pixel.

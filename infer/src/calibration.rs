@@ -1,4 +1,4 @@
-//! How large an error is expected to be.
+//! Calibrated error bounds by split conformal prediction.
 
 use std::fmt;
 use std::path::Path;
@@ -15,19 +15,19 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Layout of the files.
 const FORMAT: u32 = 2;
 
-/// Share of errors that [`expected_unlabelled`] is meant to bound.
-pub const UNLABELLED_COVERAGE: f64 = 0.9;
+/// Nominal coverage of [`uncalibrated_error_bound`].
+pub const UNCALIBRATED_COVERAGE: f64 = 0.9;
 
 /// What errors exceeded [`Confidence::scale`] by in one case of ten on `ceph-train` and `chest-train` together
 /// (`docs/results.md`).
-const UNLABELLED: f64 = 2.8;
+const UNCALIBRATED_FACTOR: f64 = 2.8;
 
-/// How large the error is expected to be where no labelled image tells, in pixels of the image: from score and margin alone.
+/// Error bound without calibration, in pixels of the image: from score and margin alone.
 ///
-/// What the features get wrong with confidence it does not see. It bounded [`UNLABELLED_COVERAGE`] of the errors that it was
+/// What the features get wrong with confidence it does not see. It bounded [`UNCALIBRATED_COVERAGE`] of the errors that it was
 /// set on; for other landmarks and images nothing is promised.
-pub fn expected_unlabelled(confidence: &Confidence) -> f64 {
-    UNLABELLED * confidence.scale
+pub fn uncalibrated_error_bound(confidence: &Confidence) -> f64 {
+    UNCALIBRATED_FACTOR * confidence.scale
 }
 
 /// What a calibration holds for: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
@@ -157,8 +157,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// The expected error in pixels of the image.
-    pub fn expected(&self, confidence: &Confidence) -> f64 {
+    /// The error bound in pixels of the image.
+    pub fn of(&self, confidence: &Confidence) -> f64 {
         self.factor * confidence.scale
     }
 }

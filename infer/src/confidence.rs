@@ -1,4 +1,4 @@
-//! How sure a found place is.
+//! Confidence measures of a matched landmark.
 
 use infomark_core::{Plane, Point, highest_beyond, peak};
 use infomark_kernels::widest;
@@ -18,21 +18,20 @@ const BASE: f64 = 3.8;
 const OF_SCORE: f64 = -2.0;
 const OF_MARGIN: f64 = -0.5;
 
-/// What tells how sure a found place is. Lengths are in pixels of the image as it was given.
+/// Confidence measures of a matched landmark. Lengths are in pixels of the image as it was given.
 ///
 /// None of these needs a label. They grow with the error, but for `margin`, which falls; how large the error is follows from
 /// them by [`ErrorCalibration`](crate::ErrorCalibration).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
-    /// By how much the place's score, with that of what lies around it and of the prior, exceeds the highest one elsewhere; 0
-    /// and above, in the units of [`Found::score`](crate::Found::score).
+    /// Score gap to the best peak elsewhere, context and prior included; 0 and above, in the units of [`Found::score`](crate::Found::score).
     pub margin: f64,
-    /// How far from the landmark the place leads when it is looked for in the template, on the canvas, as a length of this
-    /// image. None where the template was made without its feature maps.
-    pub back: Option<f64>,
-    /// How far it is from where the rest of the image puts it; none without the prior, or where too few places agree.
+    /// Cycle-consistency error: distance from the landmark after matching back into the template, on the model input, as a length
+    /// of this image. None where the template was made without its feature maps.
+    pub cycle_error: Option<f64>,
+    /// Distance to the prior: where the robust alignment of the whole image puts it; none without the prior, or with too few inliers.
     pub prior: Option<f64>,
-    /// How large the error is in proportion, from score and margin; above 0.
+    /// Relative size of the error, from score and margin; above 0.
     pub scale: f64,
 }
 
@@ -64,20 +63,21 @@ pub(crate) fn of(
     let second = second.unwrap_or(first);
     let margin = f64::from((first - second) * encoding.temperature() / counted(levels.len())).max(0.0);
 
-    let (mut back, mut prior) = (Mean::default(), Mean::default());
+    let (mut cycle_error, mut prior) = (Mean::default(), Mean::default());
     for &(laid, index) in having {
         let place = *laid.template().places().get(index).ok_or("no such landmark")?;
         let expected = laid.alignment().map(|alignment| alignment.predict(place).at);
         prior.add(expected.map(|expected| distance(expected, at)));
         if let Some(map) = laid.template().back() {
-            back.add(map.nearest(encoding, at, &mut laid.search())?.map(|nearest| distance(nearest, place)));
+            cycle_error
+                .add(map.nearest(encoding, at, &mut laid.search())?.map(|nearest| distance(nearest, place)));
         }
     }
     // Pixels of the image to one of the canvas.
     let unit = fit.unit();
     Ok(Confidence {
         margin,
-        back: back.get().map(|v| v * unit),
+        cycle_error: cycle_error.get().map(|v| v * unit),
         prior: prior.get().map(|v| v * unit),
         scale: (BASE + OF_SCORE * score + OF_MARGIN * margin).exp() * unit,
     })

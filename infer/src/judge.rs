@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::recognise::{See, see};
 use crate::{
     Bound, CalibrationError, CalibrationPart, ErrorCalibration, Found, Image, LandmarkNet, Located,
-    MatchError, Matcher, PixelSpacing, Recognition, UNLABELLED_COVERAGE, expected_unlabelled,
+    MatchError, Matcher, PixelSpacing, Recognition, UNCALIBRATED_COVERAGE, uncalibrated_error_bound,
 };
 
 /// Options of a [`Judge`]. By default it bounds errors by score and margin, and abstains only from images that do not show
@@ -13,10 +13,10 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JudgeOptions {
     /// Errors measured on labelled images, from which new ones are bounded; none bounds them by
-    /// [`expected_unlabelled`](crate::expected_unlabelled).
+    /// [`uncalibrated_error_bound`](crate::uncalibrated_error_bound).
     pub calibration: Option<ErrorCalibration>,
     /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration.
-    /// [`UNLABELLED_COVERAGE`](crate::UNLABELLED_COVERAGE) where it is none.
+    /// [`UNCALIBRATED_COVERAGE`](crate::UNCALIBRATED_COVERAGE) where it is none.
     pub coverage: Option<f64>,
     /// Abstain from landmarks whose error bound is larger, in mm, above 0. Images then need a pixel spacing.
     pub abstain_above_mm: Option<f64>,
@@ -172,7 +172,7 @@ impl Judge {
         if let Some(score) = abstain_below_score.filter(|score| !(-1.0..=1.0).contains(score)) {
             return Err(JudgeError::AbstainBelow { score });
         }
-        let coverage = options.coverage.unwrap_or(UNLABELLED_COVERAGE);
+        let coverage = options.coverage.unwrap_or(UNCALIBRATED_COVERAGE);
         let bounds = match (&options.calibration, options.coverage) {
             (None, Some(coverage)) => return Err(JudgeError::Uncalibrated { coverage }),
             (None, None) => None,
@@ -263,8 +263,8 @@ impl Judge {
     fn judge(&self, index: usize, found: Found, mm_per_px: Option<f64>, usable: bool) -> JudgedLandmark {
         let bound = self.bounds.as_ref().and_then(|bounds| bounds.get(index));
         let error_bound_px = match bound {
-            Some(bound) => bound.expected(&found.confidence),
-            None => expected_unlabelled(&found.confidence),
+            Some(bound) => bound.of(&found.confidence),
+            None => uncalibrated_error_bound(&found.confidence),
         };
         let error_bound_mm = mm_per_px.map(|unit| error_bound_px * unit);
         let too_large = self.abstain_above_mm.zip(error_bound_mm).is_some_and(|(most, bound)| bound > most);

@@ -73,7 +73,7 @@ impl Landmark {
 /// How far a landmark file says that a landmark can be relied on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reliability {
-    /// Bound of its distance to the truth in pixels: the column `expected_error_px` of tables of `infomark match`.
+    /// Bound of its distance to the truth in pixels: the column `error_bound_px` of tables of `infomark match`.
     pub error_bound_px: Option<f64>,
     /// Whether it is abstained from: the column `abstain`.
     pub abstained: bool,

@@ -58,7 +58,6 @@
 
 mod back;
 mod calibration;
-mod compare;
 mod confidence;
 mod contain;
 #[cfg(feature = "datasets")]
@@ -94,14 +93,15 @@ mod rows;
 #[cfg(feature = "schemes")]
 mod scheme;
 mod score_map;
+mod search;
 mod select;
 mod shard;
 mod spacing;
 mod template;
 
 pub use calibration::{
-    Bound, CalibrationError, CalibrationKey, CalibrationPart, ErrorCalibration, UNLABELLED_COVERAGE,
-    expected_unlabelled,
+    Bound, CalibrationError, CalibrationKey, CalibrationPart, ErrorCalibration, UNCALIBRATED_COVERAGE,
+    uncalibrated_error_bound,
 };
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]

@@ -8,8 +8,8 @@ use infomark_core::{Alignment, FeatureMap, PlaneMut, Point, add_resized, add_res
 use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::compare::{Search, at_least};
 use crate::lengths::{Lengths, features_at};
+use crate::search::{Search, at_least};
 
 /// Radius of the ring in pixels of the canvas.
 const RADIUS: f32 = 16.0;

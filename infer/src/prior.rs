@@ -8,8 +8,8 @@ use infomark_core::{
 use infomark_kernels::widest;
 
 use crate::Encoding;
-use crate::compare::{Search, TOGETHER};
 use crate::lengths::{Lengths, features_at};
+use crate::search::{Search, TOGETHER};
 
 /// Places looked for.
 const ANCHORS: usize = 200;
@@ -85,20 +85,21 @@ impl Anchors {
     }
 }
 
-/// The map that most matches agree on; none where too few do.
+/// Robust alignment from matches; none with too few inliers.
 pub(crate) fn align(matches: &[Match<f32>]) -> Option<Alignment<'_, f32>> {
-    let rule = AlignOptions { fewest: (matches.len() / 5).max(8), ..AlignOptions::default() };
-    Alignment::new(matches, rule, &mut Rng::new(0, 1)).ok()
+    let options = AlignOptions { min_inliers: (matches.len() / 5).max(8), ..AlignOptions::default() };
+    Alignment::new(matches, options, &mut Rng::new(0, 1)).ok()
 }
 
-/// Share of the matches that agree on one smooth map, 0 to 1. On canvases of less than 400 pixels a side the tolerance is
-/// smaller, so that chance does not agree more often.
-pub(crate) fn agreement(matches: &[Match<f32>], encoding: &Encoding) -> f64 {
+/// Fraction of the matches that are inliers of one affine map, 0 to 1. The tolerance is smaller on model inputs of less than 400
+/// pixels a side, so that chance inliers do not become more frequent.
+pub(crate) fn inlier_fraction(matches: &[Match<f32>], encoding: &Encoding) -> f64 {
     let side = (encoding.fit().input().area() as f32).sqrt();
     let default = AlignOptions::default();
-    let rule = AlignOptions { fewest: 3, tolerance: default.tolerance * (side / 400.0).min(1.0), ..default };
-    match Alignment::new(matches, rule, &mut Rng::new(0, 1)) {
-        Ok(alignment) => alignment.agreeing() as f64 / matches.len() as f64,
+    let options =
+        AlignOptions { min_inliers: 3, tolerance: default.tolerance * (side / 400.0).min(1.0), ..default };
+    match Alignment::new(matches, options, &mut Rng::new(0, 1)) {
+        Ok(alignment) => alignment.inliers() as f64 / matches.len() as f64,
         Err(_) => 0.0,
     }
 }

@@ -1,4 +1,4 @@
-//! Whether an image shows what a template shows at all, and which way up.
+//! Recognition: whether an image shows a template's anatomy, and in which orientation.
 
 use std::time::Instant;
 
@@ -6,32 +6,32 @@ use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 
 /// Finest stride that is compared: coarse features tell places of an anatomy apart, and cost little.
 const FINEST: usize = 8;
-/// An image on which so large a share of the places agree lies as the template does; nothing else is tried.
+/// Inlier fraction from which an image has the template's orientation; no other is tried.
 const SURE: f64 = 0.7;
 /// Where the better of an image and its mirror image reaches this, no quarter turn is tried.
 const ENOUGH: f64 = 0.5;
-/// Another orientation is believed when so many times as many places agree on it. An anatomy that is nearly symmetric agrees
-/// with its mirror image four fifths as well.
+/// Ratio of inlier fractions from which another orientation is taken. That of a nearly symmetric anatomy and its mirror image is
+/// four fifths.
 const CLEARER: f64 = 1.1;
 
-/// How much of a template was found again in an image.
+/// Result of recognition: orientation and inlier fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recognition {
     /// How the image lies against the template.
     pub orientation: Orientation,
-    /// Share of 200 places of the template that agree on one smooth map onto the image, which is laid as the template is;
-    /// 0 to 1. Of several templates the largest.
-    pub agreement: f64,
+    /// Fraction of 200 key points of the template that are inliers of one affine map onto the image in that orientation, 0 to 1.
+    /// Of several templates the largest.
+    pub inlier_fraction: f64,
 }
 
 impl Recognition {
-    /// Share of the places that agree, at least, in an image that shows the template's anatomy.
-    pub const FEWEST: f64 = 0.3;
+    /// Inlier fraction from which an image shows the template's anatomy.
+    pub const MIN_INLIER_FRACTION: f64 = 0.3;
 
     /// Whether the image shows the template's anatomy, in whatever orientation. Where it does not, no landmark found in it
     /// means anything.
     pub fn is_recognised(&self) -> bool {
-        self.agreement >= Self::FEWEST
+        self.inlier_fraction >= Self::MIN_INLIER_FRACTION
     }
 
     /// Whether landmarks that were looked for in the image can be used: it is recognised, and either in the template's
@@ -70,7 +70,7 @@ pub(crate) fn see(
     Ok(See { encoding, recognition, upright: Some(upright) })
 }
 
-/// How much of the templates is found again in an image whose features are `encoding`, and in which of the eight orientations.
+/// Recognises the templates' anatomy in an image whose features are `encoding`, in the best of the eight orientations.
 ///
 /// The image is encoded mirrored as well where its own orientation does not convince, and turned by quarters where neither
 /// does; given up once a `deadline` has passed.
@@ -85,36 +85,36 @@ pub(crate) fn recognise(
     encoding: &Encoding,
     deadline: Option<Instant>,
 ) -> Result<Recognition, MatchError> {
-    let upright = agreement(templates, encoding)?;
-    let mut best = Recognition { orientation: Orientation::default(), agreement: upright };
+    let upright = inlier_fraction(templates, encoding)?;
+    let mut best = Recognition { orientation: Orientation::default(), inlier_fraction: upright };
     if upright >= SURE {
         return Ok(best);
     }
     for (order, orientation) in Orientation::ALL.into_iter().enumerate().skip(1) {
-        if order == 2 && best.agreement >= ENOUGH {
+        if order == 2 && best.inlier_fraction >= ENOUGH {
             break;
         }
         let failed = |error: crate::ImageError| MatchError::Features {
             image: image.name().to_owned(),
             reason: error.to_string(),
         };
-        let laid = orientation.inverse().apply(image).map_err(failed)?;
-        let agreement = agreement(templates, &encoder.encode_until(&laid, deadline)?)?;
-        if agreement > best.agreement.max(CLEARER * upright) {
-            best = Recognition { orientation, agreement };
+        let oriented = orientation.inverse().apply(image).map_err(failed)?;
+        let inlier_fraction = inlier_fraction(templates, &encoder.encode_until(&oriented, deadline)?)?;
+        if inlier_fraction > best.inlier_fraction.max(CLEARER * upright) {
+            best = Recognition { orientation, inlier_fraction };
         }
     }
     Ok(best)
 }
 
-/// The largest share of a template's places that agree on one smooth map onto the image.
-fn agreement(templates: &[Template], encoding: &Encoding) -> Result<f64, MatchError> {
+/// The largest inlier fraction of the templates.
+fn inlier_fraction(templates: &[Template], encoding: &Encoding) -> Result<f64, MatchError> {
     let mut largest = 0.0_f64;
     for template in templates {
         let features = |reason| MatchError::Features { image: encoding.image().to_owned(), reason };
         template.check(encoding).map_err(features)?;
         let matches = template.anchors().matches_from(encoding, FINEST).map_err(features)?;
-        largest = largest.max(prior::agreement(&matches, encoding));
+        largest = largest.max(prior::inlier_fraction(&matches, encoding));
     }
     Ok(largest)
 }

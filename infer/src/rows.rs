@@ -34,19 +34,20 @@ pub struct TrustRow {
     /// [`Confidence::margin`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// [`Confidence::back`], in pixels.
-    pub match_back_px: Option<f64>,
+    /// [`Confidence::cycle_error`], in pixels.
+    #[serde(alias = "match_back_px")]
+    pub cycle_error_px: Option<f64>,
     /// The same in mm; none where nothing states the size of the pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub match_back_mm: Option<f64>,
+    #[serde(alias = "match_back_mm", skip_serializing_if = "Option::is_none")]
+    pub cycle_error_mm: Option<f64>,
     /// [`Confidence::prior`], in pixels.
     pub prior_offset_px: Option<f64>,
     /// [`JudgedLandmark::error_bound_px`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected_error_px: Option<f64>,
+    #[serde(alias = "expected_error_px", skip_serializing_if = "Option::is_none")]
+    pub error_bound_px: Option<f64>,
     /// [`JudgedLandmark::error_bound_mm`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected_error_mm: Option<f64>,
+    #[serde(alias = "expected_error_mm", skip_serializing_if = "Option::is_none")]
+    pub error_bound_mm: Option<f64>,
     /// [`JudgedLandmark::abstain`], or [`Location::abstains`](crate::Location::abstains).
     pub abstain: bool,
 }
@@ -60,23 +61,24 @@ pub struct RecognitionRow {
     pub orientation: String,
     /// Whether the image was turned or mirrored to the template's orientation before landmarks were looked for.
     pub reoriented: bool,
-    /// [`Recognition::agreement`](crate::Recognition::agreement), rounded to 0.001.
-    pub agreement: f64,
+    /// [`Recognition::inlier_fraction`](crate::Recognition::inlier_fraction), rounded to 0.001.
+    #[serde(alias = "agreement")]
+    pub inlier_fraction: f64,
 }
 
 impl LandmarkRow {
     /// A judged landmark of an image with pixels of this size.
     pub fn of_judged(judged: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> LandmarkRow {
-        let Confidence { margin, back, prior, .. } = judged.found.confidence;
+        let Confidence { margin, cycle_error, prior, .. } = judged.found.confidence;
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
         let trust = TrustRow {
             margin: Some(rounded(margin, 4)),
-            match_back_px: length(back),
-            match_back_mm: length(mm(back)),
+            cycle_error_px: length(cycle_error),
+            cycle_error_mm: length(mm(cycle_error)),
             prior_offset_px: length(prior),
-            expected_error_px: Some(rounded(judged.error_bound_px, 2)),
-            expected_error_mm: length(judged.error_bound_mm),
+            error_bound_px: Some(rounded(judged.error_bound_px, 2)),
+            error_bound_mm: length(judged.error_bound_mm),
             abstain: judged.abstain,
         };
         let found = &judged.found;
@@ -101,8 +103,8 @@ impl LandmarkRow {
     ) -> LandmarkRow {
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let trust = TrustRow {
-            expected_error_px: length(landmark.error_bound_px),
-            expected_error_mm: length(landmark.error_bound_mm),
+            error_bound_px: length(landmark.error_bound_px),
+            error_bound_mm: length(landmark.error_bound_mm),
             abstain: !usable,
             ..TrustRow::default()
         };
@@ -135,7 +137,7 @@ impl RecognitionRow {
             recognised: recognition.is_recognised(),
             orientation: recognition.orientation.to_string(),
             reoriented,
-            agreement: rounded(recognition.agreement, 3),
+            inlier_fraction: rounded(recognition.inlier_fraction, 3),
         }
     }
 }

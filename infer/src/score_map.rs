@@ -5,8 +5,8 @@ use std::cell::{RefCell, RefMut};
 use infomark_core::{Alignment, Match, Point};
 use infomark_kernels::widest;
 
-use crate::compare::{Search, TOGETHER};
 use crate::neighbours::Votes;
+use crate::search::{Search, TOGETHER};
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of

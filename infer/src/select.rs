@@ -1,11 +1,11 @@
-//! Which images to annotate, told without any label: those whose key points are found best in the others.
+//! Selection of the images to annotate, without labels: those whose key points match the other images best.
 
 use std::sync::Arc;
 
 use crate::prior::{self, Anchors};
 use crate::{Encoding, MatchError, TemplateError};
 
-/// An image that may become a template: its key points, which take little memory.
+/// A candidate template: key points of an image with their features.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     image: String,
@@ -32,15 +32,15 @@ impl Candidate {
         &self.image
     }
 
-    /// How well the key points are found in another image: the share of them whose match lies within 5 pixels of the canvas of
-    /// where the smooth map through all matches puts it, 0 to 1.
+    /// Fraction of the key points whose match in another image is within 5 pixels of the model input of the robust alignment
+    /// through all matches, 0 to 1.
     ///
-    /// Of the shares, cosines and residuals that were tried, it ranks templates nearest to their errors.
+    /// Of the fractions, cosines and residuals that were tried, it ranks templates nearest to their errors.
     ///
     /// # Errors
     ///
     /// [`MatchError::OtherModel`], [`MatchError::Features`].
-    pub fn served(&self, encoding: &Encoding) -> Result<f64, MatchError> {
+    pub fn inlier_fraction(&self, encoding: &Encoding) -> Result<f64, MatchError> {
         if self.model != encoding.model() {
             return Err(MatchError::OtherModel {
                 template: self.image.clone(),
@@ -60,27 +60,27 @@ impl Candidate {
     }
 }
 
-/// Distance up to which a match agrees with those around it, in pixels of the canvas.
+/// Largest residual of an inlier, in pixels of the model input.
 const NEAR: f32 = 5.0;
 
-/// Chooses `count` candidates, best first, so that every image is served well by at least one of them.
+/// Selects `count` templates, best first, by greedy facility location.
 ///
-/// `served[c][i]` says how well candidate `c` serves image `i`; all rows are equally long, missing values count as 0. The first is
-/// the one of the highest mean; each further one raises the mean over the images of what the best of the chosen gives most:
-/// greedy facility location, within 63 % of the best choice (Nemhauser, Wolsey, Fisher, 1978). The first of equals is taken.
-pub fn choose_templates(served: &[Vec<f64>], count: usize) -> Vec<usize> {
-    let images = served.iter().map(Vec::len).max().unwrap_or(0);
+/// `inlier_fractions[c][i]` is that of candidate `c` in image `i`; all rows are equally long, missing values count as 0. The first
+/// is the one of the highest mean; each further one raises the mean over the images of the best selected candidate's fraction
+/// most, which is within 63 % of the best choice (Nemhauser, Wolsey, Fisher, 1978). The first of equals is taken.
+pub fn choose_templates(inlier_fractions: &[Vec<f64>], count: usize) -> Vec<usize> {
+    let images = inlier_fractions.iter().map(Vec::len).max().unwrap_or(0);
     let mut best = vec![0.0_f64; images];
     let mut chosen: Vec<usize> = Vec::new();
     let gain = |row: &[f64], best: &[f64]| -> f64 {
         row.iter().zip(best).map(|(value, best)| value.max(*best) - best).sum()
     };
-    while chosen.len() < count.min(served.len()) {
-        let free = served.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
+    while chosen.len() < count.min(inlier_fractions.len()) {
+        let free = inlier_fractions.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
         let next =
             free.map(|(index, row)| (index, gain(row, &best))).reduce(|a, b| if b.1 > a.1 { b } else { a });
         let Some((index, _)) = next else { break };
-        let row = served.get(index).map(Vec::as_slice).unwrap_or_default();
+        let row = inlier_fractions.get(index).map(Vec::as_slice).unwrap_or_default();
         best.iter_mut().zip(row).for_each(|(best, value)| *best = best.max(*value));
         chosen.push(index);
     }

@@ -123,19 +123,19 @@ def info_nce(
     *,
     temperature: float = 0.1,
     window: Optional[int] = None,
-    ignored: int = 0,
+    exclusion_radius: int = 0,
 ) -> float:
     """The contrastive loss of one level, summed over pairs of points.
 
     ``view`` and ``image`` are features ``(channels, height, width)``, float32, of length 1; the points ``(N, 2)`` are pixels
     of the network's inputs, ``stride`` of them to a cell. A point is told from all cells of the image, or from those up to
-    ``window`` columns and rows away; those up to ``ignored`` away are left out. Points that are not on their map are refused.
+    ``window`` columns and rows away; those up to ``exclusion_radius`` away are left out. Points that are not on their map are refused.
 
     Source: van den Oord et al. (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).
     """
     at, to = pairs(view_points, np.float32), pairs(image_points, np.float32)
     maps = _features(view, "view"), _features(image, "image")
-    return _infomark.info_nce(*maps, at, to, stride, temperature, window, ignored, None)
+    return _infomark.info_nce(*maps, at, to, stride, temperature, window, exclusion_radius, None)
 
 
 def info_nce_gradient(
@@ -147,7 +147,7 @@ def info_nce_gradient(
     *,
     temperature: float = 0.1,
     window: Optional[int] = None,
-    ignored: int = 0,
+    exclusion_radius: int = 0,
     out: Optional[tuple[Array, Array]] = None,
 ) -> tuple[float, Array, Array]:
     """:func:`info_nce`, and its derivatives by all features of view and image; they are **added** to ``out``, if given."""
@@ -156,7 +156,7 @@ def info_nce_gradient(
     of_view, of_image = (np.zeros_like(view), np.zeros_like(image)) if out is None else out
     output(of_view, 3, "out", np.float32)
     output(of_image, 3, "out", np.float32)
-    loss = _infomark.info_nce(view, image, at, to, stride, temperature, window, ignored, (of_view, of_image))
+    loss = _infomark.info_nce(view, image, at, to, stride, temperature, window, exclusion_radius, (of_view, of_image))
     return loss, of_view, of_image
 
 

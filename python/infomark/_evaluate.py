@@ -197,7 +197,7 @@ def evaluate(
 class Selection:
     """Which images to annotate."""
 
-    #: Paths, best first, so that each of the others is served well by one of them.
+    #: Paths, best first, by greedy facility location on the inlier fractions.
     chosen: list[str]
     #: Paths of all images, the highest score first.
     ranking: list[str]

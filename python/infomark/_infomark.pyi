@@ -247,7 +247,7 @@ def info_nce(
     stride: int,
     temperature: float,
     window: Optional[int],
-    ignored: int,
+    exclusion_radius: int,
     gradients: Optional[tuple[_Single, _Single]],
 ) -> float: ...
 def resample(

@@ -33,13 +33,13 @@ class Found:
     points: _Floats
     #: Mean cosine with the template there, -1 to 1: it ranks places, and is no probability.
     scores: _Floats
-    #: By how much that exceeds the second-best place.
+    #: Score gap to the best peak elsewhere.
     margin: _Floats
-    #: How far off in the template the place leads back to, in pixels.
-    back: _Floats
-    #: How far it is from where the rest of the image puts it, in pixels.
+    #: Cycle-consistency error: distance from the landmark after matching back into the template, in pixels.
+    cycle_error: _Floats
+    #: Distance to the prior, in pixels.
     prior: _Floats
-    #: How large the error is in proportion.
+    #: Relative size of the error.
     scale: _Floats
 
     def __iter__(self) -> Iterator[tuple[str, float, float, float]]:
@@ -170,8 +170,8 @@ def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
 class Recognition:
     """Whether an image shows what the templates show, and which way up."""
 
-    #: Share of 200 places of the template that agree on how it lies on the image, 0 to 1.
-    agreement: float
+    #: Fraction of 200 key points of the template that are inliers of one alignment, 0 to 1.
+    inlier_fraction: float
     #: Whether that is enough; where it is not, no point found in the image means anything.
     recognised: bool
     #: Whether left and right are exchanged against the template.
@@ -185,7 +185,7 @@ class Judged:
     """Landmarks that were found in an image, and how far to trust them; arrays of one element for each name."""
 
     found: Found
-    #: Length that the error is expected to stay within, in pixels, with the judge's ``coverage``; float64.
+    #: Bound on the error, in pixels, with the judge's ``coverage``; float64.
     error_bound_px: _Floats
     #: The same in mm; NaN where the size of the pixels is not known.
     error_bound_mm: _Floats

@@ -24,14 +24,14 @@ _COLUMNS = {
     "x_mm": "float64",
     "y_mm": "float64",
     "margin": "float64",
-    "match_back_px": "float64",
-    "expected_error_px": "float64",
-    "expected_error_mm": "float64",
+    "cycle_error_px": "float64",
+    "error_bound_px": "float64",
+    "error_bound_mm": "float64",
     "abstain": "bool",
     "recognised": "bool",
     "orientation": "string",
     "reoriented": "bool",
-    "agreement": "float64",
+    "inlier_fraction": "float64",
     "width": "int32",
     "height": "int32",
     "spacing_x_mm": "float64",
@@ -70,9 +70,9 @@ def _rows(
     sha256, (width, height), spacing = image
     whole: _Row = {"sha256": sha256, "width": width, "height": height}
     whole.update(zip(("spacing_x_mm", "spacing_y_mm"), spacing or ()))
-    whole.update(zip(("recognised", "orientation", "reoriented", "agreement"), recognition or ()))
+    whole.update(zip(("recognised", "orientation", "reoriented", "inlier_fraction"), recognition or ()))
     places = ("landmark", "x", "y", "score", "x_mm", "y_mm")
-    trusts = ("margin", "match_back_px", "expected_error_px", "expected_error_mm", "abstain")
+    trusts = ("margin", "cycle_error_px", "error_bound_px", "error_bound_mm", "abstain")
     return [{**whole, **dict(zip(places, place)), **dict(zip(trusts, trust or ()))} for place, trust in landmarks]
 
 

@@ -34,7 +34,7 @@ class Summary:
     #: Whether the callback stopped it.
     stopped: bool
     #: Whether the loss no longer fell.
-    stalled: bool
+    stopped_early: bool
     #: "CPU" or "CUDA device NAME".
     scoring_and_loss: str
     #: Steps and mean radial error in mm, of the checkpoints that were scored.

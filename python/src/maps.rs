@@ -328,7 +328,7 @@ pub(crate) fn info_nce(
     stride: usize,
     temperature: f32,
     window: Option<usize>,
-    ignored: usize,
+    exclusion_radius: usize,
     gradients: Option<(PyReadwriteArray3<'_, f32>, PyReadwriteArray3<'_, f32>)>,
 ) -> PyResult<f32> {
     let (view, image) = (map(&view, stride)?, map(&image, stride)?);
@@ -345,7 +345,7 @@ pub(crate) fn info_nce(
     let positives: Vec<_> =
         in_view.into_iter().zip(in_image).map(|(view, image)| Positive { view, image }).collect();
     let negatives = window.map_or(Negatives::WholeMap, |radius| Negatives::Window { radius });
-    let loss = InfoNce { negatives, temperature, ignored };
+    let loss = InfoNce { negatives, temperature, exclusion_radius };
     let mut scratch = vec![0.0; loss.scratch_len(image)];
     let value = match gradients {
         None => py.detach(|| loss.forward(view, image, &positives, &mut scratch)),

@@ -26,7 +26,7 @@ type Column<'py> = Bound<'py, PyArray1<f64>>;
 /// Names, points, scores, margins, distances after matching back, from the prior, and scales.
 type Table<'py> =
     (Vec<String>, Bound<'py, PyArray2<f64>>, Column<'py>, Column<'py>, Column<'py>, Column<'py>, Column<'py>);
-/// What was found; bounds on the errors in pixels and mm; which points are abstained from; agreement, whether the image is
+/// What was found; bounds on the errors in pixels and mm; which points are abstained from; inlier_fraction, whether the image is
 /// recognised and mirrored, and its quarter turns; whether it was reoriented.
 type Judged<'py> =
     (Table<'py>, Column<'py>, Column<'py>, Bound<'py, PyArray1<bool>>, (f64, bool, bool, u8), bool);
@@ -41,7 +41,7 @@ fn table<'py>(py: Python<'py>, found: &[&Found]) -> PyResult<Table<'py>> {
         rows(py, found.iter().map(|found| found.at))?,
         column(py, found, |found| Some(found.score)),
         column(py, found, |found| Some(found.confidence.margin)),
-        column(py, found, |found| found.confidence.back),
+        column(py, found, |found| found.confidence.cycle_error),
         column(py, found, |found| found.confidence.prior),
         column(py, found, |found| Some(found.confidence.scale)),
     ))
@@ -58,7 +58,7 @@ fn judged<'py>(py: Python<'py>, judgement: &Judgement) -> PyResult<Judged<'py>> 
         column(py, landmarks, |landmark| landmark.error_bound_mm),
         abstain.into_pyarray(py),
         (
-            recognition.agreement,
+            recognition.inlier_fraction,
             recognition.is_recognised(),
             orientation.is_mirrored(),
             orientation.quarter_turns(),

@@ -11,23 +11,24 @@ pub(crate) struct Rows {
     pub(crate) landmarks: Vec<LandmarkRow>,
 }
 
-/// Name, place, score and place in mm; margin, distance after matching back, expected error in pixels and mm, abstention.
+/// Name, place, score and place in mm; margin, distance after matching back, error bound in pixels and mm, abstention.
 type Row = (
     (String, f64, f64, f64, Option<f64>, Option<f64>),
     Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>,
 );
-/// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, agreement; landmarks.
+/// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, inlier_fraction; landmarks.
 pub(crate) type ImageRows =
     ((Option<String>, (usize, usize), Option<(f64, f64)>), Option<(bool, String, bool, f64)>, Vec<Row>);
 
 pub(crate) fn image_rows(rows: Rows) -> ImageRows {
     let Rows { sha256, size, spacing_mm, recognition, landmarks } = rows;
-    let recognition = recognition.map(|row| (row.recognised, row.orientation, row.reoriented, row.agreement));
+    let recognition =
+        recognition.map(|row| (row.recognised, row.orientation, row.reoriented, row.inlier_fraction));
     let row = |row: LandmarkRow| {
         let place = (row.landmark, row.x, row.y, row.score, row.x_mm, row.y_mm);
         let trust = row.trust.map(|trust| {
-            let TrustRow { margin, match_back_px, expected_error_px, expected_error_mm, abstain, .. } = trust;
-            (margin, match_back_px, expected_error_px, expected_error_mm, abstain)
+            let TrustRow { margin, cycle_error_px, error_bound_px, error_bound_mm, abstain, .. } = trust;
+            (margin, cycle_error_px, error_bound_px, error_bound_mm, abstain)
         });
         (place, trust)
     };

@@ -112,7 +112,7 @@ pub(crate) fn train<'py>(
     dict.set_item("input_shape", (summary.input.height(), summary.input.width()))?;
     dict.set_item("sha256", summary.sha256)?;
     dict.set_item("stopped", summary.stopped)?;
-    dict.set_item("stalled", summary.stalled)?;
+    dict.set_item("stopped_early", summary.stopped_early)?;
     dict.set_item("scoring_and_loss", summary.scoring_and_loss)?;
     dict.set_item("scores", summary.scores)?;
     Ok(dict)

@@ -19,7 +19,7 @@ import infomark
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SMALL = {"input_area": 96 * 128, "view_size": 64, "pixels": 8, "batch": 2, "widths": [8, 8, 8, 8, 8], "embedding": 8}
+SMALL = {"input_area": 96 * 128, "view_size": 64, "pixels": 8, "batch": 2, "channels": [8, 8, 8, 8, 8], "embedding": 8}
 
 
 def write_pgm(path, image):
@@ -92,7 +92,7 @@ def told(cli, folder, mixed, tmp_path_factory):
             continue
         image = images[name]
         recognition, spacing = image["recognition"], image["spacing"] or {}
-        whole = {key: recognition[key] for key in ("recognised", "orientation", "reoriented", "agreement")}
+        whole = {key: recognition[key] for key in ("recognised", "orientation", "reoriented", "inlier_fraction")}
         whole |= {"width": image["width"], "height": image["height"], "error": None}
         whole |= {"spacing_x_mm": spacing.get("x_mm"), "spacing_y_mm": spacing.get("y_mm")}
         for row in [row for row in rows if row["image"] == name]:

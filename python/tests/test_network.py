@@ -13,7 +13,7 @@ from test_training import toml
 
 import infomark
 
-SMALL = {"input_area": 12288, "widths": [8] * 5, "hidden": 8, "batch": 2, "elastic_spacing": 40}
+SMALL = {"input_area": 12288, "channels": [8] * 5, "hidden": 8, "batch": 2, "elastic_spacing": 40}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_network_never_takes_the_place_of_its_inputs(folder):
 def test_self_training_has_the_bits_of_the_command_line(cli, folder, tmp_path):
     images = folder / "images"
     infomark.train(images, tmp_path / "encoder.onnx", steps=10, config=ENCODER)
-    doubtless = {"match_back": 500.0, "outlier": 500.0, "agreement": 500.0}
+    doubtless = {"max_cycle_error": 500.0, "outlier": 500.0, "max_disagreement": 500.0}
     (tmp_path / "options.toml").write_text(toml(doubtless) + "[network]\n" + toml(SMALL))
     command = [cli, "self-train", images, "--model", tmp_path / "encoder.onnx", "--template", images / "0.pgm"]
     command += ["--landmarks", folder / "landmarks.csv", "--out", tmp_path / "cli.onnx", "--steps", "6"]
@@ -127,5 +127,5 @@ def test_a_networks_table_is_that_of_the_command_line(cli, folder, network, mixe
         told = rows[Path(row["image"]).name, row["landmark"]]
         for key in ("x", "y", "score", "x_mm", "y_mm"):
             assert row[key] == (float(told[key]) if told[key] else None), key
-        assert row["recognised"] is row["abstain"] is row["expected_error_px"] is None and row["width"] == 160
+        assert row["recognised"] is row["abstain"] is row["error_bound_px"] is None and row["width"] == 160
     assert json.loads(table.schema.metadata[b"infomark"])["network_sha256"] == network.sha256

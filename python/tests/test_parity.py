@@ -39,7 +39,7 @@ class JudgeOptions(Structure):
 
 
 class Found(Structure):
-    _fields_ = [("at", Point)] + [(name, c_double) for name in ("score", "margin", "back", "prior", "scale")]
+    _fields_ = [("at", Point)] + [(name, c_double) for name in ("score", "margin", "cycle_error", "prior", "scale")]
 
 
 class Judged(Structure):
@@ -47,7 +47,7 @@ class Judged(Structure):
 
 
 class Recognition(Structure):
-    _fields_ = [("agreement", c_double), ("recognised", c_uint32), ("mirrored", c_uint32), ("quarter_turns", c_uint32)]
+    _fields_ = [("inlier_fraction", c_double), ("recognised", c_uint32), ("mirrored", c_uint32), ("quarter_turns", c_uint32)]
 
 
 class Judgement(Structure):
@@ -77,7 +77,7 @@ class Library:
         return self.opened("infomark_image_from_plane", byref(plane), byref(options))
 
     def judged(self, template_pixels, marks, pixels, calibration, fix):
-        """What is said of an image: agreement, recognised, mirrored, quarter turns and reoriented; and of each landmark."""
+        """What is said of an image: inlier_fraction, recognised, mirrored, quarter turns and reoriented; and of each landmark."""
         encoder = self.opened("infomark_encoder_load", str(ROOT / "models" / "ceph.onnx").encode())
         named = [Landmark(name.encode(), Point(x, y)) for name, (x, y) in zip(marks.names, marks.points.tolist())]
         landmarks = (Landmark * len(named))(*named)
@@ -88,7 +88,7 @@ class Library:
         found, judgement = (Judged * len(named))(), Judgement()
         self.call("infomark_judge_find", judge, self.image(pixels), None, byref(judgement), found, c_size_t(len(named)), None)
         of_image = judgement.recognition
-        whole = (of_image.agreement, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judgement.reoriented)
+        whole = (of_image.inlier_fraction, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judgement.reoriented)
         return whole, [
             (one.found.at.x, one.found.at.y, one.found.score, one.error_bound_px, one.error_bound_mm, one.abstain) for one in found
         ]
@@ -96,7 +96,7 @@ class Library:
 
 def from_python(judged):
     of_image, found = judged.recognition, judged.found
-    whole = (of_image.agreement, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judged.reoriented)
+    whole = (of_image.inlier_fraction, of_image.recognised, of_image.mirrored, of_image.quarter_turns, judged.reoriented)
     columns = (found.scores, judged.error_bound_px, judged.error_bound_mm, judged.abstain)
     return whole, [(x, y, *rest) for (x, y), *rest in zip(found.points.tolist(), *(column.tolist() for column in columns))]
 
@@ -158,12 +158,12 @@ def test_an_image_is_judged_alike(cli, c_library, folder, images, calibration, t
     # C and Python to the bit.
     assert Library(c_library).judged(pixels["own"], marks, pixels[name], calibration, fix) == (whole, rows)
 
-    agreement, numbers = rounded(whole, rows)
-    assert agreement == pytest.approx(told["recognition"]["agreement"], abs=1e-9)
+    inlier_fraction, numbers = rounded(whole, rows)
+    assert inlier_fraction == pytest.approx(told["recognition"]["inlier_fraction"], abs=1e-9)
     assert (whole[1], whole[4]) == (told["recognition"]["recognised"], told["recognition"]["reoriented"])
     if whole[1]:
         assert ORIENTATIONS[whole[2:4]] == told["recognition"]["orientation"]
-    keys = ("x", "y", "score", "expected_error_px", "expected_error_mm", "abstain")
+    keys = ("x", "y", "score", "error_bound_px", "error_bound_mm", "abstain")
     expected = [tuple(landmark[key] for key in keys) for landmark in told["landmarks"]]
     assert np.allclose(np.array(numbers, float), np.array(expected, float), rtol=0, atol=1e-9)
     assert whole[1] == (name != "noise") and whole[4] == (name == "turned" and fix)

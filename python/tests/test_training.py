@@ -71,7 +71,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_with(folder, tmp_path):
 def test_options_are_checked(folder, tmp_path):
     with pytest.raises(infomark.InfomarkError, match="option batch needs"):
         infomark.train(folder / "images", tmp_path / "a.onnx", config={"batch": 0})
-    with pytest.raises(infomark.InfomarkError, match="unknown field"):
+    with pytest.raises(infomark.InfomarkError, match="unknown option"):
         infomark.train(folder / "images", tmp_path / "a.onnx", config={"bach": 1})
 
 

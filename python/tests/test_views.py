@@ -51,7 +51,7 @@ def test_policies_are_pickled_and_compared():
     assert policy != infomark.TierPolicy.of_config()
     with pytest.raises(infomark.InfomarkError, match="brightness"):
         infomark.TierPolicy(((2, 1), (1, 1), (1, 1)), *[((1, 1),) * 3] * 2)
-    with pytest.raises(infomark.InfomarkError, match="unknown field"):
+    with pytest.raises(infomark.InfomarkError, match="unknown option"):
         infomark.TierPolicy.of_config({"intensty": 1})
 
 

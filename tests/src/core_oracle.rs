@@ -193,7 +193,7 @@ pub fn info_nce(
     image: FeatureMap<'_, f64>,
     positive: Positive<f64>,
     negatives: Negatives,
-    ignored: usize,
+    exclusion_radius: usize,
     temperature: f64,
 ) -> f64 {
     let cell = |map: FeatureMap<'_, f64>, p: Point<f64>| {
@@ -221,7 +221,7 @@ pub fn info_nce(
                 }
             };
             let (dx, dy) = (x.abs_diff(truth.0), y.abs_diff(truth.1));
-            let left_out = dx <= ignored && dy <= ignored && (x, y) != truth;
+            let left_out = dx <= exclusion_radius && dy <= exclusion_radius && (x, y) != truth;
             if among && !left_out {
                 sum += logit((x, y)).exp();
             }

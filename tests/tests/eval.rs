@@ -136,7 +136,7 @@ fn two_readers_differ_by_an_offset_and_a_spread() -> Result<(), Box<dyn Error>> 
     assert_eq!(agreement.unit, "mm");
     let [a, b] = agreement.landmarks.as_slice() else { return Err("two landmarks".into()) };
     // Differences (3, 4) and (0, -2): distances 5 and 2.
-    assert_eq!((a.landmark.as_str(), a.pairs, a.mean, a.median), ("a", 2, 3.5, 3.5));
+    assert_eq!((a.landmark.as_str(), a.pairs, a.mean_radial_error, a.median), ("a", 2, 3.5, 3.5));
     assert_eq!(a.offset, [1.5, 1.0]);
     let sd = |a: f64, b: f64| Some((a - b).abs() / 2.0_f64.sqrt());
     let close = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| (a - b).abs() < 1e-12);
@@ -147,12 +147,12 @@ fn two_readers_differ_by_an_offset_and_a_spread() -> Result<(), Box<dyn Error>> 
     );
     // Strictly below, as detection rates.
     assert_eq!(a.within.values().copied().collect::<Vec<_>>(), [0.0, 0.5, 1.0]);
-    assert_eq!((b.pairs, b.mean, b.sd, b.offset_sd), (1, 0.0, None, [None, None]));
-    assert_eq!((agreement.all.pairs, agreement.all.mean), (3, 7.0 / 3.0));
+    assert_eq!((b.pairs, b.mean_radial_error, b.sd, b.offset_sd), (1, 0.0, None, [None, None]));
+    assert_eq!((agreement.all.pairs, agreement.all.mean_radial_error), (3, 7.0 / 3.0));
     let swapped: Vec<ReaderPair> =
         pairs.iter().map(|pair| ReaderPair { a: pair.b, b: pair.a, ..pair.clone() }).collect();
     let swapped = reader_agreement(&swapped, &[2.0])?;
-    assert_eq!((swapped.landmarks[0].mean, swapped.landmarks[0].offset), (3.5, [-1.5, -1.0]));
+    assert_eq!((swapped.landmarks[0].mean_radial_error, swapped.landmarks[0].offset), (3.5, [-1.5, -1.0]));
     Ok(())
 }
 
@@ -162,7 +162,8 @@ fn readers_without_common_points_or_of_mixed_units_are_refused() -> Result<(), B
     let known = pair("a", (0.0, 0.0), (3.0, 4.0), Some(Spacing::new(1.0, 1.0)?));
     let unknown = ReaderPair { spacing: None, ..known.clone() };
     assert_eq!(
-        reader_agreement(std::slice::from_ref(&unknown), &[]).map(|of| (of.unit, of.all.mean))?,
+        reader_agreement(std::slice::from_ref(&unknown), &[])
+            .map(|of| (of.unit, of.all.mean_radial_error))?,
         ("px", 5.0)
     );
     let mixed = reader_agreement(&[known.clone(), unknown], &[2.0]);

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         budget: Budget::Steps(steps),
         input_area: 192 * 256,
         view_size: 128,
-        average: 0.98,
+        ema_decay: 0.98,
         warm_up: 20,
         ..TrainConfig::default()
     };

@@ -8,9 +8,9 @@ use infomark_infer::sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::early_stopping::EarlyStopping;
 use crate::optimizer::AdamW;
 use crate::outputs::{read_bytes, write_atomically};
-use crate::stall::Stall;
 use crate::state::TrainState;
 use crate::{CheckpointError, TrainError};
 
@@ -37,8 +37,8 @@ pub(crate) struct Position {
     pub(crate) step: u64,
     /// Seconds spent on them.
     pub(crate) seconds: f64,
-    #[serde(default)]
-    pub(crate) stall: Stall,
+    #[serde(default, rename = "stall")]
+    pub(crate) early_stopping: EarlyStopping,
 }
 
 /// Name and hash of the weights', the average's and the optimiser's file.

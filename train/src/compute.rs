@@ -205,8 +205,8 @@ mod tests {
     }
 
     fn losses_agree(device: &cuda::Cuda) -> Outcome {
-        let whole = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
-        let window = InfoNce { negatives: Negatives::Window { radius: 4 }, ignored: 1, ..whole };
+        let whole = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, exclusion_radius: 0 };
+        let window = InfoNce { negatives: Negatives::Window { radius: 4 }, exclusion_radius: 1, ..whole };
         let shapes = [(16, 20, 4, window), (8, 10, 8, window), (4, 5, 16, whole)];
         let images: Vec<Level> = shapes.iter().map(|&(w, h, s, loss)| level(2, w, h, s, loss)).collect();
         let views: Vec<Level> = shapes.iter().map(|&(w, _, s, loss)| level(4, w, w, s, loss)).collect();

@@ -2,8 +2,9 @@
 
 use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
+use crate::options::named_options;
 use crate::{ComputeOn, Policy, TrainError};
 
 /// How long to train.
@@ -19,7 +20,7 @@ pub enum Budget {
 
 /// Options of a training. [`TrainConfig::default`] is what `infomark train` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, remote = "Self")]
 pub struct TrainConfig {
     /// How long to train.
     pub budget: Budget,
@@ -30,7 +31,7 @@ pub struct TrainConfig {
     /// How grey values become the encoder's input; the encoder's file says it, so that matching does the same.
     pub normalisation: Normalisation,
     /// Channels of the five stages (strides 2 to 32), multiples of 8.
-    pub widths: [usize; 5],
+    pub channels: [usize; 5],
     /// Length of the embeddings.
     pub embedding: usize,
     /// Images of a step.
@@ -82,12 +83,12 @@ pub struct TrainConfig {
     /// Divisor of the cosines.
     pub temperature: f32,
     /// Stride from which all cells of the map are negatives; finer levels use a window.
-    pub whole_map_from: usize,
+    pub dense_negatives_min_stride: usize,
     /// Cells around the truth that are negatives in levels with a window.
     pub window: usize,
     /// Cells around the truth, up to so many columns and rows from it, that are no negatives in levels with a window:
     /// they show nearly the same.
-    pub ignored: usize,
+    pub exclusion_radius: usize,
     /// Largest learning rate, after the warm-up.
     pub learning_rate: f64,
     /// Decay of the weights.
@@ -97,7 +98,7 @@ pub struct TrainConfig {
     /// Steps of linear warm-up.
     pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
-    pub average: f32,
+    pub ema_decay: f32,
     /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
     /// them alike.
     pub whiten: bool,
@@ -113,24 +114,25 @@ pub struct TrainConfig {
     pub compute: ComputeOn,
 }
 
-/// Options that earlier versions had, of which a checkpoint may say that they are off.
-const DROPPED: [(&str, &str); 3] =
-    [("separate_encoders", "false"), ("hard_negatives", "0"), ("cross_image_negatives", "0")];
-
-/// The options of a checkpoint. Those that were dropped since are refused by name, unless they are off.
-pub(crate) fn kept_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TrainConfig, D::Error> {
-    let mut options = serde_json::Map::deserialize(deserializer)?;
-    for (name, off) in DROPPED {
-        if let Some(value) = options.remove(name).map(|value| value.to_string())
-            && value != off
-        {
-            return Err(de::Error::custom(format!(
-                "option {name} is {value}, and this version no longer has it"
-            )));
-        }
-    }
-    serde_json::from_value(options.into()).map_err(de::Error::custom)
-}
+named_options!(TrainConfig {
+    renamed: [
+        ("widths", "channels"),
+        ("average", "ema_decay"),
+        ("ignored", "exclusion_radius"),
+        ("whole_map_from", "dense_negatives_min_stride"),
+    ],
+    dropped: [
+        ("separate_encoders", "false"),
+        ("hard_negatives", "0"),
+        ("cross_image_negatives", "0"),
+        ("context", "0"),
+        ("partner_views", "0"),
+        ("partner_every", ""),
+        ("partner_from", ""),
+        ("partner_spread", ""),
+        ("partner_stride", ""),
+    ]
+});
 
 impl Default for TrainConfig {
     fn default() -> Self {
@@ -139,7 +141,7 @@ impl Default for TrainConfig {
             seed: 0,
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
-            widths: [16, 32, 64, 96, 128],
+            channels: [16, 32, 64, 96, 128],
             embedding: 32,
             batch: 4,
             views: 2,
@@ -162,14 +164,14 @@ impl Default for TrainConfig {
             elastic: 0.0,
             elastic_spacing: 56,
             temperature: 0.1,
-            whole_map_from: 16,
+            dense_negatives_min_stride: 16,
             window: 9,
-            ignored: 0,
+            exclusion_radius: 0,
             learning_rate: 4e-3,
             weight_decay: 1e-4,
             gradient_clip: None,
             warm_up: 50,
-            average: 0.998,
+            ema_decay: 0.998,
             whiten: true,
             checkpoint_every: 100,
             patience: 0,
@@ -191,8 +193,8 @@ impl TrainConfig {
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
-        if self.widths.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
-            return wrong("widths", "multiples of 8 above 0");
+        if self.channels.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
+            return wrong("channels", "multiples of 8 above 0");
         }
         if self.view_size < 64 || !self.view_size.is_multiple_of(32) {
             return wrong("view_size", "a multiple of 32, at least 64");
@@ -202,7 +204,7 @@ impl TrainConfig {
         }
         // Limits far beyond what helps, below what would exhaust the memory of any machine at once.
         for (option, value, most, needs) in [
-            ("widths", self.widths.iter().copied().max().unwrap_or(0), 1024, "channels of at most 1,024"),
+            ("channels", self.channels.iter().copied().max().unwrap_or(0), 1024, "channels of at most 1,024"),
             ("view_size", self.view_size, 2048, "at most 2,048"),
             ("embedding", self.embedding, 1024, "1 to 1,024"),
             ("batch", self.batch, 256, "1 to 256"),
@@ -218,8 +220,8 @@ impl TrainConfig {
         if self.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
-        if self.ignored >= self.window {
-            return wrong("ignored", "less than the window");
+        if self.exclusion_radius >= self.window {
+            return wrong("exclusion_radius", "less than the window");
         }
         if self.checkpoint_every == 0 {
             return wrong("checkpoint_every", "at least 1");
@@ -281,8 +283,8 @@ impl TrainConfig {
         if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
             return wrong("gradient_clip", "a finite number above 0");
         }
-        if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
-            return wrong("average and weight_decay", "from 0 to below 1");
+        if !(0.0..1.0).contains(&self.ema_decay) || !(0.0..1.0).contains(&self.weight_decay) {
+            return wrong("ema_decay and weight_decay", "from 0 to below 1");
         }
         Ok(())
     }

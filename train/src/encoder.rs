@@ -19,14 +19,14 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// The encoder that a configuration describes, with random weights.
     pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
-        let TrainConfig { widths, embedding, .. } = *config;
+        let TrainConfig { channels, embedding, .. } = *config;
         let mut parameters = Parameters::default();
         let rng = &mut Rng::new(config.seed, stream::WEIGHTS);
-        let unet = UNet::new("", widths, 0, (&mut parameters, rng));
+        let unet = UNet::new("", channels, 0, (&mut parameters, rng));
         let head = |(level, &width): (usize, &usize)| {
             Head::new(&format!("head.{level}"), [width, embedding], (&mut parameters, rng))
         };
-        let heads = widths.iter().enumerate().map(head).collect();
+        let heads = channels.iter().enumerate().map(head).collect();
         (Self { unet, heads }, parameters)
     }
 

@@ -258,7 +258,7 @@ mod tests {
     {
         let (width, height) = (96, 64);
         let config =
-            TrainConfig { widths: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
+            TrainConfig { channels: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
         let (encoder, mut parameters) = Encoder::new(&config);
         // The file keeps half of each weight's bits.
         parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());

@@ -6,12 +6,12 @@ use crate::{TrainConfig, TrainError};
 
 /// What pixels are told from at a stride.
 fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
-    let (negatives, ignored) = if stride >= config.whole_map_from {
+    let (negatives, exclusion_radius) = if stride >= config.dense_negatives_min_stride {
         (Negatives::WholeMap, 0)
     } else {
-        (Negatives::Window { radius: config.window }, config.ignored)
+        (Negatives::Window { radius: config.window }, config.exclusion_radius)
     };
-    InfoNce { negatives, temperature: config.temperature, ignored }
+    InfoNce { negatives, temperature: config.temperature, exclusion_radius }
 }
 
 /// Features of a batch at one level, and what they are told from.

@@ -41,9 +41,12 @@ mod clock;
 mod compute;
 mod config;
 mod data;
+mod early_stopping;
 mod encoder;
 mod error;
 mod export;
+#[cfg(test)]
+mod gradient_check;
 mod guided;
 mod landmark;
 mod level;
@@ -53,6 +56,7 @@ mod minutes;
 mod network;
 mod objective;
 mod optimizer;
+mod options;
 mod outputs;
 mod policy;
 mod progress;
@@ -61,7 +65,6 @@ mod run;
 mod schedule;
 mod score;
 mod select;
-mod stall;
 mod state;
 mod step;
 mod tensorboard;
@@ -71,8 +74,6 @@ mod trainer;
 mod tune;
 mod views;
 mod whiten;
-#[cfg(test)]
-mod whole;
 
 pub use compute::ComputeOn;
 pub use config::{Budget, TrainConfig};

@@ -97,7 +97,7 @@ fn small(minutes: f64) -> TrainConfig {
     TrainConfig {
         budget: Budget::Minutes(minutes),
         input_area: SIZE.0 * SIZE.1,
-        widths: [8, 8, 16, 16, 16],
+        channels: [8, 8, 16, 16, 16],
         embedding: 8,
         batch: 2,
         view_size: 64,
@@ -113,7 +113,7 @@ fn small_landmarks(minutes: f64) -> LandmarkConfig {
     LandmarkConfig {
         budget: Budget::Minutes(minutes),
         input_area: SIZE.0 * SIZE.1,
-        widths: [8, 8, 16, 16, 16],
+        channels: [8, 8, 16, 16, 16],
         hidden: 16,
         batch: 2,
         warm_up: 1,
@@ -197,7 +197,7 @@ fn two_minutes_are_four_steps_of_thirty_seconds() -> Outcome {
     let summary = train_by(&clock.clock(), &config, &paths, &mut noting(&clock, STEP, 99, &mut told))?;
     assert_eq!(told, of_two_minutes());
     assert_eq!((summary.steps, summary.seconds), (4, 120.0));
-    assert!(!summary.stopped && !summary.stalled);
+    assert!(!summary.stopped && !summary.stopped_early);
     assert_eq!(column(&paths.run, "seconds")?, [30.0, 60.0, 90.0, 120.0]);
     let rates: Vec<f64> = column(&paths.run, "learning_rate")?;
     let rates: Vec<f64> = rates.iter().map(|rate| rate / config.learning_rate).collect();
@@ -349,9 +349,9 @@ fn the_rounds_of_self_training_share_the_minutes() -> Outcome {
     // All is believed, so that a hardly trained encoder does.
     let config = SelfTrainConfig {
         network: small_landmarks(3.0),
-        match_back: 1e3,
+        max_cycle_error: 1e3,
         outlier: 1e3,
-        agreement: 1e3,
+        max_disagreement: 1e3,
         ..SelfTrainConfig::default()
     };
     let (clock, mut told) = (TestClock::new(Duration::ZERO), Vec::new());

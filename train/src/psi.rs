@@ -323,7 +323,7 @@ mod tests {
         }
         let training = TrainConfig {
             input_area: 96 * 128,
-            widths: [8, 8, 16, 16, 16],
+            channels: [8, 8, 16, 16, 16],
             embedding: 8,
             normalisation: infomark_infer::Normalisation::UnitRange,
             view_size: 64,

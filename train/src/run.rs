@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, Checkpoint, Header};
 use crate::clock::Clock;
 use crate::compute::{self, Compute};
-use crate::config::kept_options;
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES};
 use crate::log::{Columns, Log};
@@ -58,7 +57,7 @@ pub struct Summary {
     /// Whether the caller stopped it before the budget was used; the encoder is written all the same.
     pub stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell ([`TrainConfig::patience`]).
-    pub stalled: bool,
+    pub stopped_early: bool,
     /// What computed entropies, weights, drawn pixels, views and the loss: "CPU" or "CUDA device NAME".
     pub scoring_and_loss: String,
     /// The scores at checkpoints of this process: step and mean radial error in mm.
@@ -123,7 +122,7 @@ pub(crate) fn resume_by(
 /// What a checkpoint says of an encoder in training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct EncoderHeader {
-    #[serde(deserialize_with = "kept_options")]
+    #[serde(deserialize_with = "crate::options::stored")]
     config: TrainConfig,
     training_data_sha256: String,
     /// What computed entropies, weights, drawn pixels, views and the loss of the latest steps: "CPU" or "CUDA device NAME".
@@ -185,7 +184,7 @@ impl EncoderTask<'_> {
     /// The encoder's file after so many steps: of the average of its weights, if there is one, with white embeddings, if they are wanted.
     fn exported(&self, step: u64) -> Result<Vec<u8>, TrainError> {
         let config = &self.header.config;
-        let mut values = self.state.exported(config.average).to_vec();
+        let mut values = self.state.exported(config.ema_decay).to_vec();
         if config.whiten {
             whiten(&self.encoder, &mut values, &self.set, config, step)?;
         }
@@ -320,7 +319,7 @@ fn start(
         input: task.set.input,
         sha256: sha256(&bytes),
         stopped: ended.stopped,
-        stalled: ended.stalled,
+        stopped_early: ended.stopped_early,
         scoring_and_loss: task.header.scoring_and_loss,
         scores: task.scores,
     })

@@ -1,4 +1,4 @@
-//! Which images to annotate, of many: those whose key points are found best in a sample of the others.
+//! Ranking of the images to annotate by how well their key points match a sample of the others.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,13 @@ pub const AGAINST: usize = 24;
 /// Random numbers of the draw.
 const STREAM: u64 = 3;
 
-/// How well each image's key points are found in a sample of all.
+/// Inlier fractions of each image's key points in a sample of all images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Places of the sample, ascending.
     against: Vec<usize>,
-    /// Image by image: its value for each of the sample.
-    served: Vec<Vec<f64>>,
+    /// Image by image: its inlier fraction in each of the sample.
+    inlier_fractions: Vec<Vec<f64>>,
 }
 
 impl Ranking {
@@ -54,7 +54,7 @@ impl Ranking {
             let path = images.get(index).ok_or_else(|| TrainError::internal("select")("no such image"))?;
             let encoding = encode(path)?;
             let one = |(own, candidate): (usize, &Candidate)| {
-                if own == index { Ok(None) } else { candidate.served(&encoding).map(Some) }
+                if own == index { Ok(None) } else { candidate.inlier_fraction(&encoding).map(Some) }
             };
             let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>();
             advance()?;
@@ -69,7 +69,7 @@ impl Ranking {
             let mean = infomark_core::mean(&known).unwrap_or(0.0);
             values.into_iter().map(|value| value.unwrap_or(mean)).collect()
         };
-        Ok(Self { served: (0..images.len()).map(row).collect(), against })
+        Ok(Self { inlier_fractions: (0..images.len()).map(row).collect(), against })
     }
 
     /// Places of the images that key points were looked for in, ascending.
@@ -79,22 +79,22 @@ impl Ranking {
 
     /// Images that were ranked.
     pub fn images(&self) -> usize {
-        self.served.len()
+        self.inlier_fractions.len()
     }
 
-    /// Share of an image's key points that were found where those around them say, 0 to 1: the mean over the sample.
+    /// Inlier fraction of an image's key points, 0 to 1: the mean over the sample.
     pub fn score(&self, image: usize) -> f64 {
-        self.served.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
+        self.inlier_fractions.get(image).and_then(|row| infomark_core::mean(row)).unwrap_or(0.0)
     }
 
-    /// So many images, best first, so that each of the sample is served well by one of them.
+    /// Selects so many images, best first ([`choose_templates`]).
     pub fn choose(&self, count: usize) -> Vec<usize> {
-        choose_templates(&self.served, count)
+        choose_templates(&self.inlier_fractions, count)
     }
 
     /// All images, the highest score first.
     pub fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.served.len()).collect();
+        let mut order: Vec<usize> = (0..self.inlier_fractions.len()).collect();
         order.sort_by(|&a, &b| self.score(b).total_cmp(&self.score(a)));
         order
     }

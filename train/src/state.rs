@@ -20,7 +20,7 @@ pub(crate) struct Update {
     /// Largest norm of the gradient.
     pub(crate) gradient_clip: Option<f32>,
     /// Decay of the moving average.
-    pub(crate) average: f32,
+    pub(crate) ema_decay: f32,
 }
 
 impl TrainState {
@@ -47,13 +47,13 @@ impl TrainState {
         let values = &mut self.parameters.values;
         self.optimizer.step(values, gradient, rates);
         check_finite(values, step)?;
-        blend(&mut self.average, values, update.average, step);
+        blend(&mut self.average, values, update.ema_decay, step);
         Ok(())
     }
 
     /// The weights that are exported: their average, or, with a decay of 0, the last ones.
-    pub(crate) fn exported(&self, average: f32) -> &[f32] {
-        if average > 0.0 { &self.average } else { &self.parameters.values }
+    pub(crate) fn exported(&self, ema_decay: f32) -> &[f32] {
+        if ema_decay > 0.0 { &self.average } else { &self.parameters.values }
     }
 }
 

@@ -59,9 +59,9 @@ impl Workspace {
         let batch = batch::draw(set, config, step)?;
         let values = &state.parameters.values;
         let (levels, measured) = self.differentiate((encoder, values), set, config, &batch, step)?;
-        let TrainConfig { gradient_clip, average, .. } = *config;
+        let TrainConfig { gradient_clip, ema_decay, .. } = *config;
         let all = 0..state.parameters.len();
-        state.update(&mut self.gradient, &[(all, rate)], Update { gradient_clip, average }, step)?;
+        state.update(&mut self.gradient, &[(all, rate)], Update { gradient_clip, ema_decay }, step)?;
         Ok((levels, measured))
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Ended {
     /// Whether the caller stopped it before the budget was used.
     pub(crate) stopped: bool,
     /// Whether it ended before the budget was used because the loss no longer fell.
-    pub(crate) stalled: bool,
+    pub(crate) stopped_early: bool,
 }
 
 /// Trains from a position until the budget is used, the loss no longer falls or the caller stops, with log and checkpoints in the
@@ -89,12 +89,17 @@ pub(crate) fn train<T: Task>(
     let mut stopped = false;
     loop {
         let done = schedule.fraction(position.step, position.seconds);
-        let stalled = position.stall.is_over(position.step, schedule.patience);
-        if done >= 1.0 || stalled || stopped {
+        let stopped_early = position.early_stopping.is_over(position.step, schedule.patience);
+        if done >= 1.0 || stopped_early || stopped {
             let recent = &losses[losses.len().saturating_sub(RECENT)..];
             let loss = (!recent.is_empty()).then(|| recent.iter().sum::<f32>() / recent.len() as f32);
             let early = done < 1.0;
-            return Ok(Ended { position, loss, stopped: stopped && early, stalled: stalled && early });
+            return Ok(Ended {
+                position,
+                loss,
+                stopped: stopped && early,
+                stopped_early: stopped_early && early,
+            });
         }
         let step = position.step;
         task.prepare(step, done, reporter)?;
@@ -107,7 +112,7 @@ pub(crate) fn train<T: Task>(
         let took = before + watch.seconds() - position.seconds;
         position.step += 1;
         position.seconds += took;
-        position.stall.add(position.step, loss, schedule.patience);
+        position.early_stopping.add(position.step, loss, schedule.patience);
         log.row(&Row {
             step: position.step,
             seconds: position.seconds,
@@ -128,8 +133,9 @@ pub(crate) fn train<T: Task>(
             images_per_second: images_per_second(schedule.batch, per_step),
             seconds_left: schedule.seconds_left(position.step, position.seconds, per_step),
         });
-        let ends =
-            done >= 1.0 || position.stall.is_over(position.step, schedule.patience) || reporter.is_stopped();
+        let ends = done >= 1.0
+            || position.early_stopping.is_over(position.step, schedule.patience)
+            || reporter.is_stopped();
         if ends || position.step.is_multiple_of(schedule.checkpoint_every) {
             let (header, state) = task.checkpoint();
             checkpoint::save(run, header, &position, state)?;

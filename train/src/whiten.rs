@@ -169,7 +169,7 @@ mod tests {
         }
         let config = TrainConfig {
             input_area: 96 * 128,
-            widths: [8; 5],
+            channels: [8; 5],
             embedding: 8,
             batch: 2,
             view_size: 64,

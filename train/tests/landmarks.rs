@@ -24,7 +24,7 @@ fn small(steps: u64) -> LandmarkConfig {
     LandmarkConfig {
         budget: Budget::Steps(steps),
         input_area: SIZE.0 * SIZE.1,
-        widths: [8, 8, 16, 16, 16],
+        channels: [8, 8, 16, 16, 16],
         hidden: 16,
         batch: 2,
         shift: 6.0,
@@ -32,7 +32,7 @@ fn small(steps: u64) -> LandmarkConfig {
         elastic_spacing: 32,
         learning_rate: 3e-3,
         warm_up: 5,
-        average: 0.95,
+        ema_decay: 0.95,
         checkpoint_every: 2,
         ..LandmarkConfig::default()
     }
@@ -78,7 +78,7 @@ fn encoder(root: &Path, steps: u64) -> Outcome {
     let config = TrainConfig {
         budget: Budget::Steps(steps),
         input_area: SIZE.0 * SIZE.1,
-        widths: [8, 8, 16, 16, 16],
+        channels: [8, 8, 16, 16, 16],
         embedding: 8,
         batch: 2,
         view_size: 64,
@@ -238,9 +238,9 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
     // All is believed, so that a hardly trained encoder does.
     let config = SelfTrainConfig {
         network: small(8),
-        match_back: 1e3,
+        max_cycle_error: 1e3,
         outlier: 1e3,
-        agreement: 1e3,
+        max_disagreement: 1e3,
         ..SelfTrainConfig::default()
     };
     let whole = of_template(root.path())?;
@@ -290,9 +290,9 @@ fn several_templates_label_the_rest_together() -> Outcome {
     let data = DataSet::open(root.path().join("data"))?;
     let config = SelfTrainConfig {
         network: small(4),
-        match_back: 1e3,
+        max_cycle_error: 1e3,
         outlier: 1e3,
-        agreement: 1e3,
+        max_disagreement: 1e3,
         ..SelfTrainConfig::default()
     };
     let mut second = annotated(&data, 4);
@@ -359,9 +359,9 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     let network = LandmarkConfig { batch: 4, checkpoint_every: 1000, ..small(300) };
     let config = SelfTrainConfig {
         network,
-        match_back: 1e3,
+        max_cycle_error: 1e3,
         outlier: 1e3,
-        agreement: 12.0,
+        max_disagreement: 12.0,
         ..SelfTrainConfig::default()
     };
     // Stopped at once: its labels are replaced by the truth, some of it moved far away.

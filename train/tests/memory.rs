@@ -45,7 +45,7 @@ fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
     // The canvas has its usual size, whatever that of the images.
     let config = TrainConfig {
         budget: Budget::Steps(2),
-        widths: [8; 5],
+        channels: [8; 5],
         embedding: 8,
         views: 1,
         view_size: 64,

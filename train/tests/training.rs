@@ -102,7 +102,8 @@ fn training_lowers_the_loss() -> Outcome {
 fn stretched_and_deformed_views_train_to_the_same_bits_on_any_number_of_threads() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
-    let config = TrainConfig { elastic: 6.0, elastic_spacing: 32, stretch: 1.3, ignored: 1, ..small(3) };
+    let config =
+        TrainConfig { elastic: 6.0, elastic_spacing: 32, stretch: 1.3, exclusion_radius: 1, ..small(3) };
     let (one, three) = (paths(root.path(), "one"), paths(root.path(), "three"));
     train(&TrainConfig { threads: 1, ..config.clone() }, &one, &mut go_on)?;
     train(&TrainConfig { threads: 3, ..config }, &three, &mut go_on)?;
@@ -121,8 +122,8 @@ fn every_kind_of_negatives_and_sampling_trains_to_bits_of_its_own_on_any_number_
     };
     let policy = Policy { low: ranges(0.9), medium: ranges(0.5), high: ranges(0.1) };
     for (name, config) in [
-        ("windows", TrainConfig { whole_map_from: 64, window: 2, ..small(3) }),
-        ("whole", TrainConfig { whole_map_from: 2, ..small(3) }),
+        ("windows", TrainConfig { dense_negatives_min_stride: 64, window: 2, ..small(3) }),
+        ("whole", TrainConfig { dense_negatives_min_stride: 2, ..small(3) }),
         ("piecewise", TrainConfig { least_entropy: Some(2.0), ..small(3) }),
         ("ratios", TrainConfig { tier_ratios: Some([0.1, 0.2, 0.7]), ..small(3) }),
         ("policy", TrainConfig { policy: Some(policy), ..small(3) }),
@@ -355,7 +356,7 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (small(0), "steps"),
         (TrainConfig { budget: Budget::Minutes(f64::NAN), ..small(1) }, "minutes"),
         (TrainConfig { view_size: 100, ..small(1) }, "view_size"),
-        (TrainConfig { widths: [7; 5], ..small(1) }, "widths"),
+        (TrainConfig { channels: [7; 5], ..small(1) }, "channels"),
         (TrainConfig { temperature: 0.0, ..small(1) }, "temperature"),
         (TrainConfig { temperature: 1e-40, ..small(1) }, "temperature"),
         (TrainConfig { alpha: 100.0, ..small(1) }, "alpha"),
@@ -363,7 +364,7 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
         (TrainConfig { alpha: f32::NAN, ..small(1) }, "alpha"),
         (TrainConfig { elastic: 30.0, ..small(1) }, "elastic"),
         (TrainConfig { stretch: 0.5, ..small(1) }, "stretch"),
-        (TrainConfig { ignored: 9, ..small(1) }, "ignored"),
+        (TrainConfig { exclusion_radius: 9, ..small(1) }, "exclusion_radius"),
         (TrainConfig { least_entropy: Some(f32::NAN), ..small(1) }, "least_entropy"),
         (TrainConfig { tier_ratios: Some([0.0; 3]), ..small(1) }, "tier_ratios"),
         (TrainConfig { estimate_after: 1.0, ..small(1) }, "estimate_after"),
@@ -452,17 +453,17 @@ fn a_training_tells_its_views_once_and_logs_the_similarity_of_each_tier() -> Out
 fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_step() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
-    let config = TrainConfig { patience: 8, learning_rate: 1e-12, average: 0.0, ..small(400) };
+    let config = TrainConfig { patience: 8, learning_rate: 1e-12, ema_decay: 0.0, ..small(400) };
     let whole = paths(root.path(), "whole");
     let summary = train(&config, &whole, &mut go_on)?;
-    assert!(summary.stalled && !summary.stopped && (58..400).contains(&summary.steps), "{summary:?}");
+    assert!(summary.stopped_early && !summary.stopped && (58..400).contains(&summary.steps), "{summary:?}");
     let cut = paths(root.path(), "cut");
     train(&config, &cut, &mut |progress| match progress {
         Progress::Step { step: 55, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     let resumed = resume(&cut, 0, ComputeOn::Auto, &mut go_on)?;
-    assert_eq!((resumed.steps, resumed.stalled), (summary.steps, true));
+    assert_eq!((resumed.steps, resumed.stopped_early), (summary.steps, true));
     assert_eq!(bytes(&cut.out)?, bytes(&whole.out)?);
     // There is nothing left to do.
     assert_eq!(resume(&cut, 0, ComputeOn::Auto, &mut go_on)?.steps, summary.steps);

@@ -58,11 +58,11 @@ int main(int argc, char **argv) {
     check(encoder.sha256().size() == 64, "a hash");
     check(encoding.features(0).size() > 0, "features");
     const auto recognition = matcher.recognise(image);
-    check(recognition.agreement <= 1, "a share");
+    check(recognition.inlier_fraction <= 1, "a share");
 
     // A judge finds the same, and abstains from all of an image that is not recognised.
     const auto judgement = infomark::Judge(matcher).find(image);
-    check(judgement.recognition.agreement == recognition.agreement && !judgement.reoriented, "the same share");
+    check(judgement.recognition.inlier_fraction == recognition.inlier_fraction && !judgement.reoriented, "the same share");
     for (std::size_t i = 0; i < found.size(); ++i) {
         const auto &judged = judgement.landmarks[i];
         check(judged.name == found[i].name && judged.at.x == found[i].at.x, "a judge finds the same");

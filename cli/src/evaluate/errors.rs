@@ -17,15 +17,25 @@ pub(super) fn write(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let confidence = |told: Confidence| {
         let margin = rounded(told.margin, 4).to_string();
-        [margin, length(told.back), length(told.prior)]
+        [margin, length(told.cycle_error), length(told.prior)]
     };
     let rows = runs.iter().flat_map(|run| rows(data, run)).map(|(row, told)| {
         let mut cells = row.into_iter().chain(told.map(confidence).unwrap_or_default());
         std::array::from_fn(|_| cells.next().unwrap_or_default())
     });
     let head = [
-        "template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "score", "margin",
-        "back_px", "prior_px",
+        "template",
+        "image",
+        "landmark",
+        "x",
+        "y",
+        "true_x",
+        "true_y",
+        "error_mm",
+        "score",
+        "margin",
+        "cycle_error_px",
+        "prior_px",
     ];
     write_rows(out, head, rows)
 }

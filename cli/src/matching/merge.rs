@@ -279,7 +279,7 @@ fn difference(one: &str, other: &str) -> String {
     let mut keys = one.keys().chain(other.keys()).filter(|key| *key != HASH);
     let differs = keys.find(|key| one.get(*key) != other.get(*key));
     match differs.map(String::as_str) {
-        Some("expected_errors") => "calibration or abstention".to_owned(),
+        Some("error_bounds") => "calibration or abstention".to_owned(),
         Some("templates") => "template".to_owned(),
         Some("matching") => "way of matching".to_owned(),
         Some(key) => key.replace('_', " "),

@@ -4,7 +4,7 @@ use infomark_infer::{LandmarkRow, PixelSpacing, Placement};
 use serde::{Deserialize, Serialize};
 
 use super::how::Matching;
-use super::trust::{ExpectedErrors, Recognised};
+use super::trust::{ErrorBounds, Recognised};
 use crate::measurements::Measured;
 use crate::models::{EnsembleModel, Model, NetworkModel};
 use crate::templates::Source;
@@ -29,7 +29,7 @@ pub(super) struct Head<'h> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum MadeBy {
-    Matching { model: Model, matching: Matching, expected_errors: ExpectedErrors, templates: Vec<Source> },
+    Matching { model: Model, matching: Matching, error_bounds: ErrorBounds, templates: Vec<Source> },
     Network { landmark_model: NetworkModel },
     CheckedNetwork { landmark_model: NetworkModel, recognised_by: RecognisedBy },
     Ensemble { ensemble: EnsembleModel },

@@ -22,9 +22,9 @@ pub(super) const COLUMNS: [&str; 12] = [
     "x_mm",
     "y_mm",
     "margin",
-    "match_back_px",
-    "expected_error_px",
-    "expected_error_mm",
+    "cycle_error_px",
+    "error_bound_px",
+    "error_bound_mm",
     "abstain",
 ];
 
@@ -41,9 +41,9 @@ pub(super) fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
             number(*x_mm),
             number(*y_mm),
             number(trust.as_ref().and_then(|trust| trust.margin)),
-            number(trust.as_ref().and_then(|trust| trust.match_back_px)),
-            number(trust.as_ref().and_then(|trust| trust.expected_error_px)),
-            number(trust.as_ref().and_then(|trust| trust.expected_error_mm)),
+            number(trust.as_ref().and_then(|trust| trust.cycle_error_px)),
+            number(trust.as_ref().and_then(|trust| trust.error_bound_px)),
+            number(trust.as_ref().and_then(|trust| trust.error_bound_mm)),
             trust.as_ref().map(|trust| trust.abstain.to_string()).unwrap_or_default(),
         ]
     })
@@ -58,7 +58,7 @@ pub(super) fn measure(scheme: &Scheme, image: &mut Matched) {
             Some(trust) if trust.abstain => LandmarkStatus::Abstained,
             _ => LandmarkStatus::Placed {
                 at: Point::new(*x, *y),
-                error_bound_px: trust.as_ref().and_then(|trust| trust.expected_error_px),
+                error_bound_px: trust.as_ref().and_then(|trust| trust.error_bound_px),
             },
         })
     };

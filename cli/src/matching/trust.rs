@@ -20,10 +20,10 @@ pub(crate) struct Trust {
     /// with its template]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Share of errors that shall stay within the expected error [default: 0.9]
+    /// Share of errors that shall stay within the error bound [default: 0.9]
     #[arg(long, value_name = "SHARE")]
     coverage: Option<f64>,
-    /// Abstain from points whose expected error is larger, in mm
+    /// Abstain from points whose error bound is larger, in mm
     #[arg(long, value_name = "MM")]
     abstain_above: Option<f64>,
     /// Abstain from points whose score is lower, -1 to 1
@@ -34,9 +34,9 @@ pub(crate) struct Trust {
     pub(crate) fix_orientation: bool,
 }
 
-/// Where expected errors come from, as results tell it.
+/// Where error bounds come from, as results tell it.
 #[derive(Clone, Serialize)]
-pub(crate) struct ExpectedErrors {
+pub(crate) struct ErrorBounds {
     from: &'static str,
     /// Share of errors that they are meant to bound.
     coverage: f64,
@@ -77,7 +77,7 @@ impl Trust {
     }
 
     /// What judges a matcher's points by these options, and how results tell of it.
-    pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, ExpectedErrors)> {
+    pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, ErrorBounds)> {
         let (calibration, used) = self.calibration(&matcher)?.unzip();
         let options = JudgeOptions {
             calibration,
@@ -87,7 +87,7 @@ impl Trust {
             fix_orientation: self.fix_orientation,
         };
         let judge = Judge::new(matcher, &options).map_err(|error| self.refusal(error))?;
-        let expected_errors = ExpectedErrors {
+        let error_bounds = ErrorBounds {
             from: if judge.is_calibrated() { "split conformal prediction" } else { "score and margin" },
             coverage: judge.coverage(),
             promised: judge.is_calibrated(),
@@ -95,7 +95,7 @@ impl Trust {
             abstain_above_mm: self.abstain_above,
             abstain_below_score: self.abstain_below,
         };
-        Ok((judge, expected_errors))
+        Ok((judge, error_bounds))
     }
 
     /// The calibration that is named, or that comes with the program for what the matcher has, and how results tell of it.
@@ -155,12 +155,12 @@ pub(crate) struct Recognised {
 
 impl Recognised {
     pub(crate) fn of(recognition: &Recognition, reoriented: bool, label: &str) -> Self {
-        let Recognition { orientation, agreement } = *recognition;
+        let Recognition { orientation, inlier_fraction } = *recognition;
         let warning = if !recognition.is_recognised() {
             Some(format!(
-                "{label} does not seem to show what the template shows: {:.0} % of the template's places agree on how it lies on it, at least {:.0} % should; its points are abstained from",
-                100.0 * agreement,
-                100.0 * Recognition::FEWEST
+                "{label} does not seem to show what the template shows: {:.0} % of the template's key points are inliers of one alignment, at least {:.0} % should be; its points are abstained from",
+                100.0 * inlier_fraction,
+                100.0 * Recognition::MIN_INLIER_FRACTION
             ))
         } else if reoriented {
             Some(format!("{label} seems to be {orientation} and was matched so"))

@@ -42,7 +42,7 @@ pub(super) struct Picture {
     error_mm: Option<f64>,
     worst: Option<String>,
     score: Option<f64>,
-    expected_mm: Option<f64>,
+    error_bound_mm: Option<f64>,
     abstained: usize,
     points: Vec<Mark>,
     /// Half of a cross's length.
@@ -57,7 +57,7 @@ struct Mark {
     truth: Option<[f64; 2]>,
     error_mm: Option<f64>,
     score: Option<f64>,
-    expected_mm: Option<f64>,
+    error_bound_mm: Option<f64>,
     abstained: bool,
     /// Where its name begins or ends, on the line that letters stand on.
     label: [f64; 2],
@@ -158,7 +158,7 @@ fn picture(case: &Case, places: &Places<'_>) -> Result<Option<Picture>> {
         error_mm: case.error_mm().map(|value| rounded(value, 2)),
         worst: worst.map(|point| format!("{} {:.1} mm", point.name, point.error_mm.unwrap_or(0.0))),
         score: mean(&|point| point.score).map(|value| rounded(value, 3)),
-        expected_mm: mean(&|point| point.expected_mm).map(|value| rounded(value, 2)),
+        error_bound_mm: mean(&|point| point.error_bound_mm).map(|value| rounded(value, 2)),
         abstained: case.points.iter().filter(|point| point.abstained).count(),
         points: marks(&case.points, (width as f64, height as f64)),
         arm: arm((width as f64, height as f64)),
@@ -198,7 +198,7 @@ fn mark(point: &Spot, label: [f64; 2], anchor: &'static str) -> Mark {
         truth: point.truth.map(|(x, y)| [rounded(x, 2), rounded(y, 2)]),
         error_mm: point.error_mm.map(|value| rounded(value, 2)),
         score: point.score.map(|value| rounded(value, 3)),
-        expected_mm: point.expected_mm.map(|value| rounded(value, 2)),
+        error_bound_mm: point.error_bound_mm.map(|value| rounded(value, 2)),
         abstained: point.abstained,
     }
 }

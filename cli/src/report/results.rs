@@ -61,7 +61,7 @@ pub(crate) struct Spot {
     pub(crate) truth: Option<(f64, f64)>,
     pub(crate) error_mm: Option<f64>,
     pub(crate) score: Option<f64>,
-    pub(crate) expected_mm: Option<f64>,
+    pub(crate) error_bound_mm: Option<f64>,
     pub(crate) abstained: bool,
 }
 
@@ -81,14 +81,14 @@ impl Case {
         infomark_core::mean(&errors)
     }
 
-    /// The larger, the worse: error, else expected error, else lack of similarity.
+    /// The larger, the worse: error, else error bound, else lack of similarity.
     fn badness(&self) -> f64 {
         let mean = |value: &dyn Fn(&Spot) -> Option<f64>| {
             infomark_core::mean(&self.points.iter().filter_map(value).collect::<Vec<f64>>())
         };
-        let expected = || mean(&|point| point.expected_mm);
+        let error_bound = || mean(&|point| point.error_bound_mm);
         let score = || mean(&|point| point.score).map(|score| -score);
-        self.error_mm().or_else(expected).or_else(score).unwrap_or(f64::NEG_INFINITY)
+        self.error_mm().or_else(error_bound).or_else(score).unwrap_or(f64::NEG_INFINITY)
     }
 }
 
@@ -165,7 +165,8 @@ fn matching(folder: &Path) -> Result<Results> {
                 truth: None,
                 error_mm: None,
                 score: number(&point["score"]),
-                expected_mm: number(&point["expected_error_mm"]),
+                error_bound_mm: number(&point["error_bound_mm"])
+                    .or_else(|| number(&point["expected_error_mm"])),
                 abstained: point["abstain"].as_bool().unwrap_or(false),
             });
         }
@@ -230,7 +231,7 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
             truth: Some((row.true_x, row.true_y)),
             error_mm: Some(row.error_mm),
             score: Some(row.score),
-            expected_mm: None,
+            error_bound_mm: None,
             abstained: false,
         });
     }

@@ -67,7 +67,7 @@ fn of_spot(spot: &Spot) -> Option<LandmarkStatus> {
     if spot.at.is_some() && found.is_some_and(|found| found.sure.abstain) {
         return Some(LandmarkStatus::Abstained);
     }
-    of_place(spot.at, spot.presence, found.and_then(|found| found.sure.expected_error_px))
+    of_place(spot.at, spot.presence, found.and_then(|found| found.sure.error_bound_px))
 }
 
 fn of_place(at: Option<[f64; 2]>, presence: Presence, error_bound_px: Option<f64>) -> Option<LandmarkStatus> {

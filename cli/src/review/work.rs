@@ -195,11 +195,11 @@ fn run_match(app: &App) -> Result<String> {
         );
     }
     let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
-    let (judge, expected_errors) = Trust::laying(engine.fix_orientation).judge(matcher)?;
+    let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
     let all: Vec<&Source> = engine.sources.iter().chain(&sources).collect();
     let run = json!({
         "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": How::default().matching(),
-        "fix_orientation": engine.fix_orientation, "expected_errors": expected_errors, "templates": all,
+        "fix_orientation": engine.fix_orientation, "error_bounds": error_bounds, "templates": all,
     });
     let run = lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     let failed = AtomicUsize::new(0);

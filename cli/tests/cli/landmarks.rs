@@ -4,7 +4,7 @@ use crate::support::Workplace;
 
 /// A training that takes seconds.
 const SMALL: &str =
-    "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nhidden = 8\nbatch = 2\nelastic_spacing = 40\n";
+    "input_area = 12288\nchannels = [8, 8, 8, 8, 8]\nhidden = 8\nbatch = 2\nelastic_spacing = 40\n";
 
 #[test]
 fn a_network_is_trained_scored_and_used() {
@@ -134,11 +134,11 @@ fn a_network_starts_from_the_encoder_that_comes_with_the_program_by_its_name() {
 #[test]
 fn self_training_tells_what_it_believes() {
     let place = Workplace::new();
-    let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+    let encoder = "input_area = 12288\nchannels = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
     place.write("encoder.toml", encoder);
     place.write(
         "small.toml",
-        format!("match_back = 500.0\noutlier = 500.0\nagreement = 500.0\n[network]\n{SMALL}"),
+        format!("max_cycle_error = 500.0\noutlier = 500.0\nmax_disagreement = 500.0\n[network]\n{SMALL}"),
     );
     place.run("train data/images --config encoder.toml --out own.onnx --steps 10").success();
     let given = "--model own.onnx --template data/images/0.png --landmarks data/landmarks.csv";
@@ -161,7 +161,7 @@ fn self_training_tells_what_it_believes() {
 #[test]
 fn an_experiment_compares_networks_from_scratch_and_from_an_encoder() {
     let place = Workplace::new();
-    let encoder = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+    let encoder = "input_area = 12288\nchannels = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
     place.write("encoder.toml", encoder);
     place.run("train data/images --config encoder.toml --out own.onnx --steps 2").success();
     let head = "title = \"t\"\nseeds = [0, 1]\n[[data]]\nname = \"d\"\ntrain = \"data\"\ndev = \"data\"\n";

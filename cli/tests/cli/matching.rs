@@ -289,7 +289,7 @@ fn points_of_an_image_that_shows_something_else_are_abstained_from() {
     assert_eq!(own["images"][0]["recognition"]["recognised"], true);
     assert_eq!(own["images"][0]["recognition"]["orientation"], "as the template");
     assert_eq!(own["images"][0]["landmarks"][0]["abstain"], false);
-    assert_eq!(own["expected_errors"]["promised"], false);
+    assert_eq!(own["error_bounds"]["promised"], false);
 
     place.write_noise("noise.png");
     let outcome = place.run_match("noise.png --out other");
@@ -332,10 +332,10 @@ fn a_calibration_is_used_for_what_it_was_measured_with_only() {
     let template = "--model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv";
     place.run(&format!("calibrate labelled {template} --out c.json")).success();
     let object = place.run_match("data/images/1.png --out found --calibration c.json --json").json();
-    assert_eq!(object["expected_errors"]["promised"], true);
-    assert_eq!(object["expected_errors"]["coverage"], 0.9);
-    assert_eq!(object["expected_errors"]["calibration"]["images"], 10);
-    let of = |object: &serde_json::Value| object["images"][0]["landmarks"][0]["expected_error_px"].as_f64();
+    assert_eq!(object["error_bounds"]["promised"], true);
+    assert_eq!(object["error_bounds"]["coverage"], 0.9);
+    assert_eq!(object["error_bounds"]["calibration"]["images"], 10);
+    let of = |object: &serde_json::Value| object["images"][0]["landmarks"][0]["error_bound_px"].as_f64();
     let wide = of(&object).unwrap();
     let half =
         place.run_match("data/images/1.png --out half --calibration c.json --coverage 0.5 --json").json();
@@ -399,16 +399,16 @@ fn the_model_that_comes_with_the_program_is_found_by_its_name() {
     assert_eq!(landmarks.len(), 10);
     assert!(landmarks.iter().any(|landmark| landmark["landmark"] == "menton"));
     // Its errors were measured, for the options of that time.
-    let expected = &object["expected_errors"];
+    let expected = &object["error_bounds"];
     assert_eq!((&expected["promised"], &expected["calibration"]["file"]), (&true.into(), &"ceph".into()));
     assert_eq!(expected["calibration"]["images"], 50);
     let half = place.run(&format!("{line} --coverage 0.5").replace("found", "half")).json();
     assert_eq!(
-        (&half["expected_errors"]["coverage"], &half["expected_errors"]["promised"]),
+        (&half["error_bounds"]["coverage"], &half["error_bounds"]["promised"]),
         (&0.5.into(), &true.into())
     );
     let other = place.run(&format!("{line} --no-prior").replace("found", "other")).json();
-    assert_eq!(other["expected_errors"]["promised"], false);
+    assert_eq!(other["error_bounds"]["promised"], false);
     let reason = place.run(&format!("{line} --no-prior --coverage 0.5").replace("found", "refused")).reason();
     assert!(reason.contains("--coverage 0.5") && reason.contains("calibrate"), "{reason}");
     // A file of that name goes first.

@@ -6,7 +6,7 @@ use crate::support::Workplace;
 
 /// Five points of `ceph` in two images: a right-angled head, and one that is mirrored and lacks menton.
 const POINTS: &str = "\
-image,landmark,x,y,expected_error_px,abstain
+image,landmark,x,y,error_bound_px,abstain
 0.png,sella,0,0,1,false
 0.png,nasion,80,0,1,false
 0.png,subspinale,80,40,1,false
@@ -128,7 +128,7 @@ fn matches_are_ordered_and_measured_and_the_report_shows_it() {
         if let Some(value) = told["value"].as_f64() {
             let by_hand = (at(0, "x_mm") - at(1, "x_mm")).hypot(at(0, "y_mm") - at(1, "y_mm"));
             assert!((value - by_hand).abs() < 0.01, "{value} and {by_hand}");
-            let bound = at(0, "expected_error_mm") + at(1, "expected_error_mm");
+            let bound = at(0, "error_bound_mm") + at(1, "error_bound_mm");
             assert!((told["bound"].as_f64().unwrap() - bound).abs() < 0.02, "{told}");
             assert_eq!(row[2], value.to_string());
         }

@@ -87,7 +87,7 @@ fn a_training_shows_its_pictures() {
     let place = Workplace::new();
     place.write(
         "small.toml",
-        "input_area = 4096\nwidths = [8, 8, 8, 8, 8]\nbatch = 1\nviews = 1\nview_size = 64\npixels = 4\n",
+        "input_area = 4096\nchannels = [8, 8, 8, 8, 8]\nbatch = 1\nviews = 1\nview_size = 64\npixels = 4\n",
     );
     place.run("train data/images --out small.onnx --config small.toml --steps 2").success();
     let object = place.run("report small.run --json").json();

@@ -58,7 +58,7 @@ pub(crate) fn infomark<S: AsRef<OsStr>>(here: &Path, args: impl IntoIterator<Ite
 }
 
 /// Options of a training of an encoder that takes seconds.
-pub(crate) const SMALL: &str = "input_area = 12288\nwidths = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
+pub(crate) const SMALL: &str = "input_area = 12288\nchannels = [8, 8, 8, 8, 8]\nembedding = 8\nbatch = 2\nviews = 1\nview_size = 64\npixels = 16\n";
 
 /// The words of a command line, none of which holds a space.
 pub(crate) fn words(line: &str) -> Vec<&str> {

@@ -37,7 +37,7 @@ struct Shape {
     image: (usize, usize, usize),
     channels: usize,
     negatives: Negatives,
-    ignored: usize,
+    exclusion_radius: usize,
     temperature: f32,
 }
 
@@ -71,8 +71,8 @@ impl<P: Precision> Twin<P> {
     }
 
     fn loss(&self) -> InfoNce<f64> {
-        let Shape { negatives, ignored, temperature, .. } = self.shape;
-        InfoNce { negatives, ignored, temperature: f64::from(temperature) }
+        let Shape { negatives, exclusion_radius, temperature, .. } = self.shape;
+        InfoNce { negatives, exclusion_radius, temperature: f64::from(temperature) }
     }
 
     /// The loss over all views, and the gradients by views and images, by the core.
@@ -119,11 +119,11 @@ impl<P: Precision> There<P> {
     }
 
     fn level(&self, shape: Shape, images: usize, per_image: usize) -> Result<Level<'_, P>, CudaError> {
-        let Shape { view, image, channels, negatives, ignored, temperature } = shape;
+        let Shape { view, image, channels, negatives, exclusion_radius, temperature } = shape;
         Ok(Level {
             views: Features::new(&self.views, images * per_image, channels, view.0, view.1, view.2)?,
             images: Features::new(&self.images, images, channels, image.0, image.1, image.2)?,
-            loss: InfoNce { negatives, temperature, ignored },
+            loss: InfoNce { negatives, temperature, exclusion_radius },
         })
     }
 }
@@ -245,12 +245,12 @@ fn shape() -> impl Strategy<Value = Shape> {
     let strides = (1usize..5, 1usize..5);
     let channels = prop_oneof![5 => 1usize..12, 1 => 60usize..70];
     (sides, strides, channels, negatives, 0usize..3, 0.05f32..1.0).prop_map(
-        |((a, b, c, d), (view, image), channels, negatives, ignored, temperature)| Shape {
+        |((a, b, c, d), (view, image), channels, negatives, exclusion_radius, temperature)| Shape {
             view: (a, b, view),
             image: (c, d, image),
             channels,
             negatives,
-            ignored,
+            exclusion_radius,
             temperature,
         },
     )
@@ -262,14 +262,15 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
         image: (1, 1, 8),
         channels: 1,
         negatives: Negatives::WholeMap,
-        ignored: 0,
+        exclusion_radius: 0,
         temperature: 0.1,
     };
     agrees::<f32>(setting, &[one], (1, 1, 1), 1)?;
     agrees::<bf16>(setting, &[one], (2, 2, 0), 2)?;
     agrees::<f32>(setting, &[one], (0, 1, 3), 2)?;
     let small = Shape { view: (4, 3, 4), image: (5, 6, 4), channels: 3, ..one };
-    let window = Shape { negatives: Negatives::Window { radius: 2 }, ignored: 1, temperature: 0.3, ..small };
+    let window =
+        Shape { negatives: Negatives::Window { radius: 2 }, exclusion_radius: 1, temperature: 0.3, ..small };
     // More cells than a block holds slopes of, and more positives than it gathers at a time.
     let wide = Shape { view: (9, 8, 4), image: (20, 17, 4), channels: 3, ..one };
     let wide_window = Shape { negatives: Negatives::Window { radius: 9 }, ..wide };
@@ -283,7 +284,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
             image: (36, 34, 8),
             channels: 20,
             negatives: Negatives::Window { radius: 9 },
-            ignored: 1,
+            exclusion_radius: 1,
             temperature: 0.1,
         };
         agrees::<f32>(setting, &[fine, coarse], (2, 1, 37), 5)?;

@@ -58,7 +58,7 @@ pub(crate) fn run(setting: &Setting<'_>) -> Outcome {
     let level = Level {
         views: Features::new(&of_views, IMAGES * VIEWS, CHANNELS, VIEW / STRIDE, VIEW / STRIDE, STRIDE)?,
         images: Features::new(&of_images, IMAGES, CHANNELS, SIDE / STRIDE, SIDE / STRIDE, STRIDE)?,
-        loss: InfoNce { negatives: Negatives::WholeMap, temperature: 0.5, ignored: 0 },
+        loss: InfoNce { negatives: Negatives::WholeMap, temperature: 0.5, exclusion_radius: 0 },
     };
     let (mut by_views, mut by_images) = (device.zeros(of_views.len())?, device.zeros(of_images.len())?);
     let mut gradients = [Gradients { views: &mut by_views, images: &mut by_images }];

@@ -247,7 +247,7 @@ fn elastic_views(device: &Device) -> Outcome {
 }
 
 fn loss(device: &Device) -> Outcome {
-    let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, ignored: 0 };
+    let loss = InfoNce { negatives: Negatives::WholeMap, temperature: 0.1, exclusion_radius: 0 };
     let map = device.zeros::<f32>(24)?;
     let features = |count, channels, width| Features::new(&map, count, channels, width, 2, 4);
     let level = |views, images| Level { views, images, loss };

@@ -18,10 +18,12 @@ const OCCLUDED: &str = "occluded";
 const ABSENT: &str = "absent";
 
 /// The columns of results of matching that say how far a point can be relied on.
-const ERROR_BOUND: &str = "expected_error_px";
+const ERROR_BOUND: &str = "error_bound_px";
+/// Name of the same column in tables of earlier versions.
+const EXPECTED_ERROR: &str = "expected_error_px";
 const ABSTAIN: &str = "abstain";
 
-/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `expected_error_px` and `abstain` in any
+/// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `error_bound_px` and `abstain` in any
 /// order; others are ignored.
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
@@ -29,7 +31,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     let columns = columns(name, &header)?;
     let optional = |column: &str| header.iter().position(|field| field.eq_ignore_ascii_case(column));
     let visibility = optional(VISIBILITY);
-    let [error_bound, abstain] = [ERROR_BOUND, ABSTAIN].map(optional);
+    let error_bound = optional(ERROR_BOUND).or_else(|| optional(EXPECTED_ERROR));
+    let abstain = optional(ABSTAIN);
     let mut builder = Builder::new(name, LandmarkFormat::Csv);
     for record in reader.records() {
         let record = record.map_err(|error| malformed(name, &error))?;

@@ -69,7 +69,7 @@ impl Template {
         let options = MatchOptions::default();
         let matches = anchor_matches(self, encoding, options)?;
         let laid = Registered::new(self, encoding, &matches, options);
-        let strange = prior::agreement(&matches, encoding) < Recognition::FEWEST;
+        let strange = prior::inlier_fraction(&matches, encoding) < Recognition::MIN_INLIER_FRACTION;
         let Some(alignment) = laid.alignment().filter(|_| !strange) else {
             return Ok(Observation { landmarks: Vec::new() });
         };

@@ -383,7 +383,7 @@ fn features<T: Real>(rng: &mut Rng) -> Option<()> {
         let scratch = scratch.get_mut(..info_nce_scratch_len(coarse, negatives))?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
         info_nce(fine, coarse, &positives, negatives, T::one(), da, db, scratch).ok()?;
-        let loss = InfoNce { negatives, temperature: T::one(), ignored: 1 };
+        let loss = InfoNce { negatives, temperature: T::one(), exclusion_radius: 1 };
         let len = InfoNce::scratch_len(&loss, coarse);
         let value = loss.forward(fine, coarse, &positives, scratch.get_mut(..len)?).ok()?;
         let (da, db) = (&mut grad_fine, &mut grad_coarse);
@@ -434,7 +434,7 @@ fn alignments<T: Real>(rng: &mut Rng) -> Option<()> {
     let alignment = Alignment::new(&matches, AlignOptions::default(), rng).ok()?;
     let at = alignment.predict(Point::new(T::one(), T::one())).at;
     let pulled = Alignment::affine(&alignment).ok()?.pull(Point::new(T::one(), T::one()));
-    (alignment.agreeing() == 12 && at.is_finite() && pulled.is_finite()).then_some(())
+    (alignment.inliers() == 12 && at.is_finite() && pulled.is_finite()).then_some(())
 }
 
 fn measurements() -> Option<()> {
@@ -467,7 +467,7 @@ fn scores(rng: &mut Rng) -> Option<()> {
         && bound == 0.5
         && mean(&errors) == Some(2.75)
         && sdr(&errors, 2.0) == Some(0.25)
-        && Statistic::of(Statistic::Mean, &errors) == Some(2.75)
+        && Statistic::of(Statistic::MeanRadialError, &errors) == Some(2.75)
         && interval.low <= interval.high;
     right.then_some(())
 }

@@ -24,13 +24,13 @@ pub fn align(data: &[u8]) {
     let rule = match bytes.byte() % 3 {
         0 => AlignOptions {
             tolerance: bytes.any(),
-            trials: usize::from(bytes.byte()),
-            growth: bytes.any(),
-            fewest: usize::from(bytes.byte() % 8),
-            reach: bytes.any(),
-            residual: bytes.any(),
+            max_iterations: usize::from(bytes.byte()),
+            max_area_ratio: bytes.any(),
+            min_inliers: usize::from(bytes.byte() % 8),
+            sigma: bytes.any(),
+            robust_scale: bytes.any(),
         },
-        _ => AlignOptions { fewest: 3, ..AlignOptions::default() },
+        _ => AlignOptions { min_inliers: 3, ..AlignOptions::default() },
     };
     let finite = matches.iter().all(|m| m.from.is_finite() && m.to.is_finite());
     let alignment = match Alignment::new(&matches, rule, &mut Rng::new(3, 0)) {
@@ -39,17 +39,17 @@ pub fn align(data: &[u8]) {
             assert!(!(matches[index].from.is_finite() && matches[index].to.is_finite()));
             return;
         }
-        Err(AlignError::NoConsensus { agreeing, matches: all, needed }) => {
-            assert!(finite && agreeing < needed && agreeing <= all && all == count);
+        Err(AlignError::NoConsensus { inliers, matches: all, needed }) => {
+            assert!(finite && inliers < needed && inliers <= all && all == count);
             return;
         }
         Err(_) => return,
     };
-    assert!(finite && (3.max(rule.fewest)..=count).contains(&alignment.agreeing()));
+    assert!(finite && (3.max(rule.min_inliers)..=count).contains(&alignment.inliers()));
     // The same matches and random numbers, the same map.
-    let again = Alignment::new(&matches, rule, &mut Rng::new(3, 0)).map(|again| again.agreeing());
-    assert_eq!(again, Ok(alignment.agreeing()));
-    if !wild && rule == (AlignOptions { fewest: 3, ..AlignOptions::default() }) {
+    let again = Alignment::new(&matches, rule, &mut Rng::new(3, 0)).map(|again| again.inliers());
+    assert_eq!(again, Ok(alignment.inliers()));
+    if !wild && rule == (AlignOptions { min_inliers: 3, ..AlignOptions::default() }) {
         for m in &matches {
             let expected = alignment.predict(m.from);
             assert!(

@@ -36,9 +36,9 @@ proptest! {
             .map(|(i, from)| Match { from, to: if i < wrong { noise[i] } else { truth(from) } })
             .collect();
         // Closer than wrong matches come to the truth by chance more than now and then.
-        let rule = AlignOptions { tolerance: 4.0, residual: 0.5, ..AlignOptions::default() };
+        let rule = AlignOptions { tolerance: 4.0, robust_scale: 0.5, ..AlignOptions::default() };
         let alignment = Alignment::new(&matches, rule, &mut Rng::new(seed, 1))?;
-        prop_assert!(alignment.agreeing() >= 120 - wrong);
+        prop_assert!(alignment.inliers() >= 120 - wrong);
         for at in places(10, seed ^ 2) {
             let found = alignment.predict(at);
             prop_assert!(distance(found.at, truth(at)) < 0.1, "{:?} is not {:?}", found, truth(at));
@@ -55,7 +55,7 @@ proptest! {
         );
         let matches: Vec<Match<f64>> =
             places(300, seed).into_iter().map(|from| Match { from, to: truth(from) }).collect();
-        let rule = AlignOptions { tolerance: 25.0, reach: 30.0, ..AlignOptions::default() };
+        let rule = AlignOptions { tolerance: 25.0, sigma: 30.0, ..AlignOptions::default() };
         let alignment = Alignment::new(&matches, rule, &mut Rng::new(seed, 1))?;
         let inside: Vec<_> = places(60, seed ^ 2)
             .into_iter()
@@ -81,10 +81,10 @@ proptest! {
             .chunks_exact(4)
             .map(|n| Match { from: point(n[0], n[1]), to: point(n[2], n[3]) })
             .collect();
-        let rule = AlignOptions { fewest: 0, trials: 40, ..AlignOptions::default() };
+        let rule = AlignOptions { min_inliers: 0, max_iterations: 40, ..AlignOptions::default() };
         let align = || Alignment::new(&matches, rule, &mut Rng::new(seed, 0));
         let Ok(alignment) = align() else { return Ok(()) };
-        prop_assert!(alignment.agreeing() >= 3);
+        prop_assert!(alignment.inliers() >= 3);
         let found = alignment.predict(point(1.0, 2.0));
         prop_assert_eq!(format!("{found:?}"), format!("{:?}", align()?.predict(point(1.0, 2.0))));
     }
@@ -111,9 +111,9 @@ fn what_cannot_be_aligned_is_refused() {
     let line: Vec<Match<f64>> =
         (0..20).map(|i| Match { from: point(f64::from(i), 0.0), to: point(f64::from(i), 0.0) }).collect();
     let align = |matches: &[Match<f64>], rule| {
-        Alignment::new(matches, rule, &mut Rng::new(0, 0)).map(|a| a.agreeing())
+        Alignment::new(matches, rule, &mut Rng::new(0, 0)).map(|a| a.inliers())
     };
-    let none = |matches| Err(AlignError::NoConsensus { agreeing: 0, matches, needed: 8 });
+    let none = |matches| Err(AlignError::NoConsensus { inliers: 0, matches, needed: 8 });
     assert_eq!(align(&line, AlignOptions::default()), none(20));
     assert_eq!(align(&[], AlignOptions::default()), none(0));
     let nan = [Match { from: point(f64::NAN, 0.0), to: point(0.0, 0.0) }];
@@ -121,9 +121,9 @@ fn what_cannot_be_aligned_is_refused() {
     let default = AlignOptions::<f64>::default;
     for (rule, wrong, given) in [
         (AlignOptions { tolerance: 0.0, ..default() }, "tolerance", 0.0),
-        (AlignOptions { reach: f64::NAN, ..default() }, "reach", f64::NAN),
-        (AlignOptions { growth: 0.5, ..default() }, "growth", 0.5),
-        (AlignOptions { trials: 0, ..default() }, "trials", 0.0),
+        (AlignOptions { sigma: f64::NAN, ..default() }, "sigma", f64::NAN),
+        (AlignOptions { max_area_ratio: 0.5, ..default() }, "max_area_ratio", 0.5),
+        (AlignOptions { max_iterations: 0, ..default() }, "max_iterations", 0.0),
     ] {
         match align(&line, rule) {
             Err(AlignError::Option { option, value, .. }) => {

@@ -17,7 +17,7 @@ struct Problem {
     image: (Vec<f64>, usize, usize, usize),
     positives: Vec<Positive<f64>>,
     negatives: Negatives,
-    ignored: usize,
+    exclusion_radius: usize,
 }
 
 impl Problem {
@@ -32,7 +32,7 @@ impl Problem {
             1 => Negatives::WholeMap,
             _ => Negatives::Window { radius: size(10) - 1 },
         };
-        let ignored = size(4) - 1;
+        let exclusion_radius = size(4) - 1;
         let view = features(&mut rng, channels, vw * vh);
         let image = features(&mut rng, channels, iw * ih);
         let mut point = |w: usize, h: usize, s: usize| {
@@ -42,7 +42,14 @@ impl Problem {
         };
         let positives =
             (0..3).map(|_| Positive { view: point(vw, vh, vs), image: point(iw, ih, is) }).collect();
-        Self { channels, view: (view, vw, vh, vs), image: (image, iw, ih, is), positives, negatives, ignored }
+        Self {
+            channels,
+            view: (view, vw, vh, vs),
+            image: (image, iw, ih, is),
+            positives,
+            negatives,
+            exclusion_radius,
+        }
     }
 
     fn maps(&self) -> [FeatureMap<'_, f64>; 2] {
@@ -52,7 +59,8 @@ impl Problem {
 
     fn naive(&self) -> f64 {
         let [view, image] = self.maps();
-        let of = |&p| core_oracle::info_nce(view, image, p, self.negatives, self.ignored, TEMPERATURE);
+        let of =
+            |&p| core_oracle::info_nce(view, image, p, self.negatives, self.exclusion_radius, TEMPERATURE);
         self.positives.iter().map(of).sum()
     }
 
@@ -68,7 +76,11 @@ impl Problem {
     }
 
     fn loss(&self) -> InfoNce<f64> {
-        InfoNce { negatives: self.negatives, temperature: TEMPERATURE, ignored: self.ignored }
+        InfoNce {
+            negatives: self.negatives,
+            temperature: TEMPERATURE,
+            exclusion_radius: self.exclusion_radius,
+        }
     }
 }
 
@@ -199,8 +211,8 @@ proptest! {
         }));
         let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; b.len()]);
         let mut scratch = vec![0.0; info_nce_scratch_len(image, problem.negatives)];
-        let (negatives, ignored) = (problem.negatives, problem.ignored);
-        let loss = InfoNce { negatives, temperature: TEMPERATURE as f32, ignored }
+        let (negatives, exclusion_radius) = (problem.negatives, problem.exclusion_radius);
+        let loss = InfoNce { negatives, temperature: TEMPERATURE as f32, exclusion_radius }
             .backward(view, image, &positives, &mut da, &mut db, &mut scratch)
             .expect("good arguments");
         prop_assert!((f64::from(loss) - problem.naive()).abs() <= 3.0 * tolerance::LOSS_F32);
@@ -236,8 +248,8 @@ fn cells_near_the_truth_can_be_left_out() {
     let at = Point::new(16.0, 16.0);
     let positives = [Positive { view: at, image: at }];
     let mut scratch = vec![0.0; 20];
-    let mut loss = |negatives, ignored| {
-        let loss = InfoNce { negatives, temperature: 0.1, ignored };
+    let mut loss = |negatives, exclusion_radius| {
+        let loss = InfoNce { negatives, temperature: 0.1, exclusion_radius };
         loss.forward(map, map, &positives, &mut scratch).expect("good")
     };
     assert!((loss(Negatives::WholeMap, 1) - 12f64.ln()).abs() < 1e-12);

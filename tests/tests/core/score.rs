@@ -31,7 +31,7 @@ fn a_detection_at_just_the_radius_is_not_successful() {
     assert_eq!(sdr(&errors, 2.0 + 1e-12), Some(0.75));
     assert_eq!(sdr(&[f64::NAN, 1.0], 2.0), Some(0.5));
     assert_eq!(mean(&errors), Some(1.5));
-    assert_eq!((mean(&[]), sdr(&[], 2.0), Statistic::Mean.of(&[])), (None, None, None));
+    assert_eq!((mean(&[]), sdr(&[], 2.0), Statistic::MeanRadialError.of(&[])), (None, None, None));
 }
 
 proptest! {
@@ -43,7 +43,7 @@ proptest! {
     ) {
         let mut rng = Rng::new(seed, 7);
         let errors: Vec<f64> = (0..images * landmarks).map(|_| rng.uniform_in(0.0, 4.0)).collect();
-        for statistic in [Statistic::Mean, Statistic::Sdr { radius_mm: 2.0 }] {
+        for statistic in [Statistic::MeanRadialError, Statistic::Sdr { radius_mm: 2.0 }] {
             let found = interval(&errors, landmarks, statistic, seed).expect("good arguments");
             let value = statistic.of(&errors).expect("not empty");
             prop_assert!(found.low <= value && value <= found.high, "{:?} without {}", found, value);
@@ -54,7 +54,7 @@ proptest! {
     #[test]
     fn one_seed_gives_one_interval(seed: u64) {
         let errors: Vec<f64> = (0..12).map(f64::from).collect();
-        prop_assert_eq!(interval(&errors, 3, Statistic::Mean, seed), interval(&errors, 3, Statistic::Mean, seed));
+        prop_assert_eq!(interval(&errors, 3, Statistic::MeanRadialError, seed), interval(&errors, 3, Statistic::MeanRadialError, seed));
     }
 
     #[test]
@@ -62,7 +62,7 @@ proptest! {
         let errors: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();
         let at = |confidence| {
             let mut rng = Rng::new(seed, 0);
-            bootstrap_interval(&errors, 4, Statistic::Mean, confidence, &mut rng, &mut [0.0; 400]).expect("good")
+            bootstrap_interval(&errors, 4, Statistic::MeanRadialError, confidence, &mut rng, &mut [0.0; 400]).expect("good")
         };
         let (narrow, wide) = (at(0.8), at(0.99));
         prop_assert!(wide.low <= narrow.low && narrow.high <= wide.high);
@@ -74,9 +74,12 @@ fn errors_that_differ_only_between_images_count_as_images() {
     // 8 images of 50 landmarks: as wide as 8 single errors, not as 400 independent ones.
     let single: Vec<f64> = (0..8).map(f64::from).collect();
     let many: Vec<f64> = single.iter().flat_map(|&e| [e; 50]).collect();
-    assert_eq!(interval(&single, 1, Statistic::Mean, 3), interval(&many, 50, Statistic::Mean, 3));
-    let independent = interval(&many, 1, Statistic::Mean, 3).expect("good arguments");
-    let clustered = interval(&many, 50, Statistic::Mean, 3).expect("good arguments");
+    assert_eq!(
+        interval(&single, 1, Statistic::MeanRadialError, 3),
+        interval(&many, 50, Statistic::MeanRadialError, 3)
+    );
+    let independent = interval(&many, 1, Statistic::MeanRadialError, 3).expect("good arguments");
+    let clustered = interval(&many, 50, Statistic::MeanRadialError, 3).expect("good arguments");
     assert!(clustered.high - clustered.low > 4.0 * (independent.high - independent.low));
 }
 
@@ -84,14 +87,14 @@ fn errors_that_differ_only_between_images_count_as_images() {
 fn the_interval_has_the_width_that_theory_gives() {
     let mut rng = Rng::new(21, 0);
     let errors: Vec<f64> = (0..400).map(|_| 10.0 + rng.normal::<f64>()).collect();
-    let found = interval(&errors, 1, Statistic::Mean, 5).expect("good arguments");
+    let found = interval(&errors, 1, Statistic::MeanRadialError, 5).expect("good arguments");
     let width = (found.high - found.low) / (2.0 * 1.96 / 20.0);
     assert!((0.85..1.15).contains(&width), "{width} times what it should be");
 }
 
 #[test]
 fn one_image_gives_an_interval_of_no_width() {
-    let found = interval(&[1.0, 2.0, 6.0], 3, Statistic::Mean, 1);
+    let found = interval(&[1.0, 2.0, 6.0], 3, Statistic::MeanRadialError, 1);
     assert_eq!(found, Ok(Interval { low: 3.0, high: 3.0 }));
 }
 
@@ -99,7 +102,14 @@ fn one_image_gives_an_interval_of_no_width() {
 fn bad_arguments_are_errors() {
     let call = |errors: &[f64], landmarks, confidence, resamples: usize| {
         let mut scratch = vec![0.0; resamples];
-        bootstrap_interval(errors, landmarks, Statistic::Mean, confidence, &mut Rng::new(0, 0), &mut scratch)
+        bootstrap_interval(
+            errors,
+            landmarks,
+            Statistic::MeanRadialError,
+            confidence,
+            &mut Rng::new(0, 0),
+            &mut scratch,
+        )
     };
     let errors = [1.0, 2.0, 3.0, 4.0];
     assert!(call(&errors, 2, 0.95, 10).is_ok());

@@ -62,7 +62,7 @@ fn a_template_is_recognised_in_itself_in_all_orientations_and_they_are_told() {
     for orientation in Orientation::ALL {
         let recognition = recognise(&matcher, &orientation.apply(&image).unwrap());
         assert_eq!(recognition.orientation, orientation);
-        assert!(recognition.is_recognised() && recognition.agreement > 0.9, "{recognition:?}");
+        assert!(recognition.is_recognised() && recognition.inlier_fraction > 0.9, "{recognition:?}");
     }
 }
 
@@ -88,10 +88,10 @@ fn a_landmark_found_in_its_own_image_leads_back_to_itself_and_is_surer_than_one_
     let (own, other) = (matcher.find(&image).unwrap(), matcher.find(&noise).unwrap());
     let mut nearer = 0;
     for (own, other) in own.iter().zip(&other) {
-        let Confidence { margin, back, scale, .. } = own.confidence;
-        assert!(back.unwrap() < 4.0, "{own:?}");
+        let Confidence { margin, cycle_error, scale, .. } = own.confidence;
+        assert!(cycle_error.unwrap() < 4.0, "{own:?}");
         assert!(margin >= 0.0 && scale > 0.0 && other.confidence.scale > scale, "{own:?} {other:?}");
-        nearer += usize::from(back.unwrap() < other.confidence.back.unwrap());
+        nearer += usize::from(cycle_error.unwrap() < other.confidence.cycle_error.unwrap());
     }
     assert!(nearer >= own.len() - 1, "{nearer}");
 }
@@ -110,7 +110,7 @@ fn files_that_were_made_with_test_time_augmentation_are_refused_and_those_withou
 }
 
 fn confidence(scale: f64) -> Confidence {
-    Confidence { margin: 0.0, back: None, prior: None, scale }
+    Confidence { margin: 0.0, cycle_error: None, prior: None, scale }
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
     let each = make(20).bounds(0.9).unwrap();
     assert_eq!((each[0].factor, each[0].own), (9.5, true));
     assert_eq!((each[1].factor, each[1].own), (95.0, true));
-    assert_eq!(each[0].expected(&confidence(4.0)), 38.0);
+    assert_eq!(each[0].of(&confidence(4.0)), 38.0);
     let pooled = make(10).bounds(0.9).unwrap();
     assert!(!pooled[0].own && pooled[0].factor == pooled[1].factor);
     assert!(matches!(make(5).bounds(0.9), Err(CalibrationError::Scores { .. })));

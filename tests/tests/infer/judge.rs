@@ -7,7 +7,7 @@ use infomark_core::{Rng, Spacing};
 use infomark_infer::{
     CalibrationPart, DetectError, DetectFiles, Detection, Detector, Encoder, ErrorCalibration, Image, Judge,
     JudgeError, JudgeOptions, Landmark, MatchError, MatchOptions, Matcher, ModelError, Orientation,
-    PixelSpacing, Template, UNLABELLED_COVERAGE, expected_unlabelled,
+    PixelSpacing, Template, UNCALIBRATED_COVERAGE, uncalibrated_error_bound,
 };
 use infomark_phantom::Phantom;
 use infomark_tests::infer_fixture::encoder;
@@ -46,14 +46,14 @@ fn with_spacing(image: Image) -> Image {
 #[test]
 fn what_a_judge_finds_is_what_the_matcher_finds_with_a_bound_of_the_confidence() {
     let (judge, image) = (judge(&JudgeOptions::default()), with_spacing(phantom(0).0));
-    assert_eq!((judge.coverage(), judge.is_calibrated()), (UNLABELLED_COVERAGE, false));
+    assert_eq!((judge.coverage(), judge.is_calibrated()), (UNCALIBRATED_COVERAGE, false));
     let judgement = judge.find(&image, None).unwrap();
     let found = judge.matcher().find(&image).unwrap();
     assert!(judgement.is_usable() && !judgement.reoriented);
     assert_eq!(judgement.landmarks.len(), found.len());
     for (judged, found) in judgement.landmarks.iter().zip(&found) {
         assert_eq!(&judged.found, found);
-        assert_eq!(judged.error_bound_px, expected_unlabelled(&found.confidence));
+        assert_eq!(judged.error_bound_px, uncalibrated_error_bound(&found.confidence));
         // The geometric mean of 0.4 and 0.9.
         assert!((judged.error_bound_mm.unwrap() - 0.6 * judged.error_bound_px).abs() < 1e-9);
         assert!(!judged.abstain);
@@ -146,7 +146,7 @@ fn a_calibration_bounds_errors_for_what_it_was_measured_with_and_nothing_else() 
     assert!(judge.is_calibrated() && judge.coverage() == 0.7);
     let bounds = calibration.bounds(0.7).unwrap();
     for (judged, bound) in judge.find(&phantom(2).0, None).unwrap().landmarks.iter().zip(bounds) {
-        assert_eq!(judged.error_bound_px, bound.expected(&judged.found.confidence));
+        assert_eq!(judged.error_bound_px, bound.of(&judged.found.confidence));
     }
     let error = Judge::new(matcher.clone(), &options(0.99)).unwrap_err();
     assert!(matches!(error, JudgeError::Coverage { coverage: 0.99, .. }), "{error}");

@@ -276,29 +276,32 @@ fn the_image_that_the_others_are_like_is_chosen_to_be_annotated() {
     let images = [(3, 0), (3, 12), (3, 24), (9, 12)].map(|(seed, at)| texture(seed, 128, 128, at, at));
     let encodings = images.map(|image| encoder.encode(&image).unwrap());
     let candidates: Vec<Candidate> = encodings.iter().map(|e| Candidate::new(e).unwrap()).collect();
-    let served: Vec<Vec<f64>> = (candidates.iter())
-        .map(|candidate| encodings.iter().map(|encoding| candidate.served(encoding).unwrap()).collect())
+    let inlier_fractions: Vec<Vec<f64>> = (candidates.iter())
+        .map(|candidate| {
+            encodings.iter().map(|encoding| candidate.inlier_fraction(encoding).unwrap()).collect()
+        })
         .collect();
-    for row in &served {
-        assert!(row.iter().all(|value| (0.0..=1.0).contains(value)), "{served:?}");
+    for row in &inlier_fractions {
+        assert!(row.iter().all(|value| (0.0..=1.0).contains(value)), "{inlier_fractions:?}");
     }
-    assert!(served[1][0] > 1.4 * served[3][0], "{served:?}");
+    assert!(inlier_fractions[1][0] > 1.4 * inlier_fractions[3][0], "{inlier_fractions:?}");
     let without_own = |own: usize| {
-        let row = served[own].iter().enumerate();
+        let row = inlier_fractions[own].iter().enumerate();
         row.map(|(image, value)| if image == own { 0.0 } else { *value }).collect::<Vec<_>>()
     };
-    let served: Vec<Vec<f64>> = (0..4).map(without_own).collect();
-    assert_eq!(choose_templates(&served, 1), [1], "{served:?}");
+    let inlier_fractions: Vec<Vec<f64>> = (0..4).map(without_own).collect();
+    assert_eq!(choose_templates(&inlier_fractions, 1), [1], "{inlier_fractions:?}");
     let other = load(96, 96).encode(&texture(3, 96, 96, 0, 0)).unwrap();
-    assert!(matches!(candidates[0].served(&other).unwrap_err(), MatchError::OtherModel { .. }));
+    assert!(matches!(candidates[0].inlier_fraction(&other).unwrap_err(), MatchError::OtherModel { .. }));
 }
 
 #[test]
 fn the_first_choice_is_best_on_average_and_the_second_serves_who_is_left() {
-    let served = [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
-    assert_eq!(choose_templates(&served, 1), [1]);
-    assert_eq!(choose_templates(&served, 2), [1, 2]);
-    assert_eq!(choose_templates(&served, 9), [1, 2, 0, 3]);
+    let inlier_fractions =
+        [vec![0.9, 0.8, 0.1, 0.1], vec![0.9, 0.9, 0.2, 0.1], vec![0.1, 0.1, 0.6, 0.5], vec![0.5; 4]];
+    assert_eq!(choose_templates(&inlier_fractions, 1), [1]);
+    assert_eq!(choose_templates(&inlier_fractions, 2), [1, 2]);
+    assert_eq!(choose_templates(&inlier_fractions, 9), [1, 2, 0, 3]);
     assert!(choose_templates(&[], 3).is_empty());
 }
 

@@ -7,11 +7,11 @@ use infomark_infer::{
 };
 
 fn judgement() -> Judgement {
-    let confidence = Confidence { margin: 0.123_45, back: Some(1.005_1), prior: None, scale: 1.0 };
+    let confidence = Confidence { margin: 0.123_45, cycle_error: Some(1.005_1), prior: None, scale: 1.0 };
     let found =
         Found { name: "sella".to_owned(), at: Point::new(10.000_5, 20.123_4), score: -0.876_55, confidence };
     Judgement {
-        recognition: Recognition { orientation: Orientation::default(), agreement: 0.876_5 },
+        recognition: Recognition { orientation: Orientation::default(), inlier_fraction: 0.876_5 },
         reoriented: false,
         landmarks: vec![JudgedLandmark {
             found,
@@ -33,18 +33,15 @@ fn figures_are_rounded_half_away_from_zero() {
     assert_eq!((landmark.as_str(), *x, *y, *score), ("sella", 10.001, 20.123, -0.8766));
     // Of the place as it was found, not of the rounded one.
     assert_eq!((*x_mm, *y_mm), (Some(5.0), Some(5.031)));
-    assert_eq!((trust.margin, trust.match_back_px, trust.prior_offset_px), (Some(0.1235), Some(1.01), None));
+    assert_eq!((trust.margin, trust.cycle_error_px, trust.prior_offset_px), (Some(0.1235), Some(1.01), None));
     // By the mean size of a pixel, 0.35 mm.
-    assert_eq!(trust.match_back_mm, Some(0.36));
-    assert_eq!(
-        (trust.expected_error_px, trust.expected_error_mm, trust.abstain),
-        (Some(3.46), Some(1.73), true)
-    );
+    assert_eq!(trust.cycle_error_mm, Some(0.36));
+    assert_eq!((trust.error_bound_px, trust.error_bound_mm, trust.abstain), (Some(3.46), Some(1.73), true));
     let recognition = RecognitionRow {
         recognised: true,
         orientation: "as the template".to_owned(),
         reoriented: false,
-        agreement: 0.877,
+        inlier_fraction: 0.877,
     };
     assert_eq!(detection.recognition_row(), Some(recognition));
 }

@@ -412,7 +412,7 @@ fn names_are_compared_and_ordered_in_any_normal_form() {
 
 #[test]
 fn tables_of_matching_tell_how_far_a_point_can_be_relied_on() {
-    let table = "image,landmark,x,y,expected_error_px,abstain\n1.png,a,1,2,3.5,false\n1.png,b,1,2,inf,True\n1.png,c,1,2,,\n";
+    let table = "image,landmark,x,y,error_bound_px,abstain\n1.png,a,1,2,3.5,false\n1.png,b,1,2,inf,True\n1.png,c,1,2,,\n";
     let file = parse_landmarks(table.as_bytes(), "t.csv").unwrap_or_else(|error| panic!("{error}"));
     let told: Vec<_> = file.reliability("1.png").iter().map(|of| (of.error_bound_px, of.abstained)).collect();
     assert_eq!(told, [(Some(3.5), false), (None, true), (None, false)]);

@@ -3,11 +3,12 @@
 use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
+use crate::options::named_options;
 use crate::{Budget, TrainError};
 
 /// Options of the training of a landmark network. [`LandmarkConfig::default`] is what `infomark train-landmarks` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, remote = "Self")]
 pub struct LandmarkConfig {
     /// How long to train.
     pub budget: Budget,
@@ -18,7 +19,7 @@ pub struct LandmarkConfig {
     /// How grey values become the network's input, where no encoder gives it.
     pub normalisation: Normalisation,
     /// Channels of the five stages, multiples of 8, where no encoder gives them.
-    pub widths: [usize; 5],
+    pub channels: [usize; 5],
     /// Channels of the layer between the stages and the maps, a multiple of 8.
     pub hidden: usize,
     /// Pixels of the input per cell of the maps: 2, 4 or 8.
@@ -56,13 +57,15 @@ pub struct LandmarkConfig {
     /// Steps of linear warm-up.
     pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
-    pub average: f32,
+    pub ema_decay: f32,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
 }
+
+named_options!(LandmarkConfig { renamed: [("widths", "channels"), ("average", "ema_decay")], dropped: [] });
 
 impl Default for LandmarkConfig {
     fn default() -> Self {
@@ -71,7 +74,7 @@ impl Default for LandmarkConfig {
             seed: 0,
             input_area: 384 * 480,
             normalisation: Normalisation::LOCAL_CONTRAST,
-            widths: [16, 32, 64, 96, 128],
+            channels: [16, 32, 64, 96, 128],
             hidden: 64,
             stride: 4,
             batch: 4,
@@ -89,7 +92,7 @@ impl Default for LandmarkConfig {
             weight_decay: 1e-4,
             gradient_clip: None,
             warm_up: 30,
-            average: 0.99,
+            ema_decay: 0.99,
             checkpoint_every: 100,
             threads: 0,
         }
@@ -110,8 +113,8 @@ impl LandmarkConfig {
         }
         let groups = crate::network::GROUPS;
         let channels = |c: usize| (1..=1024).contains(&c) && c.is_multiple_of(groups);
-        if !self.widths.iter().all(|w| channels(*w)) || !channels(self.hidden) {
-            return wrong("widths and hidden", "multiples of 8, at most 1,024");
+        if !self.channels.iter().all(|w| channels(*w)) || !channels(self.hidden) {
+            return wrong("channels and hidden", "multiples of 8, at most 1,024");
         }
         if !(4 * 32 * 32..=1 << 24).contains(&self.input_area) {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
@@ -161,8 +164,8 @@ impl LandmarkConfig {
         if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
             return wrong("gradient_clip", "a finite number above 0");
         }
-        if !(0.0..1.0).contains(&self.average) || !(0.0..1.0).contains(&self.weight_decay) {
-            return wrong("average and weight_decay", "from 0 to below 1");
+        if !(0.0..1.0).contains(&self.ema_decay) || !(0.0..1.0).contains(&self.weight_decay) {
+            return wrong("ema_decay and weight_decay", "from 0 to below 1");
         }
         if self.checkpoint_every == 0 {
             return wrong("checkpoint_every", "at least 1");

@@ -47,7 +47,7 @@ mod tests {
         let (width, height) = (96, 64);
         for stride in [2, 4] {
             let config = LandmarkConfig {
-                widths: [8, 8, 16, 16, 16],
+                channels: [8, 8, 16, 16, 16],
                 hidden: 8,
                 stride,
                 seed: 3,

@@ -17,7 +17,7 @@ use crate::outputs::read_bytes;
 /// An encoder's stages, as its file has them.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
-    pub(crate) widths: [usize; 5],
+    pub(crate) channels: [usize; 5],
     pub(crate) input: InputSize,
     pub(crate) normalisation: Normalisation,
     pub(crate) sha256: String,
@@ -54,17 +54,17 @@ impl Start {
         let graph = Model::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
         let constants = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
         let (down, up) = stages(&graph.node, &constants).ok_or_else(other)?;
-        let mut widths = [0; 5];
-        for (width, stage) in widths.iter_mut().zip(down.chunks_exact(2)) {
+        let mut channels = [0; 5];
+        for (width, stage) in channels.iter_mut().zip(down.chunks_exact(2)) {
             *width = stage[0].outputs;
         }
-        if !fits(widths, &down, &up) {
+        if !fits(channels, &down, &up) {
             return Err(other());
         }
         let layers = down.into_iter().chain(up).map(|layer| layer.tensors).collect();
         let description = exported.description();
         Ok(Start {
-            widths,
+            channels,
             input: description.input,
             normalisation: description.normalisation,
             sha256: exported.sha256().to_owned(),
@@ -72,7 +72,7 @@ impl Start {
         })
     }
 
-    /// Values of the weights of a network of these widths that ends at that level, without what comes after its stages.
+    /// Values of the weights of a network of these channels that ends at that level, without what comes after its stages.
     pub(crate) fn values(&self, finest: usize) -> Vec<f32> {
         let (down, up) = self.layers.split_at(2 * STAGES);
         down.iter().chain(up.iter().skip(2 * finest)).flatten().flatten().copied().collect()
@@ -131,15 +131,15 @@ fn stages(nodes: &[Node], constants: &HashMap<&str, &Tensor>) -> Option<(Vec<Sto
     Some((down, up.into_iter().flatten().collect()))
 }
 
-/// Whether the layers are a U-Net of these widths.
-fn fits(widths: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
+/// Whether the layers are a U-Net of these channels.
+fn fits(channels: [usize; 5], down: &[Stored], up: &[Stored]) -> bool {
     let mut expected = Vec::new();
     let mut inputs = 4;
-    for width in widths {
+    for width in channels {
         expected.extend([(inputs, width), (width, width)]);
         inputs = width;
     }
-    for pair in widths.windows(2) {
+    for pair in channels.windows(2) {
         expected.extend([(pair[0] + pair[1], pair[0]), (pair[0], pair[0])]);
     }
     let layers = down.iter().chain(up);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
         let config =
-            TrainConfig { widths: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
+            TrainConfig { channels: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
         let (encoder, parameters) = Encoder::new(&config);
         let description = Description {
             input: InputSize::new(96, 64)?,
@@ -198,11 +198,11 @@ mod tests {
         let path = dir.path().join("encoder.onnx");
         std::fs::write(&path, export::onnx(&encoder, &parameters.values, &description)?)?;
         let start = Start::read(&path)?;
-        assert_eq!((start.widths, start.input), (config.widths, description.input));
+        assert_eq!((start.channels, start.input), (config.channels, description.input));
         for finest in [0, 2] {
             // The same draws, as the stages come first.
             let (mut written, rng) = (Parameters::default(), &mut Rng::new(5, crate::stream::WEIGHTS));
-            UNet::new("", config.widths, finest, (&mut written, rng));
+            UNet::new("", config.channels, finest, (&mut written, rng));
             let found = start.values(finest);
             assert_eq!(found.len(), written.len());
             let same = |(f, w): (&f32, &f32)| *f == *w || *f == f16::from_f32(*w).to_f32();

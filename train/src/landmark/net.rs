@@ -26,13 +26,13 @@ pub(crate) struct Net {
 impl Net {
     /// A network for so many landmarks, with random weights.
     pub(crate) fn new(config: &LandmarkConfig, landmarks: usize) -> (Self, Parameters) {
-        let LandmarkConfig { widths, hidden, seed, .. } = *config;
+        let LandmarkConfig { channels, hidden, seed, .. } = *config;
         let (mut parameters, level) = (Parameters::default(), level(config));
         let rng = &mut Rng::new(seed, stream::WEIGHTS);
-        let body = UNet::new("", widths, level, (&mut parameters, rng));
+        let body = UNet::new("", channels, level, (&mut parameters, rng));
         let body_len = parameters.len();
         let rng = &mut Rng::new(seed, stream::LANDMARK_WEIGHTS);
-        let sizes = [widths[level], hidden];
+        let sizes = [channels[level], hidden];
         let hidden = Layer::new("hidden", body.len(), sizes, (&mut parameters, rng));
         let sizes = [sizes[1], 3 * landmarks];
         let maps = Convolution::new("maps", body.len() + 1, sizes, MAPS_DEVIATION, (&mut parameters, rng));

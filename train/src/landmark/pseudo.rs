@@ -32,8 +32,9 @@ pub(crate) struct Pseudo {
     pub(crate) matched: [f64; 2],
     /// Cosine of the features.
     pub(crate) score: f64,
-    /// Distance from the mark after matching back.
-    pub(crate) back: f64,
+    /// Cycle-consistency error; `back` in files.
+    #[serde(rename = "back")]
+    pub(crate) cycle_error: f64,
     /// Where it is taken to be, in pixels of the image.
     pub(crate) at: [f64; 2],
     /// How much it counts; above 0 where it is learnt.
@@ -46,7 +47,7 @@ impl Pseudo {
     /// As it was marked in the template itself.
     pub(crate) fn marked(at: Point<f64>) -> Self {
         let at = [at.x, at.y];
-        Self { matched: at, score: 1.0, back: 0.0, at, weight: 1.0, doubt: None }
+        Self { matched: at, score: 1.0, cycle_error: 0.0, at, weight: 1.0, doubt: None }
     }
 
     pub(crate) fn label(&self) -> Option<Label> {
@@ -69,11 +70,11 @@ pub(crate) struct PseudoImage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Pixels of the canvas.
-    pub(crate) match_back: f64,
+    pub(crate) max_cycle_error: f64,
     /// Medians of the landmark's distances.
     pub(crate) outlier: f64,
     /// Pixels of the canvas.
-    pub(crate) agreement: f64,
+    pub(crate) max_disagreement: f64,
 }
 
 /// Fewest values that a median is taken for.
@@ -122,7 +123,7 @@ pub(crate) fn doubt_matches(
             pseudo.doubt =
                 if scores.len() >= FEWEST && usual - pseudo.score > limits.outlier * spread.max(0.02) {
                     Some(Doubt::Score)
-                } else if pseudo.back > limits.match_back {
+                } else if pseudo.cycle_error > limits.max_cycle_error {
                     Some(Doubt::MatchBack)
                 } else if off_shape {
                     Some(Doubt::Shape)
@@ -130,7 +131,7 @@ pub(crate) fn doubt_matches(
                     None
                 };
             // Half where matching back is off by half of what is allowed.
-            let off = 2.0 * pseudo.back / limits.match_back;
+            let off = 2.0 * pseudo.cycle_error / limits.max_cycle_error;
             pseudo.weight = (1.0 / (1.0 + off * off)) as f32;
         }
     }
@@ -152,7 +153,7 @@ pub(crate) fn doubt_disagreement(
         for (((pseudo, found), matched), (at, probability)) in
             image.landmarks.iter_mut().zip(found).zip(matched).zip(at)
         {
-            if (found.x - matched.x).hypot(found.y - matched.y) > limits.agreement {
+            if (found.x - matched.x).hypot(found.y - matched.y) > limits.max_disagreement {
                 pseudo.doubt = Some(Doubt::Disagreement);
                 continue;
             }
@@ -174,10 +175,15 @@ fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point
     let matches: Vec<Match<f64>> =
         template.iter().zip(places).map(|(&from, &to)| Match { from, to }).collect();
     // People differ more than views of one; the whole image counts everywhere, so that the map is affine.
-    let fewest = (matches.len() / 2).max(3);
-    let rule =
-        AlignOptions { tolerance: 30.0, residual: 15.0, reach: 1e4, fewest, ..AlignOptions::default() };
-    let alignment = Alignment::new(&matches, rule, &mut Rng::new(0, 0)).ok()?;
+    let min_inliers = (matches.len() / 2).max(3);
+    let options = AlignOptions {
+        tolerance: 30.0,
+        robust_scale: 15.0,
+        sigma: 1e4,
+        min_inliers,
+        ..AlignOptions::default()
+    };
+    let alignment = Alignment::new(&matches, options, &mut Rng::new(0, 0)).ok()?;
     let residual = |Match { from, to }: &Match<f64>| {
         let expected = alignment.predict(*from).at;
         Point::new(to.x - expected.x, to.y - expected.y)
@@ -216,7 +222,7 @@ pub(crate) fn count(names: &[String], images: &[PseudoImage]) -> Vec<LabelCount>
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { match_back: 10.0, outlier: 3.0, agreement: 8.0 };
+    const LIMITS: Limits = Limits { max_cycle_error: 10.0, outlier: 3.0, max_disagreement: 8.0 };
 
     /// Landmarks of the template, and of images that are moved, stretched and a little noisy.
     fn cohort(images: usize) -> (Vec<Point<f64>>, Vec<Vec<Point<f64>>>) {
@@ -238,7 +244,7 @@ mod tests {
     }
 
     fn matched(places: &[Vec<Point<f64>>]) -> Vec<PseudoImage> {
-        let pseudo = |p: &Point<f64>| Pseudo { score: 0.8, back: 1.0, ..Pseudo::marked(*p) };
+        let pseudo = |p: &Point<f64>| Pseudo { score: 0.8, cycle_error: 1.0, ..Pseudo::marked(*p) };
         let image = |(i, places): (usize, &Vec<Point<f64>>)| PseudoImage {
             image: format!("{i}.png"),
             is_template: i == 0,
@@ -252,10 +258,10 @@ mod tests {
         let (template, mut places) = cohort(30);
         places[3][2].x += 60.0;
         let mut images = matched(&places);
-        images[5].landmarks[1].back = 25.0;
+        images[5].landmarks[1].cycle_error = 25.0;
         images[7].landmarks[6].score = 0.2;
         // The template is beyond doubt.
-        images[0].landmarks[0].back = 99.0;
+        images[0].landmarks[0].cycle_error = 99.0;
         doubt_matches(&mut images, &places, &template, LIMITS);
         assert_eq!(images[3].landmarks[2].doubt, Some(Doubt::Shape));
         assert_eq!(images[5].landmarks[1].doubt, Some(Doubt::MatchBack));

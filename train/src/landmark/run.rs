@@ -83,6 +83,7 @@ impl From {
 /// What a checkpoint says of a landmark network in training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LandmarkHeader {
+    #[serde(deserialize_with = "crate::options::stored")]
     pub(crate) config: LandmarkConfig,
     input: InputSize,
     normalisation: Normalisation,
@@ -191,8 +192,8 @@ impl Task for LandmarkTask<'_> {
         gradient.clear();
         gradient.resize(state.parameters.len(), 0.0);
         add_gradients(gradient, passes);
-        let LandmarkConfig { gradient_clip, average, .. } = *config;
-        state.update(gradient, &rates, Update { gradient_clip, average }, step)?;
+        let LandmarkConfig { gradient_clip, ema_decay, .. } = *config;
+        state.update(gradient, &rates, Update { gradient_clip, ema_decay }, step)?;
         Ok(Measured { terms: vec![loss.heat, loss.offset], indicators: Vec::new() })
     }
 
@@ -231,9 +232,9 @@ pub(crate) fn fit(
             return finish(task, checkpoint.position, job, clock, reporter);
         }
     };
-    let widths = start.as_ref().map_or(config.widths, |start| start.widths);
+    let channels = start.as_ref().map_or(config.channels, |start| start.channels);
     let header = LandmarkHeader {
-        config: LandmarkConfig { widths, ..*config },
+        config: LandmarkConfig { channels, ..*config },
         input,
         normalisation,
         encoder_sha256: start.as_ref().map(|start| start.sha256.clone()),
@@ -267,7 +268,7 @@ fn finish(
     reporter: &mut Reporter<'_>,
 ) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
     let ended = trainer::train(&mut task, position, &job.run, clock, reporter)?;
-    let values = task.state.exported(task.header.config.average);
+    let values = task.state.exported(task.header.config.ema_decay);
     let bytes = export::onnx(&task.net, values, &task.description(ended.position.step))?;
     let summary = LandmarkSummary {
         steps: ended.position.step,

@@ -72,6 +72,7 @@ pub struct SelfTrainSummary {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Index {
     format: u32,
+    #[serde(deserialize_with = "crate::options::stored")]
     config: SelfTrainConfig,
     images_sha256: String,
     encoder_sha256: String,

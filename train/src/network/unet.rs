@@ -24,7 +24,7 @@ impl UNet {
     /// First weights of a network whose stages have so many channels and whose input has four.
     pub(crate) fn new(
         name: &str,
-        widths: [usize; STAGES],
+        channels: [usize; STAGES],
         finest: usize,
         (parameters, rng): (&mut Parameters, &mut Rng),
     ) -> Self {
@@ -40,21 +40,21 @@ impl UNet {
             [layer(0, inputs), layer(1, outputs)]
         };
         let down = std::array::from_fn(|level| {
-            let stage = stage(format!("{name}down.{level}"), inputs, widths[level], parameters, rng);
-            inputs = widths[level];
+            let stage = stage(format!("{name}down.{level}"), inputs, channels[level], parameters, rng);
+            inputs = channels[level];
             stage
         });
         // Stages that are left out draw their weights, too, so that those of the others don't depend on them.
         let mut without = Parameters::default();
         let mut up = Vec::new();
         for level in 0..STAGES - 1 {
-            let inputs = widths[level] + widths[level + 1];
+            let inputs = channels[level] + channels[level + 1];
             if level < finest {
-                for (which, inputs) in [inputs, widths[level]].into_iter().enumerate() {
-                    Layer::new(&which.to_string(), 0, [inputs, widths[level]], (&mut without, rng));
+                for (which, inputs) in [inputs, channels[level]].into_iter().enumerate() {
+                    Layer::new(&which.to_string(), 0, [inputs, channels[level]], (&mut without, rng));
                 }
             } else {
-                up.push(stage(format!("{name}up.{level}"), inputs, widths[level], parameters, rng));
+                up.push(stage(format!("{name}up.{level}"), inputs, channels[level], parameters, rng));
             }
         }
         Self { down, up, finest }

@@ -14,7 +14,7 @@ pub(crate) fn small(steps: u64) -> TrainConfig {
     TrainConfig {
         budget: Budget::Steps(steps),
         input_area: 96 * 128,
-        widths: [8, 8, 16, 16, 16],
+        channels: [8, 8, 16, 16, 16],
         embedding: 8,
         batch: 2,
         view_size: 64,

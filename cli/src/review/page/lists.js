@@ -1,6 +1,6 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
-import { expected, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
+import { errorBound, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -30,8 +30,8 @@ function state(image) {
   const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
   if (model.setup.template === image.name) words.push("template");
   else if (model.templates.includes(image.name)) words.push("matched with");
-  const error = expected(image);
-  if (error && decision === "open") words.push(`expected error ${error}`);
+  const error = errorBound(image);
+  if (error && decision === "open") words.push(`error bound ${error}`);
   if (replaced(image)) words.push("the image was replaced since its points were placed");
   if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
   return { sign: SIGNS[decision], words: words.join(", ") };
@@ -85,8 +85,8 @@ export function draw({ open, choose }) {
     if (point?.at) {
       sign = point.by === "match" ? "+" : "◎";
       const { found } = point;
-      const error = found && (found.expected_error_mm !== undefined ? `${found.expected_error_mm.toFixed(1)} mm` : `${found.expected_error_px.toFixed(1)} px`);
-      words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, expected error ${error}${found.abstain ? ", doubtful" : ""}`
+      const error = found && (found.error_bound_mm !== undefined ? `${found.error_bound_mm.toFixed(1)} mm` : `${found.error_bound_px.toFixed(1)} px`);
+      words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, error bound ${error}${found.abstain ? ", doubtful" : ""}`
         : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
       if (point.presence === "occluded") words += ", not visible";
     } else if (point?.presence === "absent") [sign, words] = ["∅", `absent${point.by === "file" ? ", from a file" : ""}`];

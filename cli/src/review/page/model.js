@@ -229,14 +229,14 @@ export function unsure({ name, size, error }) {
   if (error) return 2;
   const open = Object.values(points).filter((point) => point.at && point.by === "match" && point.found);
   if (!open.length) return -1;
-  const mean = open.reduce((sum, point) => sum + point.found.expected_error_px, 0) / open.length;
+  const mean = open.reduce((sum, point) => sum + point.found.error_bound_px, 0) / open.length;
   return (recognition && !recognition.recognised ? 1 : 0) + mean / Math.hypot(...(size ?? [1000, 1000]));
 }
-export function expected({ name }) {
+export function errorBound({ name }) {
   const open = Object.values(record(name).points).filter((point) => point.at && point.by === "match" && point.found);
   if (!open.length) return null;
-  const inMm = open.every((point) => point.found.expected_error_mm !== undefined && point.found.expected_error_mm !== null);
-  const value = (point) => (inMm ? point.found.expected_error_mm : point.found.expected_error_px);
+  const inMm = open.every((point) => point.found.error_bound_mm !== undefined && point.found.error_bound_mm !== null);
+  const value = (point) => (inMm ? point.found.error_bound_mm : point.found.error_bound_px);
   const mean = open.reduce((sum, point) => sum + value(point), 0) / open.length;
   return `${mean.toFixed(1)} ${inMm ? "mm" : "px"}`;
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::landmark::LandmarkConfig;
 use crate::landmark::pseudo::Limits;
+use crate::options::named_options;
 use crate::{Budget, TrainError};
 
 /// How much longer the last round is than each before.
@@ -11,7 +12,7 @@ const LAST: f64 = 2.0;
 
 /// Options of self-training. [`SelfTrainConfig::default`] is what `infomark self-train` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, remote = "Self")]
 pub struct SelfTrainConfig {
     /// Options of the network; its budget is that of all rounds together.
     pub network: LandmarkConfig,
@@ -22,17 +23,23 @@ pub struct SelfTrainConfig {
     pub refine: bool,
     /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
     /// (with several, its median) is believed.
-    pub match_back: f64,
+    pub max_cycle_error: f64,
     /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
     pub outlier: f64,
     /// Distance, in pixels of the encoder's canvas, up to which a network and the matching agree.
-    pub agreement: f64,
+    pub max_disagreement: f64,
 }
+
+named_options!(SelfTrainConfig {
+    renamed: [("match_back", "max_cycle_error"), ("agreement", "max_disagreement")],
+    dropped: [],
+    nested: "network" of LandmarkConfig
+});
 
 impl Default for SelfTrainConfig {
     fn default() -> Self {
         let network = LandmarkConfig { budget: Budget::Minutes(60.0), ..LandmarkConfig::default() };
-        Self { network, rounds: 2, refine: true, match_back: 10.0, outlier: 3.5, agreement: 10.0 }
+        Self { network, rounds: 2, refine: true, max_cycle_error: 10.0, outlier: 3.5, max_disagreement: 10.0 }
     }
 }
 
@@ -46,9 +53,11 @@ impl SelfTrainConfig {
         if !(1..=16).contains(&self.rounds) {
             return Err(TrainError::Option { option: "rounds", needs: "1 to 16" });
         }
-        for (option, value) in
-            [("match_back", self.match_back), ("outlier", self.outlier), ("agreement", self.agreement)]
-        {
+        for (option, value) in [
+            ("max_cycle_error", self.max_cycle_error),
+            ("outlier", self.outlier),
+            ("max_disagreement", self.max_disagreement),
+        ] {
             if !(value > 0.0 && value.is_finite()) {
                 return Err(TrainError::Option { option, needs: "a finite number above 0" });
             }
@@ -57,8 +66,8 @@ impl SelfTrainConfig {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        let Self { match_back, outlier, agreement, .. } = *self;
-        Limits { match_back, outlier, agreement }
+        let Self { max_cycle_error, outlier, max_disagreement, .. } = *self;
+        Limits { max_cycle_error, outlier, max_disagreement }
     }
 
     /// The options of a round's network.

@@ -89,7 +89,7 @@ pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Ve
         }
         let pseudo = |(found, distances): (&infomark_infer::Found, Vec<f64>)| Pseudo {
             score: found.score,
-            back: median(distances).unwrap_or(f64::INFINITY),
+            cycle_error: median(distances).unwrap_or(f64::INFINITY),
             ..Pseudo::marked(found.at)
         };
         let pseudos: Vec<Pseudo> = found.iter().zip(distances).map(pseudo).collect();

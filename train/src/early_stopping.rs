@@ -1,4 +1,4 @@
-//! Whether a training still gets anywhere.
+//! Early stopping on the smoothed loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +7,13 @@ const WINDOW: usize = 50;
 
 /// The losses of late and the best they have been; part of a checkpoint, so that a resumed training stops at the same step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Stall {
+pub(crate) struct EarlyStopping {
     recent: Vec<f32>,
     best: Option<f32>,
     best_step: u64,
 }
 
-impl Stall {
+impl EarlyStopping {
     /// Takes note of the loss after so many steps. Without patience nothing is kept.
     pub(crate) fn add(&mut self, step: u64, loss: f32, patience: u64) {
         if patience == 0 {
@@ -41,17 +41,17 @@ mod tests {
 
     #[test]
     fn it_is_over_when_the_mean_has_not_fallen_for_as_long_as_patience_lasts() {
-        let mut stall = Stall::default();
+        let mut stopping = EarlyStopping::default();
         let mut over = None;
         for step in 1..400 {
-            stall.add(step, if step < 200 { 500.0 - step as f32 } else { 300.0 + (step % 2) as f32 }, 60);
-            if stall.is_over(step, 60) {
+            stopping.add(step, if step < 200 { 500.0 - step as f32 } else { 300.0 + (step % 2) as f32 }, 60);
+            if stopping.is_over(step, 60) {
                 over.get_or_insert(step);
             }
         }
         // The mean of 50 falls until all of them are past step 200.
         assert!(over.is_some_and(|step| (300..=320).contains(&step)), "{over:?}");
-        let mut never = Stall::default();
+        let mut never = EarlyStopping::default();
         (1..1000).for_each(|step| never.add(step, 1.0, 0));
         assert!(!never.is_over(1000, 0) && never.recent.is_empty());
     }

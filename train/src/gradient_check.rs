@@ -172,8 +172,8 @@ fn loss(weights: &[Vec<f64>], image: &[f32], views: &[Vec<f32>], batch: &Batch, 
                 let mut sum = 0.0;
                 for (y, x) in (0..to.height).flat_map(|y| (0..to.width).map(move |x| (y, x))) {
                     let apart = x.abs_diff(t.0).max(y.abs_diff(t.1));
-                    let near = stride < config.whole_map_from;
-                    if !near || apart == 0 || (apart <= config.window && apart > config.ignored) {
+                    let near = stride < config.dense_negatives_min_stride;
+                    if !near || apart == 0 || (apart <= config.window && apart > config.exclusion_radius) {
                         sum += cosine(x, y).exp();
                     }
                 }
@@ -216,13 +216,13 @@ fn compare(weights: &[Vec<f64>], grads: &[Vec<f32>], value: impl Fn(&[Vec<f64>])
 fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one() -> Result<(), Box<dyn Error>>
 {
     let config = TrainConfig {
-        widths: WIDTHS,
+        channels: WIDTHS,
         embedding: EMBEDDING,
         batch: 1,
         views: VIEWS,
         view_size: SIDE,
         window: 5,
-        ignored: 1,
+        exclusion_radius: 1,
         seed: 4,
         ..TrainConfig::default()
     };
@@ -293,8 +293,8 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
             .flat_map(|(view, own)| own.iter().map(move |p| (view, point(p.view), point(p.image))))
             .collect();
         let written = serde_json::json!({
-            "widths": WIDTHS, "embedding": EMBEDDING, "image_size": [IMAGE.0, IMAGE.1], "side": SIDE,
-            "window": config.window, "ignored": config.ignored, "temperature": config.temperature,
+            "channels": WIDTHS, "embedding": EMBEDDING, "image_size": [IMAGE.0, IMAGE.1], "side": SIDE,
+            "window": config.window, "exclusion_radius": config.exclusion_radius, "temperature": config.temperature,
             "image": image, "views": views, "pixels": pixels, "weights": tensors(&parameters.values),
             "loss": total, "gradients": grads,
         });
@@ -307,7 +307,7 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
 fn the_gradient_of_a_landmark_network_equals_central_differences_of_a_naive_one() {
     for stride in [2, 4, 8] {
         let config =
-            LandmarkConfig { widths: WIDTHS, hidden: 8, stride, seed: 3, ..LandmarkConfig::default() };
+            LandmarkConfig { channels: WIDTHS, hidden: 8, stride, seed: 3, ..LandmarkConfig::default() };
         let (net, mut parameters) = Net::new(&config, 2);
         // Scales and shifts of their own.
         for (place, range) in parameters.ranges().collect::<Vec<_>>().into_iter().enumerate() {

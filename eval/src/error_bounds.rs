@@ -1,32 +1,32 @@
-//! Whether errors are as large as expected.
+//! Empirical coverage of the error bounds.
 
 use infomark_core::mean;
-use infomark_infer::{CalibrationKey, ErrorCalibration, UNLABELLED_COVERAGE, expected_unlabelled};
+use infomark_infer::{CalibrationKey, ErrorCalibration, UNCALIBRATED_COVERAGE, uncalibrated_error_bound};
 use serde::Serialize;
 
 use crate::statistics::rounded;
 use crate::{EvalError, Run, Score, median};
 
-/// Groups of points by their expected error.
+/// Groups of points by their error bound.
 const BINS: usize = 10;
 /// Coverages that are asked for where the errors are calibrated.
 const ASKED: [f64; 9] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9];
 
-/// Expected errors against those measured, over all images and templates. Shares are 0 to 1; figures have four digits after the point.
+/// Error bounds against those measured, over all images and templates. Shares are 0 to 1; figures have four digits after the point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExpectedErrors {
+pub struct ErrorBounds {
     /// What they were predicted from: scores, or images with known errors.
     pub from: &'static str,
     /// Images of the calibration; 0 without one.
     pub calibration_images: usize,
-    /// Share of errors that shall stay within the expected one.
+    /// Share of errors that shall stay within the bound.
     pub coverage_asked: f64,
     /// Share that did.
     pub coverage: f64,
     /// The same of each landmark.
     pub coverage_of_landmarks: Vec<LandmarkCoverage>,
-    /// Median of the expected errors.
-    pub median_expected_error_mm: f64,
+    /// Median of the error bounds.
+    pub median_error_bound_mm: f64,
     /// Tenths of the points, the surest first.
     pub tenths: Vec<Tenth>,
     /// What is left when the least sure are abstained from.
@@ -35,25 +35,25 @@ pub struct ExpectedErrors {
     pub asked: Vec<AskedCoverage>,
 }
 
-/// Expected errors of one landmark.
+/// Error bounds of one landmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LandmarkCoverage {
     /// Its name.
     pub landmark: String,
-    /// Share of its errors within the expected one.
+    /// Share of its errors within the bound.
     pub coverage: f64,
-    /// Median of its expected errors.
-    pub median_expected_error_mm: f64,
+    /// Median of its error bounds.
+    pub median_error_bound_mm: f64,
 }
 
-/// A tenth of the points by expected error.
+/// A tenth of the points by error bound.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tenth {
-    /// Median of its expected errors.
-    pub expected_error_mm: f64,
+    /// Median of its error bounds.
+    pub error_bound_mm: f64,
     /// Mean radial error.
     pub mre_mm: f64,
-    /// Share of its errors within the expected one.
+    /// Share of its errors within the bound.
     pub coverage: f64,
 }
 
@@ -62,7 +62,7 @@ pub struct Tenth {
 pub struct KeptPoints {
     /// Share of all points.
     pub share: f64,
-    /// The largest expected error among them.
+    /// The largest error bound among them.
     pub abstain_above_mm: f64,
     /// Mean radial error.
     pub mre_mm: f64,
@@ -71,22 +71,22 @@ pub struct KeptPoints {
 /// A coverage that was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AskedCoverage {
-    /// Share of errors that shall stay within the expected one.
+    /// Share of errors that shall stay within the bound.
     pub asked: f64,
     /// Share that did.
     pub coverage: f64,
 }
 
-/// A point: its error and the one expected, in mm.
+/// A point: its error and its error bound, in mm.
 #[derive(Clone, Copy)]
 struct Pair {
     landmark: usize,
     error: f64,
-    expected: f64,
+    bound: f64,
 }
 
-impl ExpectedErrors {
-    /// Compares the errors of runs with those expected: by the `calibrating` runs of the same templates on other images and
+impl ErrorBounds {
+    /// Compares the errors of runs with their bounds: by the `calibrating` runs of the same templates on other images and
     /// their mm to a pixel, else by score and margin. `unit` is the mm to a pixel. Scores without confidence are left out.
     pub(crate) fn of(
         runs: &[Run],
@@ -100,25 +100,25 @@ impl ExpectedErrors {
                 runs.iter().map(|run| calibrate(run, names, unit)).collect::<Result<Vec<_>, _>>()?
             }
         };
-        let pairs = pairs(runs, &calibrations, UNLABELLED_COVERAGE, unit)?;
+        let pairs = pairs(runs, &calibrations, UNCALIBRATED_COVERAGE, unit)?;
         let of_landmark = |(landmark, name): (usize, &String)| {
             let own: Vec<Pair> = pairs.iter().filter(|pair| pair.landmark == landmark).copied().collect();
             LandmarkCoverage {
                 landmark: name.clone(),
                 coverage: coverage(&own),
-                median_expected_error_mm: expected(&own),
+                median_error_bound_mm: median_bound(&own),
             }
         };
         let mut sorted = pairs.clone();
-        sorted.sort_by(|a, b| a.expected.total_cmp(&b.expected));
+        sorted.sort_by(|a, b| a.bound.total_cmp(&b.bound));
         let upto = |part: usize| sorted.len() * part / BINS;
         let tenth = |part: usize| {
             let pairs = &sorted[upto(part)..upto(part + 1)];
-            Tenth { expected_error_mm: expected(pairs), mre_mm: mre(pairs), coverage: coverage(pairs) }
+            Tenth { error_bound_mm: median_bound(pairs), mre_mm: mre(pairs), coverage: coverage(pairs) }
         };
         let kept = |part: usize| {
             let pairs = &sorted[..upto(part)];
-            let largest = pairs.last().map_or(f64::NAN, |pair| pair.expected);
+            let largest = pairs.last().map_or(f64::NAN, |pair| pair.bound);
             let share = part as f64 / BINS as f64;
             KeptPoints { share, abstain_above_mm: rounded(largest), mre_mm: mre(pairs) }
         };
@@ -132,10 +132,10 @@ impl ExpectedErrors {
         Ok(Self {
             from: if calibrations.is_empty() { "score and margin" } else { "split conformal prediction" },
             calibration_images: calibrations.iter().map(|one| one.images.len()).min().unwrap_or(0),
-            coverage_asked: UNLABELLED_COVERAGE,
+            coverage_asked: UNCALIBRATED_COVERAGE,
             coverage: coverage(&pairs),
             coverage_of_landmarks: names.iter().enumerate().map(of_landmark).collect(),
-            median_expected_error_mm: expected(&pairs),
+            median_error_bound_mm: median_bound(&pairs),
             tenths: (0..BINS).filter(|&part| upto(part) < upto(part + 1)).map(tenth).collect(),
             kept: (1..=BINS).filter(|&part| upto(part) > 0).map(kept).collect(),
             asked,
@@ -143,9 +143,9 @@ impl ExpectedErrors {
     }
 }
 
-/// Share of errors within the expected ones; 0 of none.
+/// Share of errors within the bounds; 0 of none.
 fn coverage(pairs: &[Pair]) -> f64 {
-    let within = pairs.iter().filter(|pair| pair.error <= pair.expected).count();
+    let within = pairs.iter().filter(|pair| pair.error <= pair.bound).count();
     rounded(within as f64 / pairs.len().max(1) as f64)
 }
 
@@ -155,9 +155,9 @@ fn mre(pairs: &[Pair]) -> f64 {
     rounded(mean(&errors).unwrap_or(0.0))
 }
 
-/// Median of the expected errors; NaN of none.
-fn expected(pairs: &[Pair]) -> f64 {
-    rounded(median(pairs.iter().map(|pair| pair.expected).collect()))
+/// Median of the error bounds; NaN of none.
+fn median_bound(pairs: &[Pair]) -> f64 {
+    rounded(median(pairs.iter().map(|pair| pair.bound).collect()))
 }
 
 fn calibrate(run: &Run, names: &[String], unit: f64) -> Result<ErrorCalibration, EvalError> {
@@ -183,11 +183,11 @@ fn pairs(
         };
         let pair = |(landmark, score): (usize, &Score)| {
             let confidence = score.confidence?;
-            let expected = match bounds.as_ref().and_then(|bounds| bounds.get(landmark)) {
-                Some(bound) => bound.expected(&confidence),
-                None => expected_unlabelled(&confidence),
+            let bound = match bounds.as_ref().and_then(|bounds| bounds.get(landmark)) {
+                Some(bound) => bound.of(&confidence),
+                None => uncalibrated_error_bound(&confidence),
             };
-            Some(Pair { landmark, error: score.error_mm, expected: expected * unit })
+            Some(Pair { landmark, error: score.error_mm, bound: bound * unit })
         };
         let images = run.images.iter();
         pairs.extend(images.flat_map(|scored| scored.scores.iter().enumerate().filter_map(pair)));
