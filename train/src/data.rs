@@ -75,20 +75,20 @@ impl TrainingSet {
             return Err(TrainError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST });
         }
         let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
-        let input = input.map_or_else(|| input_size(&paths, config.input_area), Ok)?;
+        let input = input.map_or_else(|| input_size(&paths, config.model.input_area), Ok)?;
         let area = input.width() * input.height();
         // A quantile needs no more than every some-th pixel.
         let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
         let done = AtomicUsize::new(0);
         // Above a threshold all pixels weigh alike.
-        let alpha = if config.least_entropy.is_some() { 0.0 } else { config.alpha };
+        let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let looked = paths
             .par_iter()
             .enumerate()
             .map(|(place, path)| {
-                let (levels, content) = read(path, input, config.normalisation)?;
+                let (levels, content) = read(path, input, config.model.normalisation)?;
                 let fingerprint = fingerprint(&levels);
-                let sample = measure(&compute, levels, content, input, config.patch, alpha)?;
+                let sample = measure(&compute, levels, content, input, config.sampling.patch, alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
@@ -104,7 +104,7 @@ impl TrainingSet {
         if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
             return Err(TrainError::Blank { file: blank.path.display().to_string() });
         }
-        if let Some(least) = config.least_entropy
+        if let Some(least) = config.sampling.least_entropy
             && let Some(source) = sources.iter().find(|source| source.most.is_some_and(|most| most < least))
         {
             return Err(TrainError::BelowThreshold {
@@ -113,10 +113,11 @@ impl TrainingSet {
                 least,
             });
         }
-        let least = config.least_entropy.unwrap_or(quantile);
-        let ratios = config.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
+        let least = config.sampling.least_entropy.unwrap_or(quantile);
+        let ratios =
+            config.sampling.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
         let ratios = ratios.transpose().map_err(TrainError::internal("tiers"))?;
-        let TrainConfig { normalisation, patch, .. } = *config;
+        let (normalisation, patch) = (config.model.normalisation, config.sampling.patch);
         Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
     }
 
@@ -270,10 +271,11 @@ fn thresholds(values: &[f32], config: &TrainConfig) -> Result<(Thresholds<f32>, 
     let mut scratch = vec![0.0; values.len()];
     let plane =
         Plane::new(values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
-    let [medium, high] = config.tier_quantiles;
+    let [medium, high] = config.sampling.tier_quantiles;
     let internal = |e: infomark_core::TierError| TrainError::internal("tiers")(e.to_string());
     let tiers = Thresholds::from_quantiles(plane, medium, high, &mut scratch).map_err(internal)?;
-    let least = Thresholds::from_quantiles(plane, config.discard, 1.0, &mut scratch).map_err(internal)?;
+    let least =
+        Thresholds::from_quantiles(plane, config.sampling.discard, 1.0, &mut scratch).map_err(internal)?;
     Ok((tiers, least.medium))
 }
 
@@ -289,7 +291,7 @@ mod tests {
         for i in 0..3 {
             std::fs::write(dir.join(format!("{i}.pgm")), phantom.image(1, i).pgm())?;
         }
-        let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
+        let config = TrainConfig::default().with(|o| o.model.input_area = 96 * 128);
         Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)
     }
 
@@ -315,8 +317,8 @@ mod tests {
     fn tiers_get_their_shares_and_a_threshold_weighs_all_above_it_alike() -> Outcome {
         let dir = tempfile::tempdir()?;
         open(dir.path())?;
-        let small = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
-        let shared = TrainConfig { tier_ratios: Some([1.0, 2.0, 1.0]), ..small.clone() };
+        let small = TrainConfig::default().with(|o| o.model.input_area = 96 * 128);
+        let shared = small.clone().with(|o| o.sampling.tier_ratios = Some([1.0, 2.0, 1.0]));
         let set = TrainingSet::open(dir.path(), &shared, None, Compute::Cpu(None), &|_, _| {})?;
         let sample = set.sample(0)?;
         let sum = |tier| -> f64 {
@@ -326,7 +328,7 @@ mod tests {
         for (tier, share) in Tier::ALL.into_iter().zip([1.0, 2.0, 1.0]) {
             assert!((sum(tier) - share).abs() < 1e-3, "{tier:?}: {}", sum(tier));
         }
-        let piecewise = TrainConfig { least_entropy: Some(2.5), ..small };
+        let piecewise = small.with(|o| o.sampling.least_entropy = Some(2.5));
         let sample =
             TrainingSet::open(dir.path(), &piecewise, None, Compute::Cpu(None), &|_, _| {})?.sample(0)?;
         for (weight, entropy) in sample.weights.iter().zip(&sample.entropy) {

@@ -120,7 +120,7 @@ pub enum TrainError {
     Model(#[from] infomark_infer::ModelError),
     /// A network that could not be loaded once it is written, by the options it would be trained with.
     #[error(
-        "a network of these options could not be loaded: {0}; take smaller widths, embedding or input_area, or fewer landmarks"
+        "a network of these options could not be loaded: {0}; take smaller channels, embedding or input_area, or fewer landmarks"
     )]
     Unloadable(Box<infomark_infer::ModelError>),
     /// The annotated images are not usable; the message names the file.

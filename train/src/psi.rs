@@ -39,7 +39,7 @@ impl Default for PsiConfig {
         Self {
             views: 120,
             bins: 44,
-            training: TrainConfig { pixels: 512, ..TrainConfig::default() },
+            training: TrainConfig::default().with(|o| o.sampling.pixels = 512),
             threads: 0,
         }
     }
@@ -143,21 +143,23 @@ fn measure(
     let (input, levels) = (encoder.description().input, encoder.description().strides.len());
     let side = input.width().max(input.height()).max(64);
     config.training.check()?;
-    let training = TrainConfig {
-        discard: 0.0,
-        tier_ratios: None,
-        view_size: side.next_multiple_of(32),
-        normalisation: encoder.description().normalisation,
-        input_area: input.width() * input.height(),
-        views: 1,
-        ..config.training.clone()
-    };
+    let training = config.training.clone().with(|o| {
+        o.sampling.discard = 0.0;
+        o.sampling.tier_ratios = None;
+        o.sampling.view_size = side.next_multiple_of(32);
+        o.model.normalisation = encoder.description().normalisation;
+        o.model.input_area = input.width() * input.height();
+        o.sampling.views = 1;
+    });
     let mut set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
     // Its tiers are those of the training; its pixels are drawn uniformly.
     set.draw_uniformly();
-    let training = TrainConfig { alpha: 0.0, least_entropy: None, ..training };
-    let batches = config.views.div_ceil(training.batch);
-    let most = ((training.patch * training.patch).min(256) as f64).ln();
+    let training = training.with(|o| {
+        o.sampling.alpha = 0.0;
+        o.sampling.least_entropy = None;
+    });
+    let batches = config.views.div_ceil(training.sampling.batch);
+    let most = ((training.sampling.patch * training.sampling.patch).min(256) as f64).ln();
     let internal = TrainError::internal::<infomark_core::CurveError>;
     let mut stores = vec![vec![SimilarityBin::default(); config.bins]; levels + 1];
     let mut curves = Vec::with_capacity(stores.len());
@@ -167,7 +169,7 @@ fn measure(
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
         let batch = batch::draw(&set, &training, step as u64)?;
-        let last = config.views - step * training.batch;
+        let last = config.views - step * training.sampling.batch;
         for compared in compare(&batch, encoder, &training, last)? {
             for (i, &entropy) in compared.entropies.iter().enumerate() {
                 let mut all = 0.0;
@@ -227,7 +229,7 @@ fn compare(
     most: usize,
 ) -> Result<Vec<Compared>, TrainError> {
     let input = encoder.description().input;
-    let (width, height, side) = (input.width(), input.height(), config.view_size);
+    let (width, height, side) = (input.width(), input.height(), config.sampling.view_size);
     let image = |blocks: &[f32]| {
         let mut pixels = vec![0.0; blocks.len()];
         shuffle(blocks, width, &mut pixels);
@@ -321,21 +323,20 @@ mod tests {
             image.pixels[..96 * 43].fill(0);
             std::fs::write(dir.path().join(format!("{i}.pgm")), image.pgm())?;
         }
-        let training = TrainConfig {
-            input_area: 96 * 128,
-            channels: [8, 8, 16, 16, 16],
-            embedding: 8,
-            normalisation: infomark_infer::Normalisation::UnitRange,
-            view_size: 64,
-            ..TrainConfig::default()
-        };
+        let training = TrainConfig::default().with(|o| {
+            o.model.input_area = 96 * 128;
+            o.model.channels = [8, 8, 16, 16, 16];
+            o.model.embedding = 8;
+            o.model.normalisation = infomark_infer::Normalisation::UnitRange;
+            o.sampling.view_size = 64;
+        });
         let paths = crate::Paths {
             images: dir.path().to_owned(),
             out: dir.path().join("out/encoder.onnx"),
             run: dir.path().join("run"),
             score: None,
         };
-        let config = TrainConfig { budget: crate::Budget::Steps(1), ..training.clone() };
+        let config = training.clone().with(|o| o.schedule.budget = crate::Budget::Steps(1));
         crate::train(&config, &paths, &mut |_| std::ops::ControlFlow::Continue(()))?;
         let encoder = Encoder::load(&paths.out)?;
         let set = TrainingSet::open(dir.path(), &training, None, Compute::Cpu(None), &|_, _| {})?;

@@ -203,7 +203,7 @@ fn tune_here(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
     let description = encoder.description();
-    let options = TrainConfig { normalisation: description.normalisation, ..TrainConfig::default() };
+    let options = TrainConfig::default().with(|o| o.model.normalisation = description.normalisation);
     let set = TrainingSet::open(dir, &options, Some(description.input), Compute::Cpu(None), &|_, _| {})?;
     tune_on(&set, dir, encoder, config, progress)
 }

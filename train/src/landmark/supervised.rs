@@ -65,7 +65,7 @@ pub(crate) fn train_landmarks_by(
             Some(path) => From::Encoder(config, Box::new(Start::read(path)?)),
             None => {
                 let files: Vec<_> = data.images.iter().map(|image| image.path.clone()).collect();
-                let input = input_size(&files, config.input_area)?;
+                let input = input_size(&files, config.model.input_area)?;
                 From::Random(config, input)
             }
         };
