@@ -187,7 +187,7 @@ fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
 /// The defaults, or those of a file where one is given.
 pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
     path: Option<&Path>,
-    check: impl Fn(&T) -> Result<(), infomark_train::TrainError>,
+    check: impl Fn(&T) -> Result<(), infomark_train::ConfigError>,
 ) -> Result<T> {
     let Some(path) = path else { return Ok(T::default()) };
     let config = read_toml(path)?;

@@ -155,7 +155,7 @@ impl Source<'_> {
         let tier = self.tier(centre);
         let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
-        let field = deform(at, config, rng, controls).map_err(TrainError::internal("view"))?;
+        let field = deform(at, config, rng, controls)?;
         let mut placed = self.canvas.place(field, tone)?;
         placed.fill(view)?;
         // A tone that was drawn for one tier serves pixels of that tier.
@@ -239,8 +239,7 @@ fn draw_positives(
 
 pub(crate) fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
     let factor = (1.0 - change, 1.0 + change);
-    IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))
-        .map_err(TrainError::internal("intensity"))
+    Ok(IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))?)
 }
 
 impl TrainConfig {
@@ -252,7 +251,7 @@ impl TrainConfig {
     pub fn tier_policy(&self) -> Result<TierPolicy<f32>, TrainError> {
         let AugmentationConfig { policy, intensity, gamma, .. } = &self.augmentation;
         if let Some(policy) = policy {
-            return policy.tiers(*gamma).map_err(TrainError::internal("intensity"));
+            return Ok(policy.tiers(*gamma)?);
         }
         let [low, medium, high] = *intensity;
         Ok(TierPolicy {

@@ -5,7 +5,7 @@ use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
 use crate::options::{named_options, option_group};
-use crate::{ComputeOn, Policy, TrainError};
+use crate::{ComputeOn, ConfigError, Policy};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -292,9 +292,9 @@ impl TrainConfig {
     /// Refuses what can't be trained with, naming the option.
     ///
     /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+    /// [`ConfigError::Option`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
         match self.schedule.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
@@ -366,7 +366,7 @@ impl TrainConfig {
             return wrong("intensity", "from 0 to below 1");
         }
         if let Some(policy) = &self.augmentation.policy {
-            policy.tiers(self.augmentation.gamma).map_err(|_| TrainError::Option {
+            policy.tiers(self.augmentation.gamma).map_err(|_| ConfigError::Option {
                 option: "policy",
                 needs: "ranges of brightness and contrast that are finite, at least 0 and in order",
             })?;

@@ -7,7 +7,7 @@ use infomark_infer::Image;
 
 use crate::batch::Source;
 use crate::compute::{Canvas, Compute, Pixels};
-use crate::{TrainConfig, TrainError};
+use crate::{DataError, TrainConfig, TrainError};
 
 /// An image with what guides its views: the entropy around each pixel, its tier, and how often it is drawn.
 ///
@@ -75,11 +75,9 @@ impl GuidedImage {
         let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let (entropy, mut weights) =
             Compute::Cpu(None).guidance(&image.to_levels(), width, config.sampling.patch, alpha)?;
-        let plane = Plane::new(&entropy, width, height).map_err(TrainError::internal("entropy"))?;
+        let plane = Plane::new(&entropy, width, height)?;
         let mut scratch = vec![0.0; entropy.len()];
-        let mut quantiles = |low, high| {
-            Thresholds::from_quantiles(plane, low, high, &mut scratch).map_err(TrainError::internal("tiers"))
-        };
+        let mut quantiles = |low, high| Thresholds::from_quantiles(plane, low, high, &mut scratch);
         let [medium, high] = config.sampling.tier_quantiles;
         let thresholds = thresholds.map_or_else(|| quantiles(medium, high), Ok)?;
         let least = match config.sampling.least_entropy {
@@ -93,12 +91,12 @@ impl GuidedImage {
         }
         if !weights.iter().any(|weight| *weight > 0.0) {
             return Err(match config.sampling.least_entropy {
-                None => TrainError::Blank { file: image.name().to_owned() },
-                Some(least) => TrainError::BelowThreshold {
+                None => TrainError::Data(DataError::Blank { file: image.name().to_owned() }),
+                Some(least) => TrainError::Data(DataError::BelowThreshold {
                     file: image.name().into(),
                     most: entropy.iter().copied().fold(0.0, f32::max),
                     least,
-                },
+                }),
             });
         }
         Ok(Self { width, height, pixels: image.pixels().to_vec(), entropy, weights, thresholds })
@@ -144,13 +142,10 @@ impl GuidedImage {
     ) -> Result<Vec<GuidedView>, TrainError> {
         config.check()?;
         let TierPolicy { low, medium, high } = *policy;
-        TierPolicy::new(low, medium, high).map_err(TrainError::internal("intensity"))?;
+        TierPolicy::new(low, medium, high)?;
         let mut sums = vec![0.0; self.weights.len()];
-        let sampler = Plane::new(&self.weights, self.width, self.height)
-            .map_err(TrainError::internal("view"))
-            .and_then(|weights| {
-                Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
-            })?;
+        let weights = Plane::new(&self.weights, self.width, self.height)?;
+        let sampler = Pixels::Sums(Sampler::new(weights, &mut sums)?);
         let canvas = Canvas::here(self.pixels.as_slice().into(), self.width, self.height);
         let source = Source {
             canvas: &canvas,

@@ -87,5 +87,5 @@ pub(crate) fn map(
     data: &[f32],
     [channels, width, height, stride]: [usize; 4],
 ) -> Result<FeatureMap<'_, f32>, TrainError> {
-    FeatureMap::new(data, channels, width, height, stride).map_err(TrainError::internal("features"))
+    Ok(FeatureMap::new(data, channels, width, height, stride)?)
 }

@@ -80,7 +80,10 @@ pub use config::{
     AugmentationConfig, Budget, LossConfig, ModelConfig, OptimiserConfig, SamplingConfig, ScheduleConfig,
     TrainConfig,
 };
-pub use error::{CheckpointError, DeviceError, OutputError, TemplateSetError, TrainError};
+pub use error::{
+    CheckpointError, ConfigError, DataError, DeviceError, InternalError, OutputError, RunError,
+    TemplateSetError, TrainError,
+};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
     Annotated, Doubt, HeatmapLossConfig, LabelCount, LandmarkAugmentationConfig, LandmarkConfig,

@@ -16,7 +16,7 @@ use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::shuffle;
 use crate::level::Level;
-use crate::{TrainConfig, TrainError};
+use crate::{ConfigError, RunError, TrainConfig, TrainError};
 
 /// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -124,13 +124,14 @@ pub fn psi(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Psi, TrainError> {
     if !(1..=1_000_000).contains(&config.views) {
-        return Err(TrainError::Option { option: "views", needs: "1 to 1,000,000" });
+        return Err(ConfigError::Option { option: "views", needs: "1 to 1,000,000" }.into());
     }
     if !(1..=1000).contains(&config.bins) {
-        return Err(TrainError::Option { option: "bins", needs: "1 to 1,000" });
+        return Err(ConfigError::Option { option: "bins", needs: "1 to 1,000" }.into());
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let pool = pool.map_err(|e| TrainError::Threads { threads: config.threads, reason: e.to_string() })?;
+    let pool = pool
+        .map_err(|e| TrainError::Run(RunError::Threads { threads: config.threads, reason: e.to_string() }))?;
     pool.install(|| measure(images, encoder, config, progress))
 }
 
@@ -160,11 +161,10 @@ fn measure(
     });
     let batches = config.views.div_ceil(training.sampling.batch);
     let most = ((training.sampling.patch * training.sampling.patch).min(256) as f64).ln();
-    let internal = TrainError::internal::<infomark_core::CurveError>;
     let mut stores = vec![vec![SimilarityBin::default(); config.bins]; levels + 1];
     let mut curves = Vec::with_capacity(stores.len());
     for bins in &mut stores {
-        curves.push(SimilarityCurve::new(bins, 0.0, most.max(0.1)).map_err(internal("psi"))?);
+        curves.push(SimilarityCurve::new(bins, 0.0, most.max(0.1))?);
     }
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
@@ -174,10 +174,10 @@ fn measure(
             for (i, &entropy) in compared.entropies.iter().enumerate() {
                 let mut all = 0.0;
                 for (curve, similarities) in curves.iter_mut().zip(&compared.strides) {
-                    curve.add(entropy, similarities[i]).map_err(internal("psi"))?;
+                    curve.add(entropy, similarities[i])?;
                     all += similarities[i] / levels as f32;
                 }
-                curves[levels].add(entropy, all).map_err(internal("psi"))?;
+                curves[levels].add(entropy, all)?;
                 sum += f64::from(all);
                 count += 1;
             }
@@ -185,7 +185,7 @@ fn measure(
         progress(step + 1, batches);
     }
     let all = &curves[levels];
-    let cut = Thresholds::<f64>::from_similarity_curve(all, DipRule::default()).map_err(internal("psi"))?;
+    let cut = Thresholds::<f64>::from_similarity_curve(all, DipRule::default())?;
     let (dip, no_dip) = match cut {
         CurveCut::Dip { thresholds, levels, depth, error } => {
             (Some(Dip { thresholds: [thresholds.medium, thresholds.high], levels, depth, error }), None)
@@ -259,7 +259,7 @@ fn compare(
         let mut strides = Vec::with_capacity(view.levels().len());
         for (from, to) in view.levels().iter().zip(image.levels()) {
             let mut out = vec![0.0; positives.len()];
-            positive_similarities(*from, to, &positives, &mut out).map_err(TrainError::internal("psi"))?;
+            positive_similarities(*from, to, &positives, &mut out)?;
             strides.push(out);
         }
         Ok(Some(Compared { entropies, strides }))
@@ -273,7 +273,7 @@ fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, T
     if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(None);
     }
-    encoder.encode_input("view", &pixels).map(Some).map_err(TrainError::internal("encoder"))
+    Ok(Some(encoder.encode_input("view", &pixels)?))
 }
 
 /// PSI of the low, medium and high tier; none for a tier without positives.
@@ -294,8 +294,7 @@ pub(crate) fn by_tier(
     let mut sums = [(0.0, 0usize); 3];
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
         let mut similarities = vec![0.0; positives.len()];
-        positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)
-            .map_err(TrainError::internal("psi"))?;
+        positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)?;
         for (similarity, entropy) in similarities.iter().zip(entropies) {
             let tier = thresholds.tier(*entropy);
             let place = Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0);

@@ -23,7 +23,7 @@ use crate::trainer::{self, Measured, Task, in_threads};
 use crate::tune::{self, TuneConfig};
 use crate::views;
 use crate::whiten::whiten;
-use crate::{CheckpointError, ComputeOn, TrainConfig, TrainError, export};
+use crate::{CheckpointError, ComputeOn, ConfigError, TrainConfig, TrainError, export};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ impl Header for EncoderHeader {
     const FORMAT: u32 = 4;
     const WEIGHTS: &'static str = "encoder";
 
-    fn check(&self) -> Result<(), TrainError> {
+    fn check(&self) -> Result<(), ConfigError> {
         self.config.check()
     }
 }
@@ -193,8 +193,7 @@ impl EncoderTask<'_> {
 
     /// The encoder after so many steps as its file is read.
     fn readable(&self, step: u64) -> Result<Trained, TrainError> {
-        Trained::from_bytes(&self.exported(step)?, "the encoder in training")
-            .map_err(TrainError::internal("export"))
+        Ok(Trained::from_bytes(&self.exported(step)?, "the encoder in training")?)
     }
 }
 
@@ -303,7 +302,8 @@ fn start(
         // Found out now, not after the training.
         let untrained = &task.state.parameters.values;
         let bytes = export::onnx(&task.encoder, untrained, &task.description(0))?;
-        Trained::from_bytes(&bytes, "encoder").map_err(|error| TrainError::Unloadable(Box::new(error)))?;
+        Trained::from_bytes(&bytes, "encoder")
+            .map_err(|error| TrainError::Config(ConfigError::Unloadable(Box::new(error))))?;
         let examples = views::examples(&task.set, &task.header.config, EXAMPLES)?;
         reporter.report(Progress::Views(examples));
         Default::default()

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, unshuffle};
 use crate::network::Head;
-use crate::{TrainConfig, TrainError};
+use crate::{RunError, TrainConfig, TrainError};
 
 /// Images that the second moments are taken of, spread evenly over the folder.
 const IMAGES: usize = 32;
@@ -86,7 +86,7 @@ fn moments(
 /// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
 /// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
 fn fold(head: &Head, values: &mut [f32], moments: &[f64], step: u64) -> Result<(), TrainError> {
-    let lower = cholesky(moments, head.outputs).ok_or(TrainError::Diverged { step })?;
+    let lower = cholesky(moments, head.outputs).ok_or(TrainError::Run(RunError::Diverged { step }))?;
     solve(&lower, head.outputs, &mut values[head.weight.clone()]);
     solve(&lower, head.outputs, &mut values[head.bias.clone()]);
     Ok(())

@@ -14,7 +14,8 @@ use common::{Outcome, paths, phantoms};
 use infomark_cuda::CudaError;
 use infomark_cuda_sim::{Kind, StandIn};
 use infomark_train::{
-    ComputeOn, DeviceError, LossTerms, Paths, Progress, Summary, TrainConfig, TrainError, resume, train,
+    ComputeOn, DeviceError, LossTerms, Paths, Progress, RunError, Summary, TrainConfig, TrainError, resume,
+    train,
 };
 
 /// Losses of one training at the first step: the path's roundings. Relative to the loss of the core, and twice as wide as
@@ -162,7 +163,7 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
         let error = run(root, name, config).err().ok_or("it was trained")?.downcast::<TrainError>()?;
         assert!(error.to_string().contains("--device cpu"), "{error}");
         match *error {
-            TrainError::Cuda(error) => Ok(error),
+            TrainError::Run(RunError::Cuda(error)) => Ok(error),
             error => Err(error.into()),
         }
     };
@@ -188,7 +189,10 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
     set?;
     stand_in.set_memory_limit(usize::MAX)?;
     assert!(
-        matches!(failed, Err(TrainError::Cuda(DeviceError::Device(CudaError::OutOfMemory { .. })))),
+        matches!(
+            failed,
+            Err(TrainError::Run(RunError::Cuda(DeviceError::Device(CudaError::OutOfMemory { .. }))))
+        ),
         "{failed:?}"
     );
     let mut told = Told::default();

@@ -11,9 +11,9 @@ use infomark_infer::{
 };
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Annotated, Budget, CheckpointError, LandmarkConfig, LandmarkPaths, Paths, Progress, SelfTrainConfig,
-    SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks, resume_self_train,
-    self_train, train, train_landmarks,
+    Annotated, Budget, CheckpointError, ConfigError, DataError, LandmarkConfig, LandmarkPaths, Paths,
+    Progress, SelfTrainConfig, SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks,
+    resume_self_train, self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -163,12 +163,12 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
         train_landmarks(config, paths, &mut go_on).expect_err("it was trained")
     };
     let error = refused(&small(1), &LandmarkPaths { images: Some(9), ..good.clone() });
-    assert!(matches!(error, TrainError::Images { wanted: 9, found: 3, .. }), "{error}");
+    assert!(matches!(error, TrainError::Config(ConfigError::Images { wanted: 9, found: 3, .. })), "{error}");
     let error = refused(&small(1).with(|o| o.model.stride = 3), &good);
-    assert!(matches!(error, TrainError::Option { option: "stride", .. }), "{error}");
+    assert!(matches!(error, TrainError::Config(ConfigError::Option { option: "stride", .. })), "{error}");
     let error = refused(&small(1), &LandmarkPaths { encoder: Some("missing.onnx".into()), ..good.clone() });
     assert!(
-        matches!(&error, TrainError::Model(ModelError::Missing { name }) if name == "missing.onnx"),
+        matches!(&error, TrainError::Data(DataError::Model(ModelError::Missing { name })) if name == "missing.onnx"),
         "{error}"
     );
     train_landmarks(&small(2), &good, &mut go_on)?;
@@ -181,7 +181,10 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     };
     let error =
         refused(&small(1), &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") });
-    assert!(matches!(&error, TrainError::Model(error) if of_another_kind(error, "run.onnx")), "{error}");
+    assert!(
+        matches!(&error, TrainError::Data(DataError::Model(error)) if of_another_kind(error, "run.onnx")),
+        "{error}"
+    );
     let loaded = LandmarkNet::load(root.path().join("encoder.onnx"));
     assert!(loaded.is_err_and(|error| of_another_kind(&error, "encoder.onnx")));
     let error = refused(&small(1), &good);
@@ -332,12 +335,15 @@ fn several_templates_label_the_rest_together() -> Outcome {
     let refused =
         |templates| self_train(&config, &elsewhere(templates), &mut go_on).expect_err("it was trained");
     let problem = |error: TrainError| match error {
-        TrainError::Templates { problem, .. } => problem,
+        TrainError::Data(DataError::Templates { problem, .. }) => problem,
         error => panic!("{error}"),
     };
     let twice = refused(vec![annotated(&data, 1), annotated(&data, 1)]);
     assert_eq!(problem(twice), TemplateSetError::Repeated);
-    assert!(matches!(refused(Vec::new()), TrainError::Option { option: "templates", .. }));
+    assert!(matches!(
+        refused(Vec::new()),
+        TrainError::Config(ConfigError::Option { option: "templates", .. })
+    ));
     let mut fewer = annotated(&data, 2);
     let landmark = fewer.landmarks.remove(3).name;
     let lacking = refused(vec![annotated(&data, 1), fewer.clone()]);

@@ -12,8 +12,8 @@ use common::{Outcome, paths, phantoms, small};
 use infomark_infer::ImageError;
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Budget, CheckpointError, ComputeOn, LossTerms, OutputError, Paths, Policy, Progress, PsiConfig, Scoring,
-    TrainConfig, TrainError, psi, resume, train,
+    Budget, CheckpointError, ComputeOn, ConfigError, DataError, LossTerms, OutputError, Paths, Policy,
+    Progress, PsiConfig, RunError, Scoring, TrainConfig, TrainError, psi, resume, train,
 };
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -166,7 +166,7 @@ fn an_image_below_the_threshold_of_the_sampling_is_named() -> Outcome {
     let config = small(1).with(|o| o.sampling.least_entropy = Some(4.5));
     let refused = refusal(&config, &paths(root.path(), "run"));
     assert!(
-        matches!(&refused, TrainError::BelowThreshold { file, least: 4.5, .. } if file.ends_with("00.pgm")),
+        matches!(&refused, TrainError::Data(DataError::BelowThreshold { file, least: 4.5, .. }) if file.ends_with("00.pgm")),
         "{refused}"
     );
     Ok(())
@@ -283,7 +283,7 @@ fn a_network_that_could_not_be_loaded_is_not_trained() -> Outcome {
         steps += usize::from(matches!(progress, Progress::Step { .. }));
         ControlFlow::Continue(())
     });
-    assert!(matches!(refused, Err(TrainError::Unloadable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(TrainError::Config(ConfigError::Unloadable(_)))), "{refused:?}");
     assert_eq!(steps, 0);
     Ok(())
 }
@@ -320,7 +320,7 @@ fn refused_checkpoint<T>(result: Result<T, TrainError>) -> CheckpointError {
 }
 
 fn is_output(error: &TrainError, at: &Path, expected: OutputError) -> bool {
-    matches!(error, TrainError::Output { path, problem } if path == at && *problem == expected)
+    matches!(error, TrainError::Run(RunError::Output { path, problem }) if path == at && *problem == expected)
 }
 
 #[test]
@@ -330,26 +330,26 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     let refused = refusal(&small(2), &paths);
     let names = |name: &str| name == paths.images.display().to_string();
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Missing { name }) if names(name)),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Missing { name })) if names(name)),
         "missing folder: {refused}"
     );
     fs::create_dir_all(&paths.images)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::NoImages { name }) if names(name)),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::NoImages { name })) if names(name)),
         "empty folder: {refused}"
     );
     phantoms(&paths.images, 1)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::TooFew { dir, found: 1, needed: 2 } if *dir == paths.images),
+        matches!(&refused, TrainError::Data(DataError::TooFew { dir, found: 1, needed: 2 }) if *dir == paths.images),
         "one image: {refused}"
     );
     phantoms(&paths.images, 2)?;
     fs::write(paths.images.join("broken.png"), b"\x89PNG\r\n\x1a\nno more")?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Damaged { name, .. }) if name.ends_with("broken.png")),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Damaged { name, .. })) if name.ends_with("broken.png")),
         "truncated: {refused}"
     );
     fs::remove_file(paths.images.join("broken.png"))?;
@@ -358,7 +358,7 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     fs::write(paths.images.join("flat.pgm"), flat)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Constant { name }) if name.ends_with("flat.pgm")),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Constant { name })) if name.ends_with("flat.pgm")),
         "constant: {refused}"
     );
     Ok(())
@@ -389,7 +389,7 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
     ] {
         let refused = refusal(&config, &paths);
         assert!(
-            matches!(refused, TrainError::Option { option, .. } if option == wrong),
+            matches!(refused, TrainError::Config(ConfigError::Option { option, .. }) if option == wrong),
             "{wrong}: {refused}"
         );
     }
@@ -540,7 +540,10 @@ fn scoring_at_checkpoints_changes_nothing_but_what_is_told() -> Outcome {
     assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?, table);
     let wrong = Paths { score: score("nowhere", 2), ..paths(root.path(), "wrong") };
     let refused = refusal(&small(1), &wrong);
-    assert!(matches!(&refused, TrainError::Score { dir, .. } if dir.ends_with("nowhere")), "{refused}");
+    assert!(
+        matches!(&refused, TrainError::Data(DataError::Score { dir, .. }) if dir.ends_with("nowhere")),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -574,6 +577,6 @@ fn the_curve_of_similarity_counts_every_pixel_and_is_the_same_on_any_number_of_t
     }
     assert!(measured.dip.is_some() != measured.no_dip.is_some());
     let refused = psi(&paths.images, &encoder, &PsiConfig { views: 0, ..config }, &|_, _| {});
-    assert!(matches!(refused, Err(TrainError::Option { option: "views", .. })));
+    assert!(matches!(refused, Err(TrainError::Config(ConfigError::Option { option: "views", .. }))));
     Ok(())
 }

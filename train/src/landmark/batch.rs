@@ -42,18 +42,17 @@ fn draw_item(
 ) -> Result<(Vec<f32>, Vec<Option<Target>>), TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
     let (pixels, targets) = set.image(image)?;
-    let view = || TrainError::internal::<AugmentError>("view");
     let mut controls =
         vec![Point::default(); elastic_controls_len(width, height, config.augmentation.elastic_spacing)];
-    let field = deform((width, height), config, rng, &mut controls).map_err(view())?;
-    let source = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
+    let field = deform((width, height), config, rng, &mut controls)?;
+    let source = Plane::new(&pixels, width, height)?;
     let mut out = vec![0.0; pixels.len()];
-    let mut target = PlaneMut::new(&mut out, width, height).map_err(TrainError::internal("view"))?;
+    let mut target = PlaneMut::new(&mut out, width, height)?;
     // As the canvas goes on beyond an image.
-    field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp).map_err(view())?;
+    field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp)?;
     let tone: IntensityJitter<f32> =
         range(config.augmentation.intensity, config.augmentation.gamma)?.draw(rng);
-    tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+    tone.apply_in_place(target)?;
     let moved = |target: &Target| Some(Target { at: field.push(target.at)?, ..*target });
     let targets = targets.iter().map(|target| target.as_ref().and_then(moved)).collect();
     Ok((unshuffled(&out, width), targets))

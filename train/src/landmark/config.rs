@@ -4,7 +4,7 @@ use infomark_infer::Normalisation;
 use serde::Serialize;
 
 use crate::options::{named_options, option_group};
-use crate::{Budget, OptimiserConfig, ScheduleConfig, TrainError};
+use crate::{Budget, ConfigError, OptimiserConfig, ScheduleConfig};
 
 /// Options of the training of a landmark network. [`LandmarkConfig::default`] is what `infomark train-landmarks` runs.
 ///
@@ -147,9 +147,9 @@ impl LandmarkConfig {
     /// Refuses what can't be trained with, naming the option.
     ///
     /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+    /// [`ConfigError::Option`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
         match self.schedule.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),

@@ -10,9 +10,9 @@ use infomark_infer::{InputSize, Normalisation};
 use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
-use crate::TrainError;
 use crate::network::{GROUPS, STAGES};
 use crate::outputs::read_bytes;
+use crate::{DataError, TrainError};
 
 /// An encoder's stages, as its file has them.
 #[derive(Clone, Debug)]
@@ -37,9 +37,9 @@ impl Start {
     /// Reads the weights from a file that `infomark train` wrote, or from an encoder that comes with infomark, by its name.
     ///
     /// # Errors
-    /// [`TrainError::Start`] when the file is no encoder, or one whose layers are others.
+    /// [`DataError::Start`] when the file is no encoder, or one whose layers are others.
     pub(crate) fn read(path: &Path) -> Result<Start, TrainError> {
-        let refuse = |reason: String| TrainError::Start { path: path.to_owned(), reason };
+        let refuse = |reason: String| TrainError::Data(DataError::Start { path: path.to_owned(), reason });
         let exported = infomark_models::load_encoder(path)?;
         let bytes = match infomark_models::named(path) {
             Some(model) => Cow::Borrowed(model.encoder),

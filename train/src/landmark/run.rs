@@ -23,7 +23,7 @@ use crate::progress::{LossTerms, Progress, Reporter};
 use crate::schedule::Schedule;
 use crate::state::{TrainState, Update};
 use crate::trainer::{self, Measured, Task};
-use crate::{CheckpointError, OptimiserConfig, TrainError};
+use crate::{CheckpointError, ConfigError, OptimiserConfig, TrainError};
 
 /// Result of the training of a landmark network.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Header for LandmarkHeader {
     const FORMAT: u32 = 2;
     const WEIGHTS: &'static str = "network";
 
-    fn check(&self) -> Result<(), TrainError> {
+    fn check(&self) -> Result<(), ConfigError> {
         self.config.check()
     }
 }
@@ -250,7 +250,7 @@ pub(crate) fn fit(
     }
     // Found out now, not after the training.
     let described = task.description(0);
-    let unloadable = |error| TrainError::Unloadable(Box::new(error));
+    let unloadable = |error| TrainError::Config(ConfigError::Unloadable(Box::new(error)));
     let name = "landmark network";
     described.check().map_err(|source| unloadable(ModelError::Description { name: name.into(), source }))?;
     let bytes = export::onnx(&task.net, &task.state.parameters.values, &described)?;

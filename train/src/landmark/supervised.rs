@@ -15,7 +15,7 @@ use crate::data::input_size;
 use crate::outputs::{prepare, write_atomically};
 use crate::progress::{Reporter, Tell};
 use crate::trainer::in_threads;
-use crate::{TrainError, stream};
+use crate::{ConfigError, TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ fn choose(
     let all = data.images.len();
     let count = images.unwrap_or(all);
     if count == 0 || count > all {
-        return Err(TrainError::Images { dir: paths.data.clone(), wanted: count, found: all });
+        return Err(ConfigError::Images { dir: paths.data.clone(), wanted: count, found: all }.into());
     }
     let labelled = |&image: &usize| {
         let sample = &data.images[image];

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::landmark::LandmarkConfig;
 use crate::landmark::pseudo::Limits;
 use crate::options::{named_options, option_group};
-use crate::{Budget, TrainError};
+use crate::{Budget, ConfigError};
 
 /// How much longer the last round is than each before.
 const LAST: f64 = 2.0;
@@ -48,11 +48,11 @@ impl SelfTrainConfig {
     /// Refuses what can't be trained with, naming the option.
     ///
     /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
+    /// [`ConfigError::Option`].
+    pub fn check(&self) -> Result<(), ConfigError> {
         self.network.check()?;
         if !(1..=16).contains(&self.rounds) {
-            return Err(TrainError::Option { option: "rounds", needs: "1 to 16" });
+            return Err(ConfigError::Option { option: "rounds", needs: "1 to 16" });
         }
         for (option, value) in [
             ("max_cycle_error", self.max_cycle_error),
@@ -60,7 +60,7 @@ impl SelfTrainConfig {
             ("max_disagreement", self.max_disagreement),
         ] {
             if !(value > 0.0 && value.is_finite()) {
-                return Err(TrainError::Option { option, needs: "a finite number above 0" });
+                return Err(ConfigError::Option { option, needs: "a finite number above 0" });
             }
         }
         Ok(())
