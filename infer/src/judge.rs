@@ -1,5 +1,6 @@
 //! Which of the landmarks found in an image can be trusted: recognition, error bounds, abstention.
 
+use crate::search::ComparisonError;
 use std::time::Instant;
 
 use crate::{
@@ -250,7 +251,7 @@ impl Judge {
         }
         let upright = orientation.inverse().apply(image).map_err(|error| MatchError::Features {
             image: image.name().to_owned(),
-            reason: error.to_string(),
+            source: ComparisonError::Orientation { reason: error.to_string() },
         })?;
         Ok((encoding, recognition, Some(upright)))
     }

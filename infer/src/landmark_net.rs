@@ -13,7 +13,7 @@ pub use description::{LabelSource, LandmarkDescription};
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
 use crate::fit::{cells, onto};
-use crate::{Image, Letterbox, ModelError, sha256};
+use crate::{Image, Letterbox, ModelError, ModelOutputError, sha256};
 use decode::{Maps, decode};
 
 /// Where a landmark network puts a landmark.
@@ -128,10 +128,10 @@ impl LandmarkNet {
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Letterbox { name: image.name().to_owned(), source })?;
         let maps = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
-        let wrong = |problem: &str| ModelError::Features { name: self.name.clone(), problem: problem.into() };
-        let [heat, offsets] = &maps[..] else { return Err(wrong("it has other outputs than described")) };
+        let wrong = |problem| ModelError::Features { name: self.name.clone(), problem };
+        let [heat, offsets] = &maps[..] else { return Err(wrong(ModelOutputError::Outputs)) };
         if heat.iter().chain(offsets).any(|value| !value.is_finite()) {
-            return Err(wrong("its maps hold numbers that are not finite"));
+            return Err(wrong(ModelOutputError::NotFinite));
         }
         let (width, area) = (input.width() / stride, input.area() / (stride * stride));
         let shown = cells(fit.content(), stride);
