@@ -8,7 +8,7 @@ use infomark_infer::{
     DataSetError, EnsembleError, EnsembleFileError, ImageError, JudgeError, MatchError, ModelError,
     TemplateError, ThreadError,
 };
-use infomark_train::TrainError;
+use infomark_train::{RunError, TrainError};
 
 /// Why something could not be learnt or simulated; every message names the file or option.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ from!(
 impl From<TrainError> for ActiveError {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Stopped => ActiveError::Stopped,
+            TrainError::Run(RunError::Stopped) => ActiveError::Stopped,
             error => ActiveError::Train(Box::new(error)),
         }
     }

@@ -286,14 +286,12 @@ fn train(
     progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send),
 ) -> Result<Vec<u8>, ActiveError> {
     let steps = options.steps.unwrap_or_else(|| LearnOptions::steps_for(set.images.len()));
-    let config = LandmarkConfig {
-        budget: Budget::Steps(steps),
-        batch: options.batch,
-        checkpoint_every: 50,
-        seed: options.seed.wrapping_add(network as u64),
-        threads: options.threads,
-        ..LandmarkConfig::default()
-    };
+    let mut config = LandmarkConfig::default();
+    config.schedule.budget = Budget::Steps(steps);
+    config.schedule.checkpoint_every = 50;
+    config.batch = options.batch;
+    config.seed = options.seed.wrapping_add(network as u64);
+    config.threads = options.threads;
     let (bytes, summary) = train_landmarks_on(&config, set, Some(encoder), run, &mut |told| match told {
         Progress::Step { fraction, .. } => progress(LearnProgress::Training { network, networks, fraction }),
         _ => progress(LearnProgress::Training { network, networks, fraction: 0.0 }),

@@ -42,13 +42,11 @@ fn prepare(root: &Path, count: u64) -> Result<(PathBuf, DataSet), Box<dyn Error>
         run: root.join("encoder.run"),
         score: None,
     };
-    let config = TrainConfig {
-        budget: Budget::Steps(2),
-        input_area: SIZE.0 * SIZE.1,
-        channels: [8, 8, 16, 16, 16],
-        view_size: 64,
-        ..TrainConfig::default()
-    };
+    let mut config = TrainConfig::default();
+    config.schedule.budget = Budget::Steps(2);
+    config.model.input_area = SIZE.0 * SIZE.1;
+    config.model.channels = [8, 8, 16, 16, 16];
+    config.sampling.view_size = 64;
     train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
     Ok((paths.out, DataSet::open(&data)?))
 }

@@ -26,12 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for i in 0..8 {
         fs::write(images.join(format!("{i}.pgm")), phantom.image(0, i).pgm())?;
     }
-    let config = TrainConfig {
-        budget: Budget::Steps(1_000_000),
-        checkpoint_every: u64::MAX,
-        threads,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(1_000_000);
+        o.schedule.checkpoint_every = u64::MAX;
+        o.threads = threads;
+    });
     let paths = Paths { images, out: dir.join("encoder.onnx"), run: dir.join("run"), score: None };
     let mut begun = None;
     train(&config, &paths, &mut |progress| {

@@ -144,16 +144,15 @@ fn score(encoder: &Encoder, data: &DataSet, template_data: &DataSet) -> Result<R
 
 /// The defaults, scaled down to small images and little time.
 fn config(options: &Options, threads: usize) -> TrainConfig {
-    TrainConfig {
-        budget: options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps),
-        seed: options.seed,
-        input_area: 192 * 256,
-        view_size: 128,
-        ema_decay: 0.98,
-        warm_up: 20,
-        threads,
-        ..TrainConfig::default()
-    }
+    TrainConfig::default().with(|o| {
+        o.schedule.budget = options.steps.map_or(Budget::Minutes(options.seconds / 60.0), Budget::Steps);
+        o.seed = options.seed;
+        o.model.input_area = 192 * 256;
+        o.sampling.view_size = 128;
+        o.optimiser.ema_decay = 0.98;
+        o.schedule.warm_up = 20;
+        o.threads = threads;
+    })
 }
 
 /// Removes what an earlier demo left; refuses a folder that holds anything else.

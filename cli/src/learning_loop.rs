@@ -239,12 +239,10 @@ fn encoder(options: &Options, threads: usize, stop: &Arc<AtomicBool>, report: &R
         score: None,
     };
     report.text(&format!("training an encoder on {} (once)", shown(images)))?;
-    let config = TrainConfig {
-        budget: Budget::Steps(options.encoder_steps),
-        seed: options.seed,
-        threads,
-        ..TrainConfig::default()
-    };
+    let mut config = TrainConfig::default();
+    config.schedule.budget = Budget::Steps(options.encoder_steps);
+    config.seed = options.seed;
+    config.threads = threads;
     let resumed = paths.run.join("checkpoint.json").is_file();
     let summary = train::with_progress(&paths.run, |told| {
         let mut told = |event| {

@@ -62,7 +62,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Some(path) => read_toml(path)?,
         None => defaults.training.clone(),
     };
-    let training = TrainConfig { seed: options.seed, pixels: defaults.training.pixels, ..training };
+    let training = training.with(|o| {
+        o.seed = options.seed;
+        o.sampling.pixels = defaults.training.sampling.pixels;
+    });
     training.check().with_context(|| options.config.as_deref().map_or_else(String::new, shown))?;
     let config = PsiConfig { views: options.views, training, threads, ..defaults };
     output::make_folder(&options.out)?;
@@ -95,7 +98,7 @@ pub(crate) fn draw(
 fn text(drawn: &Drawn<'_>) -> String {
     let psi = drawn.psi;
     let [medium, high] = psi.quantile_thresholds;
-    let [of_medium, of_high] = psi.config.training.tier_quantiles;
+    let [of_medium, of_high] = psi.config.training.sampling.tier_quantiles;
     let cut = match (&psi.dip, &psi.no_dip) {
         (Some(dip), _) => format!(
             "dip: medium from {:.3}, high from {:.3} nats; PSI {:.3}, {:.3}, {:.3} in the low, medium and high tier\n\
@@ -180,7 +183,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         ],
         None => Vec::new(),
     };
-    let k = psi.config.training.patch;
+    let k = psi.config.training.sampling.patch;
     let curve = Chart {
         title: match &psi.dip {
             Some(_) => "Positive similarity (PSI) by entropy; dashed: where it cuts the tiers".into(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use infomark_infer::{Encoder, read_image, sha256_files};
-use infomark_train::{AGAINST, Ranking, TrainError};
+use infomark_train::{AGAINST, ConfigError, Ranking, TrainError};
 use serde::Serialize;
 
 use crate::draw::{Canvas, Legend, panel, sheet};
@@ -81,7 +81,7 @@ pub(crate) fn rank(encoder: &Encoder, images: &[PathBuf], against: usize, seed: 
     });
     progress.finish();
     ranking.map_err(|error| match error {
-        TrainError::Against { .. } => anyhow!("--{error}"),
+        TrainError::Config(ConfigError::Against { .. }) => anyhow!("--{error}"),
         other => other.into(),
     })
 }

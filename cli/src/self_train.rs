@@ -163,10 +163,10 @@ fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
     config.network.threads = threads;
     config.network.seed = options.seed.unwrap_or(config.network.seed);
     config.rounds = options.rounds.unwrap_or(config.rounds);
-    config.network.budget = match (options.steps, options.minutes) {
+    config.network.schedule.budget = match (options.steps, options.minutes) {
         (Some(steps), _) => Budget::Steps(steps),
         (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.network.budget,
+        (None, None) => config.network.schedule.budget,
     };
     config.check()?;
     Ok(config)

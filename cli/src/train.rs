@@ -178,8 +178,8 @@ fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
     let Begun { config } = serde_json::from_slice(&text).with_context(|| shown(&path))?;
     let encoder = Encoder::load(&paths.out)?;
     let defaults = PsiConfig::default();
-    let training = TrainConfig { pixels: defaults.training.pixels, ..config };
-    let seen = usize::try_from(steps).unwrap_or(VIEWS).saturating_mul(training.batch);
+    let training = config.with(|o| o.sampling.pixels = defaults.training.sampling.pixels);
+    let seen = usize::try_from(steps).unwrap_or(VIEWS).saturating_mul(training.sampling.batch);
     let config = PsiConfig { views: seen.clamp(1, VIEWS), training, threads, ..defaults };
     crate::psi::draw(&paths.images, &encoder, &config, &paths.run).map(drop)
 }
@@ -187,7 +187,7 @@ fn draw_psi(paths: &Paths, steps: u64, threads: usize) -> Result<()> {
 /// The defaults, or those of a file where one is given.
 pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
     path: Option<&Path>,
-    check: impl Fn(&T) -> Result<(), infomark_train::TrainError>,
+    check: impl Fn(&T) -> Result<(), infomark_train::ConfigError>,
 ) -> Result<T> {
     let Some(path) = path else { return Ok(T::default()) };
     let config = read_toml(path)?;
@@ -199,20 +199,20 @@ pub(crate) fn read_config<T: Default + serde::de::DeserializeOwned>(
 fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     let mut config = read_config(options.config.as_deref(), TrainConfig::check)?;
     if let Some(path) = &options.policy {
-        config.policy = Some(read_toml(path)?);
+        config.augmentation.policy = Some(read_toml(path)?);
         config.check().with_context(|| shown(path))?;
     }
-    if options.estimate_intensity && config.estimate_after == 0.0 {
-        config.estimate_after = 0.3;
+    if options.estimate_intensity && config.augmentation.estimate_after == 0.0 {
+        config.augmentation.estimate_after = 0.3;
     }
     config.threads = threads;
     config.compute = options.device.into();
     config.seed = options.seed.unwrap_or(config.seed);
     config.patience = options.patience.unwrap_or(config.patience);
-    config.budget = match (options.steps, options.minutes) {
+    config.schedule.budget = match (options.steps, options.minutes) {
         (Some(steps), _) => Budget::Steps(steps),
         (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.budget,
+        (None, None) => config.schedule.budget,
     };
     config.check()?;
     Ok(config)

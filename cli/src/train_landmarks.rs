@@ -122,10 +122,10 @@ fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
     let mut config = read_config(options.config.as_deref(), LandmarkConfig::check)?;
     config.threads = threads;
     config.seed = options.seed.unwrap_or(config.seed);
-    config.budget = match (options.steps, options.minutes) {
+    config.schedule.budget = match (options.steps, options.minutes) {
         (Some(steps), _) => Budget::Steps(steps),
         (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.budget,
+        (None, None) => config.schedule.budget,
     };
     config.check()?;
     Ok(config)

@@ -4,7 +4,7 @@ use infomark_core::{FeatureMap, Plane, Point, peak};
 
 use crate::fit::cells;
 use crate::lengths::{Lengths, features_at};
-use crate::search::Search;
+use crate::search::{ComparisonError, Search};
 use crate::{Encoding, Rect};
 
 /// Finest stride that is kept: a finer one takes most of the memory and decides about less than a pixel.
@@ -51,15 +51,14 @@ impl Back {
         encoding: &Encoding,
         at: Point<f32>,
         search: &mut Search,
-    ) -> Result<Option<Point<f32>>, String> {
+    ) -> Result<Option<Point<f32>>, ComparisonError> {
         let own = self
             .levels
             .iter()
             .map(|Level { features, channels, width, height, stride }| {
                 FeatureMap::new(features, *channels, *width, *height, *stride)
             })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(text)?;
+            .collect::<Result<Vec<_>, _>>()?;
         let Some(finest) = own.first() else { return Ok(None) };
         let features = features_at(&maps(encoding), at)?;
         let features = Lengths::of(&own).split(&features);
@@ -67,13 +66,8 @@ impl Back {
         let map = search.similarities(&own, &[&features], encoding.temperature())?;
         let shown = cells(self.content, stride);
         let cropped = Plane::new(map, width, height)
-            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-            .map_err(text)?;
+            .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))?;
         let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);
         Ok(peak(cropped, stride).map(|peak| Point::new(peak.at.x + start.x, peak.at.y + start.y)))
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

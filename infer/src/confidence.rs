@@ -1,6 +1,7 @@
 //! Confidence measures of a matched landmark.
 
-use infomark_core::{Plane, Point, highest_beyond, peak};
+use crate::search::ComparisonError;
+use infomark_core::{LocateError, Plane, Point, highest_beyond, peak};
 use infomark_kernels::widest;
 
 use crate::Encoding;
@@ -42,9 +43,9 @@ pub(crate) fn of(
     encoding: &Encoding,
     map: &ScoreMap,
     (found, score): (Point<f64>, f64),
-) -> Result<Confidence, String> {
+) -> Result<Confidence, ComparisonError> {
     let levels = encoding.levels();
-    let finest = levels.first().ok_or("no levels")?;
+    let finest = levels.first().ok_or(LocateError::NoLevels)?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let fit = encoding.fit();
     let at: Point<f32> = fit.push(found).cast();
@@ -52,20 +53,19 @@ pub(crate) fn of(
 
     let shown = cells(fit.content(), stride);
     let all = Plane::new(&map.all, width, height)
-        .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-        .map_err(text)?;
+        .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))?;
     let start = Point::new(at.x - (shown.x * stride) as f32, at.y - (shown.y * stride) as f32);
     let (first, second) = widest(
         #[inline(always)]
         || (peak(all, stride), highest_beyond(all, stride, start, APART)),
     );
-    let first = first.ok_or("all similarities are NaN")?.value;
+    let first = first.ok_or(ComparisonError::NotANumber)?.value;
     let second = second.unwrap_or(first);
     let margin = f64::from((first - second) * encoding.temperature() / counted(levels.len())).max(0.0);
 
     let (mut cycle_error, mut prior) = (Mean::default(), Mean::default());
     for &(laid, index) in having {
-        let place = *laid.template().places().get(index).ok_or("no such landmark")?;
+        let place = *laid.template().places().get(index).ok_or(ComparisonError::NoLandmark)?;
         let expected = laid.alignment().map(|alignment| alignment.predict(place).at);
         prior.add(expected.map(|expected| distance(expected, at)));
         if let Some(map) = laid.template().back() {
@@ -101,8 +101,4 @@ impl Mean {
     fn get(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

@@ -62,47 +62,66 @@ impl Normalisation {
     pub const LOCAL_CONTRAST: Normalisation =
         Normalisation::LocalContrast { sigma: 1.0 / 16.0, gain: 0.2, floor: 0.02 };
 
-    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`.
-    pub(crate) fn apply(self, pixels: Vec<f32>, width: usize, height: usize) -> Result<Vec<f32>, String> {
+    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`; none of another number of pixels, or with numbers that
+    /// [`check`](Self::check) refuses.
+    pub(crate) fn apply(self, pixels: Vec<f32>, width: usize, height: usize) -> Option<Vec<f32>> {
         let Normalisation::LocalContrast { sigma, gain, floor } = self else {
-            return Ok(pixels);
+            return Some(pixels);
         };
         let sigma_px = (sigma * width.max(height) as f32).clamp(0.5, 1024.0);
         let mut scratch = vec![0.0; local_contrast_scratch_len(width, height, f64::from(sigma_px))];
         let mut out = vec![0.0; pixels.len()];
-        let src = Plane::new(&pixels, width, height).map_err(|error| error.to_string())?;
-        let dst = PlaneMut::new(&mut out, width, height).map_err(|error| error.to_string())?;
+        let src = Plane::new(&pixels, width, height).ok()?;
+        let dst = PlaneMut::new(&mut out, width, height).ok()?;
         widest(
             #[inline(always)]
             || local_contrast(src, dst, ContrastRule { sigma_px, gain, floor }, &mut scratch),
         )
-        .map_err(|error| error.to_string())?;
-        Ok(out)
+        .ok()?;
+        Some(out)
     }
 
     /// What is wrong with its numbers, if anything.
     ///
     /// # Errors
     ///
-    /// What was found and expected, in words.
-    pub fn check(self) -> Result<(), String> {
+    /// [`NormalisationError`].
+    pub fn check(self) -> Result<(), NormalisationError> {
         let Normalisation::LocalContrast { sigma, gain, floor } = self else {
             return Ok(());
         };
         let positive = |value: f32| value.is_finite() && value > 0.0;
         match () {
-            () if !(positive(sigma) && sigma <= 1.0) => Err(format!(
-                "a local contrast with sigma {sigma} where a part of the side, above 0 up to 1, is expected"
-            )),
-            () if !positive(gain) => {
-                Err(format!("a local contrast with gain {gain} where a number above 0 is expected"))
-            }
-            () if !positive(floor) => {
-                Err(format!("a local contrast with floor {floor} where a number above 0 is expected"))
-            }
+            () if !(positive(sigma) && sigma <= 1.0) => Err(NormalisationError::Sigma { sigma }),
+            () if !positive(gain) => Err(NormalisationError::Gain { gain }),
+            () if !positive(floor) => Err(NormalisationError::Floor { floor }),
             () => Ok(()),
         }
     }
+}
+
+/// A number that no local contrast has.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NormalisationError {
+    /// The deviation of the neighbourhood.
+    #[error("a local contrast with sigma {sigma} where a part of the side, above 0 up to 1, is expected")]
+    Sigma {
+        /// The refused value.
+        sigma: f32,
+    },
+    /// The contrast that is left.
+    #[error("a local contrast with gain {gain} where a number above 0 is expected")]
+    Gain {
+        /// The refused value.
+        gain: f32,
+    },
+    /// What is added to the local standard deviation.
+    #[error("a local contrast with floor {floor} where a number above 0 is expected")]
+    Floor {
+        /// The refused value.
+        floor: f32,
+    },
 }
 
 /// Channels of an encoder's feature maps.
@@ -295,7 +314,7 @@ impl Description {
 
     pub(crate) fn check_values(&self) -> Result<(), ValueError> {
         let wrong = Err;
-        self.normalisation.check().or_else(|reason| wrong(ValueError::Normalisation { reason }))?;
+        self.normalisation.check().or_else(|source| wrong(ValueError::Normalisation { source }))?;
         let strides = &self.strides;
         if strides.is_empty() || strides.len() > 8 {
             return wrong(ValueError::StrideCount { found: strides.len() });

@@ -15,6 +15,7 @@ pub use file::EnsembleFileError;
 use crate::landmark_net::LandmarkMaps;
 use crate::recognise::{See, see};
 use crate::score_map::ScoreMap;
+use crate::search::ComparisonError;
 use crate::{Encoding, Found, Image, LandmarkNet, Located, MatchError, Matcher, PixelSpacing, Recognition};
 
 /// Weight of the templates' score map beside the networks' log-probabilities in [`Member::Fusion`].
@@ -368,7 +369,8 @@ impl Ensemble {
         encoding: &Encoding,
         deadline: Option<Instant>,
     ) -> Result<Vec<Candidates>, MatchError> {
-        let features = |reason: String| MatchError::Features { image: encoding.image().to_owned(), reason };
+        let features =
+            |source: ComparisonError| MatchError::Features { image: encoding.image().to_owned(), source };
         let mut maps: Option<LandmarkMaps> = None;
         for net in self.nets.iter() {
             let more = net.maps_until(image, deadline)?;
@@ -377,12 +379,12 @@ impl Ensemble {
                 Some(sum) => sum.plus(&more),
             });
         }
-        let maps = maps.ok_or_else(|| features("there is no network".into()))?;
+        let maps = maps.ok_or_else(|| features(ComparisonError::NoTemplate))?;
         let maps = maps.scaled(1.0 / self.nets.len() as f32);
         let found = self.matcher.search_maps(encoding, |found, map| Ok((found, map)))?;
         let unit = encoding.fit().unit();
         let one = |(landmark, (name, &place)): (usize, (&String, &usize))| {
-            let (found, map) = found.get(place).ok_or_else(|| features("a landmark was not found".into()))?;
+            let (found, map) = found.get(place).ok_or_else(|| features(ComparisonError::NoLandmark))?;
             let heat = fused(&maps, landmark, map, encoding).map_err(features)?;
             let located = maps.locate(landmark, name, None);
             let (x, y) = (found.at.x - located.at.x, found.at.y - located.at.y);
@@ -403,9 +405,9 @@ fn fused(
     landmark: usize,
     scores: &ScoreMap,
     encoding: &Encoding,
-) -> Result<Vec<f32>, String> {
+) -> Result<Vec<f32>, ComparisonError> {
     let levels = encoding.levels();
-    let finest = levels.first().ok_or("no levels")?;
+    let finest = levels.first().ok_or(ComparisonError::NotANumber)?;
     let grid = Grid {
         values: &scores.all,
         width: finest.width(),

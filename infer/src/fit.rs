@@ -234,8 +234,7 @@ impl Letterbox {
         normalisation.check().map_err(|_| LetterboxError::Normalisation)?;
         let Rect { width, height, x, .. } = self.content;
         let resized = resized(image.pixels(), self.original(), (width, height));
-        let resized =
-            normalisation.apply(resized, width, height).map_err(|_| LetterboxError::Normalisation)?;
+        let resized = normalisation.apply(resized, width, height).ok_or(LetterboxError::Normalisation)?;
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {
             let (Some(first), Some(last)) = (row.first(), row.last()) else {

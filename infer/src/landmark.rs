@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use infomark_core::Point;
 
 pub use coco_results::CocoIndex;
-pub use error::{LandmarkError, Place};
+use error::CocoError;
+pub use error::{CoordinateError, LandmarkError, Place};
 pub use format::{
     Annotated, ImageContext, LandmarkFormat, WriteOptions, encode_landmarks, parse_landmarks,
     parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,

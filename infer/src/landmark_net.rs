@@ -13,7 +13,7 @@ pub use description::{LabelSource, LandmarkDescription};
 use crate::encoder::plan::Plan;
 use crate::encoder::{self, Interface};
 use crate::fit::{cells, onto};
-use crate::{Image, Letterbox, ModelError, Rect, sha256};
+use crate::{Image, Letterbox, ModelError, ModelOutputError, Rect, sha256};
 use decode::{Maps, decode};
 
 /// Where a landmark network puts a landmark.
@@ -139,12 +139,12 @@ impl LandmarkNet {
         let (fit, canvas) =
             resized.map_err(|source| ModelError::Letterbox { name: image.name().to_owned(), source })?;
         let maps = self.plan.run(&canvas, &self.name, image.name(), deadline)?;
-        let wrong = |problem: &str| ModelError::Features { name: self.name.clone(), problem: problem.into() };
+        let wrong = |problem| ModelError::Features { name: self.name.clone(), problem };
         let Ok([heat, offsets]) = <[Vec<f32>; 2]>::try_from(maps) else {
-            return Err(wrong("it has other outputs than described"));
+            return Err(wrong(ModelOutputError::Outputs));
         };
         if heat.iter().chain(&offsets).any(|value| !value.is_finite()) {
-            return Err(wrong("its maps hold numbers that are not finite"));
+            return Err(wrong(ModelOutputError::NotFinite));
         }
         Ok(LandmarkMaps { fit, stride, heat, offsets })
     }

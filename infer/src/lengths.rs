@@ -1,5 +1,6 @@
 //! Feature vectors of several levels, one after the other.
 
+use crate::search::ComparisonError;
 use infomark_core::{FeatureMap, Point, sample_feature};
 
 /// Channels of the levels of an encoder, the finest first.
@@ -40,12 +41,12 @@ impl Lengths {
 }
 
 /// The vectors of all maps at a place on the canvas.
-pub(crate) fn features_at(maps: &[FeatureMap<'_, f32>], at: Point<f32>) -> Result<Vec<f32>, String> {
+pub(crate) fn features_at(maps: &[FeatureMap<'_, f32>], at: Point<f32>) -> Result<Vec<f32>, ComparisonError> {
     let mut features = vec![0.0; Lengths::of(maps).total()];
     let mut rest = features.as_mut_slice();
     for &map in maps {
         let (slot, left) = rest.split_at_mut(map.channels());
-        sample_feature(map, at, slot).map_err(|error| error.to_string())?;
+        sample_feature(map, at, slot)?;
         rest = left;
     }
     Ok(features)

@@ -108,14 +108,14 @@ pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample, SampleError};
 pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
-    Normalisation, Origin, SEAL_KEY, ValueError,
+    Normalisation, NormalisationError, Origin, SEAL_KEY, ValueError,
 };
 pub use detector::{DetectError, DetectFiles, Detection, Detector};
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
-pub use encoder::{Encoder, Encoding, GraphError, ModelError, read_model};
+pub use encoder::{Encoder, Encoding, GraphError, ModelError, ModelOutputError, RuntimeError, read_model};
 #[cfg(feature = "ensembles")]
 pub use ensemble::EnsembleFileError;
 pub use ensemble::{
@@ -135,10 +135,10 @@ pub use image::{
 pub use image_list::{ImageList, ImageListError, ListedImage, file_stem_of};
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
-    Annotated, CocoIndex, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
-    OUTSIDE_MARGIN, Place, Reliability, Visibility, WriteOptions, encode_landmarks, is_same_name,
-    normal_name, parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks,
-    write_landmarks_as,
+    Annotated, CocoIndex, CoordinateError, ImageContext, Landmark, LandmarkError, LandmarkFile,
+    LandmarkFormat, OUTSIDE_MARGIN, Place, Reliability, Visibility, WriteOptions, encode_landmarks,
+    is_same_name, normal_name, parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of,
+    write_landmarks, write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
 pub use matcher::Matcher;
@@ -155,10 +155,11 @@ pub use scheme::{
     LandmarkStatus, MeasuredValue, Measurement, MeasurementDefinition, NoBound, NotMeasured, Scheme,
     SchemeAbout, SchemeError, SchemeLandmark, Unit,
 };
+pub use search::ComparisonError;
 pub use select::{Candidate, choose_templates};
 pub use shard::{Shard, ShardError};
 pub use spacing::{Calibration, PixelSpacing, SpacingSource};
 pub use template::{
-    Observation, REFINE_ROUNDS, RefineError, RefineStep, Template, TemplateError, TemplateFileError,
-    refine_templates,
+    Observation, REFINE_ROUNDS, RefineError, RefineStep, Template, TemplateContentError, TemplateError,
+    TemplateFileError, refine_templates,
 };

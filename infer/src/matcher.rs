@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::matching::search_maps;
 use crate::recognise::recognise;
 use crate::score_map::ScoreMap;
+use crate::search::ComparisonError;
 use crate::{
     CalibrationKey, Encoder, Encoding, Found, Image, MatchError, MatchOptions, Recognition, Template,
     match_templates,
@@ -163,10 +164,10 @@ impl Matcher {
     pub(crate) fn search_maps<T>(
         &self,
         encoding: &Encoding,
-        with_map: impl Fn(Found, ScoreMap) -> Result<T, String>,
+        with_map: impl Fn(Found, ScoreMap) -> Result<T, ComparisonError>,
     ) -> Result<Vec<T>, MatchError> {
         let templates: Vec<&Template> = self.templates.iter().collect();
         search_maps(&templates, encoding, self.options, with_map)
-            .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
+            .map_err(|source| MatchError::Features { image: encoding.image().to_owned(), source })
     }
 }

@@ -1,8 +1,9 @@
 //! A template's landmarks in other images.
 
+use crate::search::ComparisonError;
 use std::collections::HashMap;
 
-use infomark_core::{Plane, Point, peak, soft_peak};
+use infomark_core::{LocateError, Plane, Point, peak, soft_peak};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,12 +59,12 @@ pub enum MatchError {
         image: String,
     },
     /// The features do not fit each other.
-    #[error("{image}: its features cannot be compared with the template's ({reason}); encode both again")]
+    #[error("{image}: its features cannot be compared with the template's ({source}); encode both again")]
     Features {
         /// Name of the image searched.
         image: String,
         /// What does not fit.
-        reason: String,
+        source: ComparisonError,
     },
     /// A prior that is narrower than a pixel, or no number.
     #[error("prior_sigma {prior_sigma}: give at least 1 pixel")]
@@ -201,10 +202,14 @@ pub fn match_templates(
     }
     templates.iter().try_for_each(|template| template.check_maker(encoding))?;
     search(templates, encoding, options)
-        .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
+        .map_err(|source| MatchError::Features { image: encoding.image().to_owned(), source })
 }
 
-fn search(templates: &[&Template], encoding: &Encoding, options: MatchOptions) -> Result<Vec<Found>, String> {
+fn search(
+    templates: &[&Template],
+    encoding: &Encoding,
+    options: MatchOptions,
+) -> Result<Vec<Found>, ComparisonError> {
     search_maps(templates, encoding, options, |found, _| Ok(found))
 }
 
@@ -213,8 +218,8 @@ pub(crate) fn search_maps<T>(
     templates: &[&Template],
     encoding: &Encoding,
     options: MatchOptions,
-    with_map: impl Fn(Found, ScoreMap) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
+    with_map: impl Fn(Found, ScoreMap) -> Result<T, ComparisonError>,
+) -> Result<Vec<T>, ComparisonError> {
     templates.iter().try_for_each(|template| template.check(encoding))?;
     let matches = templates.iter().map(|template| anchor_matches(template, encoding, options));
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
@@ -250,9 +255,11 @@ pub(crate) fn union<'t>(templates: &[&'t Template]) -> Vec<(&'t str, Vec<(usize,
 }
 
 /// The mean of the maps of one landmark, each weighted by the cube of what its template alone is sure of.
-fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
+fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, ComparisonError> {
     let weight = |map: &ScoreMap| {
-        Ok::<_, String>(highest(map, encoding, SubPixel::default())?.1.max(LEAST_SCORE).powi(3) as f32)
+        Ok::<_, ComparisonError>(
+            highest(map, encoding, SubPixel::default())?.1.max(LEAST_SCORE).powi(3) as f32
+        )
     };
     let weights = if maps.len() > 1 { maps.iter().map(weight).collect::<Result<_, _>>()? } else { vec![1.0] };
     let total: f32 = weights.iter().sum();
@@ -264,7 +271,7 @@ fn fuse(maps: Vec<ScoreMap>, encoding: &Encoding) -> Result<ScoreMap, String> {
         sum.add(&map);
         sum
     };
-    weighted.reduce(add).ok_or_else(|| "no template".to_owned())
+    weighted.reduce(add).ok_or(ComparisonError::NoTemplate)
 }
 
 /// Least score that a template is weighted by.
@@ -275,9 +282,9 @@ pub(crate) fn highest(
     map: &ScoreMap,
     encoding: &Encoding,
     sub_pixel: SubPixel,
-) -> Result<(Point<f64>, f64), String> {
+) -> Result<(Point<f64>, f64), ComparisonError> {
     let levels = encoding.levels();
-    let finest = levels.first().ok_or("no levels")?;
+    let finest = levels.first().ok_or(LocateError::NoLevels)?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let shown = cells(encoding.fit().content(), stride);
     let refined = |map| match sub_pixel {
@@ -287,9 +294,8 @@ pub(crate) fn highest(
     };
     let peak = Plane::new(&map.all, width, height)
         .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-        .map(refined)
-        .map_err(text)?
-        .ok_or("all similarities are NaN")?;
+        .map(refined)?
+        .ok_or(ComparisonError::NotANumber)?;
     // Of the landmark's own feature, without ring and prior.
     let cell = |at: f32, start: usize, size: usize| {
         (((at + 0.5) / stride as f32).floor().max(0.0) as usize).min(size - 1) + start
@@ -304,8 +310,4 @@ pub(crate) fn highest(
     );
     let score = f64::from(cosine * mean).clamp(-1.0, 1.0);
     Ok((onto(encoding.fit(), encoding.fit().pull(at)), score))
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

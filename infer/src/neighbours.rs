@@ -9,7 +9,7 @@ use infomark_kernels::widest;
 
 use crate::Encoding;
 use crate::lengths::{Lengths, features_at};
-use crate::search::{Search, at_least};
+use crate::search::{ComparisonError, Search, at_least};
 
 /// Radius of the ring in pixels of the canvas.
 const RADIUS: f32 = 16.0;
@@ -43,7 +43,7 @@ fn maps(encoding: &Encoding) -> Vec<FeatureMap<'_, f32>> {
 
 impl Neighbours {
     /// Those of the landmarks at `places` that the image shows.
-    pub(crate) fn around(places: &[Point<f32>], encoding: &Encoding) -> Result<Neighbours, String> {
+    pub(crate) fn around(places: &[Point<f32>], encoding: &Encoding) -> Result<Neighbours, ComparisonError> {
         let maps = maps(encoding);
         let content = encoding.fit().content();
         let shown = |at: Point<f32>| {
@@ -64,7 +64,7 @@ impl Neighbours {
             }
             Ok(neighbours)
         };
-        let places = places.iter().map(of).collect::<Result<_, String>>()?;
+        let places = places.iter().map(of).collect::<Result<_, ComparisonError>>()?;
         Ok(Neighbours { places, lengths: Lengths::of(&maps) })
     }
 
@@ -79,7 +79,7 @@ impl Neighbours {
         alignment: Option<&Alignment<'_, f32>>,
         votes: &mut Votes,
         out: &mut [f32],
-    ) -> Result<(), String> {
+    ) -> Result<(), ComparisonError> {
         let maps = maps(encoding);
         let levels = encoding.levels();
         let (Some(coarse), Some(fine)) = (maps.first(), levels.first()) else { return Ok(()) };
@@ -97,14 +97,14 @@ impl Neighbours {
             let offset = laid(neighbour.offset);
             add_moved(map, sum, size, (offset.x / stride, offset.y / stride));
         }
-        let sum = FeatureMap::new(sum, 1, size.0, size.1, coarse.stride()).map_err(text)?;
-        let out = PlaneMut::new(out, fine.width(), fine.height()).map_err(text)?;
+        let sum = FeatureMap::new(sum, 1, size.0, size.1, coarse.stride())?;
+        let out = PlaneMut::new(out, fine.width(), fine.height())?;
         let rows = at_least(rows, add_resized_scratch_len(fine.width()));
         widest(
             #[inline(always)]
             || add_resized(sum, out, fine.stride(), rows),
-        )
-        .map_err(text)
+        )?;
+        Ok(())
     }
 }
 
@@ -175,10 +175,6 @@ fn add_moved(map: &[f32], out: &mut [f32], (width, height): (usize, usize), by: 
             }
         },
     );
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use infomark_kernels::widest;
 
 use crate::Encoding;
 use crate::lengths::{Lengths, features_at};
-use crate::search::{Search, TOGETHER};
+use crate::search::{ComparisonError, Search, TOGETHER};
 
 /// Places looked for.
 const ANCHORS: usize = 200;
@@ -32,8 +32,8 @@ pub(crate) struct Anchors {
 
 impl Anchors {
     /// Places of an image in proportion to their entropy, always the same ones. None where the image has no information.
-    pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, String> {
-        let places = places(encoding).map_err(|e| e.to_string())?;
+    pub(crate) fn draw(encoding: &Encoding) -> Result<Anchors, ComparisonError> {
+        let places = places(encoding)?;
         let maps: Vec<_> = encoding.levels().into_iter().filter(|map| map.stride() >= FINEST).collect();
         let lengths = Lengths::of(&maps);
         let mut features = Vec::with_capacity(places.len() * lengths.total());
@@ -44,12 +44,16 @@ impl Anchors {
     }
 
     /// Where each of them seems to be in an image.
-    pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, String> {
+    pub(crate) fn matches(&self, encoding: &Encoding) -> Result<Vec<Match<f32>>, ComparisonError> {
         self.matches_from(encoding, FINEST)
     }
 
     /// [`matches`](Self::matches) by the features at the stride `finest` and coarser ones; by all where there are none.
-    pub(crate) fn matches_from(&self, encoding: &Encoding, finest: usize) -> Result<Vec<Match<f32>>, String> {
+    pub(crate) fn matches_from(
+        &self,
+        encoding: &Encoding,
+        finest: usize,
+    ) -> Result<Vec<Match<f32>>, ComparisonError> {
         let levels = encoding.levels();
         let count = match levels.iter().filter(|map| map.stride() >= finest.max(FINEST)).count() {
             0 => self.lengths.levels(),
@@ -73,7 +77,7 @@ impl Anchors {
             let features: Vec<&[&[f32]]> = features.iter().map(Vec::as_slice).collect();
             let planes = search.similarities(maps, &features, encoding.temperature())?;
             for (&from, map) in places.iter().zip(planes.chunks_exact(finest.cells())) {
-                let plane = Plane::new(map, width, height).map_err(|e| e.to_string())?;
+                let plane = Plane::new(map, width, height)?;
                 let found = widest(
                     #[inline(always)]
                     || peak(plane, stride),
@@ -104,7 +108,7 @@ pub(crate) fn inlier_fraction(matches: &[Match<f32>], encoding: &Encoding) -> f6
     }
 }
 
-fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, Box<dyn std::error::Error>> {
+fn places(encoding: &Encoding) -> Result<Vec<Point<f32>>, ComparisonError> {
     let input = encoding.fit().input();
     let (width, height) = (input.width(), input.height());
     let mut entropy = vec![0.0f32; input.area()];

@@ -1,5 +1,6 @@
 //! Recognition: whether an image shows a template's anatomy, and in which orientation.
 
+use crate::search::ComparisonError;
 use std::time::Instant;
 
 use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
@@ -64,7 +65,7 @@ pub(crate) fn see(
     }
     let failed = |error: crate::ImageError| MatchError::Features {
         image: image.name().to_owned(),
-        reason: error.to_string(),
+        source: ComparisonError::Orientation { reason: error.to_string() },
     };
     let upright = orientation.inverse().apply(image).map_err(failed)?;
     Ok(See { encoding, recognition, upright: Some(upright) })
@@ -96,7 +97,7 @@ pub(crate) fn recognise(
         }
         let failed = |error: crate::ImageError| MatchError::Features {
             image: image.name().to_owned(),
-            reason: error.to_string(),
+            source: ComparisonError::Orientation { reason: error.to_string() },
         };
         let oriented = orientation.inverse().apply(image).map_err(failed)?;
         let inlier_fraction = inlier_fraction(templates, &encoder.encode_until(&oriented, deadline)?)?;
@@ -111,7 +112,7 @@ pub(crate) fn recognise(
 fn inlier_fraction(templates: &[Template], encoding: &Encoding) -> Result<f64, MatchError> {
     let mut largest = 0.0_f64;
     for template in templates {
-        let features = |reason| MatchError::Features { image: encoding.image().to_owned(), reason };
+        let features = |source| MatchError::Features { image: encoding.image().to_owned(), source };
         template.check(encoding).map_err(features)?;
         let matches = template.anchors().matches_from(encoding, FINEST).map_err(features)?;
         largest = largest.max(prior::inlier_fraction(&matches, encoding));

@@ -2,11 +2,11 @@
 
 use std::cell::{RefCell, RefMut};
 
-use infomark_core::{Alignment, Match, Point};
+use infomark_core::{Alignment, LocateError, Match, Point};
 use infomark_kernels::widest;
 
 use crate::neighbours::Votes;
-use crate::search::{Search, TOGETHER};
+use crate::search::{ComparisonError, Search, TOGETHER};
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
@@ -66,7 +66,7 @@ pub(crate) fn anchor_matches(
     template: &Template,
     encoding: &Encoding,
     options: MatchOptions,
-) -> Result<Vec<Match<f32>>, String> {
+) -> Result<Vec<Match<f32>>, ComparisonError> {
     if options.prior { template.anchors().matches(encoding) } else { Ok(Vec::new()) }
 }
 
@@ -109,12 +109,12 @@ impl<'a> Registered<'a> {
     }
 
     /// The map of the template's landmark `index`; an error when there is none, or the features do not fit.
-    pub(crate) fn score_map(&self, index: usize) -> Result<ScoreMap, String> {
+    pub(crate) fn score_map(&self, index: usize) -> Result<ScoreMap, ComparisonError> {
         let (template, encoding) = (self.template, self.encoding);
         let levels = encoding.levels();
-        let finest = levels.first().ok_or("no levels")?;
+        let finest = levels.first().ok_or(LocateError::NoLevels)?;
         let (width, stride) = (finest.width(), finest.stride());
-        let place = *template.places().get(index).ok_or("no such landmark")?;
+        let place = *template.places().get(index).ok_or(ComparisonError::NoLandmark)?;
         let own = self.own(index)?;
         let mut all = own.clone();
         if self.options.neighbours {
@@ -128,7 +128,7 @@ impl<'a> Registered<'a> {
     }
 
     /// The map of a landmark's own feature, the finest stride counted [`OF_FINEST`] times.
-    fn own(&self, index: usize) -> Result<Vec<f32>, String> {
+    fn own(&self, index: usize) -> Result<Vec<f32>, ComparisonError> {
         let (group, place) = (index / TOGETHER, index % TOGETHER);
         let held = &mut *self.held.borrow_mut();
         if held.group != Some(group) {
@@ -136,11 +136,11 @@ impl<'a> Registered<'a> {
             self.search_group(group, &mut held.search)?;
             held.group = Some(group);
         }
-        held.search.map(place).map(<[f32]>::to_vec).ok_or_else(|| "no such landmark".to_owned())
+        held.search.map(place).map(<[f32]>::to_vec).ok_or(ComparisonError::NoLandmark)
     }
 
     /// Makes the maps of a group of landmarks.
-    fn search_group(&self, group: usize, search: &mut Search) -> Result<(), String> {
+    fn search_group(&self, group: usize, search: &mut Search) -> Result<(), ComparisonError> {
         let levels = self.encoding.levels();
         let features: Vec<Vec<&[f32]>> = self
             .template

@@ -23,7 +23,7 @@ impl Candidate {
         let image = encoding.image().to_owned();
         match Anchors::draw(encoding) {
             Ok(anchors) => Ok(Candidate { image, model: encoding.model(), anchors }),
-            Err(problem) => Err(TemplateError::Around { image, problem }),
+            Err(source) => Err(TemplateError::Around { image, source }),
         }
     }
 
@@ -50,7 +50,7 @@ impl Candidate {
         let matches = self
             .anchors
             .matches(encoding)
-            .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })?;
+            .map_err(|source| MatchError::Features { image: encoding.image().to_owned(), source })?;
         let Some(alignment) = prior::align(&matches) else { return Ok(0.0) };
         let near = |m: &&infomark_core::Match<f32>| {
             let at = alignment.predict(m.from).at;

@@ -3,10 +3,11 @@
 mod file;
 mod refine;
 
+use crate::search::ComparisonError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use file::TemplateFileError;
+pub use file::{TemplateContentError, TemplateFileError};
 use infomark_core::{FeatureMap, Point};
 pub use refine::{Observation, REFINE_ROUNDS, RefineError, RefineStep, refine_templates};
 
@@ -50,14 +51,12 @@ pub enum TemplateError {
         image: String,
     },
     /// The rest of the image could not be read.
-    #[error(
-        "template {image}: what is around its landmarks could not be read ({problem}); use another image"
-    )]
+    #[error("template {image}: what is around its landmarks could not be read ({source}); use another image")]
     Around {
         /// Name of the image.
         image: String,
         /// What went wrong.
-        problem: String,
+        source: ComparisonError,
     },
     /// Two landmarks of one name.
     #[error("template {image} has landmark {landmark} twice; remove or rename one of them")]
@@ -134,7 +133,7 @@ impl Template {
             places.push(at);
             features.extend(features_at(&maps, at).map_err(|_| outside())?);
         }
-        let problem = |problem| TemplateError::Around { image: image(), problem };
+        let problem = |source| TemplateError::Around { image: image(), source };
         let neighbours = Neighbours::around(&places, encoding).map_err(problem)?;
         let anchors = Anchors::draw(encoding).map_err(problem)?;
         Ok(Template {
@@ -221,7 +220,7 @@ impl Template {
     }
 
     /// Checks that the features are of an encoding's levels and channels: those of a file may not be.
-    pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), String> {
+    pub(crate) fn check(&self, encoding: &Encoding) -> Result<(), ComparisonError> {
         let levels = encoding.levels();
         let from = |finest: usize| {
             let maps: Vec<FeatureMap<'_, f32>> =
@@ -232,7 +231,7 @@ impl Template {
         let theirs = [Lengths::of(&levels), from(neighbours::FINEST), from(prior::FINEST)];
         if ours != theirs.each_ref() {
             let [ours, theirs] = [ours.map(|own| own.0.clone()), theirs.map(|own| own.0)];
-            return Err(format!("channels of its levels {ours:?} against {theirs:?}"));
+            return Err(ComparisonError::Levels { template: ours, image: theirs });
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use infomark_core::{Point, Spacing};
 use infomark_eval::{ErrorTable, EvalError, Evaluation, ImageErrors, Run};
 use infomark_infer::{DataSet, Sample, read_image_size};
-use infomark_train::TrainError;
+use infomark_train::{RunError, TrainError};
 use numpy::ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -75,7 +75,7 @@ impl<'a> Counted<'a> {
 
 fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| raise(TrainError::Threads { threads, reason: error.to_string() }))
+    pool.map_err(|error| raise(TrainError::Run(RunError::Threads { threads, reason: error.to_string() })))
 }
 
 /// Scores on threads of its own, for a callback that is told how many of `total` pieces of work are done.
@@ -230,7 +230,7 @@ pub(crate) fn select(
     let pool = pool(threads)?;
     let ranking = watched(py, counted(progress), |tell| {
         let counted = Counted::new(images.len() + against.min(images.len()), tell);
-        let advance = || counted.advance(TrainError::Stopped);
+        let advance = || counted.advance(TrainError::Run(RunError::Stopped));
         pool.install(|| infomark_train::Ranking::of(encoder, &images, against, seed, &advance))
     })?;
     let scores = (0..ranking.images()).map(|image| ranking.score(image)).collect();

@@ -159,7 +159,7 @@ pub(crate) fn psi(
     let defaults = PsiConfig::default();
     let mut training: TrainConfig = config(options)?;
     training.seed = seed;
-    training.pixels = defaults.training.pixels;
+    training.sampling.pixels = defaults.training.sampling.pixels;
     let options = PsiConfig { views, bins, training, threads };
     let encoder = &encoder.inner;
     let measured = watched(py, counted(progress), |tell| {

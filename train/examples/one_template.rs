@@ -27,14 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(images.join(format!("{index:02}.pgm")), phantom.image(0, index).pgm())?;
     }
 
-    let config = TrainConfig {
-        budget: Budget::Steps(steps),
-        input_area: 192 * 256,
-        view_size: 128,
-        ema_decay: 0.98,
-        warm_up: 20,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(steps);
+        o.model.input_area = 192 * 256;
+        o.sampling.view_size = 128;
+        o.optimiser.ema_decay = 0.98;
+        o.schedule.warm_up = 20;
+    });
     let out = folder.path().join("encoder.onnx");
     let paths = Paths { images, out: out.clone(), run: folder.path().join("run"), score: None };
     train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::compute::{Canvas, Pixels, Placed};
 use crate::data::{Sample, TrainingSet};
 use crate::encoder::unshuffle;
-use crate::{TrainConfig, TrainError, stream};
+use crate::{AugmentationConfig, TrainConfig, TrainError, stream};
 
 /// Part of each side that a view's centre keeps away from the border.
 const MARGIN: f64 = 0.1;
@@ -48,10 +48,10 @@ struct Item {
 
 /// The batch of a step: a function of the seed and the step alone.
 pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
-    let items: Vec<Item> = (0..config.batch)
+    let items: Vec<Item> = (0..config.sampling.batch)
         .into_par_iter()
         .map(|slot| {
-            let position = step * config.batch as u64 + slot as u64;
+            let position = step * config.sampling.batch as u64 + slot as u64;
             let image = nth_image(set.len(), config.seed, position);
             draw_item(set, &set.sample(image)?, config, stream::VIEWS + position)
         })
@@ -98,13 +98,14 @@ fn draw_item(
     let mut sums = Vec::new();
     let sampler = set.compute.pixels(&sample.weights, width, (config.seed, stream), &mut sums)?;
     let policy = config.tier_policy()?;
-    let side = config.view_size;
+    let side = config.sampling.view_size;
     let area = side * side;
-    let mut views = vec![0.0; config.views * area];
-    let mut positives = Vec::with_capacity(config.views);
+    let mut views = vec![0.0; config.sampling.views * area];
+    let mut positives = Vec::with_capacity(config.sampling.views);
     let (mut entropies, mut places) = (Vec::new(), Vec::new());
     let mut view = vec![0.0; area];
-    let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
+    let mut controls =
+        vec![Point::default(); elastic_controls_len(side, side, config.augmentation.elastic_spacing)];
     let source =
         Source { canvas: &canvas, entropy: &sample.entropy, thresholds: set.thresholds, sampler: &sampler };
     for out in views.chunks_exact_mut(area) {
@@ -114,7 +115,8 @@ fn draw_item(
         positives.push(drawn.positives);
         places.push(drawn.place);
     }
-    let tone: IntensityJitter<f32> = range(config.image_intensity, config.gamma)?.draw(rng);
+    let tone: IntensityJitter<f32> =
+        range(config.augmentation.image_intensity, config.augmentation.gamma)?.draw(rng);
     let toned = canvas.toned(tone)?;
     let mut image = vec![0.0; toned.len()];
     unshuffle(&toned, width, &mut image);
@@ -147,18 +149,18 @@ impl Source<'_> {
         controls: &mut [Point<f32>],
         view: &mut [f32],
     ) -> Result<Drawn, TrainError> {
-        let (width, height, side) = (self.canvas.width(), self.canvas.height(), config.view_size);
+        let (width, height, side) = (self.canvas.width(), self.canvas.height(), config.sampling.view_size);
         let alike = policy.low == policy.medium && policy.medium == policy.high;
         let centre = centre(self.sampler, width, height, rng)?;
         let tier = self.tier(centre);
         let tone = policy.range(tier).draw(rng);
         let at = Point { x: centre.0 as f32, y: centre.1 as f32 };
-        let field = deform(at, config, rng, controls).map_err(TrainError::internal("view"))?;
+        let field = deform(at, config, rng, controls)?;
         let mut placed = self.canvas.place(field, tone)?;
         placed.fill(view)?;
         // A tone that was drawn for one tier serves pixels of that tier.
         let serves = |x: usize, y: usize| alike || self.tier((x, y)) == tier;
-        let positives = draw_positives(self.sampler, &mut placed, config.pixels, serves, rng)?;
+        let positives = draw_positives(self.sampler, &mut placed, config.sampling.pixels, serves, rng)?;
         let far = (side - 1) as f32;
         let corners = [(0.0, 0.0), (far, 0.0), (far, far), (0.0, far)];
         let place = Place { tier, corners: corners.map(|(x, y)| field.pull(Point { x, y })) };
@@ -183,16 +185,16 @@ fn deform<'c>(
     controls: &'c mut [Point<f32>],
 ) -> Result<Elastic<'c, f32>, AugmentError> {
     let mut up_to = |largest: f32| rng.uniform_in(-largest, largest);
-    let rotation = up_to(config.rotation_deg).to_radians();
-    let scale = up_to(config.scale.ln()).exp();
-    let stretch = (0.5 * up_to(config.stretch.ln())).exp();
+    let rotation = up_to(config.augmentation.rotation_deg).to_radians();
+    let scale = up_to(config.augmentation.scale.ln()).exp();
+    let stretch = (0.5 * up_to(config.augmentation.stretch.ln())).exp();
     let axis = up_to(std::f32::consts::PI);
     // The axis is turned to x, stretched, and turned back.
     let stretched = Affine::rotation(axis)?
         .then(&Affine::scaling(scale * stretch, scale / stretch)?)?
         .then(&Affine::rotation(rotation - axis)?)?;
-    let view = View::around(at, &stretched, config.view_size, config.view_size)?;
-    Elastic::draw(view, config.elastic_spacing, config.elastic, rng, controls)
+    let view = View::around(at, &stretched, config.sampling.view_size, config.sampling.view_size)?;
+    Elastic::draw(view, config.augmentation.elastic_spacing, config.augmentation.elastic, rng, controls)
 }
 
 /// A pixel by weight, away from the border where a few tries find one.
@@ -237,25 +239,25 @@ fn draw_positives(
 
 pub(crate) fn range(change: f32, gamma: f32) -> Result<IntensityRange<f32>, TrainError> {
     let factor = (1.0 - change, 1.0 + change);
-    IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))
-        .map_err(TrainError::internal("intensity"))
+    Ok(IntensityRange::new(factor, factor, ((-gamma).exp(), gamma.exp()))?)
 }
 
 impl TrainConfig {
-    /// How strongly the views of each tier differ: [`policy`](Self::policy) or [`intensity`](Self::intensity), with
-    /// [`gamma`](Self::gamma).
+    /// Ranges of the intensity jitter of each tier: [`policy`](AugmentationConfig::policy) or
+    /// [`intensity`](AugmentationConfig::intensity), with [`gamma`](AugmentationConfig::gamma).
     ///
     /// # Errors
     /// When a range is unusable, which [`check`](Self::check) refuses too.
     pub fn tier_policy(&self) -> Result<TierPolicy<f32>, TrainError> {
-        if let Some(policy) = &self.policy {
-            return policy.tiers(self.gamma).map_err(TrainError::internal("intensity"));
+        let AugmentationConfig { policy, intensity, gamma, .. } = &self.augmentation;
+        if let Some(policy) = policy {
+            return Ok(policy.tiers(*gamma)?);
         }
-        let [low, medium, high] = self.intensity;
+        let [low, medium, high] = *intensity;
         Ok(TierPolicy {
-            low: range(low, self.gamma)?,
-            medium: range(medium, self.gamma)?,
-            high: range(high, self.gamma)?,
+            low: range(low, *gamma)?,
+            medium: range(medium, *gamma)?,
+            high: range(high, *gamma)?,
         })
     }
 }
@@ -278,8 +280,12 @@ mod tests {
         let ranges =
             |change: f32| Ranges { brightness: [1.0 - change, 1.0 + change], contrast: [1.0, 1.0 + change] };
         let policy = Policy { low: ranges(0.8), medium: ranges(0.4), high: ranges(0.1) };
-        let alike = TrainConfig { input_area: 96 * 128, view_size: 64, pixels: 40, ..TrainConfig::default() };
-        let differ = TrainConfig { policy: Some(policy), ..alike.clone() };
+        let alike = TrainConfig::default().with(|o| {
+            o.model.input_area = 96 * 128;
+            o.sampling.view_size = 64;
+            o.sampling.pixels = 40;
+        });
+        let differ = alike.clone().with(|o| o.augmentation.policy = Some(policy));
         let set = TrainingSet::open(dir.path(), &alike, None, Compute::Cpu(None), &|_, _| {})?;
         let (mut strange, mut pixels) = ([0, 0], [0, 0]);
         for step in 0..6 {

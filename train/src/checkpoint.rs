@@ -12,7 +12,7 @@ use crate::early_stopping::EarlyStopping;
 use crate::optimizer::AdamW;
 use crate::outputs::{read_bytes, write_atomically};
 use crate::state::TrainState;
-use crate::{CheckpointError, TrainError};
+use crate::{CheckpointError, ConfigError, TrainError};
 
 /// Name of the header.
 pub(crate) const INDEX: &str = "checkpoint.json";
@@ -27,7 +27,7 @@ pub(crate) trait Header: Clone + Serialize + DeserializeOwned {
     const WEIGHTS: &'static str;
 
     /// Refuses options that can't be trained with.
-    fn check(&self) -> Result<(), TrainError>;
+    fn check(&self) -> Result<(), ConfigError>;
 }
 
 /// How far a training is.
@@ -104,7 +104,7 @@ impl<H: Header> Checkpoint<H> {
             return Err(refuse(CheckpointError::Format { found: format, expected: H::FORMAT }));
         }
         let Rest { header, position, files } = serde_json::from_slice::<Rest<H>>(&bytes).map_err(unknown)?;
-        header.check().map_err(|error| refuse(CheckpointError::Option(Box::new(error))))?;
+        header.check().map_err(|error| refuse(error.into()))?;
         Ok(Self { header, position, dir: dir.to_owned(), files })
     }
 
@@ -153,7 +153,7 @@ pub(crate) fn save<H: Header>(
     }
     let TrainState { parameters, average, optimizer } = state;
     let keep = |name: &str, bytes: Result<Vec<u8>, _>| {
-        let bytes = bytes.map_err(TrainError::internal("checkpoint"))?;
+        let bytes = bytes.map_err(TrainError::internal)?;
         let file = format!("{name}-{:08}.safetensors", position.step);
         write_atomically(&dir.join(&file), &bytes)?;
         Ok::<_, TrainError>((file, sha256(&bytes)))
@@ -174,7 +174,7 @@ pub(crate) fn save<H: Header>(
         position,
         files,
     };
-    let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("checkpoint"))?;
+    let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal)?;
     write_atomically(&path, &json)?;
     for (old, _) in earlier.iter().flat_map(|earlier| &earlier.files) {
         if !index.files.iter().any(|(new, _)| new == old) && !old.contains(['/', '\\']) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use canvas::{Canvas, Pixels, Placed};
 
-use crate::{DeviceError, TrainError};
+use crate::{DeviceError, RunError, TrainError};
 
 /// Where a training computes entropies, weights, drawn pixels, views and the loss. The network is on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Compute {
     /// The path that is wanted, for entropies of patches of that side.
     ///
     /// # Errors
-    /// [`TrainError::Cuda`] when a device is wanted and can't be had.
+    /// [`RunError::Cuda`] when a device is wanted and can't be had.
     pub(crate) fn open(wanted: ComputeOn, patch: usize) -> Result<Self, TrainError> {
         if wanted == ComputeOn::Cpu {
             return Ok(Self::Cpu(None));
@@ -56,7 +56,7 @@ impl Compute {
             Err(error) if wanted == ComputeOn::Auto => {
                 Ok(Self::Cpu((!error.is_absence()).then(|| error.to_string())))
             }
-            Err(error) => Err(TrainError::Cuda(error)),
+            Err(error) => Err(RunError::Cuda(error).into()),
         }
     }
 
@@ -117,8 +117,8 @@ impl Compute {
             Self::Cpu(_) => {
                 sums.resize(weights.len(), 0.0);
                 let plane = Plane::new(weights, width, weights.len() / width.max(1));
-                let plane = plane.map_err(TrainError::internal("sampler"))?;
-                let sampler = Sampler::new(plane, sums).map_err(TrainError::internal("sampler"))?;
+                let plane = plane?;
+                let sampler = Sampler::new(plane, sums)?;
                 // Only a device draws ahead, and has to know the stream.
                 let _ = (seed, stream);
                 Ok(Pixels::Sums(sampler))
@@ -155,13 +155,13 @@ fn guidance(
     let height = levels.len() / width.max(1);
     let mut entropy = vec![0.0_f32; levels.len()];
     let mut scratch = vec![0; entropy_scratch_len(patch, width, height)];
-    let plane = Plane::new(levels, width, height).map_err(TrainError::internal("entropy"))?;
-    let out = PlaneMut::new(&mut entropy, width, height).map_err(TrainError::internal("entropy"))?;
-    entropy_map(plane, patch, out, &mut scratch).map_err(TrainError::internal("entropy"))?;
+    let plane = Plane::new(levels, width, height)?;
+    let out = PlaneMut::new(&mut entropy, width, height)?;
+    entropy_map(plane, patch, out, &mut scratch)?;
     let mut weights = vec![0.0; levels.len()];
-    let plane = Plane::new(&entropy, width, height).map_err(TrainError::internal("weights"))?;
-    let out = PlaneMut::new(&mut weights, width, height).map_err(TrainError::internal("weights"))?;
-    weight_map(plane, Weighting::Exponential { alpha }, out).map_err(TrainError::internal("weights"))?;
+    let plane = Plane::new(&entropy, width, height)?;
+    let out = PlaneMut::new(&mut weights, width, height)?;
+    weight_map(plane, Weighting::Exponential { alpha }, out)?;
     Ok((entropy, weights))
 }
 

@@ -4,8 +4,8 @@ use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use crate::options::named_options;
-use crate::{ComputeOn, Policy, TrainError};
+use crate::options::{named_options, option_group};
+use crate::{ComputeOn, ConfigError, Policy};
 
 /// How long to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,14 +18,52 @@ pub enum Budget {
     Minutes(f64),
 }
 
-/// Options of a training. [`TrainConfig::default`] is what `infomark train` runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, remote = "Self")]
+/// Options of the training of an encoder. [`TrainConfig::default`] is what `infomark train` runs.
+///
+/// Files have the options of all groups under their own names, without the groups: `alpha = 0.3`, not `sampling.alpha`. Names that
+/// are none are refused.
+///
+/// ```
+/// let config = infomark_train::TrainConfig::default().with(|options| options.sampling.alpha = 0.5);
+/// assert!(config.check().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TrainConfig {
-    /// How long to train.
-    pub budget: Budget,
     /// Seed of the weights and of every view.
     pub seed: u64,
+    /// Network and input.
+    #[serde(flatten)]
+    pub model: ModelConfig,
+    /// Sampling of images, views and pixels.
+    #[serde(flatten)]
+    pub sampling: SamplingConfig,
+    /// Augmentation of views.
+    #[serde(flatten)]
+    pub augmentation: AugmentationConfig,
+    /// The loss.
+    #[serde(flatten)]
+    pub loss: LossConfig,
+    /// The optimiser.
+    #[serde(flatten)]
+    pub optimiser: OptimiserConfig,
+    /// Budget, warm-up and checkpoints.
+    #[serde(flatten)]
+    pub schedule: ScheduleConfig,
+    /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
+    pub patience: u64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+    /// Where entropies, weights, drawn pixels, views and the loss are computed.
+    #[serde(skip)]
+    pub compute: ComputeOn,
+}
+
+/// Options of the encoder's network and input.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelConfig {
     /// Pixels of the encoder's input, about: its sides follow the images' shape in multiples of 32.
     pub input_area: usize,
     /// How grey values become the encoder's input; the encoder's file says it, so that matching does the same.
@@ -34,6 +72,15 @@ pub struct TrainConfig {
     pub channels: [usize; 5],
     /// Length of the embeddings.
     pub embedding: usize,
+    /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
+    /// them alike.
+    pub whiten: bool,
+}
+
+/// Options of the sampling of images, views and pixels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SamplingConfig {
     /// Images of a step.
     pub batch: usize,
     /// Views of each image.
@@ -56,6 +103,12 @@ pub struct TrainConfig {
     pub tier_ratios: Option<[f32; 3]>,
     /// Shares of the pixels below the medium and below the high tier.
     pub tier_quantiles: [f64; 2],
+}
+
+/// Options of the augmentation of views.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AugmentationConfig {
     /// Largest change of brightness and contrast, as a factor, for pixels of low, medium and high entropy. Where tiers
     /// differ, a view has the tone of the tier of its centre, and only pixels of that tier are compared in it.
     pub intensity: [f32; 3],
@@ -80,6 +133,12 @@ pub struct TrainConfig {
     pub elastic: f32,
     /// Distance of the control points in pixels.
     pub elastic_spacing: usize,
+}
+
+/// Options of the InfoNCE loss.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LossConfig {
     /// Divisor of the cosines.
     pub temperature: f32,
     /// Stride from which all cells of the map are negatives; finer levels use a window.
@@ -89,30 +148,63 @@ pub struct TrainConfig {
     /// Cells around the truth, up to so many columns and rows from it, that are no negatives in levels with a window:
     /// they show nearly the same.
     pub exclusion_radius: usize,
+}
+
+/// Options of the optimiser (AdamW) and of the average of the weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OptimiserConfig {
     /// Largest learning rate, after the warm-up.
     pub learning_rate: f64,
     /// Decay of the weights.
     pub weight_decay: f32,
     /// Largest norm of the gradient of all weights together: a greater one is scaled to it; none leaves it as it is.
     pub gradient_clip: Option<f32>,
-    /// Steps of linear warm-up.
-    pub warm_up: u64,
     /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
     pub ema_decay: f32,
-    /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
-    /// them alike.
-    pub whiten: bool,
+}
+
+/// Options of the budget, the learning rate's warm-up and the checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ScheduleConfig {
+    /// How long to train.
+    pub budget: Budget,
+    /// Steps of linear warm-up.
+    pub warm_up: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Steps after which a training stops early, when its loss, averaged over 50 steps, has not fallen meanwhile; 0 never stops.
-    pub patience: u64,
-    /// Threads; 0 takes all cores. The result does not depend on it.
-    #[serde(skip)]
-    pub threads: usize,
-    /// Where entropies, weights, drawn pixels, views and the loss are computed.
-    #[serde(skip)]
-    pub compute: ComputeOn,
 }
+
+option_group!(TrainConfig { seed, patience; groups: model: ModelConfig, sampling: SamplingConfig, augmentation: AugmentationConfig, loss: LossConfig, optimiser: OptimiserConfig, schedule: ScheduleConfig });
+option_group!(ModelConfig { input_area, normalisation, channels, embedding, whiten });
+option_group!(SamplingConfig {
+    batch,
+    views,
+    view_size,
+    pixels,
+    patch,
+    alpha,
+    discard,
+    least_entropy,
+    tier_ratios,
+    tier_quantiles
+});
+option_group!(AugmentationConfig {
+    intensity,
+    policy,
+    estimate_after,
+    gamma,
+    image_intensity,
+    rotation_deg,
+    scale,
+    stretch,
+    elastic,
+    elastic_spacing
+});
+option_group!(LossConfig { temperature, dense_negatives_min_stride, window, exclusion_radius });
+option_group!(OptimiserConfig { learning_rate, weight_decay, gradient_clip, ema_decay });
+option_group!(ScheduleConfig { budget, warm_up, checkpoint_every });
 
 named_options!(TrainConfig {
     renamed: [
@@ -122,58 +214,66 @@ named_options!(TrainConfig {
         ("whole_map_from", "dense_negatives_min_stride"),
     ],
     dropped: [
-        ("separate_encoders", "false"),
-        ("hard_negatives", "0"),
-        ("cross_image_negatives", "0"),
-        ("context", "0"),
-        ("partner_views", "0"),
-        ("partner_every", ""),
-        ("partner_from", ""),
-        ("partner_spread", ""),
-        ("partner_stride", ""),
+        ("separate_encoders", Some("false")),
+        ("hard_negatives", Some("0")),
+        ("cross_image_negatives", Some("0")),
+        ("context", Some("0")),
+        ("partner_views", Some("0")),
+        ("partner_every", None),
+        ("partner_from", None),
+        ("partner_spread", None),
+        ("partner_stride", None),
     ]
 });
 
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            budget: Budget::Minutes(45.0),
             seed: 0,
-            input_area: 384 * 480,
-            normalisation: Normalisation::LOCAL_CONTRAST,
-            channels: [16, 32, 64, 96, 128],
-            embedding: 32,
-            batch: 4,
-            views: 2,
-            view_size: 224,
-            pixels: 96,
-            patch: 9,
-            alpha: 0.3,
-            discard: 0.1,
-            least_entropy: None,
-            tier_ratios: None,
-            tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
-            intensity: [0.5, 0.5, 0.5],
-            policy: None,
-            estimate_after: 0.0,
-            gamma: 0.3,
-            image_intensity: 0.1,
-            rotation_deg: 20.0,
-            scale: 1.25,
-            stretch: 1.0,
-            elastic: 0.0,
-            elastic_spacing: 56,
-            temperature: 0.1,
-            dense_negatives_min_stride: 16,
-            window: 9,
-            exclusion_radius: 0,
-            learning_rate: 4e-3,
-            weight_decay: 1e-4,
-            gradient_clip: None,
-            warm_up: 50,
-            ema_decay: 0.998,
-            whiten: true,
-            checkpoint_every: 100,
+            model: ModelConfig {
+                input_area: 384 * 480,
+                normalisation: Normalisation::LOCAL_CONTRAST,
+                channels: [16, 32, 64, 96, 128],
+                embedding: 32,
+                whiten: true,
+            },
+            sampling: SamplingConfig {
+                batch: 4,
+                views: 2,
+                view_size: 224,
+                pixels: 96,
+                patch: 9,
+                alpha: 0.3,
+                discard: 0.1,
+                least_entropy: None,
+                tier_ratios: None,
+                tier_quantiles: [1.0 / 3.0, 2.0 / 3.0],
+            },
+            augmentation: AugmentationConfig {
+                intensity: [0.5, 0.5, 0.5],
+                policy: None,
+                estimate_after: 0.0,
+                gamma: 0.3,
+                image_intensity: 0.1,
+                rotation_deg: 20.0,
+                scale: 1.25,
+                stretch: 1.0,
+                elastic: 0.0,
+                elastic_spacing: 56,
+            },
+            loss: LossConfig {
+                temperature: 0.1,
+                dense_negatives_min_stride: 16,
+                window: 9,
+                exclusion_radius: 0,
+            },
+            optimiser: OptimiserConfig {
+                learning_rate: 4e-3,
+                weight_decay: 1e-4,
+                gradient_clip: None,
+                ema_decay: 0.998,
+            },
+            schedule: ScheduleConfig { budget: Budget::Minutes(45.0), warm_up: 50, checkpoint_every: 100 },
             patience: 0,
             threads: 0,
             compute: ComputeOn::Auto,
@@ -182,108 +282,128 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The options after a change.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Refuses what can't be trained with, naming the option.
     ///
     /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
-        match self.budget {
+    /// [`ConfigError::Option`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
+        match self.schedule.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
-        if self.channels.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
+        if self.model.channels.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
             return wrong("channels", "multiples of 8 above 0");
         }
-        if self.view_size < 64 || !self.view_size.is_multiple_of(32) {
+        if self.sampling.view_size < 64 || !self.sampling.view_size.is_multiple_of(32) {
             return wrong("view_size", "a multiple of 32, at least 64");
         }
-        if self.input_area < 4 * 32 * 32 || self.input_area > 1 << 24 {
+        if self.model.input_area < 4 * 32 * 32 || self.model.input_area > 1 << 24 {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
         }
         // Limits far beyond what helps, below what would exhaust the memory of any machine at once.
         for (option, value, most, needs) in [
-            ("channels", self.channels.iter().copied().max().unwrap_or(0), 1024, "channels of at most 1,024"),
-            ("view_size", self.view_size, 2048, "at most 2,048"),
-            ("embedding", self.embedding, 1024, "1 to 1,024"),
-            ("batch", self.batch, 256, "1 to 256"),
-            ("views", self.views, 64, "1 to 64"),
-            ("pixels", self.pixels, 1 << 16, "1 to 65,536"),
-            ("patch", self.patch, 128, "1 to 128"),
-            ("window", self.window, 1 << 12, "1 to 4,096"),
+            (
+                "channels",
+                self.model.channels.iter().copied().max().unwrap_or(0),
+                1024,
+                "channels of at most 1,024",
+            ),
+            ("view_size", self.sampling.view_size, 2048, "at most 2,048"),
+            ("embedding", self.model.embedding, 1024, "1 to 1,024"),
+            ("batch", self.sampling.batch, 256, "1 to 256"),
+            ("views", self.sampling.views, 64, "1 to 64"),
+            ("pixels", self.sampling.pixels, 1 << 16, "1 to 65,536"),
+            ("patch", self.sampling.patch, 128, "1 to 128"),
+            ("window", self.loss.window, 1 << 12, "1 to 4,096"),
         ] {
             if !(1..=most).contains(&value) {
                 return wrong(option, needs);
             }
         }
-        if self.normalisation.check().is_err() {
+        if self.model.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
-        if self.exclusion_radius >= self.window {
+        if self.loss.exclusion_radius >= self.loss.window {
             return wrong("exclusion_radius", "less than the window");
         }
-        if self.checkpoint_every == 0 {
+        if self.schedule.checkpoint_every == 0 {
             return wrong("checkpoint_every", "at least 1");
         }
-        let [low, high] = self.tier_quantiles;
+        let [low, high] = self.sampling.tier_quantiles;
         if !(0.0..=high).contains(&low) || high > 1.0 {
             return wrong("tier_quantiles", "two ordered numbers from 0 to 1");
         }
-        if !(0.0..1.0).contains(&self.discard) {
+        if !(0.0..1.0).contains(&self.sampling.discard) {
             return wrong("discard", "from 0 to below 1");
         }
-        if self.least_entropy.is_some_and(|d| !(d >= 0.0 && d.is_finite())) {
+        if self.sampling.least_entropy.is_some_and(|d| !(d >= 0.0 && d.is_finite())) {
             return wrong("least_entropy", "a finite number of nats, at least 0");
         }
-        if let Some([low, medium, high]) = self.tier_ratios
+        if let Some([low, medium, high]) = self.sampling.tier_ratios
             && TierRatios::new(low, medium, high).is_err()
         {
             return wrong("tier_ratios", "three finite numbers, at least 0, one of them above");
         }
-        if !(0.0..1.0).contains(&self.estimate_after) {
+        if !(0.0..1.0).contains(&self.augmentation.estimate_after) {
             return wrong("estimate_after", "from 0 to below 1");
         }
-        if self.intensity.iter().chain([&self.image_intensity]).any(|a| !(0.0..1.0).contains(a)) {
+        if self
+            .augmentation
+            .intensity
+            .iter()
+            .chain([&self.augmentation.image_intensity])
+            .any(|a| !(0.0..1.0).contains(a))
+        {
             return wrong("intensity", "from 0 to below 1");
         }
-        if let Some(policy) = &self.policy {
-            policy.tiers(self.gamma).map_err(|_| TrainError::Option {
+        if let Some(policy) = &self.augmentation.policy {
+            policy.tiers(self.augmentation.gamma).map_err(|_| ConfigError::Option {
                 option: "policy",
                 needs: "ranges of brightness and contrast that are finite, at least 0 and in order",
             })?;
         }
-        if !(0.0..=16.0).contains(&self.alpha) {
+        if !(0.0..=16.0).contains(&self.sampling.alpha) {
             return wrong("alpha", "from 0 to 16");
         }
-        if !(self.scale >= 1.0 && self.scale <= 4.0) {
+        if !(self.augmentation.scale >= 1.0 && self.augmentation.scale <= 4.0) {
             return wrong("scale", "from 1 to 4");
         }
-        if !(self.stretch >= 1.0 && self.stretch <= 4.0) {
+        if !(self.augmentation.stretch >= 1.0 && self.augmentation.stretch <= 4.0) {
             return wrong("stretch", "from 1 to 4");
         }
-        if self.elastic_spacing == 0 {
+        if self.augmentation.elastic_spacing == 0 {
             return wrong("elastic_spacing", "at least 1");
         }
-        if !(0.0..=self.elastic_spacing as f32 / 5.0).contains(&self.elastic) {
+        if !(0.0..=self.augmentation.elastic_spacing as f32 / 5.0).contains(&self.augmentation.elastic) {
             return wrong("elastic", "from 0 to a fifth of elastic_spacing");
         }
-        if !(0.0..=2.0).contains(&self.gamma) {
+        if !(0.0..=2.0).contains(&self.augmentation.gamma) {
             return wrong("gamma", "from 0 to 2");
         }
-        if !(0.0..=180.0).contains(&self.rotation_deg) {
+        if !(0.0..=180.0).contains(&self.augmentation.rotation_deg) {
             return wrong("rotation_deg", "from 0 to 180");
         }
-        if !(1e-3..=1e3).contains(&self.temperature) {
+        if !(1e-3..=1e3).contains(&self.loss.temperature) {
             return wrong("temperature", "from 0.001 to 1,000");
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+        if !(self.optimiser.learning_rate > 0.0 && self.optimiser.learning_rate <= 1.0) {
             return wrong("learning_rate", "a number above 0 up to 1");
         }
-        if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
+        if self.optimiser.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
             return wrong("gradient_clip", "a finite number above 0");
         }
-        if !(0.0..1.0).contains(&self.ema_decay) || !(0.0..1.0).contains(&self.weight_decay) {
+        if !(0.0..1.0).contains(&self.optimiser.ema_decay)
+            || !(0.0..1.0).contains(&self.optimiser.weight_decay)
+        {
             return wrong("ema_decay and weight_decay", "from 0 to below 1");
         }
         Ok(())

@@ -12,7 +12,7 @@ use infomark_infer::{
 use rayon::prelude::*;
 
 use crate::compute::Compute;
-use crate::{TrainConfig, TrainError};
+use crate::{DataError, TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
 const FEWEST: usize = 2;
@@ -72,23 +72,23 @@ impl TrainingSet {
     ) -> Result<Self, TrainError> {
         let paths = list_images(dir)?;
         if paths.len() < FEWEST {
-            return Err(TrainError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST });
+            return Err(DataError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST }.into());
         }
         let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
-        let input = input.map_or_else(|| input_size(&paths, config.input_area), Ok)?;
+        let input = input.map_or_else(|| input_size(&paths, config.model.input_area), Ok)?;
         let area = input.width() * input.height();
         // A quantile needs no more than every some-th pixel.
         let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
         let done = AtomicUsize::new(0);
         // Above a threshold all pixels weigh alike.
-        let alpha = if config.least_entropy.is_some() { 0.0 } else { config.alpha };
+        let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let looked = paths
             .par_iter()
             .enumerate()
             .map(|(place, path)| {
-                let (levels, content) = read(path, input, config.normalisation)?;
+                let (levels, content) = read(path, input, config.model.normalisation)?;
                 let fingerprint = fingerprint(&levels);
-                let sample = measure(&compute, levels, content, input, config.patch, alpha)?;
+                let sample = measure(&compute, levels, content, input, config.sampling.patch, alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
@@ -102,21 +102,23 @@ impl TrainingSet {
         let (sources, entropies): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
         let (thresholds, quantile) = thresholds(&entropies.concat(), config)?;
         if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
-            return Err(TrainError::Blank { file: blank.path.display().to_string() });
+            return Err(DataError::Blank { file: blank.path.display().to_string() }.into());
         }
-        if let Some(least) = config.least_entropy
+        if let Some(least) = config.sampling.least_entropy
             && let Some(source) = sources.iter().find(|source| source.most.is_some_and(|most| most < least))
         {
-            return Err(TrainError::BelowThreshold {
+            return Err(DataError::BelowThreshold {
                 file: source.path.clone(),
                 most: source.most.unwrap_or_default(),
                 least,
-            });
+            }
+            .into());
         }
-        let least = config.least_entropy.unwrap_or(quantile);
-        let ratios = config.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
-        let ratios = ratios.transpose().map_err(TrainError::internal("tiers"))?;
-        let TrainConfig { normalisation, patch, .. } = *config;
+        let least = config.sampling.least_entropy.unwrap_or(quantile);
+        let ratios =
+            config.sampling.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
+        let ratios = ratios.transpose()?;
+        let (normalisation, patch) = (config.model.normalisation, config.sampling.patch);
         Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
     }
 
@@ -152,7 +154,7 @@ impl TrainingSet {
     /// An image on the canvas, read again unless its levels are kept.
     ///
     /// # Errors
-    /// [`TrainError::Changed`] when its file can't be read any more or shows something else than when the folder was opened.
+    /// [`DataError::Changed`] when its file can't be read any more or shows something else than when the folder was opened.
     pub(crate) fn sample(&self, image: usize) -> Result<Sample, TrainError> {
         let source = &self.sources[image];
         let levels = self.levels(image)?.into_owned();
@@ -194,7 +196,8 @@ fn share_out(sample: &mut Sample, thresholds: Thresholds<f32>, ratios: TierRatio
 
 impl Source {
     fn read_again(&self, input: InputSize, normalisation: Normalisation) -> Result<Vec<u8>, TrainError> {
-        let changed = |reason: String| TrainError::Changed { file: self.path.clone(), reason };
+        let changed =
+            |reason: String| TrainError::Data(DataError::Changed { file: self.path.clone(), reason });
         let (levels, _) =
             read(&self.path, input, normalisation).map_err(|error| changed(error.to_string()))?;
         if fingerprint(&levels) != self.fingerprint {
@@ -222,7 +225,7 @@ pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSi
     let side = |length: f64| ((length / 32.0).round() as usize).max(2) * 32;
     let area = input_area as f64;
     InputSize::new(side((area * shape).sqrt()), side((area / shape).sqrt()))
-        .map_err(|error| TrainError::Letterbox { file: "the encoder's input".into(), error })
+        .map_err(|error| TrainError::Data(DataError::Letterbox { file: "the encoder's input".into(), error }))
 }
 
 /// The normalised grey levels of an image on the canvas, and where on it the image lies.
@@ -232,7 +235,7 @@ pub(crate) fn read(
     normalisation: Normalisation,
 ) -> Result<(Vec<u8>, Rect), TrainError> {
     let image = read_image(path)?;
-    let fit = |error| TrainError::Letterbox { file: path.display().to_string(), error };
+    let fit = |error| TrainError::Data(DataError::Letterbox { file: path.display().to_string(), error });
     let place = Letterbox::new(image.width(), image.height(), input).map_err(fit)?;
     let canvas = place.apply(&image, normalisation).map_err(fit)?;
     Ok((canvas.iter().map(|v| (v * 255.0).round() as u8).collect(), place.content()))
@@ -265,15 +268,13 @@ fn measure(
 /// Tier thresholds, and the entropy below which pixels are discarded.
 fn thresholds(values: &[f32], config: &TrainConfig) -> Result<(Thresholds<f32>, f32), TrainError> {
     if values.is_empty() {
-        return Err(TrainError::Blank { file: "all images".into() });
+        return Err(DataError::Blank { file: "all images".into() }.into());
     }
     let mut scratch = vec![0.0; values.len()];
-    let plane =
-        Plane::new(values, values.len(), 1).map_err(|e| TrainError::internal("tiers")(e.to_string()))?;
-    let [medium, high] = config.tier_quantiles;
-    let internal = |e: infomark_core::TierError| TrainError::internal("tiers")(e.to_string());
-    let tiers = Thresholds::from_quantiles(plane, medium, high, &mut scratch).map_err(internal)?;
-    let least = Thresholds::from_quantiles(plane, config.discard, 1.0, &mut scratch).map_err(internal)?;
+    let plane = Plane::new(values, values.len(), 1)?;
+    let [medium, high] = config.sampling.tier_quantiles;
+    let tiers = Thresholds::from_quantiles(plane, medium, high, &mut scratch)?;
+    let least = Thresholds::from_quantiles(plane, config.sampling.discard, 1.0, &mut scratch)?;
     Ok((tiers, least.medium))
 }
 
@@ -289,7 +290,7 @@ mod tests {
         for i in 0..3 {
             std::fs::write(dir.join(format!("{i}.pgm")), phantom.image(1, i).pgm())?;
         }
-        let config = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
+        let config = TrainConfig::default().with(|o| o.model.input_area = 96 * 128);
         Ok(TrainingSet::open(dir, &config, None, Compute::Cpu(None), &|_, _| {})?)
     }
 
@@ -315,8 +316,8 @@ mod tests {
     fn tiers_get_their_shares_and_a_threshold_weighs_all_above_it_alike() -> Outcome {
         let dir = tempfile::tempdir()?;
         open(dir.path())?;
-        let small = TrainConfig { input_area: 96 * 128, ..TrainConfig::default() };
-        let shared = TrainConfig { tier_ratios: Some([1.0, 2.0, 1.0]), ..small.clone() };
+        let small = TrainConfig::default().with(|o| o.model.input_area = 96 * 128);
+        let shared = small.clone().with(|o| o.sampling.tier_ratios = Some([1.0, 2.0, 1.0]));
         let set = TrainingSet::open(dir.path(), &shared, None, Compute::Cpu(None), &|_, _| {})?;
         let sample = set.sample(0)?;
         let sum = |tier| -> f64 {
@@ -326,7 +327,7 @@ mod tests {
         for (tier, share) in Tier::ALL.into_iter().zip([1.0, 2.0, 1.0]) {
             assert!((sum(tier) - share).abs() < 1e-3, "{tier:?}: {}", sum(tier));
         }
-        let piecewise = TrainConfig { least_entropy: Some(2.5), ..small };
+        let piecewise = small.with(|o| o.sampling.least_entropy = Some(2.5));
         let sample =
             TrainingSet::open(dir.path(), &piecewise, None, Compute::Cpu(None), &|_, _| {})?.sample(0)?;
         for (weight, entropy) in sample.weights.iter().zip(&sample.entropy) {
@@ -347,7 +348,7 @@ mod tests {
         let changed = |path: &Path| {
             matches!(
                 set.sample(1),
-                Err(TrainError::Changed { file, .. }) if file == path
+                Err(TrainError::Data(DataError::Changed { file, .. })) if file == path
             )
         };
         let path = dir.path().join("1.pgm");

@@ -3,7 +3,7 @@
 use infomark_core::Rng;
 
 use crate::network::{Head, Parameters, Pass, STAGES, Scratch, UNet, Weights};
-use crate::{TrainConfig, stream};
+use crate::{ModelConfig, TrainConfig, stream};
 
 /// Strides of the embeddings, finest first.
 pub(crate) const STRIDES: [usize; STAGES] = [2, 4, 8, 16, 32];
@@ -19,7 +19,7 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// The encoder that a configuration describes, with random weights.
     pub(crate) fn new(config: &TrainConfig) -> (Self, Parameters) {
-        let TrainConfig { channels, embedding, .. } = *config;
+        let ModelConfig { channels, embedding, .. } = config.model;
         let mut parameters = Parameters::default();
         let rng = &mut Rng::new(config.seed, stream::WEIGHTS);
         let unet = UNet::new("", channels, 0, (&mut parameters, rng));

@@ -1,12 +1,43 @@
+//! What can go wrong in a training.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-use infomark_infer::{DescriptionError, ImageError, LetterboxError};
+use infomark_core::{
+    AugmentError, BinningError, CurveError, EntropyError, FeatureError, IntensityError, KeyPointError,
+    LocateError, LossError, MutualError, PlaneError, SampleError, TierError,
+};
+use infomark_infer::{
+    DataSetError, DescriptionError, ImageError, LetterboxError, MatchError, ModelError, TemplateError,
+};
 
 /// Why a training can't start, go on or be resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// Options that can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Images, landmarks or models that can't be learnt from.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint that can't be used.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: CheckpointError,
+    },
+    /// A run that can't go on.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Options that can't work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
     /// An option has a value that can't work.
     #[error("option {option} needs {needs}")]
     Option {
@@ -15,6 +46,33 @@ pub enum TrainError {
         /// What it takes.
         needs: &'static str,
     },
+    /// Too few images to rank others by.
+    #[error("against {against}: key points have to be looked for in at least two images")]
+    Against {
+        /// Images asked for.
+        against: usize,
+    },
+    /// A network that could not be loaded once it is written, by the options it would be trained with.
+    #[error(
+        "a network of these options could not be loaded: {0}; take smaller channels, embedding or input_area, or fewer landmarks"
+    )]
+    Unloadable(Box<ModelError>),
+    /// Fewer images than asked for.
+    #[error("{}: {wanted} images were asked for, and it holds {found}; give 1 to {found}", dir.display())]
+    Images {
+        /// The folder.
+        dir: PathBuf,
+        /// Images asked for.
+        wanted: usize,
+        /// Images in it.
+        found: usize,
+    },
+}
+
+/// Images, landmarks or models that can't be learnt from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
     /// An image can't be read; the message names it.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -72,16 +130,6 @@ pub enum TrainError {
         /// In what way.
         reason: String,
     },
-    /// A file can't be read or written.
-    #[error("{}: {action}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// What went wrong.
-        error: io::Error,
-    },
     /// The annotated images to score on are not usable.
     #[error("{}: can't score on these images: {reason}", dir.display())]
     Score {
@@ -98,50 +146,18 @@ pub enum TrainError {
         /// Why, and what to do.
         problem: TemplateSetError,
     },
-    /// Too few images to rank others by.
-    #[error("against {against}: key points have to be looked for in at least two images")]
-    Against {
-        /// Images asked for.
-        against: usize,
-    },
-    /// The work was given up, as it was told to be.
-    #[error("stopped")]
-    Stopped,
-    /// A place where the encoder can't go.
-    #[error("{}: {problem}", path.display())]
-    Output {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do.
-        problem: OutputError,
-    },
     /// A network that can't be loaded; the message names it.
     #[error(transparent)]
-    Model(#[from] infomark_infer::ModelError),
-    /// A network that could not be loaded once it is written, by the options it would be trained with.
-    #[error(
-        "a network of these options could not be loaded: {0}; take smaller widths, embedding or input_area, or fewer landmarks"
-    )]
-    Unloadable(Box<infomark_infer::ModelError>),
+    Model(#[from] ModelError),
     /// The annotated images are not usable; the message names the file.
     #[error(transparent)]
-    Data(#[from] infomark_infer::DataSetError),
-    /// Fewer images than asked for.
-    #[error("{}: {wanted} images were asked for, and it holds {found}; give 1 to {found}", dir.display())]
-    Images {
-        /// The folder.
-        dir: PathBuf,
-        /// Images asked for.
-        wanted: usize,
-        /// Images in it.
-        found: usize,
-    },
+    Set(#[from] DataSetError),
     /// The annotated image is not usable; the message names it.
     #[error(transparent)]
-    Template(Box<infomark_infer::TemplateError>),
+    Template(#[from] Box<TemplateError>),
     /// An image can't be searched; the message names it.
     #[error(transparent)]
-    Match(Box<infomark_infer::MatchError>),
+    Match(#[from] Box<MatchError>),
     /// Nothing of a landmark is worth learning.
     #[error(
         "landmark {landmark}: what was found of it in {images} images contradicts itself, so that none is learnt; use another template, or train the encoder for longer"
@@ -160,13 +176,32 @@ pub enum TrainError {
         /// Why, and what to do.
         reason: String,
     },
-    /// A checkpoint that can't be used.
+}
+
+/// Why a run can't go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A file can't be read or written.
+    #[error("{}: {action}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The work was given up, as it was told to be.
+    #[error("stopped")]
+    Stopped,
+    /// A place where the encoder can't go.
     #[error("{}: {problem}", path.display())]
-    Checkpoint {
+    Output {
         /// The file.
         path: PathBuf,
         /// Why, and what to do.
-        problem: CheckpointError,
+        problem: OutputError,
     },
     /// The description of the encoder is not valid.
     #[error(transparent)]
@@ -191,13 +226,8 @@ pub enum TrainError {
     #[error("CUDA: {0}; the CPU does the same (--device cpu), also from the last checkpoint on")]
     Cuda(DeviceError),
     /// A defect of this crate: routines were called with sizes that do not fit.
-    #[error("internal error in {place}: {reason}; please report it")]
-    Internal {
-        /// Where.
-        place: &'static str,
-        /// What the routine said.
-        reason: String,
-    },
+    #[error("internal error: {0}; please report it")]
+    Internal(InternalError),
 }
 
 /// Why a CUDA device can't be used, or has failed.
@@ -286,7 +316,7 @@ pub enum CheckpointError {
     },
     /// An option in the checkpoint has a value that can't work.
     #[error(transparent)]
-    Option(Box<TrainError>),
+    Option(#[from] ConfigError),
     /// Tensors of other names or shapes than the options call for.
     #[error("{reason}")]
     Tensors {
@@ -363,12 +393,64 @@ pub enum TemplateSetError {
     },
 }
 
+/// A defect of this crate: a routine refused what a training should never give it.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct InternalError {
+    reason: String,
+}
+
+/// Errors of routines that the crate calls with sizes and values of its own.
+macro_rules! internal {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for TrainError {
+            fn from(error: $error) -> Self {
+                Self::internal(error)
+            }
+        })*
+    };
+}
+internal!(
+    AugmentError,
+    BinningError,
+    CurveError,
+    EntropyError,
+    FeatureError,
+    IntensityError,
+    KeyPointError,
+    LocateError,
+    LossError,
+    MutualError,
+    PlaneError,
+    SampleError,
+    TierError,
+);
+
+/// Errors of inputs.
+macro_rules! data {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for TrainError {
+            fn from(error: $error) -> Self {
+                Self::Data(error.into())
+            }
+        })*
+    };
+}
+data!(ImageError, ModelError, DataSetError, Box<TemplateError>, Box<MatchError>);
+
+impl From<DescriptionError> for TrainError {
+    fn from(error: DescriptionError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 impl TrainError {
     pub(crate) fn file(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::File { path: path.to_owned(), action, error }
+        move |error| Self::Run(RunError::File { path: path.to_owned(), action, error })
     }
 
-    pub(crate) fn internal<E: std::fmt::Display>(place: &'static str) -> impl FnOnce(E) -> Self {
-        move |error| Self::Internal { place, reason: error.to_string() }
+    /// A state that can't come about.
+    pub(crate) fn internal(reason: impl std::fmt::Display) -> Self {
+        Self::Run(RunError::Internal(InternalError { reason: reason.to_string() }))
     }
 }

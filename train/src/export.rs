@@ -257,8 +257,11 @@ mod tests {
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
     {
         let (width, height) = (96, 64);
-        let config =
-            TrainConfig { channels: [8, 16, 16, 24, 32], embedding: 12, seed: 3, ..TrainConfig::default() };
+        let config = TrainConfig::default().with(|o| {
+            o.model.channels = [8, 16, 16, 24, 32];
+            o.model.embedding = 12;
+            o.seed = 3;
+        });
         let (encoder, mut parameters) = Encoder::new(&config);
         // The file keeps half of each weight's bits.
         parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());

@@ -167,13 +167,16 @@ fn loss(weights: &[Vec<f64>], image: &[f32], views: &[Vec<f32>], batch: &Batch, 
                 let cosine = |x: usize, y: usize| {
                     let pairs = from.planes.iter().zip(&to.planes);
                     pairs.map(|(f, g)| f[a.1 * from.width + a.0] * g[y * to.width + x]).sum::<f64>()
-                        / f64::from(config.temperature)
+                        / f64::from(config.loss.temperature)
                 };
                 let mut sum = 0.0;
                 for (y, x) in (0..to.height).flat_map(|y| (0..to.width).map(move |x| (y, x))) {
                     let apart = x.abs_diff(t.0).max(y.abs_diff(t.1));
-                    let near = stride < config.dense_negatives_min_stride;
-                    if !near || apart == 0 || (apart <= config.window && apart > config.exclusion_radius) {
+                    let near = stride < config.loss.dense_negatives_min_stride;
+                    if !near
+                        || apart == 0
+                        || (apart <= config.loss.window && apart > config.loss.exclusion_radius)
+                    {
                         sum += cosine(x, y).exp();
                     }
                 }
@@ -215,17 +218,16 @@ fn compare(weights: &[Vec<f64>], grads: &[Vec<f32>], value: impl Fn(&[Vec<f64>])
 #[test]
 fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one() -> Result<(), Box<dyn Error>>
 {
-    let config = TrainConfig {
-        channels: WIDTHS,
-        embedding: EMBEDDING,
-        batch: 1,
-        views: VIEWS,
-        view_size: SIDE,
-        window: 5,
-        exclusion_radius: 1,
-        seed: 4,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig::default().with(|o| {
+        o.model.channels = WIDTHS;
+        o.model.embedding = EMBEDDING;
+        o.sampling.batch = 1;
+        o.sampling.views = VIEWS;
+        o.sampling.view_size = SIDE;
+        o.loss.window = 5;
+        o.loss.exclusion_radius = 1;
+        o.seed = 4;
+    });
     let (encoder, parameters) = Encoder::new(&config);
     let picture = |len: usize, seed| noise(len, seed).iter().map(|v| 0.5 + 0.5 * v).collect::<Vec<f32>>();
     let image = picture(IMAGE.0 * IMAGE.1, 1);
@@ -294,7 +296,7 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
             .collect();
         let written = serde_json::json!({
             "channels": WIDTHS, "embedding": EMBEDDING, "image_size": [IMAGE.0, IMAGE.1], "side": SIDE,
-            "window": config.window, "exclusion_radius": config.exclusion_radius, "temperature": config.temperature,
+            "window": config.loss.window, "exclusion_radius": config.loss.exclusion_radius, "temperature": config.loss.temperature,
             "image": image, "views": views, "pixels": pixels, "weights": tensors(&parameters.values),
             "loss": total, "gradients": grads,
         });
@@ -306,8 +308,12 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
 #[test]
 fn the_gradient_of_a_landmark_network_equals_central_differences_of_a_naive_one() {
     for stride in [2, 4, 8] {
-        let config =
-            LandmarkConfig { channels: WIDTHS, hidden: 8, stride, seed: 3, ..LandmarkConfig::default() };
+        let config = LandmarkConfig::default().with(|o| {
+            o.model.channels = WIDTHS;
+            o.model.hidden = 8;
+            o.model.stride = stride;
+            o.seed = 3;
+        });
         let (net, mut parameters) = Net::new(&config, 2);
         // Scales and shifts of their own.
         for (place, range) in parameters.ranges().collect::<Vec<_>>().into_iter().enumerate() {

@@ -7,7 +7,7 @@ use infomark_infer::Image;
 
 use crate::batch::Source;
 use crate::compute::{Canvas, Compute, Pixels};
-use crate::{TrainConfig, TrainError};
+use crate::{DataError, TrainConfig, TrainError};
 
 /// An image with what guides its views: the entropy around each pixel, its tier, and how often it is drawn.
 ///
@@ -18,7 +18,7 @@ use crate::{TrainConfig, TrainError};
 ///
 /// let pixels = (0..128 * 128).map(|i| ((i * i) % 251) as f32 / 250.0).collect();
 /// let image = Image::new("pattern", 128, 128, pixels)?;
-/// let config = TrainConfig { view_size: 64, pixels: 10, ..TrainConfig::default() };
+/// let config = TrainConfig::default().with(|o| { o.sampling.view_size = 64; o.sampling.pixels = 10; });
 /// let guided = GuidedImage::new(&image, &config, None)?;
 /// let views = guided.views(&config.tier_policy()?, &config, 2, &mut Rng::new(0, 0))?;
 /// assert_eq!((views.len(), views[0].pixels.len()), (2, 64 * 64));
@@ -72,19 +72,17 @@ impl GuidedImage {
         config.check()?;
         let (width, height) = (image.width(), image.height());
         // Above a threshold all pixels weigh alike.
-        let alpha = if config.least_entropy.is_some() { 0.0 } else { config.alpha };
+        let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let (entropy, mut weights) =
-            Compute::Cpu(None).guidance(&image.to_levels(), width, config.patch, alpha)?;
-        let plane = Plane::new(&entropy, width, height).map_err(TrainError::internal("entropy"))?;
+            Compute::Cpu(None).guidance(&image.to_levels(), width, config.sampling.patch, alpha)?;
+        let plane = Plane::new(&entropy, width, height)?;
         let mut scratch = vec![0.0; entropy.len()];
-        let mut quantiles = |low, high| {
-            Thresholds::from_quantiles(plane, low, high, &mut scratch).map_err(TrainError::internal("tiers"))
-        };
-        let [medium, high] = config.tier_quantiles;
+        let mut quantiles = |low, high| Thresholds::from_quantiles(plane, low, high, &mut scratch);
+        let [medium, high] = config.sampling.tier_quantiles;
         let thresholds = thresholds.map_or_else(|| quantiles(medium, high), Ok)?;
-        let least = match config.least_entropy {
+        let least = match config.sampling.least_entropy {
             Some(least) => least,
-            None => quantiles(config.discard, 1.0)?.medium,
+            None => quantiles(config.sampling.discard, 1.0)?.medium,
         };
         for (weight, &h) in weights.iter_mut().zip(&entropy) {
             if h < least {
@@ -92,13 +90,13 @@ impl GuidedImage {
             }
         }
         if !weights.iter().any(|weight| *weight > 0.0) {
-            return Err(match config.least_entropy {
-                None => TrainError::Blank { file: image.name().to_owned() },
-                Some(least) => TrainError::BelowThreshold {
+            return Err(match config.sampling.least_entropy {
+                None => TrainError::Data(DataError::Blank { file: image.name().to_owned() }),
+                Some(least) => TrainError::Data(DataError::BelowThreshold {
                     file: image.name().into(),
                     most: entropy.iter().copied().fold(0.0, f32::max),
                     least,
-                },
+                }),
             });
         }
         Ok(Self { width, height, pixels: image.pixels().to_vec(), entropy, weights, thresholds })
@@ -144,13 +142,10 @@ impl GuidedImage {
     ) -> Result<Vec<GuidedView>, TrainError> {
         config.check()?;
         let TierPolicy { low, medium, high } = *policy;
-        TierPolicy::new(low, medium, high).map_err(TrainError::internal("intensity"))?;
+        TierPolicy::new(low, medium, high)?;
         let mut sums = vec![0.0; self.weights.len()];
-        let sampler = Plane::new(&self.weights, self.width, self.height)
-            .map_err(TrainError::internal("view"))
-            .and_then(|weights| {
-                Sampler::new(weights, &mut sums).map(Pixels::Sums).map_err(TrainError::internal("sampling"))
-            })?;
+        let weights = Plane::new(&self.weights, self.width, self.height)?;
+        let sampler = Pixels::Sums(Sampler::new(weights, &mut sums)?);
         let canvas = Canvas::here(self.pixels.as_slice().into(), self.width, self.height);
         let source = Source {
             canvas: &canvas,
@@ -158,8 +153,9 @@ impl GuidedImage {
             thresholds: self.thresholds,
             sampler: &sampler,
         };
-        let side = config.view_size;
-        let mut controls = vec![Point::default(); elastic_controls_len(side, side, config.elastic_spacing)];
+        let side = config.sampling.view_size;
+        let mut controls =
+            vec![Point::default(); elastic_controls_len(side, side, config.augmentation.elastic_spacing)];
         let mut one = |_| {
             let mut pixels = vec![0.0; side * side];
             let drawn = source.draw(policy, config, rng, &mut controls, &mut pixels)?;

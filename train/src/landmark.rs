@@ -12,7 +12,7 @@ mod run;
 mod self_train;
 mod supervised;
 
-pub use config::LandmarkConfig;
+pub use config::{HeatmapLossConfig, LandmarkAugmentationConfig, LandmarkConfig, LandmarkModelConfig};
 #[cfg(test)]
 pub(crate) use net::Net;
 pub use pseudo::{Doubt, LabelCount};

@@ -6,12 +6,12 @@ use crate::{TrainConfig, TrainError};
 
 /// What pixels are told from at a stride.
 fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
-    let (negatives, exclusion_radius) = if stride >= config.dense_negatives_min_stride {
+    let (negatives, exclusion_radius) = if stride >= config.loss.dense_negatives_min_stride {
         (Negatives::WholeMap, 0)
     } else {
-        (Negatives::Window { radius: config.window }, config.exclusion_radius)
+        (Negatives::Window { radius: config.loss.window }, config.loss.exclusion_radius)
     };
-    InfoNce { negatives, temperature: config.temperature, exclusion_radius }
+    InfoNce { negatives, temperature: config.loss.temperature, exclusion_radius }
 }
 
 /// Features of a batch at one level, and what they are told from.
@@ -34,7 +34,7 @@ impl Level {
         stride: usize,
         config: &TrainConfig,
     ) -> Self {
-        let (channels, width, height) = (config.embedding, width / stride, height / stride);
+        let (channels, width, height) = (config.model.embedding, width / stride, height / stride);
         let data = vec![0.0; items * channels * width * height];
         Self { data, channels, height, width, stride, loss: info_nce(stride, config) }
     }
@@ -87,5 +87,5 @@ pub(crate) fn map(
     data: &[f32],
     [channels, width, height, stride]: [usize; 4],
 ) -> Result<FeatureMap<'_, f32>, TrainError> {
-    FeatureMap::new(data, channels, width, height, stride).map_err(TrainError::internal("features"))
+    Ok(FeatureMap::new(data, channels, width, height, stride)?)
 }

@@ -9,7 +9,7 @@
 //! use std::ops::ControlFlow;
 //! use infomark_train::{Budget, Paths, TrainConfig, train};
 //!
-//! let config = TrainConfig { budget: Budget::Minutes(45.0), ..TrainConfig::default() };
+//! let config = TrainConfig::default().with(|o| o.schedule.budget = Budget::Minutes(45.0));
 //! let paths = Paths { images: "radiographs".into(), out: "encoder.onnx".into(), run: "encoder.run".into(), score: None };
 //! let summary = train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
 //! println!("{} steps, loss {:?}", summary.steps, summary.loss);
@@ -23,7 +23,7 @@
 //! [`Ranking`] tells which images to annotate; the crate `infomark-eval` measures the errors of an encoder on annotated images.
 //!
 //! [`psi`] measures how well an encoder keeps its features in views, against the entropy around them. [`tune`] estimates
-//! from the images how strongly the views of each tier may differ, by mutual information; a training takes the result as its [`TrainConfig::policy`].
+//! from the images how strongly the views of each tier may differ, by mutual information; a training takes the result as its [`AugmentationConfig::policy`].
 //!
 //! With [`Budget::Steps`] the result is the same to the bit on any number of threads, and whether or not the run was
 //! interrupted and [resumed](resume): the same computer's CPU path always gives the same bits, and so does the CUDA path on
@@ -76,13 +76,19 @@ mod views;
 mod whiten;
 
 pub use compute::ComputeOn;
-pub use config::{Budget, TrainConfig};
-pub use error::{CheckpointError, DeviceError, OutputError, TemplateSetError, TrainError};
+pub use config::{
+    AugmentationConfig, Budget, LossConfig, ModelConfig, OptimiserConfig, SamplingConfig, ScheduleConfig,
+    TrainConfig,
+};
+pub use error::{
+    CheckpointError, ConfigError, DataError, DeviceError, InternalError, OutputError, RunError,
+    TemplateSetError, TrainError,
+};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
-    Annotated, AnnotatedSet, Doubt, LabelCount, LandmarkConfig, LandmarkPaths, LandmarkSummary,
-    SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_landmarks, resume_self_train, self_train,
-    train_landmarks, train_landmarks_on,
+    Annotated, AnnotatedSet, Doubt, HeatmapLossConfig, LabelCount, LandmarkAugmentationConfig,
+    LandmarkConfig, LandmarkModelConfig, LandmarkPaths, LandmarkSummary, SelfTrainConfig, SelfTrainPaths,
+    SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks, train_landmarks_on,
 };
 pub use policy::{Policy, Ranges};
 pub use progress::{LossTerms, Progress};

@@ -94,33 +94,31 @@ fn noting<'a>(
 
 /// A training of moments for so many minutes of the clock.
 fn small(minutes: f64) -> TrainConfig {
-    TrainConfig {
-        budget: Budget::Minutes(minutes),
-        input_area: SIZE.0 * SIZE.1,
-        channels: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 16,
-        warm_up: 1,
-        checkpoint_every: 1,
-        threads: 2,
-        ..TrainConfig::default()
-    }
+    TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Minutes(minutes);
+        o.model.input_area = SIZE.0 * SIZE.1;
+        o.model.channels = [8, 8, 16, 16, 16];
+        o.model.embedding = 8;
+        o.sampling.batch = 2;
+        o.sampling.view_size = 64;
+        o.sampling.pixels = 16;
+        o.schedule.warm_up = 1;
+        o.schedule.checkpoint_every = 1;
+        o.threads = 2;
+    })
 }
 
 fn small_landmarks(minutes: f64) -> LandmarkConfig {
-    LandmarkConfig {
-        budget: Budget::Minutes(minutes),
-        input_area: SIZE.0 * SIZE.1,
-        channels: [8, 8, 16, 16, 16],
-        hidden: 16,
-        batch: 2,
-        warm_up: 1,
-        checkpoint_every: 3,
-        threads: 2,
-        ..LandmarkConfig::default()
-    }
+    LandmarkConfig::default().with(|o| {
+        o.schedule.budget = Budget::Minutes(minutes);
+        o.model.input_area = SIZE.0 * SIZE.1;
+        o.model.channels = [8, 8, 16, 16, 16];
+        o.model.hidden = 16;
+        o.batch = 2;
+        o.schedule.warm_up = 1;
+        o.schedule.checkpoint_every = 3;
+        o.threads = 2;
+    })
 }
 
 /// A data folder `data` of made-up radiographs.
@@ -200,7 +198,7 @@ fn two_minutes_are_four_steps_of_thirty_seconds() -> Outcome {
     assert!(!summary.stopped && !summary.stopped_early);
     assert_eq!(column(&paths.run, "seconds")?, [30.0, 60.0, 90.0, 120.0]);
     let rates: Vec<f64> = column(&paths.run, "learning_rate")?;
-    let rates: Vec<f64> = rates.iter().map(|rate| rate / config.learning_rate).collect();
+    let rates: Vec<f64> = rates.iter().map(|rate| rate / config.optimiser.learning_rate).collect();
     assert!(are_close(&rates, &RATES, 1e-3), "{rates:?}");
     Ok(())
 }
@@ -217,7 +215,10 @@ fn a_step_that_begins_within_the_budget_ends_beyond_it() -> Outcome {
     assert!((summary.seconds - 149.9).abs() < 1e-9, "{} s", summary.seconds);
     assert!(told[1].seconds_left == 0.0 && told[1].fraction > 1.0, "{told:?}");
     let rates: Vec<f64> = column(&paths.run, "learning_rate")?;
-    assert!((rates[1] / config.learning_rate - 0.02).abs() < 1e-4, "the schedule ends at {rates:?}");
+    assert!(
+        (rates[1] / config.optimiser.learning_rate - 0.02).abs() < 1e-4,
+        "the schedule ends at {rates:?}"
+    );
     Ok(())
 }
 
@@ -314,7 +315,7 @@ fn a_landmark_network_of_two_minutes_takes_four_steps_interrupted_or_not() -> Ou
     assert_eq!(told, of_two_minutes());
     assert_eq!((summary.steps, summary.seconds, summary.stopped), (4, 120.0, false));
     let rates: Vec<f64> = column(&whole.run, "learning_rate")?;
-    let rates: Vec<f64> = rates.iter().map(|rate| rate / config.learning_rate).collect();
+    let rates: Vec<f64> = rates.iter().map(|rate| rate / config.optimiser.learning_rate).collect();
     assert!(are_close(&rates, &RATES, 1e-3), "{rates:?}");
 
     let (clock, mut told) = (TestClock::new(STEP), Vec::new());
@@ -334,7 +335,10 @@ fn the_rounds_of_self_training_share_the_minutes() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(root.path())?;
     let encoder = paths(root.path(), "encoder");
-    let config = TrainConfig { budget: Budget::Steps(30), learning_rate: 3e-3, ..small(1.0) };
+    let config = small(1.0).with(|o| {
+        o.schedule.budget = Budget::Steps(30);
+        o.optimiser.learning_rate = 3e-3;
+    });
     train(&config, &encoder, &mut |_| ControlFlow::Continue(()))?;
     let data = DataSet::open(root.path().join("data"))?;
     let template =

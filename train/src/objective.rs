@@ -49,9 +49,14 @@ pub(crate) fn on_cpu(
                 let mut sum = 0.0;
                 let views = of_views.chunks_exact(view_size).zip(view_grads.chunks_exact_mut(view_size));
                 for ((view, view_grad), positives) in views.zip(positives) {
-                    sum += loss
-                        .backward(map(view, view_shape)?, image, positives, view_grad, image_grad, scratch)
-                        .map_err(TrainError::internal("loss"))?;
+                    sum += loss.backward(
+                        map(view, view_shape)?,
+                        image,
+                        positives,
+                        view_grad,
+                        image_grad,
+                        scratch,
+                    )?;
                 }
                 let mean = |to: &mut [f32], from: &[f32]| {
                     to.iter_mut().zip(from).for_each(|(to, from)| *to = from / count);

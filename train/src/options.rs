@@ -1,23 +1,30 @@
 //! Named options of TOML and JSON files: names are checked, those of earlier versions are explained.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// Largest edit distance of a name that is suggested.
 const TYPOS: usize = 3;
 
-/// A set of named options, any of which a file may give: [`named_options`] implements it.
-pub(crate) trait Options: Default + Serialize + Sized {
+/// Options that have names: a set of them, or a group within it. [`option_group`] and [`named_options`] implement it.
+pub(crate) trait Named {
+    /// Appends the names.
+    fn names(names: &mut Vec<&'static str>);
+
+    /// Reads the value that follows a name; whether the name is one of these.
+    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// A set of named options, any of which a file may give. [`named_options`] implements it.
+pub(crate) trait Options: Named + Default {
     /// Options that were renamed: the old and the new name.
     const RENAMED: &'static [(&'static str, &'static str)];
-    /// Options that were dropped, each with the value, as JSON, at which it did nothing.
-    const DROPPED: &'static [(&'static str, &'static str)];
-
-    /// Deserializes the fields without checking their names.
-    fn fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+    /// Options that were dropped, and the value, as JSON, at which each did nothing; none where it only told another one more.
+    const DROPPED: &'static [(&'static str, Option<&'static str>)];
 
     /// [`update`](Self::update) of options within these.
     fn update_nested(_: &mut Map<String, Value>) -> Result<(), String> {
@@ -31,7 +38,7 @@ pub(crate) trait Options: Default + Serialize + Sized {
     fn update(options: &mut Map<String, Value>) -> Result<(), String> {
         for (name, off) in Self::DROPPED {
             if let Some(value) = options.remove(*name).map(|value| value.to_string())
-                && value != *off
+                && off.is_some_and(|off| value != off)
             {
                 return Err(format!("option {name} is {value}, and this version no longer has it"));
             }
@@ -45,20 +52,44 @@ pub(crate) trait Options: Default + Serialize + Sized {
     }
 }
 
-/// Implements [`Options`], `Deserialize` and `Serialize` for a type that derives the latter two with `remote = "Self"`.
+/// Implements [`Named`] for a type with public fields, of which `groups` are [`Named`] themselves.
+macro_rules! option_group {
+    ($group:ty { $($field:ident),* $(; groups: $($inner:ident: $type:ty),*)? }) => {
+        impl $crate::options::Named for $group {
+            fn names(names: &mut Vec<&'static str>) {
+                names.extend([$(stringify!($field)),*]);
+                $($(<$type as $crate::options::Named>::names(names);)*)?
+            }
+
+            fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+                match name {
+                    $(stringify!($field) => self.$field = map.next_value()?,)*
+                    _ => {
+                        $($(
+                            if self.$inner.set(name, map)? {
+                                return Ok(true);
+                            }
+                        )*)?
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    };
+}
+pub(crate) use option_group;
+
+/// Implements [`Options`] and `Deserialize` for a type that is [`Named`]; `nested` options are updated with it.
 macro_rules! named_options {
-    ($options:ty { renamed: $renamed:expr, dropped: $dropped:expr $(, nested: $name:literal of $inner:ty)? }) => {
+    ($options:ty { renamed: $renamed:expr, dropped: $dropped:expr $(, nested: $name:ident of $inner:ty)? }) => {
         impl $crate::options::Options for $options {
             const RENAMED: &'static [(&'static str, &'static str)] = &$renamed;
-            const DROPPED: &'static [(&'static str, &'static str)] = &$dropped;
-
-            fn fields<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::deserialize(deserializer)
-            }
+            const DROPPED: &'static [(&'static str, Option<&'static str>)] = &$dropped;
 
             $(
                 fn update_nested(options: &mut serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
-                    match options.get_mut($name) {
+                    match options.get_mut(stringify!($name)) {
                         Some(serde_json::Value::Object(inner)) => <$inner as $crate::options::Options>::update(inner),
                         _ => Ok(()),
                     }
@@ -68,25 +99,43 @@ macro_rules! named_options {
 
         impl<'de> serde::Deserialize<'de> for $options {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::options::given(deserializer)
-            }
-        }
-
-        impl serde::Serialize for $options {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                Self::serialize(self, serializer)
+                deserializer.deserialize_map($crate::options::Reader(std::marker::PhantomData))
             }
         }
     };
 }
 pub(crate) use named_options;
 
-/// Deserializes options that a user gave. Unknown, renamed and dropped names are errors.
-pub(crate) fn given<'de, T: Options, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let Value::Object(known) = serde_json::to_value(T::default()).map_err(D::Error::custom)? else {
-        return Err(D::Error::custom("the options have no names"));
-    };
-    T::fields(Checked { inner: deserializer, check: |name: &str| check::<T>(name, &known) })
+/// Reads options that a user gave; the others have their defaults. Unknown, renamed and dropped names are errors.
+pub(crate) struct Reader<T>(pub(crate) PhantomData<T>);
+
+impl<'de, T: Options> Visitor<'de> for Reader<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a table of options")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut options = T::default();
+        while let Some(name) = map.next_key_seed(Name(PhantomData::<T>))? {
+            options.set(&name, &mut map)?;
+        }
+        Ok(options)
+    }
+}
+
+/// Reads the name of an option.
+struct Name<T>(PhantomData<T>);
+
+impl<'de, T: Options> DeserializeSeed<'de> for Name<T> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        check::<T>(&name).map_err(D::Error::custom)?;
+        Ok(name)
+    }
 }
 
 /// Deserializes the options in a file that some version of the program wrote.
@@ -99,8 +148,10 @@ pub(crate) fn stored<'de, T: Options + Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// Refuses a name that is no option.
-fn check<T: Options>(name: &str, known: &Map<String, Value>) -> Result<(), String> {
-    if known.contains_key(name) {
+fn check<T: Options>(name: &str) -> Result<(), String> {
+    let mut known = Vec::new();
+    T::names(&mut known);
+    if known.contains(&name) {
         return Ok(());
     }
     if let Some((old, new)) = T::RENAMED.iter().find(|(old, _)| *old == name) {
@@ -109,13 +160,10 @@ fn check<T: Options>(name: &str, known: &Map<String, Value>) -> Result<(), Strin
     if T::DROPPED.iter().any(|(dropped, _)| *dropped == name) {
         return Err(format!("option {name} was dropped: remove it"));
     }
-    let nearest = known.keys().map(|option| (edits(name, option), option)).min();
+    let nearest = known.iter().map(|option| (edits(name, option), option)).min();
     Err(match nearest {
         Some((edits, option)) if edits <= TYPOS => format!("unknown option {name}: did you mean {option}?"),
-        _ => {
-            let all: Vec<&str> = known.keys().map(String::as_str).collect();
-            format!("unknown option {name}: the options are {}", all.join(", "))
-        }
+        _ => format!("unknown option {name}: the options are {}", known.join(", ")),
     })
 }
 
@@ -136,51 +184,6 @@ fn edits(one: &str, other: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
-}
-
-/// A deserializer of a map whose keys are checked as they come, so that errors keep their place in the file.
-struct Checked<I, F> {
-    inner: I,
-    check: F,
-}
-
-impl<'de, D: Deserializer<'de>, F: Fn(&str) -> Result<(), String>> Deserializer<'de> for Checked<D, F> {
-    type Error = D::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_map(Checked { inner: visitor, check: self.check })
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de, V: Visitor<'de>, F: Fn(&str) -> Result<(), String>> Visitor<'de> for Checked<V, F> {
-    type Value = V::Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.expecting(formatter)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Checked { inner: map, check: self.check })
-    }
-}
-
-impl<'de, A: MapAccess<'de>, F: Fn(&str) -> Result<(), String>> MapAccess<'de> for Checked<A, F> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some(name) = self.inner.next_key::<String>()? else { return Ok(None) };
-        (self.check)(&name).map_err(de::Error::custom)?;
-        seed.deserialize(name.into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(seed)
-    }
 }
 
 #[cfg(test)]
@@ -234,27 +237,45 @@ mod tests {
     fn the_options_of_earlier_versions_are_read_from_what_they_stored() -> Result<(), serde_json::Error> {
         let text = r#"{"widths": [8, 8, 8, 8, 16], "average": 0.5, "ignored": 2, "whole_map_from": 8, "hard_negatives": 0}"#;
         let read: TrainConfig = stored(&mut serde_json::Deserializer::from_str(text))?;
-        let expected = TrainConfig {
-            channels: [8, 8, 8, 8, 16],
-            ema_decay: 0.5,
-            exclusion_radius: 2,
-            dense_negatives_min_stride: 8,
-            ..TrainConfig::default()
-        };
+        let expected = TrainConfig::default().with(|o| {
+            o.model.channels = [8, 8, 8, 8, 16];
+            o.optimiser.ema_decay = 0.5;
+            o.loss.exclusion_radius = 2;
+            o.loss.dense_negatives_min_stride = 8;
+        });
         assert_eq!(read, expected);
         let used =
             stored::<TrainConfig, _>(&mut serde_json::Deserializer::from_str(r#"{"hard_negatives": 4}"#));
         assert!(used.is_err_and(|error| error.to_string().contains("option hard_negatives is 4")));
         let text = r#"{"match_back": 3.0, "network": {"average": 0.25}}"#;
         let read: SelfTrainConfig = stored(&mut serde_json::Deserializer::from_str(text))?;
-        assert_eq!((read.max_cycle_error, read.network.ema_decay), (3.0, 0.25));
+        assert_eq!((read.max_cycle_error, read.network.optimiser.ema_decay), (3.0, 0.25));
+        Ok(())
+    }
+
+    fn assert_named<T: Options + serde::Serialize>() -> Result<(), serde_json::Error> {
+        let Value::Object(fields) = serde_json::to_value(T::default())? else { return Ok(()) };
+        let mut names = Vec::new();
+        T::names(&mut names);
+        names.sort_unstable();
+        assert_eq!(names, fields.keys().collect::<Vec<_>>());
         Ok(())
     }
 
     #[test]
+    fn every_field_is_an_option() -> Result<(), serde_json::Error> {
+        assert_named::<TrainConfig>()?;
+        assert_named::<LandmarkConfig>()?;
+        assert_named::<SelfTrainConfig>()
+    }
+
+    #[test]
     fn options_that_were_written_are_read_again() -> Result<(), serde_json::Error> {
-        let config =
-            TrainConfig { seed: u64::MAX, alpha: 0.1, least_entropy: Some(0.7), ..TrainConfig::default() };
+        let config = TrainConfig::default().with(|o| {
+            o.seed = u64::MAX;
+            o.sampling.alpha = 0.1;
+            o.sampling.least_entropy = Some(0.7);
+        });
         assert_eq!(serde_json::from_str::<TrainConfig>(&serde_json::to_string(&config)?)?, config);
         Ok(())
     }

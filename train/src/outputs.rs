@@ -6,7 +6,7 @@ use std::path::Path;
 
 use infomark_infer::{FolderLock, FolderLockError, list_images, read_file};
 
-use crate::{CheckpointError, OutputError, TrainError};
+use crate::{CheckpointError, OutputError, RunError, TrainError};
 
 /// Makes the folders, and finds out now what could spoil the result in the end, such as one of the `inputs` in its place. The folder of
 /// the run is locked as long as the lock is held.
@@ -17,16 +17,16 @@ pub(crate) fn prepare(
     inputs: &[&Path],
 ) -> Result<FolderLock, TrainError> {
     if out.is_dir() || out.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) {
-        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::Folder });
+        return Err(RunError::Output { path: out.to_owned(), problem: OutputError::Folder }.into());
     }
     if fs::metadata(out).is_ok_and(|data| !data.is_file()) {
-        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::NotAFile });
+        return Err(RunError::Output { path: out.to_owned(), problem: OutputError::NotAFile }.into());
     }
     if fs::canonicalize(run).is_ok_and(|run| fs::canonicalize(images).is_ok_and(|images| run == images)) {
-        return Err(TrainError::Output { path: run.to_owned(), problem: OutputError::FolderOfImages });
+        return Err(RunError::Output { path: run.to_owned(), problem: OutputError::FolderOfImages }.into());
     }
     if out == run {
-        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::FolderOfRun });
+        return Err(RunError::Output { path: out.to_owned(), problem: OutputError::FolderOfRun }.into());
     }
     let out_dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for dir in [out_dir, run] {
@@ -35,12 +35,12 @@ pub(crate) fn prepare(
     if let Ok(target) = fs::canonicalize(out)
         && list_images(images)?.iter().any(|image| fs::canonicalize(image).is_ok_and(|i| i == target))
     {
-        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::TrainingImage });
+        return Err(RunError::Output { path: out.to_owned(), problem: OutputError::TrainingImage }.into());
     }
     if let Ok(target) = fs::canonicalize(out)
         && inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == target))
     {
-        return Err(TrainError::Output { path: out.to_owned(), problem: OutputError::Input });
+        return Err(RunError::Output { path: out.to_owned(), problem: OutputError::Input }.into());
     }
     // A file that is dropped at once: the encoder will be written the same way.
     tempfile::tempfile_in(out_dir).map_err(TrainError::file(out, "can't write here"))?;

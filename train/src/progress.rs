@@ -44,7 +44,7 @@ pub enum Progress {
     },
     /// Examples of the views that an encoder will compare, up to four of each tier; reported once, before the first step.
     Views(Vec<ViewExample>),
-    /// The intensity of each tier was estimated, if [`TrainConfig::estimate_after`](crate::TrainConfig::estimate_after) asks for it; the
+    /// The intensity of each tier was estimated, if [`estimate_after`](crate::AugmentationConfig::estimate_after) asks for it; the
     /// training uses it from now on.
     Estimated {
         /// Steps done.

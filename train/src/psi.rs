@@ -16,7 +16,7 @@ use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::shuffle;
 use crate::level::Level;
-use crate::{TrainConfig, TrainError};
+use crate::{ConfigError, RunError, TrainConfig, TrainError};
 
 /// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,7 +39,7 @@ impl Default for PsiConfig {
         Self {
             views: 120,
             bins: 44,
-            training: TrainConfig { pixels: 512, ..TrainConfig::default() },
+            training: TrainConfig::default().with(|o| o.sampling.pixels = 512),
             threads: 0,
         }
     }
@@ -124,13 +124,14 @@ pub fn psi(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Psi, TrainError> {
     if !(1..=1_000_000).contains(&config.views) {
-        return Err(TrainError::Option { option: "views", needs: "1 to 1,000,000" });
+        return Err(ConfigError::Option { option: "views", needs: "1 to 1,000,000" }.into());
     }
     if !(1..=1000).contains(&config.bins) {
-        return Err(TrainError::Option { option: "bins", needs: "1 to 1,000" });
+        return Err(ConfigError::Option { option: "bins", needs: "1 to 1,000" }.into());
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let pool = pool.map_err(|e| TrainError::Threads { threads: config.threads, reason: e.to_string() })?;
+    let pool = pool
+        .map_err(|e| TrainError::Run(RunError::Threads { threads: config.threads, reason: e.to_string() }))?;
     pool.install(|| measure(images, encoder, config, progress))
 }
 
@@ -143,39 +144,40 @@ fn measure(
     let (input, levels) = (encoder.description().input, encoder.description().strides.len());
     let side = input.width().max(input.height()).max(64);
     config.training.check()?;
-    let training = TrainConfig {
-        discard: 0.0,
-        tier_ratios: None,
-        view_size: side.next_multiple_of(32),
-        normalisation: encoder.description().normalisation,
-        input_area: input.width() * input.height(),
-        views: 1,
-        ..config.training.clone()
-    };
+    let training = config.training.clone().with(|o| {
+        o.sampling.discard = 0.0;
+        o.sampling.tier_ratios = None;
+        o.sampling.view_size = side.next_multiple_of(32);
+        o.model.normalisation = encoder.description().normalisation;
+        o.model.input_area = input.width() * input.height();
+        o.sampling.views = 1;
+    });
     let mut set = TrainingSet::open(dir, &training, Some(input), Compute::Cpu(None), &|_, _| {})?;
     // Its tiers are those of the training; its pixels are drawn uniformly.
     set.draw_uniformly();
-    let training = TrainConfig { alpha: 0.0, least_entropy: None, ..training };
-    let batches = config.views.div_ceil(training.batch);
-    let most = ((training.patch * training.patch).min(256) as f64).ln();
-    let internal = TrainError::internal::<infomark_core::CurveError>;
+    let training = training.with(|o| {
+        o.sampling.alpha = 0.0;
+        o.sampling.least_entropy = None;
+    });
+    let batches = config.views.div_ceil(training.sampling.batch);
+    let most = ((training.sampling.patch * training.sampling.patch).min(256) as f64).ln();
     let mut stores = vec![vec![SimilarityBin::default(); config.bins]; levels + 1];
     let mut curves = Vec::with_capacity(stores.len());
     for bins in &mut stores {
-        curves.push(SimilarityCurve::new(bins, 0.0, most.max(0.1)).map_err(internal("psi"))?);
+        curves.push(SimilarityCurve::new(bins, 0.0, most.max(0.1))?);
     }
     let (mut sum, mut count) = (0.0, 0usize);
     for step in 0..batches {
         let batch = batch::draw(&set, &training, step as u64)?;
-        let last = config.views - step * training.batch;
+        let last = config.views - step * training.sampling.batch;
         for compared in compare(&batch, encoder, &training, last)? {
             for (i, &entropy) in compared.entropies.iter().enumerate() {
                 let mut all = 0.0;
                 for (curve, similarities) in curves.iter_mut().zip(&compared.strides) {
-                    curve.add(entropy, similarities[i]).map_err(internal("psi"))?;
+                    curve.add(entropy, similarities[i])?;
                     all += similarities[i] / levels as f32;
                 }
-                curves[levels].add(entropy, all).map_err(internal("psi"))?;
+                curves[levels].add(entropy, all)?;
                 sum += f64::from(all);
                 count += 1;
             }
@@ -183,7 +185,7 @@ fn measure(
         progress(step + 1, batches);
     }
     let all = &curves[levels];
-    let cut = Thresholds::<f64>::from_similarity_curve(all, DipRule::default()).map_err(internal("psi"))?;
+    let cut = Thresholds::<f64>::from_similarity_curve(all, DipRule::default())?;
     let (dip, no_dip) = match cut {
         CurveCut::Dip { thresholds, levels, depth, error } => {
             (Some(Dip { thresholds: [thresholds.medium, thresholds.high], levels, depth, error }), None)
@@ -227,7 +229,7 @@ fn compare(
     most: usize,
 ) -> Result<Vec<Compared>, TrainError> {
     let input = encoder.description().input;
-    let (width, height, side) = (input.width(), input.height(), config.view_size);
+    let (width, height, side) = (input.width(), input.height(), config.sampling.view_size);
     let image = |blocks: &[f32]| {
         let mut pixels = vec![0.0; blocks.len()];
         shuffle(blocks, width, &mut pixels);
@@ -257,7 +259,7 @@ fn compare(
         let mut strides = Vec::with_capacity(view.levels().len());
         for (from, to) in view.levels().iter().zip(image.levels()) {
             let mut out = vec![0.0; positives.len()];
-            positive_similarities(*from, to, &positives, &mut out).map_err(TrainError::internal("psi"))?;
+            positive_similarities(*from, to, &positives, &mut out)?;
             strides.push(out);
         }
         Ok(Some(Compared { entropies, strides }))
@@ -271,7 +273,7 @@ fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, T
     if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(None);
     }
-    encoder.encode_input("view", &pixels).map(Some).map_err(TrainError::internal("encoder"))
+    Ok(Some(encoder.encode_input("view", &pixels)?))
 }
 
 /// PSI of the low, medium and high tier; none for a tier without positives.
@@ -292,8 +294,7 @@ pub(crate) fn by_tier(
     let mut sums = [(0.0, 0usize); 3];
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
         let mut similarities = vec![0.0; positives.len()];
-        positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)
-            .map_err(TrainError::internal("psi"))?;
+        positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)?;
         for (similarity, entropy) in similarities.iter().zip(entropies) {
             let tier = thresholds.tier(*entropy);
             let place = Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0);
@@ -321,21 +322,20 @@ mod tests {
             image.pixels[..96 * 43].fill(0);
             std::fs::write(dir.path().join(format!("{i}.pgm")), image.pgm())?;
         }
-        let training = TrainConfig {
-            input_area: 96 * 128,
-            channels: [8, 8, 16, 16, 16],
-            embedding: 8,
-            normalisation: infomark_infer::Normalisation::UnitRange,
-            view_size: 64,
-            ..TrainConfig::default()
-        };
+        let training = TrainConfig::default().with(|o| {
+            o.model.input_area = 96 * 128;
+            o.model.channels = [8, 8, 16, 16, 16];
+            o.model.embedding = 8;
+            o.model.normalisation = infomark_infer::Normalisation::UnitRange;
+            o.sampling.view_size = 64;
+        });
         let paths = crate::Paths {
             images: dir.path().to_owned(),
             out: dir.path().join("out/encoder.onnx"),
             run: dir.path().join("run"),
             score: None,
         };
-        let config = TrainConfig { budget: crate::Budget::Steps(1), ..training.clone() };
+        let config = training.clone().with(|o| o.schedule.budget = crate::Budget::Steps(1));
         crate::train(&config, &paths, &mut |_| std::ops::ControlFlow::Continue(()))?;
         let encoder = Encoder::load(&paths.out)?;
         let set = TrainingSet::open(dir.path(), &training, None, Compute::Cpu(None), &|_, _| {})?;

@@ -23,7 +23,7 @@ use crate::trainer::{self, Measured, Task, in_threads};
 use crate::tune::{self, TuneConfig};
 use crate::views;
 use crate::whiten::whiten;
-use crate::{CheckpointError, ComputeOn, TrainConfig, TrainError, export};
+use crate::{CheckpointError, ComputeOn, ConfigError, TrainConfig, TrainError, export};
 
 /// Where a training reads and writes.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ pub(crate) fn resume_by(
     let checkpoint = Checkpoint::<EncoderHeader>::open(&paths.run)?;
     let begun_on_cpu = checkpoint.header.scoring_and_loss == compute::CPU;
     let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
-    let config = TrainConfig { compute, ..checkpoint.header.config.clone() };
+    let config = checkpoint.header.config.clone().with(|o| o.compute = compute);
     in_threads(threads, || start(config, Some(checkpoint), paths, clock, progress))
 }
 
@@ -135,7 +135,7 @@ impl Header for EncoderHeader {
     const FORMAT: u32 = 4;
     const WEIGHTS: &'static str = "encoder";
 
-    fn check(&self) -> Result<(), TrainError> {
+    fn check(&self) -> Result<(), ConfigError> {
         self.config.check()
     }
 }
@@ -159,7 +159,7 @@ struct EncoderTask<'a> {
 impl EncoderTask<'_> {
     /// Whether a policy is estimated during the training.
     fn estimates(config: &TrainConfig) -> bool {
-        config.policy.is_none() && config.estimate_after > 0.0
+        config.augmentation.policy.is_none() && config.augmentation.estimate_after > 0.0
     }
 
     fn description(&self, step: u64) -> Description {
@@ -167,10 +167,10 @@ impl EncoderTask<'_> {
         Description {
             input: self.set.input,
             input_policy: Default::default(),
-            normalisation: config.normalisation,
+            normalisation: config.model.normalisation,
             strides: STRIDES.to_vec(),
-            channels: Channels::Same(config.embedding),
-            temperature: config.temperature,
+            channels: Channels::Same(config.model.embedding),
+            temperature: config.loss.temperature,
             origin: Origin::Trained {
                 training_data_sha256: self.set.sha256.clone(),
                 training_images: self.set.len(),
@@ -184,8 +184,8 @@ impl EncoderTask<'_> {
     /// The encoder's file after so many steps: of the average of its weights, if there is one, with white embeddings, if they are wanted.
     fn exported(&self, step: u64) -> Result<Vec<u8>, TrainError> {
         let config = &self.header.config;
-        let mut values = self.state.exported(config.ema_decay).to_vec();
-        if config.whiten {
+        let mut values = self.state.exported(config.optimiser.ema_decay).to_vec();
+        if config.model.whiten {
             whiten(&self.encoder, &mut values, &self.set, config, step)?;
         }
         export::onnx(&self.encoder, &values, &self.description(step))
@@ -193,8 +193,7 @@ impl EncoderTask<'_> {
 
     /// The encoder after so many steps as its file is read.
     fn readable(&self, step: u64) -> Result<Trained, TrainError> {
-        Trained::from_bytes(&self.exported(step)?, "the encoder in training")
-            .map_err(TrainError::internal("export"))
+        Ok(Trained::from_bytes(&self.exported(step)?, "the encoder in training")?)
     }
 }
 
@@ -206,9 +205,8 @@ impl Task for EncoderTask<'_> {
     };
 
     fn schedule(&self) -> Schedule {
-        let TrainConfig { budget, learning_rate, warm_up, batch, checkpoint_every, patience, .. } =
-            self.header.config;
-        Schedule { budget, learning_rate, warm_up, batch, checkpoint_every, patience }
+        let TrainConfig { sampling, optimiser, schedule, patience, .. } = &self.header.config;
+        Schedule::new(optimiser, schedule, sampling.batch, *patience)
     }
 
     fn checkpoint(&self) -> (&EncoderHeader, &TrainState) {
@@ -217,12 +215,13 @@ impl Task for EncoderTask<'_> {
 
     /// Estimates the policy when its time has come.
     fn prepare(&mut self, step: u64, fraction: f64, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
-        if !Self::estimates(&self.header.config) || fraction < self.header.config.estimate_after {
+        if !Self::estimates(&self.header.config) || fraction < self.header.config.augmentation.estimate_after
+        {
             return Ok(());
         }
         let encoder = self.readable(step)?;
         let tuned = Box::new(tune::tune_on(&self.set, self.images, &encoder, &self.tuning, &|_, _| {})?);
-        self.header.config.policy = Some(tuned.policy());
+        self.header.config.augmentation.policy = Some(tuned.policy());
         reporter.report(Progress::Estimated { step, tuned });
         Ok(())
     }
@@ -265,7 +264,7 @@ fn start(
         paths.score.as_ref().map(|score| ["landmarks.csv", "dataset.toml"].map(|name| score.data.join(name)));
     let inputs: Vec<&Path> = scored.iter().flatten().map(PathBuf::as_path).collect();
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
-    let compute = Compute::open(config.compute, config.patch)?;
+    let compute = Compute::open(config.compute, config.sampling.patch)?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
     reporter.report(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = reporter.counting(
@@ -277,7 +276,7 @@ fn start(
         tune::check_images(&set, &paths.images, &tuning)?;
     }
     let (encoder, parameters) = Encoder::new(&config);
-    let state = TrainState::new(parameters, config.weight_decay);
+    let state = TrainState::new(parameters, config.optimiser.weight_decay);
     let workspace = Workspace::new(&config, (set.input.width(), set.input.height()));
     let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
     let training_data_sha256 = set.sha256.clone();
@@ -303,7 +302,8 @@ fn start(
         // Found out now, not after the training.
         let untrained = &task.state.parameters.values;
         let bytes = export::onnx(&task.encoder, untrained, &task.description(0))?;
-        Trained::from_bytes(&bytes, "encoder").map_err(|error| TrainError::Unloadable(Box::new(error)))?;
+        Trained::from_bytes(&bytes, "encoder")
+            .map_err(|error| TrainError::Config(ConfigError::Unloadable(Box::new(error))))?;
         let examples = views::examples(&task.set, &task.header.config, EXAMPLES)?;
         reporter.report(Progress::Views(examples));
         Default::default()

@@ -1,6 +1,6 @@
 //! Budget, learning rate and the times of checkpoints.
 
-use crate::Budget;
+use crate::{Budget, OptimiserConfig, ScheduleConfig};
 
 /// When a training ends, how fast it learns meanwhile, and when it saves checkpoints.
 #[derive(Clone, Copy)]
@@ -19,6 +19,18 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
+    /// That of a training with so many images in a step.
+    pub(crate) fn new(
+        optimiser: &OptimiserConfig,
+        schedule: &ScheduleConfig,
+        batch: usize,
+        patience: u64,
+    ) -> Self {
+        let ScheduleConfig { budget, warm_up, checkpoint_every } = *schedule;
+        let learning_rate = optimiser.learning_rate;
+        Self { budget, learning_rate, warm_up, batch, checkpoint_every, patience }
+    }
+
     /// Fraction of the budget that is used, 1 and more at its end.
     pub(crate) fn fraction(&self, step: u64, seconds: f64) -> f64 {
         match self.budget {

@@ -6,7 +6,7 @@ use infomark_eval::{ErrorTable, Evaluation, Run, median_mre};
 use infomark_infer::{DataSet, Encoder, MatchOptions};
 
 use crate::tune::shuffled;
-use crate::{TrainError, stream};
+use crate::{DataError, TrainError, stream};
 
 /// Annotated images to score an encoder on at every checkpoint. The training does not learn from them.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Scorer {
         let all = data.images.len();
         if scoring.templates == 0 || all < 2 {
             let reason = "scoring needs at least 1 template and 2 images".to_owned();
-            return Err(TrainError::Score { dir: folder, reason });
+            return Err(DataError::Score { dir: folder, reason }.into());
         }
         let order = shuffled(all, 0, stream::SCORING);
         let sets = order.into_iter().take(scoring.templates).map(|image| vec![image]).collect();
@@ -50,5 +50,5 @@ impl Scorer {
 }
 
 fn refused<E: std::fmt::Display>(folder: &Path) -> impl FnOnce(E) -> TrainError {
-    move |error| TrainError::Score { dir: folder.to_owned(), reason: error.to_string() }
+    move |error| TrainError::Data(DataError::Score { dir: folder.to_owned(), reason: error.to_string() })
 }

@@ -6,7 +6,7 @@ use infomark_eval::draw;
 use infomark_infer::{Candidate, Encoder, choose_templates, read_image};
 use rayon::prelude::*;
 
-use crate::TrainError;
+use crate::{ConfigError, DataError, TrainError};
 
 /// Images that key points are looked for in, unless told otherwise.
 pub const AGAINST: usize = 24;
@@ -30,7 +30,7 @@ impl Ranking {
     /// points only. `advance` is called once for each image and once more for each of the sample; it ends when that is an error.
     ///
     /// # Errors
-    /// [`TrainError::Against`] when `against` is less than two, and when an image can't be read or searched.
+    /// [`ConfigError::Against`] when `against` is less than two, and when an image can't be read or searched.
     pub fn of(
         encoder: &Encoder,
         images: &[PathBuf],
@@ -39,26 +39,26 @@ impl Ranking {
         advance: &(dyn Fn() -> Result<(), TrainError> + Sync),
     ) -> Result<Self, TrainError> {
         if against < 2 {
-            return Err(TrainError::Against { against });
+            return Err(ConfigError::Against { against }.into());
         }
         let against = draw(against, images.len(), seed, STREAM);
         let encode = |path: &PathBuf| Ok::<_, TrainError>(encoder.encode(&read_image(path)?)?);
         let candidate = |path: &PathBuf| {
-            let candidate =
-                Candidate::new(&encode(path)?).map_err(|error| TrainError::Template(Box::new(error)))?;
+            let candidate = Candidate::new(&encode(path)?)
+                .map_err(|error| TrainError::Data(DataError::Template(Box::new(error))))?;
             advance()?;
             Ok(candidate)
         };
         let candidates = images.par_iter().map(candidate).collect::<Result<Vec<_>, TrainError>>()?;
         let column = |&index: &usize| {
-            let path = images.get(index).ok_or_else(|| TrainError::internal("select")("no such image"))?;
+            let path = images.get(index).ok_or_else(|| TrainError::internal("no such image"))?;
             let encoding = encode(path)?;
             let one = |(own, candidate): (usize, &Candidate)| {
                 if own == index { Ok(None) } else { candidate.inlier_fraction(&encoding).map(Some) }
             };
             let values = candidates.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>();
             advance()?;
-            values.map_err(|error| TrainError::Match(Box::new(error)))
+            values.map_err(|error| TrainError::Data(DataError::Match(Box::new(error))))
         };
         let columns = against.par_iter().map(column).collect::<Result<Vec<_>, TrainError>>()?;
         let row = |candidate: usize| {

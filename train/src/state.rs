@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::TrainError;
 use crate::network::Parameters;
 use crate::optimizer::{AdamW, clip};
+use crate::{RunError, TrainError};
 
 /// Weights of a network in training with their moving average and the optimiser.
 pub(crate) struct TrainState {
@@ -33,7 +33,7 @@ impl TrainState {
     /// One step of the optimiser, with a learning rate for each range of the weights.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when a weight is no longer finite.
+    /// [`RunError::Diverged`] when a weight is no longer finite.
     pub(crate) fn update(
         &mut self,
         gradient: &mut [f32],
@@ -58,9 +58,13 @@ impl TrainState {
 }
 
 /// # Errors
-/// [`TrainError::Diverged`] for a value that is not finite.
+/// [`RunError::Diverged`] for a value that is not finite.
 pub(crate) fn check_finite(values: &[f32], step: u64) -> Result<(), TrainError> {
-    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(TrainError::Diverged { step }) }
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(())
+    } else {
+        Err(RunError::Diverged { step }.into())
+    }
 }
 
 /// Adds the present weights to their average. The first steps count for more, so that the random start is soon forgotten.

@@ -9,7 +9,7 @@ use crate::level::Level;
 use crate::network::{Pass, ScratchPool, add_gradients};
 use crate::objective::objective;
 use crate::state::{TrainState, Update, check_finite};
-use crate::{TrainConfig, TrainError, psi};
+use crate::{OptimiserConfig, TrainConfig, TrainError, psi};
 
 /// Steps between measurements of the positives' similarity.
 const PSI_EVERY: u64 = 10;
@@ -37,12 +37,12 @@ impl Workspace {
         let levels = |items: usize, width: usize, height: usize| {
             STRIDES.map(|stride| Level::new(items, (width, height), stride, config)).into()
         };
-        let views = config.batch * config.views;
+        let views = config.sampling.batch * config.sampling.views;
         Self {
-            passes: (0..config.batch + views).map(|_| Pass::default()).collect(),
+            passes: (0..config.sampling.batch + views).map(|_| Pass::default()).collect(),
             scratch: ScratchPool::default(),
-            images: levels(config.batch, width, height),
-            views: levels(views, config.view_size, config.view_size),
+            images: levels(config.sampling.batch, width, height),
+            views: levels(views, config.sampling.view_size, config.sampling.view_size),
             gradient: Vec::new(),
         }
     }
@@ -59,7 +59,7 @@ impl Workspace {
         let batch = batch::draw(set, config, step)?;
         let values = &state.parameters.values;
         let (levels, measured) = self.differentiate((encoder, values), set, config, &batch, step)?;
-        let TrainConfig { gradient_clip, ema_decay, .. } = *config;
+        let OptimiserConfig { gradient_clip, ema_decay, .. } = config.optimiser;
         let all = 0..state.parameters.len();
         state.update(&mut self.gradient, &[(all, rate)], Update { gradient_clip, ema_decay }, step)?;
         Ok((levels, measured))
@@ -76,7 +76,8 @@ impl Workspace {
     ) -> Result<([f32; 5], Option<psi::ByTier>), TrainError> {
         let Self { passes, scratch, images, views, gradient } = self;
         let weights = &encoder.weights(values);
-        let (width, height, side) = (set.input.width() / 2, set.input.height() / 2, config.view_size / 2);
+        let (width, height, side) =
+            (set.input.width() / 2, set.input.height() / 2, config.sampling.view_size / 2);
         let image = |blocks| Item { blocks, size: (width, height) };
         let view = |blocks| Item { blocks, size: (side, side) };
         let items: Vec<Item<'_>> = batch
@@ -99,9 +100,10 @@ impl Workspace {
         }
         let measured = step
             .is_multiple_of(PSI_EVERY)
-            .then(|| psi::by_tier(images, views, batch, set.thresholds, config.views))
+            .then(|| psi::by_tier(images, views, batch, set.thresholds, config.sampling.views))
             .transpose()?;
-        let levels = objective(&set.compute, images, views, (&batch.positives, config.views), scratch)?;
+        let levels =
+            objective(&set.compute, images, views, (&batch.positives, config.sampling.views), scratch)?;
 
         let back: Vec<Vec<&[f32]>> = Level::items(images).into_iter().chain(Level::items(views)).collect();
         let backward = items.par_iter().zip(passes.par_iter_mut()).zip(&back);
@@ -113,7 +115,7 @@ impl Workspace {
         });
         gradient.clear();
         gradient.resize(values.len(), 0.0);
-        let (of_images, of_views) = passes.split_at(config.batch);
+        let (of_images, of_views) = passes.split_at(config.sampling.batch);
         add_gradients(gradient, of_images);
         add_gradients(gradient, of_views);
         Ok((levels, measured))

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::TrainError;
 use crate::checkpoint::{self, Header, Position};
 use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::log::{Columns, Log, Row};
 use crate::progress::{LossTerms, Progress, Reporter};
 use crate::schedule::Schedule;
 use crate::state::TrainState;
+use crate::{RunError, TrainError};
 
 /// Steps whose mean loss a summary tells.
 const RECENT: usize = 50;
@@ -70,7 +70,7 @@ pub(crate) struct Ended {
 /// folder `run`. The minutes of the budget are the clock's.
 ///
 /// # Errors
-/// Those of the task's steps, [`TrainError::Diverged`] for a loss that is not finite, and when a file can't be written.
+/// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, and when a file can't be written.
 pub(crate) fn train<T: Task>(
     task: &mut T,
     mut position: Position,
@@ -107,7 +107,7 @@ pub(crate) fn train<T: Task>(
         let measured = task.step(step, rate)?;
         let loss: f32 = measured.terms.iter().sum();
         if !loss.is_finite() {
-            return Err(TrainError::Diverged { step });
+            return Err(RunError::Diverged { step }.into());
         }
         let took = before + watch.seconds() - position.seconds;
         position.step += 1;
@@ -152,5 +152,5 @@ pub(crate) fn in_threads<T: Send>(
     work: impl FnOnce() -> Result<T, TrainError> + Send,
 ) -> Result<T, TrainError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|e| TrainError::Threads { threads, reason: e.to_string() })?.install(work)
+    pool.map_err(|e| TrainError::Run(RunError::Threads { threads, reason: e.to_string() }))?.install(work)
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
-use crate::{TrainConfig, TrainError, stream};
+use crate::{ConfigError, DataError, RunError, TrainConfig, TrainError, stream};
 
 /// What a tuning looks at. [`TuneConfig::default`] is what `infomark tune` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ const BINS_A_NAT: f64 = 20.0;
 const BINS: usize = 32;
 
 fn binning() -> Result<Binning<BINS>, TrainError> {
-    Binning::new(0, 255).map_err(TrainError::internal("bins"))
+    Ok(Binning::new(0, 255)?)
 }
 
 /// An image that is compared.
@@ -142,7 +142,7 @@ struct Looked<'s> {
 
 impl Looked<'_> {
     fn image(&self, image: usize) -> Result<&Used, TrainError> {
-        self.used.get(&image).ok_or_else(|| TrainError::internal("tuning")("an image was not read"))
+        self.used.get(&image).ok_or_else(|| TrainError::internal("an image was not read"))
     }
 
     /// Columns and rows of every image.
@@ -174,12 +174,13 @@ pub fn tune(
 ) -> Result<Tuned, TrainError> {
     check(config)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let pool = pool.map_err(|e| TrainError::Threads { threads: config.threads, reason: e.to_string() })?;
+    let pool = pool
+        .map_err(|e| TrainError::Run(RunError::Threads { threads: config.threads, reason: e.to_string() }))?;
     pool.install(|| tune_here(images, encoder, config, progress))
 }
 
 fn check(config: &TuneConfig) -> Result<(), TrainError> {
-    let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
+    let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs }.into());
     for (option, value) in
         [("sources", config.sources), ("others", config.others), ("key_points", config.key_points)]
     {
@@ -203,7 +204,7 @@ fn tune_here(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
     let description = encoder.description();
-    let options = TrainConfig { normalisation: description.normalisation, ..TrainConfig::default() };
+    let options = TrainConfig::default().with(|o| o.model.normalisation = description.normalisation);
     let set = TrainingSet::open(dir, &options, Some(description.input), Compute::Cpu(None), &|_, _| {})?;
     tune_on(&set, dir, encoder, config, progress)
 }
@@ -256,7 +257,7 @@ pub(crate) fn tune_on(
         .map(|tier| range(&set, &sources, &shared, tier, config))
         .collect::<Result<_, _>>()?;
     let [low, medium, high] =
-        fill(found).ok_or_else(|| TrainError::TooFewKeyPoints { dir: dir.to_owned() })?;
+        fill(found).ok_or_else(|| TrainError::Data(DataError::TooFewKeyPoints { dir: dir.to_owned() }))?;
     Ok(Tuned {
         version: env!("CARGO_PKG_VERSION").into(),
         encoder_sha256: encoder.sha256().to_owned(),
@@ -280,7 +281,7 @@ pub(crate) fn shuffled(images: usize, seed: u64, stream: u64) -> Vec<usize> {
 }
 
 fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
-    encoder.encode(&read_image(path)?).map_err(TrainError::internal("encoder"))
+    Ok(encoder.encode(&read_image(path)?)?)
 }
 
 /// The key points of an image whose patches lie inside, with their tiers.
@@ -291,11 +292,10 @@ fn key_points_of(
 ) -> Result<Vec<(KeyPoint<f32>, Tier)>, TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
     let pixels: Vec<f32> = sample.levels.iter().map(|v| f32::from(*v) / 255.0).collect();
-    let plane = Plane::new(&pixels, width, height).map_err(TrainError::internal("key points"))?;
+    let plane = Plane::new(&pixels, width, height)?;
     let mut found = vec![KeyPoint::default(); config.key_points];
     let mut scratch = vec![0.0; key_points_scratch_len(width, height)];
-    let count = key_points(plane, KeyPointRule::default(), &mut found, &mut scratch)
-        .map_err(TrainError::internal("key points"))?;
+    let count = key_points(plane, KeyPointRule::default(), &mut found, &mut scratch)?;
     let half = config.patch / 2;
     let inside =
         |at: usize, size: usize| at.checked_sub(half).is_some_and(|from| from + config.patch <= size);
@@ -316,7 +316,7 @@ pub(crate) fn check_images(set: &TrainingSet, dir: &Path, config: &TuneConfig) -
         }
     }
     let enough = counts.iter().any(|count| *count >= FEWEST);
-    if enough { Ok(()) } else { Err(TrainError::TooFewKeyPoints { dir: dir.to_owned() }) }
+    if enough { Ok(()) } else { Err(DataError::TooFewKeyPoints { dir: dir.to_owned() }.into()) }
 }
 
 fn pixel(point: &KeyPoint<f32>) -> (usize, usize) {
@@ -341,7 +341,7 @@ fn compare(
     let (from, to) = (set.image(source.image)?.encoding.levels(), set.image(other)?.encoding.levels());
     // The finest level costs most and decides about less than a pixel.
     let (from, to) = (&from[from.len().min(2) - 1..], &to[to.len().min(2) - 1..]);
-    let finest = to.first().ok_or_else(|| TrainError::internal("tuning")("the encoder has no levels"))?;
+    let finest = to.first().ok_or_else(|| TrainError::internal("the encoder has no levels"))?;
     let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
     let mut map = vec![0.0f32; width * height];
     let mut scratch = vec![0.0f32; similarity_scratch_len(to)];
@@ -351,9 +351,9 @@ fn compare(
     for (point, _) in &source.points {
         let features = features(from, point)?;
         let features: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
-        let out = PlaneMut::new(&mut map, width, height).map_err(TrainError::internal("tuning"))?;
-        similarity(to, &features, 1.0, out, &mut scratch).map_err(TrainError::internal("tuning"))?;
-        let map = Plane::new(&map, width, height).map_err(TrainError::internal("tuning"))?;
+        let out = PlaneMut::new(&mut map, width, height)?;
+        similarity(to, &features, 1.0, out, &mut scratch)?;
+        let map = Plane::new(&map, width, height)?;
         let found = peak(map, stride).map(|peak| KeyPoint { at: peak.at, ..*point });
         let patches = patch(set, source.image, point, side)
             .zip(found.and_then(|found| patch(set, other, &found, side)));
@@ -363,7 +363,7 @@ fn compare(
                     .map(|both| both.mutual_information())
             })
             .transpose();
-        shared.push(information.map_err(TrainError::internal("tuning"))?);
+        shared.push(information?);
     }
     Ok(shared)
 }
@@ -371,7 +371,7 @@ fn compare(
 fn features(levels: &[FeatureMap<'_, f32>], point: &KeyPoint<f32>) -> Result<Vec<Vec<f32>>, TrainError> {
     let feature = |map: &FeatureMap<'_, f32>| {
         let mut feature = vec![0.0; map.channels()];
-        sample_feature(*map, point.at, &mut feature).map_err(TrainError::internal("tuning"))?;
+        sample_feature(*map, point.at, &mut feature)?;
         Ok(feature)
     };
     levels.iter().map(feature).collect()
@@ -419,8 +419,7 @@ fn range(
         SearchRule::default(),
         &mut strengths,
         &mut scratch,
-    )
-    .map_err(TrainError::internal("intensity"))?;
+    )?;
     let round = |(low, high): (f32, f32)| [(low * 1e3).round() / 1e3, (high * 1e3).round() / 1e3];
     Ok(Some(TunedTier {
         ranges: Ranges { brightness: round(found.brightness), contrast: round(found.contrast) },

@@ -36,7 +36,7 @@ pub(crate) fn examples(
     config: &TrainConfig,
     of_each: usize,
 ) -> Result<Vec<ViewExample>, TrainError> {
-    let (width, height, side) = (set.input.width(), set.input.height(), config.view_size);
+    let (width, height, side) = (set.input.width(), set.input.height(), config.sampling.view_size);
     let levels = |blocks: &[f32], width: usize| {
         let mut pixels = vec![0.0; blocks.len()];
         shuffle(blocks, width, &mut pixels);
@@ -47,7 +47,7 @@ pub(crate) fn examples(
         let batch = batch::draw(set, config, step)?;
         for (k, (place, view)) in batch.places.iter().zip(batch.views.chunks_exact(side * side)).enumerate() {
             let have = examples.iter().filter(|example| example.tier == place.tier).count();
-            let Some(image) = batch.images.chunks_exact(width * height).nth(k / config.views) else {
+            let Some(image) = batch.images.chunks_exact(width * height).nth(k / config.sampling.views) else {
                 continue;
             };
             if have < of_each {

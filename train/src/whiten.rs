@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES, unshuffle};
 use crate::network::Head;
-use crate::{TrainConfig, TrainError};
+use crate::{RunError, TrainConfig, TrainError};
 
 /// Images that the second moments are taken of, spread evenly over the folder.
 const IMAGES: usize = 32;
@@ -39,13 +39,13 @@ fn moments(
     set: &TrainingSet,
     config: &TrainConfig,
 ) -> Result<Vec<Vec<f64>>, TrainError> {
-    let (width, height, channels) = (set.input.width(), set.input.height(), config.embedding);
+    let (width, height, channels) = (set.input.width(), set.input.height(), config.model.embedding);
     let mut sums = vec![vec![0.0; channels * channels]; STRIDES.len()];
     let count = set.len().min(IMAGES);
     let images: Vec<usize> = (0..count).map(|i| i * set.len() / count).collect();
     let weights = encoder.weights(values);
     // As many at a time as a step takes, for whose features there is room.
-    for images in images.chunks(config.batch) {
+    for images in images.chunks(config.sampling.batch) {
         let each = images.par_iter().map(|&image| {
             let levels: Vec<f32> = set.levels(image)?.iter().map(|level| f32::from(*level) / 255.0).collect();
             let mut blocks = vec![0.0; levels.len()];
@@ -86,7 +86,7 @@ fn moments(
 /// A projection to embeddings, followed by the whitening of those: with `L L' = M + shrinkage` its weights become `L^-1 W`, as
 /// `|L^-1 x|^2 = x' (M + shrinkage)^-1 x`. Embeddings are scaled to length one afterwards, so that the scale of `M` does not matter.
 fn fold(head: &Head, values: &mut [f32], moments: &[f64], step: u64) -> Result<(), TrainError> {
-    let lower = cholesky(moments, head.outputs).ok_or(TrainError::Diverged { step })?;
+    let lower = cholesky(moments, head.outputs).ok_or(TrainError::Run(RunError::Diverged { step }))?;
     solve(&lower, head.outputs, &mut values[head.weight.clone()]);
     solve(&lower, head.outputs, &mut values[head.bias.clone()]);
     Ok(())
@@ -167,15 +167,14 @@ mod tests {
         for i in 0..5 {
             std::fs::write(dir.path().join(format!("{i}.pgm")), phantom.image(0, i).pgm())?;
         }
-        let config = TrainConfig {
-            input_area: 96 * 128,
-            channels: [8; 5],
-            embedding: 8,
-            batch: 2,
-            view_size: 64,
-            ..TrainConfig::default()
-        };
-        let compute = Compute::open(crate::ComputeOn::Cpu, config.patch)?;
+        let config = TrainConfig::default().with(|o| {
+            o.model.input_area = 96 * 128;
+            o.model.channels = [8; 5];
+            o.model.embedding = 8;
+            o.sampling.batch = 2;
+            o.sampling.view_size = 64;
+        });
+        let compute = Compute::open(crate::ComputeOn::Cpu, config.sampling.patch)?;
         let set = TrainingSet::open(dir.path(), &config, None, compute, &|_, _| {})?;
         let (encoder, mut parameters) = Encoder::new(&config);
         // Their trace over the root of the sum of all squares: 1 for a single direction, the root of 8 where all are alike.

@@ -14,7 +14,8 @@ use common::{Outcome, paths, phantoms};
 use infomark_cuda::CudaError;
 use infomark_cuda_sim::{Kind, StandIn};
 use infomark_train::{
-    ComputeOn, DeviceError, LossTerms, Paths, Progress, Summary, TrainConfig, TrainError, resume, train,
+    ComputeOn, DeviceError, LossTerms, Paths, Progress, RunError, Summary, TrainConfig, TrainError, resume,
+    train,
 };
 
 /// Losses of one training at the first step: the path's roundings. Relative to the loss of the core, and twice as wide as
@@ -25,7 +26,10 @@ const LATER_STEPS: f32 = 1e-2;
 const STEPS: u64 = 3;
 
 fn small(steps: u64, compute: ComputeOn) -> TrainConfig {
-    TrainConfig { pixels: 12, compute, ..common::small(steps) }
+    common::small(steps).with(|o| {
+        o.sampling.pixels = 12;
+        o.compute = compute;
+    })
 }
 
 /// What a training has told: where it computed, why there, the first view's points, and the losses of its steps and levels.
@@ -91,7 +95,7 @@ fn a_training_on_a_device_is_the_cpus() -> Outcome {
 
     let cpu = run(root, "cpu", small(STEPS, ComputeOn::Cpu))?;
     assert_eq!((cpu.told.on.as_str(), &cpu.told.reason), ("CPU", &None));
-    let cuda = run(root, "cuda", TrainConfig { threads: 1, ..small(STEPS, ComputeOn::Cuda) })?;
+    let cuda = run(root, "cuda", small(STEPS, ComputeOn::Cuda).with(|o| o.threads = 1))?;
     let name = cuda.told.on.clone();
     assert!(name.starts_with("CUDA device "), "{name}");
     assert!(real || name == "CUDA device stand-in on a CPU", "{name}");
@@ -112,7 +116,7 @@ fn a_training_on_a_device_is_the_cpus() -> Outcome {
     if let Some(stand_in) = stand_in {
         stand_in.set_order(5)?;
     }
-    let again = run(root, "again", TrainConfig { threads: 3, ..small(STEPS, ComputeOn::Auto) })?;
+    let again = run(root, "again", small(STEPS, ComputeOn::Auto).with(|o| o.threads = 3))?;
     assert_eq!(again.told.on, name, "auto takes the device");
     assert!(again.encoder == cuda.encoder, "the same training gives other bits");
     resumed_runs(root, &cuda)?;
@@ -159,7 +163,7 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
         let error = run(root, name, config).err().ok_or("it was trained")?.downcast::<TrainError>()?;
         assert!(error.to_string().contains("--device cpu"), "{error}");
         match *error {
-            TrainError::Cuda(error) => Ok(error),
+            TrainError::Run(RunError::Cuda(error)) => Ok(error),
             error => Err(error.into()),
         }
     };
@@ -167,7 +171,7 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
     assert_eq!(refused("refused", small(1, ComputeOn::Cuda))?, DeviceError::Device(old));
     stand_in.set_driver(12080, 9)?;
 
-    let large = |compute| TrainConfig { patch: 65, ..small(1, compute) };
+    let large = |compute| small(1, compute).with(|o| o.sampling.patch = 65);
     assert_eq!(refused("large", large(ComputeOn::Cuda))?, DeviceError::Patch { patch: 65, most: 64 });
     let fallen = run(root, "large-auto", large(ComputeOn::Auto))?;
     assert!(fallen.told.on == "CPU" && fallen.told.reason.is_some_and(|reason| reason.contains("patch")));
@@ -185,7 +189,10 @@ fn without_a_device(root: &Path, stand_in: StandIn, cpu: &Run) -> Outcome {
     set?;
     stand_in.set_memory_limit(usize::MAX)?;
     assert!(
-        matches!(failed, Err(TrainError::Cuda(DeviceError::Device(CudaError::OutOfMemory { .. })))),
+        matches!(
+            failed,
+            Err(TrainError::Run(RunError::Cuda(DeviceError::Device(CudaError::OutOfMemory { .. }))))
+        ),
         "{failed:?}"
     );
     let mut told = Told::default();

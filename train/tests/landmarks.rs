@@ -11,9 +11,9 @@ use infomark_infer::{
 };
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Annotated, Budget, CheckpointError, LandmarkConfig, LandmarkPaths, Paths, Progress, SelfTrainConfig,
-    SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks, resume_self_train,
-    self_train, train, train_landmarks,
+    Annotated, Budget, CheckpointError, ConfigError, DataError, LandmarkConfig, LandmarkPaths, Paths,
+    Progress, SelfTrainConfig, SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks,
+    resume_self_train, self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -21,21 +21,20 @@ type Outcome = Result<(), Box<dyn Error>>;
 const SIZE: (usize, usize) = (96, 128);
 
 fn small(steps: u64) -> LandmarkConfig {
-    LandmarkConfig {
-        budget: Budget::Steps(steps),
-        input_area: SIZE.0 * SIZE.1,
-        channels: [8, 8, 16, 16, 16],
-        hidden: 16,
-        batch: 2,
-        shift: 6.0,
-        elastic: 2.0,
-        elastic_spacing: 32,
-        learning_rate: 3e-3,
-        warm_up: 5,
-        ema_decay: 0.95,
-        checkpoint_every: 2,
-        ..LandmarkConfig::default()
-    }
+    LandmarkConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(steps);
+        o.model.input_area = SIZE.0 * SIZE.1;
+        o.model.channels = [8, 8, 16, 16, 16];
+        o.model.hidden = 16;
+        o.batch = 2;
+        o.augmentation.shift = 6.0;
+        o.augmentation.elastic = 2.0;
+        o.augmentation.elastic_spacing = 32;
+        o.optimiser.learning_rate = 3e-3;
+        o.schedule.warm_up = 5;
+        o.optimiser.ema_decay = 0.95;
+        o.schedule.checkpoint_every = 2;
+    })
 }
 
 /// A data folder of made-up radiographs.
@@ -75,16 +74,15 @@ fn go_on(_: Progress) -> ControlFlow<()> {
 }
 
 fn encoder(root: &Path, steps: u64) -> Outcome {
-    let config = TrainConfig {
-        budget: Budget::Steps(steps),
-        input_area: SIZE.0 * SIZE.1,
-        channels: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 16,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(steps);
+        o.model.input_area = SIZE.0 * SIZE.1;
+        o.model.channels = [8, 8, 16, 16, 16];
+        o.model.embedding = 8;
+        o.sampling.batch = 2;
+        o.sampling.view_size = 64;
+        o.sampling.pixels = 16;
+    });
     let paths = Paths {
         images: root.join("data/images"),
         out: root.join("encoder.onnx"),
@@ -106,11 +104,11 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
         ..paths(root.path(), name)
     };
     let whole = from("whole");
-    let summary = train_landmarks(&LandmarkConfig { threads: 1, ..small(5) }, &whole, &mut go_on)?;
+    let summary = train_landmarks(&small(5).with(|o| o.threads = 1), &whole, &mut go_on)?;
     assert_eq!((summary.steps, summary.images, summary.stopped), (5, 4, false));
     let reference = fs::read(&whole.out)?;
     let threads = from("threads");
-    train_landmarks(&LandmarkConfig { threads: 3, ..small(5) }, &threads, &mut go_on)?;
+    train_landmarks(&small(5).with(|o| o.threads = 3), &threads, &mut go_on)?;
     assert!(fs::read(&threads.out)? == reference, "three threads give other bits than one");
 
     let cut = from("cut");
@@ -139,7 +137,7 @@ fn it_learns_where_landmarks_are_in_images_that_it_has_not_seen() -> Outcome {
     phantoms(&root.path().join("data"), 12, 1)?;
     phantoms(&root.path().join("new"), 4, 2)?;
     let paths = paths(root.path(), "run");
-    train_landmarks(&LandmarkConfig { batch: 4, ..small(150) }, &paths, &mut go_on)?;
+    train_landmarks(&small(150).with(|o| o.batch = 4), &paths, &mut go_on)?;
     let net = LandmarkNet::load(&paths.out)?;
     let data = DataSet::open(root.path().join("new"))?;
     let mut errors = Vec::new();
@@ -165,12 +163,12 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
         train_landmarks(config, paths, &mut go_on).expect_err("it was trained")
     };
     let error = refused(&small(1), &LandmarkPaths { images: Some(9), ..good.clone() });
-    assert!(matches!(error, TrainError::Images { wanted: 9, found: 3, .. }), "{error}");
-    let error = refused(&LandmarkConfig { stride: 3, ..small(1) }, &good);
-    assert!(matches!(error, TrainError::Option { option: "stride", .. }), "{error}");
+    assert!(matches!(error, TrainError::Config(ConfigError::Images { wanted: 9, found: 3, .. })), "{error}");
+    let error = refused(&small(1).with(|o| o.model.stride = 3), &good);
+    assert!(matches!(error, TrainError::Config(ConfigError::Option { option: "stride", .. })), "{error}");
     let error = refused(&small(1), &LandmarkPaths { encoder: Some("missing.onnx".into()), ..good.clone() });
     assert!(
-        matches!(&error, TrainError::Model(ModelError::Missing { name }) if name == "missing.onnx"),
+        matches!(&error, TrainError::Data(DataError::Model(ModelError::Missing { name })) if name == "missing.onnx"),
         "{error}"
     );
     train_landmarks(&small(2), &good, &mut go_on)?;
@@ -183,7 +181,10 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     };
     let error =
         refused(&small(1), &LandmarkPaths { encoder: Some(good.out.clone()), ..paths(root.path(), "other") });
-    assert!(matches!(&error, TrainError::Model(error) if of_another_kind(error, "run.onnx")), "{error}");
+    assert!(
+        matches!(&error, TrainError::Data(DataError::Model(error)) if of_another_kind(error, "run.onnx")),
+        "{error}"
+    );
     let loaded = LandmarkNet::load(root.path().join("encoder.onnx"));
     assert!(loaded.is_err_and(|error| of_another_kind(&error, "encoder.onnx")));
     let error = refused(&small(1), &good);
@@ -334,12 +335,15 @@ fn several_templates_label_the_rest_together() -> Outcome {
     let refused =
         |templates| self_train(&config, &elsewhere(templates), &mut go_on).expect_err("it was trained");
     let problem = |error: TrainError| match error {
-        TrainError::Templates { problem, .. } => problem,
+        TrainError::Data(DataError::Templates { problem, .. }) => problem,
         error => panic!("{error}"),
     };
     let twice = refused(vec![annotated(&data, 1), annotated(&data, 1)]);
     assert_eq!(problem(twice), TemplateSetError::Repeated);
-    assert!(matches!(refused(Vec::new()), TrainError::Option { option: "templates", .. }));
+    assert!(matches!(
+        refused(Vec::new()),
+        TrainError::Config(ConfigError::Option { option: "templates", .. })
+    ));
     let mut fewer = annotated(&data, 2);
     let landmark = fewer.landmarks.remove(3).name;
     let lacking = refused(vec![annotated(&data, 1), fewer.clone()]);
@@ -356,7 +360,10 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     encoder(root.path(), 2)?;
     let data = DataSet::open(root.path().join("data"))?;
     let paths = of_template(root.path())?;
-    let network = LandmarkConfig { batch: 4, checkpoint_every: 1000, ..small(300) };
+    let network = small(300).with(|o| {
+        o.batch = 4;
+        o.schedule.checkpoint_every = 1000;
+    });
     let config = SelfTrainConfig {
         network,
         max_cycle_error: 1e3,

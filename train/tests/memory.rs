@@ -43,14 +43,13 @@ fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
 -> Result<(), Box<dyn Error + Send + Sync>> {
     let root = tempfile::tempdir()?;
     // The canvas has its usual size, whatever that of the images.
-    let config = TrainConfig {
-        budget: Budget::Steps(2),
-        channels: [8; 5],
-        embedding: 8,
-        views: 1,
-        view_size: 64,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(2);
+        o.model.channels = [8; 5];
+        o.model.embedding = 8;
+        o.sampling.views = 1;
+        o.sampling.view_size = 64;
+    });
     let images = root.path().join("images");
     let mut peaks = Vec::new();
     let mut count = 0;
@@ -80,7 +79,10 @@ fn memory_hardly_grows_with_the_images_and_suffices_for_the_defaults()
         score: None,
     };
     // A thread more takes some 100 MiB more.
-    let config = TrainConfig { budget: Budget::Steps(3), threads: 2, ..TrainConfig::default() };
+    let config = TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(3);
+        o.threads = 2;
+    });
     train(&config, &paths, &mut |_| ControlFlow::Continue(()))?;
     let peak = peak_mib().ok_or("the peak is not in /proc/self/status")?;
     println!("defaults: peak {peak} MiB");

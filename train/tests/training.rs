@@ -12,8 +12,8 @@ use common::{Outcome, paths, phantoms, small};
 use infomark_infer::ImageError;
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Budget, CheckpointError, ComputeOn, LossTerms, OutputError, Paths, Policy, Progress, PsiConfig, Scoring,
-    TrainConfig, TrainError, psi, resume, train,
+    Budget, CheckpointError, ComputeOn, ConfigError, DataError, LossTerms, OutputError, Paths, Policy,
+    Progress, PsiConfig, RunError, Scoring, TrainConfig, TrainError, psi, resume, train,
 };
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -30,7 +30,7 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
     phantoms(&root.path().join("images"), 5)?;
     let whole = paths(root.path(), "whole");
     let mut losses = Vec::new();
-    let summary = train(&TrainConfig { threads: 1, ..small(7) }, &whole, &mut |progress| {
+    let summary = train(&small(7).with(|o| o.threads = 1), &whole, &mut |progress| {
         if let Progress::Step { loss, .. } = progress {
             losses.push(loss);
         }
@@ -42,7 +42,7 @@ fn a_training_gives_the_same_bits_on_one_thread_on_three_and_when_interrupted() 
     assert!(reference.len() < 4 << 20, "the encoder is {} bytes", reference.len());
 
     let threads = paths(root.path(), "threads");
-    train(&TrainConfig { threads: 3, ..small(7) }, &threads, &mut go_on)?;
+    train(&small(7).with(|o| o.threads = 3), &threads, &mut go_on)?;
     assert_eq!(bytes(&threads.out)?, reference, "three threads give other bits than one");
 
     // As if killed after step 5: what is on disk then is the checkpoint of step 4.
@@ -83,7 +83,10 @@ fn training_lowers_the_loss() -> Outcome {
     phantoms(&root.path().join("images"), 6)?;
     let mut losses = Vec::new();
     train(
-        &TrainConfig { warm_up: 5, learning_rate: 3e-3, ..small(60) },
+        &small(60).with(|o| {
+            o.schedule.warm_up = 5;
+            o.optimiser.learning_rate = 3e-3;
+        }),
         &paths(root.path(), "run"),
         &mut |progress| {
             if let Progress::Step { loss, .. } = progress {
@@ -102,11 +105,15 @@ fn training_lowers_the_loss() -> Outcome {
 fn stretched_and_deformed_views_train_to_the_same_bits_on_any_number_of_threads() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
-    let config =
-        TrainConfig { elastic: 6.0, elastic_spacing: 32, stretch: 1.3, exclusion_radius: 1, ..small(3) };
+    let config = small(3).with(|o| {
+        o.augmentation.elastic = 6.0;
+        o.augmentation.elastic_spacing = 32;
+        o.augmentation.stretch = 1.3;
+        o.loss.exclusion_radius = 1;
+    });
     let (one, three) = (paths(root.path(), "one"), paths(root.path(), "three"));
-    train(&TrainConfig { threads: 1, ..config.clone() }, &one, &mut go_on)?;
-    train(&TrainConfig { threads: 3, ..config }, &three, &mut go_on)?;
+    train(&config.clone().with(|o| o.threads = 1), &one, &mut go_on)?;
+    train(&config.with(|o| o.threads = 3), &three, &mut go_on)?;
     assert_eq!(bytes(&one.out)?, bytes(&three.out)?);
     Ok(())
 }
@@ -122,14 +129,20 @@ fn every_kind_of_negatives_and_sampling_trains_to_bits_of_its_own_on_any_number_
     };
     let policy = Policy { low: ranges(0.9), medium: ranges(0.5), high: ranges(0.1) };
     for (name, config) in [
-        ("windows", TrainConfig { dense_negatives_min_stride: 64, window: 2, ..small(3) }),
-        ("whole", TrainConfig { dense_negatives_min_stride: 2, ..small(3) }),
-        ("piecewise", TrainConfig { least_entropy: Some(2.0), ..small(3) }),
-        ("ratios", TrainConfig { tier_ratios: Some([0.1, 0.2, 0.7]), ..small(3) }),
-        ("policy", TrainConfig { policy: Some(policy), ..small(3) }),
+        (
+            "windows",
+            small(3).with(|o| {
+                o.loss.dense_negatives_min_stride = 64;
+                o.loss.window = 2;
+            }),
+        ),
+        ("whole", small(3).with(|o| o.loss.dense_negatives_min_stride = 2)),
+        ("piecewise", small(3).with(|o| o.sampling.least_entropy = Some(2.0))),
+        ("ratios", small(3).with(|o| o.sampling.tier_ratios = Some([0.1, 0.2, 0.7]))),
+        ("policy", small(3).with(|o| o.augmentation.policy = Some(policy))),
     ] {
-        let one = train_once(root.path(), name, &TrainConfig { threads: 1, ..config.clone() })?;
-        let three = train_once(root.path(), &format!("{name}-3"), &TrainConfig { threads: 3, ..config })?;
+        let one = train_once(root.path(), name, &config.clone().with(|o| o.threads = 1))?;
+        let three = train_once(root.path(), &format!("{name}-3"), &config.with(|o| o.threads = 3))?;
         assert_eq!(one, three, "{name}: three threads give other bits than one");
         let same = seen.iter().find(|(_, bits)| *bits == one).map(|(other, _)| other);
         assert_eq!(same, None, "{name} changes nothing");
@@ -150,10 +163,10 @@ fn an_image_below_the_threshold_of_the_sampling_is_named() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 2)?;
     // No patch of 9 x 9 pixels has more than ln 81 = 4.39 nats.
-    let config = TrainConfig { least_entropy: Some(4.5), ..small(1) };
+    let config = small(1).with(|o| o.sampling.least_entropy = Some(4.5));
     let refused = refusal(&config, &paths(root.path(), "run"));
     assert!(
-        matches!(&refused, TrainError::BelowThreshold { file, least: 4.5, .. } if file.ends_with("00.pgm")),
+        matches!(&refused, TrainError::Data(DataError::BelowThreshold { file, least: 4.5, .. }) if file.ends_with("00.pgm")),
         "{refused}"
     );
     Ok(())
@@ -262,12 +275,15 @@ fn a_network_that_could_not_be_loaded_is_not_trained() -> Outcome {
     phantoms(&root.path().join("images"), 2)?;
     let mut steps = 0;
     // Its finest maps would have more elements than a model's may.
-    let wide = TrainConfig { input_area: 1 << 21, embedding: 1024, ..small(1) };
+    let wide = small(1).with(|o| {
+        o.model.input_area = 1 << 21;
+        o.model.embedding = 1024;
+    });
     let refused = train(&wide, &paths(root.path(), "run"), &mut |progress| {
         steps += usize::from(matches!(progress, Progress::Step { .. }));
         ControlFlow::Continue(())
     });
-    assert!(matches!(refused, Err(TrainError::Unloadable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(TrainError::Config(ConfigError::Unloadable(_)))), "{refused:?}");
     assert_eq!(steps, 0);
     Ok(())
 }
@@ -304,7 +320,7 @@ fn refused_checkpoint<T>(result: Result<T, TrainError>) -> CheckpointError {
 }
 
 fn is_output(error: &TrainError, at: &Path, expected: OutputError) -> bool {
-    matches!(error, TrainError::Output { path, problem } if path == at && *problem == expected)
+    matches!(error, TrainError::Run(RunError::Output { path, problem }) if path == at && *problem == expected)
 }
 
 #[test]
@@ -314,26 +330,26 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     let refused = refusal(&small(2), &paths);
     let names = |name: &str| name == paths.images.display().to_string();
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Missing { name }) if names(name)),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Missing { name })) if names(name)),
         "missing folder: {refused}"
     );
     fs::create_dir_all(&paths.images)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::NoImages { name }) if names(name)),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::NoImages { name })) if names(name)),
         "empty folder: {refused}"
     );
     phantoms(&paths.images, 1)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::TooFew { dir, found: 1, needed: 2 } if *dir == paths.images),
+        matches!(&refused, TrainError::Data(DataError::TooFew { dir, found: 1, needed: 2 }) if *dir == paths.images),
         "one image: {refused}"
     );
     phantoms(&paths.images, 2)?;
     fs::write(paths.images.join("broken.png"), b"\x89PNG\r\n\x1a\nno more")?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Damaged { name, .. }) if name.ends_with("broken.png")),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Damaged { name, .. })) if name.ends_with("broken.png")),
         "truncated: {refused}"
     );
     fs::remove_file(paths.images.join("broken.png"))?;
@@ -342,7 +358,7 @@ fn bad_folders_and_images_are_errors_that_name_them() -> Outcome {
     fs::write(paths.images.join("flat.pgm"), flat)?;
     let refused = refusal(&small(2), &paths);
     assert!(
-        matches!(&refused, TrainError::Image(ImageError::Constant { name }) if name.ends_with("flat.pgm")),
+        matches!(&refused, TrainError::Data(DataError::Image(ImageError::Constant { name })) if name.ends_with("flat.pgm")),
         "constant: {refused}"
     );
     Ok(())
@@ -354,26 +370,26 @@ fn options_that_cannot_work_are_refused_by_name() -> Outcome {
     let paths = paths(root.path(), "run");
     for (config, wrong) in [
         (small(0), "steps"),
-        (TrainConfig { budget: Budget::Minutes(f64::NAN), ..small(1) }, "minutes"),
-        (TrainConfig { view_size: 100, ..small(1) }, "view_size"),
-        (TrainConfig { channels: [7; 5], ..small(1) }, "channels"),
-        (TrainConfig { temperature: 0.0, ..small(1) }, "temperature"),
-        (TrainConfig { temperature: 1e-40, ..small(1) }, "temperature"),
-        (TrainConfig { alpha: 100.0, ..small(1) }, "alpha"),
-        (TrainConfig { batch: 0, ..small(1) }, "batch"),
-        (TrainConfig { alpha: f32::NAN, ..small(1) }, "alpha"),
-        (TrainConfig { elastic: 30.0, ..small(1) }, "elastic"),
-        (TrainConfig { stretch: 0.5, ..small(1) }, "stretch"),
-        (TrainConfig { exclusion_radius: 9, ..small(1) }, "exclusion_radius"),
-        (TrainConfig { least_entropy: Some(f32::NAN), ..small(1) }, "least_entropy"),
-        (TrainConfig { tier_ratios: Some([0.0; 3]), ..small(1) }, "tier_ratios"),
-        (TrainConfig { estimate_after: 1.0, ..small(1) }, "estimate_after"),
-        (TrainConfig { embedding: 1 << 30, ..small(1) }, "embedding"),
-        (TrainConfig { view_size: 96_000, ..small(1) }, "view_size"),
+        (small(1).with(|o| o.schedule.budget = Budget::Minutes(f64::NAN)), "minutes"),
+        (small(1).with(|o| o.sampling.view_size = 100), "view_size"),
+        (small(1).with(|o| o.model.channels = [7; 5]), "channels"),
+        (small(1).with(|o| o.loss.temperature = 0.0), "temperature"),
+        (small(1).with(|o| o.loss.temperature = 1e-40), "temperature"),
+        (small(1).with(|o| o.sampling.alpha = 100.0), "alpha"),
+        (small(1).with(|o| o.sampling.batch = 0), "batch"),
+        (small(1).with(|o| o.sampling.alpha = f32::NAN), "alpha"),
+        (small(1).with(|o| o.augmentation.elastic = 30.0), "elastic"),
+        (small(1).with(|o| o.augmentation.stretch = 0.5), "stretch"),
+        (small(1).with(|o| o.loss.exclusion_radius = 9), "exclusion_radius"),
+        (small(1).with(|o| o.sampling.least_entropy = Some(f32::NAN)), "least_entropy"),
+        (small(1).with(|o| o.sampling.tier_ratios = Some([0.0; 3])), "tier_ratios"),
+        (small(1).with(|o| o.augmentation.estimate_after = 1.0), "estimate_after"),
+        (small(1).with(|o| o.model.embedding = 1 << 30), "embedding"),
+        (small(1).with(|o| o.sampling.view_size = 96_000), "view_size"),
     ] {
         let refused = refusal(&config, &paths);
         assert!(
-            matches!(refused, TrainError::Option { option, .. } if option == wrong),
+            matches!(refused, TrainError::Config(ConfigError::Option { option, .. }) if option == wrong),
             "{wrong}: {refused}"
         );
     }
@@ -453,7 +469,11 @@ fn a_training_tells_its_views_once_and_logs_the_similarity_of_each_tier() -> Out
 fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_step() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("images"), 3)?;
-    let config = TrainConfig { patience: 8, learning_rate: 1e-12, ema_decay: 0.0, ..small(400) };
+    let config = small(400).with(|o| {
+        o.patience = 8;
+        o.optimiser.learning_rate = 1e-12;
+        o.optimiser.ema_decay = 0.0;
+    });
     let whole = paths(root.path(), "whole");
     let summary = train(&config, &whole, &mut go_on)?;
     assert!(summary.stopped_early && !summary.stopped && (58..400).contains(&summary.steps), "{summary:?}");
@@ -520,7 +540,10 @@ fn scoring_at_checkpoints_changes_nothing_but_what_is_told() -> Outcome {
     assert_eq!(fs::read_to_string(scored.run.join("scores.csv"))?, table);
     let wrong = Paths { score: score("nowhere", 2), ..paths(root.path(), "wrong") };
     let refused = refusal(&small(1), &wrong);
-    assert!(matches!(&refused, TrainError::Score { dir, .. } if dir.ends_with("nowhere")), "{refused}");
+    assert!(
+        matches!(&refused, TrainError::Data(DataError::Score { dir, .. }) if dir.ends_with("nowhere")),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -534,7 +557,10 @@ fn the_curve_of_similarity_counts_every_pixel_and_is_the_same_on_any_number_of_t
     let config = PsiConfig {
         views: 5,
         bins: 12,
-        training: TrainConfig { pixels: 40, batch: 2, ..TrainConfig::default() },
+        training: TrainConfig::default().with(|o| {
+            o.sampling.pixels = 40;
+            o.sampling.batch = 2;
+        }),
         threads: 1,
     };
     let measured = psi(&paths.images, &encoder, &config, &|_, _| {})?;
@@ -551,6 +577,6 @@ fn the_curve_of_similarity_counts_every_pixel_and_is_the_same_on_any_number_of_t
     }
     assert!(measured.dip.is_some() != measured.no_dip.is_some());
     let refused = psi(&paths.images, &encoder, &PsiConfig { views: 0, ..config }, &|_, _| {});
-    assert!(matches!(refused, Err(TrainError::Option { option: "views", .. })));
+    assert!(matches!(refused, Err(TrainError::Config(ConfigError::Option { option: "views", .. }))));
     Ok(())
 }

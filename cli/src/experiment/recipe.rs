@@ -33,8 +33,8 @@ pub(super) enum Recipe {
 impl Recipe {
     pub(super) fn budget(&self) -> Budget {
         match self {
-            Self::Encoder(config) => config.budget,
-            Self::Network { network, .. } => network.budget,
+            Self::Encoder(config) => config.schedule.budget,
+            Self::Network { network, .. } => network.schedule.budget,
         }
     }
 }
@@ -53,7 +53,10 @@ impl Bench<'_> {
             sha256_files(&labels).with_context(|| format!("{}: no data folder", shown(&set.train)))?;
         let hash = |path: &PathBuf| -> Result<String> { Ok(Encoder::load(path)?.sha256().to_owned()) };
         Ok(Recipe::Network {
-            network: Box::new(LandmarkConfig { seed: place.seed, threads: self.threads, ..config }),
+            network: Box::new(config.with(|o| {
+                o.seed = place.seed;
+                o.threads = self.threads;
+            })),
             images: network.images,
             labels_sha256: labels,
             encoder_sha256: set.encoder.as_ref().filter(|_| network.pretrained).map(hash).transpose()?,
@@ -62,7 +65,10 @@ impl Bench<'_> {
 
     fn encoder_options(&self, place: &Place) -> Result<TrainConfig> {
         let config = merged(&self.experiment.base, &self.experiment.arm[place.arm].options)?;
-        Ok(TrainConfig { seed: place.seed, threads: self.threads, ..config })
+        Ok(config.with(|o| {
+            o.seed = place.seed;
+            o.threads = self.threads;
+        }))
     }
 
     /// The options of a training, its policy tuned if the arm says so.
@@ -117,7 +123,7 @@ impl Bench<'_> {
             PolicySource::Tuned => tuned.policy(),
             PolicySource::TunedShared => tuned.shared_policy(),
         };
-        let config = TrainConfig { policy: Some(policy), ..config };
+        let config = config.with(|o| o.augmentation.policy = Some(policy));
         Ok(fits.then(|| Recipe::Encoder(Box::new(config))))
     }
 }

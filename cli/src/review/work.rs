@@ -10,7 +10,7 @@ use infomark_core::Point;
 use infomark_infer::{
     Encoder, Judge, Landmark, LandmarkRow, Matcher, PixelSpacing, Template, Visibility, sha256,
 };
-use infomark_train::{AGAINST, Ranking, TrainError};
+use infomark_train::{AGAINST, Ranking, RunError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -266,7 +266,7 @@ fn suggest(app: &App) -> Result<String> {
     let stop: &AtomicBool = &app.stop_job;
     let advance = || {
         lock(&app.job).done += 1;
-        if stop.load(Ordering::Relaxed) { Err(TrainError::Stopped) } else { Ok(()) }
+        if stop.load(Ordering::Relaxed) { Err(RunError::Stopped.into()) } else { Ok(()) }
     };
     let paths: Vec<PathBuf> = known.iter().map(|known| known.path.clone()).collect();
     let ranking = engine.pool.install(|| Ranking::of(&engine.encoder, &paths, AGAINST, 0, &advance))?;

@@ -46,10 +46,10 @@ pub enum DescriptionError {
 #[non_exhaustive]
 pub enum ValueError {
     /// Numbers that [`Normalisation::check`](crate::Normalisation::check) refuses.
-    #[error("{reason}")]
+    #[error("{source}")]
     Normalisation {
         /// Which, and what was expected.
-        reason: String,
+        source: crate::NormalisationError,
     },
     /// No strides, or too many.
     #[error("{found} strides where 1 to 8 are expected")]

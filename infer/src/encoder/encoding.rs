@@ -5,6 +5,7 @@ use std::sync::Arc;
 use infomark_core::FeatureMap;
 use infomark_kernels::widest;
 
+use super::ModelOutputError;
 use crate::{Description, Letterbox};
 
 /// By how much a feature may be longer than 1: rounding.
@@ -41,13 +42,12 @@ impl Encoding {
         description: &Description,
         canvas: &[f32],
         maps: Vec<Vec<f32>>,
-    ) -> Result<Encoding, String> {
+    ) -> Result<Encoding, ModelOutputError> {
         let mut levels = Vec::with_capacity(maps.len());
         let channels = description.channels.by_level(description.strides.len()).unwrap_or_default();
         for ((features, &stride), channels) in maps.into_iter().zip(&description.strides).zip(channels) {
             let (width, height) = (fit.input().width() / stride, fit.input().height() / stride);
-            let map = FeatureMap::new(&features, channels, width, height, stride)
-                .map_err(|error| error.to_string())?;
+            let map = FeatureMap::new(&features, channels, width, height, stride)?;
             check_lengths(&map)?;
             levels.push(Level { features, channels, width, height, stride });
         }
@@ -122,7 +122,7 @@ fn levels_of(canvas: &[f32]) -> Vec<u8> {
 }
 
 /// Checks that no feature is NaN or longer than 1; a feature of zeros matches nothing and passes.
-fn check_lengths(map: &FeatureMap<'_, f32>) -> Result<(), String> {
+fn check_lengths(map: &FeatureMap<'_, f32>) -> Result<(), ModelOutputError> {
     let mut squares = vec![0.0_f32; map.cells()];
     widest(
         #[inline(always)]
@@ -137,10 +137,6 @@ fn check_lengths(map: &FeatureMap<'_, f32>) -> Result<(), String> {
     let limit = (1.0 + TOLERANCE) * (1.0 + TOLERANCE);
     match squares.iter().find(|square| square.is_nan() || **square > limit) {
         None => Ok(()),
-        Some(square) => Err(format!(
-            "the features at stride {} are no unit vectors (one has the length {})",
-            map.stride(),
-            square.sqrt()
-        )),
+        Some(square) => Err(ModelOutputError::Length { stride: map.stride(), length: square.sqrt() }),
     }
 }

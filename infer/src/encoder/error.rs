@@ -2,7 +2,9 @@
 
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 use super::ForeignError;
+use crate::contain::Panic;
 use crate::{DescriptionError, LetterboxError};
+use infomark_core::FeatureError;
 
 /// Why an encoder or a landmark network could not be loaded or run; every message names the file and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +112,7 @@ pub enum ModelError {
         /// The path as given.
         name: String,
         /// What went wrong.
-        reason: String,
+        reason: RuntimeError,
     },
     /// Running failed.
     #[error("{name}: the model cannot be run ({reason}); copy it again or export the model again")]
@@ -118,7 +120,7 @@ pub enum ModelError {
         /// The path as given.
         name: String,
         /// What went wrong.
-        reason: String,
+        reason: RuntimeError,
     },
     /// Features that are no unit vectors.
     #[error("{name}: {problem}; its weights are damaged or were not trained to an end, train again")]
@@ -126,7 +128,7 @@ pub enum ModelError {
         /// The path as given.
         name: String,
         /// What is wrong with them.
-        problem: String,
+        problem: ModelOutputError,
     },
     /// The time for an image was up.
     #[error("{name}: not done within the time limit; allow more time, or look at what else the machine does")]
@@ -142,6 +144,79 @@ pub enum ModelError {
         /// Why not.
         source: LetterboxError,
     },
+}
+
+/// Why a runtime can't prepare or run a graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// What tract or ONNX Runtime said.
+    #[error("{message}")]
+    Backend {
+        /// Its message.
+        message: String,
+    },
+    /// Layers that only tract runs, in a build without it.
+    #[error(
+        "its layers are not those that `infomark train` writes, and this was built without the feature onnx"
+    )]
+    NotBuilt,
+    /// Another number of pixels than the input has.
+    #[error("{found} pixels where {expected:?} are expected")]
+    Pixels {
+        /// Pixels given.
+        found: usize,
+        /// Height and width of the input.
+        expected: [usize; 2],
+    },
+    /// An output that the runtime did not give.
+    #[error("output {output} is missing")]
+    MissingOutput {
+        /// Name of the output.
+        output: String,
+    },
+    /// An output with another number of elements than described.
+    #[error("output {output} has {found} elements where {expected} are expected")]
+    OutputLength {
+        /// Name or place of the output.
+        output: String,
+        /// Elements found.
+        found: usize,
+        /// Elements by the description.
+        expected: usize,
+    },
+    /// The deadline passed.
+    #[error("the time is up")]
+    TimeLimit,
+}
+
+impl From<Panic> for RuntimeError {
+    fn from(panic: Panic) -> Self {
+        Self::Backend { message: panic.to_string() }
+    }
+}
+
+/// What is wrong with the values that a model gave.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelOutputError {
+    /// A feature map of another size than described.
+    #[error(transparent)]
+    Map(#[from] FeatureError),
+    /// Features that are NaN or longer than 1.
+    #[error("the features at stride {stride} are no unit vectors (one has the length {length})")]
+    Length {
+        /// Pixels per cell.
+        stride: usize,
+        /// Length of the feature.
+        length: f32,
+    },
+    /// Other outputs than described.
+    #[error("it has other outputs than described")]
+    Outputs,
+    /// Maps of a landmark network with infinities or NaN.
+    #[error("its maps hold numbers that are not finite")]
+    NotFinite,
 }
 
 /// Mismatch between a graph and its description, or a part that no model has.

@@ -163,8 +163,8 @@ impl ForeignEncoder {
     ) -> Result<DescribedEncoder, ModelError> {
         let name = name.into();
         let wrapped = Wrapped::new(self, bytes, &name, folder)?;
-        let shapes =
-            crate::contain::contain(|| super::tract::shapes(&wrapped.raw(), self.input)).unwrap_or_else(Err);
+        let shapes = crate::contain::contain(|| super::tract::shapes(&wrapped.raw(), self.input))
+            .unwrap_or_else(|panic| Err(panic.into()));
         let described = wrapped.finish(shapes)?;
         let encoder = Encoder::from_bytes(&described, name)?;
         DescribedEncoder::tried(described, encoder)

@@ -9,7 +9,7 @@ use ort::value::TensorRef;
 
 use prost::Message;
 
-use super::{Interface, ModelError};
+use super::{Interface, ModelError, RuntimeError};
 use crate::onnx::Model;
 use crate::{Description, InputSize};
 
@@ -51,7 +51,7 @@ impl OnnxRuntime {
     }
 
     /// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
-    pub(super) fn shapes(&self, model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, String> {
+    pub(super) fn shapes(&self, model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, RuntimeError> {
         let outputs = model.graph.iter().flat_map(|graph| &graph.output).map(|output| output.name.clone());
         let sessions = Sessions {
             environment: self.environment.clone(),
@@ -65,7 +65,7 @@ impl OnnxRuntime {
         Ok(maps.into_iter().map(|(shape, _)| shape).collect())
     }
 
-    pub(super) fn sessions(&self, bytes: &[u8], interface: &Interface) -> Result<Sessions, String> {
+    pub(super) fn sessions(&self, bytes: &[u8], interface: &Interface) -> Result<Sessions, RuntimeError> {
         let sessions = Sessions {
             environment: self.environment.clone(),
             bytes: bytes.into(),
@@ -90,11 +90,11 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    fn open(&self) -> Result<Session, String> {
-        let builder = Session::builder(&self.environment).map_err(|error| error.to_string())?;
-        let builder = builder.with_intra_threads(1).map_err(|error| error.to_string())?;
-        let mut builder = builder.with_inter_threads(1).map_err(|error| error.to_string())?;
-        builder.commit_from_memory(&self.bytes).map_err(|error| error.to_string())
+    fn open(&self) -> Result<Session, RuntimeError> {
+        let builder = Session::builder(&self.environment).map_err(backend)?;
+        let builder = builder.with_intra_threads(1).map_err(backend)?;
+        let mut builder = builder.with_inter_threads(1).map_err(backend)?;
+        builder.commit_from_memory(&self.bytes).map_err(backend)
     }
 
     fn give_back(&self, session: Session) {
@@ -107,7 +107,7 @@ impl Sessions {
         canvas: &[f32],
         [height, width]: [usize; 2],
         lengths: &[usize],
-    ) -> Result<Vec<Vec<f32>>, String> {
+    ) -> Result<Vec<Vec<f32>>, RuntimeError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut session = idle.map_or_else(|| self.open(), Ok)?;
         let maps = self.run_on(&mut session, canvas, [1, 1, height, width])?;
@@ -116,7 +116,11 @@ impl Sessions {
             if values.len() == length {
                 Ok(values)
             } else {
-                Err(format!("output {name} has {} elements where {length} are expected", values.len()))
+                Err(RuntimeError::OutputLength {
+                    output: name.clone(),
+                    found: values.len(),
+                    expected: length,
+                })
             }
         };
         self.outputs.iter().zip(lengths).zip(maps).map(level).collect()
@@ -127,19 +131,21 @@ impl Sessions {
         session: &mut Session,
         canvas: &[f32],
         shape: [usize; 4],
-    ) -> Result<Vec<Output>, String> {
-        let canvas = TensorRef::from_array_view((shape, canvas)).map_err(|error| error.to_string())?;
-        let maps = session
-            .run(ort::inputs![Description::INPUT_NAME => canvas])
-            .map_err(|error| error.to_string())?;
+    ) -> Result<Vec<Output>, RuntimeError> {
+        let canvas = TensorRef::from_array_view((shape, canvas)).map_err(backend)?;
+        let maps = session.run(ort::inputs![Description::INPUT_NAME => canvas]).map_err(backend)?;
         let output = |name: &String| {
-            let map = maps.get(name).ok_or_else(|| format!("output {name} is missing"))?;
-            let (shape, values) = map.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+            let map = maps.get(name).ok_or_else(|| RuntimeError::MissingOutput { output: name.clone() })?;
+            let (shape, values) = map.try_extract_tensor::<f32>().map_err(backend)?;
             let shape = shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect();
             Ok((shape, values.to_vec()))
         };
         self.outputs.iter().map(output).collect()
     }
+}
+
+fn backend(error: impl ToString) -> RuntimeError {
+    RuntimeError::Backend { message: error.to_string() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::network::Network;
-use super::{Interface, ModelError};
+use super::{Interface, ModelError, RuntimeError};
 use crate::contain::contain;
 use crate::onnx::Model;
 
@@ -13,7 +13,6 @@ pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// Most elements of all of them together: 8 GiB, were they all kept.
 pub(super) const MAX_TOTAL: usize = 1 << 31;
 /// What a run that is given up says.
-const LATE: &str = "the time is up";
 
 /// What runs a graph.
 #[derive(Clone)]
@@ -49,7 +48,7 @@ impl Plan {
             Some(network) => Ok(Runnable::Own(Arc::new(network))),
             None => foreign(model, interface, outputs),
         });
-        match prepared.unwrap_or_else(Err) {
+        match prepared.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(runnable) => Ok(Plan { runnable, input, lengths }),
             Err(reason) => Err(ModelError::Prepare { name: name.to_owned(), reason }),
         }
@@ -92,7 +91,7 @@ impl Plan {
         deadline: Option<Instant>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        match contain(|| self.try_run(canvas, &late)).unwrap_or_else(Err) {
+        match contain(|| self.try_run(canvas, &late)).unwrap_or_else(|panic| Err(panic.into())) {
             Err(_) if late() => Err(ModelError::TimeLimit { name: image.to_owned() }),
             Err(reason) => Err(ModelError::Run { name: name.to_owned(), reason }),
             Ok(levels) => Ok(levels),
@@ -100,24 +99,28 @@ impl Plan {
     }
 
     /// `late` is asked before each operation and ends the run; ONNX Runtime asks after the last one.
-    fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Result<Vec<Vec<f32>>, String> {
+    fn try_run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Result<Vec<Vec<f32>>, RuntimeError> {
         if canvas.len() != self.input[0] * self.input[1] {
-            return Err(format!("{} pixels where {:?} are expected", canvas.len(), self.input));
+            return Err(RuntimeError::Pixels { found: canvas.len(), expected: self.input });
         }
         let levels = match &self.runnable {
-            Runnable::Own(network) => network.run(canvas, late).ok_or(LATE)?,
+            Runnable::Own(network) => network.run(canvas, late).ok_or(RuntimeError::TimeLimit)?,
             #[cfg(feature = "onnx")]
             Runnable::Tract(runnable) => runnable.run(canvas, self.input, late)?,
             #[cfg(feature = "onnxruntime")]
             Runnable::OnnxRuntime(sessions) => {
                 let levels = sessions.run(canvas, self.input, &self.lengths)?;
-                if late() { Err(LATE) } else { Ok(levels) }?
+                if late() { Err(RuntimeError::TimeLimit) } else { Ok(levels) }?
             }
         };
         for (place, (level, expected)) in levels.iter().zip(&self.lengths).enumerate() {
             if level.len() != *expected {
                 let found = level.len();
-                return Err(format!("output {place} has {found} elements where {expected} are expected"));
+                return Err(RuntimeError::OutputLength {
+                    output: place.to_string(),
+                    found,
+                    expected: *expected,
+                });
             }
         }
         Ok(levels)
@@ -125,14 +128,13 @@ impl Plan {
 }
 
 #[cfg(feature = "onnx")]
-fn foreign(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Runnable, String> {
+fn foreign(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Runnable, RuntimeError> {
     super::tract::Runnable::new(model, interface, outputs).map(Runnable::Tract)
 }
 
 #[cfg(not(feature = "onnx"))]
-fn foreign(_: &Model, _: &Interface, _: &[usize]) -> Result<Runnable, String> {
-    Err("its layers are not those that `infomark train` writes, and this was built without the feature onnx"
-        .into())
+fn foreign(_: &Model, _: &Interface, _: &[usize]) -> Result<Runnable, RuntimeError> {
+    Err(RuntimeError::NotBuilt)
 }
 
 #[cfg(all(test, feature = "onnx"))]

@@ -10,8 +10,8 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_core::plan;
 use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
-use super::Interface;
 use super::plan::{MAX_ELEMENTS, MAX_TOTAL};
+use super::{Interface, RuntimeError};
 use crate::InputSize;
 use crate::onnx::Model;
 
@@ -28,8 +28,9 @@ pub(super) struct Runnable {
 
 impl Runnable {
     /// Prepares the model; `outputs` tells the place among the graph's outputs of each of the interface's.
-    pub(super) fn new(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Self, String> {
-        let plan = prepare(model, interface, outputs).map_err(|error| one_line(&error))?;
+    pub(super) fn new(model: &Model, interface: &Interface, outputs: &[usize]) -> Result<Self, RuntimeError> {
+        let plan = prepare(model, interface, outputs)
+            .map_err(|error| RuntimeError::Backend { message: one_line(&error) })?;
         Ok(Self { plan, outputs: outputs.to_vec() })
     }
 
@@ -39,7 +40,7 @@ impl Runnable {
         canvas: &[f32],
         [height, width]: [usize; 2],
         late: &impl Fn() -> bool,
-    ) -> Result<Vec<Vec<f32>>, String> {
+    ) -> Result<Vec<Vec<f32>>, RuntimeError> {
         let run = || -> TractResult<Vec<Vec<f32>>> {
             let canvas = Tensor::from_shape(&[1, 1, height, width], canvas)?;
             let maps = self.plan.spawn()?.run_plan_with_eval(
@@ -58,7 +59,7 @@ impl Runnable {
             };
             self.outputs.iter().map(level).collect()
         };
-        run().map_err(|error| one_line(&error))
+        run().map_err(|error| RuntimeError::Backend { message: one_line(&error) })
     }
 }
 
@@ -76,7 +77,7 @@ fn typed(model: &Model, input: InputSize) -> TractResult<TypedModel> {
 }
 
 /// The shapes of a model's outputs, which are of 32-bit floats, for an input of this size.
-pub(super) fn shapes(model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, String> {
+pub(super) fn shapes(model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>, RuntimeError> {
     let shapes = || -> TractResult<Vec<Vec<usize>>> {
         let typed = typed(model, input)?;
         let shape = |place| {
@@ -88,7 +89,7 @@ pub(super) fn shapes(model: &Model, input: InputSize) -> Result<Vec<Vec<usize>>,
         };
         (0..typed.outputs.len()).map(shape).collect()
     };
-    shapes().map_err(|error| one_line(&error))
+    shapes().map_err(|error| RuntimeError::Backend { message: one_line(&error) })
 }
 
 fn prepare(model: &Model, interface: &Interface, outputs: &[usize]) -> TractResult<Arc<TypedSimplePlan>> {

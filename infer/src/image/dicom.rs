@@ -124,7 +124,7 @@ pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Im
         let stored = pixels::decode(&elements, &header, limits)?;
         display::display(&stored, &elements, &header)
     });
-    let pixels = pixels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
+    let pixels = pixels.unwrap_or_else(|panic| Err(Problem::Pixels(panic.to_string())));
     let pixels = pixels.map_err(|problem| problem.of(name))?;
     let image = Image::new(name, header.width, header.height, pixels)?;
     Ok(match header.spacing {
@@ -140,7 +140,7 @@ pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
         let stored = pixels::decode(&elements, &header, limits)?;
         display::levels(&stored, &elements, &header)
     });
-    let levels = levels.unwrap_or_else(|reason| Err(Problem::Pixels(reason)));
+    let levels = levels.unwrap_or_else(|panic| Err(Problem::Pixels(panic.to_string())));
     Levels::new(name, (header.width, header.height), levels.map_err(|problem| problem.of(name))?)
 }
 

@@ -111,7 +111,7 @@ pub(super) fn header(
         let mut decoder = open(BufReader::new(file), format, name, limits)?;
         check_header(&mut decoder, name, source.length(), limits)
     });
-    let header = size.unwrap_or_else(|reason| Err(damaged(name, reason)))?;
+    let header = size.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
     Ok(header.of_image(resolution::placement(source, format)))
 }
 
@@ -128,7 +128,7 @@ pub(super) fn png_image_header(
         let mut decoder = open(Cursor::new(kept), ImageFormat::Png, name, limits)?;
         check_header(&mut decoder, name, length, limits)
     });
-    let header = header.unwrap_or_else(|reason| Err(damaged(name, reason)))?;
+    let header = header.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
     Ok(Some(header.of_image(resolution::placement(source, ImageFormat::Png))))
 }
 
@@ -140,7 +140,7 @@ pub(super) fn samples(
     limits: &ReadLimits,
 ) -> Result<(Header, Vec<u8>), ImageError> {
     contain(|| picture_samples(bytes, format, name, limits))
-        .unwrap_or_else(|reason| Err(damaged(name, reason)))
+        .unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))
 }
 
 fn picture_samples(

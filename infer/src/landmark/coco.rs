@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{from_json, or_default, side, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, cut,
-    format, image_names,
+    Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility,
+    cut, format, image_names,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
@@ -101,14 +101,14 @@ pub(super) struct Category {
 
 impl File {
     /// Checks that no two images and no two categories share an id, as in files that were put together.
-    pub(super) fn check_ids(&self) -> Result<(), String> {
+    pub(super) fn check_ids(&self) -> Result<(), CocoError> {
         let mut seen = HashSet::new();
         if let Some(image) = self.images.iter().find(|image| !seen.insert(&image.id)) {
-            return Err(format!("two images have the id {}", image.id));
+            return Err(CocoError::Image { id: image.id.to_string() });
         }
         let mut seen = HashSet::new();
         match self.categories.iter().find(|category| !seen.insert(&category.id)) {
-            Some(category) => Err(format!("two categories have the id {}", category.id)),
+            Some(category) => Err(CocoError::Category { id: category.id.to_string() }),
             None => Ok(()),
         }
     }
@@ -126,13 +126,13 @@ pub(super) fn triples<'a>(
     keypoints: &'a [Option<f64>],
     names: &'a [String],
     category: &Id,
-) -> Result<impl Iterator<Item = (&'a String, [f64; 3])>, String> {
+) -> Result<impl Iterator<Item = (&'a String, [f64; 3])>, CocoError> {
     if keypoints.len() != 3 * names.len() {
-        return Err(format!(
-            "{} numbers for the {} key points of category {category}, not three each",
-            keypoints.len(),
-            names.len()
-        ));
+        return Err(CocoError::Numbers {
+            numbers: keypoints.len(),
+            key_points: names.len(),
+            category: category.to_string(),
+        });
     }
     let number = |value: Option<&Option<f64>>| value.copied().flatten().unwrap_or(f64::NAN);
     let triple = move |chunk: &[Option<f64>]| [0, 1, 2].map(|index| number(chunk.get(index)));
@@ -142,7 +142,7 @@ pub(super) fn triples<'a>(
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
     let file: File = from_json(text, name, FORMAT)?;
     let malformed = |reason| LandmarkError::Malformed { name: name.to_owned(), format: FORMAT, reason };
-    file.check_ids().map_err(malformed)?;
+    file.check_ids().map_err(|error| malformed(error.to_string()))?;
     let images = file.image_names();
     let names: HashMap<&Id, &[String]> =
         file.categories.iter().map(|category| (&category.id, category.keypoints.as_slice())).collect();
@@ -156,7 +156,9 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
         let names = names
             .get(category_id)
             .ok_or_else(|| malformed(format!("there is no category with the id {category_id}")))?;
-        for (landmark, [x, y, visibility]) in triples(keypoints, names, category_id).map_err(&malformed)? {
+        for (landmark, [x, y, visibility]) in
+            triples(keypoints, names, category_id).map_err(|error| malformed(error.to_string()))?
+        {
             place += 1;
             let at = Point::new(x, y);
             let landmark = match visibility {

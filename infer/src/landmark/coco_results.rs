@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::coco::Id;
 use super::json::{from_json, to_json};
 use super::{
-    Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, coco, format, text,
+    Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, coco,
+    format, text,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::CocoResults;
@@ -54,10 +55,10 @@ impl CocoIndex {
     /// ```
     pub fn parse(bytes: &[u8], name: &str) -> Result<CocoIndex, LandmarkError> {
         let file: coco::File = from_json(&text::decode(bytes, name)?, name, LandmarkFormat::Coco)?;
-        file.check_ids().map_err(|reason| LandmarkError::Malformed {
+        file.check_ids().map_err(|error| LandmarkError::Malformed {
             name: name.to_owned(),
             format: LandmarkFormat::Coco,
-            reason,
+            reason: error.to_string(),
         })?;
         let names = file.image_names();
         let image = |image: &coco::Image| IndexedImage {
@@ -74,7 +75,7 @@ impl CocoIndex {
     }
 
     /// The category with the fewest key points that has all of `names`.
-    fn category(&self, names: &[&str]) -> Result<&(Id, Vec<String>), String> {
+    fn category(&self, names: &[&str]) -> Result<&(Id, Vec<String>), CocoError> {
         let has_all = |key_points: &[String]| {
             let own: HashSet<&str> = key_points.iter().map(String::as_str).collect();
             names.iter().all(|name| own.contains(name))
@@ -84,8 +85,8 @@ impl CocoIndex {
         let mut fitting = suitable().filter(|(_, key_points)| Some(key_points.len()) == fewest);
         match (fitting.next(), fitting.next()) {
             (Some(category), None) => Ok(category),
-            (None, _) => Err(format!("no category has the key points {}", names.join(", "))),
-            (_, Some(_)) => Err(format!("several categories have the key points {}", names.join(", "))),
+            (None, _) => Err(CocoError::NoCategory { names: names.join(", ") }),
+            (_, Some(_)) => Err(CocoError::Ambiguous { names: names.join(", ") }),
         }
     }
 }
@@ -122,7 +123,9 @@ pub(super) fn parse(
             .get(category_id)
             .ok_or_else(|| malformed(format!("{} has no category with the id {category_id}", index.file)))?;
         let counts = best.get(&(image_id, category_id)).is_none_or(|best| *best == number);
-        for (landmark, [x, y, found]) in coco::triples(keypoints, names, category_id).map_err(&malformed)? {
+        for (landmark, [x, y, found]) in
+            coco::triples(keypoints, names, category_id).map_err(|error| malformed(error.to_string()))?
+        {
             place += 1;
             if !counts {
                 continue;
@@ -176,7 +179,7 @@ pub(super) fn encode(
     let index = index.ok_or_else(|| LandmarkError::WithoutIndex { name: file.to_owned() })?;
     let unsuitable =
         |reason| LandmarkError::Malformed { name: index.file.clone(), format: LandmarkFormat::Coco, reason };
-    let (category_id, key_points) = index.category(names).map_err(unsuitable)?;
+    let (category_id, key_points) = index.category(names).map_err(|error| unsuitable(error.to_string()))?;
     coco::check_size(images.len(), key_points.len(), file)?;
     let order: Vec<&str> = key_points.iter().map(String::as_str).collect();
     let ids: HashMap<_, _> = index.images.iter().map(|image| (text::nfc(&image.name), &image.id)).collect();

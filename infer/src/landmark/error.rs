@@ -342,8 +342,8 @@ pub enum LandmarkError {
     Coordinates {
         /// The path as given.
         name: String,
-        /// What is missing or unknown, cut to its first part.
-        problem: String,
+        /// What is missing or unknown.
+        problem: CoordinateError,
     },
     /// Millimetres of 3D Slicer on an image whose place is not known.
     #[error(
@@ -385,4 +385,40 @@ pub enum LandmarkError {
         /// Names given.
         expected: usize,
     },
+}
+
+/// Why coordinates of 3D Slicer can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoordinateError {
+    /// No coordinate system.
+    #[error("no coordinate system is given")]
+    Missing,
+    /// Another coordinate system than LPS and RAS.
+    #[error("the coordinate system {found} is not known")]
+    System {
+        /// What is given, cut to its first part.
+        found: String,
+    },
+    /// Another unit than mm.
+    #[error("coordinates in {found}")]
+    Units {
+        /// What is given, cut to its first part.
+        found: String,
+    },
+}
+
+/// What does not fit together in a COCO file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CocoError {
+    #[error("two images have the id {id}")]
+    Image { id: String },
+    #[error("two categories have the id {id}")]
+    Category { id: String },
+    #[error("{numbers} numbers for the {key_points} key points of category {category}, not three each")]
+    Numbers { numbers: usize, key_points: usize, category: String },
+    #[error("no category has the key points {names}")]
+    NoCategory { names: String },
+    #[error("several categories have the key points {names}")]
+    Ambiguous { names: String },
 }

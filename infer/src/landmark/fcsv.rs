@@ -6,8 +6,8 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::physical::Plane;
 use super::{
-    Annotated, Builder, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place,
-    Visibility, cut, slicer,
+    Annotated, Builder, CoordinateError, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
+    Place, Visibility, cut, slicer,
 };
 use crate::ItkGeometry;
 
@@ -84,12 +84,12 @@ fn malformed(name: &str, line: u64, what: &str) -> LandmarkError {
 }
 
 /// Factor of the first two coordinates that makes them LPS, from the header.
-fn sign(text: &str) -> Result<f64, String> {
+fn sign(text: &str) -> Result<f64, CoordinateError> {
     match header(text, "CoordinateSystem") {
         Some("LPS" | "1") => Ok(1.0),
         Some("RAS" | "0") => Ok(-1.0),
-        Some(other) => Err(format!("the coordinate system {} is not known", cut(other))),
-        None => Err("no coordinate system is given".to_owned()),
+        Some(other) => Err(CoordinateError::System { found: cut(other) }),
+        None => Err(CoordinateError::Missing),
     }
 }
 

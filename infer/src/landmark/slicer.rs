@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::json::{from_json, to_json};
 use super::physical::{Plane, note};
 use super::{
-    Annotated, Builder, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place,
-    Visibility, by_name, cut,
+    Annotated, Builder, CoordinateError, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
+    Place, Visibility, by_name, cut,
 };
 use crate::ItkGeometry;
 
@@ -106,14 +106,14 @@ pub(super) fn visibility(description: &str) -> Visibility {
 }
 
 /// What the first two coordinates are multiplied by to be LPS.
-fn sign(markup: &Markup) -> Result<f64, String> {
+fn sign(markup: &Markup) -> Result<f64, CoordinateError> {
     let units = markup.coordinate_units.as_ref();
     let is_mm = |units: &Value| units.as_str() == Some("mm");
     let is_known = |units: &Value| {
         units.is_null() || is_mm(units) || units.as_array().is_some_and(|axes| axes.iter().all(is_mm))
     };
     if let Some(units) = units.filter(|units| !is_known(units)) {
-        return Err(format!("coordinates in {}", cut(&units.to_string())));
+        return Err(CoordinateError::Units { found: cut(&units.to_string()) });
     }
     match &markup.coordinate_system {
         Some(Value::String(system)) if system == "LPS" => Ok(1.0),
@@ -121,8 +121,8 @@ fn sign(markup: &Markup) -> Result<f64, String> {
         // As the versions before 4.11 numbered them.
         Some(Value::Number(system)) if system.as_u64() == Some(1) => Ok(1.0),
         Some(Value::Number(system)) if system.as_u64() == Some(0) => Ok(-1.0),
-        Some(other) => Err(format!("the coordinate system {} is not known", cut(&other.to_string()))),
-        None => Err("no coordinate system is given".to_owned()),
+        Some(other) => Err(CoordinateError::System { found: cut(&other.to_string()) }),
+        None => Err(CoordinateError::Missing),
     }
 }
 

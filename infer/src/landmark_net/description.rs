@@ -110,7 +110,7 @@ impl LandmarkDescription {
     /// 1024 landmarks of different names, and the normalisation has usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {
         let wrong = |value| Err(DescriptionError::Value(value));
-        self.normalisation.check().or_else(|reason| wrong(ValueError::Normalisation { reason }))?;
+        self.normalisation.check().or_else(|source| wrong(ValueError::Normalisation { source }))?;
         let (width, height, stride) = (self.input.width(), self.input.height(), self.stride);
         if !stride.is_power_of_two() || !width.is_multiple_of(stride) || !height.is_multiple_of(stride) {
             return wrong(ValueError::Stride { stride, width, height });

@@ -108,7 +108,7 @@ pub enum TemplateFileError {
         /// The path as given.
         name: String,
         /// What is wrong.
-        problem: String,
+        problem: TemplateContentError,
     },
     /// The system could not write it.
     #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
@@ -117,6 +117,67 @@ pub enum TemplateFileError {
         name: String,
         /// What the system said.
         source: io::Error,
+    },
+}
+
+/// What is wrong with the content of a template file.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateContentError {
+    /// No header, or one that is cut off.
+    #[error("its header is missing or cut off")]
+    NoHeader,
+    /// A header longer than any that is written.
+    #[error("a header of {length} bytes, at most {MAX_HEADER} are read")]
+    HeaderLength {
+        /// Its length.
+        length: usize,
+    },
+    /// A header that is no JSON of this layout.
+    #[error("its header: {reason}")]
+    Header {
+        /// What the parser said.
+        reason: String,
+    },
+    /// Landmarks without names, or two of one name.
+    #[error("its landmarks have no names of their own")]
+    Names,
+    /// Another number of rings than of landmarks.
+    #[error("its landmarks and the rings around them differ in number")]
+    Rings,
+    /// Levels or channels that no encoder has.
+    #[error("{levels:?} levels of {channels:?} channels")]
+    Levels {
+        /// Levels of landmarks, rings and key points.
+        levels: [usize; 3],
+        /// Channels by the header.
+        channels: Channels,
+    },
+    /// Feature maps whose sizes are not those of a model input.
+    #[error("maps of no model input's size")]
+    Maps,
+    /// More points than a file holds.
+    #[error("it has more points than a file holds")]
+    Points,
+    /// Another number of bytes than the header states.
+    #[error("{found} bytes of numbers where its header states {expected}")]
+    Bytes {
+        /// Bytes of the body.
+        found: usize,
+        /// Bytes by the header.
+        expected: u64,
+    },
+    /// A body that is cut off.
+    #[error("it ends too early")]
+    CutOff,
+    /// A coordinate that is infinite or NaN.
+    #[error("a point is not finite")]
+    NotFinite,
+    /// A feature longer than 1, or NaN.
+    #[error("a feature has the length {length}")]
+    FeatureLength {
+        /// Its length.
+        length: f32,
     },
 }
 
@@ -321,14 +382,15 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Reads what the hash says was written.
-fn parse(content: &[u8]) -> Result<Template, String> {
-    let length = number(content, MAGIC.len() + 4).ok_or("it has no header")? as usize;
+fn parse(content: &[u8]) -> Result<Template, TemplateContentError> {
+    let length = number(content, MAGIC.len() + 4).ok_or(TemplateContentError::NoHeader)? as usize;
     if length > MAX_HEADER {
-        return Err(format!("a header of {length} bytes, at most {MAX_HEADER} are read"));
+        return Err(TemplateContentError::HeaderLength { length });
     }
     let rest = content.get(PREFIX..).unwrap_or_default();
-    let (json, body) = rest.split_at_checked(length).ok_or("its header is cut off")?;
-    let header: Header = serde_json::from_slice(json).map_err(|error| format!("its header: {error}"))?;
+    let (json, body) = rest.split_at_checked(length).ok_or(TemplateContentError::NoHeader)?;
+    let header: Header = serde_json::from_slice(json)
+        .map_err(|error| TemplateContentError::Header { reason: error.to_string() })?;
     let lengths = check(&header, body.len())?;
     let (around, beside) = (lengths.coarsest(header.ring_levels), lengths.coarsest(header.anchor_levels));
     let landmarks = header.landmarks;
@@ -367,13 +429,13 @@ fn parse(content: &[u8]) -> Result<Template, String> {
 }
 
 /// The channels of the levels, where the names are good and the body is as long as the numbers say.
-fn check(header: &Header, bytes: usize) -> Result<Lengths, String> {
+fn check(header: &Header, bytes: usize) -> Result<Lengths, TemplateContentError> {
     let names: BTreeSet<&str> = header.landmarks.iter().map(|mark| mark.name.as_str()).collect();
     if names.is_empty() || names.len() != header.landmarks.len() {
-        return Err("its landmarks have no names of their own".to_owned());
+        return Err(TemplateContentError::Names);
     }
     if header.ring.len() != header.landmarks.len() {
-        return Err("its landmarks and what is around them differ in number".to_owned());
+        return Err(TemplateContentError::Rings);
     }
     let levels = [header.levels, header.ring_levels, header.anchor_levels];
     let lengths =
@@ -383,21 +445,22 @@ fn check(header: &Header, bytes: usize) -> Result<Lengths, String> {
             && levels.iter().all(|&count| count <= lengths.len())
     };
     let lengths = lengths.filter(good);
-    let lengths = lengths.ok_or_else(|| format!("{levels:?} levels of {:?} channels", header.channels))?;
+    let lengths =
+        lengths.ok_or_else(|| TemplateContentError::Levels { levels, channels: header.channels.clone() })?;
     let lengths = Lengths(lengths);
     let kept = header.back.as_ref().map_or(Some(0), |maps| maps.elements(&lengths));
-    let kept = kept.ok_or("maps of no canvas's size")?;
+    let kept = kept.ok_or(TemplateContentError::Maps)?;
     // Each is at most 2^20, and so are their products in 64 bits with 64 levels of 2^16 channels.
     let rings = header.ring.iter().try_fold(0_usize, |sum, &count| sum.checked_add(count));
     let rings = rings.filter(|rings| (*rings).max(header.anchors) <= MOST);
-    let rings = rings.ok_or("it tells of more places than a file holds")?;
+    let rings = rings.ok_or(TemplateContentError::Points)?;
     let floats = |count: usize, levels: usize| count as u64 * (2 + lengths.coarsest(levels).total() as u64);
     let expected = floats(header.landmarks.len(), header.levels)
         + floats(rings, header.ring_levels)
         + floats(header.anchors, header.anchor_levels)
         + kept;
     if expected * 4 != bytes as u64 {
-        return Err(format!("{bytes} bytes of numbers where {} are told of", expected * 4));
+        return Err(TemplateContentError::Bytes { found: bytes, expected: expected * 4 });
     }
     Ok(lengths)
 }
@@ -408,25 +471,25 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn floats(&mut self, count: usize) -> Result<Vec<f32>, String> {
-        let (taken, rest) = self.bytes.split_at_checked(4 * count).ok_or("it ends too early")?;
+    fn floats(&mut self, count: usize) -> Result<Vec<f32>, TemplateContentError> {
+        let (taken, rest) = self.bytes.split_at_checked(4 * count).ok_or(TemplateContentError::CutOff)?;
         self.bytes = rest;
         Ok(taken.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect())
     }
 
-    fn points(&mut self, count: usize) -> Result<Vec<Point<f32>>, String> {
+    fn points(&mut self, count: usize) -> Result<Vec<Point<f32>>, TemplateContentError> {
         (0..count).map(|_| self.point()).collect()
     }
 
-    fn point(&mut self) -> Result<Point<f32>, String> {
+    fn point(&mut self) -> Result<Point<f32>, TemplateContentError> {
         match self.floats(2)?[..] {
             [x, y] if x.is_finite() && y.is_finite() => Ok(Point::new(x, y)),
-            _ => Err("a place is not finite".to_owned()),
+            _ => Err(TemplateContentError::NotFinite),
         }
     }
 
     /// So many places' features, none longer than 1.
-    fn features(&mut self, count: usize, lengths: &Lengths) -> Result<Vec<f32>, String> {
+    fn features(&mut self, count: usize, lengths: &Lengths) -> Result<Vec<f32>, TemplateContentError> {
         let values = self.floats(count * lengths.total())?;
         for place in values.chunks_exact(lengths.total().max(1)) {
             for feature in lengths.split(place) {
@@ -436,7 +499,7 @@ impl Body<'_> {
         Ok(values)
     }
 
-    fn maps(&mut self, maps: &Maps, lengths: &Lengths) -> Result<Back, String> {
+    fn maps(&mut self, maps: &Maps, lengths: &Lengths) -> Result<Back, TemplateContentError> {
         let mut levels = Vec::with_capacity(maps.levels.len());
         let lengths = lengths.coarsest(maps.levels.len());
         for (&[width, height, stride], &channels) in maps.levels.iter().zip(&lengths.0) {
@@ -454,10 +517,10 @@ impl Body<'_> {
 }
 
 /// Refuses a feature that is longer than 1; a NaN is no length either.
-fn check_length(length: f32) -> Result<(), String> {
+fn check_length(length: f32) -> Result<(), TemplateContentError> {
     if (0.0..=1.0 + TOLERANCE).contains(&length) {
         Ok(())
     } else {
-        Err(format!("a feature has the length {length}"))
+        Err(TemplateContentError::FeatureLength { length })
     }
 }

@@ -4,11 +4,12 @@
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
 //! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
+use crate::search::ComparisonError;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use infomark_core::{Plane, Point, peak};
+use infomark_core::{LocateError, Plane, Point, peak};
 
 use super::Template;
 use crate::fit::cells;
@@ -61,10 +62,10 @@ impl Template {
     pub fn sight(&self, encoding: &Encoding) -> Result<Observation, MatchError> {
         self.check_maker(encoding)?;
         self.observation(encoding)
-            .map_err(|reason| MatchError::Features { image: encoding.image().to_owned(), reason })
+            .map_err(|source| MatchError::Features { image: encoding.image().to_owned(), source })
     }
 
-    fn observation(&self, encoding: &Encoding) -> Result<Observation, String> {
+    fn observation(&self, encoding: &Encoding) -> Result<Observation, ComparisonError> {
         self.check(encoding)?;
         let options = MatchOptions::default();
         let matches = anchor_matches(self, encoding, options)?;
@@ -76,16 +77,15 @@ impl Template {
         let levels = encoding.levels();
         let coarse: Vec<_> =
             levels.iter().copied().filter(|map| map.stride() >= neighbours::FINEST).collect();
-        let finest = levels.first().ok_or("no levels")?;
+        let finest = levels.first().ok_or(LocateError::NoLevels)?;
         let (width, height, stride) = (finest.width(), finest.height(), finest.stride());
         let shown = cells(encoding.fit().content(), stride);
         let one = |(index, &place): (usize, &Point<f32>)| {
             let map = laid.score_map(index)?;
             let highest = Plane::new(&map.all, width, height)
                 .and_then(|map| map.crop(shown.x, shown.y, shown.width, shown.height))
-                .map(|shown| peak(shown, stride))
-                .map_err(|e| e.to_string())?
-                .ok_or("all similarities are NaN")?;
+                .map(|shown| peak(shown, stride))?
+                .ok_or(ComparisonError::NotANumber)?;
             let start = Point::new((shown.x * stride) as f32, (shown.y * stride) as f32);
             let at = Point::new(highest.at.x + start.x, highest.at.y + start.y);
             let lay = neighbours::laid(place, Some(alignment));
@@ -97,10 +97,10 @@ impl Template {
             Ok(Sighted {
                 score: highest.value,
                 features: features_at(&levels, at)?,
-                ring: ring.iter().map(around).collect::<Result<_, String>>()?,
+                ring: ring.iter().map(around).collect::<Result<_, ComparisonError>>()?,
             })
         };
-        let landmarks = self.places.iter().enumerate().map(one).collect::<Result<_, String>>()?;
+        let landmarks = self.places.iter().enumerate().map(one).collect::<Result<_, ComparisonError>>()?;
         Ok(Observation { landmarks })
     }
 

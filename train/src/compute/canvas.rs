@@ -76,7 +76,7 @@ impl<'a> Canvas<'a> {
         let on = match &self.image {
             Image::Here(pixels) => {
                 let plane = Plane::new(pixels, self.width, self.height);
-                On::Here(plane.map_err(TrainError::internal("view"))?)
+                On::Here(plane?)
             }
             #[cfg(feature = "cuda")]
             Image::There(image) => On::There(Box::new(image.place(field, tone)?)),
@@ -90,8 +90,8 @@ impl<'a> Canvas<'a> {
             Image::Here(pixels) => {
                 let mut out = pixels.to_vec();
                 let target = PlaneMut::new(&mut out, self.width, self.height);
-                let target = target.map_err(TrainError::internal("tone"))?;
-                tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+                let target = target?;
+                tone.apply_in_place(target)?;
                 Ok(out)
             }
             #[cfg(feature = "cuda")]
@@ -120,11 +120,14 @@ impl Placed<'_> {
             On::Here(plane) => {
                 let view = self.field.view();
                 let target = PlaneMut::new(out, view.width(), view.height());
-                let mut target = target.map_err(TrainError::internal("view"))?;
-                self.field
-                    .resample(*plane, target.reborrow(), Interpolation::Bilinear, Border::Value(0.0))
-                    .map_err(TrainError::internal("view"))?;
-                self.tone.apply_in_place(target).map_err(TrainError::internal("tone"))
+                let mut target = target?;
+                self.field.resample(
+                    *plane,
+                    target.reborrow(),
+                    Interpolation::Bilinear,
+                    Border::Value(0.0),
+                )?;
+                Ok(self.tone.apply_in_place(target)?)
             }
             #[cfg(feature = "cuda")]
             On::There(view) => view.fill(out),

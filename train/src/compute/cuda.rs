@@ -20,7 +20,7 @@ pub(crate) struct Cuda {
 
 impl From<CudaError> for TrainError {
     fn from(error: CudaError) -> Self {
-        Self::Cuda(error.into())
+        Self::Run(crate::RunError::Cuda(error.into()))
     }
 }
 

@@ -42,16 +42,17 @@ fn draw_item(
 ) -> Result<(Vec<f32>, Vec<Option<Target>>), TrainError> {
     let (width, height) = (set.input.width(), set.input.height());
     let (pixels, targets) = set.image(image)?;
-    let view = || TrainError::internal::<AugmentError>("view");
-    let mut controls = vec![Point::default(); elastic_controls_len(width, height, config.elastic_spacing)];
-    let field = deform((width, height), config, rng, &mut controls).map_err(view())?;
-    let source = Plane::new(&pixels, width, height).map_err(TrainError::internal("view"))?;
+    let mut controls =
+        vec![Point::default(); elastic_controls_len(width, height, config.augmentation.elastic_spacing)];
+    let field = deform((width, height), config, rng, &mut controls)?;
+    let source = Plane::new(&pixels, width, height)?;
     let mut out = vec![0.0; pixels.len()];
-    let mut target = PlaneMut::new(&mut out, width, height).map_err(TrainError::internal("view"))?;
+    let mut target = PlaneMut::new(&mut out, width, height)?;
     // As the canvas goes on beyond an image.
-    field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp).map_err(view())?;
-    let tone: IntensityJitter<f32> = range(config.intensity, config.gamma)?.draw(rng);
-    tone.apply_in_place(target).map_err(TrainError::internal("tone"))?;
+    field.resample(source, target.reborrow(), Interpolation::Bilinear, Border::Clamp)?;
+    let tone: IntensityJitter<f32> =
+        range(config.augmentation.intensity, config.augmentation.gamma)?.draw(rng);
+    tone.apply_in_place(target)?;
     let moved = |target: &Target| Some(Target { at: field.push(target.at)?, ..*target });
     let targets = targets.iter().map(|target| target.as_ref().and_then(moved)).collect();
     Ok((unshuffled(&out, width), targets))
@@ -65,11 +66,14 @@ fn deform<'c>(
     controls: &'c mut [Point<f32>],
 ) -> Result<Elastic<'c, f32>, AugmentError> {
     let mut up_to = |largest: f32| rng.uniform_in(-largest, largest);
-    let rotation = up_to(config.rotation_deg).to_radians();
-    let scale = up_to(config.scale.ln()).exp();
+    let rotation = up_to(config.augmentation.rotation_deg).to_radians();
+    let scale = up_to(config.augmentation.scale.ln()).exp();
     let centre = |size: usize, moved: f32| 0.5 * (size as f32 - 1.0) + moved;
-    let at = Point::new(centre(width, up_to(config.shift)), centre(height, up_to(config.shift)));
+    let at = Point::new(
+        centre(width, up_to(config.augmentation.shift)),
+        centre(height, up_to(config.augmentation.shift)),
+    );
     let turned = Affine::rotation(rotation)?.then(&Affine::scaling(scale, scale)?)?;
     let view = View::around(at, &turned, width, height)?;
-    Elastic::draw(view, config.elastic_spacing, config.elastic, rng, controls)
+    Elastic::draw(view, config.augmentation.elastic_spacing, config.augmentation.elastic, rng, controls)
 }

@@ -1,19 +1,48 @@
 //! What the training of a landmark network does, and its defaults.
 
 use infomark_infer::Normalisation;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::options::named_options;
-use crate::{Budget, TrainError};
+use crate::options::{named_options, option_group};
+use crate::{Budget, ConfigError, OptimiserConfig, ScheduleConfig};
 
 /// Options of the training of a landmark network. [`LandmarkConfig::default`] is what `infomark train-landmarks` runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, remote = "Self")]
+///
+/// Files have the options of all groups under their own names, as those of [`TrainConfig`](crate::TrainConfig).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LandmarkConfig {
-    /// How long to train.
-    pub budget: Budget,
     /// Seed of the weights, of the choice of images and of every view.
     pub seed: u64,
+    /// Images of a step.
+    pub batch: usize,
+    /// Network and input.
+    #[serde(flatten)]
+    pub model: LandmarkModelConfig,
+    /// Augmentation of images.
+    #[serde(flatten)]
+    pub augmentation: LandmarkAugmentationConfig,
+    /// The loss.
+    #[serde(flatten)]
+    pub loss: HeatmapLossConfig,
+    /// The optimiser.
+    #[serde(flatten)]
+    pub optimiser: OptimiserConfig,
+    /// Budget, warm-up and checkpoints.
+    #[serde(flatten)]
+    pub schedule: ScheduleConfig,
+    /// Learning rate of an encoder's weights, as a factor of [`learning_rate`](OptimiserConfig::learning_rate); weights that were random
+    /// have the whole rate.
+    pub encoder_rate: f64,
+    /// Threads; 0 takes all cores. The result does not depend on it.
+    #[serde(skip)]
+    pub threads: usize,
+}
+
+/// Options of the landmark network and its input.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LandmarkModelConfig {
     /// Pixels of the network's input, about, where no encoder gives it: its sides follow the images' shape in multiples of 32.
     pub input_area: usize,
     /// How grey values become the network's input, where no encoder gives it.
@@ -24,8 +53,12 @@ pub struct LandmarkConfig {
     pub hidden: usize,
     /// Pixels of the input per cell of the maps: 2, 4 or 8.
     pub stride: usize,
-    /// Images of a step.
-    pub batch: usize,
+}
+
+/// Options of the augmentation of whole images.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LandmarkAugmentationConfig {
     /// Largest rotation of an image in degrees.
     pub rotation_deg: f32,
     /// Largest scale of an image; the smallest is its reciprocal.
@@ -41,133 +74,146 @@ pub struct LandmarkConfig {
     pub intensity: f32,
     /// Largest exponent of gamma, as the logarithm of it.
     pub gamma: f32,
+}
+
+/// Options of the loss of heat maps and offsets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct HeatmapLossConfig {
     /// Standard deviation of a landmark's heat in pixels of the input.
     pub sigma: f32,
     /// Weight of the offsets' loss beside that of the heat maps.
     pub offset_weight: f32,
-    /// Largest learning rate, after the warm-up.
-    pub learning_rate: f64,
-    /// Learning rate of an encoder's weights, as a factor of [`learning_rate`](Self::learning_rate); weights that were random
-    /// have the whole rate.
-    pub encoder_rate: f64,
-    /// Decay of the weights.
-    pub weight_decay: f32,
-    /// Largest norm of the gradient of all weights together: a greater one is scaled to it; none leaves it as it is.
-    pub gradient_clip: Option<f32>,
-    /// Steps of linear warm-up.
-    pub warm_up: u64,
-    /// Decay of the average of the weights, which is what is exported; 0 exports the last weights.
-    pub ema_decay: f32,
-    /// Steps between checkpoints.
-    pub checkpoint_every: u64,
-    /// Threads; 0 takes all cores. The result does not depend on it.
-    #[serde(skip)]
-    pub threads: usize,
 }
+
+option_group!(LandmarkConfig { seed, batch, encoder_rate; groups: model: LandmarkModelConfig, augmentation: LandmarkAugmentationConfig, loss: HeatmapLossConfig, optimiser: OptimiserConfig, schedule: ScheduleConfig });
+option_group!(LandmarkModelConfig { input_area, normalisation, channels, hidden, stride });
+option_group!(LandmarkAugmentationConfig {
+    rotation_deg,
+    scale,
+    shift,
+    elastic,
+    elastic_spacing,
+    intensity,
+    gamma
+});
+option_group!(HeatmapLossConfig { sigma, offset_weight });
 
 named_options!(LandmarkConfig { renamed: [("widths", "channels"), ("average", "ema_decay")], dropped: [] });
 
 impl Default for LandmarkConfig {
     fn default() -> Self {
         Self {
-            budget: Budget::Minutes(30.0),
             seed: 0,
-            input_area: 384 * 480,
-            normalisation: Normalisation::LOCAL_CONTRAST,
-            channels: [16, 32, 64, 96, 128],
-            hidden: 64,
-            stride: 4,
             batch: 4,
-            rotation_deg: 10.0,
-            scale: 1.1,
-            shift: 24.0,
-            elastic: 8.0,
-            elastic_spacing: 64,
-            intensity: 0.3,
-            gamma: 0.3,
-            sigma: 4.0,
-            offset_weight: 0.5,
-            learning_rate: 2e-3,
+            model: LandmarkModelConfig {
+                input_area: 384 * 480,
+                normalisation: Normalisation::LOCAL_CONTRAST,
+                channels: [16, 32, 64, 96, 128],
+                hidden: 64,
+                stride: 4,
+            },
+            augmentation: LandmarkAugmentationConfig {
+                rotation_deg: 10.0,
+                scale: 1.1,
+                shift: 24.0,
+                elastic: 8.0,
+                elastic_spacing: 64,
+                intensity: 0.3,
+                gamma: 0.3,
+            },
+            loss: HeatmapLossConfig { sigma: 4.0, offset_weight: 0.5 },
+            optimiser: OptimiserConfig {
+                learning_rate: 2e-3,
+                weight_decay: 1e-4,
+                gradient_clip: None,
+                ema_decay: 0.99,
+            },
+            schedule: ScheduleConfig { budget: Budget::Minutes(30.0), warm_up: 30, checkpoint_every: 100 },
             encoder_rate: 1.0,
-            weight_decay: 1e-4,
-            gradient_clip: None,
-            warm_up: 30,
-            ema_decay: 0.99,
-            checkpoint_every: 100,
             threads: 0,
         }
     }
 }
 
 impl LandmarkConfig {
+    /// The options after a change.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Refuses what can't be trained with, naming the option.
     ///
     /// # Errors
-    /// [`TrainError::Option`].
-    pub fn check(&self) -> Result<(), TrainError> {
-        let wrong = |option: &'static str, needs: &'static str| Err(TrainError::Option { option, needs });
-        match self.budget {
+    /// [`ConfigError::Option`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
+        match self.schedule.budget {
             Budget::Steps(0) => return wrong("steps", "at least 1"),
             Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
             _ => {}
         }
         let groups = crate::network::GROUPS;
         let channels = |c: usize| (1..=1024).contains(&c) && c.is_multiple_of(groups);
-        if !self.channels.iter().all(|w| channels(*w)) || !channels(self.hidden) {
+        if !self.model.channels.iter().all(|w| channels(*w)) || !channels(self.model.hidden) {
             return wrong("channels and hidden", "multiples of 8, at most 1,024");
         }
-        if !(4 * 32 * 32..=1 << 24).contains(&self.input_area) {
+        if !(4 * 32 * 32..=1 << 24).contains(&self.model.input_area) {
             return wrong("input_area", "4,096 to 16,777,216 pixels");
         }
-        if self.normalisation.check().is_err() {
+        if self.model.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
         }
-        if ![2, 4, 8].contains(&self.stride) {
+        if ![2, 4, 8].contains(&self.model.stride) {
             return wrong("stride", "2, 4 or 8");
         }
         if !(1..=256).contains(&self.batch) {
             return wrong("batch", "1 to 256");
         }
-        if !(0.0..=180.0).contains(&self.rotation_deg) {
+        if !(0.0..=180.0).contains(&self.augmentation.rotation_deg) {
             return wrong("rotation_deg", "from 0 to 180");
         }
-        if !(1.0..=4.0).contains(&self.scale) {
+        if !(1.0..=4.0).contains(&self.augmentation.scale) {
             return wrong("scale", "from 1 to 4");
         }
-        if !(0.0..=4096.0).contains(&self.shift) {
+        if !(0.0..=4096.0).contains(&self.augmentation.shift) {
             return wrong("shift", "from 0 to 4,096");
         }
-        if self.elastic_spacing == 0 {
+        if self.augmentation.elastic_spacing == 0 {
             return wrong("elastic_spacing", "at least 1");
         }
-        if !(0.0..=self.elastic_spacing as f32 / 5.0).contains(&self.elastic) {
+        if !(0.0..=self.augmentation.elastic_spacing as f32 / 5.0).contains(&self.augmentation.elastic) {
             return wrong("elastic", "from 0 to a fifth of elastic_spacing");
         }
-        if !(0.0..1.0).contains(&self.intensity) {
+        if !(0.0..1.0).contains(&self.augmentation.intensity) {
             return wrong("intensity", "from 0 to below 1");
         }
-        if !(0.0..=2.0).contains(&self.gamma) {
+        if !(0.0..=2.0).contains(&self.augmentation.gamma) {
             return wrong("gamma", "from 0 to 2");
         }
-        if !(0.5..=64.0).contains(&self.sigma) {
+        if !(0.5..=64.0).contains(&self.loss.sigma) {
             return wrong("sigma", "from 0.5 to 64");
         }
-        if !(0.0..=100.0).contains(&self.offset_weight) {
+        if !(0.0..=100.0).contains(&self.loss.offset_weight) {
             return wrong("offset_weight", "from 0 to 100");
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+        if !(self.optimiser.learning_rate > 0.0 && self.optimiser.learning_rate <= 1.0) {
             return wrong("learning_rate", "a number above 0 up to 1");
         }
         if !(0.0..=10.0).contains(&self.encoder_rate) {
             return wrong("encoder_rate", "from 0 to 10");
         }
-        if self.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
+        if self.optimiser.gradient_clip.is_some_and(|clip| !(clip > 0.0 && clip.is_finite())) {
             return wrong("gradient_clip", "a finite number above 0");
         }
-        if !(0.0..1.0).contains(&self.ema_decay) || !(0.0..1.0).contains(&self.weight_decay) {
+        if !(0.0..1.0).contains(&self.optimiser.ema_decay)
+            || !(0.0..1.0).contains(&self.optimiser.weight_decay)
+        {
             return wrong("ema_decay and weight_decay", "from 0 to below 1");
         }
-        if self.checkpoint_every == 0 {
+        if self.schedule.checkpoint_every == 0 {
             return wrong("checkpoint_every", "at least 1");
         }
         Ok(())

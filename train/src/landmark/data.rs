@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::loss::Target;
 use crate::data::{KEPT_BYTES, fingerprint, read};
-use crate::{TrainError, encoder};
+use crate::{DataError, TrainError, encoder};
 
 /// A landmark of an image, in its pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,8 +72,9 @@ impl LandmarkSet {
             let path = &image.path;
             let (levels, _) = read(path, input, normalisation)?;
             let (width, height) = read_image_size(path)?;
-            let fit = Letterbox::new(width, height, input)
-                .map_err(|error| TrainError::Letterbox { file: path.display().to_string(), error })?;
+            let fit = Letterbox::new(width, height, input).map_err(|error| {
+                TrainError::Data(DataError::Letterbox { file: path.display().to_string(), error })
+            })?;
             let on_canvas = |label: &Label| Target { at: fit.push(label.at).cast(), weight: label.weight };
             let targets = image.labels.iter().map(|label| label.as_ref().map(on_canvas)).collect();
             let fingerprint = fingerprint(&levels);
@@ -100,7 +101,8 @@ impl LandmarkSet {
         let levels: Cow<'_, [u8]> = match levels {
             Some(levels) => levels.into(),
             None => {
-                let changed = |reason: String| TrainError::Changed { file: path.clone(), reason };
+                let changed =
+                    |reason: String| TrainError::Data(DataError::Changed { file: path.clone(), reason });
                 let (levels, _) =
                     read(path, self.input, self.normalisation).map_err(|error| changed(error.to_string()))?;
                 if fingerprint(&levels) != *known {

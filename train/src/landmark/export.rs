@@ -46,13 +46,12 @@ mod tests {
     fn the_exported_network_finds_what_the_trained_one_says() -> Result<(), Box<dyn std::error::Error>> {
         let (width, height) = (96, 64);
         for stride in [2, 4] {
-            let config = LandmarkConfig {
-                channels: [8, 8, 16, 16, 16],
-                hidden: 8,
-                stride,
-                seed: 3,
-                ..LandmarkConfig::default()
-            };
+            let config = LandmarkConfig::default().with(|o| {
+                o.model.channels = [8, 8, 16, 16, 16];
+                o.model.hidden = 8;
+                o.model.stride = stride;
+                o.seed = 3;
+            });
             let (net, mut parameters) = Net::new(&config, 3);
             // The file keeps half of each weight's bits. Larger ones in the maps make peaks.
             parameters.values[net.maps.weight.clone()].iter_mut().for_each(|v| *v *= 50.0);

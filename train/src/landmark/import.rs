@@ -10,9 +10,9 @@ use infomark_infer::{InputSize, Normalisation};
 use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
-use crate::TrainError;
 use crate::network::{GROUPS, STAGES};
 use crate::outputs::read_bytes;
+use crate::{DataError, TrainError};
 
 /// An encoder's stages, as its file has them.
 #[derive(Clone, Debug)]
@@ -37,9 +37,9 @@ impl Start {
     /// Reads the weights from a file that `infomark train` wrote, or from an encoder that comes with infomark, by its name.
     ///
     /// # Errors
-    /// [`TrainError::Start`] when the file is no encoder, or one whose layers are others.
+    /// [`DataError::Start`] when the file is no encoder, or one whose layers are others.
     pub(crate) fn read(path: &Path) -> Result<Start, TrainError> {
-        let refuse = |reason: String| TrainError::Start { path: path.to_owned(), reason };
+        let refuse = |reason: String| TrainError::Data(DataError::Start { path: path.to_owned(), reason });
         let exported = infomark_models::load_encoder(path)?;
         let bytes = match infomark_models::named(path) {
             Some(model) => Cow::Borrowed(model.encoder),
@@ -176,8 +176,11 @@ mod tests {
 
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
-        let config =
-            TrainConfig { channels: [8, 16, 24, 16, 32], embedding: 12, seed: 5, ..TrainConfig::default() };
+        let config = TrainConfig::default().with(|o| {
+            o.model.channels = [8, 16, 24, 16, 32];
+            o.model.embedding = 12;
+            o.seed = 5;
+        });
         let (encoder, parameters) = Encoder::new(&config);
         let description = Description {
             input: InputSize::new(96, 64)?,
@@ -198,11 +201,11 @@ mod tests {
         let path = dir.path().join("encoder.onnx");
         std::fs::write(&path, export::onnx(&encoder, &parameters.values, &description)?)?;
         let start = Start::read(&path)?;
-        assert_eq!((start.channels, start.input), (config.channels, description.input));
+        assert_eq!((start.channels, start.input), (config.model.channels, description.input));
         for finest in [0, 2] {
             // The same draws, as the stages come first.
             let (mut written, rng) = (Parameters::default(), &mut Rng::new(5, crate::stream::WEIGHTS));
-            UNet::new("", config.channels, finest, (&mut written, rng));
+            UNet::new("", config.model.channels, finest, (&mut written, rng));
             let found = start.values(finest);
             assert_eq!(found.len(), written.len());
             let same = |(f, w): (&f32, &f32)| *f == *w || *f == f16::from_f32(*w).to_f32();

@@ -73,7 +73,7 @@ pub(crate) fn loss(
                 let factor = weight / all;
                 let wanted = gaussian(at, shape, config);
                 sum.0 += f64::from(factor) * divergence(heat.0, &wanted, factor, heat.1);
-                let factor = factor * config.offset_weight;
+                let factor = factor * config.loss.offset_weight;
                 sum.1 += f64::from(factor) * huber(offset.0, &wanted, at, factor, (shape, config), offset.1);
             }
             sum
@@ -92,8 +92,8 @@ fn in_cells(at: Point<f32>, stride: usize) -> Point<f32> {
 
 /// Cells near a point with their share of the heat.
 fn gaussian(at: Point<f32>, shape: Shape, config: &LandmarkConfig) -> Vec<(usize, f32)> {
-    let at = in_cells(at, config.stride);
-    let sigma = config.sigma / config.stride as f32;
+    let at = in_cells(at, config.model.stride);
+    let sigma = config.loss.sigma / config.model.stride as f32;
     let range = |v: f32, size: usize| {
         let first = (v - REACH * sigma).floor().max(0.0) as usize;
         let last = (v + REACH * sigma).ceil().max(0.0) as usize;
@@ -140,7 +140,7 @@ fn huber(
     (shape, config): (Shape, &LandmarkConfig),
     gradient: &mut [f32],
 ) -> f64 {
-    let at = in_cells(at, config.stride);
+    let at = in_cells(at, config.model.stride);
     let mut loss = 0.0;
     for &(cell, q) in wanted {
         let goal = [at.x - (cell % shape.width) as f32, at.y - (cell / shape.width) as f32];
@@ -168,7 +168,10 @@ mod tests {
 
     #[test]
     fn the_gradient_equals_central_differences() {
-        let config = LandmarkConfig { sigma: 5.0, offset_weight: 0.7, ..LandmarkConfig::default() };
+        let config = LandmarkConfig::default().with(|o| {
+            o.loss.sigma = 5.0;
+            o.loss.offset_weight = 0.7;
+        });
         let maps: Vec<f32> = noise(2 * SHAPE.len(), 3).iter().map(|v| 3.0 * v).collect();
         let whole = |maps: &[f32]| {
             let Loss { heat, offset, .. } = loss(maps, &targets(), SHAPE, &config);
@@ -202,7 +205,7 @@ mod tests {
                 maps[landmark * 30..][..30].fill(-200.0);
                 for (cell, heat) in gaussian(target.at, SHAPE, &config) {
                     maps[landmark * 30 + cell] = libm::logf(heat.max(1e-30));
-                    let at = in_cells(target.at, config.stride);
+                    let at = in_cells(target.at, config.model.stride);
                     maps[(2 + 2 * landmark) * 30 + cell] = at.x - (cell % 6) as f32;
                     maps[(3 + 2 * landmark) * 30 + cell] = at.y - (cell / 6) as f32;
                 }

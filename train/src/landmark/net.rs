@@ -3,7 +3,7 @@
 use infomark_core::Rng;
 use infomark_kernels::planes::Planes;
 
-use super::LandmarkConfig;
+use super::{LandmarkConfig, LandmarkModelConfig};
 use crate::encoder::STRIDES;
 use crate::network::{Convolution, Layer, Parameters, Pass, Scratch, UNet, Weights};
 use crate::stream;
@@ -26,12 +26,12 @@ pub(crate) struct Net {
 impl Net {
     /// A network for so many landmarks, with random weights.
     pub(crate) fn new(config: &LandmarkConfig, landmarks: usize) -> (Self, Parameters) {
-        let LandmarkConfig { channels, hidden, seed, .. } = *config;
+        let LandmarkModelConfig { channels, hidden, .. } = config.model;
         let (mut parameters, level) = (Parameters::default(), level(config));
-        let rng = &mut Rng::new(seed, stream::WEIGHTS);
+        let rng = &mut Rng::new(config.seed, stream::WEIGHTS);
         let body = UNet::new("", channels, level, (&mut parameters, rng));
         let body_len = parameters.len();
-        let rng = &mut Rng::new(seed, stream::LANDMARK_WEIGHTS);
+        let rng = &mut Rng::new(config.seed, stream::LANDMARK_WEIGHTS);
         let sizes = [channels[level], hidden];
         let hidden = Layer::new("hidden", body.len(), sizes, (&mut parameters, rng));
         let sizes = [sizes[1], 3 * landmarks];
@@ -105,5 +105,5 @@ impl Net {
 
 /// The place of the maps' stride among the encoder's.
 pub(crate) fn level(config: &LandmarkConfig) -> usize {
-    STRIDES.iter().position(|stride| *stride == config.stride).unwrap_or(0)
+    STRIDES.iter().position(|stride| *stride == config.model.stride).unwrap_or(0)
 }

@@ -23,7 +23,7 @@ use crate::progress::{LossTerms, Progress, Reporter};
 use crate::schedule::Schedule;
 use crate::state::{TrainState, Update};
 use crate::trainer::{self, Measured, Task};
-use crate::{CheckpointError, TrainError};
+use crate::{CheckpointError, ConfigError, OptimiserConfig, TrainError};
 
 /// Result of the training of a landmark network.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub(crate) enum From {
 impl From {
     fn canvas(&self) -> (InputSize, Normalisation) {
         match self {
-            Self::Random(config, input) => (*input, config.normalisation),
+            Self::Random(config, input) => (*input, config.model.normalisation),
             Self::Encoder(_, start) => (start.input, start.normalisation),
             Self::Checkpoint(checkpoint) => (checkpoint.header.input, checkpoint.header.normalisation),
         }
@@ -101,7 +101,7 @@ impl Header for LandmarkHeader {
     const FORMAT: u32 = 2;
     const WEIGHTS: &'static str = "network";
 
-    fn check(&self) -> Result<(), TrainError> {
+    fn check(&self) -> Result<(), ConfigError> {
         self.config.check()
     }
 }
@@ -122,7 +122,7 @@ impl<'a> LandmarkTask<'a> {
     /// Random weights.
     fn new(header: LandmarkHeader, source: &'a LabelSource, set: LandmarkSet) -> Self {
         let (net, parameters) = Net::new(&header.config, header.landmarks.len());
-        let state = TrainState::new(parameters, header.config.weight_decay);
+        let state = TrainState::new(parameters, header.config.optimiser.weight_decay);
         let (passes, scratch, gradient) = (Vec::new(), ScratchPool::default(), Vec::new());
         Self { header, source, set, net, state, passes, scratch, gradient }
     }
@@ -133,7 +133,7 @@ impl<'a> LandmarkTask<'a> {
             input: header.input,
             input_policy: Default::default(),
             normalisation: header.normalisation,
-            stride: header.config.stride,
+            stride: header.config.model.stride,
             landmarks: header.landmarks.clone(),
             encoder_sha256: header.encoder_sha256.clone(),
             labels: self.source.clone(),
@@ -159,9 +159,8 @@ impl Task for LandmarkTask<'_> {
     const COLUMNS: Columns = Columns { terms: &["loss/heat", "loss/offset"], indicators: &[] };
 
     fn schedule(&self) -> Schedule {
-        let LandmarkConfig { budget, learning_rate, warm_up, batch, checkpoint_every, .. } =
-            self.header.config;
-        Schedule { budget, learning_rate, warm_up, batch, checkpoint_every, patience: 0 }
+        let LandmarkConfig { batch, optimiser, schedule, .. } = &self.header.config;
+        Schedule::new(optimiser, schedule, *batch, 0)
     }
 
     fn checkpoint(&self) -> (&LandmarkHeader, &TrainState) {
@@ -192,7 +191,7 @@ impl Task for LandmarkTask<'_> {
         gradient.clear();
         gradient.resize(state.parameters.len(), 0.0);
         add_gradients(gradient, passes);
-        let LandmarkConfig { gradient_clip, ema_decay, .. } = *config;
+        let OptimiserConfig { gradient_clip, ema_decay, .. } = config.optimiser;
         state.update(gradient, &rates, Update { gradient_clip, ema_decay }, step)?;
         Ok(Measured { terms: vec![loss.heat, loss.offset], indicators: Vec::new() })
     }
@@ -232,9 +231,9 @@ pub(crate) fn fit(
             return finish(task, checkpoint.position, job, clock, reporter);
         }
     };
-    let channels = start.as_ref().map_or(config.channels, |start| start.channels);
+    let channels = start.as_ref().map_or(config.model.channels, |start| start.channels);
     let header = LandmarkHeader {
-        config: LandmarkConfig { channels, ..*config },
+        config: (*config).with(|o| o.model.channels = channels),
         input,
         normalisation,
         encoder_sha256: start.as_ref().map(|start| start.sha256.clone()),
@@ -251,7 +250,7 @@ pub(crate) fn fit(
     }
     // Found out now, not after the training.
     let described = task.description(0);
-    let unloadable = |error| TrainError::Unloadable(Box::new(error));
+    let unloadable = |error| TrainError::Config(ConfigError::Unloadable(Box::new(error)));
     let name = "landmark network";
     described.check().map_err(|source| unloadable(ModelError::Description { name: name.into(), source }))?;
     let bytes = export::onnx(&task.net, &task.state.parameters.values, &described)?;
@@ -268,7 +267,7 @@ fn finish(
     reporter: &mut Reporter<'_>,
 ) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
     let ended = trainer::train(&mut task, position, &job.run, clock, reporter)?;
-    let values = task.state.exported(task.header.config.ema_decay);
+    let values = task.state.exported(task.header.config.optimiser.ema_decay);
     let bytes = export::onnx(&task.net, values, &task.description(ended.position.step))?;
     let summary = LandmarkSummary {
         steps: ended.position.step,

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::outputs::{prepare, read_bytes, write_atomically};
 use crate::progress::{Progress, Reporter, Tell};
 use crate::trainer::in_threads;
-use crate::{CheckpointError, TemplateSetError, TrainError};
+use crate::{CheckpointError, ConfigError, DataError, TemplateSetError, TrainError};
 
 pub use config::SelfTrainConfig;
 
@@ -165,7 +165,7 @@ fn run(
     let (work, fresh) = begin(config, paths, clock)?;
     let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
     if let Some(index) = fresh {
-        let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal("self-training"))?;
+        let json = serde_json::to_vec_pretty(&index).map_err(TrainError::internal)?;
         write_atomically(&paths.run.join(INDEX), &json)?;
     }
     let rounds = work.config.rounds;
@@ -182,7 +182,7 @@ fn run(
                     None => label::matched(&work, reporter)?,
                     Some((network, labels)) => label::relabelled(&work, &network, labels, round, reporter)?,
                 };
-                let json = serde_json::to_vec_pretty(&labels).map_err(TrainError::internal("labels"))?;
+                let json = serde_json::to_vec_pretty(&labels).map_err(TrainError::internal)?;
                 write_atomically(&dir.join(LABELS), &json)?;
                 labels
             }
@@ -191,7 +191,7 @@ fn run(
         reporter.report(Progress::Labels { round, rounds, labels: counted.clone() });
         if let Some(none) = counted.iter().find(|count| count.kept == 0) {
             let images = work.files.len() - work.templates.len();
-            return Err(TrainError::Labels { landmark: none.landmark.clone(), images });
+            return Err(DataError::Labels { landmark: none.landmark.clone(), images }.into());
         }
         counts.push(counted);
         let network = dir.join(NETWORK);
@@ -205,7 +205,7 @@ fn run(
         }
         earlier = Some((network, labels));
     }
-    let (bytes, network) = last.ok_or_else(|| TrainError::internal("rounds")("there was none"))?;
+    let (bytes, network) = last.ok_or_else(|| TrainError::internal("no round of self-training"))?;
     write_atomically(&paths.out, &bytes)?;
     Ok(SelfTrainSummary { network, seconds, rounds: counts })
 }
@@ -224,17 +224,17 @@ fn begin<'a>(
         let known = place(template, paths, &mut files)?;
         if templates.iter().any(|other| other.place == known.place) {
             let problem = TemplateSetError::Repeated;
-            return Err(TrainError::Templates { image: template.image.clone(), problem });
+            return Err(DataError::Templates { image: template.image.clone(), problem }.into());
         }
         templates.push(known);
     }
     let Some(first) = templates.first() else {
-        return Err(TrainError::Option { option: "templates", needs: "at least one annotated image" });
+        return Err(ConfigError::Option { option: "templates", needs: "at least one annotated image" }.into());
     };
     let names: Vec<String> = first.landmarks.iter().map(|landmark| landmark.name.clone()).collect();
     if files.len() <= templates.len() {
         let found = unlabelled.saturating_sub(templates.len());
-        return Err(TrainError::TooFew { dir: paths.images.clone(), found, needed: 1 });
+        return Err(DataError::TooFew { dir: paths.images.clone(), found, needed: 1 }.into());
     }
     let path = paths.run.join(INDEX);
     let refuse = |problem| TrainError::Checkpoint { path: path.clone(), problem };
@@ -252,7 +252,7 @@ fn begin<'a>(
         }
     };
     let config = config.or(written.as_ref().map(|index| &index.config));
-    let config = config.cloned().ok_or_else(|| TrainError::internal("self-training")("no options"))?;
+    let config = config.cloned().ok_or_else(|| TrainError::internal("no options of self-training"))?;
     let index = Index {
         format: 2,
         config: config.clone(),
@@ -271,7 +271,7 @@ fn begin<'a>(
             return Err(refuse(CheckpointError::OtherSelfTraining { input }));
         }
         Some(_) => {
-            config.check().map_err(|error| refuse(CheckpointError::Option(Box::new(error))))?;
+            config.check().map_err(|error| refuse(error.into()))?;
             None
         }
         None => Some(index),
@@ -300,7 +300,7 @@ fn place(
             files.len() - 1
         }
     };
-    let refuse = |problem| TrainError::Templates { image: template.image.clone(), problem };
+    let refuse = |problem| TrainError::Data(DataError::Templates { image: template.image.clone(), problem });
     let first = paths.templates.first().map(|first| &first.landmarks[..]).unwrap_or_default();
     let named = |name: &str| template.landmarks.iter().find(|landmark| landmark.name == name).cloned();
     let landmarks = first.iter().map(|landmark| {

@@ -17,7 +17,7 @@ use crate::data::input_size;
 use crate::outputs::{lock, prepare, write_atomically};
 use crate::progress::{Progress, Reporter, Tell};
 use crate::trainer::in_threads;
-use crate::{TrainError, stream};
+use crate::{ConfigError, TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct AnnotatedSet {
 /// [`train_landmarks`].
 ///
 /// # Errors
-/// As [`train_landmarks`]; [`TrainError::Images`] without an annotated image.
+/// As [`train_landmarks`]; [`ConfigError::Images`] without an annotated image.
 pub fn train_landmarks_on(
     config: &LandmarkConfig,
     set: &AnnotatedSet,
@@ -67,7 +67,7 @@ pub fn train_landmarks_on(
     let images: Vec<Labelled> = set.images.iter().map(labelled).collect();
     let whole = |image: &Labelled| image.labels.len() == set.landmarks.len();
     if images.is_empty() || set.landmarks.is_empty() || !images.iter().all(whole) {
-        return Err(TrainError::Images { dir: run.to_owned(), wanted: 1, found: 0 });
+        return Err(ConfigError::Images { dir: run.to_owned(), wanted: 1, found: 0 }.into());
     }
     std::fs::create_dir_all(run).map_err(TrainError::file(run, "can't make the folder"))?;
     let _lock = lock(run)?;
@@ -81,7 +81,7 @@ pub fn train_landmarks_on(
             (None, Some(path)) => From::Encoder(Box::new(config.clone()), Box::new(Start::read(path)?)),
             (None, None) => {
                 let files: Vec<_> = images.iter().map(|image| image.path.clone()).collect();
-                From::Random(Box::new(config.clone()), input_size(&files, config.input_area)?)
+                From::Random(Box::new(config.clone()), input_size(&files, config.model.input_area)?)
             }
         };
         let job = Job {
@@ -127,7 +127,7 @@ pub(crate) fn train_landmarks_by(
             Some(path) => From::Encoder(config, Box::new(Start::read(path)?)),
             None => {
                 let files: Vec<_> = data.images.iter().map(|image| image.path.clone()).collect();
-                let input = input_size(&files, config.input_area)?;
+                let input = input_size(&files, config.model.input_area)?;
                 From::Random(config, input)
             }
         };
@@ -196,7 +196,7 @@ fn choose(
     let all = data.images.len();
     let count = images.unwrap_or(all);
     if count == 0 || count > all {
-        return Err(TrainError::Images { dir: paths.data.clone(), wanted: count, found: all });
+        return Err(ConfigError::Images { dir: paths.data.clone(), wanted: count, found: all }.into());
     }
     let labelled = |&image: &usize| {
         let sample = &data.images[image];

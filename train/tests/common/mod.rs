@@ -11,17 +11,16 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// A training of moments.
 pub(crate) fn small(steps: u64) -> TrainConfig {
-    TrainConfig {
-        budget: Budget::Steps(steps),
-        input_area: 96 * 128,
-        channels: [8, 8, 16, 16, 16],
-        embedding: 8,
-        batch: 2,
-        view_size: 64,
-        pixels: 16,
-        checkpoint_every: 2,
-        ..TrainConfig::default()
-    }
+    TrainConfig::default().with(|o| {
+        o.schedule.budget = Budget::Steps(steps);
+        o.model.input_area = 96 * 128;
+        o.model.channels = [8, 8, 16, 16, 16];
+        o.model.embedding = 8;
+        o.sampling.batch = 2;
+        o.sampling.view_size = 64;
+        o.sampling.pixels = 16;
+        o.schedule.checkpoint_every = 2;
+    })
 }
 
 /// A folder of made-up radiographs.

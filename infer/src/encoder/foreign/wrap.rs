@@ -8,7 +8,7 @@ use prost::Message;
 use super::external::embed;
 use super::{FIRST_OPSET, ForeignEncoder, ForeignError, InputScaling};
 use crate::description::{Channels, Origin, SEAL_KEY, value};
-use crate::encoder::{GraphError, ModelError, graph, interface};
+use crate::encoder::{GraphError, ModelError, RuntimeError, graph, interface};
 use crate::onnx::{Attribute, DataType, Graph, Model, Node, OperatorSet, Property, Tensor, ValueInfo};
 use crate::{DESCRIPTION_KEY, Description, InputPolicy, Normalisation, sha256};
 
@@ -178,7 +178,10 @@ impl<'a> Wrapped<'a> {
     }
 
     /// The file, with the nodes that make feature maps of outputs of these shapes.
-    pub(super) fn finish(mut self, shapes: Result<Vec<Vec<usize>>, String>) -> Result<Vec<u8>, ModelError> {
+    pub(super) fn finish(
+        mut self,
+        shapes: Result<Vec<Vec<usize>>, RuntimeError>,
+    ) -> Result<Vec<u8>, ModelError> {
         let shapes = shapes.map_err(|reason| ModelError::Prepare { name: self.name.to_owned(), reason })?;
         let leading = self.options.leading_tokens;
         if leading > 0 && shapes.iter().all(|shape| shape.len() == 4) {

@@ -64,7 +64,7 @@ impl Placed<'_> {
         let device = self.canvas.device;
         let made = device.download(&device.make_elastic_views(self.canvas.images()?, &self.view, 0.0)?)?;
         if made.len() != out.len() {
-            return Err(TrainError::internal("view")(format!("{} pixels for {}", made.len(), out.len())));
+            return Err(TrainError::internal(format!("{} pixels for {}", made.len(), out.len())));
         }
         out.copy_from_slice(&made);
         Ok(())
@@ -83,7 +83,7 @@ impl Placed<'_> {
             _ => {
                 let blocks = drawn.blocks.borrow();
                 let Some(pixels) = blocks.get(block) else {
-                    return Err(TrainError::internal("view")("a pixel that was not drawn"));
+                    return Err(TrainError::internal("a pixel that was not drawn"));
                 };
                 let device = self.canvas.device;
                 device.download(&device.push_elastic_points(
@@ -128,7 +128,7 @@ impl<'a> Drawn<'a> {
     pub(crate) fn draw(&self, rng: &mut Rng) -> Result<(usize, usize), TrainError> {
         let at = usize::try_from(rng.counter() / 2).unwrap_or(usize::MAX);
         if !rng.counter().is_multiple_of(2) {
-            return Err(TrainError::internal("sampler")("an odd place in the stream"));
+            return Err(TrainError::internal("an odd place in the stream"));
         }
         rng.next_u64();
         let (block, place) = (at / BLOCK, at % BLOCK);
@@ -141,7 +141,7 @@ impl<'a> Drawn<'a> {
         }
         let pixel = blocks.get(block).and_then(|block| block.here.get(place)).copied();
         let Some(pixel) = pixel else {
-            return Err(TrainError::internal("sampler")("too few pixels were drawn"));
+            return Err(TrainError::internal("too few pixels were drawn"));
         };
         Ok((pixel as usize % self.width, pixel as usize / self.width))
     }

@@ -11,9 +11,9 @@ use infomark_infer::{
 use rayon::prelude::*;
 
 use super::Work;
-use crate::TrainError;
 use crate::landmark::pseudo::{Pseudo, PseudoImage, doubt_disagreement, doubt_matches, median};
 use crate::progress::{Progress, Reporter};
+use crate::{DataError, TrainError};
 
 /// Reads an image and encodes it.
 fn encode(encoder: &Encoder, path: &Path) -> Result<Encoding, TrainError> {
@@ -42,15 +42,16 @@ fn with_each<T: Send>(
 
 /// The templates' landmarks in every image, matched there and back.
 pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Vec<PseudoImage>, TrainError> {
-    let around = |e: infomark_infer::TemplateError| TrainError::Template(Box::new(e));
-    let failed = |e: infomark_infer::MatchError| TrainError::Match(Box::new(e));
+    let around = |e: infomark_infer::TemplateError| TrainError::Data(DataError::Template(Box::new(e)));
+    let failed = |e: infomark_infer::MatchError| TrainError::Data(DataError::Match(Box::new(e)));
     let on_canvas = |encoding: &Encoding, at: &[Landmark]| -> Vec<Point<f64>> {
         at.iter().map(|landmark| encoding.fit().push(landmark.at)).collect()
     };
     let mut templates = Vec::new();
     let mut own = Vec::new();
     for known in &work.templates {
-        let path = work.files.get(known.place).ok_or_else(|| TrainError::internal("templates")("no file"))?;
+        let path =
+            work.files.get(known.place).ok_or_else(|| TrainError::internal("no file of a template"))?;
         let encoding = encode(&work.encoder, path)?;
         templates.push(Template::from_encoding(&encoding, &known.landmarks).map_err(around)?);
         let marked = on_canvas(&encoding, &known.landmarks);
@@ -152,5 +153,5 @@ pub(super) fn relabelled(
 fn fit_of(path: &Path, input: InputSize) -> Result<Letterbox, TrainError> {
     let (width, height) = read_image_size(path)?;
     Letterbox::new(width, height, input)
-        .map_err(|error| TrainError::Letterbox { file: path.display().to_string(), error })
+        .map_err(|error| TrainError::Data(DataError::Letterbox { file: path.display().to_string(), error }))
 }
