@@ -20,6 +20,8 @@ use crate::{Encoding, Found, Image, LandmarkNet, Located, MatchError, Matcher, P
 
 /// Weight of the templates' score map beside the networks' log-probabilities in [`Member::Fusion`].
 const FUSION_WEIGHT: f32 = 0.3;
+/// Distance up to which the templates' position and that of the product are averaged, in pixels of the model input.
+const AGREEMENT: f64 = 8.0;
 /// Most networks of an ensemble.
 const MAX_NETWORKS: usize = 16;
 
@@ -32,7 +34,7 @@ pub enum Member {
     Templates,
     /// The landmark networks alone, by the mean of their maps.
     Network,
-    /// Product of the networks' heat map and the templates' score map.
+    /// Product of the networks' heat map and the templates' score map, averaged with the templates' position where that is near.
     Fusion,
 }
 
@@ -58,7 +60,8 @@ pub struct Candidates {
     pub matched: Found,
     /// By the networks.
     pub located: Located,
-    /// By both: the networks' log-probabilities plus the templates' weighted score map.
+    /// By both: the networks' log-probabilities plus the templates' weighted score map, averaged with the templates' position within 8 pixels of
+    /// the model input.
     pub fused: Located,
     /// Distance between the templates' and the networks' position, in pixels of the model input.
     pub disagreement: f64,
@@ -185,7 +188,8 @@ pub enum EnsembleError {
 ///
 /// A network is precise and now and then far off, as nothing keeps a landmark near the others; templates are the reverse. Their product is a
 /// product of experts (Hinton, 2002): for each cell the networks' mean log-probability plus a constant times the templates' score map
-/// (cosines over the temperature, with ring and prior). Offsets of the networks refine the highest cell.
+/// (cosines over the temperature, with ring and prior). Offsets of the networks refine the highest cell; where the templates' own position is near,
+/// both are averaged, as their errors are independent in part.
 ///
 /// Of several networks, trained on parts of the annotated images each, the maps are averaged.
 #[derive(Clone, Debug)]
@@ -388,12 +392,12 @@ impl Ensemble {
             let heat = fused(&maps, landmark, map, encoding).map_err(features)?;
             let located = maps.locate(landmark, name, None);
             let (x, y) = (found.at.x - located.at.x, found.at.y - located.at.y);
-            Ok(Candidates {
-                disagreement: libm::hypot(x, y) / unit,
-                matched: found.clone(),
-                fused: maps.locate(landmark, name, Some(&heat)),
-                located,
-            })
+            let mut fused = maps.locate(landmark, name, Some(&heat));
+            let (dx, dy) = (found.at.x - fused.at.x, found.at.y - fused.at.y);
+            if libm::hypot(dx, dy) <= AGREEMENT * unit {
+                fused.at = Point::new(fused.at.x + 0.5 * dx, fused.at.y + 0.5 * dy);
+            }
+            Ok(Candidates { disagreement: libm::hypot(x, y) / unit, matched: found.clone(), fused, located })
         };
         self.landmarks().iter().zip(self.order.iter()).enumerate().map(one).collect()
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from . import _infomark
 from ._files import Images, needed, sources_of
@@ -76,8 +76,16 @@ def _rows(
     return [{**whole, **dict(zip(places, place)), **dict(zip(trusts, trust or ()))} for place, trust in landmarks]
 
 
+class _Detecting(Protocol):
+    """What gives rows of tables, image by image."""
+
+    def table(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int, /
+    ) -> _infomark.FolderMatches: ...
+
+
 def tabulate(
-    inner: Union[_infomark.Judge, _infomark.LandmarkNetwork],
+    inner: _Detecting,
     provenance: Mapping[str, Any],
     images: Images,
     ids: Optional[Sequence[object]],
@@ -98,7 +106,7 @@ def tabulate(
 
 
 class Tabulating(Protocol):
-    """What makes tables: ``Matcher``, ``Judge``, ``LandmarkNetwork``."""
+    """What makes tables: ``Matcher``, ``Judge``, ``LandmarkNetwork``, ``Ensemble``."""
 
     def table(
         self, images: Any, ids: Any = None, *, spacing: Optional[tuple[float, float]] = None, threads: int = 1
@@ -160,7 +168,7 @@ def match_table(
     have ``id``, what the column ``image`` of the table then holds, else ``path``, else the place in the batch. A pandas data frame (a
     partition of ``dask.dataframe.map_partitions``) gives one with Arrow's types; a ``pyarrow.Table`` or a dictionary of NumPy arrays gives
     a table, a record batch a record batch, and an iterator over record batches (``mapInArrow`` of Spark) an iterator over record batches.
-    ``matcher`` is a :class:`Judge`, :class:`Matcher` or :class:`LandmarkNetwork`. An image that fails is a row, see :meth:`Judge.table`.
+    ``matcher`` is a :class:`Judge`, :class:`Matcher`, :class:`LandmarkNetwork` or :class:`Ensemble`. An image that fails is a row, see :meth:`Judge.table`.
     """
     if isinstance(batch, Iterator):
         return _record_batches(batch, matcher, spacing, threads)

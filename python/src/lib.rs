@@ -5,6 +5,7 @@
 
 mod array;
 mod encoder;
+mod ensemble;
 mod error;
 mod evaluate;
 mod files;
@@ -24,6 +25,8 @@ mod watch;
 mod _infomark {
     #[pymodule_export]
     use super::encoder::{Encoder, Template, describe_onnx};
+    #[pymodule_export]
+    use super::ensemble::Ensemble;
     #[pymodule_export]
     use super::error::InfomarkError;
     #[pymodule_export]

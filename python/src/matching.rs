@@ -215,7 +215,7 @@ enum CalibrationFile {
 }
 
 /// An image with pixels of the size that was given, if one was.
-fn sized(image: Image, spacing: Option<&PixelSpacing>) -> Image {
+pub(crate) fn sized(image: Image, spacing: Option<&PixelSpacing>) -> Image {
     match spacing {
         Some(spacing) => image.with_spacing(spacing.clone()),
         None => image,

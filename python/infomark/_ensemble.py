@@ -1,0 +1,130 @@
+"""Templates and landmark networks together: files of ``infomark loop``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _infomark
+from ._arrays import Path
+from ._files import Images, Source, source
+from ._matching import Recognition
+from ._table import tabulate
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EnsembleDetection:
+    """Landmarks that an ensemble found in an image; arrays of one element for each name, float64."""
+
+    names: list[str]
+    #: ``(N, 2)``, pixels of the image as it was given.
+    points: _Floats
+    #: What placed each landmark: ``templates``, ``network`` or ``fusion``.
+    members: list[str]
+    #: Probability of the networks' heat map there, 0 to 1; mean cosine by templates alone.
+    scores: _Floats
+    #: Distance between the templates' and the networks' position, in pixels.
+    disagreement_px: _Floats
+    #: Bound on the error with the ensemble's ``coverage``, in pixels; NaN without bounds.
+    error_bound_px: _Floats
+    #: The same in mm; NaN where the size of the pixels is not known.
+    error_bound_mm: _Floats
+    #: Whether no point should be used: the image does not show the templates' anatomy, or lies otherwise.
+    abstain: bool
+    recognition: Recognition
+    #: Whether the image was turned or mirrored to the templates' orientation before it was searched.
+    reoriented: bool
+
+
+class Ensemble:
+    """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``).
+
+    Each landmark is placed by the member that was best on held-out images. ``fix_orientation``: an image that is mirrored or turned by quarters is
+    turned to the templates' orientation and searched so. It can be shared between threads, and is pickled by the bytes of its file.
+    """
+
+    def __init__(self, path: Path, *, fix_orientation: bool = False) -> None:
+        self._inner = _infomark.Ensemble.load(path)
+        self._fix_orientation = fix_orientation
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "ensemble", fix_orientation: bool = False) -> Ensemble:
+        """An ensemble from the bytes of its file; ``name`` stands for it in messages."""
+        ensemble = cls.__new__(cls)
+        ensemble._inner = _infomark.Ensemble.from_bytes(data, name)
+        ensemble._fix_orientation = fix_orientation
+        return ensemble
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ensemble.from_bytes, (self.to_bytes(), "ensemble", self._fix_orientation)
+
+    def to_bytes(self) -> bytes:
+        """The bytes of its file, as it was loaded."""
+        return self._inner.to_bytes()
+
+    @property
+    def landmarks(self) -> list[str]:
+        """Names in the order in which they are found."""
+        return self._inner.landmarks()
+
+    @property
+    def members(self) -> list[str]:
+        """What places each landmark."""
+        return self._inner.members()
+
+    @property
+    def coverage(self) -> Optional[float]:
+        """Fraction of errors that the bounds hold for; ``None`` without bounds."""
+        return self._inner.coverage()
+
+    def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> EnsembleDetection:
+        """Finds the landmarks in an array or a file. ``spacing``: mm per pixel across and down, instead of what the file states."""
+        *found, recognition, reoriented = self._inner.find(source(image), spacing, self._fix_orientation)
+        return EnsembleDetection(*found, Recognition(*recognition), reoriented)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the results depend on beside the images."""
+        encoder, networks = self._inner.hashes()
+        return {
+            "version": _infomark.__version__,
+            "encoder_sha256": encoder,
+            "networks_sha256": networks,
+            "landmarks": self.landmarks,
+            "members": self.members,
+            "coverage": self.coverage,
+            "fix_orientation": self._fix_orientation,
+        }
+
+    def table(
+        self,
+        images: Images,
+        ids: Optional[Sequence[object]] = None,
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 1,
+    ) -> pyarrow.Table:
+        """The landmarks of several images as a ``pyarrow.Table``, as :meth:`Judge.table` has them; ``score`` is as of :class:`EnsembleDetection`."""
+        return tabulate(_Laying(self._inner, self._fix_orientation), self.provenance, images, ids, spacing, threads)
+
+
+@dataclass(frozen=True)
+class _Laying:
+    """An ensemble with its option, for tables."""
+
+    inner: _infomark.Ensemble
+    fix_orientation: bool
+
+    def table(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
+    ) -> _infomark.FolderMatches:
+        return self.inner.table(images, spacing, threads, self.fix_orientation)
