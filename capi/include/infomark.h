@@ -73,7 +73,7 @@
 // Outside the source it is mirrored at the outer edges of its border pixels.
 #define INFOMARK_BORDER_MIRROR 2
 
-// What a call came to. Where it is not INFOMARK_OK, infomark_last_error says why.
+// Status of a call. Where it is not INFOMARK_OK, infomark_last_error says why.
 typedef enum infomark_status {
     // It did what it says.
     INFOMARK_OK = 0,
@@ -85,7 +85,7 @@ typedef enum infomark_status {
     INFOMARK_ARGUMENT = 3,
     // Memory that is written overlaps other memory of the call.
     INFOMARK_OVERLAP = 4,
-    // A buffer is too short; where the function has a place for it, the needed length is told.
+    // A buffer is too short; where the function has a place for it, the needed length is given.
     INFOMARK_BUFFER = 5,
     // A file, or the bytes of one, is missing, damaged or not of the wanted kind.
     INFOMARK_FILE = 6,
@@ -146,7 +146,7 @@ typedef struct infomark_plane {
     // Rows.
     size_t height;
     // Bytes from the start of a row to that of the next: a multiple of a pixel's size, at least width of them. What lies
-    // between is not looked at.
+    // between is ignored.
     size_t stride_bytes;
     // What a pixel is.
     infomark_pixel pixel;
@@ -207,7 +207,7 @@ typedef struct infomark_judge_options {
 typedef struct infomark_find_options {
     // sizeof(infomark_find_options).
     size_t struct_size;
-    // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, looked at every few milliseconds; 0 for none.
+    // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
     double time_limit_s;
 } infomark_find_options;
 
@@ -427,7 +427,7 @@ enum infomark_status infomark_encoder_encode(const struct infomark_encoder *enco
 enum infomark_status infomark_encoding_levels(const struct infomark_encoding *encoding, size_t *count);
 
 // The shape of a level, and its features of length 1 in the order channel, row, column. Where len is less than their number, nothing is
-// copied, the shape is told all the same, and INFOMARK_BUFFER comes back unless features is null.
+// copied, the shape is given all the same, and INFOMARK_BUFFER comes back unless features is null.
 enum infomark_status infomark_encoding_level(const struct infomark_encoding *encoding,
                                              size_t index,
                                              struct infomark_level *shape,
@@ -718,7 +718,7 @@ enum infomark_status infomark_affine_around(struct infomark_point centre,
                                             size_t height,
                                             struct infomark_affine *out);
 
-// The map of a view of a view: second is the view's own, first that of the view that it looks at. out may be one of them.
+// The map of a view of a view: second is the view's own, first that of the view that it is a view of. out may be one of them.
 enum infomark_status infomark_affine_then(const struct infomark_affine *first,
                                           const struct infomark_affine *second,
                                           struct infomark_affine *out);

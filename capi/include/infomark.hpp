@@ -16,7 +16,7 @@
 
 namespace infomark {
 
-/// What a call that failed came to; what() says why.
+/// Status of a call that failed; what() says why.
 class Error : public std::runtime_error {
 public:
     Error(infomark_status status, const char *message) : std::runtime_error(message), status_(status) {}

@@ -180,7 +180,7 @@ pub unsafe extern "C" fn infomark_encoding_levels(
 }
 
 /// The shape of a level, and its features of length 1 in the order channel, row, column. Where len is less than their number, nothing is
-/// copied, the shape is told all the same, and INFOMARK_BUFFER comes back unless features is null.
+/// copied, the shape is given all the same, and INFOMARK_BUFFER comes back unless features is null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_encoding_level(
     encoding: *const infomark_encoding,

@@ -63,7 +63,7 @@ pub(crate) unsafe fn close<K: Kind>(handle: *mut *mut K) -> Result<()> {
     // SAFETY: the caller's terms.
     unsafe { place("the pointer to the handle", handle) }?.set(std::ptr::null_mut());
     // SAFETY: an open handle, which came from a box, and which nobody else uses. The write is volatile because nothing in
-    // Rust reads it: it is there for who holds a copy of the pointer.
+    // Rust reads it: it protects copies of the pointer.
     unsafe {
         (&raw mut (*checked).mark).write_volatile(CLOSED);
         drop(Box::from_raw(checked));

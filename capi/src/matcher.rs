@@ -60,7 +60,7 @@ unsafe impl Options for infomark_match_options {
 pub struct infomark_find_options {
     /// sizeof(infomark_find_options).
     pub struct_size: usize,
-    /// Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, looked at every few milliseconds; 0 for none.
+    /// Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
     pub time_limit_s: f64,
 }
 

@@ -29,7 +29,7 @@ pub struct infomark_plane {
     /// Rows.
     pub height: usize,
     /// Bytes from the start of a row to that of the next: a multiple of a pixel's size, at least width of them. What lies
-    /// between is not looked at.
+    /// between is ignored.
     pub stride_bytes: usize,
     /// What a pixel is.
     pub pixel: infomark_pixel,

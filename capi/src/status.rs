@@ -1,10 +1,10 @@
-//! What a call came to, and why.
+//! Status of a call, and its message.
 
 use std::cell::RefCell;
 use std::ffi::c_char;
 use std::fmt::{self, Display, Write};
 
-/// What a call came to. Where it is not INFOMARK_OK, infomark_last_error says why.
+/// Status of a call. Where it is not INFOMARK_OK, infomark_last_error says why.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum infomark_status {
@@ -18,7 +18,7 @@ pub enum infomark_status {
     INFOMARK_ARGUMENT = 3,
     /// Memory that is written overlaps other memory of the call.
     INFOMARK_OVERLAP = 4,
-    /// A buffer is too short; where the function has a place for it, the needed length is told.
+    /// A buffer is too short; where the function has a place for it, the needed length is given.
     INFOMARK_BUFFER = 5,
     /// A file, or the bytes of one, is missing, damaged or not of the wanted kind.
     INFOMARK_FILE = 6,

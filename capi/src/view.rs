@@ -64,7 +64,7 @@ pub unsafe extern "C" fn infomark_affine_around(
     })
 }
 
-/// The map of a view of a view: second is the view's own, first that of the view that it looks at. out may be one of them.
+/// The map of a view of a view: second is the view's own, first that of the view that it is a view of. out may be one of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn infomark_affine_then(
     first: *const infomark_affine,

@@ -49,7 +49,7 @@ Examples:
   infomark convert points.csv --images radiographs/ --format slicer --out markups/
   infomark convert points.csv --images radiographs/ --format coco --out points.json
 
-The format of a file is told by its content. 3D Slicer files and ISBI text belong to the image of the
+The format of a file is detected from its content. 3D Slicer files and ISBI text belong to the image of the
 same name but for the ending, or to the one that --image names. Of images that share a name or differ in the ending alone, the second is
 `name-2` and so on, as in results of `infomark match`: give the same --images in the same order. --images gives the size of the images, and where
 3D Slicer places them: its millimetres go by the files, with the rule of ITK, which it reads them with, whatever the

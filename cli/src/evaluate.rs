@@ -42,7 +42,7 @@ Examples:
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
 landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
 With --templates N, N images together are the template: ten random sets one after the other, or the set that `infomark
-select` chooses, which looks at no landmarks. With --refine radiographs/ matches in unlabelled images are averaged into the templates'
+select` chooses, which uses no landmarks. With --refine radiographs/ matches in unlabelled images are averaged into the templates'
 features first."
 )]
 pub(crate) struct Options {

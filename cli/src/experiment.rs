@@ -59,7 +59,7 @@ pub(crate) struct Options {
     dry_run: bool,
 }
 
-/// What an experiment came to.
+/// Result of an experiment.
 #[derive(Serialize)]
 struct Outcome<'a> {
     title: &'a str,
@@ -106,7 +106,7 @@ struct Compared {
     figures: ArmFigures,
 }
 
-/// What an arm came to on a data set.
+/// Result of an arm on a data set.
 #[derive(Serialize)]
 struct OnData<'a> {
     data: &'a str,

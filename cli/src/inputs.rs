@@ -114,7 +114,7 @@ pub(crate) fn free_stem(path: &Path, taken: &mut HashSet<String>) -> String {
         .unwrap_or_default()
 }
 
-/// A data folder; what its `dataset.toml` says in vain is told on standard error.
+/// A data folder; unknown keys of its `dataset.toml` are warned about on standard error.
 pub(crate) fn data_folder(path: &Path) -> Result<DataSet> {
     let data = DataSet::open(path)?;
     if !data.ignored_keys.is_empty() {

@@ -44,7 +44,7 @@ impl Watch {
             }
             tell();
         };
-        // Without the thread nothing is told, and all else is as with it.
+        // Without the thread there is no message, and all else is as with it.
         let thread = thread::Builder::new().name("interrupt".to_owned()).spawn(wait).ok();
         Self { over: Some(over), thread }
     }

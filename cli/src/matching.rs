@@ -64,7 +64,7 @@ Lateral cephalograms by what comes with the program: its landmark network, in im
   infomark match --model ceph new/ --out found
 
 By a network of your own; the score is then the probability of the place, 0 to 1. With an encoder and a template, images that do
-not show the template's anatomy are told and abstained from, as are points whose probability is below 0.5
+not show the template's anatomy are reported and abstained from, as are points whose probability is below 0.5
   infomark match --landmark-model landmarks.onnx new/ --out found
   infomark match --landmark-model landmarks.onnx --model encoder.onnx --template 001.template new/ --out found
 

@@ -39,7 +39,7 @@ const STREAM: u64 = 4;
 impl Refine {
     /// The files that results must not take the place of.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        // Folders that can't be listed are told of when they are read.
+        // Folders that can't be listed are reported when they are read.
         inputs::expand(&self.images)
             .map(|inputs| inputs.into_iter().map(|input| input.path).collect())
             .unwrap_or_default()

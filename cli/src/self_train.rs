@@ -60,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, such as
-    /// `max_disagreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds go first
+    /// `max_disagreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// Folder of the rounds [default: beside the network, ending in .run]
@@ -172,7 +172,7 @@ fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
     Ok(config)
 }
 
-/// What became of each landmark's labels before a round, as text.
+/// Counts of each landmark's kept and rejected labels before a round, as text.
 fn table(round: usize, labels: &[LabelCount]) -> String {
     let width = labels.iter().map(|row| row.landmark.chars().count()).max().unwrap_or(0).max(9);
     let mut text = format!(

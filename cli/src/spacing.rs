@@ -24,7 +24,7 @@ pub(crate) fn of_option(option: &str, values: &[f64]) -> Result<Spacing> {
     };
     // From microscopes to far more than any detector: beyond, a unit was mixed up.
     if let Some(wrong) = values.iter().find(|mm| !(1e-4..=100.0).contains(*mm)) {
-        bail!("{option}: a pixel of {wrong:e} mm is none of a radiograph; give millimetres, 0.0001 to 100");
+        bail!("{option}: implausible pixel size: {wrong:e} mm; give millimetres, 0.0001 to 100");
     }
     Spacing::new(x, y).or_else(|error| bail!("{option}: {error}"))
 }

@@ -48,7 +48,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Options of the training by name, as TOML: the fields of `TrainConfig` in the documentation of infomark-train,
-    /// such as `elastic = 8.0`; --minutes, --steps and --seed go first
+    /// such as `elastic = 8.0`; --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// How strongly views may differ in each tier, as `infomark tune` writes it

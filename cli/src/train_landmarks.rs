@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Options of the training by name, as TOML: the fields of `LandmarkConfig` in the documentation of infomark-train,
-    /// such as `elastic = 12.0`; --minutes, --steps and --seed go first
+    /// such as `elastic = 12.0`; --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// Folder of checkpoints and log [default: beside the network, ending in .run]

@@ -145,7 +145,7 @@ pub struct EntropyMap {
     step: usize,
 }
 
-/// Output pixels from which the table of pairs is worth filling.
+/// Output pixels from which the table of pairs saves time.
 const MANY: usize = 1 << 15;
 
 impl EntropyMap {

@@ -98,7 +98,7 @@ pub struct Strength<T> {
 /// strength is bisected, and of the last two ends the one with `I` nearer to the target is the
 /// answer (the weaker one when both are as near). Where `I` falls monotonically that is the minimum
 /// to within the tolerance. Where it does not, the answer is still defined: a crossing in the first
-/// step whose end is not above the target; what lies further out is not looked at, and neither is a
+/// step whose end is not above the target; what lies further out is not searched, and neither is a
 /// dip within a step. When `I(0) <= target`, the answer is 0 ([`SearchOutcome::Identity`]); when `I`
 /// is above the target at the end of each step, it is 1 ([`SearchOutcome::Limit`]).
 ///

@@ -68,7 +68,7 @@ pub enum LossError {
     },
 }
 
-/// The contrastive loss InfoNCE of one feature level: what positives are told from, and how sharply.
+/// The contrastive loss InfoNCE of one feature level: its negatives and its temperature.
 ///
 /// For each positive, with `a` the view's feature in the cell that holds [`Positive::view`] and `f_j`
 /// the image's features in the cells of [`negatives`](Self::negatives) (the true cell `t`, which holds
@@ -229,7 +229,7 @@ pub struct LossLevel<'a, T> {
     pub view: FeatureMap<'a, T>,
     /// Features of the image.
     pub image: FeatureMap<'a, T>,
-    /// What positives are told from at this level.
+    /// The loss of this level.
     pub loss: InfoNce<T>,
     /// Gradient by the view's features, laid out as they are.
     pub grad_view: &'a mut [T],

@@ -209,7 +209,7 @@ pub fn mutual_information<T: Real>(
     Ok(both.mutual_information())
 }
 
-/// The integers that [`mutual_information`] adds up, for who computes the same elsewhere, on a graphics
+/// The integers that [`mutual_information`] adds up, for reimplementations, on a graphics
 /// card say: fills in `f(c) = c * log2(c)` of the counts `c` from 0 on, in fixed point, and gives what one unit of it is in
 /// nats, before the division by the patch's pixels.
 ///

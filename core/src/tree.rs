@@ -1,6 +1,6 @@
 //! A complete binary tree over the pixels of an image, each node joined from its two children.
 //!
-//! Whoever changes a leaf joins the nodes above it anew, in the same order as at first: what a node
+//! After a change of a leaf the nodes above it are joined anew, in the same order as at first: what a node
 //! holds depends on its leaves alone, not on their history, and a node above zeros holds 0.
 
 use crate::Real;

@@ -101,7 +101,7 @@ impl StandIn {
             let path = format!("{}/{name}/libcuda.so", env!("INFOMARK_CUDA_SIM"));
             // SAFETY: the library is ours; loading it enters kernels in a table and does nothing else.
             let library = unsafe { Library::new(path) }?;
-            // Whoever comes second drops its own; the library stays open by the first.
+            // A second one is dropped; the library stays open by the first.
             drop(LOADED.set((kind, library)));
         }
         match LOADED.get() {

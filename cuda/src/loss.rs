@@ -49,7 +49,7 @@ pub struct Level<'a, T> {
     pub views: Features<'a, T>,
     /// Features of the images.
     pub images: Features<'a, T>,
-    /// What positives are told from at this level.
+    /// The loss of this level.
     pub loss: InfoNce<f32>,
 }
 

@@ -185,7 +185,7 @@ pub enum Origin {
 pub struct Description {
     /// The canvas that the encoder reads.
     pub input: InputSize,
-    /// How images are laid on the canvas.
+    /// How images are letterboxed to the model input.
     #[serde(default)]
     pub input_policy: InputPolicy,
     /// How grey values are scaled.

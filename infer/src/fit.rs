@@ -122,7 +122,7 @@ pub struct Rect {
     pub height: usize,
 }
 
-/// How an original image is laid on the canvas, and the map of points between the two.
+/// Letterboxing of an image to the model input, and the map of points between the two.
 ///
 /// The image is resized with its aspect kept (each side rounded to whole pixels), centred, and its edge pixels are repeated
 /// to the canvas's border. Centres map as `x' = (x + 0.5) * scale - 0.5 + offset`; [`push`](Letterbox::push) and

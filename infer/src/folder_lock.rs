@@ -35,7 +35,7 @@ pub enum FolderLockError {
     },
 }
 
-/// Exclusive lock of a folder, held until it is dropped or the process ends in whatever way.
+/// Exclusive lock of a folder, held until it is dropped or the process ends.
 ///
 /// It is a lock of the file `lock` in the folder, which stays there. Where the file system has no locks, nothing is locked.
 #[derive(Debug)]

@@ -90,12 +90,12 @@ pub struct MatchOptions {
     /// similarities where the landmark would be.
     pub neighbours: bool,
     /// Whether the rest of the image gives a prior: 200 other places of the template are matched too, and the smooth map that
-    /// most of them agree on says where each landmark should be. Where too few agree, the landmarks stand alone.
+    /// most of them agree on says where each landmark should be. With too few inliers, there is no prior.
     pub prior: bool,
     /// How far a landmark may be from where it is expected, as the standard deviation of a Gaussian, in pixels of the
     /// encoder's canvas; at least 1.
     pub prior_sigma: f32,
-    /// How a place is told more finely than the cells of the finest stride.
+    /// Sub-pixel refinement of the peaks at the finest stride.
     pub sub_pixel: SubPixel,
 }
 

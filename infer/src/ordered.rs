@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How many more items than there are threads may be begun before the first of them is given out: room for threads to go on
 /// beside an item that takes long.
 pub const AHEAD: usize = 16;
-/// Time between two looks at the flag that stops.
+/// Time between two checks of the flag that stops.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The threads for the work could not be started.

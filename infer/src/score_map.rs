@@ -18,7 +18,7 @@ pub(crate) fn counted(levels: usize) -> f32 {
     levels as f32 - 1.0 + OF_FINEST
 }
 
-/// A template laid on an image.
+/// A template registered to an image.
 pub(crate) struct Registered<'a> {
     template: &'a Template,
     encoding: &'a Encoding,

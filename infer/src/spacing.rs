@@ -33,7 +33,7 @@ pub enum SpacingSource {
     Nifti,
     /// `dataset.toml` of a data folder.
     DataSet,
-    /// Whoever runs the program.
+    /// The user of the program.
     User,
 }
 

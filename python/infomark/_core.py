@@ -128,7 +128,7 @@ def info_nce(
     """The contrastive loss of one level, summed over pairs of points.
 
     ``view`` and ``image`` are features ``(channels, height, width)``, float32, of length 1; the points ``(N, 2)`` are pixels
-    of the network's inputs, ``stride`` of them to a cell. A point is told from all cells of the image, or from those up to
+    of the network's inputs, ``stride`` of them to a cell. Negatives of a point are all cells of the image, or from those up to
     ``window`` columns and rows away; those up to ``exclusion_radius`` away are left out. Points that are not on their map are refused.
 
     Source: van den Oord et al. (2018), equation 4; over pixels as in CC2D (Yao et al., MICCAI 2021).

@@ -82,7 +82,7 @@ def _figures(told: dict[str, Any]) -> Figures:
     return Figures(told["template"], *own, (low, high), _rates(told, "sdr_intervals"))
 
 
-#: What a set of templates came to: their names, places of the images, found points, errors in mm.
+#: Scores of a set of templates: their names, places of the images, found points, errors in mm.
 _Run = tuple[list[str], list[int], _Floats, _Floats]
 
 

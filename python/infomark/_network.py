@@ -117,7 +117,7 @@ class LandmarkNetwork:
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """What the training of a landmark network came to."""
+    """Result of the training of a landmark network."""
 
     steps: int
     seconds: float
@@ -139,7 +139,7 @@ class NetworkSummary:
 
 @dataclass(frozen=True)
 class SelfTrainSummary:
-    """What self-training came to."""
+    """Result of self-training."""
 
     #: The last round's network.
     network: NetworkSummary

@@ -115,7 +115,7 @@ class Tabulating(Protocol):
 
 
 def _pandas_frame(batch: object) -> bool:
-    # Whoever has a data frame has imported it.
+    # A data frame exists only where it was imported.
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(batch, pandas.DataFrame)
 

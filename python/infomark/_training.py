@@ -19,7 +19,7 @@ from ._views import TierPolicy
 
 @dataclass(frozen=True)
 class Summary:
-    """What a training came to."""
+    """Result of a training run."""
 
     steps: int
     seconds: float

@@ -48,7 +48,7 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
     DataSet::new(name, spacing, landmarks, images).map_err(raise)
 }
 
-/// What one set of templates came to: their names, places of the scored images, found points, and errors in mm.
+/// Scores of one set of templates: their names, places of the scored images, found points, and errors in mm.
 type Scored<'py> = (Vec<String>, Vec<usize>, Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>);
 
 /// Counts pieces of work that threads do, for a callback that one thread calls.
@@ -78,7 +78,7 @@ fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
     pool.map_err(|error| raise(TrainError::Run(RunError::Threads { threads, reason: error.to_string() })))
 }
 
-/// Scores on threads of its own, for a callback that is told how many of `total` pieces of work are done.
+/// Scores on threads of its own, for a callback that gets how many of `total` pieces of work are done.
 fn scored_by<T: Send>(
     py: Python<'_>,
     (total, threads): (usize, usize),
@@ -203,7 +203,7 @@ pub(crate) fn figures(
     Ok((serde_json::to_string(&summary).map_err(raise)?, serde_json::to_string(&each).map_err(raise)?))
 }
 
-/// Images to annotate, best first; scores of all; and which were looked at.
+/// Images to annotate, best first; scores of all; and the sample that they were ranked by.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn select(

@@ -357,7 +357,7 @@ impl FolderMatches {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            // The time between looks at Ctrl-C.
+            // The time between checks for Ctrl-C.
             let next = py.detach(|| {
                 let step = &mut *self.step.lock().unwrap_or_else(PoisonError::into_inner);
                 step(Duration::from_millis(50))

@@ -14,7 +14,7 @@ use crate::error::raise;
 /// What tells how far the work is, and waits until the caller was told; it says whether to go on.
 pub(crate) type Tell<'a, P> = &'a mut (dyn FnMut(P) -> ControlFlow<()> + Send);
 
-/// Runs `work`, and hands what it tells to `hear` in the caller's thread. The work is told to end when `hear` says so or fails, and
+/// Runs `work`, and hands what it tells to `hear` in the caller's thread. The work is stopped when `hear` says so or fails, and
 /// by Ctrl-C; the first exception is raised once it has ended.
 pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
     py: Python<'_>,
@@ -71,7 +71,7 @@ pub(crate) fn watched<P: Send, T: Send, E: std::error::Error + Send>(
     }
 }
 
-/// A callback that is told how many pieces of how many are done, and how many there are.
+/// A callback that gets how many pieces of how many are done, and how many there are.
 pub(crate) fn counted<'py>(
     progress: Option<Bound<'py, PyAny>>,
 ) -> impl FnMut((usize, usize)) -> PyResult<ControlFlow<()>> + 'py {

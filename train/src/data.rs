@@ -1,4 +1,4 @@
-//! The training images: looked through once, laid on the encoder's canvas again whenever a step draws one.
+//! The training images: scanned once, read and letterboxed again whenever a step draws one.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -62,7 +62,7 @@ pub(crate) struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// Reads the folder, on a given canvas if there is one. `progress` is told how many images of how many are done.
+    /// Reads the folder, on a given canvas if there is one. `progress` gets how many images of how many are done.
     pub(crate) fn open(
         dir: &Path,
         config: &TrainConfig,

@@ -158,7 +158,7 @@ pub enum DataError {
     /// An image can't be searched; the message names it.
     #[error(transparent)]
     Match(#[from] Box<MatchError>),
-    /// Nothing of a landmark is worth learning.
+    /// A landmark without a consistent label.
     #[error(
         "landmark {landmark}: what was found of it in {images} images contradicts itself, so that none is learnt; use another template, or train the encoder for longer"
     )]
@@ -252,7 +252,7 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// Whether there is no device to speak of: no driver, or a build without CUDA.
+    /// Whether there is no device: no driver, or a build without CUDA.
     pub(crate) fn is_absence(&self) -> bool {
         match self {
             Self::NotBuilt => true,
@@ -346,7 +346,7 @@ pub enum CheckpointError {
     },
 }
 
-/// Why a training can't write where it is told to.
+/// Why a training can't write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {

@@ -138,7 +138,7 @@ impl Graph {
         self.node_into("Conv", &[x, &weight], output, attributes);
     }
 
-    /// The stages on the image; `each` is told the level and the name of what it gave, from the coarsest to the finest, whose
+    /// The stages on the image; `each` gets the level and the name of what it gave, from the coarsest to the finest, whose
     /// name comes back.
     pub(crate) fn levels(
         &mut self,

@@ -4,7 +4,7 @@ use infomark_core::{FeatureMap, InfoNce, Negatives};
 
 use crate::{TrainConfig, TrainError};
 
-/// What pixels are told from at a stride.
+/// The loss at a stride.
 fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
     let (negatives, exclusion_radius) = if stride >= config.loss.dense_negatives_min_stride {
         (Negatives::WholeMap, 0)
@@ -14,7 +14,7 @@ fn info_nce(stride: usize, config: &TrainConfig) -> InfoNce<f32> {
     InfoNce { negatives, temperature: config.loss.temperature, exclusion_radius }
 }
 
-/// Features of a batch at one level, and what they are told from.
+/// Features of a batch at one level, and their loss.
 #[derive(Clone)]
 pub(crate) struct Level {
     /// The features, or the gradients by them.

@@ -59,7 +59,7 @@ impl TestClock {
     }
 }
 
-/// What is told of a step.
+/// Reported figures of a step.
 #[derive(Debug, PartialEq)]
 struct Told {
     step: u64,
@@ -68,7 +68,7 @@ struct Told {
     images_per_second: f64,
 }
 
-/// Notes what is told, lets the next step take `time`, and stops after step `last`.
+/// Keeps what is reported, lets the next step take `time`, and stops after step `last`.
 fn noting<'a>(
     clock: &'a TestClock,
     time: Duration,
@@ -174,7 +174,7 @@ fn are_close(values: &[f64], wanted: &[f64], tolerance: f64) -> bool {
     values.len() == wanted.len() && values.iter().zip(wanted).all(|(a, b)| (a - b).abs() <= tolerance)
 }
 
-/// What is told of steps of 30 seconds, of two minutes, with batches of two.
+/// Reported figures of steps of 30 seconds, of two minutes, with batches of two.
 fn of_two_minutes() -> Vec<Told> {
     let told = |step| {
         let used = step as f64 * 30.0;

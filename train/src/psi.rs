@@ -18,7 +18,7 @@ use crate::encoder::shuffle;
 use crate::level::Level;
 use crate::{ConfigError, RunError, TrainConfig, TrainError};
 
-/// What a measurement of PSI looks at. [`PsiConfig::default`] is what `infomark psi` runs.
+/// Options of a measurement of PSI. [`PsiConfig::default`] is what `infomark psi` runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PsiConfig {
     /// Views in all; each is compared with its image.
@@ -112,7 +112,7 @@ struct Compared {
 
 /// Measures PSI over the views of the images in a folder.
 ///
-/// Views are drawn as a training draws them, and encoded on the encoder's whole canvas, as images are. `progress` is told how
+/// Views are drawn as a training draws them, and encoded on the encoder's whole canvas, as images are. `progress` gets how
 /// many batches of how many are done.
 ///
 /// # Errors
@@ -279,7 +279,7 @@ fn encode(encoder: &Encoder, mut pixels: Vec<f32>) -> Result<Option<Encoding>, T
 /// PSI of the low, medium and high tier; none for a tier without positives.
 pub(crate) type ByTier = [Option<f32>; 3];
 
-/// Level that [`by_tier`] looks at: stride 8.
+/// Level that [`by_tier`] measures: stride 8.
 const MIDDLE: usize = 2;
 
 /// PSI over the positives of a batch, at stride 8.
@@ -342,7 +342,7 @@ mod tests {
         let config = PsiConfig { views: 4, training, ..PsiConfig::default() };
         let measured = psi(dir.path(), &encoder, &config, &|_, _| {})?;
         assert_eq!(measured.quantile_thresholds, [set.thresholds.medium, set.thresholds.high]);
-        assert!(measured.bins[0].pixels > 0, "flat pixels are looked at all the same: {measured:?}");
+        assert!(measured.bins[0].pixels > 0, "flat pixels are measured as well: {measured:?}");
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
 use crate::{ConfigError, DataError, RunError, TrainConfig, TrainError, stream};
 
-/// What a tuning looks at. [`TuneConfig::default`] is what `infomark tune` runs.
+/// Options of the estimation of intensities. [`TuneConfig::default`] is what `infomark tune` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TuneConfig {
@@ -92,7 +92,7 @@ impl Tuned {
         Policy { low: self.low.ranges, medium: self.medium.ranges, high: self.high.ranges }
     }
 
-    /// One range for all tiers: the mean of those that were found, however many key points each has. It tells what it is worth
+    /// One range for all tiers: the mean of those that were found, however many key points each has. It shows the benefit
     /// that tiers have ranges of their own.
     pub fn shared_policy(&self) -> Policy {
         let own: Vec<&Ranges> = [&self.low, &self.medium, &self.high]
@@ -161,7 +161,7 @@ struct Source {
 /// `I[l_k; l_k^i]` over key points `k` and images `i`, and `A = argmin |I[l; A(l)] - mu|`).
 ///
 /// Key points are differences of Gaussians, none within a tenth of the border; `encoder` finds the same places in other
-/// images. `progress` is told how many comparisons of how many are done. A tier with few key points takes the ranges of
+/// images. `progress` gets how many comparisons of how many are done. A tier with few key points takes the ranges of
 /// the next higher one.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Embeddings whose directions tell equally much.
+//! Cholesky whitening of the exported embeddings.
 //!
 //! A cosine counts every direction of the embeddings alike, while training leaves most of their variance in a few: at the
 //! finest stride in less than half of them. Whitening (as of image descriptors, Jegou & Chum, *Negative evidences and

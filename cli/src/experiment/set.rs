@@ -11,7 +11,7 @@ use super::file::{Data, Experiment};
 use crate::inputs::images_of;
 use crate::output::shown;
 
-/// A data set, looked at once.
+/// A data set, opened once.
 pub(super) struct Set {
     pub(super) train: PathBuf,
     pub(super) encoder: Option<PathBuf>,

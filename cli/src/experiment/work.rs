@@ -31,7 +31,7 @@ pub(super) enum State {
     Finished,
 }
 
-/// What a training came to; `trained.json` and the main figure of `evaluation.json`.
+/// Result of a training run; `trained.json` and the main figure of `evaluation.json`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Finished {
     #[serde(flatten)]

@@ -80,7 +80,7 @@ impl Search {
         matched.overlay == *overlay && svg && path.is_file()
     }
 
-    /// Searches one image and writes its overlay; that this failed is told beside the points.
+    /// Searches one image and writes its overlay; a failure of the overlay is returned beside the points.
     fn one(&self, input: &Input, file: Option<String>) -> Result<(Matched, Option<Error>)> {
         // Waiting for memory is not the image's own time.
         let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;

@@ -12,7 +12,7 @@ pub(crate) struct How {
     /// Match a landmark's own feature alone, without those of the places around it
     #[arg(long)]
     no_neighbours: bool,
-    /// How a place is told more finely than the encoder's cells
+    /// Sub-pixel refinement of a peak
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     sub_pixel: Refined,
 }

@@ -166,7 +166,7 @@ pub(super) fn list(app: &App) -> Result<usize> {
             known.clone_from(before);
         }
     }
-    // Somebody who asks for the first time is told even of an empty list.
+    // The first request is answered even with an empty list.
     if images.all != all || images.skipped != skipped || images.version == 0 {
         images.all = all;
         images.skipped = skipped;

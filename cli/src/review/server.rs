@@ -131,7 +131,7 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
                 let mut server = http1::Builder::new();
                 server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 << 10);
                 let connection = server.serve_connection(TokioIo::new(stream), service);
-                // Whoever was not answered within it sees a closed connection.
+                // A client without an answer by then sees a closed connection.
                 let _ = timeout(CONNECTION_TIME, connection).await;
             });
             open.push((task, line));
@@ -141,7 +141,7 @@ pub(super) fn serve(listener: TcpListener, handler: Arc<impl Handler>, stop: &At
 }
 
 /// Whether there is a place for a connection. Where there is none, the one that has been idle for longest is closed; those over
-/// which nobody ever asked who may go first.
+/// which no request ever came are closed first.
 fn has_place(open: &mut Vec<(JoinHandle<()>, Arc<Line>)>) -> bool {
     open.retain(|(task, _)| !task.is_finished());
     if open.len() < CONNECTIONS {

@@ -1,7 +1,7 @@
 //! What a review knows, and what may be done to it. Nothing here touches a file.
 //!
 //! Every change has a number, its *revision*, one more than that of the change before. A landmark's point, a decision about
-//! an image and the list of landmarks each remember the revision of their last change. Whoever changes one names the revision
+//! an image and the list of landmarks each remember the revision of their last change. A change names the revision
 //! that they saw; where it is another by now, the change is refused. So edits of two tabs merge point by point, and none is
 //! lost unseen.
 
@@ -256,7 +256,7 @@ impl State {
             record.decision = to;
             record.decision_revision = revision;
             if to == Decision::Accepted {
-                // Whoever accepts has looked at it as it is.
+                // Accepting means that it was reviewed as it is.
                 record.sha256 = file.sha256.map(str::to_owned).or(record.sha256);
             }
         }

@@ -1,6 +1,6 @@
 //! A review on disk: `session.json`, replaced as a whole, and `journal.jsonl` with each change since.
 //!
-//! A change is told as saved once its line is in the journal. Starting reads both, takes the changes that `session.json` does
+//! A change is reported as saved once its line is in the journal. Starting reads both, takes the changes that `session.json` does
 //! not have, up to a line that a kill cut off, and writes `session.json` anew.
 
 use std::fs::{self, File, OpenOptions};
@@ -61,7 +61,7 @@ impl Store {
             let next = state.revision + 1;
             if line.revision > next {
                 bail!(
-                    "{}: the change {next} is missing, and those from {} on are of no use without it; put back {SESSION} and this file as they were, or move this file away to go on without them",
+                    "{}: the change {next} is missing, and those from {} on need it; put back {SESSION} and this file as they were, or move this file away to go on without them",
                     shown(&path),
                     line.revision
                 );

@@ -3,7 +3,7 @@
 //! With `f` over the counts `c` of the grey levels in a window of `n` pixels, its entropy is
 //! `(f(n) - sum of f(c)) * ln(2) / n`. In integers the sum depends on nothing but the counts.
 
-/// The integers that an [`EntropyMap`](crate::EntropyMap) adds up, for who computes the same elsewhere,
+/// The integers that an [`EntropyMap`](crate::EntropyMap) adds up, for reimplementations,
 /// on a graphics card say.
 ///
 /// With `f(c) = c * log2(c)` in fixed point over the counts `c` of the grey levels in a window of `n` pixels, its

@@ -136,7 +136,7 @@ pub enum ModelError {
         /// The image's name.
         name: String,
     },
-    /// An image that cannot be laid on the canvas.
+    /// An image that cannot be letterboxed to the model input.
     #[error("{name}: {source}; scale the image down first")]
     Letterbox {
         /// The image's name.

@@ -24,7 +24,7 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads the library. A process uses the first one that it loads; the path of a second one is not looked at.
+    /// Loads the library. A process uses the first one that it loads; the path of a second one is ignored.
     ///
     /// # Errors
     ///

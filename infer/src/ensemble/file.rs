@@ -299,7 +299,7 @@ impl Ensemble {
     }
 }
 
-/// Adds a file with the same attributes whoever writes it, and whenever.
+/// Adds a file with fixed attributes, so that the same content gives the same bytes.
 fn add(archive: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);

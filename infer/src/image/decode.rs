@@ -34,7 +34,7 @@ use crate::{PixelSpacing, Placement, sha256};
 /// The header is read first: what it tells is refused before the pixels are read. Every sample has to be there, checksums have to be right, and
 /// nothing may follow where the format ends: damage that a format can tell is an error ([`ImageError::Damaged`]).
 ///
-/// The format is told by the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
+/// The format is detected from the content, whatever the file's ending. DICOM comes as it is meant to be seen: modality and VOI
 /// transformation applied, MONOCHROME1 inverted; DICOM without a window and NIfTI are stretched like other 16-bit files. 8-bit values are divided by 255. 16-bit values, of which
 /// radiographs use any part, are stretched between their 0.1 and 99.9 percentiles and clipped. Colour images whose channels
 /// are equal (within 2/255, the rounding of JPEG) and opaque alpha are taken for the grey that they show. A TIFF with

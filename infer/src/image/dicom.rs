@@ -1,6 +1,6 @@
 //! DICOM files of one grey image, as they are meant to be seen.
 //!
-//! Of the data set only the elements in [`elements::tag`] are looked at, so that nothing of a patient can reach a message.
+//! Of the data set only the elements in [`elements::tag`] are read, so that nothing of a patient can reach a message.
 
 mod display;
 mod element_decoder;

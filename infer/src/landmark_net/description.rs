@@ -35,7 +35,7 @@ pub enum LabelSource {
 pub struct LandmarkDescription {
     /// The canvas that the network reads.
     pub input: InputSize,
-    /// How images are laid on the canvas.
+    /// How images are letterboxed to the model input.
     #[serde(default)]
     pub input_policy: InputPolicy,
     /// How grey values are scaled.

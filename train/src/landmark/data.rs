@@ -61,7 +61,7 @@ struct Prepared {
 }
 
 impl LandmarkSet {
-    /// Reads the images. `progress` is told how many of how many are done.
+    /// Reads the images. `progress` gets how many of how many are done.
     pub(crate) fn open(
         images: &[Labelled],
         (input, normalisation): (InputSize, Normalisation),

@@ -137,7 +137,7 @@ pub(crate) fn doubt_matches(
     }
 }
 
-/// Doubts what a network puts elsewhere, and takes its word for the rest. `found` and `matched` are each image's landmarks on
+/// Doubts what a network puts elsewhere, and takes the network's points for the rest. `found` and `matched` are each image's landmarks on
 /// the canvas, `at` where the network found them in pixels of the image.
 pub(crate) fn doubt_disagreement(
     images: &mut [PseudoImage],
@@ -191,7 +191,7 @@ fn residuals(template: &[Point<f64>], places: &[Point<f64>]) -> Option<Vec<Point
     Some(matches.iter().map(residual).collect())
 }
 
-/// What became of a landmark's labels in a round.
+/// Counts of a landmark's kept and rejected labels in a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LabelCount {

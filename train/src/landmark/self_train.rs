@@ -64,7 +64,7 @@ pub struct SelfTrainSummary {
     pub network: LandmarkSummary,
     /// Seconds of training in all rounds.
     pub seconds: f64,
-    /// What became of each landmark's labels before each round.
+    /// Counts of each landmark's kept and rejected labels before each round.
     pub rounds: Vec<Vec<LabelCount>>,
 }
 

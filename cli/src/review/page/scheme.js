@@ -54,7 +54,7 @@ export async function measure() {
       else show([]);
     }
   } catch {
-    // The server's silence is told elsewhere.
+    // A server that does not answer is reported elsewhere.
   } finally {
     asking = false;
   }

@@ -178,7 +178,7 @@ function outlined(onto, path, colour) {
   onto.strokeStyle = colour; onto.lineWidth = 1.6 * ratio(); onto.stroke(path);
 }
 
-// Whoever uses keys sees where Enter places what: in the middle.
+// With keys, Enter places in the middle, which is marked.
 const keying = () => keys && picture && document.activeElement === canvas;
 function reticle() {
   const landmark = keying() && next();
@@ -245,7 +245,7 @@ function pinch(before) {
   pan((from[0] - to[0]) / ratio(), (from[1] - to[1]) / ratio());
   zoom(apart(a, b) / apart(c, d), to);
 }
-// `choose` chooses a landmark, `placed` is told of a click where none is, `window` of a new window, `next` says what Enter places.
+// `choose` chooses a landmark, `placed` handles a click where none is, `window` a new window, `next` says what Enter places.
 export function listen({ choose, placed, window: told, next: what }) {
   [greyed, next] = [told, what];
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());

@@ -66,7 +66,7 @@ pub(super) enum Pixels<'a> {
     Fragments(Vec<&'a [u8]>),
 }
 
-/// What of a data set is looked at.
+/// The elements of a data set that are read.
 pub(super) struct Elements<'a> {
     syntax: Syntax,
     /// Media Storage SOP Class UID of the meta group.
