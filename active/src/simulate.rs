@@ -87,10 +87,11 @@ pub struct Simulation {
     pub points: usize,
 }
 
-/// One image as it is found: where each landmark is by the chosen member and by each member, its bound in mm, and how unsure all of it is.
+/// One image as it is found, in the order of its data set's landmarks; none for a landmark that could not be learnt.
 struct Seen {
-    at: Vec<Point<f64>>,
-    members: Vec<Vec<Point<f64>>>,
+    at: Vec<Option<Point<f64>>>,
+    /// By each member.
+    members: Vec<Vec<Option<Point<f64>>>>,
     bounds_px: Vec<Option<f64>>,
     uncertainty: f64,
 }
@@ -130,7 +131,7 @@ pub fn simulate(
             let Some(image) = order.iter().copied().find(|image| !annotated.contains(image)) else { break };
             let Some(sample) = pool.images.get(image) else { break };
             let proposed = match &detector {
-                Some(detector) => Some(see(detector, sample, set.landmarks.len())?.at),
+                Some(detector) => Some(see(detector, sample, &pool.landmarks)?.at),
                 None => None,
             };
             let (points, moved) = corrected(sample, proposed, pool, *tolerance_mm);
@@ -204,13 +205,14 @@ fn first_order(protocol: &Protocol, encoder: &Encoder) -> Result<Vec<usize>, Act
 /// The landmarks of an image after the annotator, and how many points that took.
 fn corrected(
     sample: &Sample,
-    proposed: Option<Vec<Point<f64>>>,
+    proposed: Option<Vec<Option<Point<f64>>>>,
     data: &DataSet,
     tolerance_mm: f64,
 ) -> (Vec<Option<Point<f64>>>, usize) {
     let mut moved = 0;
-    let place = |(landmark, &truth): (usize, &Point<f64>)| {
-        let proposed = proposed.as_ref().and_then(|points| points.get(landmark)).copied();
+    let place = |(landmark, truth): (usize, &Option<Point<f64>>)| {
+        let truth = (*truth)?;
+        let proposed = proposed.as_ref().and_then(|points| points.get(landmark).copied().flatten());
         let kept = proposed.filter(|at| radial_error_mm(*at, truth, data.spacing) <= tolerance_mm);
         moved += usize::from(kept.is_none());
         Some(kept.unwrap_or(truth))
@@ -219,7 +221,7 @@ fn corrected(
     (points, moved)
 }
 
-fn corrected_count(sample: &Sample, at: &[Point<f64>], data: &DataSet, tolerance_mm: f64) -> usize {
+fn corrected_count(sample: &Sample, at: &[Option<Point<f64>>], data: &DataSet, tolerance_mm: f64) -> usize {
     corrected(sample, Some(at.to_vec()), data, tolerance_mm).1
 }
 
@@ -232,30 +234,36 @@ fn see_all(
     let samples: Vec<Sample> = images.iter().filter_map(|image| data.images.get(*image).cloned()).collect();
     // Threads may outlive this call: they hold their own.
     let shared = detector.clone();
-    let landmarks = data.landmarks.len();
-    let one = move |sample: &Sample| see(&shared, sample, landmarks);
+    let names = data.landmarks.clone();
+    let one = move |sample: &Sample| see(&shared, sample, &names);
     ordered(samples, protocol.learn.threads, Arc::new(AtomicBool::new(false)), one)?.collect()
 }
 
-fn see(detector: &ActiveDetector, sample: &Sample, landmarks: usize) -> Result<Seen, ActiveError> {
+fn see(detector: &ActiveDetector, sample: &Sample, names: &[String]) -> Result<Seen, ActiveError> {
     let image = read_image(&sample.path)?;
     match detector {
         ActiveDetector::Templates(judge) => {
-            let at: Vec<Point<f64>> = judge.matcher().find(&image)?.iter().map(|found| found.at).collect();
-            let bounds_px = vec![None; landmarks];
+            let found = judge.matcher().find(&image)?;
+            let at = |name: &String| found.iter().find(|found| found.name == *name).map(|found| found.at);
+            let at: Vec<Option<Point<f64>>> = names.iter().map(at).collect();
+            let bounds_px = vec![None; names.len()];
             Ok(Seen { members: vec![at.clone()], at, bounds_px, uncertainty: 0.0 })
         }
         ActiveDetector::Learned(learned) => {
             let ensemble: &Ensemble = &learned.ensemble;
             let candidates = ensemble.candidates(&image, None)?;
-            let by = |member: Member| candidates.iter().map(|found| found.at(member)).collect::<Vec<_>>();
             let detection = ensemble.detect(&image, None)?;
-            let unsure = uncertainty(&Detection::Ensemble(detection.clone()));
+            let places: Vec<Option<usize>> =
+                names.iter().map(|name| ensemble.landmarks().iter().position(|own| own == name)).collect();
+            let by = |member: Member| {
+                places.iter().map(|place| Some(candidates.get((*place)?)?.at(member))).collect::<Vec<_>>()
+            };
+            let found = |place: &Option<usize>| detection.landmarks.get((*place)?);
             Ok(Seen {
-                at: detection.landmarks.iter().map(|landmark| landmark.at).collect(),
+                at: places.iter().map(|place| Some(found(place)?.at)).collect(),
                 members: Member::ALL.map(by).to_vec(),
-                bounds_px: detection.landmarks.iter().map(|landmark| landmark.error_bound_px).collect(),
-                uncertainty: unsure,
+                bounds_px: places.iter().map(|place| found(place)?.error_bound_px).collect(),
+                uncertainty: uncertainty(&Detection::Ensemble(detection.clone())),
             })
         }
     }
@@ -263,27 +271,26 @@ fn see(detector: &ActiveDetector, sample: &Sample, landmarks: usize) -> Result<S
 
 /// Figures of the scored images; the rest of the round is filled in by the caller.
 fn figures(scored: &[Seen], dev: &DataSet, tolerance_mm: f64) -> Round {
-    let errors = |points: &dyn Fn(&Seen) -> Option<Vec<Point<f64>>>| {
-        let mut all = Vec::new();
-        for (seen, sample) in scored.iter().zip(&dev.images) {
-            let points = points(seen).unwrap_or_default();
-            all.extend(
-                points
-                    .iter()
-                    .zip(&sample.landmarks)
-                    .map(|(at, truth)| radial_error_mm(*at, *truth, dev.spacing)),
-            );
-        }
-        all
+    let errors = |points: &dyn Fn(&Seen) -> Vec<Option<Point<f64>>>| -> Vec<f64> {
+        let each = scored.iter().zip(&dev.images).flat_map(|(seen, sample)| {
+            let pairs = points(seen).into_iter().zip(&sample.landmarks);
+            pairs
+                .filter_map(|(at, truth)| Some(radial_error_mm(at?, (*truth)?, dev.spacing)))
+                .collect::<Vec<_>>()
+        });
+        each.collect()
     };
     let mean = |errors: &[f64]| infomark_core::mean(errors).unwrap_or(f64::NAN);
-    let chosen = errors(&|seen| Some(seen.at.clone()));
+    let chosen = errors(&|seen| seen.at.clone());
     let members = scored.first().map_or(0, |seen| seen.members.len());
-    let members_mm = (0..members).map(|member| mean(&errors(&|seen| seen.members.get(member).cloned())));
-    let bounds: Vec<f64> = scored
-        .iter()
-        .flat_map(|seen| seen.bounds_px.iter().filter_map(|px| Some((*px)? * mean_mm(dev))))
-        .collect();
+    let of_member =
+        |member: usize| mean(&errors(&|seen| seen.members.get(member).cloned().unwrap_or_default()));
+    let members_mm = (0..members).map(of_member);
+    let bounded = scored.iter().zip(&dev.images).flat_map(|(seen, sample)| {
+        let each = seen.at.iter().zip(&seen.bounds_px).zip(&sample.landmarks);
+        each.filter_map(|((at, bound), truth)| ((*at).zip(*truth)).and(*bound)).collect::<Vec<_>>()
+    });
+    let bounds: Vec<f64> = bounded.map(|px| px * mean_mm(dev)).collect();
     let within = chosen.iter().zip(&bounds).filter(|(error, bound)| error <= bound).count();
     let has_bounds = !bounds.is_empty() && bounds.len() == chosen.len();
     Round {

@@ -52,9 +52,7 @@ fn prepare(root: &Path, count: u64) -> Result<(PathBuf, DataSet), Box<dyn Error>
 }
 
 fn annotated(data: &DataSet, images: usize) -> AnnotatedSet {
-    let image = |sample: &infomark_infer::Sample| {
-        (sample.path.clone(), sample.landmarks.iter().map(|at| Some(*at)).collect())
-    };
+    let image = |sample: &infomark_infer::Sample| (sample.path.clone(), sample.landmarks.clone());
     AnnotatedSet {
         landmarks: data.landmarks.clone(),
         images: data.images.iter().take(images).map(image).collect(),

@@ -138,24 +138,12 @@ fn images_only(one: &All, other: &All) -> Vec<String> {
 
 fn write_table(out: &std::path::Path, compared: &Compared) -> Result<()> {
     let Agreement { unit, landmarks, all } = &compared.agreement;
-    let mut head: Vec<String> =
-        ["landmark", "pairs", "unit", "mean_radial_error", "median", "sd", "offset_x", "offset_y"]
-            .map(str::to_owned)
-            .to_vec();
-    head.extend(["offset_sd_x", "offset_sd_y"].map(str::to_owned));
-    head.extend(all.within.keys().map(|radius| format!("within_{}", radius.0)));
+    let mut head = columns(all);
     head.extend(["only_first", "only_second"].map(str::to_owned));
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(&head)?;
-    let number = |value: Option<f64>| value.map(|value| rounded(value, 3).to_string()).unwrap_or_default();
     for of in landmarks.iter().chain([all]) {
-        let [x, y] = of.offset;
-        let [sd_x, sd_y] = of.offset_sd;
-        let mut row = vec![of.landmark.clone(), of.pairs.to_string(), (*unit).to_owned()];
-        row.extend(
-            [Some(of.mean_radial_error), Some(of.median), of.sd, Some(x), Some(y), sd_x, sd_y].map(number),
-        );
-        row.extend(of.within.values().map(|share| rounded(*share, 4).to_string()));
+        let mut row = cells(of, unit);
         let total = |only: &HashMap<String, usize>| match of.landmark.as_str() {
             _ if std::ptr::eq(of, all) => only.values().sum::<usize>(),
             landmark => only.get(landmark).copied().unwrap_or(0),
@@ -168,31 +156,58 @@ fn write_table(out: &std::path::Path, compared: &Compared) -> Result<()> {
     output::write(out, &table.into_inner()?)
 }
 
-/// The table that a person reads.
-fn text(compared: &Compared) -> String {
-    let Agreement { unit, landmarks, all } = &compared.agreement;
-    let width = landmarks.iter().map(|of| of.landmark.chars().count()).max().unwrap_or(0).max(8);
+/// Names of the columns of a table of figures.
+pub(crate) fn columns(all: &ReaderFigures) -> Vec<String> {
+    let names = ["landmark", "pairs", "unit", "mean_radial_error", "median", "sd", "offset_x", "offset_y"];
+    let names = names.into_iter().chain(["offset_sd_x", "offset_sd_y"]).map(str::to_owned);
+    names.chain(all.within.keys().map(|radius| format!("within_{}", radius.0))).collect()
+}
+
+/// The figures of a landmark in these columns.
+pub(crate) fn cells(of: &ReaderFigures, unit: &str) -> Vec<String> {
+    let number = |value: Option<f64>| value.map(|value| rounded(value, 3).to_string()).unwrap_or_default();
+    let [x, y] = of.offset;
+    let [sd_x, sd_y] = of.offset_sd;
+    let mut row = vec![of.landmark.clone(), of.pairs.to_string(), unit.to_owned()];
+    row.extend(
+        [Some(of.mean_radial_error), Some(of.median), of.sd, Some(x), Some(y), sd_x, sd_y].map(number),
+    );
+    row.extend(of.within.values().map(|share| rounded(*share, 4).to_string()));
+    row
+}
+
+/// The head of the table that a person reads, its first column so wide.
+pub(crate) fn head(width: usize, Agreement { unit, all, .. }: &Agreement) -> String {
     let radii: String =
         all.within.keys().map(|radius| format!("{:>9}", format!("<{} {unit}", radius.0))).collect();
-    let mut text =
-        format!("{:<width$}  pairs    mean      sd      dx      dy   sd dx   sd dy{radii}\n", "landmark");
-    let number = |value: Option<f64>| value.map_or("       -".into(), |value| format!("{value:8.2}"));
-    for ReaderFigures {
-        landmark,
+    format!("{:<width$}  pairs    mean      sd      dx      dy   sd dx   sd dy{radii}", "landmark")
+}
+
+/// A row of it, called `name`.
+pub(crate) fn row(width: usize, name: &str, of: &ReaderFigures) -> String {
+    let ReaderFigures {
         pairs,
-        mean_radial_error,
+        mean_radial_error: mean,
         sd,
         offset: [x, y],
         offset_sd: [sd_x, sd_y],
         within,
         ..
-    } in landmarks.iter().chain([all])
-    {
-        let numbers: String =
-            [Some(*mean_radial_error), *sd, Some(*x), Some(*y), *sd_x, *sd_y].map(number).concat();
-        let shares: String = within.values().map(|share| format!("{:>7.1} %", 100.0 * share)).collect();
+    } = of;
+    let number = |value: Option<f64>| value.map_or("       -".into(), |value| format!("{value:8.2}"));
+    let numbers: String = [Some(*mean), *sd, Some(*x), Some(*y), *sd_x, *sd_y].map(number).concat();
+    let shares: String = within.values().map(|share| format!("{:>7.1} %", 100.0 * share)).collect();
+    format!("{name:<width$}  {pairs:5}{numbers}{shares}")
+}
+
+/// The table that a person reads.
+fn text(compared: &Compared) -> String {
+    let Agreement { unit, landmarks, all } = &compared.agreement;
+    let width = landmarks.iter().map(|of| of.landmark.chars().count()).max().unwrap_or(0).max(8);
+    let mut text = head(width, &compared.agreement) + "\n";
+    for of in landmarks.iter().chain([all]) {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{landmark:<width$}  {pairs:5}{numbers}{shares}");
+        let _ = writeln!(text, "{}", row(width, &of.landmark, of));
     }
     let single = |only: &HashMap<String, usize>| only.values().sum::<usize>();
     let (first, second) = (single(&compared.only_first), single(&compared.only_second));

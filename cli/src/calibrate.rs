@@ -82,7 +82,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let measured: Vec<_> = pool.install(|| data.images.par_iter().map(one).collect::<Result<_>>())?;
     progress.finish();
-    let (mut images, mut errors) = (Vec::new(), Vec::new());
+    let (mut images, mut errors): (Vec<String>, Vec<Option<(f64, Confidence)>>) = Default::default();
     for (sample, measured) in data.images.iter().zip(measured) {
         if let Some(measured) = measured {
             images.push(sample.name.clone());
@@ -98,7 +98,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let unit = (data.spacing.x * data.spacing.y).sqrt();
     let median_bound_mm = calibration.bounds(COVERAGE).ok().map(|bounds| {
         let each = errors.iter().zip(bounds.iter().cycle());
-        let bounds_mm = each.map(|((_, confidence), bound)| unit * bound.of(confidence)).collect();
+        let known = each.filter_map(|(error, bound)| Some((error.as_ref()?, bound)));
+        let bounds_mm = known.map(|((_, confidence), bound)| unit * bound.of(confidence)).collect();
         rounded(median(bounds_mm), 3)
     });
     report.text(&match median_bound_mm {
@@ -120,10 +121,16 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     })
 }
 
-/// Where each landmark of the templates is among those of the data.
+/// Where each landmark of the templates is among those of the data; each has to have a point in one of the images.
 fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<usize>> {
+    let has =
+        |place: usize| data.images.iter().any(|sample| matches!(sample.landmarks.get(place), Some(Some(_))));
     let place = |name: &str| match data.landmarks.iter().position(|other| other == name) {
-        Some(place) => Ok(place),
+        Some(place) if has(place) => Ok(place),
+        Some(_) => bail!(
+            "{}: landmark {name} of the template has no point in any image; label it, or leave it out of the template",
+            shown(&options.data)
+        ),
         None => bail!(
             "{}: landmark {name} of the template is missing here; label it, or leave it out of the template",
             shown(&options.data.join("dataset.toml"))
@@ -132,14 +139,14 @@ fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<us
     matcher.landmarks().into_iter().map(place).collect()
 }
 
-/// Errors in pixels and their confidences; nothing for an image that is a template.
+/// Errors in pixels and their confidences, none where the image has no point; nothing for an image that is a template.
 fn measure(
     matcher: &Matcher,
     sources: &[Source],
     data: &DataSet,
     places: &[usize],
     sample: &Sample,
-) -> Result<Option<Vec<(f64, Confidence)>>> {
+) -> Result<Option<Vec<Option<(f64, Confidence)>>>> {
     let own = hash(&sample.path)?;
     // A template file does not know its image but by name.
     let is_own = |source: &Source| source.sha256 == own || source.is_file() && source.image == sample.name;
@@ -149,8 +156,8 @@ fn measure(
     let found = matcher.find(&read_image(&sample.path)?)?;
     let unit = (data.spacing.x * data.spacing.y).sqrt();
     let error = |(found, &place): (&Found, &usize)| {
-        let truth = sample.landmarks.get(place).copied().unwrap_or(found.at);
-        (radial_error_mm(found.at, truth, data.spacing) / unit, found.confidence)
+        let truth = (*sample.landmarks.get(place)?)?;
+        Some((radial_error_mm(found.at, truth, data.spacing) / unit, found.confidence))
     };
     Ok(Some(found.iter().zip(places).map(error).collect()))
 }

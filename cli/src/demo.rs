@@ -179,7 +179,7 @@ fn clear(out: &Path) -> Result<()> {
 
 /// Errors in pixels, image by image.
 fn errors_px(run: &Run) -> impl Iterator<Item = f64> {
-    let scores = run.images.iter().flat_map(|image| &image.scores);
+    let scores = run.images.iter().flat_map(|image| image.scores.iter().flatten());
     scores.map(|score| score.error_mm / SPACING_MM)
 }
 

@@ -1,5 +1,6 @@
 //! `infomark evaluate`.
 
+mod annotator;
 mod confidence;
 pub(crate) mod errors;
 mod network;
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{
-    ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured, Protocol, Run, Summary, check_names,
-    check_radii, random_sets,
+    AnnotatorComparison, ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured, Protocol, Run,
+    Summary, check_names, check_radii, random_sets,
 };
 use infomark_infer::{DataSet, Encoder};
 use infomark_train::{AGAINST, Ranking};
@@ -38,6 +39,7 @@ Examples:
   infomark evaluate --model encoder.onnx --data ceph-dev --all-templates --radii 2,4 --out scores
   infomark evaluate --landmark-model landmarks.onnx --data ceph-dev
   infomark evaluate --model encoder.onnx --data ceph-dev --template-data ceph-train --templates 3 --choose select
+  infomark evaluate --landmark-model landmarks.onnx --data ceph-dev --second-annotator ceph-dev/landmarks-junior.csv
 
 A data folder holds images/, landmarks.csv (image,landmark,x,y) and dataset.toml (name, spacing_mm = [x, y],
 landmarks = [\"...\"]). Errors are in mm by its spacing. A template is never scored on its own image.
@@ -94,7 +96,11 @@ pub(crate) struct Options {
     how: How,
     #[command(flatten)]
     refine: Refine,
-    /// Folder for evaluation.json, errors.csv and confidence.png and .svg
+    /// Landmark file of a second annotator of the images, or one for each image: agreement with the reference, beside that of the
+    /// program, on the points that both have
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    second_annotator: Vec<PathBuf>,
+    /// Folder for evaluation.json, errors.csv, confidence.png and .svg, and agreement.csv of a second annotator
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -123,6 +129,9 @@ pub(crate) struct Evaluation {
     #[serde(skip_serializing_if = "Option::is_none")]
     refined: Option<RefinedWith>,
     error_bounds: ErrorBounds,
+    /// None without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_annotator: Option<AnnotatorComparison>,
     version: &'static str,
     seed: u64,
     /// How they were chosen.
@@ -162,7 +171,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let (radii, seed, out) = (options.radii.as_slice(), options.seed, options.out.as_deref());
     if let Some(model) = &options.landmark_model {
         options.runtime.check_for_network()?;
-        let job = NetworkJob { model, data: (&options.data, &data()?), radii, seed, out };
+        let second_annotator = options.second_annotator.as_slice();
+        let job = NetworkJob { model, data: (&options.data, &data()?), radii, seed, second_annotator, out };
         return job.run(threads)?.report(report);
     }
     if let Some(out) = out {
@@ -186,11 +196,13 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         how: &options.how,
         refine: &options.refine,
         protocol: Protocol { radii_mm: radii, seed, calibrate: options.calibrate },
+        second_annotator: &options.second_annotator,
         out,
     };
     let (evaluation, _) = job.run(threads)?;
     let text = table::text(&evaluation.summary, &evaluation.templates);
-    report.text(&(text + &confidence::text(&evaluation.error_bounds)))?;
+    let second = evaluation.second_annotator.as_ref().map(annotator::text).unwrap_or_default();
+    report.text(&(text + &confidence::text(&evaluation.error_bounds) + &second))?;
     report.json(&evaluation)
 }
 
@@ -249,6 +261,8 @@ pub(crate) struct Job<'a> {
     pub(crate) how: &'a How,
     pub(crate) refine: &'a Refine,
     pub(crate) protocol: Protocol<'a>,
+    /// Files of a second annotator, if there is one.
+    pub(crate) second_annotator: &'a [PathBuf],
     /// Folder for evaluation.json, errors.csv and the plots.
     pub(crate) out: Option<&'a Path>,
 }
@@ -270,6 +284,8 @@ impl Job<'_> {
             })
         })?;
         let Measured { runs, figures, summary, error_bounds } = measured;
+        let second_annotator =
+            annotator::compare(self.second_annotator, data, &runs, self.protocol.radii_mm)?;
         let evaluation = Evaluation {
             summary: summary.rounded(),
             intervals: INTERVALS,
@@ -279,6 +295,7 @@ impl Job<'_> {
             matching: self.how.matching(),
             refined,
             error_bounds,
+            second_annotator,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.protocol.seed,
             chosen_by: self.chosen_by,
@@ -291,6 +308,9 @@ impl Job<'_> {
             let note = format!("infomark {version}, {}, {summary}", data.name);
             confidence::draw(out, &evaluation.error_bounds, &note)?;
             errors::write(out, data, &runs)?;
+            if let Some(second) = &evaluation.second_annotator {
+                annotator::write(out, second)?;
+            }
         }
         Ok((evaluation, runs))
     }

@@ -1,30 +1,36 @@
 //! `infomark experiment`.
 
+mod arm;
 mod bench;
 mod file;
 mod origin;
+mod part;
 mod pictures;
 mod recipe;
+mod score;
 mod set;
 mod simulation;
 mod table;
+mod templates;
 mod work;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_eval::{ArmFigures, SeedErrors, compare_arms};
+use infomark_eval::{ArmFigures, ErrorTable, SeedErrors, compare_arms};
 use infomark_train::{LandmarkConfig, TrainConfig};
 use serde::Serialize;
 
 use crate::files;
 use crate::output::{self, Report, shown};
+use arm::PolicySource;
 use bench::{Bench, Place};
-use file::{Experiment, PolicySource};
+use file::Experiment;
 use origin::Commit;
 use work::{Finished, State};
 
-/// Train and score the arms of an experiment, and compare them.
+/// Train, match and score the arms of an experiment, and compare them.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
@@ -35,9 +41,9 @@ Examples:
   infomark experiment experiments/ablation.toml --out ablation --only uniform
 
 FILE names data sets, options of a training, arms that change some of them, and seeds; the files in
-experiments/ explain themselves. DIR gets experiment.json, table.md, table.csv and plots (PNG and SVG),
-and below runs/ the encoder, log and scores of every training. What is finished there is not done
-again; what was interrupted goes on. DIR keeps a copy of FILE; when FILE has changed, --changed is needed."
+experiments/ explain themselves. An arm trains an encoder or a landmark network, or matches templates by an encoder that
+is there. DIR gets experiment.json, table.md, table.csv, landmarks.csv and plots (PNG and SVG), and below runs/ the encoder,
+log and scores of every training. What is finished there is not done again; what was interrupted goes on. DIR keeps a copy of FILE; when FILE has changed, --changed is needed."
 )]
 pub(crate) struct Options {
     /// The experiment (TOML)
@@ -73,7 +79,9 @@ struct Outcome<'a> {
     intervals: &'static str,
     data: Vec<DataRecord>,
     arms: Vec<ArmRecord<'a>>,
-    /// Trainings that are still to be made.
+    /// What annotators whose files are named came to.
+    annotators: Vec<AnnotatorRecord<'a>>,
+    /// Trainings and matches that are still to be made.
     missing: Vec<String>,
 }
 
@@ -86,6 +94,15 @@ struct DataRecord {
     scored_images_sha256: String,
     landmarks: usize,
     templates_from: String,
+    /// Images of each part, where there are parts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<String, usize>,
+}
+
+#[derive(Serialize)]
+struct AnnotatorRecord<'a> {
+    name: &'a str,
+    results: Vec<OnData<'a>>,
 }
 
 #[derive(Serialize)]
@@ -99,29 +116,45 @@ struct ArmRecord<'a> {
 const INTERVALS: &str = "95 % bootstrap over images, the same for all arms, seeds and templates (percentiles of 2000 \
      resamples); they do not hold what another seed would change, see mre_mm_of_seeds";
 
-/// The figures of an arm on a data set, and the places of both in the experiment.
+/// The figures of a row on a part of a data set; places are those in the experiment.
 struct Compared {
     data: usize,
-    arm: usize,
+    part: Option<String>,
+    /// Images of the part.
+    images: usize,
+    row: Row,
     figures: ArmFigures,
 }
 
-/// Result of an arm on a data set.
+/// A row of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    /// The arm at this place.
+    Arm(usize),
+    /// The annotator at this place in its data set.
+    Annotator(usize),
+}
+
+/// Result of a row on a data set.
 #[derive(Serialize)]
 struct OnData<'a> {
     data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<&'a str>,
     #[serde(flatten)]
     figures: &'a ArmFigures,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<&'a Finished>,
 }
 
-/// A planned training.
+/// A planned training or matching.
 #[derive(Serialize)]
 struct Planned {
     data: String,
     arm: String,
     seed: u64,
-    budget: infomark_train::Budget,
+    /// None of what trains nothing.
+    budget: Option<infomark_train::Budget>,
     policy: Option<String>,
     state: State,
     folder: String,
@@ -137,16 +170,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let chosen = chosen(&experiment, options.only.as_deref())?;
     let root = data_root(options);
     let bench = Bench::open(&experiment, &root, &options.out, threads)?;
-    let places: Vec<Place> = experiment
-        .data
-        .iter()
-        .enumerate()
-        .flat_map(|(data, set)| {
-            let seeds = set.seeds.as_ref().unwrap_or(&experiment.seeds);
-            let arms = 0..experiment.arm.len();
-            arms.flat_map(move |arm| seeds.iter().map(move |&seed| Place { data, arm, seed }))
-        })
-        .collect();
+    let places = bench.places();
     if options.dry_run {
         return dry_run(&bench, &places, &chosen, report);
     }
@@ -159,9 +183,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             let number = 1 + ours.iter().position(|other| *other == place).unwrap_or(0);
             report.text(&format!("[{number}/{}] {}", ours.len(), bench.name(place)))?;
             let done = bench.work(place).with_context(|| bench.name(place))?;
+            let steps = if done.steps > 0 { format!("{} steps, ", done.steps) } else { String::new() };
             report.text(&format!(
-                "      {} steps, MRE {:.2} mm{}",
-                done.steps,
+                "      {steps}MRE {:.2} mm{}",
                 done.mre_mm,
                 if done.reused { " (done before)" } else { "" }
             ))?;
@@ -205,16 +229,12 @@ fn conclude(
     report: &Report,
 ) -> Result<()> {
     let experiment = bench.experiment;
-    let figures = compared(experiment, finished);
-    let results = |arm: usize| {
-        let own = figures.iter().filter(move |one| one.arm == arm);
-        own.map(|one| OnData {
-            data: &experiment.data[one.data].name,
-            figures: &one.figures,
-            runs: of_arm(finished, one.data, arm).map(|(_, done)| done).collect(),
-        })
-        .collect()
-    };
+    let figures = compared(bench, finished);
+    let result = |one| on_data(experiment, finished, one);
+    let results = |arm: usize| figures.iter().filter(|one| one.row == Row::Arm(arm)).map(result).collect();
+    let annotated = figures.iter().filter(|one| matches!(one.row, Row::Annotator(_)));
+    let annotators =
+        annotated.map(|one| AnnotatorRecord { name: bench.row_name(one), results: vec![result(one)] });
     let arms = experiment.arm.iter().enumerate();
     let outcome = Outcome {
         title: &experiment.title,
@@ -229,6 +249,7 @@ fn conclude(
         arms: arms
             .map(|(arm, file)| ArmRecord { name: &file.name, about: &file.about, results: results(arm) })
             .collect(),
+        annotators: annotators.collect(),
         missing,
     };
     let out = &options.out;
@@ -239,29 +260,67 @@ fn conclude(
         output::file_name(&options.file)
     );
     output::write_json(&out.join("experiment.json"), &outcome)?;
-    let markdown = table::markdown(experiment, &figures, &made_by, &outcome.missing);
+    let markdown = table::markdown(bench, &figures, &made_by, &outcome.missing);
     output::write(&out.join("table.md"), markdown.as_bytes())?;
-    table::write_csv(&out.join("table.csv"), experiment, &figures, finished)?;
+    table::write_csv(&out.join("table.csv"), bench, &figures, finished)?;
+    table::write_landmarks(&out.join("landmarks.csv"), bench, &figures)?;
     let pictures = pictures::write(out, bench, &figures, finished, &made_by)?;
     report.text(&format!("\n{markdown}"))?;
-    let files = ["experiment.json", "table.md", "table.csv"].map(|name| shown(&out.join(name)));
+    let files =
+        ["experiment.json", "table.md", "table.csv", "landmarks.csv"].map(|name| shown(&out.join(name)));
     let files: Vec<String> = files.into_iter().chain(pictures.iter().map(|path| shown(path))).collect();
     report.text(&files.join("\n"))?;
     report.json(&outcome)
 }
 
-/// The figures of every arm on every data set, as far as they are finished.
-fn compared<'f>(experiment: &Experiment, finished: &'f [(Place, Finished)]) -> Vec<Compared> {
-    let rules = &experiment.evaluate;
-    let on_data = |data: usize| {
-        let errors =
-            |(place, done): &'f (Place, Finished)| SeedErrors { seed: place.seed, tables: &done.errors };
-        let arms = (0..experiment.arm.len()).map(|arm| of_arm(finished, data, arm).map(errors).collect());
-        let figures = compare_arms(&arms.collect::<Vec<_>>(), &rules.radii, rules.seed);
-        let each = figures.into_iter().enumerate();
-        each.filter_map(move |(arm, figures)| Some(Compared { data, arm, figures: figures? }))
+/// The figures of a row, with what they are of.
+fn on_data<'a>(
+    experiment: &'a Experiment,
+    finished: &'a [(Place, Finished)],
+    one: &'a Compared,
+) -> OnData<'a> {
+    let runs = match one.row {
+        Row::Arm(arm) => of_arm(finished, one.data, arm).map(|(_, done)| done).collect(),
+        Row::Annotator(_) => Vec::new(),
     };
-    (0..experiment.data.len()).flat_map(on_data).collect()
+    OnData { data: &experiment.data[one.data].name, part: one.part.as_deref(), figures: &one.figures, runs }
+}
+
+/// The figures of every arm and annotator on every part of every data set, as far as they are finished.
+fn compared(bench: &Bench<'_>, finished: &[(Place, Finished)]) -> Vec<Compared> {
+    let (experiment, rules) = (bench.experiment, &bench.experiment.evaluate);
+    let mut all = Vec::new();
+    for (data, set) in bench.sets.iter().enumerate() {
+        for (part, images) in &set.parts {
+            let of_part = |tables: &[ErrorTable]| -> Vec<ErrorTable> {
+                let tables = tables.iter().map(|table| table.of_images(|image| images.contains(&image)));
+                tables.filter(|table| !table.images.is_empty()).collect()
+            };
+            let mut rows: Vec<(Row, Vec<(u64, Vec<ErrorTable>)>)> = Vec::new();
+            for arm in 0..experiment.arm.len() {
+                let seeds =
+                    of_arm(finished, data, arm).map(|(place, done)| (place.seed, of_part(&done.errors)));
+                rows.push((Row::Arm(arm), seeds.filter(|(_, tables)| !tables.is_empty()).collect()));
+            }
+            for (annotator, errors) in set.annotators.iter().enumerate() {
+                let tables = of_part(std::slice::from_ref(errors));
+                let seeds = if tables.is_empty() { Vec::new() } else { vec![(0, tables)] };
+                rows.push((Row::Annotator(annotator), seeds));
+            }
+            let arms: Vec<Vec<SeedErrors<'_>>> = rows.iter().map(|(_, seeds)| errors_of(seeds)).collect();
+            let figures = compare_arms(&arms, &set.landmarks, &rules.radii, rules.seed);
+            for ((row, _), figures) in rows.iter().zip(figures) {
+                let compared =
+                    |figures| Compared { data, part: part.clone(), images: images.len(), row: *row, figures };
+                all.extend(figures.map(compared));
+            }
+        }
+    }
+    all
+}
+
+fn errors_of(seeds: &[(u64, Vec<ErrorTable>)]) -> Vec<SeedErrors<'_>> {
+    seeds.iter().map(|(seed, tables)| SeedErrors { seed: *seed, tables }).collect()
 }
 
 /// The finished trainings of an arm on a data set.
@@ -281,7 +340,7 @@ fn dry_run(bench: &Bench<'_>, places: &[Place], chosen: &[usize], report: &Repor
             data: bench.experiment.data[place.data].name.clone(),
             arm: arm.name.clone(),
             seed: place.seed,
-            budget: bench.options(place)?.budget(),
+            budget: bench.budget(place)?,
             policy: arm.policy.as_ref().map(|source| policy_text(source, arm.tuned_with.as_deref())),
             state: bench.state(place)?,
             folder: shown(&bench.folder(place)),
@@ -289,21 +348,24 @@ fn dry_run(bench: &Bench<'_>, places: &[Place], chosen: &[usize], report: &Repor
     }
     let mut text = format!("{}\n", bench.experiment.title);
     for run in &planned {
-        let budget = match run.budget {
-            infomark_train::Budget::Steps(steps) => format!("{steps} steps"),
-            infomark_train::Budget::Minutes(minutes) => format!("{minutes} minutes"),
+        let (budget, make) = match run.budget {
+            Some(infomark_train::Budget::Steps(steps)) => (format!(": {steps} steps"), "train"),
+            Some(infomark_train::Budget::Minutes(minutes)) => (format!(": {minutes} minutes"), "train"),
+            None => (String::new(), "match"),
         };
         let policy = run.policy.as_ref().map_or_else(String::new, |policy| format!(", {policy}"));
         let state = match run.state {
-            State::Finished => "finished: nothing to do",
-            State::Trained => "trained: score",
-            State::Interrupted => "interrupted: go on, score",
-            State::New => "train, score",
+            State::Finished => "finished: nothing to do".to_owned(),
+            State::Trained => "trained: score".to_owned(),
+            State::Interrupted => "interrupted: go on, score".to_owned(),
+            State::New => format!("{make}, score"),
         };
-        text += &format!("  {} / {} / seed {}: {budget}{policy} - {state}\n", run.data, run.arm, run.seed);
+        text += &format!("  {} / {} / seed {}{budget}{policy} - {state}\n", run.data, run.arm, run.seed);
     }
     let left = planned.iter().filter(|run| run.state != State::Finished).count();
-    text += &format!("{} trainings, {left} of them to do", planned.len());
+    let matches = planned.iter().filter(|run| run.budget.is_none()).count();
+    let matching = if matches > 0 { format!(" and {matches} matchings") } else { String::new() };
+    text += &format!("{} trainings{matching}, {left} of them to do", planned.len() - matches);
     report.text(&text)?;
     report.json(&planned)
 }
@@ -316,7 +378,7 @@ fn policy_text(source: &PolicySource, with: Option<&str>) -> String {
     }
 }
 
-/// Places of the arms to train: all, or one and those that it is tuned with.
+/// Places of the arms to make: all, or one and those whose encoders it needs.
 fn chosen(experiment: &Experiment, only: Option<&str>) -> Result<Vec<usize>> {
     let Some(only) = only else {
         return Ok((0..experiment.arm.len()).collect());
@@ -326,8 +388,8 @@ fn chosen(experiment: &Experiment, only: Option<&str>) -> Result<Vec<usize>> {
         bail!("--only {only}: no such arm; there are {}", names.join(", "));
     };
     let mut chosen = vec![arm];
-    // The file was checked: an arm is tuned with an earlier one.
-    while let Some(with) = &experiment.arm[arm].tuned_with {
+    // The file was checked: the encoder is an earlier arm's.
+    while let Some(with) = experiment.arm[arm].teacher() {
         arm = experiment.place_of(with).context("an arm is missing")?;
         chosen.push(arm);
     }

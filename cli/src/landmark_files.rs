@@ -31,6 +31,9 @@ pub(crate) struct Source {
     /// 3D Slicer say where Slicer takes others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
+    /// Whether landmarks of images that are none of `images` are left out.
+    #[arg(skip)]
+    of_these_alone: bool,
 }
 
 /// An image that landmarks may belong to.
@@ -76,7 +79,12 @@ pub(crate) struct Read {
 impl Source {
     /// For images that are named otherwise.
     pub(crate) fn of(images: Vec<PathBuf>, spacing: Option<Vec<f64>>) -> Self {
-        Self { image: None, coco: None, images, spacing }
+        Self { image: None, coco: None, images, spacing, of_these_alone: false }
+    }
+
+    /// Files with landmarks of these images; those of others are left out.
+    pub(crate) fn of_images(images: Vec<PathBuf>) -> Self {
+        Self { image: None, coco: None, images, spacing: None, of_these_alone: true }
     }
 
     /// Whether images were named.
@@ -154,6 +162,8 @@ impl Source {
                 let image = by_name.get(&normal_name(name)).copied().or(own);
                 if let Some(known) = image {
                     outside += check(&file, name, known)?;
+                } else if self.of_these_alone {
+                    continue;
                 } else if !known.is_empty() {
                     bail!(
                         "{}: there is no image {name} among those of --images; add it, or correct the name",

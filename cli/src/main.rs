@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod agree;
+mod annotators;
 mod calibrate;
 mod convert;
 mod demo;

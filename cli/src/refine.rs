@@ -37,6 +37,11 @@ const IMAGES: usize = 100;
 const STREAM: u64 = 4;
 
 impl Refine {
+    /// With as many of these images as by default; none refines nothing.
+    pub(crate) fn over(images: Vec<PathBuf>) -> Self {
+        Self { images, count: None }
+    }
+
     /// The files that results must not take the place of.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         // Folders that can't be listed are reported when they are read.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_infer::{ImageContext, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
-    Annotated, Budget, Doubt, LabelCount, Progress, SelfTrainConfig, SelfTrainPaths, resume_self_train,
-    self_train,
+    Annotated, Budget, Doubt, LabelCount, Progress, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary,
+    TrainError, resume_self_train, self_train,
 };
 use serde::Serialize;
 
@@ -96,18 +96,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
     };
     inputs::warn_of_skipped(&paths.images);
-    let mut bars = Bars::default();
-    let tell = &mut |event: Progress| {
-        bars.show(&event);
-        ControlFlow::Continue(())
-    };
     let summary = if options.resume.is_some() {
-        resume_self_train(&paths, threads, tell)
+        with_progress(|told| resume_self_train(&paths, threads, told))?
     } else {
-        self_train(&config(options, threads)?, &paths, tell)
+        let config = config(options, threads)?;
+        with_progress(|told| self_train(&config, &paths, told))?
     };
-    bars.finish();
-    let summary = summary?;
     let mut text = String::new();
     for (round, labels) in summary.rounds.iter().enumerate() {
         text += &table(round, labels);
@@ -135,6 +129,21 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: summary.network.images,
         rounds: summary.rounds,
     })
+}
+
+/// Trains with a bar on the terminal.
+pub(crate) fn with_progress(
+    work: impl FnOnce(
+        &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+    ) -> Result<SelfTrainSummary, TrainError>,
+) -> Result<SelfTrainSummary> {
+    let mut bars = Bars::default();
+    let summary = work(&mut |event| {
+        bars.show(&event);
+        ControlFlow::Continue(())
+    });
+    bars.finish();
+    Ok(summary?)
 }
 
 /// The templates with their landmarks.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use infomark_core::{Point, Spacing, mean, sdr};
 use serde::Serialize;
 
+use crate::figures::rounded_rates;
+use crate::statistics::rounded;
 use crate::{EvalError, Radius, Rates, check_radii, median};
 
 /// A landmark that two readers placed in one image.
@@ -52,6 +54,29 @@ pub struct Agreement {
     pub landmarks: Vec<ReaderFigures>,
     /// All pairs together.
     pub all: ReaderFigures,
+}
+
+impl Agreement {
+    /// The same to four digits after the point, as results are written.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let landmarks = self.landmarks.into_iter().map(ReaderFigures::rounded).collect();
+        Self { landmarks, all: self.all.rounded(), ..self }
+    }
+}
+
+impl ReaderFigures {
+    fn rounded(self) -> Self {
+        Self {
+            mean_radial_error: rounded(self.mean_radial_error),
+            median: rounded(self.median),
+            sd: self.sd.map(rounded),
+            offset: self.offset.map(rounded),
+            offset_sd: self.offset_sd.map(|sd| sd.map(rounded)),
+            within: rounded_rates(self.within),
+            ..self
+        }
+    }
 }
 
 /// Compares two readers; radii are in the unit of the result.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use infomark_core::{Rng, Statistic};
 use serde::Serialize;
 
+use crate::figures::{each, figure, is_none};
 use crate::statistics::{PerImage, draws, interval, rounded, scored_images};
-use crate::{ErrorTable, Radius, quantile};
+use crate::{ErrorTable, LandmarkFigures, Radius, median};
 
 /// Random numbers of the intervals.
 const STREAM: u64 = 3;
-/// Parts that the radii of a curve are apart.
-const CURVE: u32 = 80;
+/// Largest radius of a curve in mm, and its steps.
+const CURVE_MM: f64 = 10.0;
+const CURVE_STEPS: u32 = 100;
 
 /// Errors of one training of an arm.
 #[derive(Clone, Copy, Debug)]
@@ -42,22 +44,28 @@ pub struct ArmFigures {
     pub sdr: BTreeMap<Radius, f64>,
     /// Their intervals.
     pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
-    /// Radii in mm and the shares of errors below them, from 0 to where most errors are; the same radii for all arms.
+    /// The most landmarks without an error of a set of templates. Not written where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub missing: usize,
+    /// Landmark by landmark, means over seeds of medians over templates; NaN where it has no error.
+    pub landmarks: Vec<LandmarkFigures>,
+    /// Cumulative distribution of the errors: radii in mm, from 0 to 10, and the shares of errors below them.
     #[serde(skip)]
     pub curve: Vec<(f64, f64)>,
 }
 
-/// The figures of every arm on one data set, the first one being what the others differ from; none of an arm without errors. `seed` draws
-/// the resamples.
-pub fn compare_arms(arms: &[Vec<SeedErrors<'_>>], radii_mm: &[f64], seed: u64) -> Vec<Option<ArmFigures>> {
+/// The figures of every arm on one data set, whose landmarks are `names`, the first one being what the others differ from; none of an arm
+/// without errors. `seed` draws the resamples.
+pub fn compare_arms(
+    arms: &[Vec<SeedErrors<'_>>],
+    names: &[String],
+    radii_mm: &[f64],
+    seed: u64,
+) -> Vec<Option<ArmFigures>> {
     let tables = || arms.iter().flatten().flat_map(|one| one.tables);
     let images = scored_images(tables());
-    let comparison = Comparison {
-        draws: draws(images.len(), Rng::new(seed, STREAM)),
-        images,
-        radii_mm,
-        largest_mm: largest_radius(tables()),
-    };
+    let comparison =
+        Comparison { draws: draws(images.len(), Rng::new(seed, STREAM)), images, names, radii_mm };
     let mut first = None;
     let mut figures = Vec::with_capacity(arms.len());
     for (place, arm) in arms.iter().enumerate() {
@@ -80,9 +88,8 @@ struct Comparison<'a> {
     images: Vec<usize>,
     /// Places in `images`, resample by resample.
     draws: Vec<Vec<usize>>,
+    names: &'a [String],
     radii_mm: &'a [f64],
-    /// End of the curves.
-    largest_mm: f64,
 }
 
 impl Comparison<'_> {
@@ -97,8 +104,8 @@ impl Comparison<'_> {
             sdr.insert(Radius(radius_mm), rounded(mean(&shares, None)));
             sdr_intervals.insert(Radius(radius_mm), ends(self.resampled(&shares)));
         }
-        let curve = (0..=CURVE).map(|step| {
-            let radius_mm = self.largest_mm * f64::from(step) / f64::from(CURVE);
+        let curve = (0..=CURVE_STEPS).map(|step| {
+            let radius_mm = CURVE_MM * f64::from(step) / f64::from(CURVE_STEPS);
             (radius_mm, mean(&self.over_seeds(arm, Statistic::Sdr { radius_mm }), None))
         });
         let differences =
@@ -112,9 +119,31 @@ impl Comparison<'_> {
             difference_to_first_mm_interval: first.map(|(_, first)| differences(first)),
             sdr,
             sdr_intervals,
+            missing: arm.iter().flat_map(|one| one.tables).map(ErrorTable::missing).max().unwrap_or(0),
+            landmarks: self.landmarks(arm),
             curve: curve.collect(),
         };
         (figures, resampled)
+    }
+
+    fn landmarks(&self, arm: &[SeedErrors<'_>]) -> Vec<LandmarkFigures> {
+        let of_landmark = |(place, name): (usize, &String)| {
+            let over = |value: &dyn Fn(&[f64]) -> f64| {
+                let of_seed = |one: &SeedErrors<'_>| {
+                    let own = one.tables.iter().map(|table| table.of_landmark(place));
+                    median(own.filter(|errors| !errors.is_empty()).map(|errors| value(&errors)).collect())
+                };
+                rounded(arm.iter().map(of_seed).sum::<f64>() / arm.len() as f64)
+            };
+            let rate = |Radius(radius_mm)| over(&|errors| figure(Statistic::Sdr { radius_mm }, errors));
+            LandmarkFigures {
+                landmark: name.clone(),
+                mre_mm: over(&|errors| figure(Statistic::MeanRadialError, errors)),
+                median_mm: over(&|errors| median(errors.to_vec())),
+                sdr: each(self.radii_mm, rate),
+            }
+        };
+        self.names.iter().enumerate().map(of_landmark).collect()
     }
 
     fn over_seeds(&self, arm: &[SeedErrors<'_>], statistic: Statistic) -> Vec<PerImage> {
@@ -133,12 +162,4 @@ fn mean(seeds: &[PerImage], drawn: Option<&[usize]>) -> f64 {
 
 fn ends(values: Vec<f64>) -> [f64; 2] {
     interval(values).map(rounded)
-}
-
-/// A radius in mm that most errors are below, but no less than 10 mm.
-fn largest_radius<'a>(tables: impl Iterator<Item = &'a ErrorTable>) -> f64 {
-    let mut all: Vec<f64> = tables.flat_map(ErrorTable::all).collect();
-    all.sort_unstable_by(f64::total_cmp);
-    let most = quantile(&all, 0.9);
-    if most > 10.0 { (most / 5.0).ceil() * 5.0 } else { 10.0 }
 }

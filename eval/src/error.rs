@@ -100,6 +100,34 @@ pub enum EvalError {
         /// Its landmarks.
         known: Vec<String>,
     },
+    /// A landmark without a point in any image of a data set.
+    #[error(
+        "{data}: landmark {landmark} has no point in any image; annotate it, or take it out of dataset.toml"
+    )]
+    Unannotated {
+        /// What the data set is called.
+        data: String,
+        /// The landmark.
+        landmark: String,
+    },
+    /// A landmark without a point in any of the templates.
+    #[error("{data}: landmark {landmark} has no point in the templates {}; take another image, or annotate it", templates.join(", "))]
+    NotInTemplates {
+        /// What the data set of the templates is called.
+        data: String,
+        /// The landmark.
+        landmark: String,
+        /// Names of the templates' images.
+        templates: Vec<String>,
+    },
+    /// A landmark without any error.
+    #[error(
+        "landmark {landmark} has no error: no image that is scored has a point of it, or no template; annotate it, or take it out of dataset.toml"
+    )]
+    NoErrors {
+        /// The landmark.
+        landmark: String,
+    },
     /// A radius that no error can be below.
     #[error("radii {radius_mm}: a radius has to be a number of mm above 0")]
     Radius {

@@ -163,8 +163,11 @@ fn median_bound(pairs: &[Pair]) -> f64 {
 fn calibrate(run: &Run, names: &[String], unit: f64) -> Result<ErrorCalibration, EvalError> {
     let images = run.images.iter().map(|scored| scored.image.to_string()).collect();
     let scores = run.images.iter().flat_map(|scored| &scored.scores);
-    let error = |score: &Score| Some((score.error_mm / unit, score.confidence?));
-    let errors: Vec<_> = scores.filter_map(error).collect();
+    let error = |score: &Option<Score>| {
+        let score = score.as_ref()?;
+        Some((score.error_mm / unit, score.confidence?))
+    };
+    let errors: Vec<_> = scores.map(error).collect();
     let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
     Ok(ErrorCalibration::new(key, images, &errors)?)
 }
@@ -181,7 +184,8 @@ fn pairs(
             Some(calibration) => Some(calibration.bounds(coverage)?),
             None => None,
         };
-        let pair = |(landmark, score): (usize, &Score)| {
+        let pair = |(landmark, score): (usize, &Option<Score>)| {
+            let score = score.as_ref()?;
             let confidence = score.confidence?;
             let bound = match bounds.as_ref().and_then(|bounds| bounds.get(landmark)) {
                 Some(bound) => bound.of(&confidence),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use infomark_core::{Interval, Rng, ScoreError, Statistic, bootstrap_interval};
+use infomark_core::{Rng, ScoreError, Statistic};
 use serde::Serialize;
 
-use crate::statistics::{CONFIDENCE, PerImage, RESAMPLES, draws, interval, joined, rounded};
+use crate::statistics::{PerImage, draws, interval, joined, rounded, scored_images};
 use crate::{ErrorTable, EvalError, median};
 
 /// Random numbers of the intervals.
@@ -49,6 +49,9 @@ pub struct Figures {
     pub members: Vec<String>,
     /// Images that were scored.
     pub images: usize,
+    /// Landmarks of these images without an error: not annotated there, or in no template. Not written where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub missing: usize,
     /// Mean radial error.
     pub mre_mm: f64,
     /// Its interval.
@@ -63,7 +66,7 @@ pub struct Figures {
     pub landmarks: Vec<LandmarkFigures>,
 }
 
-/// The figures of one landmark.
+/// The figures of one landmark; NaN where it has no error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LandmarkFigures {
     /// Its name.
@@ -91,6 +94,9 @@ pub struct Summary {
     pub sdr_intervals: BTreeMap<Radius, [f64; 2]>,
     /// What the figures above are, in words.
     pub summary: String,
+    /// The most landmarks without an error of a set of templates. Not written where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub missing: usize,
     /// Landmark by landmark.
     pub landmarks: Vec<LandmarkFigures>,
 }
@@ -98,7 +104,8 @@ pub struct Summary {
 /// The median of the figures of each set of templates, and these. The images have the landmarks `names`; `seed` draws the intervals.
 ///
 /// # Errors
-/// [`EvalError::Radius`], and [`EvalError::Score`] when a table has no image, an image other landmarks, or an error is not finite.
+/// [`EvalError::Radius`], [`EvalError::Score`] when a table has no error, an image other landmarks, or an error is not finite, and
+/// [`EvalError::NoErrors`] for the first landmark without an error in any table.
 pub fn figures(
     tables: &[ErrorTable],
     names: &[String],
@@ -106,9 +113,30 @@ pub fn figures(
     seed: u64,
 ) -> Result<(Summary, Vec<Figures>), EvalError> {
     check_radii(radii_mm)?;
+    tables.iter().try_for_each(|table| check(table, names))?;
+    let without = |place: &usize| tables.iter().all(|table| table.of_landmark(*place).is_empty());
+    if let Some(landmark) = (0..names.len()).find(without).and_then(|place| names.get(place)) {
+        return Err(EvalError::NoErrors { landmark: landmark.clone() });
+    }
     let each = tables.iter().map(|table| Figures::of(table, names, radii_mm, seed));
-    let each = each.collect::<Result<Vec<_>, _>>()?;
+    let each: Vec<Figures> = each.collect();
     Ok((Summary::of(&each, tables, names, radii_mm, seed), each))
+}
+
+/// Refuses a table without an error, with an image of other landmarks, or with an error that is not finite.
+fn check(table: &ErrorTable, names: &[String]) -> Result<(), ScoreError> {
+    let landmarks = names.len();
+    let errors = table.all();
+    let lengths = table.images.iter().map(|image| image.errors_mm.len());
+    if let Some(len) =
+        lengths.chain(errors.is_empty().then_some(0)).find(|len| *len != landmarks || *len == 0)
+    {
+        return Err(ScoreError::Shape { len, landmarks });
+    }
+    match errors.iter().position(|error| !error.is_finite()) {
+        Some(index) => Err(ScoreError::NotFinite { index }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses radii that no error can be below.
@@ -123,21 +151,17 @@ pub fn check_radii(radii_mm: &[f64]) -> Result<(), EvalError> {
 }
 
 impl Figures {
-    fn of(table: &ErrorTable, names: &[String], radii_mm: &[f64], seed: u64) -> Result<Self, ScoreError> {
+    fn of(table: &ErrorTable, names: &[String], radii_mm: &[f64], seed: u64) -> Self {
         let errors = table.all();
-        let interval = |statistic| -> Result<[f64; 2], ScoreError> {
-            let mut scratch = vec![0.0; RESAMPLES];
-            let mut rng = Rng::new(seed, STREAM);
-            let Interval { low, high } =
-                bootstrap_interval(&errors, names.len(), statistic, CONFIDENCE, &mut rng, &mut scratch)?;
-            Ok([low, high])
+        let tables = std::slice::from_ref(table);
+        let images = scored_images(tables);
+        let draws = draws(images.len(), Rng::new(seed, STREAM));
+        let interval = |statistic| {
+            let values = PerImage::of(tables, &images, statistic);
+            interval(draws.iter().map(|drawn| values.median(Some(drawn))).collect())
         };
-        let mut sdr_intervals = BTreeMap::new();
-        for &radius_mm in radii_mm {
-            sdr_intervals.insert(Radius(radius_mm), interval(Statistic::Sdr { radius_mm })?);
-        }
         let landmarks = names.iter().enumerate().map(|(index, name)| {
-            let own: Vec<f64> = errors.iter().skip(index).step_by(names.len()).copied().collect();
+            let own = table.of_landmark(index);
             LandmarkFigures {
                 landmark: name.clone(),
                 mre_mm: figure(Statistic::MeanRadialError, &own),
@@ -145,17 +169,18 @@ impl Figures {
                 sdr: rates(&own, radii_mm),
             }
         });
-        Ok(Self {
+        Self {
             template: joined(&table.templates),
             members: if table.templates.len() > 1 { table.templates.clone() } else { Vec::new() },
             images: table.images.len(),
+            missing: table.missing(),
             mre_mm: figure(Statistic::MeanRadialError, &errors),
-            mre_mm_interval: interval(Statistic::MeanRadialError)?,
+            mre_mm_interval: interval(Statistic::MeanRadialError),
             median_mm: median(errors.clone()),
             sdr: rates(&errors, radii_mm),
-            sdr_intervals,
+            sdr_intervals: each(radii_mm, |Radius(radius_mm)| interval(Statistic::Sdr { radius_mm })),
             landmarks: landmarks.collect(),
-        })
+        }
     }
 
     /// The same to four digits after the point, as results are written.
@@ -188,7 +213,10 @@ impl Summary {
         radii_mm: &[f64],
         seed: u64,
     ) -> Self {
-        let over = |figure: &dyn Fn(&Figures) -> f64| median(templates.iter().map(figure).collect());
+        // Templates without a landmark have no figures of it.
+        let over = |figure: &dyn Fn(&Figures) -> f64| {
+            median(templates.iter().map(figure).filter(|figure| !figure.is_nan()).collect())
+        };
         let rate = |rates: &Rates, radius: Radius| rates.get(&radius).copied().unwrap_or(f64::NAN);
         let of_landmark = |index: usize, figure: &dyn Fn(&LandmarkFigures) -> f64| {
             over(&|figures| figures.landmarks.get(index).map_or(f64::NAN, figure))
@@ -226,6 +254,7 @@ impl Summary {
                 (_, 0) => format!("median over {} templates", templates.len()),
                 (_, each) => format!("median over {} sets of {each} templates", templates.len()),
             },
+            missing: templates.iter().map(|figures| figures.missing).max().unwrap_or(0),
             landmarks: landmarks.collect(),
         }
     }
@@ -245,7 +274,12 @@ impl Summary {
     }
 }
 
-fn figure(statistic: Statistic, errors: &[f64]) -> f64 {
+/// Whether a count is not worth a line in a file.
+pub(crate) fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+pub(crate) fn figure(statistic: Statistic, errors: &[f64]) -> f64 {
     statistic.of(errors).unwrap_or(f64::NAN)
 }
 
@@ -253,11 +287,11 @@ fn rates(errors: &[f64], radii_mm: &[f64]) -> Rates {
     each(radii_mm, |Radius(radius_mm)| figure(Statistic::Sdr { radius_mm }, errors))
 }
 
-fn each<T>(radii_mm: &[f64], value: impl Fn(Radius) -> T) -> BTreeMap<Radius, T> {
+pub(crate) fn each<T>(radii_mm: &[f64], value: impl Fn(Radius) -> T) -> BTreeMap<Radius, T> {
     radii_mm.iter().map(|&radius| (Radius(radius), value(Radius(radius)))).collect()
 }
 
-fn rounded_rates(rates: Rates) -> Rates {
+pub(crate) fn rounded_rates(rates: Rates) -> Rates {
     rates.into_iter().map(|(radius, share)| (radius, rounded(share))).collect()
 }
 

@@ -4,7 +4,7 @@ use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{Confidence, DataSet, Image, LandmarkNet, Matcher, Sample, read_image};
 use rayon::prelude::*;
 
-use crate::sets::manifest;
+use crate::sets::{check_annotated, manifest};
 use crate::{EvalError, Run, Score, ScoredImage};
 
 /// Landmarks of an image: where, with which score, and how sure.
@@ -16,7 +16,8 @@ type Places = Vec<(Point<f64>, f64, Option<Confidence>)>;
 /// work ends when that is an error.
 ///
 /// # Errors
-/// [`EvalError::Unknown`] for the first landmark of the data set that the network does not find, when an image can't be read or the
+/// [`EvalError::Unknown`] for the first landmark of the data set that the network does not find, [`EvalError::Unannotated`] for the
+/// first that has no point in any image, when an image can't be read or the
 /// network fails on it, and those of `advance`.
 pub fn score_network(
     net: &LandmarkNet,
@@ -70,14 +71,16 @@ fn score(
         })
     };
     let order = data.landmarks.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    check_annotated(data)?;
     let one = |(image, sample): (usize, &Sample)| {
         let found = find(&read_image(&sample.path)?)?;
-        let score = |(&place, &truth): (&usize, &Point<f64>)| {
+        let score = |(&place, truth): (&usize, &Option<Point<f64>>)| {
+            let truth = (*truth)?;
             let &(found, score, confidence) = found.get(place)?;
             let error_mm = radial_error_mm(found, truth, data.spacing);
             Some(Score { found, truth, score, error_mm, confidence })
         };
-        let scores = order.iter().zip(&sample.landmarks).filter_map(score).collect();
+        let scores = order.iter().zip(&sample.landmarks).map(score).collect();
         advance()?;
         Ok(ScoredImage { image, scores })
     };

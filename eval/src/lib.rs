@@ -23,9 +23,10 @@
 //! ```
 //!
 //! [`ErrorBounds`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
-//! same resamples, [`reader_agreement`] two readers of the same images. Results do not depend on the number of threads.
+//! same resamples, [`reader_agreement`] two readers of the same images, [`compare_with_annotator`] the program and a second annotator with the reference. Results do not depend on the number of threads.
 
 mod agreement;
+mod annotator;
 mod arms;
 mod error;
 mod error_bounds;
@@ -37,6 +38,7 @@ mod sets;
 mod statistics;
 
 pub use agreement::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
+pub use annotator::{Annotator, AnnotatorComparison, compare_with_annotator};
 pub use arms::{ArmFigures, SeedErrors, compare_arms};
 pub use error::EvalError;
 pub use error_bounds::{AskedCoverage, ErrorBounds, KeptPoints, LandmarkCoverage, Tenth};
@@ -44,5 +46,5 @@ pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii,
 pub use finder::{score_matcher, score_network};
 pub use run::{Run, Score, ScoredImage};
 pub use scoring::{Evaluation, Measured, Protocol, Ready};
-pub use sets::{MAX_SETS, check_names, draw, random_sets};
+pub use sets::{MAX_SETS, check_annotated, check_names, draw, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};

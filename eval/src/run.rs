@@ -25,8 +25,8 @@ pub struct Score {
 pub struct ScoredImage {
     /// Its place in the data folder.
     pub image: usize,
-    /// Landmark by landmark, in the folder's order.
-    pub scores: Vec<Score>,
+    /// Landmark by landmark, in the folder's order; none where the image has no point of it, or no template of the set.
+    pub scores: Vec<Option<Score>>,
 }
 
 /// All scores of one template, of several together, or of a network.
@@ -48,7 +48,7 @@ impl Run {
     pub fn errors(&self) -> ErrorTable {
         let errors = |scored: &ScoredImage| ImageErrors {
             image: scored.image,
-            errors_mm: scored.scores.iter().map(|score| score.error_mm).collect(),
+            errors_mm: scored.scores.iter().map(|score| Some(score.as_ref()?.error_mm)).collect(),
         };
         ErrorTable { templates: self.templates.clone(), images: self.images.iter().map(errors).collect() }
     }

@@ -1,12 +1,14 @@
 //! Errors of an encoder on annotated images, with one template after the other or several together.
 
-use infomark_core::radial_error_mm;
+use std::collections::BTreeSet;
+
+use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
     DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
 };
 use rayon::prelude::*;
 
-use crate::sets::{Known, in_order, leave};
+use crate::sets::{Known, check_annotated, in_order, leave};
 use crate::{
     ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, check_names, check_radii,
     figures,
@@ -175,16 +177,18 @@ impl<'a> Evaluation<'a> {
     /// different template; the work ends when that is an error.
     ///
     /// # Errors
-    /// When the data sets' landmarks differ, a set names no image of the folder, or an image can't be read or can't be a template.
+    /// When the data sets' landmarks differ, a landmark has no point in any image or in any template, a set names no image of the folder, or an image can't be read or can't be a template.
     pub fn prepare(
         &self,
         sets: &[Vec<usize>],
         advance: &(dyn Fn() -> Result<(), EvalError> + Sync),
     ) -> Result<Ready<'a>, EvalError> {
         check_names(self.data, self.template_data)?;
+        check_annotated(self.data)?;
         let mut chosen: Vec<usize> = sets.concat();
         chosen.sort_unstable();
         chosen.dedup();
+        self.check_templates(&chosen)?;
         let known = Known::of(self.data);
         let prepare = |(order, &index): (usize, &usize)| {
             let images = &self.template_data.images;
@@ -200,6 +204,27 @@ impl<'a> Evaluation<'a> {
         Ok(Ready { evaluation: *self, sets: sets.to_vec(), chosen, templates })
     }
 
+    /// Refuses templates none of which has a point of a landmark.
+    fn check_templates(&self, chosen: &[usize]) -> Result<(), EvalError> {
+        let Self { data, template_data, .. } = self;
+        let samples: Vec<&Sample> =
+            chosen.iter().filter_map(|&index| template_data.images.get(index)).collect();
+        let known: BTreeSet<String> = samples
+            .iter()
+            .flat_map(|sample| template_data.landmarks_of(sample))
+            .map(|landmark| landmark.name)
+            .collect();
+        // A place beyond the images is told of where it is looked up.
+        match data.landmarks.iter().find(|name| !known.contains(*name)) {
+            Some(landmark) if samples.len() == chosen.len() => Err(EvalError::NotInTemplates {
+                data: template_data.name.clone(),
+                landmark: landmark.clone(),
+                templates: samples.iter().map(|sample| sample.name.clone()).collect(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn prepare_one(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, EvalError> {
         let landmarks = in_order(self.template_data, sample, &self.data.landmarks);
         let encoding = self.encode(sample)?;
@@ -213,7 +238,7 @@ impl<'a> Evaluation<'a> {
         &self,
         (image, sample): (usize, &Sample),
         sets: &[Vec<&Prepared>],
-    ) -> Result<Vec<Option<Vec<Score>>>, EvalError> {
+    ) -> Result<Vec<Option<Vec<Option<Score>>>>, EvalError> {
         let is_own = |prepared: &&Prepared| prepared.own == Some(image);
         let kept = sets.iter().flatten().copied().filter(is_own).find_map(|own| own.encoding.as_ref());
         let made;
@@ -236,17 +261,20 @@ impl<'a> Evaluation<'a> {
         sets.iter().map(score_with).collect()
     }
 
-    fn scores(&self, sample: &Sample, found: &[Found]) -> Vec<Score> {
-        let pairs = found.iter().zip(&sample.landmarks);
-        pairs
-            .map(|(found, &truth)| Score {
+    fn scores(&self, sample: &Sample, found: &[Found]) -> Vec<Option<Score>> {
+        let named = self.data.landmarks.iter().zip(&sample.landmarks);
+        let score = |(name, truth): (&String, &Option<Point<f64>>)| {
+            let truth = (*truth)?;
+            let found = found.iter().find(|found| found.name == *name)?;
+            Some(Score {
                 found: found.at,
                 truth,
                 score: found.score,
                 error_mm: radial_error_mm(found.at, truth, self.data.spacing),
                 confidence: Some(found.confidence),
             })
-            .collect()
+        };
+        named.map(score).collect()
     }
 
     fn encode(&self, sample: &Sample) -> Result<Encoding, EvalError> {

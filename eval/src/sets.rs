@@ -85,8 +85,10 @@ pub(crate) fn leave(
         return Err(EvalError::Left { wanted: count, left: free.len() });
     }
     let image = |sample: &&Sample| {
-        let landmarks = in_order(template_data, sample, &data.landmarks);
-        Sample { landmarks: landmarks.iter().map(|landmark| landmark.at).collect(), ..(*sample).clone() }
+        let known = template_data.landmarks_of(sample);
+        let point =
+            |name: &String| known.iter().find(|landmark| landmark.name == *name).map(|landmark| landmark.at);
+        Sample { landmarks: data.landmarks.iter().map(point).collect(), ..(*sample).clone() }
     };
     let drawn = draw(count, free.len(), seed, LEFT);
     Ok(DataSet {
@@ -116,13 +118,23 @@ pub fn check_names(data: &DataSet, template_data: &DataSet) -> Result<(), EvalEr
     }
 }
 
+/// Refuses a folder with a landmark that no image has a point of.
+///
+/// # Errors
+/// [`EvalError::Unannotated`].
+pub fn check_annotated(data: &DataSet) -> Result<(), EvalError> {
+    data.unannotated().map_or(Ok(()), |landmark| {
+        Err(EvalError::Unannotated { data: data.name.clone(), landmark: landmark.to_owned() })
+    })
+}
+
 /// Where a folder names its landmarks.
 pub(crate) fn manifest(data: &DataSet) -> PathBuf {
     let images = data.images.first().and_then(|sample| sample.path.parent());
     images.and_then(Path::parent).unwrap_or(Path::new("")).join("dataset.toml")
 }
 
-/// The landmarks of an image of a folder, in the order of `names`.
+/// The landmarks that an image of a folder has points of, in the order of `names`.
 pub(crate) fn in_order(data: &DataSet, sample: &Sample, names: &[String]) -> Vec<Landmark> {
     let mut landmarks = data.landmarks_of(sample);
     landmarks.sort_by_key(|landmark| names.iter().position(|name| *name == landmark.name));

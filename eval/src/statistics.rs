@@ -23,23 +23,40 @@ pub struct ErrorTable {
 pub struct ImageErrors {
     /// Its place in the data set.
     pub image: usize,
-    /// Landmark by landmark, in mm.
-    pub errors_mm: Vec<f64>,
+    /// Landmark by landmark, in mm; none where the image has no point of it, or no template has the landmark.
+    pub errors_mm: Vec<Option<f64>>,
 }
 
 impl ErrorTable {
+    /// The same of the images for which `is_in` is true by their place in the data set.
+    #[must_use]
+    pub fn of_images(&self, is_in: impl Fn(usize) -> bool) -> Self {
+        let images = self.images.iter().filter(|image| is_in(image.image)).cloned().collect();
+        Self { templates: self.templates.clone(), images }
+    }
+
     /// The same to four digits after the point, as results are written.
     #[must_use]
     pub fn rounded(mut self) -> Self {
-        for error in self.images.iter_mut().flat_map(|image| &mut image.errors_mm) {
+        for error in self.images.iter_mut().flat_map(|image| &mut image.errors_mm).flatten() {
             *error = rounded(*error);
         }
         self
     }
 
-    /// All errors in mm, image by image.
+    /// All errors in mm that are there, image by image.
     pub(crate) fn all(&self) -> Vec<f64> {
-        self.images.iter().flat_map(|image| &image.errors_mm).copied().collect()
+        self.images.iter().flat_map(|image| &image.errors_mm).flatten().copied().collect()
+    }
+
+    /// The errors in mm of the landmark at a place, image by image.
+    pub(crate) fn of_landmark(&self, place: usize) -> Vec<f64> {
+        self.images.iter().filter_map(|image| *image.errors_mm.get(place)?).collect()
+    }
+
+    /// Number of errors that are not there.
+    pub(crate) fn missing(&self) -> usize {
+        self.images.iter().flat_map(|image| &image.errors_mm).filter(|error| error.is_none()).count()
     }
 }
 
@@ -89,10 +106,8 @@ pub(crate) fn draws(images: usize, mut rng: Rng) -> Vec<Vec<usize>> {
     (0..RESAMPLES).map(&mut draw).collect()
 }
 
-/// A statistic of each image's errors, of each set of templates.
-///
-/// All images have the same landmarks: the mean over images of their means, or rates, is that of all errors.
-pub(crate) struct PerImage(Vec<Vec<Option<f64>>>);
+/// A statistic of each image's errors and their number, of each set of templates; none where an image has no errors.
+pub(crate) struct PerImage(Vec<Vec<Option<(f64, usize)>>>);
 
 impl PerImage {
     /// The statistic in each table; `images` are the places of the images in the data set, ascending.
@@ -102,7 +117,8 @@ impl PerImage {
             for ImageErrors { image, errors_mm } in &table.images {
                 if let Some(value) = images.binary_search(image).ok().and_then(|place| values.get_mut(place))
                 {
-                    *value = statistic.of(errors_mm);
+                    let present: Vec<f64> = errors_mm.iter().flatten().copied().collect();
+                    *value = statistic.of(&present).map(|value| (value, present.len()));
                 }
             }
             values
@@ -110,17 +126,27 @@ impl PerImage {
         Self(tables.iter().map(of_table).collect())
     }
 
-    /// The median over templates of the mean over images: all of them, or those drawn. A template has no value of its own image.
+    /// The median over templates of the statistic of all errors: of all images, or of those drawn. A template has no value of its own image.
     pub(crate) fn median(&self, drawn: Option<&[usize]>) -> f64 {
-        let of_template = |images: &Vec<Option<f64>>| {
-            let values: Vec<f64> = match drawn {
+        let of_template = |images: &Vec<Option<(f64, usize)>>| {
+            let values: Vec<(f64, usize)> = match drawn {
                 None => images.iter().flatten().copied().collect(),
                 Some(drawn) => drawn.iter().filter_map(|&image| *images.get(image)?).collect(),
             };
-            infomark_core::mean(&values)
+            pooled(&values)
         };
         median(self.0.iter().filter_map(of_template).collect())
     }
+}
+
+/// The statistic of all errors, from that of each image and their number: the mean where all images have as many; none of no image.
+fn pooled(values: &[(f64, usize)]) -> Option<f64> {
+    let (_, first) = *values.first()?;
+    if values.iter().all(|(_, count)| *count == first) {
+        return infomark_core::mean(&values.iter().map(|(value, _)| *value).collect::<Vec<_>>());
+    }
+    let sum: f64 = values.iter().map(|(value, count)| value * *count as f64).sum();
+    Some(sum / values.iter().map(|(_, count)| *count).sum::<usize>() as f64)
 }
 
 /// A figure to four digits after the point.

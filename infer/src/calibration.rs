@@ -116,8 +116,8 @@ pub struct ErrorCalibration {
     pub key: CalibrationKey,
     /// The labelled images.
     pub images: Vec<String>,
-    /// Error over scale: image by image, within it in the order of the key's landmarks.
-    scores: Vec<f64>,
+    /// Error over scale: image by image, within it in the order of the key's landmarks; none where the image has no point.
+    scores: Vec<Option<f64>>,
 }
 
 /// What is read of a file before the rest.
@@ -164,23 +164,25 @@ impl Bound {
 }
 
 impl ErrorCalibration {
-    /// From the errors, in pixels, and confidences of each landmark of each image; `key` is that of the matcher that found them.
+    /// From the errors, in pixels, and confidences of each landmark of each image, none where the image has no point of it; `key` is that of
+    /// the matcher that found them.
     ///
     /// # Errors
     ///
-    /// [`CalibrationError::Scores`] when there is no image, an image has another number of landmarks, or an error is not
+    /// [`CalibrationError::Scores`] when there is no error, an image has another number of landmarks, or an error is not
     /// finite.
     pub fn new(
         key: CalibrationKey,
         images: Vec<String>,
-        errors: &[(f64, Confidence)],
+        errors: &[Option<(f64, Confidence)>],
     ) -> Result<ErrorCalibration, CalibrationError> {
+        let score = |(error_px, confidence): &(f64, Confidence)| error_px / confidence.scale;
         let calibration = ErrorCalibration {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key,
             images,
-            scores: errors.iter().map(|(error_px, confidence)| error_px / confidence.scale).collect(),
+            scores: errors.iter().map(|error| error.as_ref().map(score)).collect(),
         };
         calibration.check()?;
         Ok(calibration)
@@ -235,10 +237,13 @@ impl ErrorCalibration {
 
     fn check(&self) -> Result<(), ConformalError> {
         let landmarks = self.key.landmarks.len();
-        if self.scores.is_empty() || self.scores.len() != landmarks * self.images.len() {
+        if self.scores.len() != landmarks * self.images.len() {
             return Err(ConformalError::Shape { len: self.scores.len(), landmarks });
         }
-        match self.scores.iter().position(|score| !(score.is_finite() && *score >= 0.0)) {
+        if self.scores.iter().flatten().next().is_none() {
+            return Err(ConformalError::Shape { len: 0, landmarks });
+        }
+        match self.scores.iter().flatten().position(|score| !(score.is_finite() && *score >= 0.0)) {
             Some(index) => Err(ConformalError::NotFinite { index }),
             None => Ok(()),
         }
@@ -252,9 +257,13 @@ impl ErrorCalibration {
     /// [`CalibrationError::Scores`] when the coverage is no share or the images are too few for it.
     pub fn bounds(&self, coverage: f64) -> Result<Vec<Bound>, CalibrationError> {
         let count = self.key.landmarks.len();
-        let pooled = conformal_bound(&mut self.scores.clone(), count, coverage)?;
+        let pooled = match self.scores.iter().copied().collect::<Option<Vec<f64>>>() {
+            Some(mut complete) => conformal_bound(&mut complete, count, coverage)?,
+            None => self.pooled_bound(coverage)?,
+        };
         let own = |index: usize| {
-            let mut scores: Vec<f64> = self.scores.iter().skip(index).step_by(count).copied().collect();
+            let mut scores: Vec<f64> =
+                self.scores.iter().skip(index).step_by(count).flatten().copied().collect();
             let enough = scores.len() >= Self::FOR_EACH;
             match enough.then(|| conformal_bound(&mut scores, 1, coverage)) {
                 Some(Ok(factor)) => Bound { factor, own: true },
@@ -262,6 +271,29 @@ impl ErrorCalibration {
             }
         };
         Ok((0..count).map(own).collect())
+    }
+
+    /// The bound by all landmarks where images lack points: that of [`conformal_bound`], with each image's scores weighted by one over their
+    /// number, so that images count alike.
+    fn pooled_bound(&self, coverage: f64) -> Result<f64, ConformalError> {
+        let mut weighted: Vec<(f64, f64)> = Vec::new();
+        let mut images = 0;
+        for image in self.scores.chunks(self.key.landmarks.len().max(1)) {
+            let known = image.iter().flatten().count();
+            images += known.min(1);
+            weighted.extend(image.iter().flatten().map(|&score| (score, 1.0 / known as f64)));
+        }
+        // Refuses what is no coverage, and too few images for it.
+        conformal_bound(&mut vec![0.0; images], 1, coverage)?;
+        weighted.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let wanted = coverage * (images as f64 + 1.0) * (1.0 - 1e-12);
+        let mut sum = 0.0;
+        let reached = weighted.iter().find(|(_, weight)| {
+            sum += weight;
+            sum >= wanted
+        });
+        let (bound, _) = reached.or(weighted.last()).ok_or(ConformalError::Shape { len: 0, landmarks: 0 })?;
+        Ok(*bound)
     }
 
     /// Fewest images from which each landmark gets a bound of its own.

@@ -5,12 +5,15 @@ mod manifest;
 pub use manifest::ManifestError;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use infomark_core::{Point, Spacing};
 
 use crate::landmark::{OUTSIDE_MARGIN, first_of, on_pixels};
-use crate::{ImageError, Landmark, LandmarkError, list_images, read_image_size, read_landmarks};
+use crate::{
+    ImageError, Landmark, LandmarkError, LandmarkFile, list_images, read_image_size, read_landmarks,
+};
 use manifest::{Manifest, check};
 
 /// Annotated images of one kind.
@@ -20,27 +23,54 @@ pub struct DataSet {
     pub name: String,
     /// Size of a pixel of every image.
     pub spacing: Spacing,
-    /// Names of the landmarks that every image has.
+    /// Names of the landmarks.
     pub landmarks: Vec<String>,
-    /// The images, sorted by name.
+    /// The images, sorted by name; each has at least one point.
     pub images: Vec<Sample>,
     /// Keys of `dataset.toml` that mean nothing here, sorted: misspelt ones, or those of other programs.
     pub ignored_keys: Vec<String>,
     /// Number of landmarks that lie just outside their image, at most [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
     pub just_outside: usize,
-    /// Images that were left out, as a landmark lies further outside.
-    pub left_out: Vec<LeftOut>,
+    /// Points that are missing in [`images`](Self::images), image by image.
+    pub missing: Vec<MissingPoint>,
+    /// File names of the images that were left out, as they have no point at all.
+    pub left_out: Vec<String>,
 }
 
-/// An image that was left out of a data set.
+/// A landmark without a point in an image of a data set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LeftOut {
-    /// Its file name without folder.
+pub struct MissingPoint {
+    /// The image's file name without folder.
     pub image: String,
-    /// The first landmark that lies outside it.
+    /// The landmark.
     pub landmark: String,
-    /// Position of the landmark in pixels.
-    pub at: Point<f64>,
+    /// Why it has no point.
+    pub reason: MissingReason,
+}
+
+/// Why a landmark of an image has no point. Its text is what warnings say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MissingReason {
+    /// It was not annotated.
+    NotAnnotated,
+    /// It was marked as absent from the image.
+    Absent,
+    /// It lies further outside the image than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
+    Outside {
+        /// Its position in pixels.
+        at: Point<f64>,
+    },
+}
+
+impl fmt::Display for MissingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MissingReason::NotAnnotated => f.write_str("not annotated"),
+            MissingReason::Absent => f.write_str("marked as absent"),
+            MissingReason::Outside { at } => write!(f, "outside the image, at ({}, {})", at.x, at.y),
+        }
+    }
 }
 
 /// An annotated image.
@@ -54,8 +84,8 @@ pub struct Sample {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Its landmarks, in the order of [`DataSet::landmarks`].
-    pub landmarks: Vec<Point<f64>>,
+    /// Its points in pixels, in the order of [`DataSet::landmarks`]; none of a landmark that is not annotated.
+    pub landmarks: Vec<Option<Point<f64>>>,
 }
 
 /// Why a data folder cannot be used; every message names the file and the fix.
@@ -84,32 +114,8 @@ pub enum DataSetError {
     /// The landmark file.
     #[error(transparent)]
     Landmarks(#[from] LandmarkError),
-    /// Images without any row.
-    #[error(
-        "{name}: images without rows: {count} ({first}); add their landmarks or move the images out of the folder"
-    )]
-    Unlabelled {
-        /// Path of the landmark file.
-        name: String,
-        /// How many images.
-        count: usize,
-        /// The first of them.
-        first: String,
-    },
-    /// An image that lacks a landmark which `dataset.toml` names.
-    #[error(
-        "{name}: image {image} has no landmark {landmark}, which dataset.toml names; add its row or remove the name"
-    )]
-    MissingLandmark {
-        /// Path of the landmark file.
-        name: String,
-        /// The image.
-        image: String,
-        /// The landmark.
-        landmark: String,
-    },
-    /// A data set of no image.
-    #[error("{name}: it holds no images; give at least one")]
+    /// A data set of no image with a point.
+    #[error("{name}: it holds no image with a point of its landmarks; give at least one")]
     NoImages {
         /// What the data set is called.
         name: String,
@@ -147,8 +153,11 @@ pub enum SampleError {
     /// An earlier image has its name.
     #[error("its name is given twice; rename one")]
     Repeated,
+    /// Not one point.
+    #[error("it has no point; leave it out")]
+    NoPoint,
     /// More points than landmarks, or fewer.
-    #[error("it has {points} points for {landmarks} landmarks; give one for each")]
+    #[error("it has {points} points for {landmarks} landmarks; give one, or none, for each")]
     Points {
         /// Its points.
         points: usize,
@@ -157,7 +166,7 @@ pub enum SampleError {
     },
     /// A point that is not finite, or further outside than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN).
     #[error(
-        "landmark {landmark} at ({x}, {y}) lies outside its {width} x {height} pixels; correct it, or leave the image out"
+        "landmark {landmark} at ({x}, {y}) lies outside its {width} x {height} pixels; correct it, or leave it out"
     )]
     Outside {
         /// The landmark.
@@ -179,9 +188,14 @@ impl Sample {
         if self.landmarks.len() != names.len() {
             return Err(SampleError::Points { points: self.landmarks.len(), landmarks: names.len() });
         }
-        let is_outside = |at: Point<f64>| !on_pixels(at, width, height, margin(width, height));
-        match names.iter().zip(&self.landmarks).find(|(_, at)| is_outside(**at)) {
-            Some((landmark, &Point { x, y })) => {
+        let is_outside = |at: &Point<f64>| !on_pixels(*at, width, height, margin(width, height));
+        let points = names.iter().zip(&self.landmarks).filter_map(|(name, at)| Some((name, (*at)?)));
+        let mut points = points.peekable();
+        if points.peek().is_none() {
+            return Err(SampleError::NoPoint);
+        }
+        match points.find(|(_, at)| is_outside(at)) {
+            Some((landmark, Point { x, y })) => {
                 Err(SampleError::Outside { landmark: landmark.clone(), x, y, width, height })
             }
             None => Ok(()),
@@ -190,14 +204,14 @@ impl Sample {
 }
 
 impl DataSet {
-    /// A data set of annotated images that are in no folder of its own, checked as [`open`](Self::open) checks one, but that an image with
-    /// a landmark too far outside is an error: the caller says which to leave out. The images are kept in the order given.
+    /// A data set of annotated images that are in no folder of its own, checked as [`open`](Self::open) checks one, but that a point too far
+    /// outside and an image without any point are errors: the caller says what to leave out. The images are kept in the order given.
     ///
     /// # Errors
     ///
     /// [`DataSetError::NoImages`], [`DataSetError::Invalid`] for a pixel size that is no radiograph's and for landmarks that are none or named
-    /// twice, and [`DataSetError::Sample`] for the first image that is named twice, has more or fewer points than there are landmarks, or
-    /// one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
+    /// twice, and [`DataSetError::Sample`] for the first image that is named twice, has another number of places for points than
+    /// there are landmarks, no point at all, or one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
     pub fn new(
         name: impl Into<String>,
         spacing: Spacing,
@@ -218,11 +232,23 @@ impl DataSet {
                 return Err(DataSetError::Sample { name, image: sample.name.clone(), problem });
             }
         }
-        let on_image = |sample: &Sample, at: Point<f64>| on_pixels(at, sample.width, sample.height, 0.0);
-        let outside = |sample: &Sample| sample.landmarks.iter().filter(|at| !on_image(sample, **at)).count();
+        let outside = |sample: &Sample| {
+            let on_image = |at: &&Point<f64>| on_pixels(**at, sample.width, sample.height, 0.0);
+            sample.landmarks.iter().flatten().filter(|at| !on_image(at)).count()
+        };
         let just_outside = images.iter().map(outside).sum();
+        let mut missing = Vec::new();
+        for sample in &images {
+            for (landmark, _) in landmarks.iter().zip(&sample.landmarks).filter(|(_, at)| at.is_none()) {
+                missing.push(MissingPoint {
+                    image: sample.name.clone(),
+                    landmark: landmark.clone(),
+                    reason: MissingReason::NotAnnotated,
+                });
+            }
+        }
         let (ignored_keys, left_out) = (Vec::new(), Vec::new());
-        Ok(DataSet { name, spacing, landmarks, images, ignored_keys, just_outside, left_out })
+        Ok(DataSet { name, spacing, landmarks, images, ignored_keys, just_outside, missing, left_out })
     }
 
     /// Opens the folder `dir`, which holds the images in `images/`, their points in `landmarks.csv` and in `dataset.toml`:
@@ -233,10 +259,10 @@ impl DataSet {
     /// landmarks = ["sella", "nasion"]
     /// ```
     ///
-    /// Every image has to have every landmark that is named; rows of other landmarks are ignored, and so are other keys of
-    /// `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. Landmarks up to [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside their image
-    /// are kept and counted in [`just_outside`](Self::just_outside); an image with one further outside is left out, see
-    /// [`left_out`](Self::left_out). The images' headers are read, not their pixels.
+    /// Rows of other landmarks are ignored, and so are other keys of `dataset.toml`, which [`ignored_keys`](Self::ignored_keys) names. Points up
+    /// to [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside their image are kept and counted in [`just_outside`](Self::just_outside). A landmark
+    /// that lies further outside, is marked as absent or is not annotated is without a point in that image, see [`missing`](Self::missing); an
+    /// image without any point is left out, see [`left_out`](Self::left_out). The images' headers are read, not their pixels.
     ///
     /// # Errors
     ///
@@ -259,43 +285,33 @@ impl DataSet {
         }
         let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         table.check_images(|image| known.contains(image))?;
-        let (mut left_out, mut first_outside) = (Vec::new(), None);
-        let unlabelled: Vec<&String> = names.iter().filter(|name| table.get(name).is_empty()).collect();
-        if !unlabelled.is_empty() {
-            return Err(DataSetError::Unlabelled {
-                name: table.name().to_owned(),
-                count: unlabelled.len(),
-                first: first_of(unlabelled.into_iter()),
-            });
-        }
+        let (mut left_out, mut missing, mut first_outside) = (Vec::new(), Vec::new(), None);
         let mut images = Vec::with_capacity(paths.len());
         for (path, name) in paths.into_iter().zip(names) {
             let (width, height) = read_image_size(&path)?;
             let margin = margin(width, height);
-            let rows = table.near_image(&name, width, height, f64::INFINITY)?;
-            let mut named = rows.iter().filter(|landmark| manifest.landmarks.contains(&landmark.name));
-            if let Some(outside) = named.find(|landmark| !landmark.is_near(width, height, margin)) {
-                left_out.push(LeftOut {
-                    image: name.clone(),
-                    landmark: outside.name.clone(),
-                    at: outside.at,
-                });
-                first_outside = first_outside.or(table.near_image(&name, width, height, margin).err());
+            if !table.get(&name).is_empty() {
+                // Of the size that the file states, if it does.
+                table.near_image(&name, width, height, f64::INFINITY)?;
+            }
+            let point = |landmark: &String| {
+                point_of(&table, &name, landmark, |at| on_pixels(at, width, height, margin))
+            };
+            let points: Vec<_> = manifest.landmarks.iter().map(point).collect();
+            if points.iter().all(Result::is_err) {
+                let outside = table.near_image(&name, width, height, margin).err();
+                first_outside =
+                    first_outside.or(outside.filter(|error| matches!(error, LandmarkError::Outside { .. })));
+                left_out.push(name);
                 continue;
             }
-            images.push(Sample {
-                landmarks: in_order(rows, &manifest.landmarks).map_err(|landmark| {
-                    DataSetError::MissingLandmark {
-                        name: table.name().to_owned(),
-                        image: name.clone(),
-                        landmark,
-                    }
-                })?,
-                name,
-                path,
-                width,
-                height,
-            });
+            let without = manifest.landmarks.iter().zip(&points);
+            missing.extend(without.filter_map(|(landmark, point)| {
+                let reason = *point.as_ref().err()?;
+                Some(MissingPoint { image: name.clone(), landmark: landmark.clone(), reason })
+            }));
+            let landmarks = points.into_iter().map(Result::ok).collect();
+            images.push(Sample { name, path, width, height, landmarks });
         }
         if images.is_empty()
             && let Some(error) = first_outside
@@ -305,16 +321,24 @@ impl DataSet {
         let folder = || dir.file_name().unwrap_or(dir.as_os_str());
         let name = manifest.name.unwrap_or_else(|| folder().to_string_lossy().into_owned());
         let data = DataSet::new(name, manifest.spacing, manifest.landmarks, images)?;
-        Ok(DataSet { ignored_keys: manifest.ignored_keys, left_out, ..data })
+        Ok(DataSet { ignored_keys: manifest.ignored_keys, missing, left_out, ..data })
     }
 
-    /// The landmarks of one of the samples, with their names; those just outside the image are moved to its edge, as templates
+    /// The first landmark that has no point in any of the images.
+    pub fn unannotated(&self) -> Option<&str> {
+        let has = |place: usize| {
+            self.images.iter().any(|sample| matches!(sample.landmarks.get(place), Some(Some(_))))
+        };
+        self.landmarks.iter().enumerate().find(|(place, _)| !has(*place)).map(|(_, name)| name.as_str())
+    }
+
+    /// The landmarks that one of the samples has points of, with their names; those just outside the image are moved to its edge, as templates
     /// have features of the image alone.
     pub fn landmarks_of(&self, sample: &Sample) -> Vec<Landmark> {
         let named = self.landmarks.iter().zip(&sample.landmarks);
         let clamp = |value: f64, size: usize| value.clamp(-0.5, size as f64 - 0.5);
         let on_image = |at: Point<f64>| Point::new(clamp(at.x, sample.width), clamp(at.y, sample.height));
-        named.map(|(name, &at)| Landmark::new(name.clone(), on_image(at))).collect()
+        named.filter_map(|(name, at)| Some(Landmark::new(name.clone(), on_image((*at)?)))).collect()
     }
 
     /// What was left out or kept in spite of a doubt, in sentences for warnings.
@@ -328,25 +352,39 @@ impl DataSet {
                 self.just_outside
             ));
         }
-        if let Some(first) = self.left_out.first() {
+        if let Some(MissingPoint { image, landmark, reason }) = self.missing.first() {
             warnings.push(format!(
-                "{}: images left out, as a landmark lies further outside: {} (the first: {}, {} at ({}, {}))",
+                "{}: points missing: {} of {} (the first: {image}, {landmark}: {reason}); figures are of the others",
+                self.name,
+                self.missing.len(),
+                self.images.len() * self.landmarks.len(),
+            ));
+        }
+        if !self.left_out.is_empty() {
+            warnings.push(format!(
+                "{}: images left out, as they have no point of its landmarks: {} ({})",
                 self.name,
                 self.left_out.len(),
-                first.image,
-                first.landmark,
-                first.at.x,
-                first.at.y
+                first_of(self.left_out.iter())
             ));
         }
         warnings
     }
 }
 
-/// The points of the named landmarks, or the first name that is not there.
-fn in_order(rows: &[Landmark], names: &[String]) -> Result<Vec<Point<f64>>, String> {
-    let find = |name: &String| rows.iter().find(|row| row.name == *name);
-    names.iter().map(|name| find(name).map(|row| row.at).ok_or_else(|| name.clone())).collect()
+/// The point of a landmark of an image, or why there is none.
+fn point_of(
+    table: &LandmarkFile,
+    image: &str,
+    landmark: &str,
+    is_near: impl Fn(Point<f64>) -> bool,
+) -> Result<Point<f64>, MissingReason> {
+    match table.get(image).iter().find(|row| row.name == landmark).map(|row| row.at) {
+        Some(at) if is_near(at) => Ok(at),
+        Some(at) => Err(MissingReason::Outside { at }),
+        None if table.absent(image).iter().any(|name| name == landmark) => Err(MissingReason::Absent),
+        None => Err(MissingReason::NotAnnotated),
+    }
 }
 
 /// Pixels that a landmark may lie outside an image.

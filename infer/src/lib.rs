@@ -105,7 +105,7 @@ pub use calibration::{
 };
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
-pub use dataset::{DataSet, DataSetError, LeftOut, ManifestError, Sample, SampleError};
+pub use dataset::{DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError};
 pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
     Normalisation, NormalisationError, Origin, SEAL_KEY, ValueError,

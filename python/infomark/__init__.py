@@ -24,7 +24,7 @@ from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information,
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
 from ._encoder import Encoder, Template, describe_onnx
 from ._ensemble import Ensemble, EnsembleDetection
-from ._evaluate import Evaluation, Figures, Selection, evaluate, select
+from ._evaluate import Agreement, Evaluation, Figures, SecondAnnotator, Selection, evaluate, select
 from ._files import DataSet, Landmarks, lay_on, memory_budget, phantom, read_image, read_landmarks, read_spacing
 from ._files import set_memory_budget, write_landmarks
 from ._matching import FolderMatch, FolderMatches, Found, Judge, Judged, Matcher, Recognition
@@ -36,10 +36,10 @@ from ._training import Psi, Summary, Tuned, psi, train, tune
 from ._views import GuidedImage, GuidedView, GuidedViews, TierPolicy
 
 __all__ = [
-    "DataSet", "Encoder", "Ensemble", "EnsembleDetection", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
+    "Agreement", "DataSet", "Encoder", "Ensemble", "EnsembleDetection", "Evaluation", "Figures", "FolderMatch", "FolderMatches", "Found", "GuidedImage",
     "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
     "MatchBatch", "Matcher", "Measurement", "MeasurementDefinition", "NetworkSummary", "Psi", "Recognition", "Rng", "Scheme",
-    "SchemeLandmark", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
+    "SchemeLandmark", "SecondAnnotator", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
     "info_nce_gradient", "lay_on", "match", "match_folder", "match_table", "memory_budget", "mutual_information",
     "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample", "sample_pixels", "select",
     "self_train", "set_memory_budget", "table_schema", "tier_thresholds", "tiers", "tone", "train", "train_landmarks",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path
-from ._files import DataSet
+from ._files import DataSet, Landmarks, read_landmarks
 from ._encoder import Encoder, Template
 from ._matching import Matcher, paths_of
 from ._network import LandmarkNetwork
@@ -42,6 +42,38 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Agreement of a reader with the reference on a landmark, or on all."""
+
+    #: The landmark; ``all`` for all together.
+    name: str
+    #: Points that were compared.
+    points: int
+    #: Mean and median distance in mm.
+    mean_mm: float
+    median_mm: float
+    #: Systematic offset (x, y) in mm: mean of the reader's point less the reference.
+    offset_mm: tuple[float, float]
+    #: Share of the distances below each radius in mm, 0 to 1.
+    sdr: dict[float, float]
+
+
+@dataclass(frozen=True)
+class SecondAnnotator:
+    """Agreement of the program and of a second annotator with the reference, on the points that both placed."""
+
+    #: What the annotator is called.
+    name: str
+    #: Points of the reference in the scored images that the annotator did not place.
+    not_placed: int
+    #: The figures of all points together, and of each landmark.
+    program: Agreement
+    annotator: Agreement
+    program_by_landmark: list[Agreement]
+    annotator_by_landmark: list[Agreement]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Errors of found landmarks: the figures of one set of templates, or the median over several. Intervals are 95 % bootstrap over
     images (percentiles of 2000 resamples), which are drawn the same for all templates."""
@@ -52,10 +84,13 @@ class Evaluation:
     templates: list[str]
     images: list[str]
     landmarks: list[str]
-    #: ``(templates, images, landmarks)``, float64, in mm; NaN where an image is a template itself.
+    #: ``(templates, images, landmarks)``, float64, in mm; NaN where an image is a template itself or has no point, or no template has the
+    #: landmark.
     errors_mm: _Floats
-    #: ``(templates, images, landmarks, 2)``, float64, in pixels (x, y); NaN where an image is a template itself.
+    #: ``(templates, images, landmarks, 2)``, float64, in pixels (x, y); NaN where ``errors_mm`` is.
     found: _Floats
+    #: The most landmarks without an error of a set of templates, in images that were scored.
+    missing: int
     #: Mean radial error in mm, and its interval.
     mre_mm: float
     mre_mm_interval: tuple[float, float]
@@ -67,6 +102,8 @@ class Evaluation:
     #: The figures of each set of templates, and the medians of each landmark.
     by_template: list[Figures]
     by_landmark: list[Figures]
+    #: None without one.
+    second_annotator: Optional[SecondAnnotator] = None
 
 
 def _rates(figures: dict[str, Any], key: str) -> dict[float, Any]:
@@ -82,11 +119,42 @@ def _figures(told: dict[str, Any]) -> Figures:
     return Figures(told["template"], *own, (low, high), _rates(told, "sdr_intervals"))
 
 
+def _agreement(told: dict[str, Any]) -> Agreement:
+    (x, y), sdr = told["offset"], _rates(told, "within")
+    return Agreement(told["landmark"], told["pairs"], told["mean_radial_error"], told["median"], (x, y), sdr)
+
+
+#: A second annotator: a landmark file of all images, or their landmarks by image.
+Annotator = Union[Path, dict[str, Landmarks]]
+
+
+def _second(data: DataSet, runs: list[_Run], annotator: Annotator, radii: list[float]) -> SecondAnnotator:
+    if isinstance(annotator, dict):
+        name, marks = "second annotator", annotator
+    else:
+        name, marks = os.path.basename(os.fspath(annotator)), read_landmarks(annotator)
+    points = np.full(data.points.shape, np.nan)
+    for image, path in enumerate(data.images):
+        own = marks.get(os.path.basename(path))
+        known = {} if own is None else dict(zip(own.names, np.asarray(own.points, np.float64)))
+        for place, landmark in enumerate(data.landmarks):
+            points[image, place] = known.get(landmark, np.nan)
+    found = [(images, own_found) for _, images, own_found, _ in runs]
+    told = json.loads(_infomark.compare_with_annotator(_folder(data), found, (name, points), radii))
+    (program, landmarks), (annotated, others) = [
+        (_agreement(told[key]["all"]), [_agreement(own) for own in told[key]["landmarks"]])
+        for key in ("program", "second_annotator")
+    ]
+    return SecondAnnotator(told["annotator"], told["not_placed"], program, annotated, landmarks, others)
+
+
 #: Scores of a set of templates: their names, places of the images, found points, errors in mm.
 _Run = tuple[list[str], list[int], _Floats, _Floats]
 
 
-def _evaluation(data: DataSet, runs: list[_Run], radii: Sequence[float], seed: int) -> Evaluation:
+def _evaluation(
+    data: DataSet, runs: list[_Run], radii: Sequence[float], seed: int, annotator: Optional[Annotator]
+) -> Evaluation:
     scored = [run for run in runs if run[1]]
     if not scored:
         raise _infomark.InfomarkError(f"{data.name}: no image is left to score; add images or give template_data")
@@ -95,7 +163,8 @@ def _evaluation(data: DataSet, runs: list[_Run], radii: Sequence[float], seed: i
     for place, (_, images, own_found, own_errors) in enumerate(scored):
         errors[place, images], found[place, images] = own_errors, own_found
     given = [(names, images, own_errors) for names, images, _, own_errors in scored]
-    text, each = _infomark.figures(given, data.landmarks, [float(radius) for radius in radii], seed)
+    lengths = [float(radius) for radius in radii]
+    text, each = _infomark.figures(given, data.landmarks, lengths, seed)
     summary, low_high = json.loads(text), json.loads(text)["mre_mm_interval"]
     return Evaluation(
         summary["summary"],
@@ -104,6 +173,7 @@ def _evaluation(data: DataSet, runs: list[_Run], radii: Sequence[float], seed: i
         data.landmarks,
         errors,
         found,
+        summary.get("missing", 0),
         summary["mre_mm"],
         (low_high[0], low_high[1]),
         summary["median_mm"],
@@ -111,6 +181,7 @@ def _evaluation(data: DataSet, runs: list[_Run], radii: Sequence[float], seed: i
         _rates(summary, "sdr_intervals"),
         [_figures(told) for told in json.loads(each)],
         [_figures(told) for told in summary["landmarks"]],
+        None if annotator is None else _second(data, scored, annotator, lengths),
     )
 
 
@@ -138,6 +209,7 @@ def evaluate(
     together: int = 1,
     radii: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
     seed: int = 0,
+    second_annotator: Optional[Annotator] = None,
     threads: int = 0,
     progress: Optional[Progress] = None,
     **options: Any,
@@ -152,7 +224,8 @@ def evaluate(
     * A list of lists of names: sets one after the other. ``[[name] for name in names]`` takes each by itself.
 
     With a :class:`LandmarkNetwork`, ``templates`` is ``None``. An image is never scored with a set that names it; the own image of a
-    :class:`Template` is, so leave it out of ``data``. ``options`` are those of :class:`Matcher`. ``progress`` is called with how many
+    :class:`Template` is, so leave it out of ``data``. ``second_annotator`` is a landmark file of all images, or their
+    landmarks by file name: its agreement with the reference, beside that of the program. ``options`` are those of :class:`Matcher`. ``progress`` is called with how many
     pieces of work (templates and images) of how many are done; its exception, or Ctrl-C, ends the evaluation.
     """
     data = data if isinstance(data, DataSet) else DataSet.open(data)
@@ -164,7 +237,7 @@ def evaluate(
         if given is not None:
             raise _infomark.InfomarkError("a landmark network needs no templates: give None")
         run = _infomark.score_network(encoder._inner, _folder(data), threads, progress)
-        return _evaluation(data, [run], radii, seed)
+        return _evaluation(data, [run], radii, seed, second_annotator)
 
     if given is not None and not isinstance(given, int) and any(isinstance(template, Template) for template in given):
         made, own = [], set()
@@ -172,8 +245,8 @@ def evaluate(
             if isinstance(template, str):
                 index = source.index(template)
                 own.add(os.path.realpath(source.images[index]))
-                at = source.images[index], source.landmarks, source.points[index]
-                made.append(Template(encoder, *at))
+                known = source.landmarks_of(template)
+                made.append(Template(encoder, source.images[index], known.names, known.points))
             elif isinstance(template, Template):
                 made.append(template)
             else:
@@ -181,7 +254,7 @@ def evaluate(
         matcher = Matcher(encoder, made, **options)
         leave_out = [place for place, path in enumerate(data.images) if os.path.realpath(path) in own]
         run = _infomark.score_matcher(matcher._inner, _folder(data), leave_out, threads, progress)
-        return _evaluation(data, [run], radii, seed)
+        return _evaluation(data, [run], radii, seed, second_annotator)
 
     sets = _sets(given, source, together, seed)
     other = None if source is data else _folder(source)
@@ -190,7 +263,7 @@ def evaluate(
     if matching:
         raise TypeError(f"unknown options: {', '.join(sorted(matching))}")
     runs = _infomark.score_sets(encoder._inner, _folder(data), other, sets, how, threads, progress)
-    return _evaluation(data, runs, radii, seed)
+    return _evaluation(data, runs, radii, seed, second_annotator)
 
 
 @dataclass(frozen=True)

@@ -234,16 +234,16 @@ class DataSet:
     name: str
     #: Millimetres per pixel across and down.
     spacing: tuple[float, float]
-    #: Names of the landmarks that every image has.
+    #: Names of the landmarks.
     landmarks: list[str]
-    #: Files of the images, sorted by name.
+    #: Files of the images, sorted by name; each has at least one point.
     images: list[str]
-    #: ``(images, landmarks, 2)``, float64.
+    #: ``(images, landmarks, 2)``, float64; NaN where an image has no point of a landmark.
     points: npt.NDArray[np.float64]
 
     @staticmethod
     def open(folder: Path) -> DataSet:
-        """Opens a folder; all files are checked but for the images' pixels."""
+        """Opens a folder; all files are checked but for the images' pixels. A warning counts points that are missing."""
         name, spacing, landmarks, images, points = _infomark.dataset(folder)
         return DataSet(name, spacing, landmarks, [os.fspath(path) for path in images], np.stack(points))
 
@@ -253,6 +253,12 @@ class DataSet:
         if image not in names:
             raise _infomark.InfomarkError(f"{image}: no such image; it holds {len(names)} images, the first is {names[0]}")
         return names.index(image)
+
+    def landmarks_of(self, image: str) -> Landmarks:
+        """The landmarks that the image of a file name has points of."""
+        points = self.points[self.index(image)]
+        there = ~np.isnan(points).any(axis=1)
+        return Landmarks([name for name, known in zip(self.landmarks, there) if known], points[there])
 
 
 def phantom(

@@ -19,6 +19,7 @@ __all__ = [
     "Template",
     "TierPolicy",
     "__version__",
+    "compare_with_annotator",
     "dataset",
     "describe_onnx",
     "entropy_map",
@@ -325,6 +326,12 @@ def random_sets(count: Optional[int], together: int, images: int, seed: int) -> 
 def figures(
     runs: Sequence[tuple[list[str], list[int], _Floats]], landmarks: list[str], radii_mm: list[float], seed: int
 ) -> tuple[str, str]: ...
+def compare_with_annotator(
+    data: _Folder,
+    runs: Sequence[tuple[list[int], _Floats]],
+    annotator: tuple[str, _Floats],
+    radii_mm: list[float],
+) -> str: ...
 def select(
     encoder: Encoder,
     images: Sequence[_Path],

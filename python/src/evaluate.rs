@@ -1,14 +1,14 @@
 //! Errors of encoders on annotated images, and which images to annotate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use infomark_core::{Point, Spacing};
-use infomark_eval::{ErrorTable, EvalError, Evaluation, ImageErrors, Run};
-use infomark_infer::{DataSet, Sample, read_image_size};
+use infomark_core::{Point, Spacing, radial_error_mm};
+use infomark_eval::{Annotator, ErrorTable, EvalError, Evaluation, ImageErrors, Run, Score, ScoredImage};
+use infomark_infer::{DataSet, Landmark, Sample, read_image_size};
 use infomark_train::{RunError, TrainError};
 use numpy::ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
@@ -21,7 +21,7 @@ use crate::matching::{Matcher, match_options};
 use crate::network::LandmarkNetwork;
 use crate::watch::{Tell, counted, watched};
 
-/// A data folder as Python holds it: name, spacing, landmarks, images, and points `(images, landmarks, 2)`.
+/// A data folder as Python holds it: name, spacing, landmarks, images, and points `(images, landmarks, 2)`, NaN where there is none.
 type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, PyReadonlyArray3<'py, f64>);
 
 fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<DataSet> {
@@ -41,7 +41,8 @@ fn data_set((name, spacing, landmarks, paths, points): Folder<'_>) -> PyResult<D
         let (pairs, _) = own.as_chunks();
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (width, height) = read_image_size(&path).map_err(raise)?;
-        let landmarks = pairs.iter().map(|&[x, y]| Point::new(x, y)).collect();
+        let point = |&[x, y]: &[f64; 2]| if x.is_nan() && y.is_nan() { None } else { Some(Point::new(x, y)) };
+        let landmarks = pairs.iter().map(point).collect();
         Ok(Sample { name, path, width, height, landmarks })
     };
     let images = paths.into_iter().enumerate().map(sample).collect::<PyResult<_>>()?;
@@ -94,8 +95,9 @@ fn scored_by<T: Send>(
 
 fn scored<'py>(py: Python<'py>, run: Run, landmarks: usize) -> PyResult<Scored<'py>> {
     let scores = || run.images.iter().flat_map(|image| &image.scores);
-    let found: Vec<f64> = scores().flat_map(|score| [score.found.x, score.found.y]).collect();
-    let errors: Vec<f64> = scores().map(|score| score.error_mm).collect();
+    let place = |score: &Option<Score>| score.map_or([f64::NAN; 2], |score| [score.found.x, score.found.y]);
+    let found: Vec<f64> = scores().flat_map(place).collect();
+    let errors: Vec<f64> = scores().map(|score| score.map_or(f64::NAN, |score| score.error_mm)).collect();
     let places: Vec<usize> = run.images.iter().map(|image| image.image).collect();
     let found = Array3::from_shape_vec((places.len(), landmarks, 2), found).map_err(raise)?;
     let errors = Array2::from_shape_vec((places.len(), landmarks), errors).map_err(raise)?;
@@ -179,7 +181,7 @@ pub(crate) fn random_sets(
     infomark_eval::random_sets(count.map(number).transpose()?, number(together)?, images, seed).map_err(raise)
 }
 
-/// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each.
+/// Figures of sets of templates, and their median, as JSON: names, places of the images, and errors in mm of each, NaN where there is none.
 #[pyfunction]
 pub(crate) fn figures(
     py: Python<'_>,
@@ -194,13 +196,75 @@ pub(crate) fn figures(
         }
         let rows = errors.as_slice().map_err(layout)?.chunks(landmarks.len().max(1));
         let images = places.into_iter().zip(rows);
-        let images = images.map(|(image, row)| ImageErrors { image, errors_mm: row.to_vec() }).collect();
+        let error = |error: &f64| if error.is_nan() { None } else { Some(*error) };
+        let images =
+            images.map(|(image, row)| ImageErrors { image, errors_mm: row.iter().map(error).collect() });
+        let images = images.collect();
         Ok(ErrorTable { templates, images })
     };
     let tables = runs.into_iter().map(table).collect::<PyResult<Vec<_>>>()?;
     let (summary, each) =
         py.detach(|| infomark_eval::figures(&tables, &landmarks, &radii_mm, seed)).map_err(raise)?;
     Ok((serde_json::to_string(&summary).map_err(raise)?, serde_json::to_string(&each).map_err(raise)?))
+}
+
+/// A place for each landmark of each image, `(images, landmarks, 2)`, NaN where there is none.
+fn places<'a>(
+    array: &'a PyReadonlyArray3<'_, f64>,
+    shape: (usize, usize),
+) -> PyResult<impl Fn(usize, usize) -> Option<Point<f64>> + use<'a>> {
+    let (images, landmarks) = shape;
+    if array.shape() != [images, landmarks, 2] {
+        return Err(refuse(format!("points of shape {:?}, not ({images}, {landmarks}, 2)", array.shape())));
+    }
+    let (pairs, _) = array.as_slice().map_err(layout)?.as_chunks::<2>();
+    Ok(move |image: usize, landmark: usize| {
+        let &[x, y] = pairs.get(image * landmarks + landmark)?;
+        if x.is_nan() && y.is_nan() { None } else { Some(Point::new(x, y)) }
+    })
+}
+
+/// Agreement of the program and of another annotator with the reference, as JSON: places of the scored images and what was found in them,
+/// set by set; name and points of the annotator.
+#[pyfunction]
+pub(crate) fn compare_with_annotator(
+    py: Python<'_>,
+    data: Folder<'_>,
+    runs: Vec<(Vec<usize>, PyReadonlyArray3<'_, f64>)>,
+    annotator: (String, PyReadonlyArray3<'_, f64>),
+    radii_mm: Vec<f64>,
+) -> PyResult<String> {
+    let data = data_set(data)?;
+    let landmarks = data.landmarks.len();
+    let run = |(images, found): &(Vec<usize>, PyReadonlyArray3<'_, f64>)| {
+        let found = places(found, (images.len(), landmarks))?;
+        let scored = images.iter().enumerate().map(|(row, &image)| {
+            let sample =
+                data.images.get(image).ok_or_else(|| refuse(format!("image {image}: there is none")))?;
+            let score = |(place, truth): (usize, &Option<Point<f64>>)| {
+                let (found, truth) = (found(row, place)?, (*truth)?);
+                let error_mm = radial_error_mm(found, truth, data.spacing);
+                Some(Score { found, truth, score: f64::NAN, error_mm, confidence: None })
+            };
+            Ok(ScoredImage { image, scores: sample.landmarks.iter().enumerate().map(score).collect() })
+        });
+        Ok(Run { templates: Vec::new(), images: scored.collect::<PyResult<_>>()? })
+    };
+    let runs = runs.iter().map(run).collect::<PyResult<Vec<_>>>()?;
+    let (name, points) = annotator;
+    let point = places(&points, (data.images.len(), landmarks))?;
+    let mut placed: HashMap<&str, Vec<Landmark>> = HashMap::new();
+    for (image, sample) in data.images.iter().enumerate() {
+        let own = data.landmarks.iter().enumerate();
+        let own = own.filter_map(|(place, name)| Some(Landmark::new(name.clone(), point(image, place)?)));
+        placed.insert(&sample.name, own.collect());
+    }
+    let compared = py.detach(|| {
+        let annotator =
+            Annotator::new(name, &data, |image| placed.get(image).map_or(&[][..], Vec::as_slice))?;
+        infomark_eval::compare_with_annotator(&data, &runs, &annotator, &radii_mm)
+    });
+    serde_json::to_string(&compared.map_err(raise)?).map_err(raise)
 }
 
 /// Images to annotate, best first; scores of all; and the sample that they were ranked by.

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use infomark_core::Spacing;
+use infomark_core::{Point, Spacing};
 use infomark_infer::{
     Annotated, CocoIndex, DataSet, Image, ImageContext, InputSize, ItkGeometry, Landmark, LandmarkFormat,
     Letterbox, Normalisation, PixelSpacing, Placement, Visibility, WriteOptions, read_image_header,
@@ -182,8 +182,11 @@ pub(crate) fn write_landmarks(
     write_landmarks_as(path, format, &annotated, &options).map_err(raise)
 }
 
-/// Name, spacing, landmarks, images, and the points of each.
+/// Name, spacing, landmarks, images, and the points of each, NaN where there is none.
 type Folder<'py> = (String, (f64, f64), Vec<String>, Vec<PathBuf>, Vec<Bound<'py, PyArray2<f64>>>);
+
+/// What arrays have of a landmark without a point.
+const NOWHERE: Point<f64> = Point { x: f64::NAN, y: f64::NAN };
 
 /// Opens a data folder.
 #[pyfunction]
@@ -193,7 +196,8 @@ pub(crate) fn dataset(py: Python<'_>, folder: PathBuf) -> PyResult<Folder<'_>> {
         let warning = std::ffi::CString::new(warning).unwrap_or_default();
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
     }
-    let points = data.images.iter().map(|sample| rows(py, sample.landmarks.iter().copied()));
+    let points =
+        data.images.iter().map(|sample| rows(py, sample.landmarks.iter().map(|at| at.unwrap_or(NOWHERE))));
     let points = points.collect::<PyResult<_>>()?;
     let paths = data.images.into_iter().map(|sample| sample.path).collect();
     Ok((data.name, (data.spacing.x, data.spacing.y), data.landmarks, paths, points))

@@ -30,7 +30,9 @@ mod _infomark {
     #[pymodule_export]
     use super::error::InfomarkError;
     #[pymodule_export]
-    use super::evaluate::{figures, random_sets, score_matcher, score_network, score_sets, select};
+    use super::evaluate::{
+        compare_with_annotator, figures, random_sets, score_matcher, score_network, score_sets, select,
+    };
     #[pymodule_export]
     use super::files::{
         dataset, lay_on, list_images, phantom, read_image, read_landmarks, stretch, write_landmarks,

@@ -4,6 +4,7 @@ import csv
 import json
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -248,3 +249,56 @@ def test_words_are_taken_as_files_of_16_bits_are(tmp_path):
     file = infomark.read_image(tmp_path / "a.pgm")
     assert np.array_equal(infomark.entropy_map(words), infomark.entropy_map(file))
     assert np.array_equal(infomark.lay_on(words, (64, 64)), infomark.lay_on(file, (64, 64)))
+
+
+def copied(folder, to, rows):
+    """A data folder with other rows of landmarks."""
+    shutil.copytree(folder, to)
+    (to / "landmarks.csv").write_text("image,landmark,x,y\n" + "".join(",".join(row) + "\n" for row in rows))
+    return to
+
+
+def test_points_that_are_missing_are_nan(tmp_path, encoder, folder):
+    with open(folder / "landmarks.csv", newline="") as file:
+        rows = [[row["image"], row["landmark"], row["x"], row["y"]] for row in csv.DictReader(file)]
+    whole = infomark.DataSet.open(folder)
+    first, second = whole.landmarks[:2]
+    gone = [("0.pgm", first), ("1.pgm", second)]
+    with pytest.warns(UserWarning, match="points missing: 2 of"):
+        data = infomark.DataSet.open(copied(folder, tmp_path / "data", [row for row in rows if (row[0], row[1]) not in gone]))
+    assert np.isnan(data.points[0, 0]).all() and np.isnan(data.points[1, 1]).all()
+    assert np.isnan(data.points).sum() == 4
+    known = data.landmarks_of("0.pgm")
+    assert known.names == whole.landmarks[1:] and np.array_equal(known.points, whole.points[0, 1:])
+    scored = infomark.evaluate(encoder, "2.pgm", data)
+    before = infomark.evaluate(encoder, "2.pgm", whole)
+    assert (scored.missing, before.missing) == (2, 0)
+    there = ~np.isnan(scored.errors_mm)
+    assert there.sum() == 3 * len(whole.landmarks) - 2
+    assert np.array_equal(scored.errors_mm[there], before.errors_mm[there])
+    assert scored.mre_mm == pytest.approx(scored.errors_mm[there].mean())
+    without = data.points.copy()
+    without[:, 0] = np.nan
+    with pytest.raises(infomark.InfomarkError, match=first):
+        infomark.evaluate(encoder, "2.pgm", infomark.DataSet(data.name, data.spacing, data.landmarks, data.images, without))
+
+
+def test_a_second_annotator_is_compared_beside_the_program(tmp_path, cli, encoder, folder):
+    data = infomark.DataSet.open(folder)
+    marks = {
+        image.rsplit("/", 1)[-1]: infomark.Landmarks(data.landmarks, points + [2.0, 0.0])
+        for image, points in zip(data.images, data.points)
+    }
+    path = tmp_path / "junior.csv"
+    infomark.write_landmarks(path, marks)
+    scored = infomark.evaluate(encoder, "2.pgm", data, second_annotator=marks).second_annotator
+    assert scored.annotator.points == scored.program.points == 3 * len(data.landmarks) and scored.not_placed == 0
+    assert scored.annotator.mean_mm == pytest.approx(2 * data.spacing[0])
+    assert scored.annotator.offset_mm == pytest.approx((2 * data.spacing[0], 0.0))
+    told = infomark.evaluate(encoder, "2.pgm", data, second_annotator=path).second_annotator
+    assert told.name == "junior.csv" and told.program_by_landmark == scored.program_by_landmark
+    command = [cli, "evaluate", "--model", "ceph", "--data", folder, "--template", "2.pgm", "--second-annotator", path, "--json"]
+    object = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["second_annotator"]
+    for own, expected in zip(told.program_by_landmark, object["program"]["landmarks"]):
+        assert own.name == expected["landmark"] and round(own.mean_mm, 4) == expected["mean"]
+        assert [round(share, 4) for share in own.sdr.values()] == list(expected["within"].values())

@@ -4,15 +4,21 @@
 
 use std::error::Error;
 
-use infomark_core::{Point, Spacing};
+use infomark_core::{Point, Rng, Spacing, Statistic, bootstrap_interval, radial_error_mm};
 use infomark_eval::{
-    ErrorTable, EvalError, Figures, ImageErrors, MAX_SETS, Radius, ReaderPair, SeedErrors, compare_arms,
-    draw, figures, median, median_mre, quantile, random_sets, reader_agreement,
+    Annotator, ErrorTable, EvalError, Figures, ImageErrors, MAX_SETS, Radius, ReaderPair, Run, Score,
+    ScoredImage, SeedErrors, compare_arms, compare_with_annotator, draw, figures, median, median_mre,
+    quantile, random_sets, reader_agreement,
 };
+
+use infomark_infer::{DataSet, Landmark, Sample};
 
 /// Errors of two landmarks, image by image.
 fn table(template: &str, errors: &[[f64; 2]]) -> ErrorTable {
-    let of_image = |(image, errors): (usize, &[f64; 2])| ImageErrors { image, errors_mm: errors.to_vec() };
+    let of_image = |(image, errors): (usize, &[f64; 2])| ImageErrors {
+        image,
+        errors_mm: errors.iter().map(|error| Some(*error)).collect(),
+    };
     ErrorTable { templates: vec![template.into()], images: errors.iter().enumerate().map(of_image).collect() }
 }
 
@@ -56,7 +62,7 @@ fn figures_are_rounded_where_they_are_written() -> Result<(), EvalError> {
     let (_, figures) = figures(std::slice::from_ref(&errors), &names(), &[2.0], 0)?;
     let rounded: Vec<Figures> = figures.into_iter().map(Figures::rounded).collect();
     assert_eq!(rounded[0].mre_mm, 0.9167);
-    assert_eq!(errors.rounded().images[1].errors_mm, [1.0, 0.6667]);
+    assert_eq!(errors.rounded().images[1].errors_mm, [Some(1.0), Some(0.6667)]);
     Ok(())
 }
 
@@ -67,6 +73,55 @@ fn tables_that_have_no_figures_are_refused() {
     assert!(matches!(figures(&[[1.0; 2]], f64::NAN), Err(EvalError::Radius { .. })));
     assert!(matches!(figures(&[], 2.0), Err(EvalError::Score(_))));
     assert!(matches!(figures(&[[1.0, f64::NAN]], 2.0), Err(EvalError::Score(_))));
+}
+
+/// Errors of two landmarks, image by image, some missing.
+fn partial(errors: &[[Option<f64>; 2]]) -> ErrorTable {
+    let of_image =
+        |(image, errors): (usize, &[Option<f64>; 2])| ImageErrors { image, errors_mm: errors.to_vec() };
+    ErrorTable { templates: vec!["t".into()], images: errors.iter().enumerate().map(of_image).collect() }
+}
+
+#[test]
+fn figures_are_of_the_points_that_are_there() -> Result<(), EvalError> {
+    let table = partial(&[[Some(1.0), Some(3.0)], [None, Some(8.0)], [None, None]]);
+    let (summary, each) = figures(std::slice::from_ref(&table), &names(), &[2.0], 0)?;
+    assert_eq!((each[0].missing, summary.missing, each[0].images), (3, 3, 3));
+    assert_eq!((each[0].mre_mm, each[0].median_mm, each[0].sdr[&Radius(2.0)]), (4.0, 3.0, 1.0 / 3.0));
+    assert_eq!((each[0].landmarks[0].mre_mm, each[0].landmarks[1].mre_mm), (1.0, 5.5));
+    // Every point counts alike, in resamples as well: those of the first image alone have 2, those of the second 8.
+    assert_eq!(each[0].mre_mm_interval, [2.0, 8.0]);
+    let [complete, table] = [partial(&[[Some(1.0), Some(3.0)]]), table];
+    assert_eq!(figures(&[complete], &names(), &[2.0], 0)?.0.missing, 0);
+
+    // A template without a landmark has no figures of it; the median is over those that have.
+    let tables = [partial(&[[Some(1.0), None]]), partial(&[[Some(3.0), Some(5.0)]]), table];
+    let (summary, each) = figures(&tables, &names(), &[2.0], 0)?;
+    assert!(each[0].landmarks[1].mre_mm.is_nan());
+    assert_eq!((summary.landmarks[0].mre_mm, summary.landmarks[1].mre_mm), (1.0, 5.25));
+    assert!(matches!(
+        figures(&[partial(&[[Some(1.0), None]])], &names(), &[2.0], 0),
+        Err(EvalError::NoErrors { landmark }) if landmark == "b"
+    ));
+    assert!(matches!(figures(&[partial(&[[None, None]])], &names(), &[2.0], 0), Err(EvalError::Score(_))));
+    Ok(())
+}
+
+#[test]
+fn intervals_of_complete_tables_are_those_of_the_core() -> Result<(), Box<dyn Error>> {
+    let mut rng = Rng::new(5, 0);
+    let errors: Vec<[f64; 2]> = (0..23).map(|_| [0, 1].map(|_| rng.below(1000) as f64 / 97.0)).collect();
+    let (_, each) = figures(&[table("t", &errors)], &names(), &[4.0], 7)?;
+    for (statistic, own) in [
+        (Statistic::Mean, each[0].mre_mm_interval),
+        (Statistic::Sdr { radius_mm: 4.0 }, each[0].sdr_intervals[&Radius(4.0)]),
+    ] {
+        let mut rng = Rng::new(7, 2);
+        let interval =
+            bootstrap_interval(errors.as_flattened(), 2, statistic, 0.95, &mut rng, &mut [0.0; 2000])?;
+        assert_eq!(own, [interval.low, interval.high], "bit for bit");
+    }
+    Ok(())
 }
 
 #[test]
@@ -105,7 +160,7 @@ fn an_arm_has_the_mean_over_seeds_of_the_median_over_templates() {
     let first = [[[1.0, 3.0], [2.0, 6.0]], [[9.0; 2]; 2], [[0.0; 2]; 2]].map(|errors| table("t", &errors));
     let second = [table("t", &[[1.0; 2]; 2])];
     let arms = [arm(&first, &second), Vec::new(), arm(&second, &second)];
-    let figures = compare_arms(&arms, &[2.5], 1);
+    let figures = compare_arms(&arms, &names(), &[2.5], 1);
     assert!(figures[1].is_none(), "an arm without errors");
     let [first, second] = [0, 2].map(|place: usize| figures[place].as_ref().unwrap());
     assert_eq!(first.mre_mm, 2.0);
@@ -116,7 +171,13 @@ fn an_arm_has_the_mean_over_seeds_of_the_median_over_templates() {
     assert_eq!(first.difference_to_first_mm, None);
     assert_eq!(second.difference_to_first_mm, Some(-1.0));
     assert_eq!(second.difference_to_first_mm_interval, Some([-1.5, -0.5]), "on the same images");
-    assert_eq!(figures, compare_arms(&arms, &[2.5], 1), "the resamples follow the seed");
+    assert_eq!(
+        (first.landmarks[0].mre_mm, first.landmarks[1].mre_mm),
+        (1.25, 2.75),
+        "medians 1.5 and 1, 4.5 and 1"
+    );
+    assert_eq!((first.curve.len(), first.curve[100], first.curve[25]), (101, (10.0, 1.0), (2.5, 0.75)));
+    assert_eq!(figures, compare_arms(&arms, &names(), &[2.5], 1), "the resamples follow the seed");
 }
 
 fn pair(landmark: &str, a: (f64, f64), b: (f64, f64), spacing: Option<Spacing>) -> ReaderPair {
@@ -169,5 +230,56 @@ fn readers_without_common_points_or_of_mixed_units_are_refused() -> Result<(), B
     let mixed = reader_agreement(&[known.clone(), unknown], &[2.0]);
     assert!(matches!(mixed, Err(EvalError::MixedUnits { known: 1, pairs: 2 })));
     assert!(matches!(reader_agreement(&[known], &[0.0]), Err(EvalError::Radius { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_second_annotator_is_compared_on_the_points_that_both_have() -> Result<(), Box<dyn Error>> {
+    let spacing = Spacing::new(0.5, 0.5)?;
+    let sample = |name: &str, points: [Option<(f64, f64)>; 2]| Sample {
+        name: name.into(),
+        path: name.into(),
+        width: 100,
+        height: 100,
+        landmarks: points.map(|at| at.map(|(x, y)| Point::new(x, y))).to_vec(),
+    };
+    let images = vec![
+        sample("1.png", [Some((10.0, 10.0)), Some((20.0, 20.0))]),
+        sample("2.png", [Some((30.0, 30.0)), None]),
+    ];
+    let data = DataSet::new("made", spacing, names().to_vec(), images)?;
+    let marks = |x: f64, name: &str| Landmark::new(name, Point::new(x, 10.0));
+    let of_first = [marks(14.0, "a"), marks(0.0, "other")];
+    let of_second = [marks(0.0, "b")];
+    let placed = |image: &str| match image {
+        "1.png" => &of_first[..],
+        "2.png" => &of_second[..],
+        _ => &[],
+    };
+    let annotator = Annotator::new("junior", &data, placed)?;
+    assert_eq!(annotator.errors(&data).images, [ImageErrors { image: 0, errors_mm: vec![Some(2.0), None] }]);
+    let score = |found: (f64, f64), truth: (f64, f64)| {
+        let (found, truth) = (Point::new(found.0, found.1), Point::new(truth.0, truth.1));
+        let error_mm = radial_error_mm(found, truth, spacing);
+        Some(Score { found, truth, score: 0.5, error_mm, confidence: None })
+    };
+    let run = |x: f64| Run {
+        templates: vec!["t".into()],
+        images: vec![
+            ScoredImage {
+                image: 0,
+                scores: vec![score((x, 10.0), (10.0, 10.0)), score((20.0, 21.0), (20.0, 20.0))],
+            },
+            ScoredImage { image: 1, scores: vec![score((30.0, 30.0), (30.0, 30.0)), None] },
+        ],
+    };
+    // Two sets of templates; of four points one is the annotator's as well.
+    let compared = compare_with_annotator(&data, &[run(11.0), run(13.0)], &annotator, &[1.0])?;
+    assert_eq!((compared.program.all.pairs, compared.program.all.mean), (2, 1.0));
+    assert_eq!((compared.second_annotator.all.pairs, compared.second_annotator.all.mean), (1, 2.0));
+    assert_eq!(compared.second_annotator.all.offset, [2.0, 0.0]);
+    assert_eq!((compared.not_placed, compared.program.landmarks.len()), (2, 1));
+    let nowhere = Annotator::new("none", &data, |image| if image == "2.png" { &of_second } else { &[] });
+    assert!(matches!(nowhere, Err(EvalError::NoPairs)), "the reference lacks the only point");
     Ok(())
 }

@@ -152,6 +152,19 @@ pub enum DataError {
     /// The annotated images are not usable; the message names the file.
     #[error(transparent)]
     Set(#[from] DataSetError),
+    /// A landmark that none of the images to learn from has a point of.
+    #[error(
+        "{}: landmark {landmark} has no point in the {images} images to learn from; annotate it, take it out of dataset.toml, or learn from more images",
+        dir.display()
+    )]
+    Unannotated {
+        /// The folder.
+        dir: PathBuf,
+        /// The landmark.
+        landmark: String,
+        /// Images to learn from.
+        images: usize,
+    },
     /// The annotated image is not usable; the message names it.
     #[error(transparent)]
     Template(#[from] Box<TemplateError>),

@@ -142,7 +142,9 @@ fn it_learns_where_landmarks_are_in_images_that_it_has_not_seen() -> Outcome {
     let data = DataSet::open(root.path().join("new"))?;
     let mut errors = Vec::new();
     for image in &data.images {
-        for (found, truth) in net.find(&read_image(&image.path)?)?.iter().zip(&image.landmarks) {
+        for (found, truth) in
+            net.find(&read_image(&image.path)?)?.iter().zip(image.landmarks.iter().flatten())
+        {
             errors.push((found.at.x - truth.x).hypot(found.at.y - truth.y));
             assert!((0.0..=1.0).contains(&found.probability));
         }
@@ -284,6 +286,37 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
 }
 
 #[test]
+fn missing_points_are_not_learnt_and_a_landmark_without_any_is_refused() -> Outcome {
+    let root = tempfile::tempdir()?;
+    phantoms(&root.path().join("data"), 3, 1)?;
+    let table = root.path().join("data/landmarks.csv");
+    let whole = fs::read_to_string(&table)?;
+    let name = infomark_phantom::LANDMARKS[0];
+    let without = |image: &str| -> String {
+        let gone = format!("{image},{name},");
+        whole.lines().filter(|row| !row.starts_with(&gone)).map(|row| format!("{row}\n")).collect()
+    };
+    fs::write(&table, without("01.pgm"))?;
+    let paths = paths(root.path(), "some");
+    train_landmarks(&small(2), &paths, &mut go_on)?;
+    // What is not annotated leaves no trace: as with a point that is far outside.
+    let bytes = fs::read(&paths.out)?;
+    fs::write(&table, without("01.pgm") + &format!("01.pgm,{name},5000,5\n"))?;
+    let outside =
+        LandmarkPaths { out: root.path().join("o.onnx"), run: root.path().join("o.run"), ..paths.clone() };
+    train_landmarks(&small(2), &outside, &mut go_on)?;
+    assert!(fs::read(&outside.out)? == bytes, "a point outside is learnt");
+
+    let rows: String =
+        whole.lines().filter(|row| !row.contains(name)).map(|row| format!("{row}\n")).collect();
+    fs::write(&table, rows)?;
+    let none = LandmarkPaths { out: root.path().join("n.onnx"), run: root.path().join("n.run"), ..paths };
+    let refused = train_landmarks(&small(2), &none, &mut go_on);
+    assert!(matches!(&refused, Err(TrainError::Unannotated { landmark, images: 3, .. }) if landmark == name));
+    Ok(())
+}
+
+#[test]
 fn several_templates_label_the_rest_together() -> Outcome {
     let root = tempfile::tempdir()?;
     phantoms(&root.path().join("data"), 6, 1)?;
@@ -317,7 +350,7 @@ fn several_templates_label_the_rest_together() -> Outcome {
     let both = Matcher::new(Encoder::load(&paths.encoder)?, [template(1)?, template(4)?])?;
     for (place, sample) in data.images.iter().enumerate() {
         let found = both.find(&read_image(&sample.path)?)?;
-        for (k, (found, truth)) in found.iter().zip(&sample.landmarks).enumerate() {
+        for (k, (found, truth)) in found.iter().zip(sample.landmarks.iter().flatten()).enumerate() {
             let at = if [1, 4].contains(&place) { *truth } else { found.at };
             let label = &labels[place]["landmarks"][k]["matched"];
             let away = (label[0].as_f64().unwrap_or(f64::NAN) - at.x)
@@ -382,7 +415,7 @@ fn labels_that_were_spoiled_are_noticed_and_not_learnt() -> Outcome {
     let mut labels: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
     let spoiled = |image: usize, landmark: usize| image > 0 && (3 * image + 5 * landmark).is_multiple_of(7);
     for (i, sample) in data.images.iter().enumerate() {
-        for (k, truth) in sample.landmarks.iter().enumerate() {
+        for (k, truth) in sample.landmarks.iter().flatten().enumerate() {
             let pseudo = &mut labels[i]["landmarks"][k];
             let away = if spoiled(i, k) { 30.0 } else { 0.0 };
             let x = if truth.x < 48.0 { truth.x + away } else { truth.x - away };

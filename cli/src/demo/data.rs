@@ -62,7 +62,7 @@ impl Phantoms {
             output::write(&path, &grey_png(image.width, image.height, &image.pixels)?)?;
             progress.advance();
             let PhantomImage { width, height, landmarks, .. } = image;
-            let landmarks = landmarks.into_iter().map(|(_, at)| at).collect();
+            let landmarks = landmarks.into_iter().map(|(_, at)| Some(at)).collect();
             Ok(Sample { name, path, width, height, landmarks })
         };
         (0..count).into_par_iter().map(one).collect()

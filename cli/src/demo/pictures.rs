@@ -39,6 +39,7 @@ fn picture(test: &DataSet, scored: &ScoredImage) -> Result<Canvas> {
         .landmarks
         .iter()
         .zip(&scored.scores)
+        .filter_map(|(name, score)| Some((name, score.as_ref()?)))
         .map(|(name, score)| Mark {
             name: name.clone(),
             at: score.found,

@@ -55,14 +55,15 @@ fn write_rows<const COLUMNS: usize>(
     output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
 }
 
-/// A row for each landmark: what both tables have, and the confidence.
+/// A row for each landmark that has an error: what both tables have, and the confidence.
 fn rows<'a>(
     data: &'a DataSet,
     run: &'a Run,
 ) -> impl Iterator<Item = ([String; 9], Option<Confidence>)> + use<'a> {
     run.images.iter().flat_map(move |scored| {
         let named = data.landmarks.iter().zip(&scored.scores);
-        named.map(move |(landmark, score)| {
+        let known = named.filter_map(|(landmark, score)| Some((landmark, score.as_ref()?)));
+        known.map(move |(landmark, score)| {
             let row = [
                 run.name(),
                 data.images[scored.image].name.clone(),

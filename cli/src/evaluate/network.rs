@@ -1,13 +1,13 @@
 //! Scores of a landmark network, which needs no template.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_eval::{Figures, Run, Summary, figures, score_network};
+use infomark_eval::{AnnotatorComparison, Figures, Run, Summary, figures, score_network};
 use infomark_infer::DataSet;
 use serde::Serialize;
 
-use super::{Data, INTERVALS, errors, table, with_bar};
+use super::{Data, INTERVALS, annotator, errors, table, with_bar};
 use crate::inputs;
 use crate::models::NetworkModel;
 use crate::output::{self, Report, file_name};
@@ -20,6 +20,9 @@ struct Evaluation {
     intervals: &'static str,
     data: Data,
     landmark_model: NetworkModel,
+    /// None without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_annotator: Option<AnnotatorComparison>,
     version: &'static str,
     seed: u64,
 }
@@ -30,6 +33,8 @@ pub(crate) struct NetworkJob<'a> {
     pub(crate) data: (&'a Path, &'a DataSet),
     pub(crate) radii: &'a [f64],
     pub(crate) seed: u64,
+    /// Files of a second annotator, if there is one.
+    pub(crate) second_annotator: &'a [PathBuf],
     /// Folder for evaluation.json and errors.csv.
     pub(crate) out: Option<&'a Path>,
 }
@@ -52,11 +57,14 @@ impl NetworkJob<'_> {
         run.templates = vec![file_name(self.model)];
         let (mut summary, figures) = figures(&[run.errors()], &data.landmarks, self.radii, self.seed)?;
         summary.summary = format!("landmark network {}", file_name(self.model));
+        let runs = std::slice::from_ref(&run);
+        let second_annotator = annotator::compare(self.second_annotator, data, runs, self.radii)?;
         let evaluation = Evaluation {
             summary: summary.rounded(),
             intervals: INTERVALS,
             data: Data::of(data, folder),
             landmark_model: NetworkModel::of(&net, self.model),
+            second_annotator,
             version: env!("CARGO_PKG_VERSION"),
             seed: self.seed,
         };
@@ -64,6 +72,9 @@ impl NetworkJob<'_> {
             output::make_folder(out)?;
             output::write_json(&out.join("evaluation.json"), &evaluation)?;
             errors::write_of_network(out, data, &run)?;
+            if let Some(second) = &evaluation.second_annotator {
+                annotator::write(out, second)?;
+            }
         }
         Ok(ScoredNetwork { evaluation, figures, run })
     }
@@ -76,7 +87,8 @@ impl ScoredNetwork {
 
     pub(super) fn report(self, report: &Report) -> Result<()> {
         let figures: Vec<Figures> = self.figures.into_iter().map(Figures::rounded).collect();
-        report.text(&table::text(&self.evaluation.summary, &figures))?;
+        let second = self.evaluation.second_annotator.as_ref().map(annotator::text).unwrap_or_default();
+        report.text(&(table::text(&self.evaluation.summary, &figures) + &second))?;
         report.json(&self.evaluation)
     }
 }

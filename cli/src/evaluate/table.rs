@@ -27,6 +27,17 @@ pub(crate) fn text(summary: &Summary, templates: &[Figures]) -> String {
         &mut text,
         format_args!("\nOverall, {}, {images} images (95 % intervals over images)", summary.summary),
     );
+    if summary.missing > 0 {
+        let all = images * summary.landmarks.len();
+        let up_to = if templates.len() > 1 { "up to " } else { "" };
+        line(
+            &mut text,
+            format_args!(
+                "  {up_to}{} of {all} points missing: not annotated, or in no template; figures are of the others",
+                summary.missing
+            ),
+        );
+    }
     line(&mut text, format_args!("  MRE         {:6.2} mm   [{low:.2}, {high:.2}]", summary.mre_mm));
     for (radius, share) in &summary.sdr {
         let [low, high] = summary.sdr_intervals.get(radius).copied().unwrap_or([f64::NAN; 2]);

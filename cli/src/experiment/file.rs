@@ -1,16 +1,19 @@
 //! The file that says what an experiment is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use infomark_train::SelfTrainConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{merged, merged_network};
+use super::arm::{Arm, Kind};
+use super::part::Part;
+use super::{changed, merged, merged_network};
 use crate::files;
 use crate::output::shown;
 
-/// An experiment: every arm is trained with every seed on every data set.
+/// An experiment: every arm is made with every seed on every data set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Experiment {
@@ -28,6 +31,9 @@ pub(super) struct Experiment {
     /// Options of every landmark network, by the names of `LandmarkConfig`.
     #[serde(default)]
     pub(super) networks: toml::Table,
+    /// Options of self-training, by the names of `SelfTrainConfig`; those of its network are `networks`.
+    #[serde(default)]
+    pub(super) self_training: toml::Table,
     #[serde(default)]
     pub(super) evaluate: Evaluate,
     pub(super) arm: Vec<Arm>,
@@ -44,8 +50,15 @@ pub(super) struct Data {
     pub(super) dev: PathBuf,
     /// Data folder of the templates; the training's where there is none.
     pub(super) templates: Option<PathBuf>,
-    /// The encoder that its landmark networks start from, where they do.
+    /// The encoder that landmark networks start from and templates are matched by, where an arm names no other: a file, or the name of one
+    /// that comes with the program.
     pub(super) encoder: Option<PathBuf>,
+    /// Landmark files of annotators in the folder that is scored on, whose own figures are rows.
+    #[serde(default)]
+    pub(super) annotators: Vec<PathBuf>,
+    /// Parts of the images that are scored, by name; none: all are one part.
+    #[serde(default)]
+    pub(super) parts: BTreeMap<String, Part>,
     /// Seeds for this data set.
     pub(super) seeds: Option<Vec<u64>>,
 }
@@ -68,45 +81,6 @@ impl Default for Evaluate {
     }
 }
 
-/// A kind of training.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Arm {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) about: String,
-    /// Options that differ from the base.
-    #[serde(default)]
-    pub(super) options: toml::Table,
-    /// Trains a landmark network on annotated images instead of an encoder.
-    pub(super) network: Option<Network>,
-    /// Where its intensities come from, if they are estimated.
-    pub(super) policy: Option<PolicySource>,
-    /// The arm whose encoder they are estimated with: an earlier one.
-    pub(super) tuned_with: Option<String>,
-}
-
-/// What a landmark network learns from.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Network {
-    /// So many of the annotated images, drawn by the seed; all where it is not given.
-    pub(super) images: Option<usize>,
-    /// Whether it starts from the data set's encoder, not from random weights.
-    #[serde(default)]
-    pub(super) pretrained: bool,
-}
-
-/// Estimated intensities, as `infomark tune` finds them.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum PolicySource {
-    /// Each tier has its own.
-    Tuned,
-    /// All tiers have the mean of them.
-    TunedShared,
-}
-
 fn one_seed() -> Vec<u64> {
     vec![0]
 }
@@ -127,6 +101,18 @@ impl Experiment {
         self.arm.iter().position(|other| other.name == arm)
     }
 
+    /// The options of an arm's self-training without its seed.
+    pub(super) fn self_training(&self, arm: &Arm) -> Result<SelfTrainConfig> {
+        if self.self_training.contains_key("network") {
+            bail!("self_training: the options of its network are those of [networks]");
+        }
+        let config: SelfTrainConfig = changed(&self.self_training, &toml::Table::new())?;
+        let network = merged_network(&self.networks, &arm.options)?;
+        let config = SelfTrainConfig { network, ..config };
+        config.check()?;
+        Ok(config)
+    }
+
     fn check(&self) -> Result<()> {
         names("data", self.data.iter().map(|data| data.name.as_str()))?;
         names("arm", self.arm.iter().map(|arm| arm.name.as_str()))?;
@@ -142,9 +128,16 @@ impl Experiment {
         if self.evaluate.radii.is_empty() {
             bail!("evaluate: radii: give at least one in mm, such as [2.0, 4.0]");
         }
+        for data in &self.data {
+            data.parts
+                .iter()
+                .try_for_each(|(name, part)| part.check().with_context(|| format!("part {name}")))
+                .with_context(|| format!("data {}", data.name))?;
+        }
         for (place, arm) in self.arm.iter().enumerate() {
             let place = || -> Result<()> {
-                for table in [&self.base, &self.networks, &arm.options] {
+                arm.check()?;
+                for table in [&self.base, &self.networks, &self.self_training, &arm.options] {
                     for (option, instead) in [
                         ("seed", "seeds = [...] of the experiment"),
                         ("policy", "policy = \"tuned\" and tuned_with of the arm"),
@@ -154,30 +147,47 @@ impl Experiment {
                         }
                     }
                 }
-                if let Some(network) = &arm.network {
-                    merged_network(&self.networks, &arm.options)?;
-                    if arm.policy.is_some() || arm.tuned_with.is_some() {
-                        bail!(
-                            "policy and tuned_with are of encoders, and this arm trains a landmark network"
-                        );
+                match arm.kind() {
+                    Kind::Encoder => {
+                        merged(&self.base, &arm.options)?;
                     }
-                    if let Some(data) =
-                        self.data.iter().find(|data| data.encoder.is_none()).filter(|_| network.pretrained)
-                    {
-                        bail!(
-                            "pretrained: data {} names no encoder; give it one with encoder = \"FILE\"",
-                            data.name
-                        );
+                    Kind::Network(_) => {
+                        merged_network(&self.networks, &arm.options)?;
                     }
-                } else {
-                    merged(&self.base, &arm.options)?;
+                    Kind::Match(matching) => {
+                        matching.choice()?;
+                    }
+                    Kind::SelfTrain(templates) => {
+                        templates.choice()?;
+                        self.self_training(arm)?;
+                    }
+                }
+                let given = arm.encoder.is_some() || arm.encoder_of.is_some();
+                let without = self.data.iter().find(|data| data.encoder.is_none());
+                if let Some(data) = without.filter(|_| arm.takes_encoder() && !given) {
+                    let what = match arm.kind() {
+                        Kind::Match(_) => "match",
+                        Kind::SelfTrain(_) => "self-train",
+                        Kind::Encoder | Kind::Network(_) => "pretrained",
+                    };
+                    bail!(
+                        "{what}: data {} names no encoder; give it one with encoder = \"FILE\", or this arm one with encoder or encoder_of",
+                        data.name
+                    );
+                }
+                let is_encoder = |with: &String| {
+                    let other = self.place_of(with).filter(|other| *other < place);
+                    other.is_some_and(|other| matches!(self.arm[other].kind(), Kind::Encoder))
+                };
+                if let Some(with) = arm.encoder_of.as_ref().filter(|with| !is_encoder(with)) {
+                    bail!("encoder_of {with}: there is no such arm of an encoder before this one");
                 }
                 match (&arm.policy, &arm.tuned_with) {
                     (None, None) => Ok(()),
-                    (Some(_), Some(with)) => match self.place_of(with) {
-                        Some(other) if other < place && self.arm[other].network.is_none() => Ok(()),
-                        _ => bail!("tuned_with {with}: there is no such arm of an encoder before this one"),
-                    },
+                    (Some(_), Some(with)) if is_encoder(with) => Ok(()),
+                    (Some(_), Some(with)) => {
+                        bail!("tuned_with {with}: there is no such arm of an encoder before this one")
+                    }
                     (Some(_), None) => {
                         bail!("policy needs tuned_with, the arm whose encoder it is tuned with")
                     }

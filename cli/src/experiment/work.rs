@@ -1,25 +1,23 @@
-//! One training of an experiment and its scores, from whatever is there of it already.
+//! One training or matching of an experiment, from whatever is there of it already.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run, random_sets};
-use infomark_infer::{Encoder, FolderLock, FolderLockError, sha256};
-use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
+use infomark_eval::ErrorTable;
+use infomark_infer::{FolderLock, FolderLockError, sha256};
+use infomark_train::{
+    ComputeOn, LandmarkPaths, Paths, SelfTrainPaths, resume, resume_landmarks, resume_self_train, self_train,
+    train, train_landmarks,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::bench::{Bench, Place, name};
 use super::recipe::Recipe;
-use crate::evaluate::errors::{self, Row};
-use crate::evaluate::{Job, NetworkJob};
-use crate::files;
-use crate::inputs;
-use crate::matching::How;
 use crate::output::{self, rounded, shown};
-use crate::refine::Refine;
 use crate::train::with_progress;
+use crate::{files, inputs};
 
 /// How far a training is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -53,7 +51,7 @@ pub(super) struct Finished {
 pub(super) struct Trained {
     seed: u64,
     /// Hash of version, options and images.
-    key: String,
+    pub(super) key: String,
     version: String,
     pub(super) encoder_sha256: String,
     pub(super) steps: u64,
@@ -62,25 +60,13 @@ pub(super) struct Trained {
     /// What computed entropies, weights, drawn pixels, views and the loss, of an encoder.
     #[serde(default)]
     scoring_and_loss: String,
-    config: Recipe,
+    pub(super) config: Recipe,
 }
 
 /// What the training in a folder was begun with.
 #[derive(Serialize, Deserialize)]
 struct Begun {
     key: String,
-}
-
-/// What an evaluation was made of.
-#[derive(Serialize, Deserialize, PartialEq)]
-struct Evaluated {
-    version: String,
-    encoder_sha256: String,
-    scored_sha256: String,
-    templates_sha256: String,
-    templates: usize,
-    radii: Vec<f64>,
-    seed: u64,
 }
 
 impl Bench<'_> {
@@ -95,8 +81,7 @@ impl Bench<'_> {
             return Ok(if scored { State::Finished } else { State::Trained });
         }
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
-        let goes_on =
-            begun.is_some_and(|begun| begun.key == key) && checkpoint(&self.run_folder(place)).is_file();
+        let goes_on = begun.is_some_and(|begun| begun.key == key) && has_run(&self.run_folder(place));
         Ok(if goes_on { State::Interrupted } else { State::New })
     }
 
@@ -148,28 +133,24 @@ impl Bench<'_> {
         Finished { steps: trained.steps, mre_mm, errors, folder, reused, trained }
     }
 
-    /// The errors that were written.
-    fn errors(&self, place: &Place) -> Result<Vec<ErrorTable>> {
-        let scores = self.folder(place).join(name::SCORES);
-        let images = &self.sets[place.data].scored;
-        let of_image = |rows: &[Row]| {
-            let image = images.iter().position(|name| *name == rows[0].image);
-            let image = image.with_context(|| format!("{}: these are of other images", shown(&scores)))?;
-            Ok(ImageErrors { image, errors_mm: rows.iter().map(|row| row.error_mm).collect() })
-        };
-        // Rows of a set, and of an image, follow each other.
-        let of_set = |rows: &[Row]| {
-            let images = rows.chunk_by(|a, b| a.image == b.image).map(of_image);
-            Ok(ErrorTable {
-                templates: vec![rows[0].template.clone()],
-                images: images.collect::<Result<_>>()?,
-            })
-        };
-        errors::read(&scores)?.chunk_by(|a, b| a.template == b.template).map(of_set).collect()
-    }
-
     fn train(&self, place: &Place, config: Recipe, key: String) -> Result<Trained> {
         let folder = self.folder(place);
+        if let Recipe::Match { encoder_sha256, .. } = &config {
+            // Nothing is trained: what is scored is the encoder that is there.
+            let trained = Trained {
+                seed: place.seed,
+                key,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                encoder_sha256: encoder_sha256.clone(),
+                steps: 0,
+                seconds: 0.0,
+                loss: None,
+                scoring_and_loss: String::new(),
+                config,
+            };
+            output::write_json(&folder.join(name::TRAINED), &trained)?;
+            return Ok(trained);
+        }
         let paths = Paths {
             images: self.sets[place.data].images.clone(),
             out: self.model(place),
@@ -178,7 +159,7 @@ impl Bench<'_> {
         };
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
         let same = begun.as_ref().is_some_and(|begun| begun.key == key);
-        let goes_on = same && checkpoint(&paths.run).is_file();
+        let goes_on = same && has_run(&paths.run);
         if !goes_on {
             if paths.run.exists() {
                 if begun.is_none() {
@@ -200,11 +181,10 @@ impl Bench<'_> {
                 (done.sha256, done.steps, done.seconds, done.loss, done.scoring_and_loss)
             }
             Recipe::Network { network, images, encoder_sha256, .. } => {
-                let set = &self.sets[place.data];
                 let paths = LandmarkPaths {
-                    data: set.train.clone(),
+                    data: self.sets[place.data].train.clone(),
                     images: *images,
-                    encoder: encoder_sha256.as_ref().and_then(|_| set.encoder.clone()),
+                    encoder: encoder_sha256.as_ref().and(self.encoder(place)?),
                     out: paths.out,
                     run: paths.run,
                 };
@@ -217,6 +197,28 @@ impl Bench<'_> {
                 };
                 (done.sha256, done.steps, done.seconds, done.loss, String::new())
             }
+            Recipe::SelfTrain { self_train: config, templates, .. } => {
+                let set = &self.sets[place.data];
+                let encoder = self.encoder(place)?.context("an encoder is missing")?;
+                let data = (set.templates.as_path(), &inputs::data_folder(&set.templates)?);
+                let loaded = infomark_models::load_encoder(&encoder)?;
+                let paths = SelfTrainPaths {
+                    templates: self.annotated(templates.choice()?, &loaded, data)?,
+                    images: set.images.clone(),
+                    encoder,
+                    out: paths.out,
+                    run: paths.run,
+                };
+                let done = crate::self_train::with_progress(|told| {
+                    if goes_on {
+                        resume_self_train(&paths, self.threads, told)
+                    } else {
+                        self_train(config, &paths, told)
+                    }
+                })?;
+                (done.network.sha256, done.network.steps, done.seconds, done.network.loss, String::new())
+            }
+            Recipe::Match { .. } => bail!("{}: nothing is trained", self.name(place)),
         };
         let trained = Trained {
             seed: place.seed,
@@ -233,77 +235,6 @@ impl Bench<'_> {
         Ok(trained)
     }
 
-    /// Scores what was trained: the main figure, and the errors as they are written.
-    fn score(&self, place: &Place, trained: &Trained) -> Result<(f64, Vec<ErrorTable>)> {
-        let folder = self.folder(place);
-        let set = &self.sets[place.data];
-        let rules = &self.experiment.evaluate;
-        let scores = folder.join(name::SCORES);
-        let made_of = scores.join(name::EVALUATED);
-        if made_of.exists() {
-            fs::remove_file(&made_of).with_context(|| format!("{}: can't be removed", shown(&made_of)))?;
-        }
-        let (model, data) = (&self.model(place), &inputs::data_folder(&set.dev)?);
-        let (radii, seed, out) = (rules.radii.as_slice(), rules.seed, Some(scores.as_path()));
-        let (mre_mm, runs) = match trained.config {
-            Recipe::Encoder(_) => {
-                let other = (set.templates != set.dev).then(|| inputs::data_folder(&set.templates));
-                let other = other.transpose()?;
-                let template_data = other.as_ref().unwrap_or(data);
-                let job = Job {
-                    encoder: &Encoder::load(model)?,
-                    model,
-                    data: (&set.dev, data),
-                    template_data: (&set.templates, template_data),
-                    sets: random_sets(Some(rules.templates), 1, template_data.images.len(), seed)?,
-                    chosen_by: "random",
-                    how: &How::default(),
-                    refine: &Refine::default(),
-                    protocol: Protocol { radii_mm: radii, seed, calibrate: None },
-                    out,
-                };
-                let (evaluation, runs) = job.run(self.threads)?;
-                (evaluation.summary.mre_mm, runs)
-            }
-            Recipe::Network { .. } => {
-                let job = NetworkJob { model, data: (&set.dev, data), radii, seed, out };
-                let scored = job.run(self.threads)?;
-                (scored.mre_mm(), vec![scored.run])
-            }
-        };
-        // Last, as it vouches for the rest.
-        output::write_json(&made_of, &self.made_of(place, trained))?;
-        Ok((mre_mm, runs.iter().map(|run| Run::errors(run).rounded()).collect()))
-    }
-
-    fn made_of(&self, place: &Place, trained: &Trained) -> Evaluated {
-        let (set, rules) = (&self.sets[place.data], &self.experiment.evaluate);
-        Evaluated {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            encoder_sha256: trained.encoder_sha256.clone(),
-            scored_sha256: set.dev_sha256.clone(),
-            templates_sha256: set.templates_sha256.clone(),
-            templates: rules.templates,
-            radii: rules.radii.clone(),
-            seed: rules.seed,
-        }
-    }
-
-    /// The main figure, where this encoder was scored as the experiment says.
-    fn scored(&self, place: &Place, trained: &Trained) -> Result<Option<f64>> {
-        #[derive(Deserialize)]
-        struct Figure {
-            mre_mm: f64,
-        }
-        let scores = self.folder(place).join(name::SCORES);
-        let made_of: Option<Evaluated> = read_json(&scores.join(name::EVALUATED))?;
-        if made_of != Some(self.made_of(place, trained)) {
-            return Ok(None);
-        }
-        let figure: Option<Figure> = read_json(&scores.join("evaluation.json"))?;
-        Ok(figure.map(|figure| figure.mre_mm))
-    }
-
     /// The finished training with this key.
     fn trained(&self, place: &Place, key: &str) -> Result<Option<Trained>> {
         let folder = self.folder(place);
@@ -311,8 +242,9 @@ impl Bench<'_> {
         let Some(trained) = trained.filter(|trained| trained.key == *key) else {
             return Ok(None);
         };
-        let same =
-            files::bytes(&self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
+        // The key of what trains nothing holds the hash of its encoder.
+        let same = matches!(trained.config, Recipe::Match { .. })
+            || files::bytes(&self.model(place)).is_ok_and(|bytes| sha256(&bytes) == trained.encoder_sha256);
         Ok(same.then_some(trained))
     }
 
@@ -333,12 +265,13 @@ fn lock(folder: &Path) -> Result<FolderLock> {
     })
 }
 
-fn checkpoint(run: &Path) -> PathBuf {
-    run.join("checkpoint.json")
+/// Whether a folder holds a run that can go on: of a network, or of the rounds of self-training.
+fn has_run(run: &Path) -> bool {
+    ["checkpoint.json", "self-train.json"].iter().any(|file| run.join(file).is_file())
 }
 
 /// What a file of an experiment says; none where it is missing or of another version.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let bytes = files::bytes_if_there(path)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

@@ -185,8 +185,39 @@ fn tables(results: &Results) -> Vec<Table> {
         });
         tables.push(Table { title: title.into(), head, lines: lines.collect() });
     }
+    tables.extend(second_annotator(&about["second_annotator"]));
     tables.extend(measurements(results));
     tables
+}
+
+/// Agreement of the program and of a second annotator with the reference, two lines for each landmark; none without one.
+fn second_annotator(compared: &Value) -> Option<Table> {
+    let readers = [("program", &compared["program"]), ("second annotator", &compared["second_annotator"])];
+    let (unit, all) = (compared["program"]["unit"].as_str()?, &compared["program"]["all"]);
+    let radii: Vec<&String> = all["within"].as_object()?.keys().collect();
+    let number = |value: &Value| value.as_f64().map_or(String::new(), |number| format!("{number:.2}"));
+    let percent =
+        |value: &Value| value.as_f64().map_or(String::new(), |share| format!("{:.1}", 100.0 * share));
+    let line = |(reader, of): (&str, &Value)| Line {
+        name: format!("{}, {reader}", of["landmark"].as_str().unwrap_or_default()),
+        cells: [of["pairs"].to_string()]
+            .into_iter()
+            .chain([&of["mean_radial_error"], &of["offset"][0], &of["offset"][1]].map(number))
+            .chain(radii.iter().map(|radius| percent(&of["within"][radius.as_str()])))
+            .collect(),
+    };
+    let places = 0..compared["program"]["landmarks"].as_array()?.len();
+    let of_landmarks = places.flat_map(|place| readers.map(|(reader, of)| (reader, &of["landmarks"][place])));
+    let head = ["landmark, reader".to_owned(), "points".into(), format!("mean in {unit}")];
+    let head = head.into_iter().chain(["x", "y"].map(|axis| format!("offset {axis} in {unit}")));
+    Some(Table {
+        title: format!(
+            "Agreement with the reference, on the points that {} has as well",
+            compared["annotator"].as_str().unwrap_or("the second annotator")
+        ),
+        head: head.chain(radii.iter().map(|radius| format!("below {radius} {unit}, %"))).collect(),
+        lines: of_landmarks.chain(readers.map(|(reader, of)| (reader, &of["all"]))).map(line).collect(),
+    })
 }
 
 /// The measurements of a scheme that some image has a value of, a line for each image; none without a scheme.
@@ -229,7 +260,9 @@ fn flatten(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     match value {
         Value::Object(entries) => {
             for (key, value) in entries {
-                if !(name.is_empty() && ["landmarks", "templates", "failed", "files"].contains(&key.as_str()))
+                if !(name.is_empty()
+                    && ["landmarks", "templates", "failed", "files", "second_annotator"]
+                        .contains(&key.as_str()))
                 {
                     let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                     flatten(&name, value, lines);

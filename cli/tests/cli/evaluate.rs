@@ -141,3 +141,124 @@ fn the_chosen_templates_are_those_that_select_names() {
     let reason = place.run("select train/images --model encoder.onnx --count 7").reason();
     assert!(reason.contains("--count 7"), "{reason}");
 }
+
+/// Landmark rows of a data folder without those that `is_gone` names by image and landmark.
+fn without(place: &Workplace, folder: &str, is_gone: impl Fn(&str, &str) -> bool) {
+    let file = format!("{folder}/landmarks.csv");
+    let text = String::from_utf8(place.read(&file)).unwrap();
+    let kept = text.lines().filter(|row| {
+        let cells: Vec<&str> = row.split(',').collect();
+        !is_gone(cells[0], cells[1])
+    });
+    place.write(&file, kept.map(|row| format!("{row}\n")).collect::<String>());
+}
+
+#[test]
+fn points_that_are_missing_are_left_out_and_counted() {
+    let place = Workplace::new();
+    let [first, second, ..] = infomark_phantom::LANDMARKS;
+    let line = "evaluate --model encoder.onnx --data data --template 2.png --out scores";
+    place.run(line).success();
+    let whole = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    without(&place, "data", |image, landmark| {
+        image == "0.png" && landmark == first || image == "3.png" && landmark != second || image == "4.png"
+    });
+    let outcome = place.run(&format!("{line} --json"));
+    let warnings = outcome.stderr.clone();
+    assert!(warnings.contains("0.png") && warnings.contains("4.png"), "{warnings}");
+    let object = outcome.json();
+    // Of 3 images with 10 landmarks each.
+    assert_eq!((object["missing"].as_u64(), object["templates"][0]["images"].as_u64()), (Some(10), Some(3)));
+    let rows = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 1 + 20);
+    assert!(rows.lines().all(|row| whole.lines().any(|other| other == row)), "other points change nothing");
+    let text = place.run(line).success();
+    assert!(text.contains("10 of 30 points missing"), "{text}");
+
+    // Beside the warnings.
+    let failure = |line: &str| {
+        let outcome = place.run(line);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        outcome.stderr.lines().find_map(|line| line.strip_prefix("error: ")).unwrap().to_owned()
+    };
+    // A template without a landmark; another one of the set has it.
+    let reason = failure("evaluate --model encoder.onnx --data data --template 0.png");
+    assert!(reason.contains(first) && reason.contains("0.png"), "{reason}");
+    let both = "evaluate --model encoder.onnx --data data --template 0.png --template 2.png --json";
+    assert_eq!(place.run(both).json()["templates"][0]["missing"], 9);
+    // One after the other, the figures of a landmark are those of the templates that have it.
+    let each = place.run("evaluate --model encoder.onnx --data data --all-templates --json").json();
+    let of_first = |set: usize| &each["templates"][set]["landmarks"][0]["mre_mm"];
+    assert!(of_first(0).is_null() && of_first(1).is_number(), "{each}");
+    assert!(each["landmarks"][0]["mre_mm"].is_number(), "{each}");
+    place.run("report scores --out page.html").success();
+
+    without(&place, "data", |_, landmark| landmark == first);
+    let reason = failure(line);
+    assert!(reason.contains(first) && reason.contains("dataset.toml"), "{reason}");
+    place.make_data("labelled", 12, 3);
+    without(&place, "labelled", |_, landmark| landmark == first);
+    let template = "--model encoder.onnx --template data/images/1.png --landmarks all.csv";
+    place.make_data("all", 5, 0);
+    place.write("all.csv", place.read("all/landmarks.csv"));
+    let reason = failure(&format!("calibrate labelled {template} --out c.json"));
+    assert!(reason.contains(first) && reason.contains("labelled"), "{reason}");
+    place.make_data("labelled", 12, 3);
+    without(&place, "labelled", |image, landmark| image == "7.png" && landmark == first);
+    place.run(&format!("calibrate labelled {template} --out c.json")).success();
+    let found = place.run(&format!("match {template} data/images/3.png --calibration c.json --out found"));
+    found.success();
+    let calibration: serde_json::Value = serde_json::from_slice(&place.read("c.json")).unwrap();
+    assert_eq!(calibration["scores"].as_array().unwrap().iter().filter(|score| score.is_null()).count(), 1);
+}
+
+#[test]
+fn a_second_annotator_is_compared_with_the_reference_beside_the_program() {
+    let place = Workplace::new();
+    let [first, second, ..] = infomark_phantom::LANDMARKS;
+    // The reference moved by 2 pixels of 0.5 mm across, without a landmark of one image; and an image that is not in the folder.
+    let text = String::from_utf8(place.read("data/landmarks.csv")).unwrap();
+    let mut table = String::from("image,landmark,x,y\nelsewhere.png,a,1,2\n");
+    for row in text.lines().skip(1).filter(|row| !row.starts_with(&format!("1.png,{second},"))) {
+        let cells: Vec<&str> = row.split(',').collect();
+        table +=
+            &format!("{},{},{},{}\n", cells[0], cells[1], cells[2].parse::<f64>().unwrap() - 2.0, cells[3]);
+    }
+    place.write("junior.csv", table);
+    let line = "evaluate --model encoder.onnx --data data --template 2.png --second-annotator junior.csv --radii 0.9,1.1";
+    let object = place.run(&format!("{line} --out scores --json")).json();
+    let compared = &object["second_annotator"];
+    assert_eq!(
+        (compared["annotator"].as_str(), compared["not_placed"].as_u64()),
+        (Some("junior.csv"), Some(1))
+    );
+    let [program, annotator] = ["program", "second_annotator"].map(|reader| &compared[reader]);
+    assert_eq!((&program["all"]["pairs"], &annotator["all"]["pairs"]), (&39.into(), &39.into()));
+    assert_eq!((&annotator["unit"], &annotator["all"]["mean"]), (&"mm".into(), &1.0.into()));
+    assert_eq!(annotator["all"]["offset"], serde_json::json!([-1.0, 0.0]));
+    assert_eq!(annotator["all"]["within"], serde_json::json!({"0.9": 0.0, "1.1": 1.0}));
+    // The program's are the errors that are written, but for the point that the annotator does not have.
+    let rows = String::from_utf8(place.read("scores/errors.csv")).unwrap();
+    let cells = rows.lines().skip(1).map(|row| row.split(',').collect::<Vec<_>>());
+    let errors: Vec<f64> = cells
+        .filter(|row| row[2] == second && row[1] != "1.png")
+        .map(|row| row[7].parse().unwrap())
+        .collect();
+    let mean = errors.iter().sum::<f64>() / 3.0;
+    let own = &program["landmarks"][1];
+    assert_eq!((own["landmark"].as_str(), own["pairs"].as_u64()), (Some(second), Some(3)));
+    assert!((own["mean"].as_f64().unwrap() - mean).abs() < 1e-3, "{own}");
+
+    let table = String::from_utf8(place.read("scores/agreement.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 2 * 11, "{table}");
+    assert!(table.contains("\nsecond annotator,all,39,mm,1,1,0,-1,0,0,0,0,1\n"), "{table}");
+    let text = place.run(line).success();
+    assert!(text.contains("junior.csv") && text.contains(&format!("{first}, second annotator")), "{text}");
+    place.run("report scores --out page.html").success();
+    let page = String::from_utf8(place.read("page.html")).unwrap();
+    assert!(page.contains(&format!("{first}, second annotator")) && page.contains("junior.csv"));
+
+    place.write("other.csv", "image,landmark,x,y\nelsewhere.png,a,1,2\n");
+    let reason = place.run(&line.replace("junior.csv", "other.csv")).reason();
+    assert!(reason.contains("other.csv"), "{reason}");
+}

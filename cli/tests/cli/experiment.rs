@@ -146,6 +146,49 @@ fn what_is_wrong_in_an_experiment_is_named() {
     assert!(reason.contains("nobody") && reason.contains("uniform"), "{reason}");
 }
 
+/// The folders of a data set with images of the names that the experiment asks for.
+fn make_folders(place: &Workplace, data: &toml::Value, experiment: &toml::Table) {
+    let folder = |key: &str| data.get(key).and_then(toml::Value::as_str);
+    let (train, dev) = (folder("train").unwrap(), folder("dev").unwrap());
+    let templates = folder("templates").unwrap_or(train);
+    for folder in [train, dev] {
+        if !place.file(folder).exists() {
+            // As many as arms draw from it.
+            place.make_data(folder, if [train, templates].contains(&folder) { 25 } else { 2 }, 0);
+        }
+    }
+    let rename = |folder: &str, from: &str, to: &str| {
+        let images = place.file(folder).join("images");
+        if images.join(from).exists() {
+            fs::rename(images.join(from), images.join(to)).unwrap();
+            let table = String::from_utf8(place.read(&format!("{folder}/landmarks.csv"))).unwrap();
+            let rows = table.lines().map(|row| match row.strip_prefix(&format!("{from},")) {
+                Some(rest) => format!("{to},{rest}\n"),
+                None => format!("{row}\n"),
+            });
+            place.write(&format!("{folder}/landmarks.csv"), rows.collect::<String>());
+        }
+    };
+    for arm in experiment["arm"].as_array().unwrap() {
+        for key in ["match", "self-train"] {
+            if let Some(name) = arm.get(key).and_then(|how| how.get("template")).and_then(toml::Value::as_str)
+            {
+                rename(templates, "24.png", &format!("{name}.png"));
+            }
+        }
+    }
+    for range in
+        data.get("parts").and_then(toml::Value::as_table).into_iter().flat_map(|parts| parts.values())
+    {
+        let (first, _) = range.as_str().unwrap().split_once('-').unwrap();
+        rename(dev, "0.png", &format!("{first}.png"));
+    }
+    for file in data.get("annotators").and_then(toml::Value::as_array).into_iter().flatten() {
+        place
+            .write(&format!("{dev}/{}", file.as_str().unwrap()), place.read(&format!("{dev}/landmarks.csv")));
+    }
+}
+
 #[test]
 fn the_committed_experiments_are_valid() {
     let place = Workplace::new();
@@ -158,12 +201,7 @@ fn the_committed_experiments_are_valid() {
             let text = fs::read_to_string(&path).unwrap();
             let experiment: toml::Table = text.parse().unwrap();
             for data in experiment["data"].as_array().unwrap() {
-                for folder in ["train", "dev"].map(|key| data[key].as_str().unwrap()) {
-                    if !place.file(folder).exists() {
-                        // As many as arms draw from it.
-                        place.make_data(folder, if folder.contains("train") { 25 } else { 2 }, 0);
-                    }
-                }
+                make_folders(&place, data, &experiment);
             }
             place.write("experiment.toml", text);
             let text = place.run("experiment experiment.toml --data . --out out --dry-run").success();
@@ -172,4 +210,199 @@ fn the_committed_experiments_are_valid() {
         }
     }
     assert!(files >= 4, "{files}");
+}
+
+/// Templates by an encoder that is there and by one that is trained, networks, and an annotator, on parts of the images.
+fn benchmark() -> String {
+    let small = crate::support::SMALL;
+    format!(
+        r#"
+title = "Methods"
+
+[[data]]
+name = "phantom"
+train = "train"
+dev = "data"
+encoder = "encoder.onnx"
+annotators = ["junior.csv"]
+parts = {{ few = "0-1", none = "7-9", rest = ["2.png", "4"] }}
+
+[base]
+budget = {{ steps = 6 }}
+average = 0.5
+{small}
+[networks]
+budget = {{ steps = 2 }}
+batch = 2
+hidden = 8
+elastic_spacing = 40
+
+[self_training]
+rounds = 1
+refine = false
+match_back = 1e3
+outlier = 1e3
+agreement = 1e3
+
+[evaluate]
+templates = 2
+radii = [2.0, 4.0]
+
+[[arm]]
+name = "named"
+match = {{ template = "2" }}
+
+[[arm]]
+name = "random"
+match = {{ random = 3 }}
+
+[[arm]]
+name = "chosen"
+match = {{ select = 2, refine = true }}
+
+[[arm]]
+name = "trained"
+
+[[arm]]
+name = "of-trained"
+match = {{ template = "2.png" }}
+encoder_of = "trained"
+
+[[arm]]
+name = "network"
+network = {{ images = 3, pretrained = true }}
+encoder_of = "trained"
+
+[[arm]]
+name = "self-trained"
+self-train = {{ template = "2" }}
+encoder_of = "trained"
+"#
+    )
+}
+
+#[test]
+fn templates_networks_and_annotators_are_compared_on_parts_of_the_images() {
+    let place = Workplace::new();
+    place.make_data("train", 6, 3);
+    let text = String::from_utf8(place.read("data/landmarks.csv")).unwrap();
+    let mut table = String::from("image,landmark,x,y\n");
+    for row in text.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        table +=
+            &format!("{},{},{},{}\n", cells[0], cells[1], cells[2].parse::<f64>().unwrap() - 2.0, cells[3]);
+    }
+    place.write("data/junior.csv", table);
+    place.write("all.toml", benchmark());
+    let line = "experiment all.toml --data . --out out";
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert!(planned.contains("3 trainings and 4 matchings, 7 of them to do"), "{planned}");
+    assert!(planned.contains("phantom / named / seed 0 - match, score"), "{planned}");
+
+    let outcome = place.run(&format!("{line} --json"));
+    assert!(outcome.stderr.contains("part none has no images"), "{}", outcome.stderr);
+    let object = outcome.json();
+    assert_eq!(object["missing"], serde_json::json!([]));
+    assert_eq!(object["data"][0]["parts"], serde_json::json!({"few": 2, "rest": 2}));
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    // The figures of a part are those of its images in the scores that were written.
+    let errors = |arm: &str, images: [&str; 2], landmark: Option<&str>| -> f64 {
+        let rows = String::from_utf8(place.read(&format!("out/runs/phantom/{arm}/seed-0/scores/errors.csv")));
+        let rows = rows.unwrap();
+        let cells = rows.lines().skip(1).map(|row| row.split(',').collect::<Vec<_>>());
+        let own = cells.filter(|row| images.contains(&row[1]) && landmark.is_none_or(|name| row[2] == name));
+        let errors: Vec<f64> = own.map(|row| row[7].parse().unwrap()).collect();
+        assert!(!errors.is_empty(), "{arm}");
+        errors.iter().sum::<f64>() / errors.len() as f64
+    };
+    let names = ["named", "random", "chosen", "trained", "of-trained", "network", "self-trained"];
+    for (place, arm) in names.into_iter().enumerate() {
+        let results = object["arms"][place]["results"].as_array().unwrap();
+        assert_eq!((results.len(), results[0]["part"].as_str()), (2, Some("few")), "{arm}");
+        assert_eq!(
+            results[0]["runs"][0]["config"]["match"].is_object(),
+            [0, 1, 2, 4].contains(&place),
+            "{arm}"
+        );
+        if !["random", "trained"].contains(&arm) {
+            for (part, images) in [(0, ["0.png", "1.png"]), (1, ["2.png", "4.png"])] {
+                let mre = number(&results[part]["mre_mm"]);
+                assert!((mre - errors(arm, images, None)).abs() < 1e-3, "{arm}");
+                let landmark = &results[part]["landmarks"][3];
+                let own = errors(arm, images, landmark["landmark"].as_str());
+                assert!((number(&landmark["mre_mm"]) - own).abs() < 1e-3, "{arm}: {landmark}");
+            }
+        }
+    }
+    let chosen: serde_json::Value =
+        serde_json::from_slice(&place.read("out/runs/phantom/chosen/seed-0/scores/evaluation.json")).unwrap();
+    assert_eq!((&chosen["chosen_by"], &chosen["refined"]["images"]), (&"select".into(), &6.into()));
+    let selected = place.run("select train/images --model encoder.onnx --count 2 --json").json();
+    assert_eq!(chosen["templates"][0]["members"], selected["chosen"]);
+    assert_eq!(object["annotators"].as_array().unwrap().len(), 2, "{object}");
+    let annotator = &object["annotators"][1];
+    assert_eq!((&annotator["name"], number(&annotator["results"][0]["mre_mm"])), (&"junior".into(), 1.0));
+
+    let table = String::from_utf8(place.read("out/table.md")).unwrap();
+    for part in
+        ["## phantom, few (2 images)", "## phantom, rest (2 images)", "| *annotator: junior* |  | **1.00**"]
+    {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let rows = String::from_utf8(place.read("out/landmarks.csv")).unwrap();
+    // Two parts, seven arms and an annotator, ten landmarks, four measures.
+    assert_eq!(rows.lines().count(), 1 + 2 * 8 * 10 * 4, "{rows}");
+    let svg = String::from_utf8(place.read("out/sdr.svg")).unwrap();
+    assert!(svg.contains("Cumulative error, phantom, few") && svg.contains("junior"));
+
+    // Nothing is done twice; another template is another arm's work.
+    let before = place.tree("out");
+    let text = place.run(line).success();
+    assert_eq!(text.matches("(done before)").count(), 7, "{text}");
+    assert!(place.tree("out") == before, "a second run changes files");
+    place.write("all.toml", benchmark().replacen("template = \"2\"", "template = \"3\"", 1));
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert!(
+        planned.contains("7 of them to do") || planned.contains("4 matchings, 1 of them to do"),
+        "{planned}"
+    );
+    let text = place.run(&format!("{line} --changed")).success();
+    assert_eq!(text.matches("(done before)").count(), 6, "{text}");
+    let again: serde_json::Value = serde_json::from_slice(&place.read("out/experiment.json")).unwrap();
+    assert_ne!(again["arms"][0]["results"], object["arms"][0]["results"]);
+    // An arm alone brings the training that it needs.
+    place.run("experiment all.toml --data . --out alone --only of-trained").success();
+    assert!(place.file("alone/runs/phantom/trained/seed-0/encoder.onnx").exists());
+    assert!(!place.file("alone/runs/phantom/named").exists());
+}
+
+#[test]
+fn what_is_wrong_in_an_arm_of_templates_is_named() {
+    let place = Workplace::new();
+    place.make_data("train", 6, 3);
+    place.write("data/junior.csv", place.read("data/landmarks.csv"));
+    let whole = benchmark().replace("none = \"7-9\", ", "");
+    for (right, wrong, named) in [
+        ("{ random = 3 }", "{ random = 7 }", "templates 7"),
+        ("{ random = 3 }", "{ random = 3, select = 2 }", "arm random"),
+        ("{ random = 3 }", "{ refine = true }", "give one of"),
+        ("{ template = \"2.png\" }", "{ template = \"9\" }", "template 9"),
+        ("self-train = { template = \"2\" }", "self-train = {}", "arm self-trained"),
+        ("self-train =", "match = { random = 1 }\nself-train =", "match and self-train"),
+        ("encoder_of = \"trained\"", "encoder_of = \"network\"", "encoder_of network"),
+        ("encoder = \"encoder.onnx\"", "", "names no encoder"),
+        ("encoder = \"encoder.onnx\"", "encoder = \"nowhere.onnx\"", "nowhere.onnx"),
+        ("\"0-1\"", "\"first\"", "part few"),
+        ("\"0-1\"", "\"5-3\"", "part few"),
+        ("[\"junior.csv\"]", "[\"senior.csv\"]", "senior.csv"),
+        ("match = { random = 3 }", "match = { random = 3 }\noptions = { pixels = 8 }", "options"),
+        ("rounds = 1", "rounds = 0", "rounds"),
+        ("rounds = 1", "network = { batch = 2 }", "[networks]"),
+    ] {
+        let text = whole.replace(right, wrong);
+        assert_ne!(text, whole, "{wrong}");
+        place.write("wrong.toml", text);
+        let reason = place.run("experiment wrong.toml --data . --out out").reason();
+        assert!(reason.contains(named), "{wrong}: {reason}");
+    }
 }

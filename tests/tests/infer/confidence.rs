@@ -119,6 +119,7 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
     let make = |images: usize| {
         let errors: Vec<_> = (0..images)
             .flat_map(|i| [(i as f64 + 1.0, confidence(2.0)), (10.0 * (i as f64 + 1.0), confidence(2.0))])
+            .map(Some)
             .collect();
         let images = (0..images).map(|i| i.to_string()).collect();
         let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
@@ -147,4 +148,30 @@ fn a_calibration_bounds_each_landmark_by_its_own_errors_where_there_are_enough()
             "{to}: {error}"
         );
     }
+}
+
+#[test]
+fn a_calibration_takes_images_that_lack_points() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let make = |errors: &[Option<f64>]| {
+        let images = (0..errors.len() / 2).map(|i| i.to_string()).collect();
+        let key = CalibrationKey { landmarks: names.to_vec(), ..CalibrationKey::default() };
+        let errors: Vec<_> = errors.iter().map(|error| error.map(|error| (error, confidence(1.0)))).collect();
+        ErrorCalibration::new(key, images, &errors)
+    };
+    // Nine images: the first has both points, of error 1 and 100, each of the others one point.
+    let mut errors = vec![Some(1.0), Some(100.0)];
+    errors.extend((2..10).flat_map(|error| [None, Some(f64::from(error))]));
+    let calibration = make(&errors).unwrap();
+    // Nine tenths of ten images are nine, all of them; eight tenths are eight: those up to 9 are 8.5.
+    assert_eq!(calibration.bounds(0.9).unwrap()[0].factor, 100.0);
+    assert_eq!(calibration.bounds(0.8).unwrap()[0].factor, 9.0);
+    assert_eq!(calibration.bounds(0.75).unwrap()[1].factor, 8.0);
+    assert!(matches!(calibration.bounds(0.95), Err(CalibrationError::Scores { .. })));
+    let text = serde_json::to_vec(&calibration).unwrap();
+    assert_eq!(ErrorCalibration::from_bytes(&text, "c.json").unwrap(), calibration);
+    assert!(matches!(make(&[None, None]), Err(CalibrationError::Scores { .. })), "no point at all");
+    // An image without a point is as one that is not there.
+    errors.extend([None, None]);
+    assert_eq!(make(&errors).unwrap().bounds(0.8).unwrap()[0].factor, 9.0);
 }

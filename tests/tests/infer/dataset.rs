@@ -1,7 +1,9 @@
 //! Data sets that are made in memory.
 
 use infomark_core::{Point, Spacing};
-use infomark_infer::{DataSet, DataSetError, ManifestError, Sample, SampleError};
+use infomark_infer::{
+    DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError,
+};
 
 #[test]
 fn data_sets_are_checked_where_they_are_made() {
@@ -10,7 +12,7 @@ fn data_sets_are_checked_where_they_are_made() {
         path: name.into(),
         width: 200,
         height: 100,
-        landmarks: points.iter().map(|&(x, y)| Point::new(x, y)).collect(),
+        landmarks: points.iter().map(|&(x, y)| Some(Point::new(x, y))).collect(),
     };
     let made = |mm: f64, names: &[&str], images: Vec<Sample>| {
         let names = names.iter().map(|&name| name.to_owned()).collect();
@@ -26,6 +28,16 @@ fn data_sets_are_checked_where_they_are_made() {
     assert!(matches!(problem(vec![sample("1.png", &[(203.0, 50.0)])]), SampleError::Outside { .. }));
     assert!(matches!(problem(vec![sample("1.png", &[(f64::NAN, 50.0)])]), SampleError::Outside { .. }));
     assert_eq!(problem(vec![sample("1.png", &[])]), SampleError::Points { points: 0, landmarks: 1 });
+    let without = || Sample { landmarks: vec![None], ..sample("1.png", &[]) };
+    assert_eq!(problem(vec![without()]), SampleError::NoPoint);
+    let partly =
+        |name: &str| Sample { landmarks: vec![Some(Point::new(1.0, 2.0)), None], ..sample(name, &[]) };
+    let data = made(0.5, &["a", "b"], vec![partly("1.png"), partly("2.png")]).unwrap();
+    assert_eq!((data.missing.len(), data.unannotated()), (2, Some("b")));
+    let missing =
+        MissingPoint { image: "1.png".into(), landmark: "b".into(), reason: MissingReason::NotAnnotated };
+    assert_eq!(data.missing[0], missing);
+    assert_eq!(data.landmarks_of(&data.images[0]).len(), 1);
     let twice = vec![sample("1.png", &[(0.0, 0.0)]), sample("1.png", &[(0.0, 0.0)])];
     assert_eq!(problem(twice), SampleError::Repeated);
     let one = || vec![sample("1.png", &[(0.0, 0.0), (0.0, 0.0)])];

@@ -126,7 +126,7 @@ fn calibration(matcher: &Matcher, images: usize) -> ErrorCalibration {
         let (image, truth) = phantom(10 + index as u64);
         for (found, truth) in matcher.find(&image).unwrap().iter().zip(&truth) {
             let error = (found.at.x - truth.at.x).hypot(found.at.y - truth.at.y);
-            errors.push((error, found.confidence));
+            errors.push(Some((error, found.confidence)));
         }
     }
     let images = (0..images).map(|index| index.to_string()).collect();

@@ -6,8 +6,8 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use infomark_core::{Point, SpacingError};
 use infomark_infer::{
-    DataSet, DataSetError, ImageError, Landmark, LandmarkError, LandmarkFile, LeftOut, ManifestError, Place,
-    parse_landmarks, read_landmarks, write_landmarks,
+    DataSet, DataSetError, ImageError, Landmark, LandmarkError, LandmarkFile, ManifestError, MissingPoint,
+    MissingReason, Place, parse_landmarks, read_landmarks, write_landmarks,
 };
 use tempfile::TempDir;
 
@@ -172,7 +172,7 @@ fn a_data_folder_gives_its_images_with_points_in_the_named_order() {
     assert_eq!(data.landmarks, ["p", "q"]);
     let names: Vec<_> = data.images.iter().map(|sample| sample.name.as_str()).collect();
     assert_eq!(names, ["a.png", "b.png"]);
-    assert_eq!(data.images[0].landmarks, [Point::new(1.0, 2.0), Point::new(3.0, 4.0)]);
+    assert_eq!(data.images[0].landmarks, [Some(Point::new(1.0, 2.0)), Some(Point::new(3.0, 4.0))]);
     assert_eq!((data.images[0].width, data.images[0].height), (40, 32));
     assert_eq!(data.landmarks_of(&data.images[1])[1], landmark("q", 7.0, 8.0));
     assert!(data.ignored_keys.is_empty());
@@ -233,40 +233,59 @@ fn rows_and_images_that_do_not_fit_each_other_are_refused() {
         matches!(&error, DataSetError::Landmarks(LandmarkError::UnknownImage { image, .. }) if image == "c.png"),
         "{error}"
     );
-    let error =
-        refused_folder(TOML, &CSV.replace("b.png", "a.png").replace("a.png,p,5,6\na.png,q,7,8\n", ""));
-    assert!(error.to_string().contains("landmarks.csv: "), "{error}");
-    assert!(
-        matches!(&error, DataSetError::Unlabelled { count: 1, first, .. } if first == "b.png"),
-        "{error}"
-    );
-    let error = refused_folder(TOML, &CSV.replace("b.png,q", "b.png,s"));
-    let lacks = |image: &str, landmark: &str| image == "b.png" && landmark == "q";
-    assert!(
-        matches!(&error, DataSetError::MissingLandmark { image, landmark, .. } if lacks(image, landmark)),
-        "{error}"
-    );
+    // Rows of no landmark that is named.
+    let error = refused_folder("spacing_mm = [0.3, 0.3]\nlandmarks = [\"s\"]\n", CSV);
+    assert!(matches!(&error, DataSetError::NoImages { .. }), "{error}");
 }
 
 #[test]
-fn landmarks_outside_their_image_are_kept_within_a_margin_or_leave_the_image_out() {
+fn points_that_are_missing_are_counted_and_images_without_any_are_left_out() {
+    let open = |csv: &str| DataSet::open(data_folder(TOML, csv).path()).unwrap();
+    let data = open(&CSV.replace("b.png,q", "b.png,s"));
+    let missing = |reason| MissingPoint { image: "b.png".into(), landmark: "q".into(), reason };
+    assert_eq!(data.missing, [missing(MissingReason::NotAnnotated)]);
+    assert_eq!(data.images[1].landmarks, [Some(Point::new(5.0, 6.0)), None]);
+    assert_eq!(data.landmarks_of(&data.images[1]), [landmark("p", 5.0, 6.0)]);
+    assert_eq!(data.unannotated(), None);
+    assert_eq!(data.warnings().len(), 1);
+    let warning = &data.warnings()[0];
+    assert!(warning.contains("1 of 4") && warning.contains("b.png, q: not annotated"), "{warning}");
+
+    let absent = "image,landmark,x,y,visibility\na.png,p,1,2,visible\na.png,q,3,4,visible\nb.png,p,5,6,visible\nb.png,q,,,absent\n";
+    assert_eq!(open(absent).missing, [missing(MissingReason::Absent)]);
+
+    // Of the second image no row, and rows of other landmarks alone.
+    for csv in ["image,landmark,x,y\na.png,p,1,2\n", "image,landmark,x,y\na.png,p,1,2\nb.png,r,5,6\n"] {
+        let data = open(csv);
+        assert_eq!((data.images.len(), &data.left_out[..]), (1, &["b.png".to_owned()][..]));
+        assert_eq!(data.unannotated(), Some("q"));
+        assert!(data.warnings()[1].contains("b.png"), "{:?}", data.warnings());
+    }
+}
+
+#[test]
+fn landmarks_outside_their_image_are_kept_within_a_margin_or_are_missing() {
     // The margin of 40 pixels is 0.4.
     let near = data_folder(TOML, &CSV.replace("3,4", "39.8,4"));
     let data = DataSet::open(near.path()).unwrap();
-    assert_eq!((data.images.len(), data.just_outside, data.left_out.len()), (2, 1, 0));
-    assert_eq!(data.images[0].landmarks[1], Point::new(39.8, 4.0));
+    assert_eq!((data.images.len(), data.just_outside, data.missing.len()), (2, 1, 0));
+    assert_eq!(data.images[0].landmarks[1], Some(Point::new(39.8, 4.0)));
     // Templates have features of the image alone.
     assert_eq!(data.landmarks_of(&data.images[0])[1].at, Point::new(39.5, 4.0));
     assert!(data.warnings()[0].contains(": 1; they are kept"), "{:?}", data.warnings());
     let far = data_folder(TOML, &CSV.replace("3,4", "40,4"));
     let data = DataSet::open(far.path()).unwrap();
-    let out = LeftOut { image: "a.png".into(), landmark: "q".into(), at: Point::new(40.0, 4.0) };
-    assert_eq!((data.images.len(), data.just_outside, &data.left_out[..]), (1, 0, &[out][..]));
-    assert!(data.warnings()[0].contains("a.png, q at (40, 4)"), "{:?}", data.warnings());
+    let reason = MissingReason::Outside { at: Point::new(40.0, 4.0) };
+    let out = MissingPoint { image: "a.png".into(), landmark: "q".into(), reason };
+    assert_eq!((data.images.len(), data.just_outside, &data.missing[..]), (2, 0, &[out][..]));
+    assert_eq!(data.images[0].landmarks, [Some(Point::new(1.0, 2.0)), None]);
+    assert!(data.warnings()[0].contains("a.png, q: outside the image, at (40, 4)"), "{:?}", data.warnings());
     // Rows of landmarks that are not named do not count; without any image left the folder is refused.
     let other = data_folder(TOML, &format!("{CSV}a.png,other,900,4\n"));
     assert!(DataSet::open(other.path()).unwrap().warnings().is_empty());
-    let error = refused_folder(TOML, &CSV.replace("3,4", "40,4").replace("7,8", "7,80"));
+    let both =
+        CSV.replace("3,4", "40,4").replace("1,2", "1,90").replace("5,6", "-9,6").replace("7,8", "7,80");
+    let error = refused_folder(TOML, &both);
     assert!(
         matches!(&error, DataSetError::Landmarks(LandmarkError::Outside { image, .. }) if image == "a.png"),
         "{error}"

@@ -474,7 +474,7 @@ fn mutated_calibrations_and_data_folders_give_results_or_errors() {
     let path = folder.path().join("calibration.json");
     let confidence = Confidence { margin: 0.1, cycle_error: None, prior: None, scale: 2.0 };
     let (names, images) = (["a", "b"].map(str::to_owned), (0..20).map(|i| i.to_string()).collect());
-    let errors: Vec<_> = (0..40).map(|i| (f64::from(i) + 0.5, confidence)).collect();
+    let errors: Vec<_> = (0..40).map(|i| Some((f64::from(i) + 0.5, confidence))).collect();
     let key = CalibrationKey {
         model_sha256: "m".to_owned(),
         templates: vec!["t".to_owned()],

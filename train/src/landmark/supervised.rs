@@ -17,7 +17,7 @@ use crate::data::input_size;
 use crate::outputs::{lock, prepare, write_atomically};
 use crate::progress::{Progress, Reporter, Tell};
 use crate::trainer::in_threads;
-use crate::{ConfigError, TrainError, stream};
+use crate::{ConfigError, DataError, TrainError, stream};
 
 /// Where the training of a landmark network reads and writes.
 #[derive(Clone, Debug)]
@@ -200,8 +200,16 @@ fn choose(
     }
     let labelled = |&image: &usize| {
         let sample = &data.images[image];
-        let label = |&at| Some(Label { at, weight: 1.0 });
+        let label = |at: &Option<_>| at.map(|at| Label { at, weight: 1.0 });
         Labelled { path: sample.path.clone(), labels: sample.landmarks.iter().map(label).collect() }
     };
-    Ok(draw(count, all, seed, stream::SOME_IMAGES).iter().map(labelled).collect())
+    let chosen: Vec<Labelled> = draw(count, all, seed, stream::SOME_IMAGES).iter().map(labelled).collect();
+    let has = |place: usize| chosen.iter().any(|image| matches!(image.labels.get(place), Some(Some(_))));
+    match data.landmarks.iter().enumerate().find(|(place, _)| !has(*place)) {
+        None => Ok(chosen),
+        Some((_, landmark)) => {
+            Err(DataError::Unannotated { dir: paths.data.clone(), landmark: landmark.clone(), images: count }
+                .into())
+        }
+    }
 }

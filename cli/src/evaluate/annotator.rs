@@ -1,0 +1,63 @@
+//! Agreement with the reference beside that of a second annotator.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use infomark_eval::{AnnotatorComparison, ReaderFigures, Run, compare_with_annotator};
+use infomark_infer::DataSet;
+
+use crate::{agree, annotators, output};
+
+/// Reads an annotator's files and compares; nothing where there are none.
+pub(super) fn compare(
+    files: &[PathBuf],
+    data: &DataSet,
+    runs: &[Run],
+    radii: &[f64],
+) -> Result<Option<AnnotatorComparison>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let annotator = annotators::read(files, data)?;
+    Ok(Some(compare_with_annotator(data, runs, &annotator, radii)?.rounded()))
+}
+
+/// The rows of a landmark, or of all together: the program's, and the second annotator's.
+fn rows(compared: &AnnotatorComparison) -> Vec<[(&'static str, &ReaderFigures); 2]> {
+    let AnnotatorComparison { program, second_annotator: second, .. } = compared;
+    // The same landmarks in the same order: those of which both have points.
+    let landmarks = program.landmarks.iter().chain([&program.all]);
+    let pair = |(program, second)| [("program", program), ("second annotator", second)];
+    landmarks.zip(second.landmarks.iter().chain([&second.all])).map(pair).collect()
+}
+
+/// The table that a person reads.
+pub(super) fn text(compared: &AnnotatorComparison) -> String {
+    let names = compared.program.landmarks.iter().map(|of| of.landmark.chars().count());
+    let width = names.max().unwrap_or(0).max(8) + 20;
+    let mut text = format!(
+        "\nAgreement with the reference in {}, on the points that {} has as well; dx, dy: less the reference\n  {}\n",
+        compared.program.unit,
+        compared.annotator,
+        agree::head(width, &compared.program)
+    );
+    for (reader, of) in rows(compared).into_iter().flatten() {
+        text += &format!("  {}\n", agree::row(width, &format!("{}, {reader}", of.landmark), of));
+    }
+    if compared.not_placed > 0 {
+        text += &format!("  points that {} does not have: {}\n", compared.annotator, compared.not_placed);
+    }
+    text
+}
+
+/// Writes `agreement.csv`.
+pub(super) fn write(out: &Path, compared: &AnnotatorComparison) -> Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let head = ["reader".to_owned()].into_iter().chain(agree::columns(&compared.program.all));
+    table.write_record(head)?;
+    for (reader, of) in rows(compared).into_iter().flatten() {
+        let cells = agree::cells(of, compared.program.unit);
+        table.write_record([reader.to_owned()].into_iter().chain(cells))?;
+    }
+    output::write(&out.join("agreement.csv"), &table.into_inner()?)
+}

@@ -1,0 +1,117 @@
+//! Another annotator of the images of a data set, beside its own points, which are the reference.
+
+use std::collections::BTreeMap;
+
+use infomark_core::{Point, radial_error_mm};
+use infomark_infer::{DataSet, Landmark, Sample};
+use serde::Serialize;
+
+use crate::{Agreement, ErrorTable, EvalError, ImageErrors, ReaderPair, Run, ScoredImage, reader_agreement};
+
+/// The points that another annotator placed in the images of a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotator {
+    /// What the annotator is called.
+    pub name: String,
+    /// Image by image, landmark by landmark, both in the order of the data set.
+    points: Vec<Vec<Option<Point<f64>>>>,
+}
+
+impl Annotator {
+    /// The landmarks of the images of a data set, by what the images are called; others are ignored, and what is not placed is missing.
+    ///
+    /// # Errors
+    /// [`EvalError::NoPairs`] when no point is placed that the data set has as well.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        data: &DataSet,
+        landmarks_of: impl Fn(&str) -> &'a [Landmark],
+    ) -> Result<Annotator, EvalError> {
+        let points = data.images.iter().map(|sample| {
+            let placed = landmarks_of(&sample.name);
+            let point = |name: &String| placed.iter().find(|own| own.name == *name).map(|own| own.at);
+            data.landmarks.iter().map(point).collect()
+        });
+        let annotator = Annotator { name: name.into(), points: points.collect() };
+        let errors = annotator.errors(data);
+        match errors.images.iter().flat_map(|image| &image.errors_mm).any(Option::is_some) {
+            true => Ok(annotator),
+            false => Err(EvalError::NoPairs),
+        }
+    }
+
+    /// Distances to the reference in mm: of every image in which the annotator placed a point that the data set has.
+    pub fn errors(&self, data: &DataSet) -> ErrorTable {
+        let of_image = |(image, sample): (usize, &Sample)| {
+            let error = |(place, truth): (usize, &Option<Point<f64>>)| {
+                Some(radial_error_mm(self.point(image, place)?, (*truth)?, data.spacing))
+            };
+            let errors_mm: Vec<_> = sample.landmarks.iter().enumerate().map(error).collect();
+            errors_mm.iter().any(Option::is_some).then_some(ImageErrors { image, errors_mm })
+        };
+        let images = data.images.iter().enumerate().filter_map(of_image).collect();
+        ErrorTable { templates: vec![self.name.clone()], images }
+    }
+
+    fn point(&self, image: usize, landmark: usize) -> Option<Point<f64>> {
+        *self.points.get(image)?.get(landmark)?
+    }
+}
+
+/// Agreement of the program and of another annotator with the reference, on the points that both placed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AnnotatorComparison {
+    /// What the annotator is called.
+    pub annotator: String,
+    /// Points of the reference in the scored images that the annotator did not place.
+    pub not_placed: usize,
+    /// Of the points that were found, of all sets of templates together; offsets are found less reference.
+    pub program: Agreement,
+    /// Of the annotator's points; offsets are annotator less reference.
+    pub second_annotator: Agreement,
+}
+
+impl AnnotatorComparison {
+    /// The same to four digits after the point, as results are written.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        Self { program: self.program.rounded(), second_annotator: self.second_annotator.rounded(), ..self }
+    }
+}
+
+/// Compares the points of `runs` and those of another annotator with the reference, the points of `data`; radii are in mm above 0.
+///
+/// # Errors
+/// [`EvalError::NoPairs`] when the annotator placed no point that was scored, [`EvalError::Radius`].
+pub fn compare_with_annotator(
+    data: &DataSet,
+    runs: &[Run],
+    annotator: &Annotator,
+    radii_mm: &[f64],
+) -> Result<AnnotatorComparison, EvalError> {
+    let (mut program, mut second, mut not_placed) = (Vec::new(), Vec::new(), 0);
+    for (place, landmark) in data.landmarks.iter().enumerate() {
+        let pair = |a, b| ReaderPair { landmark: landmark.clone(), a, b, spacing: Some(data.spacing) };
+        // Images in which the landmark was scored, with the reference.
+        let mut scored: BTreeMap<usize, Point<f64>> = BTreeMap::new();
+        for ScoredImage { image, scores } in runs.iter().flat_map(|run| &run.images) {
+            let Some(Some(score)) = scores.get(place) else { continue };
+            scored.insert(*image, score.truth);
+            if annotator.point(*image, place).is_some() {
+                program.push(pair(score.truth, score.found));
+            }
+        }
+        for (image, truth) in scored {
+            match annotator.point(image, place) {
+                Some(point) => second.push(pair(truth, point)),
+                None => not_placed += 1,
+            }
+        }
+    }
+    Ok(AnnotatorComparison {
+        annotator: annotator.name.clone(),
+        not_placed,
+        program: reader_agreement(&program, radii_mm)?,
+        second_annotator: reader_agreement(&second, radii_mm)?,
+    })
+}
