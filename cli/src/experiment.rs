@@ -79,7 +79,7 @@ struct Outcome<'a> {
     intervals: &'static str,
     data: Vec<DataRecord>,
     arms: Vec<ArmRecord<'a>>,
-    /// What annotators whose files are named came to.
+    /// Results of the annotators whose files are named.
     annotators: Vec<AnnotatorRecord<'a>>,
     /// Trainings and matches that are still to be made.
     missing: Vec<String>,

@@ -214,7 +214,7 @@ impl<'a> Evaluation<'a> {
             .flat_map(|sample| template_data.landmarks_of(sample))
             .map(|landmark| landmark.name)
             .collect();
-        // A place beyond the images is told of where it is looked up.
+        // A place beyond the images is refused where it is used.
         match data.landmarks.iter().find(|name| !known.contains(*name)) {
             Some(landmark) if samples.len() == chosen.len() => Err(EvalError::NotInTemplates {
                 data: template_data.name.clone(),

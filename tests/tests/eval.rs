@@ -113,7 +113,7 @@ fn intervals_of_complete_tables_are_those_of_the_core() -> Result<(), Box<dyn Er
     let errors: Vec<[f64; 2]> = (0..23).map(|_| [0, 1].map(|_| rng.below(1000) as f64 / 97.0)).collect();
     let (_, each) = figures(&[table("t", &errors)], &names(), &[4.0], 7)?;
     for (statistic, own) in [
-        (Statistic::Mean, each[0].mre_mm_interval),
+        (Statistic::MeanRadialError, each[0].mre_mm_interval),
         (Statistic::Sdr { radius_mm: 4.0 }, each[0].sdr_intervals[&Radius(4.0)]),
     ] {
         let mut rng = Rng::new(7, 2);
@@ -275,8 +275,8 @@ fn a_second_annotator_is_compared_on_the_points_that_both_have() -> Result<(), B
     };
     // Two sets of templates; of four points one is the annotator's as well.
     let compared = compare_with_annotator(&data, &[run(11.0), run(13.0)], &annotator, &[1.0])?;
-    assert_eq!((compared.program.all.pairs, compared.program.all.mean), (2, 1.0));
-    assert_eq!((compared.second_annotator.all.pairs, compared.second_annotator.all.mean), (1, 2.0));
+    assert_eq!((compared.program.all.pairs, compared.program.all.mean_radial_error), (2, 1.0));
+    assert_eq!((compared.second_annotator.all.pairs, compared.second_annotator.all.mean_radial_error), (1, 2.0));
     assert_eq!(compared.second_annotator.all.offset, [2.0, 0.0]);
     assert_eq!((compared.not_placed, compared.program.landmarks.len()), (2, 1));
     let nowhere = Annotator::new("none", &data, |image| if image == "2.png" { &of_second } else { &[] });

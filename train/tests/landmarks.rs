@@ -312,7 +312,9 @@ fn missing_points_are_not_learnt_and_a_landmark_without_any_is_refused() -> Outc
     fs::write(&table, rows)?;
     let none = LandmarkPaths { out: root.path().join("n.onnx"), run: root.path().join("n.run"), ..paths };
     let refused = train_landmarks(&small(2), &none, &mut go_on);
-    assert!(matches!(&refused, Err(TrainError::Unannotated { landmark, images: 3, .. }) if landmark == name));
+    assert!(
+        matches!(&refused, Err(TrainError::Data(DataError::Unannotated { landmark, images: 3, .. })) if landmark == name)
+    );
     Ok(())
 }
 
