@@ -234,7 +234,7 @@ fn a_second_annotator_is_compared_with_the_reference_beside_the_program() {
     );
     let [program, annotator] = ["program", "second_annotator"].map(|reader| &compared[reader]);
     assert_eq!((&program["all"]["pairs"], &annotator["all"]["pairs"]), (&39.into(), &39.into()));
-    assert_eq!((&annotator["unit"], &annotator["all"]["mean"]), (&"mm".into(), &1.0.into()));
+    assert_eq!((&annotator["unit"], &annotator["all"]["mean_radial_error"]), (&"mm".into(), &1.0.into()));
     assert_eq!(annotator["all"]["offset"], serde_json::json!([-1.0, 0.0]));
     assert_eq!(annotator["all"]["within"], serde_json::json!({"0.9": 0.0, "1.1": 1.0}));
     // The program's are the errors that are written, but for the point that the annotator does not have.
@@ -247,7 +247,7 @@ fn a_second_annotator_is_compared_with_the_reference_beside_the_program() {
     let mean = errors.iter().sum::<f64>() / 3.0;
     let own = &program["landmarks"][1];
     assert_eq!((own["landmark"].as_str(), own["pairs"].as_u64()), (Some(second), Some(3)));
-    assert!((own["mean"].as_f64().unwrap() - mean).abs() < 1e-3, "{own}");
+    assert!((own["mean_radial_error"].as_f64().unwrap() - mean).abs() < 1e-3, "{own}");
 
     let table = String::from_utf8(place.read("scores/agreement.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 2 * 11, "{table}");
