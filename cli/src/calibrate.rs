@@ -56,6 +56,9 @@ struct Calibrated {
     median_error_bound_mm: Option<f64>,
 }
 
+/// Errors in pixels and their confidences, landmark by landmark; none where the image has no point.
+type Errors = Vec<Option<(f64, Confidence)>>;
+
 /// Share of errors that the report is about.
 const COVERAGE: f64 = 0.9;
 
@@ -82,7 +85,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     let measured: Vec<_> = pool.install(|| data.images.par_iter().map(one).collect::<Result<_>>())?;
     progress.finish();
-    let (mut images, mut errors): (Vec<String>, Vec<Option<(f64, Confidence)>>) = Default::default();
+    let (mut images, mut errors): (Vec<String>, Errors) = Default::default();
     for (sample, measured) in data.images.iter().zip(measured) {
         if let Some(measured) = measured {
             images.push(sample.name.clone());
@@ -139,14 +142,14 @@ fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<us
     matcher.landmarks().into_iter().map(place).collect()
 }
 
-/// Errors in pixels and their confidences, none where the image has no point; nothing for an image that is a template.
+/// The errors of an image; nothing for an image that is a template.
 fn measure(
     matcher: &Matcher,
     sources: &[Source],
     data: &DataSet,
     places: &[usize],
     sample: &Sample,
-) -> Result<Option<Vec<Option<(f64, Confidence)>>>> {
+) -> Result<Option<Errors>> {
     let own = hash(&sample.path)?;
     // A template file does not know its image but by name.
     let is_own = |source: &Source| source.sha256 == own || source.is_file() && source.image == sample.name;

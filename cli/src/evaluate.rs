@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{
-    AnnotatorComparison, ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured, Protocol, Run,
-    Summary, check_names, check_radii, random_sets,
+    Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured,
+    Protocol, Run, Summary, check_names, check_radii, random_sets,
 };
 use infomark_infer::{DataSet, Encoder};
 use infomark_train::{AGAINST, Ranking};
@@ -171,8 +171,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let (radii, seed, out) = (options.radii.as_slice(), options.seed, options.out.as_deref());
     if let Some(model) = &options.landmark_model {
         options.runtime.check_for_network()?;
-        let second_annotator = options.second_annotator.as_slice();
-        let job = NetworkJob { model, data: (&options.data, &data()?), radii, seed, second_annotator, out };
+        let data = &data()?;
+        let second = annotator::read(&options.second_annotator, data)?;
+        let second_annotator = second.as_ref();
+        let job = NetworkJob { model, data: (&options.data, data), radii, seed, second_annotator, out };
         return job.run(threads)?.report(report);
     }
     if let Some(out) = out {
@@ -181,6 +183,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let model = options.model.as_deref().context("--model: name an encoder")?;
     let encoder = &options.runtime.encoder(model)?;
     let data = &data()?;
+    // Before anything is scored.
+    let second = annotator::read(&options.second_annotator, data)?;
     let other = options.template_data.as_deref().map(inputs::data_folder).transpose()?;
     let template_data = other.as_ref().unwrap_or(data);
     let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
@@ -196,7 +200,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         how: &options.how,
         refine: &options.refine,
         protocol: Protocol { radii_mm: radii, seed, calibrate: options.calibrate },
-        second_annotator: &options.second_annotator,
+        second_annotator: second.as_ref(),
         out,
     };
     let (evaluation, _) = job.run(threads)?;
@@ -261,8 +265,8 @@ pub(crate) struct Job<'a> {
     pub(crate) how: &'a How,
     pub(crate) refine: &'a Refine,
     pub(crate) protocol: Protocol<'a>,
-    /// Files of a second annotator, if there is one.
-    pub(crate) second_annotator: &'a [PathBuf],
+    /// A second annotator of the images, if there is one.
+    pub(crate) second_annotator: Option<&'a Annotator>,
     /// Folder for evaluation.json, errors.csv and the plots.
     pub(crate) out: Option<&'a Path>,
 }

@@ -14,7 +14,7 @@ mod table;
 mod templates;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -54,9 +54,9 @@ pub(crate) struct Options {
     /// Folder of the data sets [default: $INFOMARK_DATA, else the folder of FILE]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Train no arm but this one, and those whose encoders it needs
+    /// Make no arm but this one, and those whose encoders it needs; may be given more than once
     #[arg(long, value_name = "ARM")]
-    only: Option<String>,
+    only: Vec<String>,
     /// The file changed since DIR was begun: make anew what that changes, and keep the rest
     #[arg(long)]
     changed: bool,
@@ -167,7 +167,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let (experiment, text) = Experiment::read(&options.file)?;
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);
-    let chosen = chosen(&experiment, options.only.as_deref())?;
+    let chosen = chosen(&experiment, &options.only)?;
     let root = data_root(options);
     let bench = Bench::open(&experiment, &root, &options.out, threads)?;
     let places = bench.places();
@@ -296,7 +296,7 @@ fn compared(bench: &Bench<'_>, finished: &[(Place, Finished)]) -> Vec<Compared> 
                 let tables = tables.iter().map(|table| table.of_images(|image| images.contains(&image)));
                 tables.filter(|table| !table.images.is_empty()).collect()
             };
-            let mut rows: Vec<(Row, Vec<(u64, Vec<ErrorTable>)>)> = Vec::new();
+            let mut rows: Vec<(Row, OfSeeds)> = Vec::new();
             for arm in 0..experiment.arm.len() {
                 let seeds =
                     of_arm(finished, data, arm).map(|(place, done)| (place.seed, of_part(&done.errors)));
@@ -318,6 +318,9 @@ fn compared(bench: &Bench<'_>, finished: &[(Place, Finished)]) -> Vec<Compared> 
     }
     all
 }
+
+/// The errors of a row, each with the seed of their training.
+type OfSeeds = Vec<(u64, Vec<ErrorTable>)>;
 
 fn errors_of(seeds: &[(u64, Vec<ErrorTable>)]) -> Vec<SeedErrors<'_>> {
     seeds.iter().map(|(seed, tables)| SeedErrors { seed: *seed, tables }).collect()
@@ -378,23 +381,25 @@ fn policy_text(source: &PolicySource, with: Option<&str>) -> String {
     }
 }
 
-/// Places of the arms to make: all, or one and those whose encoders it needs.
-fn chosen(experiment: &Experiment, only: Option<&str>) -> Result<Vec<usize>> {
-    let Some(only) = only else {
+/// Places of the arms to make: all, or some and those whose encoders they need.
+fn chosen(experiment: &Experiment, only: &[String]) -> Result<Vec<usize>> {
+    if only.is_empty() {
         return Ok((0..experiment.arm.len()).collect());
-    };
-    let Some(mut arm) = experiment.place_of(only) else {
-        let names: Vec<&str> = experiment.arm.iter().map(|arm| arm.name.as_str()).collect();
-        bail!("--only {only}: no such arm; there are {}", names.join(", "));
-    };
-    let mut chosen = vec![arm];
-    // The file was checked: the encoder is an earlier arm's.
-    while let Some(with) = experiment.arm[arm].teacher() {
-        arm = experiment.place_of(with).context("an arm is missing")?;
-        chosen.push(arm);
     }
-    chosen.sort_unstable();
-    Ok(chosen)
+    let mut chosen = BTreeSet::new();
+    for name in only {
+        let Some(mut arm) = experiment.place_of(name) else {
+            let names: Vec<&str> = experiment.arm.iter().map(|arm| arm.name.as_str()).collect();
+            bail!("--only {name}: no such arm; there are {}", names.join(", "));
+        };
+        chosen.insert(arm);
+        // The file was checked: the encoder is an earlier arm's.
+        while let Some(with) = experiment.arm[arm].teacher() {
+            arm = experiment.place_of(with).context("an arm is missing")?;
+            chosen.insert(arm);
+        }
+    }
+    Ok(chosen.into_iter().collect())
 }
 
 fn data_root(options: &Options) -> PathBuf {

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! [`ErrorBounds`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
-//! same resamples, [`reader_agreement`] two readers of the same images, [`compare_with_annotator`] the program and a second annotator with the reference. Results do not depend on the number of threads.
+//! same resamples, [`reader_agreement`] two readers of the same images, [`compare_with_annotator`] the program and a second annotator with
+//! the reference. Points that are not annotated have no error and are counted. Results do not depend on the number of threads.
 
 mod agreement;
 mod annotator;
@@ -46,5 +47,5 @@ pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii,
 pub use finder::{score_matcher, score_network};
 pub use run::{Run, Score, ScoredImage};
 pub use scoring::{Evaluation, Measured, Protocol, Ready};
-pub use sets::{MAX_SETS, check_annotated, check_names, draw, random_sets};
+pub use sets::{MAX_SETS, check_annotated, check_names, check_templates, draw, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};

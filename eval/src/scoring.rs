@@ -1,17 +1,15 @@
 //! Errors of an encoder on annotated images, with one template after the other or several together.
 
-use std::collections::BTreeSet;
-
 use infomark_core::{Point, radial_error_mm};
 use infomark_infer::{
     DataSet, Encoder, Encoding, Found, MatchOptions, Sample, Template, match_templates, read_image,
 };
 use rayon::prelude::*;
 
-use crate::sets::{Known, check_annotated, in_order, leave};
+use crate::sets::{Known, in_order, leave};
 use crate::{
-    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, check_names, check_radii,
-    figures,
+    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, check_annotated,
+    check_names, check_radii, check_templates, figures,
 };
 
 /// What is measured on the images.
@@ -177,7 +175,8 @@ impl<'a> Evaluation<'a> {
     /// different template; the work ends when that is an error.
     ///
     /// # Errors
-    /// When the data sets' landmarks differ, a landmark has no point in any image or in any template, a set names no image of the folder, or an image can't be read or can't be a template.
+    /// When the data sets' landmarks differ, a landmark has no point in any image or in any template, a set names no image of the folder,
+    /// or an image can't be read or can't be a template.
     pub fn prepare(
         &self,
         sets: &[Vec<usize>],
@@ -188,7 +187,7 @@ impl<'a> Evaluation<'a> {
         let mut chosen: Vec<usize> = sets.concat();
         chosen.sort_unstable();
         chosen.dedup();
-        self.check_templates(&chosen)?;
+        check_templates(self.data, self.template_data, &chosen)?;
         let known = Known::of(self.data);
         let prepare = |(order, &index): (usize, &usize)| {
             let images = &self.template_data.images;
@@ -202,27 +201,6 @@ impl<'a> Evaluation<'a> {
         };
         let templates = chosen.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, EvalError>>()?;
         Ok(Ready { evaluation: *self, sets: sets.to_vec(), chosen, templates })
-    }
-
-    /// Refuses templates none of which has a point of a landmark.
-    fn check_templates(&self, chosen: &[usize]) -> Result<(), EvalError> {
-        let Self { data, template_data, .. } = self;
-        let samples: Vec<&Sample> =
-            chosen.iter().filter_map(|&index| template_data.images.get(index)).collect();
-        let known: BTreeSet<String> = samples
-            .iter()
-            .flat_map(|sample| template_data.landmarks_of(sample))
-            .map(|landmark| landmark.name)
-            .collect();
-        // A place beyond the images is refused where it is used.
-        match data.landmarks.iter().find(|name| !known.contains(*name)) {
-            Some(landmark) if samples.len() == chosen.len() => Err(EvalError::NotInTemplates {
-                data: template_data.name.clone(),
-                landmark: landmark.clone(),
-                templates: samples.iter().map(|sample| sample.name.clone()).collect(),
-            }),
-            _ => Ok(()),
-        }
     }
 
     fn prepare_one(&self, sample: &Sample, own: Option<usize>, keep: bool) -> Result<Prepared, EvalError> {

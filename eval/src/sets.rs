@@ -128,6 +128,26 @@ pub fn check_annotated(data: &DataSet) -> Result<(), EvalError> {
     })
 }
 
+/// Refuses templates, places in `template_data`, none of which has a point of a landmark of `data`.
+///
+/// # Errors
+/// [`EvalError::NotInTemplates`], and [`EvalError::Set`] for a place beyond the images.
+pub fn check_templates(data: &DataSet, template_data: &DataSet, chosen: &[usize]) -> Result<(), EvalError> {
+    let images = &template_data.images;
+    let beyond = || EvalError::Set { data: template_data.name.clone(), images: images.len() };
+    let sample = |&index: &usize| images.get(index).ok_or_else(beyond);
+    let samples = chosen.iter().map(sample).collect::<Result<Vec<&Sample>, EvalError>>()?;
+    let landmarks = samples.iter().flat_map(|sample| template_data.landmarks_of(sample));
+    let known: BTreeSet<String> = landmarks.map(|landmark| landmark.name).collect();
+    data.landmarks.iter().find(|name| !known.contains(*name)).map_or(Ok(()), |landmark| {
+        Err(EvalError::NotInTemplates {
+            data: template_data.name.clone(),
+            landmark: landmark.clone(),
+            templates: samples.iter().map(|sample| sample.name.clone()).collect(),
+        })
+    })
+}
+
 /// Where a folder names its landmarks.
 pub(crate) fn manifest(data: &DataSet) -> PathBuf {
     let images = data.images.first().and_then(|sample| sample.path.parent());

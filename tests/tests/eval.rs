@@ -276,7 +276,10 @@ fn a_second_annotator_is_compared_on_the_points_that_both_have() -> Result<(), B
     // Two sets of templates; of four points one is the annotator's as well.
     let compared = compare_with_annotator(&data, &[run(11.0), run(13.0)], &annotator, &[1.0])?;
     assert_eq!((compared.program.all.pairs, compared.program.all.mean_radial_error), (2, 1.0));
-    assert_eq!((compared.second_annotator.all.pairs, compared.second_annotator.all.mean_radial_error), (1, 2.0));
+    assert_eq!(
+        (compared.second_annotator.all.pairs, compared.second_annotator.all.mean_radial_error),
+        (1, 2.0)
+    );
     assert_eq!(compared.second_annotator.all.offset, [2.0, 0.0]);
     assert_eq!((compared.not_placed, compared.program.landmarks.len()), (2, 1));
     let nowhere = Annotator::new("none", &data, |image| if image == "2.png" { &of_second } else { &[] });

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use infomark_eval::{ErrorTable, Evaluation, Run, median_mre};
+use infomark_eval::{ErrorTable, Evaluation, Run, check_annotated, check_templates, median_mre};
 use infomark_infer::{DataSet, Encoder, MatchOptions};
 
 use crate::tune::shuffled;
@@ -34,6 +34,9 @@ impl Scorer {
             return Err(DataError::Score { dir: folder, reason }.into());
         }
         let order = shuffled(all, 0, stream::SCORING);
+        check_annotated(&data).map_err(refused(&folder))?;
+        let templates: Vec<usize> = order.iter().copied().take(scoring.templates).collect();
+        check_templates(&data, &data, &templates).map_err(refused(&folder))?;
         let sets = order.into_iter().take(scoring.templates).map(|image| vec![image]).collect();
         Ok(Self { data, sets, folder })
     }

@@ -3,23 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_eval::{AnnotatorComparison, ReaderFigures, Run, compare_with_annotator};
+use infomark_eval::{Annotator, AnnotatorComparison, ReaderFigures, Run, compare_with_annotator};
 use infomark_infer::DataSet;
 
 use crate::{agree, annotators, output};
 
-/// Reads an annotator's files and compares; nothing where there are none.
+/// Reads an annotator's files; nothing where there are none.
+pub(super) fn read(files: &[PathBuf], data: &DataSet) -> Result<Option<Annotator>> {
+    (!files.is_empty()).then(|| annotators::read(files, data)).transpose()
+}
+
+/// Compares with an annotator, if there is one.
 pub(super) fn compare(
-    files: &[PathBuf],
+    annotator: Option<&Annotator>,
     data: &DataSet,
     runs: &[Run],
     radii: &[f64],
 ) -> Result<Option<AnnotatorComparison>> {
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let annotator = annotators::read(files, data)?;
-    Ok(Some(compare_with_annotator(data, runs, &annotator, radii)?.rounded()))
+    let compare = |annotator| compare_with_annotator(data, runs, annotator, radii);
+    Ok(annotator.map(compare).transpose()?.map(AnnotatorComparison::rounded))
 }
 
 /// The rows of a landmark, or of all together: the program's, and the second annotator's.

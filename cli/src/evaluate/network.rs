@@ -1,9 +1,9 @@
 //! Scores of a landmark network, which needs no template.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use infomark_eval::{AnnotatorComparison, Figures, Run, Summary, figures, score_network};
+use infomark_eval::{Annotator, AnnotatorComparison, Figures, Run, Summary, figures, score_network};
 use infomark_infer::DataSet;
 use serde::Serialize;
 
@@ -33,8 +33,8 @@ pub(crate) struct NetworkJob<'a> {
     pub(crate) data: (&'a Path, &'a DataSet),
     pub(crate) radii: &'a [f64],
     pub(crate) seed: u64,
-    /// Files of a second annotator, if there is one.
-    pub(crate) second_annotator: &'a [PathBuf],
+    /// A second annotator of the images, if there is one.
+    pub(crate) second_annotator: Option<&'a Annotator>,
     /// Folder for evaluation.json and errors.csv.
     pub(crate) out: Option<&'a Path>,
 }

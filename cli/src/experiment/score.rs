@@ -86,7 +86,7 @@ impl Bench<'_> {
                     data: (&set.dev, data),
                     radii: &rules.radii,
                     seed: rules.seed,
-                    second_annotator: &[],
+                    second_annotator: None,
                     out: Some(&scores),
                 };
                 let scored = job.run(self.threads)?;
@@ -121,7 +121,7 @@ impl Bench<'_> {
             how: &How::default(),
             refine: &refine,
             protocol: Protocol { radii_mm: &rules.radii, seed: rules.seed, calibrate: None },
-            second_annotator: &[],
+            second_annotator: None,
             out: Some(out),
         };
         let (evaluation, runs) = job.run(self.threads)?;

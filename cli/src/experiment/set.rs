@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use infomark_eval::{ErrorTable, check_names};
+use infomark_eval::{ErrorTable, check_annotated, check_names};
 use infomark_infer::{DataSet, list_images, sha256_files};
 
 use super::DataRecord;
@@ -52,6 +52,7 @@ impl Set {
         let images = if within.is_dir() { within } else { train.clone() };
         let dev = root.join(&data.dev);
         let scored = DataSet::open(&dev)?;
+        check_annotated(&scored)?;
         let folder = data.templates.as_ref().map(|folder| root.join(folder));
         let templates = folder.unwrap_or_else(|| train.clone());
         let annotated = DataSet::open(&templates).context("templates")?;
@@ -165,6 +166,7 @@ pub(super) fn place_of(templates: &DataSet, name: &str) -> Result<usize> {
 /// Whether the templates are there, and find what is annotated in the images that are scored.
 fn matchable(templates: &DataSet, scored: &DataSet, choice: Choice<'_>) -> Result<()> {
     check_names(scored, templates)?;
+    check_annotated(templates)?;
     let all = templates.images.len();
     match choice {
         Choice::Named(names) => names.iter().try_for_each(|name| place_of(templates, name).map(|_| ())),

@@ -371,7 +371,8 @@ fn templates_networks_and_annotators_are_compared_on_parts_of_the_images() {
     let again: serde_json::Value = serde_json::from_slice(&place.read("out/experiment.json")).unwrap();
     assert_ne!(again["arms"][0]["results"], object["arms"][0]["results"]);
     // An arm alone brings the training that it needs.
-    place.run("experiment all.toml --data . --out alone --only of-trained").success();
+    place.run("experiment all.toml --data . --out alone --only of-trained --only random").success();
+    assert!(place.file("alone/runs/phantom/random/seed-0/scores").exists());
     assert!(place.file("alone/runs/phantom/trained/seed-0/encoder.onnx").exists());
     assert!(!place.file("alone/runs/phantom/named").exists());
 }
