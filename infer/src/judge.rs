@@ -1,8 +1,8 @@
 //! Which of the landmarks found in an image can be trusted: recognition, error bounds, abstention.
 
-use crate::search::ComparisonError;
 use std::time::Instant;
 
+use crate::search::ComparisonError;
 use crate::{
     Bound, CalibrationError, CalibrationPart, Encoding, ErrorCalibration, Found, Image, LandmarkNet, Located,
     MatchError, Matcher, PixelSpacing, Recognition, UNCALIBRATED_COVERAGE, uncalibrated_error_bound,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run, random_sets};
-use infomark_infer::{Encoder, FolderLock, FolderLockError, sha256};
+use infomark_infer::{Encoder, FolderLock, FolderLockError, rounded, sha256};
 use infomark_train::{ComputeOn, LandmarkPaths, Paths, resume, resume_landmarks, train, train_landmarks};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::evaluate::{Job, NetworkJob};
 use crate::files;
 use crate::inputs;
 use crate::matching::How;
-use crate::output::{self, rounded, shown};
+use crate::output::{self, shown};
 use crate::refine::Refine;
 use crate::train::with_progress;
 
