@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use infomark_core::Point;
 use infomark_eval::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
-use infomark_infer::normal_name;
+use infomark_infer::{normal_name, rounded};
 use serde::Serialize;
 
 use crate::landmark_files::{All, Marks, Source, by_name};
 use crate::measurements::SchemeOption;
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 
 /// Compare the landmarks of two readers, or of a reader and a program, on the same images.
 #[derive(clap::Args)]

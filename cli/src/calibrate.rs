@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
 use infomark_eval::median;
-use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image};
+use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image, rounded};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::inputs::{self, hash};
 use crate::matching::How;
 use crate::models::RuntimeOptions;
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 use crate::templates::{Given, Source};
 

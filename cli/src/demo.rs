@@ -10,13 +10,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use infomark_core::{mean, sdr};
 use infomark_eval::{Evaluation, Run, median};
-use infomark_infer::{DataSet, Encoder, MatchOptions};
+use infomark_infer::{DataSet, Encoder, MatchOptions, rounded};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
 use crate::evaluate::with_bar;
 use crate::inputs;
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::duration;
 use crate::train::with_progress;
 use data::{Phantoms, SPACING_MM, WIDTH};

@@ -13,14 +13,14 @@ use infomark_active::{
     ActiveDetector, LearnOptions, LearnProgress, Learned, MIN_IMAGES, annotation_order, detector, uncertainty,
 };
 use infomark_core::Point;
-use infomark_infer::{Detection, FolderLock, LandmarkRow, Member, ordered};
+use infomark_infer::{Detection, FolderLock, LandmarkRow, Member, ordered, rounded};
 use infomark_train::{AGAINST, AnnotatedSet, Budget, ComputeOn, Paths, TrainConfig};
 use serde::Serialize;
 
 use crate::inputs::{self, Input};
 use crate::interrupt;
 use crate::landmark_files::{All, Read, Source};
-use crate::output::{self, Report, one_line, rounded, shown};
+use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
 use crate::{select, train};

@@ -8,11 +8,11 @@ use image::{ImageBuffer, Luma};
 use infomark_core::{
     Plane, PlaneMut, Thresholds, Tier, Weighting, entropy_map, entropy_scratch_len, tier_map, weight_map,
 };
-use infomark_infer::{Image, read_image};
+use infomark_infer::{Image, read_image, rounded};
 use serde::Serialize;
 
 use crate::draw::{Canvas, Colour, Legend, Scale, panel, sheet};
-use crate::output::{self, Report, file_name, rounded, shown};
+use crate::output::{self, Report, file_name, shown};
 use crate::spacing::memory_for;
 
 /// Draw where an image carries information: its entropy, tiers and sampling weights.

@@ -77,7 +77,7 @@ pub(crate) fn measured(
 
 /// A hundredth of a degree, millimetre or pixel, and a ten-thousandth of a ratio.
 fn shown(value: f64, unit: Unit) -> f64 {
-    output::rounded(value, if unit == Unit::Ratio { 4 } else { 2 })
+    infomark_infer::rounded(value, if unit == Unit::Ratio { 4 } else { 2 })
 }
 
 /// Columns of the table.

@@ -207,12 +207,6 @@ pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A number with so many decimals, as a number: what files hold.
-pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
-    let factor = 10_f64.powi(decimals);
-    (value * factor).round() / factor
-}
-
 /// The file name of a path as text, other bytes replaced.
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|| shown(path))

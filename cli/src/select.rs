@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use infomark_infer::{Encoder, read_image, sha256_files};
+use infomark_infer::{Encoder, read_image, rounded, sha256_files};
 use infomark_train::{AGAINST, ConfigError, Ranking, TrainError};
 use serde::Serialize;
 
 use crate::draw::{Canvas, Legend, panel, sheet};
 use crate::inputs;
 use crate::models::{Model, RuntimeOptions};
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 
 /// Say which images to annotate as templates, without any label.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Encoder, ImageContext, PixelSpacing, Template, read_image, read_image_header, read_landmarks_of, sha256,
+    Encoder, ImageContext, PixelSpacing, Template, read_image, read_image_header, read_landmarks_of, rounded,
+    sha256,
 };
 use infomark_models::Model;
 use infomark_train::AGAINST;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inputs::{self, hash};
 use crate::models::RuntimeOptions;
-use crate::output::{file_name, identity, rounded, shown};
+use crate::output::{file_name, identity, shown};
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
 use crate::spacing;

@@ -1,12 +1,12 @@
 //! Confidence measures of a matched landmark.
 
-use crate::search::ComparisonError;
 use infomark_core::{LocateError, Plane, Point, highest_beyond, peak};
 use infomark_kernels::widest;
 
 use crate::Encoding;
 use crate::fit::cells;
 use crate::score_map::{Registered, ScoreMap, counted};
+use crate::search::ComparisonError;
 
 /// A second peak is one farther than this from the first, in pixels of the canvas: what is nearer belongs to the same one.
 const APART: f32 = 20.0;

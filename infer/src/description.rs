@@ -2,13 +2,11 @@
 
 mod error;
 
-use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contrast_scratch_len};
-use infomark_kernels::widest;
 use serde::{Deserialize, Serialize};
 
 pub use error::{DescriptionError, ValueError};
 
-use crate::{InputSize, sha256};
+use crate::{InputSize, Normalisation, sha256};
 
 /// Key of the ONNX metadata that tells the layout of the description.
 pub const FORMAT_KEY: &str = "infomark.format";
@@ -35,93 +33,6 @@ pub enum InputPolicy {
     /// As [`Letterbox`](crate::Letterbox) does: aspect kept, centred, edge pixels repeated.
     #[default]
     FitCentredEdgeRepeated,
-}
-
-/// How grey values become the encoder's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Normalisation {
-    /// As [`read_image`](crate::read_image) gives them: in `[0, 1]`, 8-bit divided by 255, 16-bit stretched between percentiles.
-    #[default]
-    UnitRange,
-    /// Relative to the mean and the deviation of what is around a pixel, by [`infomark_core::local_contrast`] on the resized
-    /// image: how bright a part of an image is drops out, and faint edges show as well as strong ones.
-    LocalContrast {
-        /// Standard deviation of the neighbourhood, as a part of the image's longer side; above 0, at most 1.
-        sigma: f32,
-        /// What one local standard deviation becomes, in units of the whole range; above 0.
-        gain: f32,
-        /// What is added to the local standard deviation, in units of the whole range; above 0.
-        floor: f32,
-    },
-}
-
-impl Normalisation {
-    /// Local contrast as encoders are trained with by default.
-    pub const LOCAL_CONTRAST: Normalisation =
-        Normalisation::LocalContrast { sigma: 1.0 / 16.0, gain: 0.2, floor: 0.02 };
-
-    /// Normalises `width * height` row-major pixels of finite values in `[0, 1]`; none of another number of pixels, or with numbers that
-    /// [`check`](Self::check) refuses.
-    pub(crate) fn apply(self, pixels: Vec<f32>, width: usize, height: usize) -> Option<Vec<f32>> {
-        let Normalisation::LocalContrast { sigma, gain, floor } = self else {
-            return Some(pixels);
-        };
-        let sigma_px = (sigma * width.max(height) as f32).clamp(0.5, 1024.0);
-        let mut scratch = vec![0.0; local_contrast_scratch_len(width, height, f64::from(sigma_px))];
-        let mut out = vec![0.0; pixels.len()];
-        let src = Plane::new(&pixels, width, height).ok()?;
-        let dst = PlaneMut::new(&mut out, width, height).ok()?;
-        widest(
-            #[inline(always)]
-            || local_contrast(src, dst, ContrastRule { sigma_px, gain, floor }, &mut scratch),
-        )
-        .ok()?;
-        Some(out)
-    }
-
-    /// What is wrong with its numbers, if anything.
-    ///
-    /// # Errors
-    ///
-    /// [`NormalisationError`].
-    pub fn check(self) -> Result<(), NormalisationError> {
-        let Normalisation::LocalContrast { sigma, gain, floor } = self else {
-            return Ok(());
-        };
-        let positive = |value: f32| value.is_finite() && value > 0.0;
-        match () {
-            () if !(positive(sigma) && sigma <= 1.0) => Err(NormalisationError::Sigma { sigma }),
-            () if !positive(gain) => Err(NormalisationError::Gain { gain }),
-            () if !positive(floor) => Err(NormalisationError::Floor { floor }),
-            () => Ok(()),
-        }
-    }
-}
-
-/// A number that no local contrast has.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NormalisationError {
-    /// The deviation of the neighbourhood.
-    #[error("a local contrast with sigma {sigma} where a part of the side, above 0 up to 1, is expected")]
-    Sigma {
-        /// The refused value.
-        sigma: f32,
-    },
-    /// The contrast that is left.
-    #[error("a local contrast with gain {gain} where a number above 0 is expected")]
-    Gain {
-        /// The refused value.
-        gain: f32,
-    },
-    /// What is added to the local standard deviation.
-    #[error("a local contrast with floor {floor} where a number above 0 is expected")]
-    Floor {
-        /// The refused value.
-        floor: f32,
-    },
 }
 
 /// Channels of an encoder's feature maps.

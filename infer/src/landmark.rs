@@ -5,6 +5,7 @@ mod coco_results;
 mod cvat;
 mod error;
 mod fcsv;
+mod files;
 mod format;
 mod isbi;
 mod json;
@@ -22,10 +23,11 @@ use infomark_core::Point;
 pub use coco_results::CocoIndex;
 use error::CocoError;
 pub use error::{CoordinateError, LandmarkError, Place};
-pub use format::{
-    Annotated, ImageContext, LandmarkFormat, WriteOptions, encode_landmarks, parse_landmarks,
-    parse_landmarks_of, read_landmarks, read_landmarks_of, write_landmarks, write_landmarks_as,
+pub use files::{
+    encode_landmarks, parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of,
+    write_landmarks, write_landmarks_as,
 };
+pub use format::{Annotated, ImageContext, LandmarkFormat, WriteOptions};
 pub use text::{is_same as is_same_name, nfc as normal_name};
 
 /// Landmarks of data sets and conversions may lie so far outside their image, in parts of its longer side: annotators click at

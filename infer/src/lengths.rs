@@ -1,7 +1,8 @@
 //! Feature vectors of several levels, one after the other.
 
-use crate::search::ComparisonError;
 use infomark_core::{FeatureMap, Point, sample_feature};
+
+use crate::search::ComparisonError;
 
 /// Channels of the levels of an encoder, the finest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

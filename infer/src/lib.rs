@@ -77,11 +77,13 @@ mod judge;
 mod landmark;
 mod landmark_net;
 mod lengths;
+mod match_options;
 mod matcher;
 mod matching;
 mod memory;
 mod merge;
 mod neighbours;
+mod normalisation;
 pub mod onnx;
 mod ordered;
 mod orientation;
@@ -108,7 +110,7 @@ pub use confidence::Confidence;
 pub use dataset::{DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError};
 pub use description::{
     Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
-    Normalisation, NormalisationError, Origin, SEAL_KEY, ValueError,
+    Origin, SEAL_KEY, ValueError,
 };
 pub use detector::{DetectError, DetectFiles, Detection, Detector};
 #[cfg(feature = "onnxruntime")]
@@ -141,15 +143,17 @@ pub use landmark::{
     write_landmarks, write_landmarks_as,
 };
 pub use landmark_net::{LabelSource, LandmarkDescription, LandmarkNet, Located};
+pub use match_options::{MatchError, MatchOptions, SubPixel};
 pub use matcher::Matcher;
-pub use matching::{Found, MatchError, MatchOptions, SubPixel, match_encoding, match_image, match_templates};
+pub use matching::{Found, match_encoding, match_image, match_templates};
 pub use memory::{MemoryBudget, MemoryError, MemoryShare};
 pub use merge::{MergeError, PartIndex};
+pub use normalisation::{Normalisation, NormalisationError};
 pub use ordered::{AHEAD, Next, Ordered, ThreadError, ordered};
 pub use orientation::Orientation;
 pub use placement::{ItkGeometry, Placement, Unplaced};
 pub use recognise::Recognition;
-pub use rows::{LandmarkRow, RecognitionRow, TrustRow};
+pub use rows::{LandmarkRow, RecognitionRow, TrustRow, rounded};
 #[cfg(feature = "schemes")]
 pub use scheme::{
     LandmarkStatus, MeasuredValue, Measurement, MeasurementDefinition, NoBound, NotMeasured, Scheme,

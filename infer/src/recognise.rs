@@ -1,8 +1,8 @@
 //! Recognition: whether an image shows a template's anatomy, and in which orientation.
 
-use crate::search::ComparisonError;
 use std::time::Instant;
 
+use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, MatchError, Orientation, Template, prior};
 
 /// Finest stride that is compared: coarse features tell places of an anatomy apart, and cost little.

@@ -171,8 +171,8 @@ impl Detection {
     }
 }
 
-/// Half away from zero, to so many decimals.
-fn rounded(value: f64, decimals: i32) -> f64 {
+/// A number rounded half away from zero, to so many decimals: what files and tables hold.
+pub fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10_f64.powi(decimals);
     (value * factor).round() / factor
 }

@@ -18,9 +18,9 @@ pub enum ComparisonError {
     #[error("channels of its levels {template:?} against {image:?}")]
     Levels {
         /// Channels of the template's features, of those around its landmarks, and of its key points.
-        template: [Vec<usize>; 3],
+        template: Box<[Vec<usize>; 3]>,
         /// The same of the image's.
-        image: [Vec<usize>; 3],
+        image: Box<[Vec<usize>; 3]>,
     },
     /// An index beyond the template's landmarks.
     #[error("no such landmark")]

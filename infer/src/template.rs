@@ -3,7 +3,6 @@
 mod file;
 mod refine;
 
-use crate::search::ComparisonError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use crate::back::Back;
 use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbours;
 use crate::prior::Anchors;
+use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior, sha256};
 
 /// What is looked for: for each landmark of an annotated image, its feature at every stride.
@@ -231,7 +231,7 @@ impl Template {
         let theirs = [Lengths::of(&levels), from(neighbours::FINEST), from(prior::FINEST)];
         if ours != theirs.each_ref() {
             let [ours, theirs] = [ours.map(|own| own.0.clone()), theirs.map(|own| own.0)];
-            return Err(ComparisonError::Levels { template: ours, image: theirs });
+            return Err(ComparisonError::Levels { template: Box::new(ours), image: Box::new(theirs) });
         }
         Ok(())
     }

@@ -263,7 +263,7 @@ fn cycles(graph: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
 }
 
 /// Dependencies that close cycles and stay: from a file, to another or to all of a folder, and why.
-const KNOWN: [(&str, &str, &str); 15] = [
+const KNOWN: [(&str, &str, &str); 12] = [
     (
         "cuda/src/buffer.rs",
         "cuda/src/",
@@ -282,11 +282,6 @@ const KNOWN: [(&str, &str, &str); 15] = [
     ("infer/src/encoder/network.rs", "infer/src/encoder/plan.rs", "both count what a run takes"),
     ("infer/src/encoder/tract.rs", "infer/src/encoder/plan.rs", "the limits are the plan's"),
     (
-        "infer/src/fit.rs",
-        "infer/src/description.rs",
-        "the normalisation is a part of a description, and applied to the canvas",
-    ),
-    (
         "infer/src/image/decode.rs",
         "infer/src/image/",
         "it calls the reader of each format, which gives its header",
@@ -302,11 +297,9 @@ const KNOWN: [(&str, &str, &str); 15] = [
     ("infer/src/image/jpeg/progressive.rs", "infer/src/image/jpeg/dct.rs", "blocks are those of the frame"),
     (
         "infer/src/landmark/format.rs",
-        "infer/src/landmark/",
-        "it calls the reader and writer of each format, which names it in errors",
+        "infer/src/landmark/coco_results.rs",
+        "what is read and written may come with an index of COCO results",
     ),
-    ("infer/src/score_map.rs", "infer/src/matching.rs", "the options of the search are the matching's"),
-    ("infer/src/template.rs", "infer/src/matching.rs", "the errors of a search are the matching's"),
 ];
 
 /// The root of the repository.

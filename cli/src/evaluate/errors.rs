@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_eval::Run;
-use infomark_infer::{Confidence, DataSet};
+use infomark_infer::{Confidence, DataSet, rounded};
 use serde::Deserialize;
 
-use crate::output::{self, rounded, shown};
+use crate::output::{self, shown};
 
 /// Its name.
 pub(crate) const TABLE: &str = "errors.csv";

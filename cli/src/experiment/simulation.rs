@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_active::{LearnOptions, LearnProgress, Protocol, Round, Simulation, Strategy, simulate};
-use infomark_infer::Member;
+use infomark_infer::{Member, rounded};
 use serde::{Deserialize, Serialize};
 
 use super::origin::Commit;
 use super::{Options, begin, data_root};
 use crate::files;
 use crate::inputs;
-use crate::output::{self, Report, rounded, shown};
+use crate::output::{self, Report, shown};
 use crate::plot::{self, Chart, Series};
 use crate::progress::Progress;
 
@@ -104,10 +104,10 @@ pub(super) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if experiment.data.is_empty() || experiment.arm.is_empty() {
         bail!("{}: give at least one [[data]] and one [[arm]]", shown(&options.file));
     }
-    if let Some(only) = &options.only
-        && !experiment.arm.iter().any(|arm| arm.name == *only)
-    {
-        bail!("--only {only}: no such arm");
+    let is_arm = |only: &&String| experiment.arm.iter().any(|arm| arm.name == **only);
+    if let Some(only) = options.only.iter().find(|only| !is_arm(only)) {
+        let names: Vec<&str> = experiment.arm.iter().map(|arm| arm.name.as_str()).collect();
+        bail!("--only {only}: no such arm; there are {}", names.join(", "));
     }
     let commit = Commit::of(&options.file);
     let learn = LearnOptions {
@@ -117,7 +117,7 @@ pub(super) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         threads,
         ..LearnOptions::default()
     };
-    let chosen = |arm: &&Arm| options.only.as_ref().is_none_or(|only| arm.name == *only);
+    let chosen = |arm: &&Arm| options.only.is_empty() || options.only.contains(&arm.name);
     if options.dry_run {
         for data in &experiment.data {
             for arm in experiment.arm.iter().filter(chosen) {

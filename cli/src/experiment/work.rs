@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_eval::ErrorTable;
-use infomark_infer::{FolderLock, FolderLockError, sha256};
+use infomark_infer::{FolderLock, FolderLockError, rounded, sha256};
 use infomark_train::{
     ComputeOn, LandmarkPaths, Paths, SelfTrainPaths, resume, resume_landmarks, resume_self_train, self_train,
     train, train_landmarks,
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bench::{Bench, Place, name};
 use super::recipe::Recipe;
-use crate::output::{self, rounded, shown};
+use crate::output::{self, shown};
 use crate::train::with_progress;
 use crate::{files, inputs};
 

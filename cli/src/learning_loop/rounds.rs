@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_active::ActiveDetector;
-use infomark_infer::Member;
+use infomark_infer::{Member, rounded};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
-use crate::output::{self, rounded, shown};
+use crate::output::{self, shown};
 use crate::plot::{self, Chart, Series};
 
 /// What was learnt from so many images.

@@ -10,7 +10,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ExtendedColorType, GrayImage};
 use infomark_core::Point;
-use infomark_infer::{Image, read_image};
+use infomark_infer::{Image, read_image, rounded};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use super::results::{Case, Results, Spot};
 use crate::draw::label_corners;
 use crate::files;
 use crate::inputs::Input;
-use crate::output::{file_name, rounded, shown};
+use crate::output::{file_name, shown};
 use crate::progress::Progress;
 
 /// Longest side of a picture in pixels.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Result, bail};
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Judge, Landmark, LandmarkRow, Matcher, PixelSpacing, Template, Visibility, sha256,
+    Encoder, Judge, Landmark, LandmarkRow, Matcher, PixelSpacing, Template, Visibility, rounded, sha256,
 };
 use infomark_train::{AGAINST, Ranking, RunError};
 use rayon::ThreadPool;
@@ -22,7 +22,7 @@ use super::state::{Decision, Event, Match, Presence, State};
 use super::{App, lock};
 use crate::matching::{How, Recognised, Trust};
 use crate::models::Model;
-use crate::output::{one_line, rounded};
+use crate::output::one_line;
 use crate::templates::Source;
 
 /// Templates that are matched together at most: time grows with them, and the gain of each falls.

@@ -12,8 +12,6 @@ use crate::onnx::Model;
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// Most elements of all of them together: 8 GiB, were they all kept.
 pub(super) const MAX_TOTAL: usize = 1 << 31;
-/// What a run that is given up says.
-
 /// What runs a graph.
 #[derive(Clone)]
 enum Runnable {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{from_json, or_default, side, to_json};
 use super::{
     Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility,
-    cut, format, image_names,
+    cut, image_names, text,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
@@ -244,7 +244,7 @@ pub(super) fn check_size(images: usize, names: usize, file: &str) -> Result<(), 
     /// Numbers of a key point that is not labelled, as they are written: three lines.
     const LEAST_BYTES: usize = 3 * "      0.0,\n".len();
     let bytes = images.saturating_mul(names).saturating_mul(LEAST_BYTES) as u64;
-    if bytes > format::MAX_BYTES {
+    if bytes > text::MAX_BYTES {
         return Err(LandmarkError::TooLarge { name: file.to_owned(), bytes });
     }
     Ok(())

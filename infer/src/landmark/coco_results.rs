@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::coco::Id;
 use super::json::{from_json, to_json};
 use super::{
-    Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, coco,
-    format, text,
+    Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, coco, text,
 };
 
 const FORMAT: LandmarkFormat = LandmarkFormat::CocoResults;
@@ -38,7 +37,7 @@ impl CocoIndex {
     ///
     /// As [`read_landmarks_of`](crate::read_landmarks_of) for what is no file or too large, else as [`parse`](Self::parse).
     pub fn read(path: impl AsRef<Path>) -> Result<CocoIndex, LandmarkError> {
-        let (bytes, name) = format::read_bytes(path.as_ref())?;
+        let (bytes, name) = text::read_bytes(path.as_ref())?;
         CocoIndex::parse(&bytes, &name)
     }
 

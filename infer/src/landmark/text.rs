@@ -1,10 +1,12 @@
 //! Text of landmark files: its encoding, and names in any Unicode normal form.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::LandmarkError;
+use crate::file::{self, FileProblem};
 
 /// Text in UTF-8, or in UTF-16 with a byte-order mark, without that mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, str>, LandmarkError> {
@@ -45,4 +47,22 @@ pub fn is_same(a: &str, b: &str) -> bool {
 /// NFC and NFD of a text that is not ASCII; none of another.
 pub(super) fn normal_forms(text: &str) -> Vec<String> {
     if text.is_ascii() { Vec::new() } else { vec![text.nfc().collect(), text.nfd().collect()] }
+}
+
+/// Longest landmark file, in bytes.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
+
+/// The bytes of a landmark file, and its path as messages have it.
+pub(super) fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {
+    let name = path.display().to_string();
+    match file::read(path, MAX_BYTES) {
+        Ok(bytes) => Ok((bytes, name)),
+        Err(problem) => Err(match problem {
+            FileProblem::Missing => LandmarkError::Missing { name },
+            FileProblem::NotAFile => LandmarkError::NotAFile { name },
+            FileProblem::Empty => LandmarkError::Empty { name },
+            FileProblem::TooLarge { bytes } => LandmarkError::TooLarge { name, bytes },
+            FileProblem::Unreadable(source) => LandmarkError::Unreadable { name, source },
+        }),
+    }
 }

@@ -4,7 +4,6 @@
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
 //! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
-use crate::search::ComparisonError;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use crate::lengths::{Lengths, features_at};
 use crate::neighbours::Neighbour;
 use crate::recognise::Recognition;
 use crate::score_map::{Registered, anchor_matches};
+use crate::search::ComparisonError;
 use crate::{
     Encoder, Encoding, ImageError, MatchError, MatchOptions, Ordered, ThreadError, neighbours, ordered,
     prior, read_image,
