@@ -65,7 +65,7 @@ impl Stamp {
 }
 
 impl Known {
-    fn new(name: String, path: PathBuf) -> Self {
+    pub(super) fn new(name: String, path: PathBuf) -> Self {
         let stamp = fs::metadata(&path).ok().map(|data| Stamp::of(&data));
         let id = sha256(name.as_bytes()).chars().take(ID).collect();
         let (size, spacing_mm, spacing, error, sha256, known_spacing) = (None, None, None, None, None, None);

@@ -1,5 +1,6 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
+import * as learning from "./learning.js";
 import { expected, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
@@ -31,7 +32,7 @@ function state(image) {
   if (model.setup.template === image.name) words.push("template");
   else if (model.templates.includes(image.name)) words.push("matched with");
   const error = expected(image);
-  if (error && decision === "open") words.push(`expected error ${error}`);
+  if (error && decision === "open") words.push(`${record(image.name).uncertainty_px === undefined ? "expected error" : "error bound"} ${error}`);
   if (replaced(image)) words.push("the image was replaced since its points were placed");
   if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
   return { sign: SIGNS[decision], words: words.join(", ") };
@@ -85,8 +86,7 @@ export function draw({ open, choose }) {
     if (point?.at) {
       sign = point.by === "match" ? "+" : "◎";
       const { found } = point;
-      const error = found && (found.expected_error_mm !== undefined ? `${found.expected_error_mm.toFixed(1)} mm` : `${found.expected_error_px.toFixed(1)} px`);
-      words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, expected error ${error}${found.abstain ? ", doubtful" : ""}`
+      words = point.by === "match" ? learning.found(found)
         : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
       if (point.presence === "occluded") words += ", not visible";
     } else if (point?.presence === "absent") [sign, words] = ["∅", `absent${point.by === "file" ? ", from a file" : ""}`];
@@ -116,7 +116,9 @@ export function draw({ open, choose }) {
   by("stop").hidden = !job.running;
   by("bar").hidden = !job.running;
   by("bar").value = job.total ? job.done / job.total : 0;
-  by("job-text").textContent = job.running ? `${job.kind}: ${job.done} of ${job.total}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
+  by("stop").textContent = learning.isTraining() ? "Pause" : "Stop";
+  const progress = job.kind === "learning" ? `${job.total ? Math.floor((100 * job.done) / job.total) : 0} %` : `${job.kind.startsWith("training") ? "step " : ""}${job.done} of ${job.total}`;
+  by("job-text").textContent = job.running ? `${job.kind}: ${progress}${learning.timeLeft(job.seconds_left)}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
   if (job.suggested?.length && !job.running) {
     const names = job.suggested.map(([id, score]) => {
       const known = model.images.find((image) => image.id === id);
