@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{PixelSpacing, Scheme};
+use infomark_infer::Scheme;
 
 use crate::files;
 use crate::interrupt;
@@ -52,6 +52,7 @@ use work::Job;
 Examples:
   infomark review cephalograms/ --model ceph --template ceph
   infomark review radiographs/ --model encoder.onnx
+  infomark review radiographs/ --learn-steps 800
   infomark review cephalograms/ --scheme ceph
 
 The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
@@ -104,7 +105,6 @@ struct App {
     /// Of the images.
     folder: PathBuf,
     session: PathBuf,
-    spacing: Option<PixelSpacing>,
     /// Whether the encoder was given at the start.
     is_model_given: bool,
     /// What finds landmarks; none before there is an encoder.
@@ -168,7 +168,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let scheme = options.scheme.load()?;
     let (runtime, fix_orientation) = (options.runtime.clone(), options.fix_orientation);
-    let how = EngineOptions { runtime, threads, fix_orientation, spacing: given.clone() };
+    let how = EngineOptions { runtime, threads, fix_orientation, spacing: given };
     let engine = options.model.as_ref().map(|path| how.engine(path, &options.templates)).transpose()?;
     let session = session_folder(options)?;
     let mut fixed: Vec<String> = Vec::new();
@@ -185,7 +185,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     let mut store = Store::open(&session, &options.images)?;
     let engine = match engine {
-        None => train::kept_engine(store.state(), &session, |path| how.engine(path, &[]))?,
+        None => train::kept_engine(store.state(), &session, |path| how.engine(path, &[])),
         given => given,
     };
     let names: Vec<String> = scheme.iter().flat_map(Scheme::names).chain(fixed.iter().cloned()).collect();
@@ -203,7 +203,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         guard: Guard::new(port)?,
         folder: options.images.clone(),
         session: session.clone(),
-        spacing: given,
         is_model_given: options.model.is_some(),
         engine: Mutex::new(engine.map(Arc::new)),
         how,

@@ -186,7 +186,11 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
 fn learned_model(app: &App, state: &State) -> Result<Vec<u8>, Refusal> {
     let last = state.rounds.last();
     let last = last.ok_or_else(|| Refusal::bad("nothing is learnt yet; learn from corrections first"))?;
-    let bytes = files::bytes(&app.session.join(learn::MODEL))?;
+    let file = files::within(&app.session, learn::MODEL);
+    let file = file.ok_or_else(|| {
+        Refusal::bad(format!("{}: a link is in its place, which is not followed; remove it", learn::MODEL))
+    })?;
+    let bytes = files::bytes(&file)?;
     if sha256(&bytes) != last.sha256 {
         return Err(Refusal::bad(format!(
             "{}: not the model that was learnt last; learn from corrections again",

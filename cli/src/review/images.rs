@@ -209,7 +209,7 @@ pub(super) fn look(app: &App) {
 /// Looks into an image.
 pub(super) fn look_at(app: &App, mut known: Known) {
     let before = known.clone();
-    match header(&known, app.spacing.as_ref()) {
+    match header(&known, app.how.spacing.as_ref()) {
         Ok((header, spacing, sha256)) => {
             known.size = Some((header.width, header.height));
             known.placement = Some(header.placement);

@@ -78,7 +78,10 @@ pub(super) fn learn(app: &App) -> Result<String> {
     };
     let bytes = files::bytes(&learned.file)?;
     let round = round(&state, &known, &set, &learned, sha256(&bytes));
-    output::write(&app.session.join(MODEL), &bytes)?;
+    let file = files::within(&app.session, MODEL);
+    let file =
+        file.ok_or_else(|| anyhow!("{MODEL}: a link is in its place, which is not followed; remove it"))?;
+    output::write(&file, &bytes)?;
     let commit = |event| lock(&app.store).commit(event).map_err(|refusal| anyhow!(refusal.error));
     if state.rounds.last().is_none_or(|last| last.sha256 != round.sha256) {
         commit(Event::Round(round.clone()))?;

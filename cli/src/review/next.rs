@@ -206,7 +206,7 @@ mod tests {
             by: By::Hand,
             found: None,
         };
-        state.images.get_mut("b").unwrap().points.insert("sella".into(), spot);
+        state.images.entry("b".into()).or_default().points.insert("sella".into(), spot);
         assert_eq!(by_order(&state, &["a", "b", "c"]), Some("c"));
         assert_eq!(by_order(&state, &["a", "b"]), None);
     }

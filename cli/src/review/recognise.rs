@@ -66,7 +66,7 @@ pub(super) fn recognise(app: &App) -> Result<String> {
                 return Err(anyhow!("stopped"));
             }
             // What can't be read is told where it is opened, and counts for nothing.
-            let read = images::read(known, app.spacing.as_ref()).ok();
+            let read = images::read(known, app.how.spacing.as_ref()).ok();
             let seen = read.and_then(|(image, _)| judge.find(&image, None).ok());
             lock(&app.job).done += 1;
             Ok(seen.map(|judgement| judgement.recognition.is_recognised()))

@@ -111,6 +111,18 @@ fn renaming_keeps_points_and_removing_takes_them_until_it_is_undone() -> Result<
 }
 
 #[test]
+fn a_learned_landmark_keeps_its_errors_under_another_name() {
+    let error = Some(Length { px: 2.0, mm: None });
+    let landmark = LearnedLandmark { name: "a".into(), member: Member::Fusion, error };
+    let mut state = state(&["a"]);
+    state.apply(1, Event::Round(Round { landmarks: vec![landmark], ..Round::default() }));
+    state.apply(2, Event::Rename { from: "a".into(), to: "b".into() });
+    assert_eq!((state.rounds[0].revision, state.rounds[0].landmarks[0].name.as_str()), (1, "b"));
+    let text = serde_json::to_string(&state).unwrap_or_default();
+    assert!(serde_json::from_str::<State>(&text).is_ok_and(|again| again == state), "{text}");
+}
+
+#[test]
 fn points_belong_to_the_file_they_were_placed_in_until_somebody_accepts() -> Result<(), Refusal> {
     let mut state = state(&["a"]);
     let file = |sha256| Seen { sha256: Some(sha256), ..Seen::default() };

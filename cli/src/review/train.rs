@@ -73,27 +73,24 @@ pub(super) fn unfinished(session: &Path) -> Option<Unfinished> {
     }
 }
 
-/// The engine of the encoder that was chosen or trained on the page before, if there is one.
+/// The engine of the encoder that was chosen or trained on the page before, if there is one. One that can't be used is told, and the review goes on
+/// without it.
 pub(super) fn kept_engine(
     state: &State,
     session: &Path,
     open: impl Fn(&Path) -> Result<Engine>,
-) -> Result<Option<Engine>> {
-    match &state.encoder {
-        Some(ChosenEncoder::Shipped(name)) if infomark_models::find(name).is_some() => {
-            open(Path::new(name)).map(Some)
-        }
-        Some(ChosenEncoder::Shipped(name)) => {
-            output::warn(format_args!(
-                "{name}: no such encoder comes with this version; choose another on the page"
-            ));
-            Ok(None)
-        }
-        _ => {
-            let file = session.join(FILE);
-            if file.is_file() { open(&file).map(Some) } else { Ok(None) }
-        }
-    }
+) -> Option<Engine> {
+    let engine = match &state.encoder {
+        Some(ChosenEncoder::Shipped(name)) => match infomark_models::find(name) {
+            Some(model) => open(Path::new(model.name)),
+            None => Err(anyhow!("{name}: no such encoder comes with this version")),
+        },
+        _ => open(&files::within(session, FILE).filter(|file| file.is_file())?),
+    };
+    let told = |error| {
+        output::warn(format_args!("{}; choose or train an encoder on the page", output::one_line(&error)))
+    };
+    engine.map_err(told).ok()
 }
 
 /// Trains an encoder on the images that are not rejected, or goes on with the training that is not complete; uses it when it is.

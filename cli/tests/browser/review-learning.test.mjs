@@ -10,7 +10,7 @@ import { before, test } from "node:test";
 import { choose, folder, infomark, marks, open, saved, serve } from "./review-page.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const OPTIONS = ["--learn-steps", "4", "--network-steps", "2"];
+const OPTIONS = ["--learn-steps", "3", "--network-steps", "1"];
 const text = (page, id, words, timeout = 150000) => page.waitForFunction(([id, words]) => document.getElementById(id).textContent.includes(words), [id, words], { timeout });
 
 // Landmarks of the made-up radiographs, in the order of their names.
@@ -37,8 +37,8 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
   // The encoders that come with the program are proposed where they suit, before anything is trained.
   await text(page, "encoder-text", "recognised as lateral cephalograms");
   assert.equal(await page.locator("#use-shipped").isHidden(), (await page.textContent("#encoder-text")).includes("too few"));
-  assert.equal(await page.inputValue("#steps"), "4");
-  await page.fill("#steps", "5");
+  assert.equal(await page.inputValue("#steps"), "3");
+  await page.fill("#steps", "2");
   await page.click("#train");
   await text(page, "job-text", "training the encoder: step ");
   // Annotating goes on meanwhile.
@@ -53,7 +53,7 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
 
   const { address: again } = await serve("loop", "images", OPTIONS);
   const { page: second, complaints: more } = await open(again);
-  await text(second, "encoder-text", "of 5.");
+  await text(second, "encoder-text", "of 2.");
   await second.click("#train-on");
   await text(second, "job-text", "encoder trained on 8 images");
   await text(second, "encoder-text", "Encoder: trained on these images.");

@@ -1,7 +1,7 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
 import * as learning from "./learning.js";
-import { expected, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
+import { accepted, expected, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -60,8 +60,9 @@ function row(key, current, parts, choose) {
 // What to do next, for those who see the page for the first time.
 function hint() {
   const some = (has) => Object.values(model.records).some(({ points }) => Object.values(points).some((point) => point.at && has(point)));
+  if (model.model && accepted() >= model.least && !model.rounds.length) return "Learn from corrections trains on the accepted images and proposes the landmarks of the others anew.";
   if (some(({ by }) => by === "match")) return "Drag what is off; A accepts the image, R rejects it.";
-  if (!model.model) return some(() => true) ? "Save as… writes the points." : "Each click into the image places the next landmark.";
+  if (!model.model) return some(() => true) ? "Save as… writes the points. With an encoder the landmarks of the other images are found." : "Each click into the image places the next landmark.";
   if (model.given || model.templates.length) return "Match the rest finds the landmarks in all images.";
   return some(() => true) ? "When all landmarks are placed here, press Use as template." : "Each click into the image places the next landmark. Do so in one image, which will be the template.";
 }

@@ -27,7 +27,10 @@ fn order(server: &Server, path: &str, body: &Value) {
 #[test]
 fn what_has_no_encoder_is_refused_and_says_what_to_do() {
     let place = Workplace::new();
+    // An encoder that was damaged is told, and keeps nobody from annotating.
+    place.write("rev/encoder.onnx", "no encoder");
     let server = Server::start(&place, "");
+    assert_eq!(server.state()["model"], json!(false));
     for path in ["/api/match", "/api/suggest", "/api/learn", "/api/next"] {
         let (status, answer) = server.post(path, &json!({}));
         assert!(status == 400 && answer["error"].as_str().unwrap().contains("train one"), "{path}: {answer}");
