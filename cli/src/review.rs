@@ -1,15 +1,22 @@
 //! `infomark review`: a local page to place, match, correct and accept landmarks.
 
 mod add;
+mod curve;
+mod engine;
 mod export;
 mod guard;
 mod images;
+mod learn;
 mod measure;
+mod next;
+mod recognise;
 mod refusal;
 mod routes;
+mod search;
 mod server;
 mod state;
 mod store;
+mod train;
 mod work;
 mod zip;
 
@@ -17,23 +24,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use infomark_infer::{PixelSpacing, Scheme};
+use infomark_infer::Scheme;
 
 use crate::files;
-use crate::inputs;
 use crate::interrupt;
 use crate::measurements::SchemeOption;
-use crate::models::{Model, RuntimeOptions};
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, file_name, shown};
 use crate::spacing;
-use crate::templates::Given;
+use engine::{Engine, EngineOptions};
 use guard::Guard;
 use images::Images;
+use next::Ranked;
+use recognise::Proposal;
+use refusal::Refusal;
 use state::Event;
 use store::Store;
-use work::{Engine, Job};
+use train::Unfinished;
+use work::Job;
 
 /// Place, match, correct and accept landmarks on a page in the browser, on this machine only.
 #[derive(clap::Args)]
@@ -41,6 +52,7 @@ use work::{Engine, Job};
 Examples:
   infomark review cephalograms/ --model ceph --template ceph
   infomark review radiographs/ --model encoder.onnx
+  infomark review radiographs/ --learn-steps 800
   infomark review cephalograms/ --scheme ceph
 
 The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
@@ -51,7 +63,7 @@ pub(crate) struct Options {
     /// Folder of the images
     #[arg(value_name = "DIR")]
     images: PathBuf,
-    /// Encoder to match with, as `infomark train` writes it, or `ceph`; without it the page only takes landmarks down
+    /// Encoder to match with, as `infomark train` writes it, or `ceph`; without it the page can train one on the images
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -73,6 +85,12 @@ pub(crate) struct Options {
     /// Match an image that is mirrored or turned by quarters as if it lay as the template does
     #[arg(long)]
     fix_orientation: bool,
+    /// Steps of an encoder that is trained on the page, unless its field says otherwise
+    #[arg(long, value_name = "N", default_value_t = train::STEPS, value_parser = clap::value_parser!(u64).range(1..=train::MOST_STEPS))]
+    learn_steps: u64,
+    /// Steps of each landmark network that is learnt from accepted images [default: 200 to 600, by their number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=train::MOST_STEPS))]
+    network_steps: Option<u64>,
     /// Port; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
@@ -87,8 +105,17 @@ struct App {
     /// Of the images.
     folder: PathBuf,
     session: PathBuf,
-    spacing: Option<PixelSpacing>,
-    engine: Option<Engine>,
+    /// Whether the encoder was given at the start.
+    is_model_given: bool,
+    /// What finds landmarks; none before there is an encoder.
+    engine: Mutex<Option<Arc<Engine>>>,
+    how: EngineOptions,
+    steps: Steps,
+    /// How well an encoder that comes with infomark suits the images, once that was asked.
+    proposal: Mutex<Option<Proposal>>,
+    /// A training of an encoder that is not complete.
+    unfinished: Mutex<Option<Unfinished>>,
+    ranked: Mutex<Option<Ranked>>,
     scheme: Option<Scheme>,
     /// Landmarks of the templates that were given.
     fixed: Vec<String>,
@@ -96,6 +123,32 @@ struct App {
     images: Mutex<Images>,
     job: Mutex<Job>,
     stop_job: AtomicBool,
+}
+
+/// Steps of what is trained on the page.
+struct Steps {
+    encoder: u64,
+    /// Of each landmark network; none takes the default of the number of images.
+    networks: Option<u64>,
+}
+
+impl App {
+    fn engine(&self) -> Option<Arc<Engine>> {
+        lock(&self.engine).clone()
+    }
+
+    /// The engine, for what can't be done without.
+    fn need_engine(&self) -> Result<Arc<Engine>, Refusal> {
+        self.engine().ok_or_else(|| {
+            Refusal::bad(
+                "this needs an encoder: train one on these images, or start `infomark review` with --model FILE, or --model ceph",
+            )
+        })
+    }
+
+    fn set_engine(&self, engine: Engine) {
+        *lock(&self.engine) = Some(Arc::new(engine));
+    }
 }
 
 /// What a mutex holds, whatever a thread that held it did.
@@ -114,7 +167,9 @@ struct Begun {
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let given = options.spacing.as_deref().map(spacing::given).transpose()?;
     let scheme = options.scheme.load()?;
-    let engine = engine(options, threads, given.as_ref())?;
+    let (runtime, fix_orientation) = (options.runtime.clone(), options.fix_orientation);
+    let how = EngineOptions { runtime, threads, fix_orientation, spacing: given };
+    let engine = options.model.as_ref().map(|path| how.engine(path, &options.templates)).transpose()?;
     let session = session_folder(options)?;
     let mut fixed: Vec<String> = Vec::new();
     for name in engine.iter().flat_map(|engine| &engine.given).flat_map(|template| template.landmarks()) {
@@ -129,6 +184,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Err(error) => return Err(error.into()),
     }
     let mut store = Store::open(&session, &options.images)?;
+    let engine = match engine {
+        None => train::kept_engine(store.state(), &session, |path| how.engine(path, &[])),
+        given => given,
+    };
     let names: Vec<String> = scheme.iter().flat_map(Scheme::names).chain(fixed.iter().cloned()).collect();
     let setup = store.state().with_names(names.iter().map(String::as_str));
     let mut setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
@@ -144,8 +203,13 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         guard: Guard::new(port)?,
         folder: options.images.clone(),
         session: session.clone(),
-        spacing: given,
-        engine,
+        is_model_given: options.model.is_some(),
+        engine: Mutex::new(engine.map(Arc::new)),
+        how,
+        steps: Steps { encoder: options.learn_steps, networks: options.network_steps },
+        proposal: Mutex::default(),
+        unfinished: Mutex::new(train::unfinished(&session)),
+        ranked: Mutex::default(),
         scheme,
         fixed,
         store: Mutex::new(store),
@@ -174,31 +238,21 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     }
     server::serve(listener, Arc::new(routes::Site(Arc::clone(&app))), &stop)?;
     app.stop_job.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    // A training saves a checkpoint.
+    while lock(&app.job).running && begun.elapsed() < LAST_STEP {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let _ = std::fs::remove_file(session.join(OPENER));
     lock(&app.store).fold()
 }
 
+/// How long work that is under way is waited for at the end.
+const LAST_STEP: Duration = Duration::from_secs(20);
+
 fn same_stem(image: &str, file: &Path) -> bool {
     let stem = Path::new(image).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.is_some_and(|stem| file_name(file).strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.')))
-}
-
-fn engine(options: &Options, threads: usize, given: Option<&PixelSpacing>) -> Result<Option<Engine>> {
-    let Some(path) = &options.model else { return Ok(None) };
-    let encoder = Arc::new(options.runtime.encoder(path)?);
-    let pool = inputs::pool(threads)?;
-    let templates = if options.templates.is_empty() {
-        (Vec::new(), Vec::new())
-    } else {
-        let files = Given { templates: options.templates.clone(), ..Given::default() };
-        pool.install(|| files.read(&encoder, given))?
-    };
-    // Told now, not when matching begins.
-    if !templates.0.is_empty() {
-        infomark_infer::Matcher::new(Arc::clone(&encoder), templates.0.clone())?;
-    }
-    let model = Model::of(&encoder, path);
-    Ok(Some(Engine::new(encoder, model, templates, (options.fix_orientation, given.cloned()), pool)))
 }
 
 /// Beside the images' folder, unless given.

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::images::{self, Known};
 use super::refusal::Refusal;
+use super::search::landmarks;
 use super::state::{Decision, State};
-use super::work::landmarks;
-use super::{App, lock, measure, zip};
+use super::{App, learn, lock, measure, zip};
 use crate::convert::not_kept;
 use crate::files;
 use crate::inputs::free_stem;
@@ -27,6 +27,8 @@ const ABOUT: &str = "review.json";
 
 /// The key of the measurements of a scheme, which are saved beside landmark files.
 pub(super) const MEASUREMENTS: &str = "measurements";
+/// The key of the model that was learnt from accepted images.
+pub(super) const MODEL: &str = "model";
 
 /// The formats that can be saved: those that need no other file.
 pub(super) fn formats() -> impl Iterator<Item = LandmarkFormat> {
@@ -36,7 +38,7 @@ pub(super) fn formats() -> impl Iterator<Item = LandmarkFormat> {
 /// The format of a key, as in `infomark match --format`.
 fn format(key: &str) -> Result<LandmarkFormat, Refusal> {
     formats().find(|format| format.key() == key).ok_or_else(|| {
-        let keys: Vec<_> = formats().map(LandmarkFormat::key).chain([MEASUREMENTS]).collect();
+        let keys: Vec<_> = formats().map(LandmarkFormat::key).chain([MEASUREMENTS, MODEL]).collect();
         Refusal::bad(format!("{key}: no such format; there are {}", keys.join(", ")))
     })
 }
@@ -103,13 +105,14 @@ fn choose(app: &App, state: &State, accepted_only: bool) -> (Vec<Chosen>, Told) 
 
 /// Makes the files of some formats.
 pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Files, Refusal> {
-    let others = keys.iter().filter(|key| *key != MEASUREMENTS);
+    let others = keys.iter().filter(|key| ![MEASUREMENTS, MODEL].contains(&key.as_str()));
     let asked: Vec<LandmarkFormat> = others.map(|key| format(key)).collect::<Result<_, _>>()?;
-    let measured = keys.iter().any(|key| key == MEASUREMENTS);
+    let has = |wanted: &str| keys.iter().any(|key| key == wanted);
     if keys.is_empty() {
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
     let state = lock(&app.store).state().clone();
+    let model = if has(MODEL) { Some(learned_model(app, &state)?) } else { None };
     // Right after the start, not all have been looked into.
     let unknown = |known: &&Known| {
         known.size.is_none() && known.error.is_none() && state.images.contains_key(&known.name)
@@ -156,9 +159,10 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             put(format!("landmarks.{name}.{ending}"), &all)?;
         }
     }
-    if measured {
+    if has(MEASUREMENTS) {
         files.push((measurements::TABLE.to_owned(), measured_table(app, &state, &chosen)?));
     }
+    files.extend(model.map(|bytes| (learn::MODEL.to_owned(), bytes)));
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
     let images: serde_json::Map<_, _> = state
         .images
@@ -170,11 +174,30 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"), "revision": state.revision, "accepted_only": accepted_only,
         "landmarks": state.setup.names, "template": state.setup.template, "runs": state.runs, "images": images,
+        "rounds": state.rounds,
         "files": hashes, "left_out": told.left_out, "replaced": told.replaced,
     });
     told.files = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
     told.files.push(format!("{FOLDER}/{ABOUT}"));
     Ok(Files { files, about: (output::to_json(&about)? + "\n").into_bytes(), told })
+}
+
+/// The file of the model that was learnt last.
+fn learned_model(app: &App, state: &State) -> Result<Vec<u8>, Refusal> {
+    let last = state.rounds.last();
+    let last = last.ok_or_else(|| Refusal::bad("nothing is learnt yet; learn from corrections first"))?;
+    let file = files::within(&app.session, learn::MODEL);
+    let file = file.ok_or_else(|| {
+        Refusal::bad(format!("{}: a link is in its place, which is not followed; remove it", learn::MODEL))
+    })?;
+    let bytes = files::bytes(&file)?;
+    if sha256(&bytes) != last.sha256 {
+        return Err(Refusal::bad(format!(
+            "{}: not the model that was learnt last; learn from corrections again",
+            learn::MODEL
+        )));
+    }
+    Ok(bytes)
 }
 
 /// The table of the measurements of some images.
@@ -212,7 +235,8 @@ pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
         files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
     };
     let measured = files.contains_key(measurements::TABLE).then_some(MEASUREMENTS);
-    formats().map(LandmarkFormat::key).filter(is_of).chain(measured).collect()
+    let model = files.contains_key(learn::MODEL).then_some(MODEL);
+    formats().map(LandmarkFormat::key).filter(is_of).chain(measured).chain(model).collect()
 }
 
 /// Where a file of an export goes, which is within the review's folder: a link there is not followed.

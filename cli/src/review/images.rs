@@ -65,7 +65,7 @@ impl Stamp {
 }
 
 impl Known {
-    fn new(name: String, path: PathBuf) -> Self {
+    pub(super) fn new(name: String, path: PathBuf) -> Self {
         let stamp = fs::metadata(&path).ok().map(|data| Stamp::of(&data));
         let id = sha256(name.as_bytes()).chars().take(ID).collect();
         let (size, spacing_mm, spacing, error, sha256, known_spacing) = (None, None, None, None, None, None);
@@ -209,7 +209,7 @@ pub(super) fn look(app: &App) {
 /// Looks into an image.
 pub(super) fn look_at(app: &App, mut known: Known) {
     let before = known.clone();
-    match header(&known, app.spacing.as_ref()) {
+    match header(&known, app.how.spacing.as_ref()) {
         Ok((header, spacing, sha256)) => {
             known.size = Some((header.width, header.height));
             known.placement = Some(header.placement);

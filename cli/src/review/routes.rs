@@ -16,15 +16,14 @@ use super::measure::{self, Moved};
 use super::refusal::Refusal;
 use super::server::{Answer, Asked, BODY, Handler};
 use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
-use super::work::{self, Task};
-use super::{App, add, export, lock};
+use super::{App, add, curve, export, learn, lock, next, recognise, search, train, work};
 use crate::output;
 
 /// Longest landmark file that is dropped on the page.
 const FILE: usize = 16 << 20;
 
 /// The page's files, with what they are.
-const STATIC: [(&str, &str, &str); 11] = [
+const STATIC: [(&str, &str, &str); 12] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
@@ -32,6 +31,7 @@ const STATIC: [(&str, &str, &str); 11] = [
     ("/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),
     ("/history.js", "text/javascript; charset=utf-8", include_str!("page/history.js")),
     ("/files.js", "text/javascript; charset=utf-8", include_str!("page/files.js")),
+    ("/learning.js", "text/javascript; charset=utf-8", include_str!("page/learning.js")),
     ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
     ("/scheme.js", "text/javascript; charset=utf-8", include_str!("page/scheme.js")),
@@ -72,8 +72,21 @@ impl Handler for Site {
             }
             ["api", "scheme"] if get => Answer::json(&measure::about(app)),
             ["api", "setup"] if post => setup(app, &asked),
-            ["api", "match"] if post => start(app, Task::Match),
-            ["api", "suggest"] if post => start(app, Task::Suggest),
+            ["api", "match"] if post => with_encoder(app, "matching", search::match_all),
+            ["api", "suggest"] if post => with_encoder(app, "choosing", next::suggest),
+            ["api", "recognise"] if post => start(app, "recognising", recognise::recognise),
+            ["api", "encoder"] if post => {
+                let EncoderBody { name } = body(&asked)?;
+                recognise::choose(app, &name)?;
+                done()
+            }
+            ["api", "train"] if post => train(app, &asked),
+            ["api", "next"] if post => Answer::json(&next::next(app)?),
+            ["api", "learn"] if post => with_encoder(app, "learning", learn::learn),
+            ["api", "learning-curve"] if get => {
+                let rounds = lock(&app.store).state().rounds.clone();
+                Ok(Answer::new("image/svg+xml", curve::svg(&rounds)?))
+            }
             ["api", "stop"] if post => {
                 app.stop_job.store(true, Ordering::Relaxed);
                 done()
@@ -160,8 +173,16 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         let listing = (images.version != listed).then(|| images.all.clone());
         (listing, images.version, images.skipped.clone())
     };
+    let engine = app.engine();
+    let encoder = json!({
+        "given": app.is_model_given, "unfinished": *lock(&app.unfinished), "steps": app.steps.encoder, "most_steps": train::MOST_STEPS,
+        "proposal": *lock(&app.proposal),
+    });
     let store = lock(&app.store);
     let state = store.state();
+    let news = state.rounds.last().is_some_and(|round| round.revision > since)
+        || since == 0
+        || state.setup.revision > since;
     let records: serde_json::Map<String, Value> = state
         .images
         .iter()
@@ -171,8 +192,8 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     Answer::json(&json!({
         "revision": state.revision, "listed": version, "listing": listing, "skipped": skipped, "records": records, "job": job,
         "setup": (state.setup.revision > since || since == 0).then_some(&state.setup),
-        "fixed": app.fixed, "model": app.engine.is_some(), "templates": work::template_images(state),
-        "given": app.engine.as_ref().map_or(0, |engine| engine.given.len()),
+        "fixed": app.fixed, "model": engine.is_some(), "encoder": encoder, "chosen": state.encoder, "rounds": news.then_some(&state.rounds), "least": infomark_active::MIN_IMAGES, "templates": search::template_images(state),
+        "given": engine.as_ref().map_or(0, |engine| engine.given.len()),
         "session": output::shown(store.folder()), "folder": output::file_name(&app.folder), "version": env!("CARGO_PKG_VERSION"),
         "longest": { "image": add::LONGEST, "landmarks": FILE },
     }))
@@ -232,6 +253,7 @@ enum Change {
     Add { name: String },
     Rename { from: String, to: String },
     Remove { name: String },
+    Restore { name: String },
     Template { image: Option<String> },
 }
 
@@ -273,10 +295,14 @@ fn setup(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
         }
         Change::Remove { name } => {
             fixed(&name)?;
+            if !state.setup.names.contains(&name) {
+                return Err(Refusal::bad(format!("there is no landmark {name}")));
+            }
             Event::Remove { name }
         }
+        Change::Restore { name } => state.restored(&name)?,
         Change::Template { .. } => {
-            if let Some(name) = template.as_ref().filter(|name| work::landmarks(state, name).is_empty()) {
+            if let Some(name) = template.as_ref().filter(|name| search::landmarks(state, name).is_empty()) {
                 return Err(Refusal::bad(format!("{name} has no landmarks yet; place them first")));
             }
             Event::Setup(Setup { template, ..state.setup.clone() })
@@ -286,18 +312,57 @@ fn setup(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     Answer::json(&json!({ "revision": store.state().revision, "setup": store.state().setup }))
 }
 
-fn start(app: &Arc<App>, task: Task) -> Result<Answer, Refusal> {
-    work::begin(app, task)?;
+fn start(
+    app: &Arc<App>,
+    kind: &'static str,
+    work: impl FnOnce(&App) -> anyhow::Result<String> + Send + 'static,
+) -> Result<Answer, Refusal> {
+    work::begin(app, kind, work)?;
     done()
+}
+
+fn with_encoder(
+    app: &Arc<App>,
+    kind: &'static str,
+    work: fn(&App) -> anyhow::Result<String>,
+) -> Result<Answer, Refusal> {
+    app.need_engine()?;
+    start(app, kind, work)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EncoderBody {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrainBody {
+    /// The default where it is missing; a training that goes on keeps its own.
+    steps: Option<u64>,
+    /// Whether to begin anew where a training is not complete.
+    #[serde(default)]
+    anew: bool,
+}
+
+fn train(app: &Arc<App>, asked: &Asked) -> Result<Answer, Refusal> {
+    if app.is_model_given {
+        return Err(Refusal::bad("the encoder was given by --model; start without it to train one"));
+    }
+    let TrainBody { steps, anew } = body(asked)?;
+    let steps = steps.unwrap_or(app.steps.encoder);
+    if !(1..=train::MOST_STEPS).contains(&steps) {
+        return Err(Refusal::bad(format!("{steps} steps: a training has 1 to {}", train::MOST_STEPS)));
+    }
+    start(app, train::KIND, move |app| train::train(app, steps, anew))
 }
 
 fn save_template(app: &App, id: &str) -> Result<Answer, Refusal> {
     let known = known(app, id)?;
-    let engine = app.engine.as_ref();
-    let engine =
-        engine.ok_or_else(|| Refusal::bad("a template file needs an encoder: start with --model"))?;
-    let points = work::landmarks(lock(&app.store).state(), &known.name);
-    let (template, _) = engine.pool.install(|| work::template_of(engine, &known, &points))?;
+    let engine = app.need_engine()?;
+    let points = search::landmarks(lock(&app.store).state(), &known.name);
+    let (template, _) = engine.pool.install(|| engine.template_of(&known, &points))?;
     let folder = app.session.join(export::FOLDER);
     output::make_folder(&folder)?;
     let file =
@@ -408,7 +473,10 @@ mod tests {
 
     #[test]
     fn the_page_offers_every_format_that_is_written() {
-        for key in super::export::formats().map(|format| format.key()).chain([super::export::MEASUREMENTS]) {
+        for key in super::export::formats()
+            .map(|format| format.key())
+            .chain([super::export::MEASUREMENTS, super::export::MODEL])
+        {
             let value = format!("value=\"{key}\"");
             assert!(include_str!("page/index.html").contains(&value), "{value}");
         }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use infomark_infer::TrustRow;
+use infomark_infer::{Member, TrustRow};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
@@ -27,6 +27,80 @@ pub(super) struct State {
     pub(super) runs: BTreeMap<u64, serde_json::Value>,
     /// By file name.
     pub(super) images: BTreeMap<String, Record>,
+    /// Landmarks that were removed from the list, with their points, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) removed: BTreeMap<String, Removed>,
+    /// The encoder that was chosen or trained on the page, where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) encoder: Option<ChosenEncoder>,
+    /// What was learnt from accepted images, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rounds: Vec<Round>,
+}
+
+/// A landmark that was removed from the list.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct Removed {
+    /// Its place in the list.
+    place: usize,
+    /// Its points, by image.
+    points: BTreeMap<String, Spot>,
+}
+
+/// An encoder that the page chose.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ChosenEncoder {
+    /// One that comes with infomark, by its name.
+    Shipped(String),
+    /// Trained on the images of the review.
+    Trained,
+}
+
+/// A detector learnt from the accepted images, with its held-out errors.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct Round {
+    #[serde(default)]
+    pub(super) revision: u64,
+    /// Accepted images.
+    pub(super) images: usize,
+    /// Points in them that a person placed or moved.
+    pub(super) by_hand: usize,
+    /// Of the model's file.
+    pub(super) sha256: String,
+    /// Fraction of errors that the error bounds hold for; none without bounds.
+    pub(super) coverage: Option<f64>,
+    pub(super) landmarks: Vec<LearnedLandmark>,
+    /// Mean radial errors on held-out images over all landmarks.
+    pub(super) errors: HeldOutErrors,
+    /// Landmarks that are annotated in too few images.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A landmark of a [`Round`].
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct LearnedLandmark {
+    pub(super) name: String,
+    /// What places it.
+    pub(super) member: Member,
+    /// Mean radial error of that on held-out images.
+    pub(super) error: Option<Length>,
+}
+
+/// Mean radial errors on held-out images: of each member for all landmarks, and of the member that places each.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct HeldOutErrors {
+    pub(super) templates: Option<Length>,
+    pub(super) network: Option<Length>,
+    pub(super) fusion: Option<Length>,
+    pub(super) chosen: Option<Length>,
+}
+
+/// A length in pixels of the images, and in mm where the size of all images' pixels is known.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Length {
+    pub(super) px: f64,
+    pub(super) mm: Option<f64>,
 }
 
 /// Which landmarks there are, and where they were annotated first.
@@ -54,6 +128,9 @@ pub(super) struct Record {
     /// The run that matched it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<u64>,
+    /// How unsure what was learnt is of its landmarks, in pixels; none where templates found them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) uncertainty_px: Option<f64>,
 }
 
 /// What a person says of an image's points.
@@ -115,6 +192,25 @@ pub(super) struct Match {
     pub(super) score: f64,
     #[serde(flatten)]
     pub(super) sure: TrustRow,
+    /// What placed it, where that was learnt from accepted images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) member: Option<Member>,
+    /// Distance between templates and networks, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) disagreement_px: Option<f64>,
+}
+
+/// What was found in an image.
+#[derive(Clone, Debug)]
+pub(super) struct Findings {
+    /// By landmark.
+    pub(super) found: Vec<(String, Match)>,
+    pub(super) recognition: Recognised,
+    pub(super) uncertainty_px: Option<f64>,
+    /// The run that found it.
+    pub(super) run: u64,
+    /// Of the file.
+    pub(super) sha256: String,
 }
 
 /// One change of one point.
@@ -162,8 +258,11 @@ pub(super) enum Event {
     Setup(Setup),
     Rename { from: String, to: String },
     Remove { name: String },
+    Restore { name: String },
     Image { name: String, record: Record },
     Run(serde_json::Value),
+    Encoder(ChosenEncoder),
+    Round(Round),
 }
 
 impl State {
@@ -189,16 +288,37 @@ impl State {
                         record.revision = revision;
                     }
                 }
-            }
-            Event::Remove { name } => {
-                self.setup.revision = revision;
-                self.setup.names.retain(|other| *other != name);
-                for record in self.images.values_mut() {
-                    if record.points.remove(&name).is_some() {
-                        record.revision = revision;
+                for landmark in self.rounds.iter_mut().flat_map(|round| &mut round.landmarks) {
+                    if landmark.name == from {
+                        landmark.name.clone_from(&to);
                     }
                 }
             }
+            Event::Remove { name } => {
+                self.setup.revision = revision;
+                let place = self.setup.names.iter().position(|other| *other == name);
+                let mut removed = Removed { place: place.unwrap_or_default(), ..Removed::default() };
+                self.setup.names.retain(|other| *other != name);
+                for (image, record) in &mut self.images {
+                    if let Some(spot) = record.points.remove(&name) {
+                        removed.points.insert(image.clone(), spot);
+                        record.revision = revision;
+                    }
+                }
+                self.removed.insert(name, removed);
+            }
+            Event::Restore { name } => {
+                let Some(Removed { place, points }) = self.removed.remove(&name) else { return };
+                self.setup.revision = revision;
+                self.setup.names.insert(place.min(self.setup.names.len()), name.clone());
+                for (image, spot) in points {
+                    let record = self.images.entry(image).or_default();
+                    record.points.insert(name.clone(), Spot { revision, ..spot });
+                    record.revision = revision;
+                }
+            }
+            Event::Encoder(encoder) => self.encoder = Some(encoder),
+            Event::Round(round) => self.rounds.push(Round { revision, ..round }),
         }
     }
 
@@ -267,9 +387,7 @@ impl State {
     pub(super) fn matched(
         &self,
         name: &str,
-        found: Vec<(String, Match)>,
-        recognition: Recognised,
-        (run, sha256): (u64, String),
+        Findings { found, recognition, uncertainty_px, run, sha256 }: Findings,
     ) -> Option<Event> {
         let revision = self.revision + 1;
         let mut record = self.images.get(name).cloned().unwrap_or_default();
@@ -292,6 +410,7 @@ impl State {
         }
         record.recognition = Some(recognition);
         record.run = Some(run);
+        record.uncertainty_px = uncertainty_px;
         // Points of people are still those of the file that they were placed in.
         if record.sha256.is_none() || record.corrected() == 0 {
             record.sha256 = Some(sha256);
@@ -357,6 +476,18 @@ impl State {
         Ok(name.to_owned())
     }
 
+    /// A removed landmark, back in the list with its points.
+    pub(super) fn restored(&self, name: &str) -> Result<Event, Refusal> {
+        if !self.removed.contains_key(name) {
+            return Err(Refusal::bad(format!("there is no removed landmark {name}")));
+        }
+        let name = self.free_name(name)?;
+        if self.setup.names.len() >= MOST_NAMES {
+            return Err(Refusal::bad(format!("more than {MOST_NAMES} landmarks; leave some out")));
+        }
+        Ok(Event::Restore { name })
+    }
+
     /// Refuses a change of the list that was made from an older one.
     pub(super) fn check_setup(&self, base: u64) -> Result<(), Refusal> {
         if self.setup.revision == base {
@@ -396,7 +527,12 @@ impl Record {
         }
     }
 
-    /// How many points people placed or moved.
+    /// How many points a person placed or moved on the page.
+    pub(super) fn by_hand(&self) -> usize {
+        self.points.values().filter(|spot| spot.by == By::Hand && spot.at.is_some()).count()
+    }
+
+    /// How many points people placed or moved, on the page or in a file.
     pub(super) fn corrected(&self) -> usize {
         self.points.values().filter(|spot| spot.by != By::Match).count()
     }

@@ -84,7 +84,7 @@ fn points_beyond_the_image_and_numbers_that_are_none_are_refused() {
 }
 
 #[test]
-fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
+fn renaming_keeps_points_and_removing_takes_them_until_it_is_undone() -> Result<(), Refusal> {
     let mut state = state(&["a", "b"]);
     let event = state.edited("i", &[edit("a", Some([1.0, 2.0]), 0)], None, Seen::default())?;
     state.apply(1, event);
@@ -94,9 +94,32 @@ fn renaming_keeps_points_and_removing_takes_them() -> Result<(), Refusal> {
     state.apply(2, Event::Rename { from: "a".into(), to: "c".into() });
     assert_eq!(state.setup.names, ["c", "b"]);
     assert_eq!(state.images["i"].places().next(), Some(("c", [1.0, 2.0])));
+    assert!(state.restored("c").is_err(), "it is on the list");
     state.apply(3, Event::Remove { name: "c".into() });
     assert_eq!(state.images["i"].places().count(), 0);
+    let restore = state.restored("c")?;
+    // A landmark of the same name in the meantime stays what it is.
+    let mut other = state.clone();
+    other.apply(4, Event::Setup(other.with_names(["c"])?));
+    assert!(other.restored("c").is_err());
+    state.apply(4, restore);
+    assert_eq!(state.setup.names, ["c", "b"]);
+    assert_eq!(state.images["i"].places().next(), Some(("c", [1.0, 2.0])));
+    assert_eq!((state.setup.revision, state.images["i"].revision), (4, 4), "pages are told");
+    assert!(state.removed.is_empty());
     Ok(())
+}
+
+#[test]
+fn a_learned_landmark_keeps_its_errors_under_another_name() {
+    let error = Some(Length { px: 2.0, mm: None });
+    let landmark = LearnedLandmark { name: "a".into(), member: Member::Fusion, error };
+    let mut state = state(&["a"]);
+    state.apply(1, Event::Round(Round { landmarks: vec![landmark], ..Round::default() }));
+    state.apply(2, Event::Rename { from: "a".into(), to: "b".into() });
+    assert_eq!((state.rounds[0].revision, state.rounds[0].landmarks[0].name.as_str()), (1, "b"));
+    let text = serde_json::to_string(&state).unwrap_or_default();
+    assert!(serde_json::from_str::<State>(&text).is_ok_and(|again| again == state), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `infomark review`: its server, asked byte by byte.
 
 mod files;
+mod learning;
 #[cfg(target_os = "linux")]
 mod load;
 

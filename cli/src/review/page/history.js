@@ -29,8 +29,9 @@ export function renamed(from, to) {
   for (const list of spots()) for (const spot of list) if (spot.landmark === from) spot.landmark = to;
 }
 
-// Landmarks that are on no list any more can be put nowhere.
-export function keepOnly(names) {
+// Landmarks that are on no list any more can be put nowhere, but for those whose removal can be taken back.
+export function keepOnly(listed) {
+  const names = [...listed, ...past.filter(({ kind }) => kind === "remove").map(({ name }) => name)];
   for (const steps of [past, future]) {
     for (const step of steps) {
       if (step.kind !== "points") continue;
@@ -45,6 +46,7 @@ export function keepOnly(names) {
 export function words(step) {
   if (!step) return "nothing";
   if (step.kind === "rename") return `the name ${step.after}`;
+  if (step.kind === "remove") return `the removal of ${step.name}`;
   if (step.kind === "template") return "the choice of the template";
   if (step.kind === "decision") return `${step.after === "open" ? "no decision" : step.after} on ${step.name}`;
   const state = ({ at, presence }) => (presence === "absent" ? " absent" : at ? (presence === "occluded" ? " not visible" : "") : " cleared");

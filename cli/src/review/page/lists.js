@@ -1,6 +1,7 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
-import { errorBound, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
+import * as learning from "./learning.js";
+import { accepted, errorBound, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -59,8 +60,9 @@ function row(key, current, parts, choose) {
 // What to do next, for those who see the page for the first time.
 function hint() {
   const some = (has) => Object.values(model.records).some(({ points }) => Object.values(points).some((point) => point.at && has(point)));
+  if (model.model && accepted() >= model.least && !model.rounds.length) return "Learn from corrections trains on the accepted images and proposes the landmarks of the others anew.";
   if (some(({ by }) => by === "match")) return "Drag what is off; A accepts the image, R rejects it.";
-  if (!model.model) return some(() => true) ? "Save as… writes the points." : "Each click into the image places the next landmark.";
+  if (!model.model) return some(() => true) ? "Save as… writes the points. With an encoder the landmarks of the other images are found." : "Each click into the image places the next landmark.";
   if (model.given || model.templates.length) return "Match the rest finds the landmarks in all images.";
   return some(() => true) ? "When all landmarks are placed here, press Use as template." : "Each click into the image places the next landmark. Do so in one image, which will be the template.";
 }
@@ -85,8 +87,7 @@ export function draw({ open, choose }) {
     if (point?.at) {
       sign = point.by === "match" ? "+" : "◎";
       const { found } = point;
-      const error = found && (found.error_bound_mm !== undefined ? `${found.error_bound_mm.toFixed(1)} mm` : `${found.error_bound_px.toFixed(1)} px`);
-      words = point.by === "match" ? `matched, score ${found.score.toFixed(2)}, error bound ${error}${found.abstain ? ", doubtful" : ""}`
+      words = point.by === "match" ? learning.found(found)
         : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
       if (point.presence === "occluded") words += ", not visible";
     } else if (point?.presence === "absent") [sign, words] = ["∅", `absent${point.by === "file" ? ", from a file" : ""}`];
@@ -116,7 +117,9 @@ export function draw({ open, choose }) {
   by("stop").hidden = !job.running;
   by("bar").hidden = !job.running;
   by("bar").value = job.total ? job.done / job.total : 0;
-  by("job-text").textContent = job.running ? `${job.kind}: ${job.done} of ${job.total}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
+  by("stop").textContent = learning.isTraining() ? "Pause" : "Stop";
+  const progress = job.kind === "learning" ? `${job.total ? Math.floor((100 * job.done) / job.total) : 0} %` : `${job.kind.startsWith("training") ? "step " : ""}${job.done} of ${job.total}`;
+  by("job-text").textContent = job.running ? `${job.kind}: ${progress}${learning.timeLeft(job.seconds_left)}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
   if (job.suggested?.length && !job.running) {
     const names = job.suggested.map(([id, score]) => {
       const known = model.images.find((image) => image.id === id);

@@ -1,6 +1,7 @@
 // The page of `infomark review`: what its buttons and keys do.
 import { ask } from "./api.js";
 import * as files from "./files.js";
+import * as learning from "./learning.js";
 import * as lists from "./lists.js";
 import * as scheme from "./scheme.js";
 import { changed, decide, edit, image, isAbsent, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
@@ -107,7 +108,10 @@ async function decideAndGoOn(to) {
   await decide(to);
   const { points, decision } = record(name);
   const corrected = Object.values(points).some(({ at, by }) => at && by !== "match");
-  if (to === "accepted" && decision === to && corrected && by("at-once").checked) again = true;
+  if (to === "accepted" && decision === to && corrected) {
+    again ||= by("at-once").checked;
+    learning.corrected();
+  }
   // On to the next image that is open.
   if (decision !== to || model.current !== id) return;
   const after = before.slice(before.indexOf(id) + 1);
@@ -172,7 +176,8 @@ click("copy", copy);
 click("help", () => by("keys").showModal());
 click("naming-close", () => by("naming").close());
 click("remove", () => {
-  if (confirm(`Remove ${model.chosen} from the list, with its points in all images? This can't be undone.`)) setup({ remove: { name: model.chosen } });
+  const name = model.chosen;
+  setup({ remove: { name } }).then(() => { if (!model.setup.names.includes(name)) tell(`${name} is removed from the list, with its points in all images. Undo brings it back.`); });
 });
 click("rename", () => {
   by("naming-name").value = model.chosen;
@@ -212,6 +217,7 @@ click("grey", () => { Object.assign(view.grey, { window: 100, level: 50 }); grey
 by("magnify").addEventListener("change", view.draw);
 view.listen({ choose, placed: place, window: greyed, next: () => nextToPlace() ?? (model.fixed.length ? null : "a new landmark") });
 files.listen({ open, tell, complain });
+learning.listen({ open, tell, complain });
 view.onTold((at, percent) => {
   const known = image();
   const mm = at && known?.spacing_mm ? `, ${at.map((value, i) => (value * known.spacing_mm[i]).toFixed(1)).join(", ")} mm (${known.spacing})` : known ? "; the file states no size of its pixels" : "";
@@ -245,6 +251,7 @@ document.addEventListener("keydown", (event) => {
     "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4), 0: view.fit,
     n: () => landmark(1), p: () => landmark(-1), "]": () => neighbour(1), "[": () => neighbour(-1),
     a: () => decided("accepted"), r: () => decided("rejected"), m: () => by("match").click(), "?": () => by("keys").showModal(),
+    ...learning.keys({ open, tell, complain }),
     c: copy, o: occluded, x: absent, Delete: clear, Backspace: clear, Escape: () => choose(null),
     Enter: () => (on ? place(view.middle()) : false),
     ArrowLeft: () => arrow(-1, 0), ArrowRight: () => arrow(1, 0), ArrowUp: () => arrow(0, -1), ArrowDown: () => arrow(0, 1),
@@ -259,6 +266,7 @@ onChange(() => {
   cancelAnimationFrame(late);
   late = requestAnimationFrame(() => {
     lists.draw({ open, choose });
+    learning.draw({ open, tell, complain });
     scheme.define();
     matchAgain();
     const { sha256 } = image() ?? {};

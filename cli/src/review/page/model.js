@@ -4,7 +4,7 @@ import * as history from "./history.js";
 
 export const model = {
   revision: 0, listed: -1, setup: { revision: 0, names: [], template: null }, images: [], records: {}, job: {},
-  fixed: [], templates: [], given: 0, model: false, current: null, chosen: null, pending: 0, failed: "", longest: {},
+  fixed: [], templates: [], given: 0, model: false, encoder: {}, rounds: [], least: 0, current: null, chosen: null, pending: 0, failed: "", longest: {},
 };
 const listeners = [];
 export const onChange = (listener) => listeners.push(listener);
@@ -39,7 +39,8 @@ let asking = null;
 export function sync() {
   asking ??= (async () => {
     const state = await json(`state?since=${model.revision}&listed=${Math.max(model.listed, 0)}`);
-    const before = JSON.stringify([model.job, model.templates, model.failed]);
+    const facts = () => JSON.stringify([model.job, model.templates, model.failed, model.encoder, model.chosen, model.model]);
+    const before = facts();
     model.failed = "";
     let news = state.revision !== model.revision || state.listing;
     if (state.revision < model.revision) throw new Refused(0, "The server was started on another review. Reload the page.");
@@ -48,10 +49,11 @@ export function sync() {
     if (state.setup && state.setup.revision >= model.setup.revision) model.setup = state.setup;
     if (!image()) model.current = null;
     for (const [name, record] of Object.entries(state.records)) take(name, record);
-    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "session", "folder", "longest", "skipped"]) model[key] = state[key];
+    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "encoder", "chosen", "least", "session", "folder", "longest", "skipped"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
-    if (!renaming) history.keepOnly(model.setup.names);
-    news ||= before !== JSON.stringify([model.job, model.templates, model.failed]);
+    if (!settling) history.keepOnly(model.setup.names);
+    if (state.rounds) model.rounds = state.rounds;
+    news ||= before !== facts();
     if (news) changed();
   })().finally(() => { asking = null; });
   return asking;
@@ -158,18 +160,23 @@ async function change(change) {
   model.setup = setup;
   await sync();
 }
-// A landmark that is being renamed is on no list for a moment, but not gone.
-let renaming = 0;
+// A landmark that is being renamed or removed is on no list for a moment, but not gone: its steps are kept.
+let settling = 0;
+async function settle(work) {
+  settling += 1;
+  try {
+    await work();
+  } finally {
+    settling -= 1;
+  }
+}
 const rename = async (from, to) => {
   const chosen = model.chosen === from;
-  renaming += 1;
-  try {
+  await settle(async () => {
     model.setup = (await json("setup", { base: model.setup.revision, change: { rename: { from, to } } })).setup;
     history.renamed(from, to);
     if (chosen) model.chosen = to;
-  } finally {
-    renaming -= 1;
-  }
+  });
   await sync();
 };
 const idOf = (name) => model.images.find((image) => image.name === name)?.id ?? null;
@@ -182,6 +189,7 @@ async function perform(step, which) {
   const other = which === "before" ? "after" : "before";
   const stale = () => { throw new Refused(409, `${history.words(step)}: changed elsewhere meanwhile; this step is left out.`); };
   if (step.kind === "rename") return rename(step[other], step[which]);
+  if (step.kind === "remove") return change(which === "before" ? { restore: { name: step.name } } : { remove: { name: step.name } });
   if (step.kind === "template") return change({ template: { image: step[which] } });
   if (!model.images.some(({ id }) => id === step.id)) stale();
   if (step.kind === "decision") {
@@ -195,8 +203,9 @@ async function perform(step, which) {
   }
   model.current = step.id;
 }
-export const undo = () => inTurn(() => history.replay("before", perform));
-export const redo = () => inTurn(() => history.replay("after", perform));
+const replay = (which) => inTurn(() => settle(() => history.replay(which, perform)));
+export const undo = () => replay("before");
+export const redo = () => replay("after");
 
 export function decide(wish) {
   const { id, name } = image();
@@ -213,28 +222,38 @@ export const setup = (wish) => inTurn(async () => {
     await rename(wish.rename.from, wish.rename.to);
     return history.did({ kind: "rename", before: wish.rename.from, after: wish.rename.to });
   }
+  if (wish.remove) {
+    return settle(async () => {
+      await change(wish);
+      history.did({ kind: "remove", name: wish.remove.name });
+    });
+  }
   await change(wish);
   if (wish.template) history.did({ kind: "template", before, after: wish.template.image });
 });
 
-export const order = (path) => inTurn(async () => {
-  await ask(path, {});
+export const order = (path, body = {}) => inTurn(async () => {
+  await ask(path, body);
   await sync();
 });
+// How many images are accepted and have points: they can be learnt from.
+export const accepted = () => model.images.filter(({ name, error }) => !error && record(name).decision === "accepted" && Object.values(record(name).points).some(({ at }) => at)).length;
 
 // How unsure an image is, as a share of its size; images without points come after those with, decided ones last.
 export function unsure({ name, size, error }) {
   const { points, decision, recognition } = record(name);
   if (decision !== "open") return -2;
   if (error) return 2;
+  const learned = record(name).uncertainty_px;
+  if (learned !== undefined) return learned / Math.hypot(...(size ?? [1000, 1000]));
   const open = Object.values(points).filter((point) => point.at && point.by === "match" && point.found);
   if (!open.length) return -1;
-  const mean = open.reduce((sum, point) => sum + point.found.error_bound_px, 0) / open.length;
+  const mean = open.reduce((sum, point) => sum + (point.found.error_bound_px ?? point.found.disagreement_px ?? 0), 0) / open.length;
   return (recognition && !recognition.recognised ? 1 : 0) + mean / Math.hypot(...(size ?? [1000, 1000]));
 }
 export function errorBound({ name }) {
   const open = Object.values(record(name).points).filter((point) => point.at && point.by === "match" && point.found);
-  if (!open.length) return null;
+  if (!open.length || open.some((point) => (point.found.error_bound_px ?? null) === null)) return null;
   const inMm = open.every((point) => point.found.error_bound_mm !== undefined && point.found.error_bound_mm !== null);
   const value = (point) => (inMm ? point.found.error_bound_mm : point.found.error_bound_px);
   const mean = open.reduce((sum, point) => sum + value(point), 0) / open.length;

@@ -1,0 +1,93 @@
+//! What finds landmarks: an encoder with its templates, given at the start, chosen or trained on the page.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Result;
+use infomark_infer::{Encoder, Landmark, Matcher, PixelSpacing, Template, sha256};
+use rayon::ThreadPool;
+
+use super::images::{self, Known};
+use super::lock;
+use crate::inputs;
+use crate::models::{Model, RuntimeOptions};
+use crate::templates::{Given, Source};
+
+/// Templates that are matched together at most: time grows with them, and the gain of each falls.
+pub(super) const MOST_TEMPLATES: usize = 8;
+
+/// Options that an [`Engine`] is made with.
+#[derive(Clone, Debug)]
+pub(super) struct EngineOptions {
+    pub(super) runtime: RuntimeOptions,
+    /// 0 takes all cores.
+    pub(super) threads: usize,
+    pub(super) fix_orientation: bool,
+    pub(super) spacing: Option<PixelSpacing>,
+}
+
+impl EngineOptions {
+    /// An engine of the encoder in a file, or of one that comes with infomark, with templates of files.
+    pub(super) fn engine(&self, path: &Path, templates: &[PathBuf]) -> Result<Engine> {
+        let encoder = Arc::new(self.runtime.encoder(path)?);
+        let pool = inputs::pool(self.threads)?;
+        let (given, sources) = if templates.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            let files = Given { templates: templates.to_vec(), ..Given::default() };
+            pool.install(|| files.read(&encoder, self.spacing.as_ref()))?
+        };
+        // Told now, not when matching begins.
+        if !given.is_empty() {
+            Matcher::new(Arc::clone(&encoder), given.clone())?;
+        }
+        let model = Model::of(&encoder, path);
+        let (path, fix_orientation, spacing) = (path.to_owned(), self.fix_orientation, self.spacing.clone());
+        let made = Mutex::default();
+        Ok(Engine { encoder, path, model, given, sources, fix_orientation, spacing, pool, made })
+    }
+
+    /// Threads of a training, beside which a person annotates: one less than cores, at least one.
+    pub(super) fn background_threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = if self.threads == 0 { cores } else { self.threads };
+        most.min(cores.saturating_sub(1)).max(1)
+    }
+}
+
+/// What finds landmarks.
+pub(super) struct Engine {
+    pub(super) encoder: Arc<Encoder>,
+    /// The encoder's file, or the name of one that comes with infomark.
+    pub(super) path: PathBuf,
+    pub(super) model: Model,
+    /// Templates that were given, beside those of the images.
+    pub(super) given: Vec<Template>,
+    pub(super) sources: Vec<Source>,
+    pub(super) fix_orientation: bool,
+    pub(super) spacing: Option<PixelSpacing>,
+    pub(super) pool: ThreadPool,
+    /// Templates of images, by what they were made of.
+    made: Mutex<HashMap<String, (Template, String)>>,
+}
+
+impl Engine {
+    /// An image of the review, encoded with its points; the hash of its file.
+    pub(super) fn template_of(&self, known: &Known, points: &[Landmark]) -> Result<(Template, String)> {
+        let (image, hash) = images::read(known, self.spacing.as_ref())?;
+        let text: String =
+            points.iter().map(|l| format!("{:?} {:?} {:?}\n", l.name, l.at.x, l.at.y)).collect();
+        let key = sha256(format!("{hash}\n{text}").as_bytes());
+        if let Some(made) = lock(&self.made).get(&key) {
+            return Ok(made.clone());
+        }
+        let made = (Template::new(&self.encoder, &image, points)?, hash);
+        let mut all = lock(&self.made);
+        if all.len() >= 2 * MOST_TEMPLATES {
+            all.clear();
+        }
+        all.insert(key, made.clone());
+        Ok(made)
+    }
+}

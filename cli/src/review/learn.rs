@@ -1,0 +1,243 @@
+//! What is learnt from accepted images: a detector, its held-out errors, and its proposals for the open images.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Result, anyhow, bail};
+use infomark_active::{ActiveError, HeldOut, LearnOptions, Learned, MIN_IMAGES, uncertainty};
+use infomark_core::Point;
+use infomark_infer::{Detection, Ensemble, LandmarkRow, Member, PixelSpacing, rounded, sha256};
+use infomark_train::AnnotatedSet;
+use serde_json::json;
+
+use super::engine::Engine;
+use super::images::{self, Known};
+use super::search::{open_images, search};
+use super::state::{Decision, Event, Findings, HeldOutErrors, LearnedLandmark, Length, Match, Round, State};
+use super::{App, lock};
+use crate::files;
+use crate::matching::Recognised;
+use crate::output;
+
+/// Folder of the work, within that of the review.
+const WORK: &str = "learned";
+/// The model of the last round, as `infomark match --model` takes it; in the review's folder and among saved files.
+pub(super) const MODEL: &str = "model.infomark";
+/// Parts that the progress of learning is counted in.
+const PARTS: f64 = 1000.0;
+
+/// The accepted images with their points, in the order in which they were accepted, so that images accepted later leave the others where they are.
+pub(super) fn annotated(state: &State, known: &[Known]) -> AnnotatedSet {
+    let accepted = known.iter().filter(|known| !known.is_gone() && known.error.is_none());
+    let accepted = accepted.filter_map(|known| {
+        let record = state.images.get(&known.name)?;
+        let is_usable = record.decision == Decision::Accepted
+            && !record.is_of_another(known.sha256.as_deref())
+            && record.places().next().is_some();
+        is_usable.then_some((record, known))
+    });
+    let mut accepted: Vec<_> = accepted.collect();
+    accepted.sort_by_key(|(record, known)| (record.decision_revision, known.name.clone()));
+    let images = accepted.into_iter().map(|(record, known)| {
+        let at = |name: &String| record.points.get(name)?.at.map(|[x, y]| Point::new(x, y));
+        (known.path.clone(), state.setup.names.iter().map(at).collect())
+    });
+    AnnotatedSet { landmarks: state.setup.names.clone(), images: images.collect() }
+}
+
+/// Learns from the accepted images, then proposes the landmarks of the open ones.
+pub(super) fn learn(app: &App) -> Result<String> {
+    let Some(engine) = &app.engine() else { bail!("there is no encoder") };
+    let state = lock(&app.store).state().clone();
+    let known = lock(&app.images).all.clone();
+    let set = annotated(&state, &known);
+    if set.images.len() < MIN_IMAGES {
+        bail!(
+            "{} accepted images have points; accept {MIN_IMAGES} or more to learn from them",
+            set.images.len()
+        );
+    }
+    let threads = app.how.background_threads();
+    let options = LearnOptions { steps: app.steps.networks, threads, ..LearnOptions::default() };
+    let learned =
+        infomark_active::learn(&engine.path, &set, &options, &app.session.join(WORK), &mut |told| {
+            lock(&app.job).at("learning", (PARTS * told.fraction()) as usize, PARTS as usize);
+            if app.stop_job.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+    let learned = match learned {
+        Err(ActiveError::Stopped) => {
+            return Ok("learning stopped; Learn from corrections goes on where it was".into());
+        }
+        learned => learned?,
+    };
+    let bytes = files::bytes(&learned.file)?;
+    let round = round(&state, &known, &set, &learned, sha256(&bytes));
+    let file = files::within(&app.session, MODEL);
+    let file =
+        file.ok_or_else(|| anyhow!("{MODEL}: a link is in its place, which is not followed; remove it"))?;
+    output::write(&file, &bytes)?;
+    let commit = |event| lock(&app.store).commit(event).map_err(|refusal| anyhow!(refusal.error));
+    if state.rounds.last().is_none_or(|last| last.sha256 != round.sha256) {
+        commit(Event::Round(round.clone()))?;
+    }
+    let run = commit(Event::Run(json!({
+        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "fix_orientation": engine.fix_orientation, "learned": round,
+    })))?;
+    let ensemble = learned.ensemble.with_fixed_orientation(engine.fix_orientation);
+    let state = lock(&app.store).state().clone();
+    let known = lock(&app.images).all.clone();
+    let targets = open_images(&state, &known, &[]);
+    lock(&app.job).at("proposing", 0, targets.len());
+    let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
+    let error =
+        round.errors.chosen.map_or_else(String::new, |error| format!("held-out error {}; ", words(error)));
+    Ok(format!(
+        "learnt from {} images: {error}{count} of {} open images searched{rest}",
+        round.images,
+        targets.len()
+    ))
+}
+
+/// A length in words.
+fn words(Length { px, mm }: Length) -> String {
+    let mm = mm.map_or_else(String::new, |mm| format!(" ({mm:.2} mm)"));
+    format!("{px:.1} px{mm}")
+}
+
+fn propose(engine: &Engine, ensemble: &Ensemble, known: &Known, run: u64) -> Result<Findings> {
+    let (image, sha256) = images::read(known, engine.spacing.as_ref())?;
+    let detection = ensemble.detect(&image, None)?;
+    let found = detection.landmarks.iter().filter_map(|found| {
+        let row = LandmarkRow::of_ensemble(found, image.spacing(), detection.is_usable());
+        let LandmarkRow { landmark, x, y, score, trust, .. } = row;
+        let (member, disagreement_px) = (Some(found.member), Some(rounded(found.disagreement_px, 2)));
+        Some((landmark, Match { at: [x, y], score, sure: trust?, member, disagreement_px }))
+    });
+    Ok(Findings {
+        found: found.collect(),
+        recognition: Recognised::of(&detection.recognition, detection.reoriented, &known.name),
+        // JSON has no infinity.
+        uncertainty_px: Some(uncertainty(&Detection::Ensemble(detection.clone())).min(f64::MAX)),
+        run,
+        sha256,
+    })
+}
+
+/// What a round says of a learning.
+fn round(state: &State, known: &[Known], set: &AnnotatedSet, learned: &Learned, sha256: String) -> Round {
+    let of: HashMap<&PathBuf, &Known> = known.iter().map(|known| (&known.path, known)).collect();
+    let records = set.images.iter().filter_map(|(path, _)| state.images.get(&of.get(path)?.name));
+    let by_hand = records.map(|record| record.by_hand()).sum();
+    let mm = in_mm(&learned.held_out, |path| {
+        of.get(path).and_then(|known| known.known_spacing.as_ref()).map(PixelSpacing::mean_mm)
+    });
+    let length = |px: Option<f64>, mm: Option<f64>| {
+        px.map(|px| Length { px: rounded(px, 3), mm: mm.map(|mm| rounded(mm, 3)) })
+    };
+    let members = learned.ensemble.members();
+    let mean = |member: &dyn Fn(usize) -> Member| {
+        let in_mm = mm.as_ref().and_then(|mm| mm.mean_radial_error_px(member));
+        length(learned.held_out.mean_radial_error_px(member), in_mm)
+    };
+    let landmarks = learned.ensemble.landmarks().iter().zip(members).enumerate();
+    let landmarks = landmarks.map(|(index, (name, &member))| {
+        let in_mm = mm.as_ref().and_then(|mm| mm.landmark_error_px(index, member));
+        let error = length(learned.held_out.landmark_error_px(index, member), in_mm);
+        LearnedLandmark { name: name.clone(), member, error }
+    });
+    Round {
+        revision: 0,
+        images: set.images.len(),
+        by_hand,
+        sha256,
+        coverage: learned.ensemble.bounds().map(|bounds| bounds.coverage),
+        landmarks: landmarks.collect(),
+        errors: HeldOutErrors {
+            templates: mean(&|_| Member::Templates),
+            network: mean(&|_| Member::Network),
+            fusion: mean(&|_| Member::Fusion),
+            chosen: mean(&|landmark| members.get(landmark).copied().unwrap_or(Member::Fusion)),
+        },
+        left_out: learned.left_out.clone(),
+    }
+}
+
+/// The same errors in mm, whose "pixels" are millimetres; none where the size of an image's pixels is not known.
+fn in_mm(held_out: &HeldOut, mm_per_px: impl Fn(&PathBuf) -> Option<f64>) -> Option<HeldOut> {
+    let mut in_mm = held_out.clone();
+    for image in &mut in_mm.images {
+        image.unit *= mm_per_px(&image.path)?;
+    }
+    Some(in_mm)
+}
+
+#[cfg(test)]
+mod tests {
+    use infomark_active::HeldOutImage;
+
+    use super::*;
+    use crate::review::state::{By, Presence, Record, Setup, Spot};
+
+    fn record(
+        decision: Decision,
+        decision_revision: u64,
+        at: Option<[f64; 2]>,
+        presence: Presence,
+    ) -> Record {
+        let spot = Spot { revision: 1, at, presence, by: By::Hand, found: None };
+        let points = [
+            ("a".to_owned(), spot.clone()),
+            ("b".to_owned(), Spot { at: Some([3.0, 4.0]), presence: Presence::Occluded, ..spot }),
+        ];
+        Record { decision, decision_revision, points: points.into(), ..Record::default() }
+    }
+
+    #[test]
+    fn accepted_images_are_learnt_in_the_order_of_their_acceptance_without_what_is_absent() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let names = ["0.png", "1.png", "2.png", "3.png"];
+        let known = names.map(|name| {
+            std::fs::write(folder.path().join(name), "")
+                .map(|()| Known::new(name.into(), folder.path().join(name)))
+        });
+        let known = known.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let gone = Known::new("gone.png".into(), folder.path().join("gone.png"));
+        let visible = Presence::Visible;
+        let images = [
+            ("0.png", record(Decision::Accepted, 9, Some([1.0, 2.0]), visible)),
+            ("1.png", record(Decision::Accepted, 5, None, Presence::Absent)),
+            ("2.png", record(Decision::Open, 0, Some([1.0, 2.0]), visible)),
+            ("3.png", record(Decision::Rejected, 7, Some([1.0, 2.0]), visible)),
+            ("gone.png", record(Decision::Accepted, 8, Some([1.0, 2.0]), visible)),
+        ];
+        let setup = Setup { names: vec!["a".into(), "b".into()], ..Setup::default() };
+        let images = images.map(|(name, record)| (name.to_owned(), record)).into();
+        let state = State { setup, images, ..State::default() };
+        let set = annotated(&state, &[known, vec![gone]].concat());
+        let (a, b) = (Some(Point::new(1.0, 2.0)), Some(Point::new(3.0, 4.0)));
+        let expected = [("1.png", vec![None, b]), ("0.png", vec![a, b])];
+        assert_eq!(set.images, expected.map(|(name, points)| (folder.path().join(name), points)));
+        Ok(())
+    }
+
+    #[test]
+    fn errors_in_mm_need_the_size_of_the_pixels_of_every_image() {
+        let image = |path: &str, unit| HeldOutImage {
+            path: path.into(),
+            unit,
+            errors: vec![Some([1.0, 2.0, 3.0])],
+            disagreements: vec![0.0],
+        };
+        let images = vec![image("a", 2.0), image("b", 4.0)];
+        let held_out = HeldOut { landmarks: vec!["l".into()], images };
+        let mm = in_mm(&held_out, |path| Some(if path.as_os_str() == "a" { 0.5 } else { 0.25 }));
+        assert_eq!(mm.and_then(|mm| mm.landmark_error_px(0, Member::Network)), Some(2.0));
+        assert_eq!(in_mm(&held_out, |path| (path.as_os_str() == "a").then_some(0.5)), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! Landmarks searched in the open images: by templates, or by what was learnt.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail};
+use infomark_core::Point;
+use infomark_infer::{Judge, Landmark, LandmarkRow, Matcher, Visibility};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::engine::{Engine, MOST_TEMPLATES};
+use super::images::{self, Known};
+use super::state::{Decision, Event, Findings, Match, Presence, State};
+use super::{App, lock};
+use crate::matching::{How, Recognised, Trust};
+use crate::output::one_line;
+use crate::templates::Source;
+
+/// The images that are matched with: the template, then accepted ones, the most corrected first.
+pub(super) fn template_images(state: &State) -> Vec<String> {
+    let chosen = state.setup.template.iter();
+    let mut accepted: Vec<_> = state
+        .images
+        .iter()
+        .filter(|(name, record)| {
+            record.decision == Decision::Accepted && Some(*name) != state.setup.template.as_ref()
+        })
+        .collect();
+    accepted.sort_by_key(|(_, record)| std::cmp::Reverse(record.corrected()));
+    let all = chosen.chain(accepted.into_iter().map(|(name, _)| name));
+    let placed =
+        |name: &&String| state.images.get(*name).is_some_and(|record| record.places().next().is_some());
+    all.filter(placed).take(MOST_TEMPLATES).cloned().collect()
+}
+
+/// The landmarks of an image of the review, in the order of the list.
+pub(super) fn landmarks(state: &State, name: &str) -> Vec<Landmark> {
+    let Some(record) = state.images.get(name) else { return Vec::new() };
+    let place = |landmark: &String| {
+        let spot = record.points.get(landmark)?;
+        let [x, y] = spot.at?;
+        let visibility = match spot.presence {
+            Presence::Occluded => Visibility::Occluded,
+            _ => Visibility::Visible,
+        };
+        Some(Landmark { visibility, ..Landmark::new(landmark, Point::new(x, y)) })
+    };
+    state.setup.names.iter().filter_map(place).collect()
+}
+
+/// The images whose landmarks are to be found: those that are open and none of `but`.
+pub(super) fn open_images<'a>(state: &State, known: &'a [Known], but: &[String]) -> Vec<&'a Known> {
+    let is_open = |name: &String| state.images.get(name).is_none_or(|r| r.decision == Decision::Open);
+    let wanted = |known: &&Known| !known.is_gone() && !but.contains(&known.name) && is_open(&known.name);
+    known.iter().filter(wanted).collect()
+}
+
+/// Finds landmarks in some images, on the engine's threads, until it is stopped. What came of it in words, and an image that fails is reported
+/// beside it in the list.
+pub(super) fn search(
+    app: &App,
+    engine: &Engine,
+    images: &[&Known],
+    find: &(dyn Fn(&Known) -> Result<Findings> + Sync),
+) -> (usize, String) {
+    let (found, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = |known: &&Known| {
+        if app.stop_job.load(Ordering::Relaxed) {
+            return;
+        }
+        let done = find(known).and_then(|findings| keep(app, known, findings));
+        let count = if done.is_ok() { &found } else { &failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        lock(&app.images).tell(&known.name, done.err().map(|error| one_line(&error)));
+        let mut job = lock(&app.job);
+        let (kind, done, total) = (job.kind, job.done + 1, job.total);
+        job.at(kind, done, total);
+    };
+    engine.pool.install(|| images.par_iter().with_max_len(1).for_each(one));
+    let (found, failed) = (found.into_inner(), failed.into_inner());
+    let failures = if failed > 0 { format!("; {failed} failed") } else { String::new() };
+    let stopped = if found + failed < images.len() { "; stopped" } else { "" };
+    (found, failures + stopped)
+}
+
+fn keep(app: &App, known: &Known, findings: Findings) -> Result<()> {
+    let mut store = lock(&app.store);
+    if let Some(event) = store.state().matched(&known.name, findings) {
+        store.commit(event).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    }
+    Ok(())
+}
+
+/// Matches the template and the accepted images to the open ones.
+pub(super) fn match_all(app: &App) -> Result<String> {
+    let Some(engine) = &app.engine() else { bail!("there is no encoder") };
+    let state = lock(&app.store).state().clone();
+    let known = lock(&app.images).all.clone();
+    let from = template_images(&state);
+    let targets = open_images(&state, &known, &from);
+    lock(&app.job).total = from.len() + targets.len();
+    let (mut templates, mut sources) = (engine.given.clone(), Vec::new());
+    for name in &from {
+        let Some(known) = known.iter().find(|known| known.name == *name) else { continue };
+        let (template, hash) = engine.pool.install(|| engine.template_of(known, &landmarks(&state, name)))?;
+        if state.images.get(name).is_some_and(|record| record.is_of_another(Some(&hash))) {
+            bail!(
+                "{name}: the image was replaced since its points were placed; look whether they still fit, and accept it then"
+            );
+        }
+        sources.push(Source::of(&template, hash, "review"));
+        templates.push(template);
+        lock(&app.job).done += 1;
+    }
+    if templates.is_empty() {
+        bail!(
+            "there is no template: place the landmarks in one image and use it as template, or accept an image"
+        );
+    }
+    let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
+    let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
+    let all: Vec<&Source> = engine.sources.iter().chain(&sources).collect();
+    let run = json!({
+        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": How::default().matching(),
+        "fix_orientation": engine.fix_orientation, "error_bounds": error_bounds, "templates": all,
+    });
+    let run = lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    let (count, rest) = search(app, engine, &targets, &|known| match_one(engine, &judge, known, run));
+    let templates = judge.matcher().templates().len();
+    let plural = if templates == 1 { "" } else { "s" };
+    Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
+}
+
+fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<Findings> {
+    let (image, sha256) = images::read(known, engine.spacing.as_ref())?;
+    let judgement = judge.find(&image, None)?;
+    let found = judgement.landmarks.iter().filter_map(|judged| {
+        let LandmarkRow { landmark, x, y, score, trust, .. } =
+            LandmarkRow::of_judged(judged, image.spacing());
+        let (member, disagreement_px) = (None, None);
+        Some((landmark, Match { at: [x, y], score, sure: trust?, member, disagreement_px }))
+    });
+    Ok(Findings {
+        found: found.collect(),
+        recognition: Recognised::of(&judgement.recognition, judgement.reoriented, &known.name),
+        uncertainty_px: None,
+        run,
+        sha256,
+    })
+}
