@@ -58,7 +58,7 @@ pub enum ContrastError {
     },
 }
 
-/// How [`local_contrast`] normalises.
+/// Options of [`local_contrast`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ContrastRule<T> {
     /// Standard deviation of the neighbourhood in pixels; above 0, at most 1024.

@@ -207,7 +207,7 @@ pub struct SimilarityBin {
 }
 
 impl SimilarityBin {
-    /// How many pairs fell into the bin.
+    /// Number of pairs in the bin.
     pub fn count(&self) -> u64 {
         self.count
     }

@@ -76,7 +76,7 @@ pub enum Neighbourhood {
     },
 }
 
-/// What a neighbourhood holds where it reaches outside the image.
+/// Border mode of neighbourhoods that reach outside the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatchBorder {
     /// Nothing: it is cut off. What the method's authors do.
@@ -109,7 +109,7 @@ impl PatchBorder {
     }
 }
 
-/// How the entropy around each pixel is computed.
+/// Computation of the entropy around each pixel.
 ///
 /// [`compute`](Self::compute) gives, in nats, `H = -sum over g of P(g) ln P(g)`, where `P` is the
 /// histogram of the 256 grey levels in the [`Neighbourhood`] of a pixel. The result is at least 0,

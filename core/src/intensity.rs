@@ -51,7 +51,7 @@ pub enum IntensityError {
     Mutual(#[from] MutualError),
 }
 
-/// How finely strengths are searched.
+/// Options of the search of strengths.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchRule<T> {
     /// Steps of equal size from strength 0 to 1 at which a crossing is looked for; at least 1.
@@ -69,7 +69,7 @@ impl<T: Real> Default for SearchRule<T> {
     }
 }
 
-/// How a search ended.
+/// Outcome of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SearchOutcome {
     /// At a strength where the information crosses the target.

@@ -54,7 +54,7 @@ pub struct KeyPoint<T> {
 /// The widest Gaussian, in pixels.
 const WIDEST: f64 = 32.0;
 
-/// Which key points are looked for.
+/// Options of the detection of key points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyPointRule<T> {
     /// `sigma_0` in pixels, the narrowest Gaussian; above 0, at most 32.

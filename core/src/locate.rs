@@ -130,7 +130,7 @@ pub fn similarities_scratch_len<T>(levels: &[FeatureMap<'_, T>], count: usize) -
     count * (cells + 2 * width) + products::packed_len(channels, count)
 }
 
-/// How similar each place of an image is to a template's feature, on the grid of the finest level.
+/// Similarity map of a template's feature over an image, on the grid of the finest level.
 ///
 /// For each level, the dot product of the template's feature with every cell, divided by the
 /// temperature, is resized linearly to the grid of the level with the smallest stride (the first

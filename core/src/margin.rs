@@ -2,7 +2,7 @@
 
 use crate::Real;
 
-/// How far from the border something begins.
+/// Distance from the border.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Margin<T> {
     /// So many pixels on each side.

@@ -53,7 +53,7 @@ impl Rng {
         rng
     }
 
-    /// How many 32-bit words have been drawn.
+    /// Number of 32-bit words drawn.
     pub fn counter(&self) -> u64 {
         self.position
     }

@@ -11,7 +11,7 @@ pub use tournament::Tournament;
 use crate::{Plane, PlaneMut, Real, Rng};
 use thiserror::Error;
 
-/// How entropy becomes a sampling weight (method of IGU-Aug, "sampling ratio").
+/// Sampling weight as a function of entropy (method of IGU-Aug, "sampling ratio").
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Weighting<T> {
     /// `H^alpha`: 0 is uniform (also where the entropy is 0).

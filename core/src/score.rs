@@ -58,7 +58,7 @@ pub fn sdr(errors: &[f64], radius_mm: f64) -> Option<f64> {
     Some(below as f64 / errors.len() as f64)
 }
 
-/// What a confidence interval is about.
+/// Statistic of errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
     /// Mean radial error (MRE): [`mean`] of the errors.

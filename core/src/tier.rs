@@ -3,7 +3,7 @@
 use crate::{Plane, PlaneMut, Real};
 use thiserror::Error;
 
-/// How much information surrounds a pixel.
+/// Tier of entropy around a pixel.
 ///
 /// Under a trained encoder, pixels of low entropy (background, noise) and of high entropy (edges,
 /// corners) keep their features when the image is augmented; those between are the hard ones.

@@ -30,7 +30,7 @@ pub fn uncalibrated_error_bound(confidence: &Confidence) -> f64 {
     UNCALIBRATED_FACTOR * confidence.scale
 }
 
-/// What a calibration holds for: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
+/// Validity of a calibration: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WrittenKey")]
 pub struct CalibrationKey {

@@ -25,7 +25,7 @@ const MAX_CHANNELS: usize = 4096;
 /// Longest description that is read, in bytes.
 const MAX_LENGTH: usize = 1 << 16;
 
-/// How images of any size become the encoder's input.
+/// Resizing of images to the encoder's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -64,7 +64,7 @@ impl Channels {
     }
 }
 
-/// Where an encoder comes from.
+/// Origin of an encoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use crate::{
     MatchError, ModelError, Ordered, PixelSpacing, Recognition, ThreadError, ordered, read_image,
 };
 
-/// What finds landmarks in images. It is cheap to clone and can be shared between threads.
+/// Landmark detector: judged matching or a landmark network. It is cheap to clone and can be shared between threads.
 #[derive(Clone, Debug)]
 pub enum Detector {
     /// Templates that are matched and judged.
@@ -36,7 +36,7 @@ pub enum Detection {
     Ensemble(EnsembleDetection),
 }
 
-/// How [`Detector::detect_files`] works.
+/// Options of [`Detector::detect_files`].
 #[derive(Clone, Debug, Default)]
 pub struct DetectFiles {
     /// Threads, 0 for all cores.

@@ -185,17 +185,17 @@ impl Encoder {
         Encoder::from_bytes_on(runtime, &read_model(path)?, path.display().to_string())
     }
 
-    /// What messages call this encoder: its path, where it was read from a file.
+    /// Name in messages: the path, where it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What runs it: `infomark` (the layers of its own), `tract` or `onnxruntime`.
+    /// The runtime: `infomark` (the layers of its own), `tract` or `onnxruntime`.
     pub fn runtime(&self) -> &'static str {
         self.plan.runtime()
     }
 
-    /// What the file says of itself.
+    /// The description in the file.
     pub fn description(&self) -> &Description {
         &self.description
     }

@@ -146,7 +146,7 @@ impl Image {
         self.spacing.as_ref()
     }
 
-    /// What messages call this image: its path, where it was read from a file.
+    /// Name in messages: the path, where it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -73,7 +73,7 @@ impl Landmark {
     }
 }
 
-/// How far a landmark file says that a landmark can be relied on.
+/// Reliability of a landmark as stated in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reliability {
     /// Bound of its distance to the truth in pixels: the column `error_bound_px` of tables of `infomark match`.

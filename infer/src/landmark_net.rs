@@ -16,7 +16,7 @@ use crate::fit::{cells, onto};
 use crate::{Image, Letterbox, ModelError, ModelOutputError, Rect, sha256};
 use decode::{Maps, decode};
 
-/// Where a landmark network puts a landmark.
+/// A landmark located by a landmark network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located {
     /// Name of the landmark.
@@ -89,12 +89,12 @@ impl LandmarkNet {
         Ok(LandmarkNet { sha256: sha256(bytes), name, description, plan })
     }
 
-    /// What messages call this network: its path, where it was read from a file.
+    /// Name in messages: the path, where it was read from a file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the file says of itself.
+    /// The description in the file.
     pub fn description(&self) -> &LandmarkDescription {
         &self.description
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ModelError;
 use crate::search::ComparisonError;
 
-/// How landmarks are looked for. [`MatchOptions::default`] is what `infomark match` uses.
+/// Options of landmark matching. [`MatchOptions::default`] is what `infomark match` uses.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchOptions {
@@ -22,7 +22,7 @@ pub struct MatchOptions {
     pub sub_pixel: SubPixel,
 }
 
-/// How the highest cell of a map becomes a place.
+/// Sub-pixel refinement of the highest cell of a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

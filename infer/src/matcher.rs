@@ -97,7 +97,7 @@ impl Matcher {
         &self.templates
     }
 
-    /// What an [`ErrorCalibration`](crate::ErrorCalibration) measured with this matcher holds for.
+    /// Key of an [`ErrorCalibration`](crate::ErrorCalibration) measured with this matcher.
     pub fn calibration_key(&self) -> CalibrationKey {
         CalibrationKey {
             model_sha256: self.encoder.sha256().to_owned(),

@@ -10,7 +10,7 @@ use crate::score_map::{Registered, ScoreMap, anchor_matches, counted};
 use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, MatchError, MatchOptions, SubPixel, Template};
 
-/// Where a landmark was found.
+/// A matched landmark.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Name of the landmark.
@@ -22,7 +22,7 @@ pub struct Found {
     ///
     /// It ranks places; it is no probability of being right.
     pub score: f64,
-    /// What tells how sure that is.
+    /// Its confidence measures.
     pub confidence: Confidence,
 }
 

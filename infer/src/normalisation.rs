@@ -4,7 +4,7 @@ use infomark_core::{ContrastRule, Plane, PlaneMut, local_contrast, local_contras
 use infomark_kernels::widest;
 use serde::{Deserialize, Serialize};
 
-/// How grey values become the encoder's input.
+/// Normalisation of grey values to the encoder's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -48,7 +48,7 @@ impl Normalisation {
         Some(out)
     }
 
-    /// What is wrong with its numbers, if anything.
+    /// Checks the numbers.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ pub struct ThreadError {
     pub source: io::Error,
 }
 
-/// What [`Ordered::next_within`] has.
+/// Result of [`Ordered::next_within`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<R> {
     /// The next result.

@@ -6,7 +6,7 @@ use infomark_core::Point;
 
 use crate::{Image, ImageError};
 
-/// How an image lies against a template: mirrored left to right or not, then turned by quarters, clockwise on screen.
+/// Orientation of an image against a template: mirrored left to right or not, then turned by quarters, clockwise on screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Orientation {
     mirrored: bool,
@@ -40,7 +40,7 @@ impl Orientation {
         self == Self::default()
     }
 
-    /// What undoes it: how the template lies against the image.
+    /// The inverse: the orientation of the template against the image.
     pub fn inverse(self) -> Orientation {
         // A mirrored turn undoes itself.
         let quarter_turns = if self.mirrored { self.quarter_turns } else { (4 - self.quarter_turns) % 4 };

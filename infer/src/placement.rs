@@ -7,7 +7,7 @@ use infomark_core::{Point, Spacing};
 
 use crate::PixelSpacing;
 
-/// Where ITK places an image, or why that is not known.
+/// Placement of an image by ITK, or why it is not known.
 pub type Placement = Result<ItkGeometry, Unplaced>;
 
 /// Origin, spacing and direction of an image in the patient's coordinates (LPS), with ITK's meaning of the words.

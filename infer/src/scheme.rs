@@ -36,7 +36,7 @@ pub struct Scheme {
     measurements: Vec<MeasurementDefinition>,
 }
 
-/// What a scheme says of itself.
+/// Name, source and description of a scheme.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SchemeAbout {
     /// Title, such as `Lateral cephalogram, 19 landmarks`.

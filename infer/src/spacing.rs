@@ -19,7 +19,7 @@ pub struct PixelSpacing {
     pub calibration: Calibration,
 }
 
-/// What states the size of a pixel.
+/// Source of a pixel size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SpacingSource {
@@ -37,7 +37,7 @@ pub enum SpacingSource {
     User,
 }
 
-/// Where a spacing holds.
+/// Calibration of a pixel size: at the detector or in the patient.
 ///
 /// A radiograph shows what is nearer to the tube larger: millimetres of the detector are more than millimetres of the
 /// anatomy unless the spacing was corrected.

@@ -17,7 +17,7 @@ use crate::prior::Anchors;
 use crate::search::ComparisonError;
 use crate::{Encoder, Encoding, Image, Landmark, MatchError, ModelError, neighbours, prior, sha256};
 
-/// What is looked for: for each landmark of an annotated image, its feature at every stride.
+/// A template: for each landmark of an annotated image, its feature at every stride.
 #[derive(Clone, Debug)]
 pub struct Template {
     image: String,
@@ -161,7 +161,7 @@ impl Template {
         &self.names
     }
 
-    /// Where they are in the annotated image, in its pixels.
+    /// Points of the landmarks in the annotated image, in its pixels.
     pub fn points(&self) -> &[Point<f64>] {
         &self.points
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path as _File
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from . import _infomark
 from ._arrays import Path, pairs
 from ._files import Landmarks, Source, source
+from ._model import Model
 
 _Runtime = Literal["own", "onnxruntime"]
 
@@ -38,7 +38,7 @@ def _library(runtime: _Runtime) -> Optional[str]:
     )
 
 
-class Encoder:
+class Encoder(Model[_infomark.Encoder]):
     """An encoder that ``train`` or ``describe_onnx`` wrote: a file, or the name of one that comes with the package, such as ``"ceph"``.
 
     With ``runtime="onnxruntime"`` it is run by ONNX Runtime: the same features but for rounding. It can be shared between
@@ -60,30 +60,10 @@ class Encoder:
     def __reduce__(self) -> tuple[Any, ...]:
         return _encoder, (self.to_bytes(), self.name, self._runtime)
 
-    def to_bytes(self) -> bytes:
-        """The bytes of its file, as it was loaded."""
-        return self._inner.to_bytes()
-
     @property
     def runtime(self) -> str:
         """What runs it: ``infomark`` (its own layers), ``tract`` or ``onnxruntime``."""
         return self._inner.runtime()
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self._inner.name()
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of its file."""
-        return self._inner.sha256()
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What the file says of itself: its input, strides, channels, training."""
-        described: dict[str, Any] = json.loads(self._inner.description())
-        return described
 
     def encode(self, image: Source) -> dict[int, npt.NDArray[np.float32]]:
         """Features of an image by stride: ``(channels, height / stride, width / stride)`` of the encoder's canvas, of length 1."""

@@ -15,6 +15,7 @@ from . import _infomark
 from ._arrays import Path, pairs
 from ._files import Images, Source, source, sources_of
 from ._matching import FolderMatches
+from ._model import Model
 from ._table import tabulate
 from ._training import budget_of, options_of, run_beside
 
@@ -40,7 +41,7 @@ class Located:
             yield name, x, y, probability
 
 
-class LandmarkNetwork:
+class LandmarkNetwork(Model[_infomark.LandmarkNetwork]):
     """A network that finds landmarks by itself: the file that :func:`train_landmarks` or :func:`self_train` wrote.
 
     It can be shared between threads, and is pickled by the bytes of its file, so that another machine needs no path.
@@ -58,26 +59,6 @@ class LandmarkNetwork:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LandmarkNetwork.from_bytes, (self.to_bytes(), self.name)
-
-    def to_bytes(self) -> bytes:
-        """The bytes of its file, as it was loaded."""
-        return self._inner.to_bytes()
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self._inner.name()
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of its file."""
-        return self._inner.sha256()
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What the file says of itself: its input, landmarks, training."""
-        described: dict[str, Any] = json.loads(self._inner.description())
-        return described
 
     @property
     def landmarks(self) -> list[str]:

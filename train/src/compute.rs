@@ -16,7 +16,7 @@ pub(crate) use canvas::{Canvas, Pixels, Placed};
 
 use crate::{DeviceError, RunError, TrainError};
 
-/// Where a training computes entropies, weights, drawn pixels, views and the loss. The network is on the CPU.
+/// Device for entropies, weights, drawn pixels, views and the loss. The network is on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeOn {

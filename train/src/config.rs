@@ -1,4 +1,4 @@
-//! What a training does, and its defaults.
+//! Options of the training of an encoder, and their defaults.
 
 use infomark_core::TierRatios;
 use infomark_infer::Normalisation;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::options::{named_options, option_group};
 use crate::{ComputeOn, ConfigError, Policy};
 
-/// How long to train.
+/// Training budget.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {

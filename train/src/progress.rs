@@ -7,7 +7,7 @@ use crate::landmark::LabelCount;
 use crate::tune::Tuned;
 use crate::views::ViewExample;
 
-/// What a training reports while it runs.
+/// Progress of a training.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {

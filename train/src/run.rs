@@ -25,7 +25,7 @@ use crate::views;
 use crate::whiten::whiten;
 use crate::{CheckpointError, ComputeOn, ConfigError, TrainConfig, TrainError, export};
 
-/// Where a training reads and writes.
+/// Paths of the training of an encoder.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// Folder of the unlabelled images.

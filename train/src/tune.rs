@@ -46,7 +46,7 @@ impl Default for TuneConfig {
     }
 }
 
-/// What was found for a tier.
+/// Estimated intensities of a tier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TunedTier {
     /// The ranges.

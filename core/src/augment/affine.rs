@@ -138,13 +138,13 @@ impl<T: Real> Affine<T> {
         self.pull
     }
 
-    /// Where a place of the view lies in the source.
+    /// Maps a point of the view to the source.
     #[inline]
     pub fn pull(&self, view: Point<T>) -> Point<T> {
         image(self.pull, view)
     }
 
-    /// Where a place of the source lies in the view.
+    /// Maps a point of the source to the view.
     #[inline]
     pub fn push(&self, source: Point<T>) -> Point<T> {
         image(self.push, source)

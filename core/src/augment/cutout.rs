@@ -3,7 +3,7 @@
 use super::{AugmentError, Pixel};
 use crate::{PlaneMut, Real, Rng};
 
-/// What hidden pixels show.
+/// Fill value of hidden pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill<P> {
     /// One value.

@@ -165,13 +165,13 @@ impl<'a, T: Real> Elastic<'a, T> {
         sum(core::array::from_fn(|k| self.controls[(j + k) * self.columns + i]), down)
     }
 
-    /// Where a point of the view lies in the source; also for points outside the view.
+    /// Maps a point of the view to the source; also for points outside the view.
     pub fn pull(&self, view: Point<T>) -> Point<T> {
         let d = self.displacement(view);
         self.view.pull(Point::new(view.x + d.x, view.y + d.y))
     }
 
-    /// Where a point of the source lies in the view; `None` when it lies on none of its pixels, as
+    /// Maps a point of the source to the view; `None` when it lies on none of its pixels, as
     /// for [`View::push`].
     ///
     /// Fixed-point iteration to within 1e-9 pixels of the view, besides the rounding of `T`.

@@ -6,7 +6,7 @@
 use super::pixel::{Pixel, part};
 use crate::{Plane, Point, Real};
 
-/// How values between pixels are computed.
+/// Interpolation between pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Interpolation {
     /// The value of the nearest pixel; of two, the one to the right or below.
@@ -22,7 +22,7 @@ pub enum Interpolation {
     Bicubic,
 }
 
-/// What lies outside the source. A place is outside when no pixel covers it: pixels reach half a
+/// Border mode: values outside the source. A place is outside when no pixel covers it: pixels reach half a
 /// pixel around their centres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Border<P> {

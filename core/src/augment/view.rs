@@ -92,13 +92,13 @@ impl<T: Real> View<T> {
         self.height
     }
 
-    /// Where a point of the view lies in the source; also for points outside the view.
+    /// Maps a point of the view to the source; also for points outside the view.
     #[inline]
     pub fn pull(&self, view: Point<T>) -> Point<T> {
         self.map.pull(view)
     }
 
-    /// Where a point of the source lies in the view; `None` when it lies on none of its pixels,
+    /// Maps a point of the source to the view; `None` when it lies on none of its pixels,
     /// that is outside `-0.5 <= x < width - 0.5` or the same for y, or is not finite.
     pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
         let view = self.map.push(source);

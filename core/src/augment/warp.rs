@@ -77,7 +77,7 @@ impl<T: Real> Warp<T> {
         View::around(self.centre, &Affine::new(turn)?, self.width, self.height)
     }
 
-    /// Where a point of the view lies in the source; also for points outside the view.
+    /// Maps a point of the view to the source; also for points outside the view.
     #[inline]
     pub fn pull(&self, view: Point<T>) -> Point<T> {
         let (x, y) = (view.x - self.middle.x, view.y - self.middle.y);
@@ -87,7 +87,7 @@ impl<T: Real> Warp<T> {
         )
     }
 
-    /// Where a point of the source lies in the view; `None` when it lies on none of its pixels,
+    /// Maps a point of the source to the view; `None` when it lies on none of its pixels,
     /// that is outside `-0.5 <= x < width - 0.5` or the same for y, or is not finite.
     pub fn push(&self, source: Point<T>) -> Option<Point<T>> {
         let (x, y) = (source.x - self.centre.x, source.y - self.centre.y);

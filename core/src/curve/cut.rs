@@ -3,7 +3,7 @@
 use super::{CurveError, SimilarityBin, SimilarityCurve};
 use crate::{Real, Thresholds};
 
-/// What counts as a dip of a [`SimilarityCurve`].
+/// Criteria for a dip of a [`SimilarityCurve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DipRule {
     /// Least depth of the dip below each side, as a difference of cosines.
@@ -39,7 +39,7 @@ impl DipRule {
     }
 }
 
-/// What a curve says of the tiers.
+/// Tier thresholds from a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CurveCut<T> {
     /// High similarity, a dip, and high similarity again.

@@ -36,7 +36,7 @@ pub fn tone_path<T: Real>(limit: IntensityJitter<T>, t: T) -> IntensityJitter<T>
     tone
 }
 
-/// What the search for a tone works in; any content. [`tone_search_scratch_len`] says how long each
+/// Scratch of the search for an intensity jitter; any content. [`tone_search_scratch_len`] says how long each
 /// part has to be.
 #[derive(Debug)]
 pub struct ToneSearchScratch<'a, T> {

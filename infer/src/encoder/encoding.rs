@@ -75,7 +75,7 @@ impl Encoding {
         Arc::clone(&self.model)
     }
 
-    /// Where the image lies on the canvas.
+    /// Letterboxing of the image to the model input.
     pub fn fit(&self) -> &Letterbox {
         &self.fit
     }

@@ -21,7 +21,7 @@ use crate::{InputSize, file};
 /// First operator set in which the operators around the graph mean what they do here.
 const FIRST_OPSET: i64 = 11;
 
-/// How the grey values in `[0, 1]` of an image become the input of a foreign encoder.
+/// Scaling of grey values in `[0, 1]` to the input of a foreign encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputScaling {
@@ -60,7 +60,7 @@ impl FromStr for InputScaling {
     }
 }
 
-/// What the ONNX file of another program's encoder does not say of itself.
+/// Properties of another program's encoder that its ONNX file does not state.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ForeignEncoder {
@@ -95,31 +95,31 @@ impl ForeignEncoder {
         }
     }
 
-    /// With so many channels of the input.
+    /// Sets the number of input channels.
     #[must_use]
     pub fn with_channels(self, channels: Option<usize>) -> ForeignEncoder {
         ForeignEncoder { channels, ..self }
     }
 
-    /// With grey values scaled otherwise.
+    /// Sets the scaling of grey values.
     #[must_use]
     pub fn with_scaling(self, scaling: InputScaling) -> ForeignEncoder {
         ForeignEncoder { scaling, ..self }
     }
 
-    /// With features from the values of these names.
+    /// Sets the names of the outputs that are features.
     #[must_use]
     pub fn with_outputs(self, outputs: impl Into<Vec<String>>) -> ForeignEncoder {
         ForeignEncoder { outputs: outputs.into(), ..self }
     }
 
-    /// With so many tokens left out.
+    /// Sets the number of leading tokens to leave out.
     #[must_use]
     pub fn with_leading_tokens(self, leading_tokens: usize) -> ForeignEncoder {
         ForeignEncoder { leading_tokens, ..self }
     }
 
-    /// With another temperature.
+    /// Sets the temperature.
     #[must_use]
     pub fn with_temperature(self, temperature: f32) -> ForeignEncoder {
         ForeignEncoder { temperature, ..self }

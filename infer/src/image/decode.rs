@@ -87,7 +87,7 @@ fn read_source<'a>(
     Ok((decode(&bytes, name, limits)?, bytes))
 }
 
-/// What an image file says of its image before the pixels.
+/// Header of an image file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageHeader {
     /// Pixels in a row.

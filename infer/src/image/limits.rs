@@ -9,7 +9,7 @@ use crate::{MemoryBudget, MemoryError, MemoryShare};
 /// Bytes of samples and pixels at a time: 16 bits of grey or three colours of 8, and 32 bits of the result.
 const BYTES_A_PIXEL: u64 = 8;
 
-/// What reading an image may cost at most: one set for every format, in a file of its own or inside DICOM.
+/// Limits on reading an image: one set for every format, in a file of its own or inside DICOM.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

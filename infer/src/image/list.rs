@@ -29,7 +29,7 @@ const ENDINGS: &[&str] = &[
     "nii.gz",
 ];
 
-/// What a folder holds.
+/// Listing of a folder of images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Image files, sorted by file name.

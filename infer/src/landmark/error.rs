@@ -5,7 +5,7 @@ use std::fmt;
 use super::LandmarkFormat;
 use crate::Unplaced;
 
-/// Where in a landmark file something is.
+/// Location in a landmark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Place {

@@ -108,7 +108,7 @@ impl LandmarkFormat {
         self.keeps_visibility() && self != LandmarkFormat::Fcsv
     }
 
-    /// How names of such files end.
+    /// File name extension.
     pub fn ending(self) -> &'static str {
         match self {
             LandmarkFormat::Csv => "csv",
@@ -147,7 +147,7 @@ impl fmt::Display for LandmarkFormat {
     }
 }
 
-/// What a file with the landmarks of one image may leave open.
+/// Context of a file with the landmarks of one image, for what the file does not state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImageContext<'a> {
     /// File name without folder of the image that 3D Slicer files and ISBI text belong to. The other formats name theirs.
@@ -177,7 +177,7 @@ pub struct Annotated<'a> {
     pub absent: &'a [String],
 }
 
-/// How landmark files are written.
+/// Options of writing landmark files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions<'a> {
     /// Order of the landmarks. ISBI text has exactly these, and every image has to have each; in the other formats those that

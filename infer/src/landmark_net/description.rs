@@ -10,7 +10,7 @@ use crate::{DescriptionError, InputPolicy, InputSize, KIND_KEY, Normalisation};
 /// Most landmarks of a network.
 const MAX_LANDMARKS: usize = 1024;
 
-/// Where the landmarks that a network learnt are from.
+/// Source of the labels that a network was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

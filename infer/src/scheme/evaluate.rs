@@ -16,7 +16,7 @@ const MAX_TURN: f64 = 0.25;
 /// bound is then at most a ninth larger.
 const MAX_DENOMINATOR: f64 = 0.1;
 
-/// What is known of a landmark in an image.
+/// Status of a landmark in an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LandmarkStatus {
     /// It has a place.

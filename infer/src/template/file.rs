@@ -370,7 +370,7 @@ impl Template {
         parse(content).map_err(|problem| TemplateFileError::Content { name, problem })
     }
 
-    /// Whether a file that begins with these bytes means to be a template file.
+    /// Whether a file that begins with these bytes is a template file.
     pub fn is_file(bytes: &[u8]) -> bool {
         bytes.starts_with(MAGIC)
     }

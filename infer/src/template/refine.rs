@@ -29,7 +29,7 @@ const BEST: f64 = 0.5;
 /// Rounds of [`refine_templates`]: in the second one, what the first made of the templates looks for them.
 pub const REFINE_ROUNDS: usize = 2;
 
-/// Where a template's landmarks seem to be in an unlabelled image, and their features there; takes tens of kilobytes.
+/// A template's landmarks matched in an unlabelled image, with their features; takes tens of kilobytes.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// Landmark by landmark; empty for an image that shows something else.
@@ -145,7 +145,7 @@ impl Template {
     }
 }
 
-/// What [`refine_templates`] tells while it works.
+/// Progress of [`refine_templates`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RefineStep {

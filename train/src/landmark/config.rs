@@ -1,4 +1,4 @@
-//! What the training of a landmark network does, and its defaults.
+//! Options of the training of a landmark network, and their defaults.
 
 use infomark_infer::Normalisation;
 use serde::Serialize;

@@ -1,11 +1,11 @@
-//! Landmarks that nobody marked: where matching and networks put them, and which of them to believe.
+//! Pseudo-labels: landmarks from matching and networks, and the rejection of outliers.
 
 use infomark_core::{AlignOptions, Alignment, Match, Point, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::data::Label;
 
-/// Why a landmark is not learnt.
+/// Reason for the rejection of a pseudo-label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

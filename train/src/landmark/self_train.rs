@@ -40,7 +40,7 @@ pub struct Annotated {
     pub landmarks: Vec<Landmark>,
 }
 
-/// Where self-training reads and writes.
+/// Paths of a self-training.
 #[derive(Clone, Debug)]
 pub struct SelfTrainPaths {
     /// Folder of the unlabelled images.

@@ -19,7 +19,7 @@ use crate::progress::{Progress, Reporter, Tell};
 use crate::trainer::in_threads;
 use crate::{ConfigError, DataError, TrainError, stream};
 
-/// Where the training of a landmark network reads and writes.
+/// Paths of the training of a landmark network.
 #[derive(Clone, Debug)]
 pub struct LandmarkPaths {
     /// Data folder: `images/`, `landmarks.csv`, `dataset.toml`.

@@ -1,4 +1,4 @@
-//! What self-training does, and its defaults.
+//! Options of self-training, and their defaults.
 
 use serde::Serialize;
 
@@ -20,12 +20,12 @@ pub struct SelfTrainConfig {
     /// Whether a single template is refined with the unlabelled images before it is matched to them
     /// ([`Template::refined`](infomark_infer::Template::refined)); several gain nothing by it.
     pub refine: bool,
-    /// Distance from the mark, in pixels of the encoder's canvas, up to which a landmark that is matched back to the template
-    /// (with several, its median) is believed.
+    /// Largest cycle-consistency error of a label that is learnt, in pixels of the model input; with several templates the
+    /// median counts.
     pub max_cycle_error: f64,
     /// How unusual a score, or a place beside the image's other landmarks, may be: multiples of the median over the images.
     pub outlier: f64,
-    /// Distance, in pixels of the encoder's canvas, up to which a network and the matching agree.
+    /// Largest distance between network and matching of a label that is learnt, in pixels of the model input.
     pub max_disagreement: f64,
 }
 

@@ -1,0 +1,36 @@
+"""What encoders and landmark networks have in common: a file that describes itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Generic, TypeVar
+
+from . import _infomark
+
+_Inner = TypeVar("_Inner", _infomark.Encoder, _infomark.LandmarkNetwork)
+
+
+class Model(Generic[_Inner]):
+    """A model that was loaded from a file."""
+
+    _inner: _Inner
+
+    def to_bytes(self) -> bytes:
+        """The bytes of its file, as it was loaded."""
+        return self._inner.to_bytes()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._inner.name()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of its file."""
+        return self._inner.sha256()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the file says of itself: its input, training, and strides and channels or landmarks."""
+        described: dict[str, Any] = json.loads(self._inner.description())
+        return described
