@@ -35,7 +35,7 @@ struct Experiment {
 struct Data {
     name: String,
     /// Data folder of the images that are annotated.
-    pool: PathBuf,
+    train: PathBuf,
     /// Data folder to score on.
     dev: PathBuf,
     /// Encoder: a file in the folder of the data sets, or the name of one that comes with the program.
@@ -118,18 +118,24 @@ pub(super) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         ..LearnOptions::default()
     };
     let chosen = |arm: &&Arm| options.only.is_empty() || options.only.contains(&arm.name);
+    let root = data_root(options);
     if options.dry_run {
+        let rounds: Vec<String> = experiment.active.rounds.iter().map(ToString::to_string).collect();
+        let mut left = 0;
+        let mut lines = String::new();
         for data in &experiment.data {
             for arm in experiment.arm.iter().filter(chosen) {
-                let rounds: Vec<String> = experiment.active.rounds.iter().map(ToString::to_string).collect();
-                let rounds = rounds.join(", ");
-                report.text(&format!("{} / {}: after {rounds} annotated images", data.name, arm.name))?;
+                let is_done = kept(&options.out, data, arm).is_file() && !options.changed;
+                left += usize::from(!is_done);
+                let state = if is_done { "finished: nothing to do" } else { "learn, score" };
+                let (data, arm) = (&data.name, &arm.name);
+                lines +=
+                    &format!("  {data} / {arm}: after {} annotated images - {state}\n", rounds.join(", "));
             }
         }
-        return Ok(());
+        return report.text(&format!("{}\n{lines}{left} simulations to do", experiment.title));
     }
     begin(options, text.as_bytes())?;
-    let root = data_root(options);
     let mut results = Vec::new();
     for data in &experiment.data {
         for arm in experiment.arm.iter().filter(chosen) {
@@ -159,6 +165,11 @@ pub(super) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     conclude(&outcome, &options.out, report)
 }
 
+/// Where the rounds of an arm on a data set are kept.
+fn kept(out: &Path, data: &Data, arm: &Arm) -> PathBuf {
+    out.join("runs").join(&data.name).join(&arm.name).join("simulation.json")
+}
+
 /// One arm on one data set, or what is left of it.
 fn one(
     experiment: &Experiment,
@@ -167,9 +178,9 @@ fn one(
     options: &Options,
     learn: &LearnOptions,
 ) -> Result<Simulation> {
-    let folder = options.out.join("runs").join(&data.name).join(&arm.name);
+    let kept = kept(&options.out, data, arm);
+    let folder = kept.parent().map(Path::to_owned).unwrap_or_default();
     output::make_folder(&folder)?;
-    let kept = folder.join("simulation.json");
     if let Some(bytes) = files::bytes_if_there(&kept)?.filter(|_| !options.changed) {
         return serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: damaged; remove it", shown(&kept)));
@@ -180,7 +191,7 @@ fn one(
     };
     let protocol = Protocol {
         encoder,
-        pool: inputs::data_folder(&root.join(&data.pool))?,
+        pool: inputs::data_folder(&root.join(&data.train))?,
         dev: inputs::data_folder(&root.join(&data.dev))?,
         rounds: experiment.active.rounds.clone(),
         tolerance_mm: data.tolerance_mm,
