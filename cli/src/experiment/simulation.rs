@@ -13,7 +13,7 @@ use super::{Options, begin, data_root};
 use crate::files;
 use crate::inputs;
 use crate::output::{self, Report, shown};
-use crate::plot::{self, Chart, Series};
+use crate::plot::{self, Chart, Series, Style};
 use crate::progress::Progress;
 
 /// A file with the key `loop`.
@@ -277,7 +277,8 @@ fn charts(outcome: &Outcome<'_>) -> Vec<Chart> {
         let own = outcome.results.iter().filter(|finished| finished.data == *data).enumerate();
         let series = own.map(|(index, finished)| {
             let points = finished.simulation.rounds.iter();
-            Series::line(finished.arm, index, points.map(|round| (round.images as f64, round.mre_mm)))
+            let points = points.map(|round| (round.images as f64, round.mre_mm));
+            Series { style: Style::Dotted, ..Series::line(finished.arm, index, points) }
         });
         Chart {
             title: format!("{data}: error on other images"),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::output::{self, shown};
-use crate::plot::{self, Chart, Series};
+use crate::plot::{self, Chart, Series, Style};
 
 /// What was learnt from so many images.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -75,7 +75,7 @@ pub(super) fn record(out: &Path, found: &ActiveDetector, images: usize) -> Resul
 fn chart(rounds: &[Round]) -> Chart {
     let line = |name: &str, index: usize, px: fn(&Round) -> Option<f64>| {
         let points = rounds.iter().filter_map(|round| Some((round.images as f64, px(round)?)));
-        Series::line(name, index, points)
+        Series { style: Style::Dotted, ..Series::line(name, index, points) }
     };
     Chart {
         title: "Error on corrected images held out from training".into(),
