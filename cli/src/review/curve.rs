@@ -27,13 +27,16 @@ fn charts(rounds: &[Round]) -> [Chart; 2] {
         series(index, name, rounds.iter().filter_map(at).collect())
     };
     let names = ["templates", "network", "fusion", "chosen"];
+    let errors_by_member: Vec<Series> = names.iter().enumerate().map(member).collect();
+    let moved = vec![series(6, "corrections", corrections(rounds))];
     let x_label = "accepted images";
     [
         Chart {
             title: "Held-out error".into(),
             x_label: x_label.into(),
             y_label: if in_mm { "mm" } else { "pixels" }.into(),
-            series: names.iter().enumerate().map(member).collect(),
+            y_range: from_zero(&errors_by_member),
+            series: errors_by_member,
             x_whole: true,
             height: 280,
             ..Chart::default()
@@ -42,12 +45,19 @@ fn charts(rounds: &[Round]) -> [Chart; 2] {
             title: "Corrections per image".into(),
             x_label: x_label.into(),
             y_label: "points".into(),
-            series: vec![series(6, "corrections", corrections(rounds))],
+            y_range: from_zero(&moved),
+            series: moved,
             x_whole: true,
             height: 220,
             ..Chart::default()
         },
     ]
+}
+
+/// Ends of a y axis that begins at 0, with some room above the points; none without points above 0.
+fn from_zero(series: &[Series]) -> Option<[f64; 2]> {
+    let most = series.iter().flat_map(|series| &series.points).map(|dot| dot.y).fold(0.0, f64::max);
+    (most > 0.0).then_some([0.0, 1.1 * most])
 }
 
 /// Points that a person placed or moved in an image accepted since the round before, on average, at each round's number of accepted images; none for

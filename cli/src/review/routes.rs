@@ -192,7 +192,7 @@ fn state(app: &App, asked: &Asked) -> Result<Answer, Refusal> {
     Answer::json(&json!({
         "revision": state.revision, "listed": version, "listing": listing, "skipped": skipped, "records": records, "job": job,
         "setup": (state.setup.revision > since || since == 0).then_some(&state.setup),
-        "fixed": app.fixed, "model": engine.is_some(), "encoder": encoder, "chosen": state.encoder, "rounds": news.then_some(&state.rounds), "least": infomark_active::MIN_IMAGES, "templates": search::template_images(state),
+        "fixed": app.fixed, "model": engine.is_some(), "encoder": encoder, "chosen_encoder": state.encoder, "rounds": news.then_some(&state.rounds), "least": infomark_active::MIN_IMAGES, "templates": search::template_images(state),
         "given": engine.as_ref().map_or(0, |engine| engine.given.len()),
         "session": output::shown(store.folder()), "folder": output::file_name(&app.folder), "version": env!("CARGO_PKG_VERSION"),
         "longest": { "image": add::LONGEST, "landmarks": FILE },

@@ -26,7 +26,7 @@ const canLearn = () => model.model && !model.job.running && accepted() >= model.
 // The words about the encoder, where none is given.
 function encoderWords() {
   const { unfinished, proposal } = model.encoder;
-  const { chosen } = model;
+  const chosen = model.chosen_encoder;
   if (isTraining()) return "An encoder is being trained; annotate meanwhile.";
   const words = [];
   if (chosen?.shipped && model.model) words.push(`Encoder: ${chosen.shipped}.`);

@@ -4,7 +4,7 @@ import * as history from "./history.js";
 
 export const model = {
   revision: 0, listed: -1, setup: { revision: 0, names: [], template: null }, images: [], records: {}, job: {},
-  fixed: [], templates: [], given: 0, model: false, encoder: {}, rounds: [], least: 0, current: null, chosen: null, pending: 0, failed: "", longest: {},
+  fixed: [], templates: [], given: 0, model: false, encoder: {}, chosen_encoder: null, rounds: [], least: 0, current: null, chosen: null, pending: 0, failed: "", longest: {},
 };
 const listeners = [];
 export const onChange = (listener) => listeners.push(listener);
@@ -39,7 +39,7 @@ let asking = null;
 export function sync() {
   asking ??= (async () => {
     const state = await json(`state?since=${model.revision}&listed=${Math.max(model.listed, 0)}`);
-    const facts = () => JSON.stringify([model.job, model.templates, model.failed, model.encoder, model.chosen, model.model]);
+    const facts = () => JSON.stringify([model.job, model.templates, model.failed, model.encoder, model.chosen_encoder, model.model]);
     const before = facts();
     model.failed = "";
     let news = state.revision !== model.revision || state.listing;
@@ -49,7 +49,7 @@ export function sync() {
     if (state.setup && state.setup.revision >= model.setup.revision) model.setup = state.setup;
     if (!image()) model.current = null;
     for (const [name, record] of Object.entries(state.records)) take(name, record);
-    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "encoder", "chosen", "least", "session", "folder", "longest", "skipped"]) model[key] = state[key];
+    for (const key of ["revision", "listed", "job", "fixed", "templates", "given", "model", "encoder", "chosen_encoder", "least", "session", "folder", "longest", "skipped"]) model[key] = state[key];
     if (model.chosen && !model.setup.names.includes(model.chosen)) model.chosen = null;
     if (!settling) history.keepOnly(model.setup.names);
     if (state.rounds) model.rounds = state.rounds;

@@ -48,7 +48,7 @@ fn what_has_no_encoder_is_refused_and_says_what_to_do() {
     drop(server);
     let server = Server::start(&place, "");
     let state = server.state();
-    assert_eq!((&state["model"], &state["chosen"]), (&json!(true), &json!({ "shipped": "ceph" })));
+    assert_eq!((&state["model"], &state["chosen_encoder"]), (&json!(true), &json!({ "shipped": "ceph" })));
     drop(server);
     let server = Server::start(&place, "--model encoder.onnx");
     assert_eq!(server.post("/api/train", &json!({})).0, 400, "an encoder is given");
@@ -106,7 +106,7 @@ fn a_training_that_was_paused_and_learning_that_was_killed_go_on_and_lose_nothin
 
     let mut server = Server::start(&place, options);
     let after = server.state();
-    for key in ["records", "setup", "revision", "chosen", "model"] {
+    for key in ["records", "setup", "revision", "chosen_encoder", "model"] {
         assert_eq!(after[key], before[key], "{key}");
     }
     order(&server, "/api/learn", &json!({}));
