@@ -136,7 +136,9 @@ def _second(data: DataSet, runs: list[_Run], annotator: Annotator, radii: list[f
     points = np.full(data.points.shape, np.nan)
     for image, path in enumerate(data.images):
         own = marks.get(os.path.basename(path))
-        known = {} if own is None else dict(zip(own.names, np.asarray(own.points, np.float64)))
+        known: dict[str, _Floats] = {}
+        if own is not None:
+            known.update(zip(own.names, np.asarray(own.points, np.float64)))
         for place, landmark in enumerate(data.landmarks):
             points[image, place] = known.get(landmark, np.nan)
     found = [(images, own_found) for _, images, own_found, _ in runs]
