@@ -68,20 +68,24 @@ impl HeldOut {
         infomark_core::mean(&all)
     }
 
-    /// The member of least expected error for each landmark.
+    /// The member of least expected root-mean-square error for each landmark.
     ///
-    /// A landmark's own mean over a few images is uncertain: it is mixed with its mean over the members times how the member does
-    /// over all landmarks, as if that had been measured on six more images.
+    /// Squares, as what an annotator accepts without moving it is a proposal of an earlier detector: small errors against it favour what found it, and
+    /// large ones are real. A landmark's own error over a few images is uncertain: it is mixed with its mean over the members times how the member does over
+    /// all landmarks, as if that had been measured on six more images.
     pub fn best_members(&self) -> Vec<Member> {
-        let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
+        let rms = |values: Vec<f64>| {
+            let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
+            infomark_core::mean(&squares).unwrap_or(0.0).sqrt()
+        };
         let overall = Member::ALL.map(|member| {
-            mean((0..self.landmarks.len()).flat_map(|landmark| self.errors(landmark, member)).collect())
+            rms((0..self.landmarks.len()).flat_map(|landmark| self.errors(landmark, member)).collect())
         });
         let average = overall.iter().sum::<f64>() / overall.len() as f64;
         let best = |landmark: usize| {
             let own = Member::ALL.map(|member| self.errors(landmark, member).collect::<Vec<_>>());
             let count = own[0].len() as f64;
-            let own = own.map(mean);
+            let own = own.map(rms);
             let level = own.iter().sum::<f64>() / own.len() as f64;
             let expected = |member: Member| {
                 let relative = if average > 0.0 { overall[place(member)] / average } else { 1.0 };

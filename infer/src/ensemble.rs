@@ -21,7 +21,7 @@ use crate::{Encoding, Found, Image, LandmarkNet, Located, MatchError, Matcher, P
 /// Weight of the templates' score map beside the networks' log-probabilities in [`Member::Fusion`].
 const FUSION_WEIGHT: f32 = 0.3;
 /// Distance up to which the templates' position and that of the product are averaged, in pixels of the model input.
-const AGREEMENT: f64 = 8.0;
+const AGREEMENT: f64 = 4.0;
 /// Most networks of an ensemble.
 const MAX_NETWORKS: usize = 16;
 
@@ -60,7 +60,7 @@ pub struct Candidates {
     pub matched: Found,
     /// By the networks.
     pub located: Located,
-    /// By both: the networks' log-probabilities plus the templates' weighted score map, averaged with the templates' position within 8 pixels of
+    /// By both: the networks' log-probabilities plus the templates' weighted score map, averaged with the templates' position within 4 pixels of
     /// the model input.
     pub fused: Located,
     /// Distance between the templates' and the networks' position, in pixels of the model input.
