@@ -111,10 +111,10 @@ test("undo takes back names, decisions and the template, and points by their new
   await page.locator("#marks button").first().click();
   await page.click("#remove");
   await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 0);
-  await text(page, "notice-text", "sella is removed");
-  assert.equal(await page.getAttribute("#undo", "title"), "Take back: the removal of sella");
+  await text(page, "notice-text", "point 1 is removed");
+  assert.equal(await page.getAttribute("#undo", "title"), "Take back: the removal of point 1");
   await page.keyboard.press("Control+z");
-  await text(page, "marks", "sellaplaced by hand");
+  await text(page, "marks", "point 1placed by hand");
   await page.keyboard.press("Control+z");
   await text(page, "marks", "not placed");
   await page.keyboard.press("Control+Shift+z");
