@@ -229,7 +229,7 @@ parts = {{ few = "0-1", none = "7-9", rest = ["2.png", "4"] }}
 
 [base]
 budget = {{ steps = 6 }}
-average = 0.5
+ema_decay = 0.5
 {small}
 [networks]
 budget = {{ steps = 2 }}
@@ -240,9 +240,9 @@ elastic_spacing = 40
 [self_training]
 rounds = 1
 refine = false
-match_back = 1e3
+max_cycle_error = 1e3
 outlier = 1e3
-agreement = 1e3
+max_disagreement = 1e3
 
 [evaluate]
 templates = 2
