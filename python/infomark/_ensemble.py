@@ -88,8 +88,11 @@ class Ensemble:
 
     def find(self, image: Source, *, spacing: Optional[tuple[float, float]] = None) -> EnsembleDetection:
         """Finds the landmarks in an array or a file. ``spacing``: mm per pixel across and down, instead of what the file states."""
-        *found, recognition, reoriented = self._inner.find(source(image), spacing, self._fix_orientation)
-        return EnsembleDetection(*found, Recognition(*recognition), reoriented)
+        found = self._inner.find(source(image), spacing, self._fix_orientation)
+        names, points, members, scores, disagreement, bound_px, bound_mm, abstain, recognition, reoriented = found
+        return EnsembleDetection(
+            names, points, members, scores, disagreement, bound_px, bound_mm, abstain, Recognition(*recognition), reoriented
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
