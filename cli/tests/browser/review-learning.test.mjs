@@ -38,7 +38,8 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
   await text(page, "encoder-text", "recognised as lateral cephalograms");
   assert.equal(await page.locator("#use-shipped").isHidden(), (await page.textContent("#encoder-text")).includes("too few"));
   assert.equal(await page.inputValue("#steps"), "3");
-  await page.fill("#steps", "2");
+  // Enough that the training is still under way when it is paused.
+  await page.fill("#steps", "10");
   await page.click("#train");
   await text(page, "job-text", "training the encoder: step ");
   // Annotating goes on meanwhile.
@@ -53,7 +54,7 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
 
   const { address: again } = await serve("loop", "images", OPTIONS);
   const { page: second, complaints: more } = await open(again);
-  await text(second, "encoder-text", "of 2.");
+  await text(second, "encoder-text", "of 10.");
   await second.click("#train-on");
   await text(second, "job-text", "encoder trained on 8 images");
   await text(second, "encoder-text", "Encoder: trained on these images.");
