@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync } from "node:fs";
+import { once } from "node:events";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { before, test } from "node:test";
@@ -50,7 +51,9 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
   await page.click("#stop");
   await text(page, "job-text", "training paused after");
   await text(page, "encoder-text", "A training on 8 images stands at step");
+  const ended = once(child, "exit");
   child.kill("SIGKILL");
+  await ended;
 
   const { address: again } = await serve("loop", "images", OPTIONS);
   const { page: second, complaints: more } = await open(again);
