@@ -12,7 +12,7 @@ import { choose, folder, infomark, marks, open, saved, serve } from "./review-pa
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const OPTIONS = ["--learn-steps", "3", "--network-steps", "1"];
-const text = (page, id, words, timeout = 150000) => page.waitForFunction(([id, words]) => document.getElementById(id).textContent.includes(words), [id, words], { timeout });
+const text = (page, id, words, timeout = 400000) => page.waitForFunction(([id, words]) => document.getElementById(id).textContent.includes(words), [id, words], { timeout });
 
 // Landmarks of the made-up radiographs, in the order of their names.
 let table, names;
@@ -32,7 +32,7 @@ async function accept(page, name) {
   await saved(page);
 }
 
-test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, async () => {
+test("train, annotate, learn, correct, learn again, save", { timeout: 1500000 }, async () => {
   const { address, child } = await serve("loop", "images", OPTIONS);
   const { page, complaints } = await open(address);
   // The encoders that come with the program are proposed where they suit, before anything is trained.
@@ -63,7 +63,7 @@ test("train, annotate, learn, correct, learn again, save", { timeout: 600000 }, 
   await text(second, "encoder-text", "Encoder: trained on these images.");
   // The next image is one without points, which comes first in the order of the key points.
   await second.keyboard.press("w");
-  await second.waitForFunction((others) => others.includes(document.getElementById("image-name").textContent), names.slice(6), { timeout: 150000 });
+  await second.waitForFunction((others) => others.includes(document.getElementById("image-name").textContent), names.slice(6), { timeout: 400000 });
   await text(second, "notice-text", "key points");
   for (const name of names.slice(1, 4)) await accept(second, name);
   await text(second, "learned-text", "4 of at least 5 accepted images");
