@@ -89,11 +89,16 @@
 //!
 //! # Features
 //!
+//! * `alloc` (off): the module `owned`, functions that allocate output and scratch.
+//! * `rand_core` (off): [`Rng`] implements the traits of that crate.
 //! * `ndarray` (off): planes and feature maps from and to `ndarray` views. It brings an allocator
 //!   into the program, though not into this crate's functions.
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod align;
 mod augment;
@@ -113,6 +118,8 @@ mod loss;
 mod margin;
 mod measure;
 mod mutual;
+#[cfg(feature = "alloc")]
+pub mod owned;
 mod plane;
 mod real;
 mod rng;

@@ -120,6 +120,12 @@ impl<'a, T> Plane<'a, T> {
         Ok(Self { data, width, height, stride: width })
     }
 
+    /// [`new`](Self::new) over what is known to have that many elements.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn exact(data: &'a [T], width: usize, height: usize) -> Self {
+        Self { data, width, height, stride: width }
+    }
+
     /// A plane whose rows start `stride` elements apart; what follows the last row is ignored.
     ///
     /// # Errors
@@ -208,6 +214,12 @@ impl<'a, T> PlaneMut<'a, T> {
     pub fn new(data: &'a mut [T], width: usize, height: usize) -> Result<Self, PlaneError> {
         check_exact(data.len(), width, height)?;
         Ok(Self { data, width, height, stride: width })
+    }
+
+    /// [`new`](Self::new) over what is known to have that many elements.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn exact(data: &'a mut [T], width: usize, height: usize) -> Self {
+        Self { data, width, height, stride: width }
     }
 
     /// A plane whose rows start `stride` elements apart; what lies between is left alone.

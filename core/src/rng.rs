@@ -128,3 +128,24 @@ impl Rng {
         T::from_f64(length * Real::cos(core::f64::consts::TAU * turn))
     }
 }
+
+/// The stream as a generator of the `rand` crates; bytes are those of the words, the lowest first.
+#[cfg(feature = "rand_core")]
+impl rand_core::TryRng for Rng {
+    type Error = rand_core::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(Rng::next_u32(self))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(Rng::next_u64(self))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for word in bytes.chunks_mut(4) {
+            word.copy_from_slice(&Rng::next_u32(self).to_le_bytes()[..word.len()]);
+        }
+        Ok(())
+    }
+}

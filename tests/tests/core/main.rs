@@ -15,6 +15,7 @@ mod loss;
 mod measure;
 mod mutual;
 mod noise;
+mod owned;
 mod plane;
 mod psi;
 mod rng;

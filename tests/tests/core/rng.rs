@@ -114,3 +114,24 @@ fn normal_numbers_have_the_moments_of_the_normal_distribution() {
         assert!((moment - expected).abs() < allowed, "{moment} is not {expected}");
     }
 }
+
+#[test]
+fn the_rand_crates_see_the_same_stream() {
+    use rand_core::Rng as _;
+    fn draw(rng: &mut impl rand_core::Rng) -> (u32, u64, [u8; 6]) {
+        let mut bytes = [0; 6];
+        let numbers = (rng.next_u32(), rng.next_u64());
+        rng.fill_bytes(&mut bytes);
+        (numbers.0, numbers.1, bytes)
+    }
+    let mut own = Rng::new(5, 9);
+    let expected = (own.next_u32(), own.next_u64());
+    let words = [own.next_u32(), own.next_u32()].map(u32::to_le_bytes).concat();
+    let (first, second, bytes) = draw(&mut Rng::new(5, 9));
+    assert_eq!((first, second), expected);
+    assert_eq!(bytes[..], words[..6]);
+    // A word is drawn for each four bytes that are begun.
+    let mut rng = Rng::new(5, 9);
+    rng.fill_bytes(&mut [0; 5]);
+    assert_eq!(rng.counter(), 2);
+}
