@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use infomark_core::Point;
 use infomark_infer::{
     Encoder, Ensemble, Landmark, LandmarkNet, Matcher, Member, Template, ordered, read_image, read_model,
-    sha256,
+    sha256, write_file,
 };
 use infomark_train::{AnnotatedSet, Budget, LandmarkConfig, Progress, train_landmarks_on};
 use serde::{Deserialize, Serialize};
@@ -181,14 +181,16 @@ pub fn learn(
     let whole = part(set, &everything, &learnable);
     let net = |fold: usize, progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send)| {
         let file = dir.join(format!("network-{}.onnx", fold + 1));
-        if !file.is_file() {
-            let training = part(set, &folds.training(fold), &learnable);
-            let run = dir.join(format!("network-{}.run", fold + 1));
-            let bytes = train(&training, encoder, (fold, folds.count()), options, &run, progress)?;
-            fs::write(&file, bytes).map_err(ActiveError::file(&file))?;
+        let net = |bytes: &[u8]| LandmarkNet::from_bytes(bytes, file.display().to_string());
+        // One that can't be read is trained anew.
+        if let Some(kept) = read_model(&file).ok().and_then(|bytes| Some((net(&bytes).ok()?, bytes))) {
+            return Ok(kept);
         }
-        let bytes = read_model(&file)?;
-        Ok::<_, ActiveError>((LandmarkNet::from_bytes(&bytes, file.display().to_string())?, bytes))
+        let training = part(set, &folds.training(fold), &learnable);
+        let run = dir.join(format!("network-{}.run", fold + 1));
+        let bytes = train(&training, encoder, (fold, folds.count()), options, &run, progress)?;
+        write_file(&file, &bytes).map_err(ActiveError::file(&file))?;
+        Ok::<_, ActiveError>((net(&bytes)?, bytes))
     };
     let mut nets = Vec::new();
     for fold in 0..folds.count() {
@@ -220,7 +222,7 @@ pub fn learn(
     let kept = Kept { held_out, left_out };
     let path = dir.join(HELD_OUT);
     let text = serde_json::to_vec(&kept).map_err(|error| ActiveError::file(&path)(error.into()))?;
-    fs::write(&path, text).map_err(ActiveError::file(&path))?;
+    write_file(&path, &text).map_err(ActiveError::file(&path))?;
     // Written last: where it is, all is there.
     ensemble.save(&file, &bytes, &files)?;
     Ok(Learned { ensemble, held_out: kept.held_out, left_out: kept.left_out, file })
@@ -299,19 +301,22 @@ fn train(
     if summary.stopped { Err(ActiveError::Stopped) } else { Ok(bytes) }
 }
 
-/// A template of each image that has landmarks.
+/// A template of each image that has landmarks within it.
 pub(crate) fn templates_of(
     encoder: &Encoder,
     set: &AnnotatedSet,
 ) -> Result<Vec<Option<Template>>, ActiveError> {
     let one = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
-        let named = set.landmarks.iter().zip(points);
-        let landmarks: Vec<Landmark> =
-            named.filter_map(|(name, at)| Some(Landmark::new(name, (*at)?))).collect();
-        if landmarks.is_empty() {
+        if points.iter().all(Option::is_none) {
             return Ok(None);
         }
-        Ok(Some(Template::new(encoder, &read_image(path)?, &landmarks)?))
+        let encoding = encoder.encode(&read_image(path)?)?;
+        // Data folders keep points that lie just outside; they have no feature.
+        let has = |at: &Point<f64>| encoding.fit().contains(*at);
+        let named = set.landmarks.iter().zip(points);
+        let landmarks: Vec<Landmark> =
+            named.filter_map(|(name, at)| Some(Landmark::new(name, (*at).filter(has)?))).collect();
+        Ok(if landmarks.is_empty() { None } else { Some(Template::from_encoding(&encoding, &landmarks)?) })
     };
     set.images.iter().map(one).collect()
 }

@@ -171,9 +171,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let history = rounds::record(&options.out, &found, corrected.len())?;
     write_table(&options.out.join(TABLE), &all, &others, &proposals)?;
     let next = order.iter().map(|(input, unsure)| {
-        [input.label.clone(), unsure.map(|unsure| rounded(unsure, 2).to_string()).unwrap_or_default()]
+        let known = unsure.filter(|unsure| unsure.is_finite());
+        let number = known.map(|unsure| rounded(unsure, 2).to_string()).unwrap_or_default();
+        let recognised = unsure.map(|unsure| unsure.is_finite().to_string()).unwrap_or_default();
+        [input.label.clone(), number, recognised]
     });
-    output::write_csv(&options.out.join(NEXT), ["image", "uncertainty_px"], next)?;
+    output::write_csv(&options.out.join(NEXT), ["image", "uncertainty_px", "recognised"], next)?;
     let learnt = found.learned().map(|learned| learnt(learned, &options.out)).transpose()?;
     let failed = others.iter().zip(&proposals).filter_map(|(input, proposal)| {
         let error = proposal.as_ref().err()?;

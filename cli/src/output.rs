@@ -116,28 +116,8 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
 /// Replaces `path` by `bytes`, all or nothing; a link stays, and its target is replaced. What is no ordinary file, a pipe or
 /// a device, is written to.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let special = |path: &Path| fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
-    if special(path) {
-        let into = || fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
-        return into().with_context(|| format!("{}: can't write to this", path.display()));
-    }
-    let target = fs::canonicalize(path);
-    let path = target.as_deref().unwrap_or(path);
-    let folder = folder_of(path).unwrap_or(Path::new("."));
-    let mut builder = Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private otherwise.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let replace = || -> io::Result<()> {
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    replace().with_context(|| format!("{}: can't write this file", path.display()))
+    infomark_infer::write_file(path, bytes)
+        .with_context(|| format!("{}: can't write this file", path.display()))
 }
 
 /// The folder that a file is in, the current one where none is named.

@@ -163,9 +163,14 @@ fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
     }
 }
 
-/// Replaces `path` by `bytes`: a reader sees the old content or the new, never a part. A link stays, and its target
-/// is replaced; what is no ordinary file, a pipe or a device, is written to.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file whole or not at all: a reader sees the old content or the new, and so does who looks after a power cut.
+///
+/// A link stays, and its target is replaced; what is no ordinary file, a pipe or a device, is written to.
+///
+/// # Errors
+/// What the system says of the folder of `path`, or of the disk; the old content is still there then.
+pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let path = path.as_ref();
     if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }

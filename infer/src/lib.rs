@@ -123,7 +123,7 @@ pub use ensemble::EnsembleFileError;
 pub use ensemble::{
     Candidates, Ensemble, EnsembleBounds, EnsembleDetection, EnsembleError, EnsembleLandmark, Member,
 };
-pub use file::{FileError, read_file, read_text_file};
+pub use file::{FileError, read_file, read_text_file, write_file};
 pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};
 pub use hash::{sha256, sha256_file, sha256_files};

@@ -1,7 +1,7 @@
 //! Where a training writes: checked before it starts, written whole or not at all.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use infomark_infer::{FolderLock, FolderLockError, list_images, read_file};
@@ -59,15 +59,7 @@ pub(crate) fn lock(run: &Path) -> Result<FolderLock, TrainError> {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's mask
-    let mut file = builder.tempfile_in(dir).map_err(TrainError::file(path, "can't write"))?;
-    file.write_all(bytes).map_err(TrainError::file(path, "can't write"))?;
-    file.as_file().sync_all().map_err(TrainError::file(path, "can't write"))?;
-    file.persist(path).map_err(|e| TrainError::file(path, "can't write")(e.error))?;
-    Ok(())
+    infomark_infer::write_file(path, bytes).map_err(TrainError::file(path, "can't write"))
 }
 
 /// Longest file of a run that is read, in bytes.

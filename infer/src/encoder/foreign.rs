@@ -230,7 +230,7 @@ impl DescribedEncoder {
     /// [`ModelError::Unwritable`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
         let path = path.as_ref();
-        file::write(path, &self.bytes)
+        file::write_file(path, &self.bytes)
             .map_err(|source| ModelError::Unwritable { name: path.display().to_string(), source })
     }
 }

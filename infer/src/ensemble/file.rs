@@ -209,7 +209,7 @@ impl Ensemble {
         let path = path.as_ref();
         let name = path.display().to_string();
         let bytes = self.to_bytes(encoder, networks, &name)?;
-        file::write(path, &bytes).map_err(|source| EnsembleFileError::Unwritable { name, source })
+        file::write_file(path, &bytes).map_err(|source| EnsembleFileError::Unwritable { name, source })
     }
 
     /// Reads a file that [`save`](Self::save) wrote. It finds the same points, to the bit.

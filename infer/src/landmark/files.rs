@@ -155,7 +155,7 @@ pub fn write_landmarks_as(
     let path = path.as_ref();
     let name = path.display().to_string();
     let bytes = encode_landmarks(format, images, options, &name)?;
-    file::write(path, &bytes).map_err(|source| LandmarkError::Unwritable { name, source })
+    file::write_file(path, &bytes).map_err(|source| LandmarkError::Unwritable { name, source })
 }
 
 /// The bytes that [`write_landmarks_as`] writes; `name` stands for the file in messages.

@@ -320,7 +320,7 @@ impl Template {
     /// [`TemplateFileError::Unwritable`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TemplateFileError> {
         let path = path.as_ref();
-        file::write(path, &self.to_bytes())
+        file::write_file(path, &self.to_bytes())
             .map_err(|source| TemplateFileError::Unwritable { name: path.display().to_string(), source })
     }
 
