@@ -11,8 +11,10 @@ mod measure;
 mod next;
 mod recognise;
 mod refusal;
+mod rounds;
 mod routes;
 mod search;
+mod second;
 mod server;
 mod state;
 mod store;
@@ -41,6 +43,7 @@ use images::Images;
 use next::Ranked;
 use recognise::Proposal;
 use refusal::Refusal;
+use second::SecondReader;
 use state::Event;
 use store::Store;
 use train::Unfinished;
@@ -54,6 +57,7 @@ Examples:
   infomark review radiographs/ --model encoder.onnx
   infomark review radiographs/ --learn-steps 800
   infomark review cephalograms/ --scheme ceph
+  infomark review radiographs/ --session b.review --compare radiographs.review
 
 The page is at 127.0.0.1 and needs the token in the address that is printed; nothing leaves the machine. Every change is saved at once in
 --session DIR, from where the same command goes on after whatever ended it. Nothing is written beside the images; those that are
@@ -76,6 +80,9 @@ pub(crate) struct Options {
     /// Landmarks to begin with, of images of the folder, in any format
     #[arg(long, value_name = "FILE")]
     landmarks: Option<PathBuf>,
+    /// Second reader to compare with: a landmark file in any format, or the folder of another review of these images
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
     /// Folder of the review [default: DIR.review, beside DIR]
     #[arg(long, value_name = "DIR")]
     session: Option<PathBuf>,
@@ -117,6 +124,7 @@ struct App {
     unfinished: Mutex<Option<Unfinished>>,
     ranked: Mutex<Option<Ranked>>,
     scheme: Option<Scheme>,
+    second: Option<SecondReader>,
     /// Landmarks of the templates that were given.
     fixed: Vec<String>,
     store: Mutex<Store>,
@@ -183,6 +191,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Err(infomark_infer::ImageError::NoImages { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    let second = |path: &PathBuf| SecondReader::read(path, &options.images, &session, scheme.as_ref());
+    let second = options.compare.as_ref().map(second).transpose()?;
     let mut store = Store::open(&session, &options.images)?;
     let engine = match engine {
         None => train::kept_engine(store.state(), &session, |path| how.engine(path, &[])),
@@ -211,6 +221,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         unfinished: Mutex::new(train::unfinished(&session)),
         ranked: Mutex::default(),
         scheme,
+        second,
         fixed,
         store: Mutex::new(store),
         images: Mutex::default(),

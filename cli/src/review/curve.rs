@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::state::{Length, Round};
+use super::rounds::{Length, Round};
 use crate::plot::{self, Chart, Dot, Series, Style};
 
 /// Both curves of the rounds, as SVG.
@@ -75,7 +75,7 @@ fn corrections(rounds: &[Round]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::state::HeldOutErrors;
+    use crate::review::rounds::HeldOutErrors;
 
     fn round(images: usize, by_hand: usize, mm: Option<f64>) -> Round {
         let error = Some(Length { px: 3.0, mm });

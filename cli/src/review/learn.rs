@@ -14,8 +14,9 @@ use serde_json::json;
 
 use super::engine::Engine;
 use super::images::{self, Known};
+use super::rounds::{HeldOutErrors, LearnedLandmark, Length, Round};
 use super::search::{open_images, search};
-use super::state::{Decision, Event, Findings, HeldOutErrors, LearnedLandmark, Length, Match, Round, State};
+use super::state::{Decision, Event, Findings, Match, State};
 use super::{App, lock};
 use crate::files;
 use crate::matching::Recognised;

@@ -16,14 +16,14 @@ use super::measure::{self, Moved};
 use super::refusal::Refusal;
 use super::server::{Answer, Asked, BODY, Handler};
 use super::state::{Decide, Decision, Edit, Event, Mark, Presence, Setup};
-use super::{App, add, curve, export, learn, lock, next, recognise, search, train, work};
+use super::{App, add, curve, export, learn, lock, next, recognise, search, second, train, work};
 use crate::output;
 
 /// Longest landmark file that is dropped on the page.
 const FILE: usize = 16 << 20;
 
 /// The page's files, with what they are.
-const STATIC: [(&str, &str, &str); 12] = [
+const STATIC: [(&str, &str, &str); 13] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
@@ -35,6 +35,7 @@ const STATIC: [(&str, &str, &str); 12] = [
     ("/model.js", "text/javascript; charset=utf-8", include_str!("page/model.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("page/view.js")),
     ("/scheme.js", "text/javascript; charset=utf-8", include_str!("page/scheme.js")),
+    ("/second.js", "text/javascript; charset=utf-8", include_str!("page/second.js")),
     ("/lists.js", "text/javascript; charset=utf-8", include_str!("page/lists.js")),
 ];
 
@@ -71,6 +72,7 @@ impl Handler for Site {
                 Answer::json(&json!({ "measurements": measure::measure(app, &known(app, id)?, &points)? }))
             }
             ["api", "scheme"] if get => Answer::json(&measure::about(app)),
+            ["api", "second"] if get => Answer::json(&second::compare(app)?),
             ["api", "setup"] if post => setup(app, &asked),
             ["api", "match"] if post => with_encoder(app, "matching", search::match_all),
             ["api", "suggest"] if post => with_encoder(app, "choosing", next::suggest),

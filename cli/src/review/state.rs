@@ -11,6 +11,7 @@ use infomark_infer::{Member, TrustRow};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
+use super::rounds::Round;
 use crate::matching::Recognised;
 
 /// Longest name of a landmark, in characters.
@@ -55,52 +56,6 @@ pub(super) enum ChosenEncoder {
     Shipped(String),
     /// Trained on the images of the review.
     Trained,
-}
-
-/// A detector learnt from the accepted images, with its held-out errors.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(super) struct Round {
-    #[serde(default)]
-    pub(super) revision: u64,
-    /// Accepted images.
-    pub(super) images: usize,
-    /// Points in them that a person placed or moved.
-    pub(super) by_hand: usize,
-    /// Of the model's file.
-    pub(super) sha256: String,
-    /// Fraction of errors that the error bounds hold for; none without bounds.
-    pub(super) coverage: Option<f64>,
-    pub(super) landmarks: Vec<LearnedLandmark>,
-    /// Mean radial errors on held-out images over all landmarks.
-    pub(super) errors: HeldOutErrors,
-    /// Landmarks that are annotated in too few images.
-    pub(super) left_out: Vec<String>,
-}
-
-/// A landmark of a [`Round`].
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct LearnedLandmark {
-    pub(super) name: String,
-    /// What places it.
-    pub(super) member: Member,
-    /// Mean radial error of that on held-out images.
-    pub(super) error: Option<Length>,
-}
-
-/// Mean radial errors on held-out images: of each member for all landmarks, and of the member that places each.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(super) struct HeldOutErrors {
-    pub(super) templates: Option<Length>,
-    pub(super) network: Option<Length>,
-    pub(super) fusion: Option<Length>,
-    pub(super) chosen: Option<Length>,
-}
-
-/// A length in pixels of the images, and in mm where the size of all images' pixels is known.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Length {
-    pub(super) px: f64,
-    pub(super) mm: Option<f64>,
 }
 
 /// Which landmarks there are, and where they were annotated first.

@@ -3,6 +3,7 @@
 use infomark_core::Rng;
 
 use super::*;
+use crate::review::rounds::{LearnedLandmark, Length};
 
 fn state(names: &[&str]) -> State {
     let names = names.iter().map(|name| (*name).to_owned()).collect();

@@ -55,21 +55,11 @@ impl Store {
     pub(super) fn open(folder: &Path, images: &Path) -> Result<Self> {
         let (lock, journal) = open_files(folder)?;
         let images_from = shown(&fs::canonicalize(images).unwrap_or_else(|_| images.to_owned()));
-        let mut state = read_session(&folder.join(SESSION), &images_from)?;
-        let path = folder.join(JOURNAL);
-        for line in read_journal(&path)? {
-            let next = state.revision + 1;
-            if line.revision > next {
-                bail!(
-                    "{}: the change {next} is missing, and those from {} on need it; put back {SESSION} and this file as they were, or move this file away to go on without them",
-                    shown(&path),
-                    line.revision
-                );
-            }
-            if line.revision == next {
-                state.apply(line.revision, line.event);
-            }
+        let (mut state, begun_on) = read_session(&folder.join(SESSION))?;
+        if let Some(begun_on) = begun_on.filter(|begun_on| *begun_on != images_from) {
+            output::warn(format_args!("this review was begun on the images of {begun_on}"));
         }
+        replay(&mut state, &folder.join(JOURNAL))?;
         let mut store =
             Self { state, folder: folder.to_owned(), images_from, journal, length: 0, _lock: lock };
         store.fold()?;
@@ -139,8 +129,45 @@ impl Store {
     }
 }
 
-fn read_session(path: &Path, images_from: &str) -> Result<State> {
-    let Some(bytes) = files::bytes_if_there(path)? else { return Ok(State::default()) };
+/// The state of a review that another server may have open, as it is at this moment.
+pub(super) fn peek(folder: &Path) -> Result<State> {
+    let path = folder.join(SESSION);
+    if !path.is_file() {
+        bail!("{}: no review in this folder; name the folder that holds its {SESSION}", shown(folder));
+    }
+    // The other server may fold its journal in between: its changes are in the session then.
+    let (mut state, _) = read_session(&path)?;
+    match replay(&mut state, &folder.join(JOURNAL)) {
+        Ok(()) => Ok(state),
+        Err(_) => {
+            (state, _) = read_session(&path)?;
+            replay(&mut state, &folder.join(JOURNAL))?;
+            Ok(state)
+        }
+    }
+}
+
+/// Makes the changes of a journal that a state does not have.
+fn replay(state: &mut State, path: &Path) -> Result<()> {
+    for line in read_journal(path)? {
+        let next = state.revision + 1;
+        if line.revision > next {
+            bail!(
+                "{}: the change {next} is missing, and those from {} on need it; put back {SESSION} and this file as they were, or move this file away to go on without them",
+                shown(path),
+                line.revision
+            );
+        }
+        if line.revision == next {
+            state.apply(line.revision, line.event);
+        }
+    }
+    Ok(())
+}
+
+/// The state of a session, and the folder of the images that it was begun on.
+fn read_session(path: &Path) -> Result<(State, Option<String>)> {
+    let Some(bytes) = files::bytes_if_there(path)? else { return Ok((State::default(), None)) };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| {
         format!(
             "{}: not a review that this version reads; move it away or give another --session",
@@ -150,10 +177,7 @@ fn read_session(path: &Path, images_from: &str) -> Result<State> {
     if saved.format != FORMAT {
         bail!("{}: its format is {}, this version reads {FORMAT}", shown(path), saved.format);
     }
-    if saved.images_from != images_from {
-        output::warn(format_args!("this review was begun on the images of {}", saved.images_from));
-    }
-    Ok(saved.state)
+    Ok((saved.state, Some(saved.images_from)))
 }
 
 /// The lock, held, and the journal, of a folder that is made where it is missing.

@@ -4,6 +4,7 @@ import * as files from "./files.js";
 import * as learning from "./learning.js";
 import * as lists from "./lists.js";
 import * as scheme from "./scheme.js";
+import * as second from "./second.js";
 import { changed, decide, edit, image, isAbsent, model, onChange, onComplaint, order, placeOf, presenceOf, record, redo, replaced, setup, spot, sync, undo } from "./model.js";
 import * as view from "./view.js";
 
@@ -218,6 +219,7 @@ by("magnify").addEventListener("change", view.draw);
 view.listen({ choose, placed: place, window: greyed, next: () => nextToPlace() ?? (model.fixed.length ? null : "a new landmark") });
 files.listen({ open, tell, complain });
 learning.listen({ open, tell, complain });
+second.listen({ draw: view.draw, complain });
 view.onTold((at, percent) => {
   const known = image();
   const mm = at && known?.spacing_mm ? `, ${at.map((value, i) => (value * known.spacing_mm[i]).toFixed(1)).join(", ")} mm (${known.spacing})` : known ? "; the file states no size of its pixels" : "";
@@ -251,7 +253,7 @@ document.addEventListener("keydown", (event) => {
     "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4), 0: view.fit,
     n: () => landmark(1), p: () => landmark(-1), "]": () => neighbour(1), "[": () => neighbour(-1),
     a: () => decided("accepted"), r: () => decided("rejected"), m: () => by("match").click(), "?": () => by("keys").showModal(),
-    ...learning.keys({ open, tell, complain }),
+    ...learning.keys({ open, tell, complain }), ...second.keys({ draw: view.draw }),
     c: copy, o: occluded, x: absent, Delete: clear, Backspace: clear, Escape: () => choose(null),
     Enter: () => (on ? place(view.middle()) : false),
     ArrowLeft: () => arrow(-1, 0), ArrowRight: () => arrow(1, 0), ArrowUp: () => arrow(0, -1), ArrowDown: () => arrow(0, 1),
@@ -278,7 +280,7 @@ onChange(() => {
 let loaded = false;
 (async function watch() {
   try {
-    if (!loaded) await scheme.load();
+    if (!loaded) await Promise.all([scheme.load(), second.load()]);
     loaded = true;
     await sync();
     if (!model.current && model.images.length) {

@@ -1,6 +1,7 @@
 // The image on a canvas: pixels in grey, a view onto them, landmarks over it, a magnifier.
 import { ask } from "./api.js";
 import { edit, image, isWanted, model, placeOf, presenceOf, record } from "./model.js";
+import * as second from "./second.js";
 
 const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d", { alpha: false });
@@ -45,6 +46,7 @@ export async function show() {
   step = Number(response.headers.get("x-step"));
   size = response.headers.get("x-image").split("x").map(Number);
   picture = new OffscreenCanvas(Number(response.headers.get("x-width")), Number(response.headers.get("x-height")));
+  reduce();
   const before = shape;
   shape = `${response.headers.get("x-image")} ${id}`;
   sha256 = response.headers.get("x-sha256");
@@ -61,22 +63,81 @@ export async function show() {
 let shape = null;
 export const hash = () => sha256;
 
-// Applies window and level.
+// Applies window and level: to the reduced picture at once, to the whole one where it is seen, and to the rest when nothing moves.
 export function windowed() {
   if (!picture) return;
   const low = grey.level - grey.window / 2, of = 65535 * (read[1] - read[0]);
-  const table = new Uint32Array(65536);
   for (let value = 0; value < 65536; value++) {
     const share = ((value - 65535 * read[0]) / of) * 100;
     const light = Math.min(Math.max(((share - low) / grey.window) * 255, 0), 255) + 0.5 | 0;
     table[value] = 0xff000000 | (light << 16) | (light << 8) | light;
   }
-  const inside = picture.getContext("2d");
-  const data = inside.createImageData(picture.width, picture.height);
-  const pixels = new Uint32Array(data.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = table[levels[i]];
-  inside.putImageData(data, 0, 0);
+  if (reduced) fill(reduced, [0, 0, reduced.canvas.width, reduced.canvas.height]);
+  isStale = true;
+  clearTimeout(idle);
+  if (picture.width * picture.height <= FEW) whole();
+  else idle = setTimeout(whole, 120);
   draw();
+}
+const table = new Uint32Array(65536);
+// Whether parts of the picture have an older window.
+let isStale = false, idle = 0;
+function whole() {
+  if (!picture) return;
+  fill({ canvas: picture, levels }, [0, 0, picture.width, picture.height]);
+  isStale = false;
+  draw();
+}
+// Grey levels of a part, `[left, top, width, height]`, onto the canvas that shows them.
+function fill({ canvas, levels }, [left, top, width, height]) {
+  const inside = canvas.getContext("2d");
+  const data = inside.createImageData(width, height);
+  const pixels = new Uint32Array(data.data.buffer);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let from = (top + y) * canvas.width + left, end = from + width; from < end; from++, i++) pixels[i] = table[levels[from]];
+  }
+  inside.putImageData(data, left, top);
+}
+// The picture for images whose pixels are smaller than those of the screen: means of squares of `by` pixels.
+function reduce() {
+  const by = Math.ceil(Math.max(picture.width, picture.height) / SMALL);
+  reduced = null;
+  if (by === 1) return;
+  const width = Math.ceil(picture.width / by), height = Math.ceil(picture.height / by);
+  const sums = new Float32Array(width * height), counts = new Float32Array(width * height);
+  for (let y = 0, i = 0; y < picture.height; y++) {
+    const row = Math.floor(y / by) * width;
+    for (let x = 0; x < picture.width; x++, i++) {
+      const cell = row + Math.floor(x / by);
+      sums[cell] += levels[i];
+      counts[cell] += 1;
+    }
+  }
+  reduced = { by, canvas: new OffscreenCanvas(width, height), levels: Uint16Array.from(sums, (sum, cell) => Math.round(sum / counts[cell])) };
+}
+let reduced = null;
+// Longest side of the reduced picture, and pixels that are windowed within a frame.
+const SMALL = 1600, FEW = 2e6;
+
+// Draws the picture; `place` maps pixels of the image to those of `onto`, `scale` is that of one pixel.
+function drawPicture(onto, [width, height], place, scale) {
+  const [left, top] = place([-0.5, -0.5]), unit = step * scale;
+  onto.imageSmoothingEnabled = scale < 6;
+  let part = null;
+  if (isStale) {
+    const first = (at, most) => Math.min(Math.max(Math.floor(-at / unit) - 1, 0), most);
+    const last = (at, end, most) => Math.min(Math.max(Math.ceil((end - at) / unit) + 1, 0), most);
+    const [x, y] = [first(left, picture.width), first(top, picture.height)];
+    part = [x, y, last(left, width, picture.width) - x, last(top, height, picture.height) - y];
+  }
+  if (reduced && (unit * reduced.by <= 1 || (part && part[2] * part[3] > FEW))) {
+    // Its last column and row may stand for less than a square.
+    const size = [picture.width, picture.height];
+    onto.drawImage(reduced.canvas, 0, 0, ...size.map((side) => side / reduced.by), left, top, ...size.map((side) => side * unit));
+    return;
+  }
+  if (part && part[2] > 0 && part[3] > 0) fill({ canvas: picture, levels }, part);
+  onto.drawImage(picture, left, top, picture.width * unit, picture.height * unit);
 }
 
 export function fit() {
@@ -130,9 +191,7 @@ function paint(onto, width, height, place, scale) {
   onto.fillStyle = "#000";
   onto.fillRect(0, 0, width, height);
   if (!picture) return;
-  const [left, top] = place([-0.5, -0.5]);
-  onto.imageSmoothingEnabled = scale < 6;
-  onto.drawImage(picture, left, top, picture.width * step * scale, picture.height * step * scale);
+  drawPicture(onto, [width, height], place, scale);
   marks(onto, place);
 }
 
@@ -141,6 +200,7 @@ function marks(onto, place) {
   const arm = 7 * ratio();
   onto.font = `${12 * ratio()}px system-ui, sans-serif`;
   const { points } = record();
+  others(onto, place, arm);
   for (const landmark of model.setup.names) {
     const point = points[landmark];
     const at = drag?.landmark === landmark ? drag.at : placeOf(landmark);
@@ -169,6 +229,20 @@ function marks(onto, place) {
     const left = x + width > canvas.width && x > width ? x - width : x + arm * 1.5;
     onto.strokeText(landmark, left, y - arm * 0.6);
     onto.fillText(landmark, left, y - arm * 0.6);
+  }
+}
+
+// The second reader's points: a saltire, with a line to the own point.
+function others(onto, place, arm) {
+  for (const landmark of model.setup.names) {
+    const there = second.placeOf(landmark);
+    if (!there) continue;
+    const [x, y] = place(there), cut = arm * 0.6;
+    const own = drag?.landmark === landmark ? drag.at : placeOf(landmark);
+    const path = new Path2D();
+    for (const turn of [1, -1]) { path.moveTo(x - cut, y - cut * turn); path.lineTo(x + cut, y + cut * turn); }
+    if (own) { path.moveTo(x, y); path.lineTo(...place(own)); }
+    outlined(onto, path, colour("--second"));
   }
 }
 
@@ -205,9 +279,7 @@ function magnify() {
   const onto = glass.getContext("2d");
   const place = ([x, y]) => [(x - at[0]) * large + side / 2, (y - at[1]) * large + side / 2];
   onto.fillRect(0, 0, side, side);
-  const [left, top] = place([-0.5, -0.5]);
-  onto.imageSmoothingEnabled = large < 6;
-  onto.drawImage(picture, left, top, picture.width * step * large, picture.height * step * large);
+  drawPicture(onto, [side, side], place, large);
   onto.strokeStyle = "#fff"; onto.lineWidth = 1;
   onto.beginPath();
   onto.moveTo(side / 2, 0); onto.lineTo(side / 2, side * 0.42); onto.moveTo(side / 2, side * 0.58); onto.lineTo(side / 2, side);
