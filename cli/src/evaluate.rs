@@ -16,6 +16,7 @@ use infomark_eval::{
     Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured,
     Protocol, Run, Summary, check_names, check_radii, random_sets,
 };
+use infomark_figures::error_bound_charts;
 use infomark_infer::{DataSet, Encoder};
 use infomark_train::{AGAINST, Ranking};
 use serde::Serialize;
@@ -24,6 +25,7 @@ use crate::inputs;
 use crate::matching::{How, Matching};
 use crate::models::{Model, RuntimeOptions};
 use crate::output::{self, Report, shown};
+use crate::plot;
 use crate::progress::Progress;
 use crate::refine::{Refine, RefinedWith};
 use crate::select;
@@ -310,7 +312,7 @@ impl Job<'_> {
             output::write_json(&out.join("evaluation.json"), &evaluation)?;
             let (version, summary) = (evaluation.version, &evaluation.summary.summary);
             let note = format!("infomark {version}, {}, {summary}", data.name);
-            confidence::draw(out, &evaluation.error_bounds, &note)?;
+            plot::write(&out.join("confidence"), &error_bound_charts(&evaluation.error_bounds), &note)?;
             errors::write(out, data, &runs)?;
             if let Some(second) = &evaluation.second_annotator {
                 annotator::write(out, second)?;

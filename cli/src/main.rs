@@ -9,7 +9,6 @@ mod calibrate;
 mod convert;
 mod demo;
 mod describe;
-mod draw;
 mod evaluate;
 mod experiment;
 mod files;

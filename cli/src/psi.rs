@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use infomark_figures::{Chart, Dot, Series, Style, line_colour};
 use infomark_infer::Encoder;
 use infomark_train::{Psi, PsiBin, PsiConfig, TrainConfig, psi};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::inputs::read_toml;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
-use crate::plot::{self, Chart, Dot, Series, Style, colour};
+use crate::plot;
 use crate::progress::Progress;
 
 /// Draw how well an encoder keeps its features in views, against entropy, and where that cuts the tiers.
@@ -169,7 +170,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
     });
     series.push(Series {
         name: "all strides".into(),
-        colour: colour(0),
+        colour: line_colour(0),
         style: Style::Dotted,
         points: points.collect(),
     });
@@ -210,7 +211,7 @@ fn charts(psi: &Psi) -> [Chart; 2] {
         y_label: "% of pixels".into(),
         series: vec![Series {
             name: String::new(),
-            colour: colour(6),
+            colour: line_colour(6),
             style: Style::Bars(width),
             points: bars,
         }],

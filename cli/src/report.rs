@@ -1,18 +1,19 @@
 //! `infomark report`.
 
-mod charts;
-mod gallery;
-mod page;
 mod results;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use infomark_figures::information_sheet;
+use infomark_figures::report::{ImagePaths, Plate, Results, html, pictures};
+use infomark_infer::read_image;
 
+use crate::files;
 use crate::inputs;
-use crate::output::{self, Report, shown};
+use crate::output::{self, Report, file_name, shown};
+use crate::progress::Progress;
 use crate::result_folder::ResultFolder;
-use results::Results;
 
 /// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
 #[derive(clap::Args)]
@@ -57,10 +58,10 @@ struct Written {
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     ResultFolder::settle_to_read(&options.result)?;
-    let results = Results::read(&options.result, options.template.as_deref())?;
+    let results = results::read(&options.result, options.template.as_deref())?;
     let mut folders = options.images.clone();
     if folders.is_empty() {
-        folders.extend(results.data_images().filter(|folder| folder.is_dir()));
+        folders.extend(results::data_images(&results).filter(|folder| folder.is_dir()));
     }
     let images = inputs::expand(&folders)?;
     if !options.images.is_empty() && images.is_empty() {
@@ -74,13 +75,41 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     if read.iter().any(|file| output::identity(&options.result.join(file)) == output::identity(&out)) {
         bail!("{}: the page would overwrite the result it is made from; give another --out", shown(&out));
     }
-    let pool = inputs::pool(threads)?;
-    let pictures =
-        pool.install(|| gallery::pictures(&results, &options.result, &images, options.pictures))?;
+    let paths = ImagePaths::new(images.iter().map(|input| (input.label.as_str(), input.path.as_path())));
+    let worst = results.cases.get(..options.pictures).unwrap_or(&results.cases);
+    let progress = Progress::new(worst.len() as u64, "drawing");
+    let pictures = inputs::pool(threads)?.install(|| pictures(worst, &paths, &|| progress.advance()))?;
+    progress.finish();
+    if let ([], [first, ..]) = (pictures.as_slice(), worst) {
+        bail!(
+            "{}: none of its images is found ({}, ...); say where they are with --images",
+            shown(&options.result),
+            first.image
+        );
+    }
     let count = pictures.len();
-    let html = page::html(&results, &options.result, &images, pictures)?;
+    let plates = plates(&results, &options.result, &paths)?;
+    let html = html(&results, &file_name(&options.result), &pictures, &plates)?;
     output::write(&out, html.as_bytes())?;
     let written = Written { page: shown(&out), bytes: html.len(), pictures: count };
     report.text(&format!("{}: {count} pictures, {:.1} MB", written.page, html.len() as f64 / 1e6))?;
     report.json(&written)
+}
+
+/// Pictures beside the result, and maps of the image that is shown first.
+fn plates(results: &Results, folder: &Path, images: &ImagePaths<'_>) -> Result<Vec<Plate>> {
+    let mut plates = Vec::new();
+    if let Some(views) = files::within(folder, "views.png").filter(|path| path.is_file()) {
+        let caption = "Views that the encoder was trained on, by tier of their centre.";
+        plates.push(Plate::png(&files::bytes(&views)?, caption));
+    }
+    let first = results.cases.iter().find_map(|case| Some((&case.image, images.find(&case.image)?)));
+    if let Some((image, path)) = first {
+        let maps =
+            information_sheet(&read_image(path)?, &file_name(path)).with_context(|| shown(path))?.to_png()?;
+        let caption =
+            format!("Where {image} carries information: entropy of patches, tiers, sampling weights.");
+        plates.push(Plate::png(&maps, caption));
+    }
+    Ok(plates)
 }

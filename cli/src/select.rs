@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
+use infomark_figures::{Canvas, Legend, panel, sheet};
 use infomark_infer::{Encoder, read_image, rounded, sha256_files};
 use infomark_train::{AGAINST, ConfigError, Ranking, TrainError};
 use serde::Serialize;
 
-use crate::draw::{Canvas, Legend, panel, sheet};
 use crate::inputs;
 use crate::models::{Model, RuntimeOptions};
 use crate::output::{self, Report, shown};

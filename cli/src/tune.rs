@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use infomark_figures::{Chart, Dot, Series, Style, line_colour};
 use infomark_train::{TuneConfig, Tuned, TunedTier, tune};
 
 use crate::inputs::images_of;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, identity, shown};
-use crate::plot::{self, Chart, Dot, Series, Style, colour};
+use crate::plot;
 use crate::progress::Progress;
 
 /// Estimate from the images how strongly the views of each tier may differ.
@@ -136,7 +137,7 @@ fn charts(tuned: &Tuned) -> Vec<Chart> {
             y_label: "% of pairs".into(),
             series: vec![Series {
                 name: String::new(),
-                colour: colour(place),
+                colour: line_colour(place),
                 style: Style::Bars(0.9 * BIN_NATS),
                 points: bars,
             }],

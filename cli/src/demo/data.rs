@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use infomark_core::Spacing;
+use infomark_figures::grey_png;
 use infomark_infer::{DataSet, Landmark, Sample, write_landmarks};
 use infomark_phantom::{LANDMARKS, Phantom, PhantomImage};
 use rayon::prelude::*;
 
-use crate::draw::grey_png;
 use crate::output;
 use crate::progress::Progress;
 

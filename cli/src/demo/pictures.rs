@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_eval::{Run, ScoredImage};
+use infomark_figures::{Canvas, Mark, overlay, sheet};
 use infomark_infer::{DataSet, read_image};
 use rayon::prelude::*;
 
-use crate::draw::{Canvas, Mark, overlay, sheet};
 use crate::output;
 use crate::progress::Progress;
 

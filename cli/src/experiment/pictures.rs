@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use plotters::style::RGBColor;
+use infomark_figures::{Chart, Colour, Dot, FAINT, Series, Style, line_colour};
 
 use super::arm::Kind;
 use super::bench::{Bench, Place};
 use super::table::parts;
 use super::work::Finished;
 use super::{Compared, Row};
-use crate::plot::{self, Chart, Dot, Series, Style, colour};
+use crate::plot;
 use crate::train::{read_log, smooth};
 
 /// Steps that losses are averaged over.
@@ -42,10 +42,10 @@ pub(super) fn write(
 }
 
 /// Colour of a row: of an annotator, that of what stays in the background.
-fn colour_of(one: &Compared) -> RGBColor {
+fn colour_of(one: &Compared) -> Colour {
     match one.row {
-        Row::Arm(arm) => colour(arm),
-        Row::Annotator(_) => plot::FAINT,
+        Row::Arm(arm) => line_colour(arm),
+        Row::Annotator(_) => FAINT,
     }
 }
 
@@ -60,7 +60,7 @@ fn errors(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
         if one.seeds.len() > 1 {
             series.push(Series {
                 name: String::new(),
-                colour: plot::FAINT,
+                colour: FAINT,
                 style: Style::Dots,
                 points: seeds.collect(),
             });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_active::{LearnOptions, LearnProgress, Protocol, Round, Simulation, Strategy, simulate};
+use infomark_figures::{Chart, Series, Style};
 use infomark_infer::{Member, rounded};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use super::{Options, begin, data_root};
 use crate::files;
 use crate::inputs;
 use crate::output::{self, Report, shown};
-use crate::plot::{self, Chart, Series, Style};
+use crate::plot;
 use crate::progress::Progress;
 
 /// A file with the key `loop`.

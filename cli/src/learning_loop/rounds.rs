@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_active::ActiveDetector;
+use infomark_figures::{Chart, Series, Style};
 use infomark_infer::{Member, rounded};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::output::{self, shown};
-use crate::plot::{self, Chart, Series, Style};
+use crate::plot;
 
 /// What was learnt from so many images.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

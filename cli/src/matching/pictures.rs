@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_core::Point;
+use infomark_figures::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use infomark_infer::{Image, LandmarkRow};
 use rayon::prelude::*;
 
-use crate::draw::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use crate::files;
 use crate::output::{self, shown};
 use crate::result_folder::Stage;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_eval::median;
+use infomark_figures::report::{Case, Kind, Measurement, PointError, Results, Spot};
 use infomark_infer::read_file;
 use serde_json::Value;
 
@@ -16,112 +17,33 @@ use crate::output::{file_name, shown};
 /// Largest file of results that is read, in bytes: a million landmarks.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// What a page shows.
-pub(crate) struct Results {
-    pub(crate) kind: Kind,
-    /// What the result says of itself, without the landmarks.
-    pub(crate) about: Value,
-    /// Names of the landmarks, in their order.
-    pub(crate) landmarks: Vec<String>,
-    /// Images, the worst first.
-    pub(crate) cases: Vec<Case>,
-    /// All errors of all templates, where the truth is known.
-    pub(crate) errors: Vec<Error>,
-    /// Template whose results [`cases`](Self::cases) are, where there are several.
-    pub(crate) template: Option<String>,
-    /// Images that could not be searched, and why.
-    pub(crate) failed: Vec<(String, String)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    Match,
-    Evaluation,
-    Training,
-}
-
-/// An image and what was found in it.
-#[derive(Clone)]
-pub(crate) struct Case {
-    pub(crate) image: String,
-    /// Width and height, where the result says it.
-    pub(crate) size: Option<(usize, usize)>,
-    /// Picture with the points in it, beside the result.
-    pub(crate) overlay: Option<PathBuf>,
-    pub(crate) points: Vec<Spot>,
-    /// By a scheme, where one was given.
-    pub(crate) measurements: Vec<Measured>,
-}
-
-/// A landmark that was found.
-#[derive(Clone)]
-pub(crate) struct Spot {
-    pub(crate) name: String,
-    pub(crate) at: (f64, f64),
-    pub(crate) truth: Option<(f64, f64)>,
-    pub(crate) error_mm: Option<f64>,
-    pub(crate) score: Option<f64>,
-    pub(crate) error_bound_mm: Option<f64>,
-    pub(crate) abstained: bool,
-}
-
-/// One error of an evaluation.
-pub(crate) struct Error {
-    pub(crate) landmark: usize,
-    /// Place of the image among all.
-    pub(crate) image: usize,
-    pub(crate) error_mm: f64,
-    pub(crate) score: f64,
-}
-
-impl Case {
-    /// Mean error in mm, where the truth is known.
-    pub(crate) fn error_mm(&self) -> Option<f64> {
-        let errors: Vec<f64> = self.points.iter().filter_map(|point| point.error_mm).collect();
-        infomark_core::mean(&errors)
+/// Reads the folder that a command wrote.
+pub(super) fn read(folder: &Path, template: Option<&str>) -> Result<Results> {
+    if !folder.is_dir() {
+        bail!("{}: no such folder; give one that `match`, `evaluate` or `train` wrote", shown(folder));
     }
-
-    /// The larger, the worse: error, else error bound, else lack of similarity.
-    fn badness(&self) -> f64 {
-        let mean = |value: &dyn Fn(&Spot) -> Option<f64>| {
-            infomark_core::mean(&self.points.iter().filter_map(value).collect::<Vec<f64>>())
-        };
-        let error_bound = || mean(&|point| point.error_bound_mm);
-        let score = || mean(&|point| point.score).map(|score| -score);
-        self.error_mm().or_else(error_bound).or_else(score).unwrap_or(f64::NEG_INFINITY)
+    let mut results = if folder.join("evaluation.json").is_file() {
+        evaluation(folder, template)?
+    } else if folder.join("landmarks.json").is_file() {
+        matching(folder)?
+    } else if folder.join("log.csv").is_file() {
+        training(folder)?
+    } else {
+        bail!(
+            "{}: holds no result: no landmarks.json of `match`, no evaluation.json of `evaluate --out`, no log.csv of `train`",
+            shown(folder)
+        );
+    };
+    if results.kind != Kind::Evaluation && template.is_some() {
+        bail!("--template: only an evaluation has several templates to choose from");
     }
+    results.sort_worst_first();
+    Ok(results)
 }
 
-impl Results {
-    /// Reads the folder that a command wrote.
-    pub(crate) fn read(folder: &Path, template: Option<&str>) -> Result<Self> {
-        if !folder.is_dir() {
-            bail!("{}: no such folder; give one that `match`, `evaluate` or `train` wrote", shown(folder));
-        }
-        let mut results = if folder.join("evaluation.json").is_file() {
-            evaluation(folder, template)?
-        } else if folder.join("landmarks.json").is_file() {
-            matching(folder)?
-        } else if folder.join("log.csv").is_file() {
-            training(folder)?
-        } else {
-            bail!(
-                "{}: holds no result: no landmarks.json of `match`, no evaluation.json of `evaluate --out`, no log.csv of `train`",
-                shown(folder)
-            );
-        };
-        if results.kind != Kind::Evaluation && template.is_some() {
-            bail!("--template: only an evaluation has several templates to choose from");
-        }
-        results.cases.sort_by(|a, b| b.badness().total_cmp(&a.badness()).then_with(|| a.image.cmp(&b.image)));
-        Ok(results)
-    }
-
-    /// Folder of the images that an evaluation names.
-    pub(crate) fn data_images(&self) -> impl Iterator<Item = PathBuf> {
-        let folder = self.about["data"]["folder"].as_str().map(|folder| Path::new(folder).join("images"));
-        folder.into_iter()
-    }
+/// Folder of the images that an evaluation names.
+pub(super) fn data_images(results: &Results) -> Option<PathBuf> {
+    results.about["data"]["folder"].as_str().map(|folder| Path::new(folder).join("images"))
 }
 
 fn json(path: &Path) -> Result<Value> {
@@ -171,11 +93,12 @@ fn matching(folder: &Path) -> Result<Results> {
             });
         }
         let overlay = image["overlay"].as_str().and_then(|overlay| beside(folder, overlay));
-        let measurements = match image.get("measurements") {
+        let measurements: Vec<Measured> = match image.get("measurements") {
             Some(listed) => serde_json::from_value(listed.clone())
                 .with_context(|| wrong("its measurements are not as infomark writes them"))?,
             None => Vec::new(),
         };
+        let measurements = measurements.into_iter().map(measurement).collect();
         let size = side("width").zip(side("height"));
         cases.push(Case { image: name.to_owned(), size, overlay, points, measurements });
     }
@@ -183,6 +106,12 @@ fn matching(folder: &Path) -> Result<Results> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let failed = failed.iter().map(|failure| (text(&failure["image"]), text(&failure["error"]))).collect();
     Ok(Results { kind: Kind::Match, about, landmarks, cases, errors: Vec::new(), template: None, failed })
+}
+
+fn measurement(measured: Measured) -> Measurement {
+    let text = measured.text(false);
+    let outcome = if measured.value.is_some() { Ok(text) } else { Err(text) };
+    Measurement { name: measured.measurement, outcome, unit: measured.unit }
 }
 
 /// A file that a result names, if it lies in the result's folder.
@@ -208,13 +137,13 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
         let next = places.len();
         places.entry(&row.image).or_insert(next);
     }
-    let errors = rows.iter().map(|row| Error {
+    let errors = rows.iter().map(|row| PointError {
         landmark: landmarks.iter().position(|name| *name == row.landmark).unwrap_or(0),
         image: places.get(row.image.as_str()).copied().unwrap_or(0),
         error_mm: row.error_mm,
         score: row.score,
     });
-    let errors: Vec<Error> = errors.collect();
+    let errors: Vec<PointError> = errors.collect();
     let shown_template = chosen(&rows, template, &path)?;
     let mut cases: BTreeMap<&str, Case> = BTreeMap::new();
     for row in rows.iter().filter(|row| Some(&row.template) == shown_template.as_ref()) {

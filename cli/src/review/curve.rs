@@ -1,13 +1,13 @@
 //! Whether more annotation helps: held-out error and corrections over the number of accepted images.
 
 use anyhow::Result;
+use infomark_figures::{Chart, Dot, Series, Style, narrow_chart_svg};
 
 use super::rounds::{Length, Round};
-use crate::plot::{self, Chart, Dot, Series, Style};
 
 /// Both curves of the rounds, as SVG.
 pub(super) fn svg(rounds: &[Round]) -> Result<String> {
-    plot::narrow_svg(&charts(rounds), &format!("infomark {}", env!("CARGO_PKG_VERSION")))
+    Ok(narrow_chart_svg(&charts(rounds), &format!("infomark {}", env!("CARGO_PKG_VERSION")))?)
 }
 
 fn charts(rounds: &[Round]) -> [Chart; 2] {

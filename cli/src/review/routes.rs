@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use hyper::Method;
+use infomark_figures::report::BASE_STYLE;
 use infomark_infer::{ImageContext, Scheme, Visibility, is_same_name, parse_landmarks_of};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ const FILE: usize = 16 << 20;
 /// The page's files, with what they are.
 const STATIC: [(&str, &str, &str); 13] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/base.css", "text/css; charset=utf-8", include_str!("../report/base.css")),
+    ("/base.css", "text/css; charset=utf-8", BASE_STYLE),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
     ("/main.js", "text/javascript; charset=utf-8", include_str!("page/main.js")),
     ("/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),

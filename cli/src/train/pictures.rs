@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use infomark_core::{Point, Tier};
+use infomark_figures::{Canvas, Chart, Font, Series, Style, qualitative, sheet};
 use infomark_train::ViewExample;
 
 use super::{Logged, read_log};
-use crate::draw::{Canvas, Font, qualitative, sheet};
-use crate::output;
-use crate::plot::{self, Chart, Series, Style};
+use crate::{output, plot};
 
 /// Steps that losses are averaged over.
 const SMOOTH: usize = 25;

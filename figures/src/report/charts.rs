@@ -1,11 +1,10 @@
 //! Charts of a result.
 
-use anyhow::Result;
 use infomark_core::Rng;
 use infomark_eval::{median, quantile};
 
-use super::results::{Error, Kind, Results};
-use crate::plot::{self, Chart, Dot, FAINT, Series, Style, colour};
+use super::{Kind, PointError, Results};
+use crate::{Chart, Dot, FAINT, PictureError, Series, Style, line_colour, narrow_chart_svg};
 
 /// Radii of the curve of detection rates, in mm.
 const STEP_MM: f64 = 0.25;
@@ -19,16 +18,16 @@ const SHARES: usize = 50;
 
 /// A chart with what it says in words.
 #[derive(serde::Serialize)]
-pub(super) struct Figure {
-    pub(super) svg: String,
-    pub(super) caption: String,
+pub(crate) struct Figure {
+    pub(crate) svg: String,
+    pub(crate) caption: String,
 }
 
 /// The charts that a result allows.
-pub(super) fn figures(results: &Results) -> Result<Vec<Figure>> {
+pub(crate) fn figures(results: &Results) -> Result<Vec<Figure>, PictureError> {
     let mut figures = Vec::new();
-    let mut add = |chart: Chart, caption: String| -> Result<()> {
-        figures.push(Figure { svg: plot::narrow_svg(&[chart], "")?, caption });
+    let mut add = |chart: Chart, caption: String| -> Result<(), PictureError> {
+        figures.push(Figure { svg: narrow_chart_svg(&[chart], "")?, caption });
         Ok(())
     };
     match results.kind {
@@ -52,7 +51,7 @@ pub(super) fn figures(results: &Results) -> Result<Vec<Figure>> {
 }
 
 /// Share of the errors below a radius, with a band by resampling images.
-fn detection(errors: &[Error]) -> (Chart, String) {
+fn detection(errors: &[PointError]) -> (Chart, String) {
     let images = 1 + errors.iter().map(|error| error.image).max().unwrap_or(0);
     let radii: Vec<f64> = (0..).map(|i| f64::from(i) * STEP_MM).take_while(|r| *r <= FARTHEST_MM).collect();
     // Errors of an image below each radius, and all of them.
@@ -99,7 +98,7 @@ fn detection(errors: &[Error]) -> (Chart, String) {
         title: "Landmarks found within a radius".into(),
         x_label: "radius in mm".into(),
         y_label: "share in %".into(),
-        series: vec![Series { name: String::new(), colour: colour(0), style: Style::Band, points }],
+        series: vec![Series { name: String::new(), colour: line_colour(0), style: Style::Band, points }],
         marks: vec![(2.0, "2 mm".into()), (4.0, "4 mm".into())],
         x_range: Some([0.0, FARTHEST_MM]),
         y_range: Some([0.0, 100.0]),
@@ -113,7 +112,9 @@ fn detection(errors: &[Error]) -> (Chart, String) {
 fn by_landmark(results: &Results) -> (Chart, String) {
     let mut sorted: Vec<Vec<f64>> = vec![Vec::new(); results.landmarks.len()];
     for error in &results.errors {
-        sorted[error.landmark].push(error.error_mm);
+        if let Some(errors) = sorted.get_mut(error.landmark) {
+            errors.push(error.error_mm);
+        }
     }
     sorted.iter_mut().for_each(|errors| errors.sort_unstable_by(f64::total_cmp));
     let (chart, worst) = rows(results, &sorted, "Error of each landmark", "error in mm");
@@ -159,8 +160,8 @@ fn rows(results: &Results, sorted: &[Vec<f64>], title: &str, x_label: &str) -> (
         x_label: x_label.into(),
         series: vec![
             series("90 %", FAINT, Style::Span(2), Some([0.05, 0.95])),
-            series("middle half", colour(0), Style::Span(6), Some([0.25, 0.75])),
-            series("median", colour(1), Style::Dots, None),
+            series("middle half", line_colour(0), Style::Span(6), Some([0.25, 0.75])),
+            series("median", line_colour(1), Style::Dots, None),
         ],
         rows: results.landmarks.clone(),
         height: 110 + 24 * results.landmarks.len() as u32,
@@ -170,8 +171,8 @@ fn rows(results: &Results, sorted: &[Vec<f64>], title: &str, x_label: &str) -> (
 }
 
 /// Mean error of what is left when the least certain landmarks are abstained from.
-fn abstention(errors: &[Error]) -> (Chart, String) {
-    let mut order: Vec<&Error> = errors.iter().collect();
+fn abstention(errors: &[PointError]) -> (Chart, String) {
+    let mut order: Vec<&PointError> = errors.iter().collect();
     order.sort_by(|a, b| b.score.total_cmp(&a.score));
     let count = order.len();
     let curve = |order: &[f64]| -> Vec<(f64, f64)> {
@@ -205,9 +206,9 @@ fn abstention(errors: &[Error]) -> (Chart, String) {
 }
 
 /// The errors of landmarks of about one score.
-fn against_score(errors: &[Error]) -> (Chart, String) {
+fn against_score(errors: &[PointError]) -> (Chart, String) {
     const GROUPS: usize = 20;
-    let mut order: Vec<&Error> = errors.iter().collect();
+    let mut order: Vec<&PointError> = errors.iter().collect();
     order.sort_by(|a, b| a.score.total_cmp(&b.score));
     let groups = order.chunks(order.len().div_ceil(GROUPS).max(1));
     let points = groups.map(|group| {
@@ -225,7 +226,7 @@ fn against_score(errors: &[Error]) -> (Chart, String) {
         y_label: "error in mm".into(),
         series: vec![Series {
             name: String::new(),
-            colour: colour(0),
+            colour: line_colour(0),
             style: Style::Dots,
             points: points.collect(),
         }],

@@ -1,7 +1,7 @@
 //! Maps with a title and a colour bar, and sheets of them.
 
-use super::canvas::{Area, Canvas, Font};
-use super::{Colour, Scale};
+use crate::canvas::{Area, Canvas, Font};
+use crate::{Colour, Scale};
 
 /// Longest side of a map in a panel; larger ones are shrunk.
 const LARGEST: usize = 1600;
@@ -11,9 +11,14 @@ const BACKGROUND: Colour = [250; 3];
 const INK: Colour = [20; 3];
 
 /// What the colours of a map mean.
-pub(crate) enum Legend {
+pub enum Legend {
     /// Numbers, with a unit.
-    Bar { scale: Scale, unit: &'static str },
+    Bar {
+        /// Colours of the numbers.
+        scale: Scale,
+        /// Their unit.
+        unit: &'static str,
+    },
     /// Named classes.
     Classes(Vec<(Colour, String)>),
     /// Nothing: a photograph.
@@ -21,7 +26,7 @@ pub(crate) enum Legend {
 }
 
 /// A map with its title above and its legend at the right.
-pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
+pub fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
     let map = fitted(map, matches!(legend, Legend::Classes(_)));
     let (width, height) = (map.width() as i32, map.height() as i32);
     let font = Font::of_height((width.min(height) / 26).max(13));
@@ -43,7 +48,7 @@ pub(crate) fn panel(map: &Canvas, title: &str, legend: &Legend) -> Canvas {
 }
 
 /// A small picture with its name below and room around.
-pub(crate) fn captioned(picture: &Canvas, name: &str) -> Canvas {
+pub fn captioned(picture: &Canvas, name: &str) -> Canvas {
     let font = Font::of_height(13);
     let pad = font.height() / 3;
     let (width, height) = (picture.width() as i32, picture.height() as i32);
@@ -55,7 +60,7 @@ pub(crate) fn captioned(picture: &Canvas, name: &str) -> Canvas {
 }
 
 /// Panels in rows of `columns`.
-pub(crate) fn sheet(panels: &[Canvas], columns: usize) -> Canvas {
+pub fn sheet(panels: &[Canvas], columns: usize) -> Canvas {
     let columns = columns.clamp(1, panels.len().max(1));
     let width = panels.iter().map(Canvas::width).max().unwrap_or(1);
     let rows: Vec<_> = panels.chunks(columns).collect();

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use infomark_core::Point;
 
-use super::Colour;
-use super::canvas::{Area, Font};
-use super::pen::Pen;
+use crate::Colour;
+use crate::canvas::{Area, Font};
+use crate::pen::Pen;
 
 /// An SVG file as it is drawn.
 pub(super) struct Svg {

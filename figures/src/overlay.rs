@@ -3,21 +3,22 @@
 use infomark_core::Point;
 use infomark_infer::Image;
 
-use super::canvas::{Area, Canvas, Font, grey_png};
-use super::pen::{Pen, rounded};
-use super::svg::Svg;
-use super::{Colour, qualitative};
-use anyhow::Result;
+use crate::canvas::{Area, Canvas, Font, grey_png};
+use crate::pen::{Pen, rounded};
+use crate::svg::Svg;
+use crate::{Colour, PictureError, qualitative};
 
 /// A landmark to draw.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    pub(crate) name: String,
-    pub(crate) at: Point<f64>,
+pub struct Mark {
+    /// Its name, written beside it.
+    pub name: String,
+    /// Its place in pixels of the image.
+    pub at: Point<f64>,
     /// Where it really is, if that is known.
-    pub(crate) truth: Option<Point<f64>>,
+    pub truth: Option<Point<f64>>,
     /// Whether nobody should rely on it: a ring in place of the cross, and a question mark.
-    pub(crate) doubtful: bool,
+    pub doubtful: bool,
 }
 
 /// Sizes that suit a picture.
@@ -44,7 +45,7 @@ impl Style {
 
 /// The image, `zoom` times enlarged, with a cross and a name at each landmark, a circle around the truth
 /// where it is known, and a title.
-pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -> Canvas {
+pub fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -> Canvas {
     let mut canvas = Canvas::from_image(image);
     if zoom > 1 {
         canvas = canvas.resized(zoom * canvas.width(), zoom * canvas.height(), false);
@@ -54,8 +55,12 @@ pub(crate) fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -
     canvas
 }
 
-/// The same as the text of an SVG file, which holds the image in 256 grey levels. Marks lie where they were found, to a fraction of a pixel.
-pub(crate) fn overlay_svg(image: &Image, marks: &[Mark], title: &str) -> Result<String> {
+/// The same as the text of an SVG file, which holds the image in 256 grey levels. Marks lie where they were found, to a fraction
+/// of a pixel.
+///
+/// # Errors
+/// When the image cannot be written as PNG.
+pub fn overlay_svg(image: &Image, marks: &[Mark], title: &str) -> Result<String, PictureError> {
     let size = (image.width(), image.height());
     let mut svg = Svg::new(size, &grey_png(size.0, size.1, &image.to_levels())?);
     draw(&mut svg, size, 1, marks, title);
@@ -92,7 +97,7 @@ fn draw(pen: &mut impl Pen, size: (usize, usize), zoom: usize, marks: &[Mark], t
 
 /// Where names beside points cover each other least: the top left corner of each, for names of these widths and this height. `arm` is
 /// that of the points' crosses, `others` are places that names should leave free as well. Lengths of any unit.
-pub(crate) fn label_corners(
+pub fn label_corners(
     points: &[Point<f64>],
     others: &[Point<f64>],
     (widths, height): (&[f64], f64),

@@ -2,8 +2,8 @@
 
 use infomark_core::Point;
 
-use super::Colour;
-use super::canvas::{Area, Canvas, Font};
+use crate::Colour;
+use crate::canvas::{Area, Canvas, Font};
 
 /// What an overlay is drawn with. Places are pixels, (0, 0) the centre of the first one.
 pub(super) trait Pen {

@@ -3,23 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ExtendedColorType, GrayImage};
 use infomark_core::Point;
-use infomark_infer::{Image, read_image, rounded};
+use infomark_infer::{Image, read_file, read_image, rounded};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::results::{Case, Results, Spot};
-use crate::draw::label_corners;
-use crate::files;
-use crate::inputs::Input;
-use crate::output::{file_name, shown};
-use crate::progress::Progress;
+use super::{Case, ReportError, Spot};
+use crate::{PictureError, label_corners};
 
 /// Longest side of a picture in pixels.
 const SIDE: u32 = 1000;
@@ -27,10 +22,12 @@ const SIDE: u32 = 1000;
 const LETTER: f64 = 0.55;
 /// Of JPEG.
 const QUALITY: u8 = 82;
+/// Longest overlay that is read, in bytes.
+const MAX_BYTES: u64 = 512 << 20;
 
 /// A picture as the page shows it; lengths are pixels of the original image.
-#[derive(Serialize)]
-pub(super) struct Picture {
+#[derive(Clone, Debug, Serialize)]
+pub struct Picture {
     image: String,
     width: usize,
     height: usize,
@@ -49,7 +46,7 @@ pub(super) struct Picture {
     arm: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Mark {
     name: String,
     x: f64,
@@ -65,80 +62,69 @@ struct Mark {
     anchor: &'static str,
 }
 
-/// The worst `most` images, with their points.
-pub(super) fn pictures(
-    results: &Results,
-    folder: &Path,
-    images: &[Input],
-    most: usize,
-) -> Result<Vec<Picture>> {
-    let places = Places::of(images);
-    let chosen: Vec<&Case> = results.cases.iter().take(most).collect();
-    let progress = Progress::new(chosen.len() as u64, "drawing");
-    let one = |case: &&Case| {
-        let picture = picture(case, &places);
-        progress.advance();
+/// The pictures of images, with their points; those whose image is not found and that have no overlay are left out. `advance` is
+/// called after each.
+///
+/// # Errors
+/// [`ReportError`] when an image or overlay cannot be read, or has another size than the result says.
+pub fn pictures(
+    cases: &[Case],
+    images: &ImagePaths<'_>,
+    advance: &(dyn Fn() + Sync),
+) -> Result<Vec<Picture>, ReportError> {
+    let one = |case: &Case| {
+        let picture = picture(case, images);
+        advance();
         picture
     };
-    let pictures: Result<Vec<Option<Picture>>> = chosen.par_iter().map(one).collect();
-    progress.finish();
-    let pictures: Vec<Picture> = pictures?.into_iter().flatten().collect();
-    if pictures.is_empty() && !chosen.is_empty() {
-        bail!(
-            "{}: none of its images is found ({}, ...); say where they are with --images",
-            shown(folder),
-            chosen[0].image
-        );
-    }
-    Ok(pictures)
+    let pictures: Result<Vec<Option<Picture>>, ReportError> = cases.par_iter().map(one).collect();
+    Ok(pictures?.into_iter().flatten().collect())
 }
 
-/// Images by their names.
-pub(super) struct Places<'a> {
+/// Paths of images by the names that a result has for them.
+#[derive(Clone, Debug, Default)]
+pub struct ImagePaths<'a> {
     by_label: HashMap<&'a str, &'a Path>,
     /// None where two share the name.
     by_name: HashMap<String, Option<&'a Path>>,
 }
 
-impl<'a> Places<'a> {
-    pub(super) fn of(images: &'a [Input]) -> Self {
-        let mut by_name = HashMap::new();
-        for input in images {
-            by_name
-                .entry(file_name(&input.path))
-                .and_modify(|place| *place = None)
-                .or_insert(Some(input.path.as_path()));
+impl<'a> ImagePaths<'a> {
+    /// Of images, each with its label in the result and its path.
+    pub fn new(images: impl IntoIterator<Item = (&'a str, &'a Path)>) -> Self {
+        let mut paths = Self::default();
+        for (label, path) in images {
+            paths.by_name.entry(file_name(path)).and_modify(|place| *place = None).or_insert(Some(path));
+            paths.by_label.insert(label, path);
         }
-        Self {
-            by_label: images.iter().map(|input| (input.label.as_str(), input.path.as_path())).collect(),
-            by_name,
-        }
+        paths
     }
 
-    pub(super) fn find(&self, image: &str) -> Option<&'a Path> {
+    /// The path of an image by its label, else by its file name where only one has it.
+    pub fn find(&self, image: &str) -> Option<&'a Path> {
         let named = || self.by_name.get(&file_name(Path::new(image))).copied().flatten();
         self.by_label.get(image).copied().or_else(named)
     }
 }
 
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
 /// None where neither the image nor an overlay is there.
-fn picture(case: &Case, places: &Places<'_>) -> Result<Option<Picture>> {
-    let found =
-        places.find(&case.image).map(|path| read_image(path).map(|image| (path, image))).transpose()?;
-    let (width, height, source, drawn) = match (found, &case.overlay) {
+fn picture(case: &Case, places: &ImagePaths<'_>) -> Result<Option<Picture>, ReportError> {
+    let found = places.find(&case.image).map(|path| read_image(path).map(|image| (path, image))).transpose();
+    let (width, height, source, drawn) = match (found.map_err(Box::new)?, &case.overlay) {
         (Some((path, image)), _) => {
-            if let Some((width, height)) = case.size.filter(|size| *size != (image.width(), image.height())) {
-                bail!(
-                    "{}: it has {} x {} pixels, but the result is for {width} x {height}; give the image it was made from",
-                    shown(path),
-                    image.width(),
-                    image.height()
-                );
+            let size = (image.width(), image.height());
+            if let Some(expected) = case.size.filter(|expected| *expected != size) {
+                return Err(ReportError::Size { path: path.to_owned(), size, expected });
             }
             (image.width(), image.height(), data_address("image/jpeg", &jpeg(&image)?), false)
         }
         (None, Some(overlay)) => {
-            let bytes = files::bytes(overlay)?;
+            let bytes = read_file(overlay, MAX_BYTES)?;
             let Some((width, height)) = case.size else { return Ok(None) };
             (width, height, data_address("image/png", &bytes), true)
         }
@@ -204,10 +190,15 @@ fn mark(point: &Spot, label: [f64; 2], anchor: &'static str) -> Mark {
 }
 
 /// The image, shrunk to what a screen shows.
-fn jpeg(image: &Image) -> Result<Vec<u8>> {
-    let context = || format!("{}: can't make a picture of it", image.name());
-    let (width, height) = (u32::try_from(image.width())?, u32::try_from(image.height())?);
-    let levels = GrayImage::from_raw(width, height, image.to_levels()).with_context(context)?;
+fn jpeg(image: &Image) -> Result<Vec<u8>, ReportError> {
+    let failed = |reason: String| {
+        let (width, height) = (image.width(), image.height());
+        PictureError::Encode { format: "JPEG", width, height, reason }
+    };
+    let side = |length: usize| u32::try_from(length).map_err(|_| failed("too large".into()));
+    let (width, height) = (side(image.width())?, side(image.height())?);
+    let levels = GrayImage::from_raw(width, height, image.to_levels());
+    let levels = levels.ok_or_else(|| failed("too large".into()))?;
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     // Not `imageops::resize`, which would be compiled in this crate, without optimisation in tests.
@@ -216,20 +207,11 @@ fn jpeg(image: &Image) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode(&small, small.width(), small.height(), ExtendedColorType::L8)
-        .with_context(context)?;
+        .map_err(|error| failed(error.to_string()))?;
     Ok(bytes)
 }
 
 /// Bytes as an address that needs no other file.
-pub(super) fn data_address(kind: &str, bytes: &[u8]) -> String {
+pub(crate) fn data_address(kind: &str, bytes: &[u8]) -> String {
     format!("data:{kind};base64,{}", STANDARD.encode(bytes))
-}
-
-/// A picture of a file beside a result, if it is there and no link.
-pub(super) fn file_address(folder: &Path, name: &str) -> Result<Option<String>> {
-    let Some(path) = files::within(folder, name).filter(|path| path.is_file()) else { return Ok(None) };
-    let bytes = files::bytes(&path)?;
-    let kind =
-        if path.extension().is_some_and(|ending| ending == "svg") { "image/svg+xml" } else { "image/png" };
-    Ok(Some(data_address(kind, &bytes)))
 }

@@ -1,23 +1,17 @@
 //! The page itself.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use anyhow::{Context, Result};
 use minijinja::{Environment, context};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::charts::figures;
-use super::gallery::{Picture, Places, file_address};
-use super::results::{Case, Kind, Results};
-use crate::inputs::Input;
-use crate::map;
-use crate::output::file_name;
+use super::gallery::{Picture, data_address};
+use super::{BASE_STYLE, Case, Kind, ReportError, Results};
 
 const TEMPLATE: &str = include_str!("page.html");
-/// What it shares with the page of `infomark review`, then its own.
-const STYLE: &str = concat!(include_str!("base.css"), include_str!("page.css"));
+const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// A figure in a box.
@@ -42,41 +36,47 @@ struct Table {
 }
 
 /// A picture that is shown as it is.
-#[derive(Serialize)]
-struct Plate {
+#[derive(Clone, Debug, Serialize)]
+pub struct Plate {
     source: String,
     caption: String,
 }
 
-/// The whole page.
-pub(super) fn html(
+impl Plate {
+    /// A PNG file.
+    pub fn png(bytes: &[u8], caption: impl Into<String>) -> Self {
+        Self { source: data_address("image/png", bytes), caption: caption.into() }
+    }
+}
+
+/// The whole page: one HTML file that loads nothing. `name` is that of the result, for one that does not name its data.
+///
+/// # Errors
+/// When a chart cannot be drawn.
+pub fn html(
     results: &Results,
-    folder: &Path,
-    images: &[Input],
-    pictures: Vec<Picture>,
-) -> Result<String> {
-    let name = match results.about["data"]["name"].as_str() {
-        Some(name) => name.to_owned(),
-        None => file_name(folder),
-    };
+    name: &str,
+    pictures: &[Picture],
+    plates: &[Plate],
+) -> Result<String, ReportError> {
+    let name = results.about["data"]["name"].as_str().unwrap_or(name);
     let (kind, heading) = match results.kind {
         Kind::Match => ("match", format!("Landmarks found: {name}")),
         Kind::Evaluation => ("evaluation", format!("Evaluation: {name}")),
         Kind::Training => ("training", format!("Training: {name}")),
     };
     let charts = figures(results)?;
-    let plates = plates(results, folder, images)?;
     let mut facts = Vec::new();
     flatten("", &results.about, &mut facts);
     let mut environment = Environment::new();
-    environment.add_template("page.html", TEMPLATE).context("the page's template is broken")?;
     let left = results.cases.len().saturating_sub(pictures.len());
-    environment
-        .get_template("page.html")
+    let page = environment
+        .add_template("page.html", TEMPLATE)
+        .and_then(|()| environment.get_template("page.html"))
         .and_then(|template| {
             template.render(context! {
                 kind, heading, pictures, charts, plates, facts, left,
-                style => STYLE,
+                style => format!("{BASE_STYLE}{STYLE}"),
                 script => SCRIPT,
                 tiles => tiles(results),
                 tables => tables(results),
@@ -86,31 +86,8 @@ pub(super) fn html(
                 truth => results.kind == Kind::Evaluation,
                 version => env!("CARGO_PKG_VERSION"),
             })
-        })
-        .context("the page can't be made")
-}
-
-/// Pictures and charts beside the result, and maps of the image that is shown first.
-fn plates(results: &Results, folder: &Path, images: &[Input]) -> Result<Vec<Plate>> {
-    let mut plates = Vec::new();
-    for (file, caption) in [("views.png", "Views that the encoder was trained on, by tier of their centre.")]
-    {
-        if let Some(source) = file_address(folder, file)? {
-            plates.push(Plate { source, caption: caption.into() });
-        }
-    }
-    let places = Places::of(images);
-    let first = results.cases.iter().find_map(|case| Some((&case.image, places.find(&case.image)?)));
-    if let Some((image, path)) = first {
-        let sheet = map::sheet_of(path)?;
-        plates.push(Plate {
-            source: super::gallery::data_address("image/png", &sheet),
-            caption: format!(
-                "Where {image} carries information: entropy of patches, tiers, sampling weights."
-            ),
         });
-    }
-    Ok(plates)
+    page.map_err(|error| ReportError::Page { reason: error.to_string() })
 }
 
 /// The main figures.
@@ -224,9 +201,9 @@ fn second_annotator(compared: &Value) -> Option<Table> {
 fn measurements(results: &Results) -> Option<Table> {
     let first = results.cases.iter().find(|case| !case.measurements.is_empty())?;
     let mut columns: Vec<(&str, Option<&str>)> = Vec::new();
-    for name in first.measurements.iter().map(|measured| measured.measurement.as_str()) {
+    for name in first.measurements.iter().map(|measured| measured.name.as_str()) {
         let all = results.cases.iter().flat_map(|case| &case.measurements);
-        let values = all.filter(|measured| measured.measurement == name && measured.value.is_some());
+        let values = all.filter(|measured| measured.name == name && measured.outcome.is_ok());
         let units: BTreeSet<_> = values.map(|measured| measured.unit.as_deref()).collect();
         if let Some(unit) = units.first() {
             // Told in each cell where images differ in it.
@@ -238,7 +215,7 @@ fn measurements(results: &Results) -> Option<Table> {
         None => (*name).to_owned(),
     });
     let cell = |case: &Case, name: &str, unit: Option<&str>| {
-        let measured = case.measurements.iter().find(|measured| measured.measurement == name);
+        let measured = case.measurements.iter().find(|measured| measured.name == name);
         measured.map(|measured| measured.text(unit.is_none())).unwrap_or_default()
     };
     let line = |case: &Case| Line {
