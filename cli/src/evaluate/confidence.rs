@@ -8,7 +8,7 @@ use infomark_eval::ErrorBounds;
 use crate::plot::{self, Chart, Dot, Series, Style, colour};
 
 /// Draws errors and coverage against confidence: `confidence.png` and `.svg`.
-pub(super) fn draw(out: &Path, bounds: &ErrorBounds, note: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn draw(out: &Path, bounds: &ErrorBounds, note: &str) -> Result<Vec<PathBuf>> {
     let dots = |name: &str, index: usize, points: Vec<(f64, f64)>| Series {
         name: name.to_owned(),
         colour: colour(index),

@@ -10,14 +10,13 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ExtendedColorType, GrayImage};
 use infomark_core::Point;
-use infomark_infer::{Image, read_image, rounded};
+use infomark_infer::{Image, InputImage as Input, read_image, rounded};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::results::{Case, Results, Spot};
 use crate::draw::label_corners;
 use crate::files;
-use crate::inputs::Input;
 use crate::output::{file_name, shown};
 use crate::progress::Progress;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use infomark_infer::InputImage as Input;
 use minijinja::{Environment, context};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +12,6 @@ use serde_json::Value;
 use super::charts::figures;
 use super::gallery::{Picture, Places, file_address};
 use super::results::{Case, Kind, Results};
-use crate::inputs::Input;
 use crate::map;
 use crate::output::file_name;
 
