@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use infomark_core::Point;
 use infomark_eval::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
-use infomark_infer::{normal_name, rounded};
+use infomark_infer::{CollectedLandmarks, ImageLandmarks, KnownImage, normal_name, rounded};
 use serde::Serialize;
 
-use crate::landmark_files::{All, Marks, Source, by_name};
+use crate::landmark_files::Source;
 use crate::measurements::SchemeOption;
 use crate::output::{self, Report, shown};
 
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     if let Some(scheme) = &scheme {
         scheme.check_shared(&first.all.names, &shown(&options.first))?;
     }
-    let by_name = by_name(&first.known);
+    let by_name = KnownImage::by_name(&first.known);
     let spacing = |image: &str| {
         let known = by_name.get(&normal_name(image));
         known.map_or(first.given.as_ref(), |known| known.spacing.as_ref()).map(|spacing| spacing.mm)
@@ -116,12 +116,12 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     report.json(&compared)
 }
 
-fn place(marks: &Marks, landmark: &str) -> Option<Point<f64>> {
+fn place(marks: &ImageLandmarks, landmark: &str) -> Option<Point<f64>> {
     marks.landmarks.iter().find(|known| known.name == landmark).map(|landmark| landmark.at)
 }
 
 /// How often only `one` has a landmark placed, in images that both have.
-fn only(one: &All, other: &All) -> HashMap<String, usize> {
+fn only(one: &CollectedLandmarks, other: &CollectedLandmarks) -> HashMap<String, usize> {
     let mut count = HashMap::new();
     for (image, marks) in &one.images {
         let Some(others) = other.images.get(image) else { continue };
@@ -132,7 +132,7 @@ fn only(one: &All, other: &All) -> HashMap<String, usize> {
     count
 }
 
-fn images_only(one: &All, other: &All) -> Vec<String> {
+fn images_only(one: &CollectedLandmarks, other: &CollectedLandmarks) -> Vec<String> {
     one.images.keys().filter(|image| !other.images.contains_key(*image)).cloned().collect()
 }
 

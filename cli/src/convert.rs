@@ -6,12 +6,12 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use infomark_infer::{
-    Annotated, LandmarkFormat, PixelSpacing, Scheme, Visibility, WriteOptions, encode_landmarks, normal_name,
+    Annotated, ImageLandmarks, KnownImage, LandmarkFormat, PixelSpacing, Scheme, Visibility, WriteOptions,
+    encode_landmarks, free_stem, normal_name,
 };
 use serde::Serialize;
 
-use crate::inputs;
-use crate::landmark_files::{Known, Marks, Read, Source, by_name};
+use crate::landmark_files::{Read, Source};
 use crate::output::{self, Report, shown};
 use crate::spacing;
 
@@ -104,7 +104,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let volume = options.volume_spacing.as_deref();
     let volume = volume.map(|values| spacing::of_option("--volume-spacing", values)).transpose()?;
     let Read { all, known, coco, given } = options.source.read(&options.files, &given_names, volume)?;
-    let by_name = by_name(&known);
+    let by_name = KnownImage::by_name(&known);
     let images = all.images.iter().map(|(image, marks)| {
         annotated(image, marks, given.as_ref(), by_name.get(&normal_name(image)).copied())
     });
@@ -146,11 +146,11 @@ pub(crate) fn not_kept(format: LandmarkFormat, images: &[Annotated<'_>]) -> Vec<
 
 fn annotated<'a>(
     image: &'a str,
-    marks: &'a Marks,
+    marks: &'a ImageLandmarks,
     given: Option<&'a PixelSpacing>,
-    known: Option<&'a Known>,
+    known: Option<&'a KnownImage>,
 ) -> Annotated<'a> {
-    let Marks { landmarks, absent, .. } = marks;
+    let ImageLandmarks { landmarks, absent, .. } = marks;
     let (size, spacing) = known.map_or(((0, 0), given), |known| (known.size, known.spacing.as_ref()));
     let placement = known.map(|known| known.placement);
     Annotated { image, size, spacing, placement, landmarks, absent }
@@ -162,7 +162,7 @@ fn write(
     format: LandmarkFormat,
     images: &[Annotated<'_>],
     write: &WriteOptions<'_>,
-    known: &[Known],
+    known: &[KnownImage],
 ) -> Result<Vec<String>> {
     let is_named = LandmarkFormat::of_name(&options.out).is_some() || options.out.extension().is_some();
     let folder = options.out.is_dir()
@@ -179,10 +179,10 @@ fn write(
     let mut stems = known.iter().map(|known| known.stem.to_lowercase()).collect();
     // All are made before the first is written.
     let mut made = Vec::new();
-    let by_name = by_name(known);
+    let by_name = KnownImage::by_name(known);
     for image in images {
         let stem = by_name.get(&normal_name(image.image)).map(|known| known.stem.clone());
-        let stem = stem.unwrap_or_else(|| inputs::free_stem(Path::new(image.image), &mut stems));
+        let stem = stem.unwrap_or_else(|| free_stem(Path::new(image.image), &mut stems));
         let path = options.out.join(format!("{stem}.{}", format.ending()));
         let bytes = encode_landmarks(format, std::slice::from_ref(image), write, &shown(&path))?;
         made.push((path, bytes));

@@ -9,15 +9,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use infomark_core::{mean, sdr};
-use infomark_eval::{Evaluation, Run, median};
+use infomark_eval::{EvalError, Evaluation, Run, median};
 use infomark_infer::{DataSet, Encoder, MatchOptions, rounded};
 use infomark_train::{Budget, Paths, TrainConfig, train};
 use serde::Serialize;
 
-use crate::evaluate::with_bar;
 use crate::inputs;
 use crate::output::{self, Report, shown};
-use crate::progress::duration;
+use crate::progress::{Progress, duration};
 use crate::train::with_progress;
 use data::{Phantoms, SPACING_MM, WIDTH};
 
@@ -227,4 +226,18 @@ fn text(demo: &Demonstration) -> String {
         demo.overlays,
         demo.encoder,
     )
+}
+
+/// Scores with a bar over so many pieces of work, each of which calls `advance`.
+fn with_bar<T>(
+    pieces: usize,
+    score: impl FnOnce(&(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<T>,
+) -> Result<T> {
+    let progress = Progress::new(pieces as u64, "scoring");
+    let scored = score(&|| {
+        progress.advance();
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(scored)
 }

@@ -1,33 +1,25 @@
 //! `infomark evaluate`.
 
 mod annotator;
-mod confidence;
-pub(crate) mod errors;
-mod network;
+pub(crate) mod confidence;
 mod table;
 
-pub(crate) use network::NetworkJob;
-
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, bail};
-use infomark_eval::{
-    Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation as Scoring, Figures, Measured,
-    Protocol, Run, Summary, check_names, check_radii, random_sets,
-};
-use infomark_figures::error_bound_charts;
+use infomark_eval::{Protocol, check_names, check_radii, random_sets};
 use infomark_infer::{DataSet, Encoder};
+use infomark_results::{EncoderJob, NetworkJob, ResultsError, ScoredNetwork, ScoringStep};
 use infomark_train::{AGAINST, Ranking};
-use serde::Serialize;
 
 use crate::inputs;
-use crate::matching::{How, Matching};
-use crate::models::{Model, RuntimeOptions};
+use crate::matching::How;
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
-use crate::plot;
-use crate::progress::Progress;
-use crate::refine::{Refine, RefinedWith};
+use crate::progress::{Progress, lock};
+use crate::refine::{Refine, RefineBar};
 use crate::select;
 
 /// Score an encoder: match templates to annotated images, and measure the errors.
@@ -117,55 +109,6 @@ enum Choose {
     Select,
 }
 
-/// The result, its main figure first.
-#[derive(Serialize)]
-pub(crate) struct Evaluation {
-    #[serde(flatten)]
-    pub(crate) summary: Summary,
-    intervals: &'static str,
-    data: Data,
-    template_data: String,
-    model: Model,
-    matching: Matching,
-    /// None where templates are what their images show.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refined: Option<RefinedWith>,
-    error_bounds: ErrorBounds,
-    /// None without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    second_annotator: Option<AnnotatorComparison>,
-    version: &'static str,
-    seed: u64,
-    /// How they were chosen.
-    chosen_by: &'static str,
-    templates: Vec<Figures>,
-}
-
-#[derive(Serialize)]
-struct Data {
-    name: String,
-    folder: String,
-    images: usize,
-    landmarks: usize,
-    spacing_mm: [f64; 2],
-    spacing_from: String,
-}
-
-impl Data {
-    fn of(data: &DataSet, folder: &Path) -> Self {
-        Self {
-            name: data.name.clone(),
-            folder: shown(folder),
-            images: data.images.len(),
-            landmarks: data.landmarks.len(),
-            spacing_mm: [data.spacing.x, data.spacing.y],
-            spacing_from: shown(&folder.join("dataset.toml")),
-        }
-    }
-}
-
-const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";
-
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     // The message begins with the name of the option.
     check_radii(&options.radii).map_err(|error| anyhow!("--{error}"))?;
@@ -175,9 +118,23 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         options.runtime.check_for_network()?;
         let data = &data()?;
         let second = annotator::read(&options.second_annotator, data)?;
-        let second_annotator = second.as_ref();
-        let job = NetworkJob { model, data: (&options.data, data), radii, seed, second_annotator, out };
-        return job.run(threads)?.report(report);
+        let job = NetworkJob {
+            net: &infomark_models::load_landmark_net(model)?,
+            model,
+            data: (&options.data, data),
+            radii_mm: radii,
+            seed,
+            second_annotator: second.as_ref(),
+        };
+        let scored = with_bars(|told| job.run(threads, told))?;
+        let ScoredNetwork { evaluation, figures, .. } = &scored;
+        if let Some(out) = out {
+            scored.write(out, data)?;
+            annotator::write(out, evaluation.second_annotator.as_ref())?;
+        }
+        let second = evaluation.second_annotator.as_ref().map(annotator::text).unwrap_or_default();
+        report.text(&(table::text(&evaluation.summary, figures) + &second))?;
+        return report.json(evaluation);
     }
     if let Some(out) = out {
         output::make_folder(out)?;
@@ -192,24 +149,30 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let template_folder = options.template_data.as_ref().unwrap_or(&options.data);
     check_names(data, template_data)?;
     let (sets, chosen_by) = options.sets(encoder, (template_folder, template_data), threads)?;
-    let job = Job {
+    let refinement = options.refine.images()?;
+    let job = EncoderJob {
         encoder,
         model,
         data: (&options.data, data),
         template_data: (template_folder, template_data),
-        sets,
+        sets: &sets,
         chosen_by,
-        how: &options.how,
-        refine: &options.refine,
+        matching: options.how.options(),
+        refinement: refinement.as_ref(),
         protocol: Protocol { radii_mm: radii, seed, calibrate: options.calibrate },
         second_annotator: second.as_ref(),
-        out,
     };
-    let (evaluation, _) = job.run(threads)?;
+    let scored = with_bars(|told| job.run(threads, told)).map_err(|error| options.refine.refusal(error))?;
+    let evaluation = &scored.evaluation;
+    if let Some(out) = out {
+        scored.write(out, data)?;
+        confidence::draw(out, &evaluation.error_bounds, &evaluation.note())?;
+        annotator::write(out, evaluation.second_annotator.as_ref())?;
+    }
     let text = table::text(&evaluation.summary, &evaluation.templates);
     let second = evaluation.second_annotator.as_ref().map(annotator::text).unwrap_or_default();
     report.text(&(text + &confidence::text(&evaluation.error_bounds) + &second))?;
-    report.json(&evaluation)
+    report.json(evaluation)
 }
 
 impl Options {
@@ -256,82 +219,42 @@ fn named(data: &DataSet, folder: &Path, name: &str) -> Result<usize> {
     }
 }
 
-/// An encoder to score, with the paths that its results name.
-pub(crate) struct Job<'a> {
-    pub(crate) encoder: &'a Encoder,
-    pub(crate) model: &'a Path,
-    pub(crate) data: (&'a Path, &'a DataSet),
-    pub(crate) template_data: (&'a Path, &'a DataSet),
-    pub(crate) sets: Vec<Vec<usize>>,
-    pub(crate) chosen_by: &'static str,
-    pub(crate) how: &'a How,
-    pub(crate) refine: &'a Refine,
-    pub(crate) protocol: Protocol<'a>,
-    /// A second annotator of the images, if there is one.
-    pub(crate) second_annotator: Option<&'a Annotator>,
-    /// Folder for evaluation.json, errors.csv and the plots.
-    pub(crate) out: Option<&'a Path>,
+/// Scores with bars.
+fn with_bars<T>(
+    score: impl FnOnce(&(dyn Fn(ScoringStep) -> ControlFlow<()> + Sync)) -> Result<T, ResultsError>,
+) -> Result<T, ResultsError> {
+    let bars = Mutex::new(ScoringBars::default());
+    let told = |step| {
+        lock(&bars).show(step);
+        ControlFlow::Continue(())
+    };
+    let scored = score(&told);
+    lock(&bars).finish();
+    scored
 }
 
-impl Job<'_> {
-    /// Scores the encoder, with a bar, and writes the files that were asked for.
-    pub(crate) fn run(&self, threads: usize) -> Result<(Evaluation, Vec<Run>)> {
-        let ((folder, data), (template_folder, template_data)) = (self.data, self.template_data);
-        let (encoder, matching) = (self.encoder, self.how.options());
-        let scoring = Scoring { encoder, data, template_data, matching };
-        let templates: BTreeSet<&usize> = self.sets.iter().flatten().collect();
-        let images = data.images.len().saturating_add(self.protocol.calibrate.unwrap_or(0));
-        let pool = inputs::pool(threads)?;
-        let (measured, refined) = with_bar(images.saturating_add(templates.len()), |advance| {
-            pool.install(|| {
-                let ready = scoring.prepare(&self.sets, advance)?;
-                let (templates, refined) = self.refine.apply(encoder, ready.templates())?;
-                Ok((ready.with(templates).measure(&self.protocol, advance)?, refined))
-            })
-        })?;
-        let Measured { runs, figures, summary, error_bounds } = measured;
-        let second_annotator =
-            annotator::compare(self.second_annotator, data, &runs, self.protocol.radii_mm)?;
-        let evaluation = Evaluation {
-            summary: summary.rounded(),
-            intervals: INTERVALS,
-            data: Data::of(data, folder),
-            template_data: shown(template_folder),
-            model: Model::of(encoder, self.model),
-            matching: self.how.matching(),
-            refined,
-            error_bounds,
-            second_annotator,
-            version: env!("CARGO_PKG_VERSION"),
-            seed: self.protocol.seed,
-            chosen_by: self.chosen_by,
-            templates: figures.into_iter().map(Figures::rounded).collect(),
-        };
-        if let Some(out) = self.out {
-            output::make_folder(out)?;
-            output::write_json(&out.join("evaluation.json"), &evaluation)?;
-            let (version, summary) = (evaluation.version, &evaluation.summary.summary);
-            let note = format!("infomark {version}, {}, {summary}", data.name);
-            plot::write(&out.join("confidence"), &error_bound_charts(&evaluation.error_bounds), &note)?;
-            errors::write(out, data, &runs)?;
-            if let Some(second) = &evaluation.second_annotator {
-                annotator::write(out, second)?;
+/// The bars of a scoring.
+#[derive(Default)]
+pub(crate) struct ScoringBars {
+    scoring: Option<Progress>,
+    refining: RefineBar,
+}
+
+impl ScoringBars {
+    /// Shows a step.
+    pub(crate) fn show(&mut self, step: ScoringStep) {
+        match step {
+            ScoringStep::Scored { done, total } => {
+                self.scoring.get_or_insert_with(|| Progress::new(0, "scoring")).at(done, total);
             }
+            ScoringStep::Refining(step) => self.refining.show(step),
+            _ => {}
         }
-        Ok((evaluation, runs))
     }
-}
 
-/// Scores with a bar over so many pieces of work, each of which calls `advance`.
-pub(crate) fn with_bar<T>(
-    pieces: usize,
-    score: impl FnOnce(&(dyn Fn() -> Result<(), EvalError> + Sync)) -> Result<T>,
-) -> Result<T> {
-    let progress = Progress::new(pieces as u64, "scoring");
-    let scored = score(&|| {
-        progress.advance();
-        Ok(())
-    })?;
-    progress.finish();
-    Ok(scored)
+    /// Takes the bars away.
+    pub(crate) fn finish(&mut self) {
+        self.scoring.take().into_iter().for_each(Progress::finish);
+        self.refining.finish();
+    }
 }

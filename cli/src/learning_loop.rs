@@ -13,13 +13,15 @@ use infomark_active::{
     ActiveDetector, LearnOptions, LearnProgress, Learned, MIN_IMAGES, annotation_order, detector, uncertainty,
 };
 use infomark_core::Point;
-use infomark_infer::{Detection, FolderLock, LandmarkRow, Member, ordered, rounded};
+use infomark_infer::{
+    CollectedLandmarks, Detection, FolderLock, InputImage, LandmarkRow, Member, ordered, rounded,
+};
 use infomark_train::{AGAINST, AnnotatedSet, Budget, ComputeOn, Paths, TrainConfig};
 use serde::Serialize;
 
-use crate::inputs::{self, Input};
+use crate::inputs;
 use crate::interrupt;
-use crate::landmark_files::{All, Read, Source};
+use crate::landmark_files::{Read, Source};
 use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
@@ -162,9 +164,9 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Err(infomark_active::ActiveError::Stopped) => return Err(stopped()),
         found => found?,
     };
-    let corrected: Vec<&Input> =
+    let corrected: Vec<&InputImage> =
         inputs.iter().filter(|input| all.images.contains_key(&input.label)).collect();
-    let others: Vec<Input> =
+    let others: Vec<InputImage> =
         inputs.iter().filter(|input| !all.images.contains_key(&input.label)).cloned().collect();
     let proposals = propose(&found, &others, given, threads, &stop)?;
     let order = order(&found, &encoder, &inputs, &others, &proposals, threads)?;
@@ -210,8 +212,8 @@ fn keep_inputs(options: &Options) -> Result<()> {
 }
 
 /// The corrected images with their points, in the order of the images.
-fn annotated(inputs: &[Input], all: &All) -> Result<AnnotatedSet> {
-    let image = |input: &Input| {
+fn annotated(inputs: &[InputImage], all: &CollectedLandmarks) -> Result<AnnotatedSet> {
+    let image = |input: &InputImage| {
         let marks = all.images.get(&input.label)?;
         let by_name: HashMap<&str, Point<f64>> =
             marks.landmarks.iter().map(|landmark| (landmark.name.as_str(), landmark.at)).collect();
@@ -267,14 +269,14 @@ fn encoder(options: &Options, threads: usize, stop: &Arc<AtomicBool>, report: &R
 /// Landmarks of images, in their order; the error of an image as text.
 fn propose(
     found: &ActiveDetector,
-    inputs: &[Input],
+    inputs: &[InputImage],
     given: Option<infomark_infer::PixelSpacing>,
     threads: usize,
     stop: &Arc<AtomicBool>,
 ) -> Result<Vec<Result<Proposed, String>>> {
     let bar = Progress::new(inputs.len() as u64, "proposing");
     let detector = found.detector();
-    let one = move |input: &Input| -> Result<Proposed> {
+    let one = move |input: &InputImage| -> Result<Proposed> {
         let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let image = spacing::read(&input.path, given.as_ref())?;
         let detection = detector.detect(&image, None)?;
@@ -300,16 +302,16 @@ fn propose(
 fn order<'i>(
     found: &ActiveDetector,
     encoder: &Path,
-    inputs: &[Input],
-    others: &'i [Input],
+    inputs: &[InputImage],
+    others: &'i [InputImage],
     proposals: &[Result<Proposed, String>],
     threads: usize,
-) -> Result<Vec<(&'i Input, Option<f64>)>> {
+) -> Result<Vec<(&'i InputImage, Option<f64>)>> {
     let searched = others
         .iter()
         .zip(proposals)
         .filter_map(|(input, proposal)| Some((input, proposal.as_ref().ok()?.uncertainty)));
-    let mut searched: Vec<(&Input, f64)> = searched.collect();
+    let mut searched: Vec<(&InputImage, f64)> = searched.collect();
     if found.learned().is_some() {
         searched.sort_by(|a, b| b.1.total_cmp(&a.1));
         return Ok(searched.into_iter().map(|(input, unsure)| (input, Some(unsure))).collect());
@@ -322,7 +324,7 @@ fn order<'i>(
     let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
     let ranking = inputs::pool(threads)?.install(|| select::rank(&encoder, &paths, AGAINST, 0))?;
     let ranked = annotation_order(&ranking).into_iter().filter_map(|place| inputs.get(place));
-    let of = |input: &Input| {
+    let of = |input: &InputImage| {
         searched.iter().find(|(other, _)| other.path == input.path).map(|(other, _)| (*other, None))
     };
     Ok(ranked.filter_map(of).collect())
@@ -330,8 +332,8 @@ fn order<'i>(
 
 fn write_table(
     path: &Path,
-    all: &All,
-    others: &[Input],
+    all: &CollectedLandmarks,
+    others: &[InputImage],
     proposals: &[Result<Proposed, String>],
 ) -> Result<()> {
     let number = |value: f64| value.to_string();

@@ -4,7 +4,6 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod agree;
-mod annotators;
 mod calibrate;
 mod convert;
 mod demo;

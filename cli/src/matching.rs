@@ -16,15 +16,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use infomark_infer::{Detector, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256};
+use infomark_infer::{
+    Detector, InputImage, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256,
+};
+use infomark_results::{EncoderRecord, EnsembleRecord, MatchingRecord, NetworkRecord, to_json};
 use rayon::ThreadPool;
 
 use crate::convert::Format;
-use crate::inputs::{self, Input};
+use crate::inputs;
 use crate::interrupt;
 use crate::measurements::{self, SchemeOption};
-use crate::models::{EnsembleModel, Model, NetworkModel, RuntimeOptions};
-use crate::output::{self, Report, shown, to_json};
+use crate::models::RuntimeOptions;
+use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 use crate::result_folder::{OBJECT, ResultFolder, remove_temporary};
 use crate::spacing;
@@ -35,7 +38,7 @@ use pictures::OVERLAYS;
 use record::{Head, MadeBy, RecognisedBy};
 use result::{ERRORS, ResultWriter, TABLE, Told};
 
-pub(crate) use how::{How, Matching};
+pub(crate) use how::How;
 pub(crate) use trust::{Recognised, Trust};
 
 /// Find the landmarks of one or several annotated images in others.
@@ -243,7 +246,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     let _watch = interrupt::Watch::new(&stop, move || {
         tell("stopping: the images under way are finished and all is written; Ctrl-C again ends at once");
     });
-    let one = move |input: &Input| search.one_or_earlier(input);
+    let one = move |input: &InputImage| search.one_or_earlier(input);
     for Done { mut matched, failure } in ordered(inputs, threads, Arc::clone(&stop), one)? {
         if let (Some(scheme), Some(matched)) = (&scheme, &mut matched) {
             table::measure(scheme, matched);
@@ -295,8 +298,8 @@ fn detector(
     given: Option<&PixelSpacing>,
     pool: &ThreadPool,
     report: &Report,
-) -> Result<(Detector, MadeBy, Vec<Input>)> {
-    if let Some(path) = options.model.as_ref().filter(|path| EnsembleModel::is_file(path)) {
+) -> Result<(Detector, MadeBy, Vec<InputImage>)> {
+    if let Some(path) = options.model.as_ref().filter(|path| EnsembleRecord::is_file(path)) {
         return ensemble(options, path);
     }
     let is_shipped = |path: &&PathBuf| infomark_models::named(path).is_some();
@@ -311,7 +314,7 @@ fn detector(
             bail!("{option}: it is an option of matching; give --template, too");
         }
         let net = infomark_models::load_landmark_net(path)?;
-        let told = NetworkModel::of(&net, path);
+        let told = NetworkRecord::of(&net, path);
         Ok((Arc::new(net), told))
     });
     let net = net.transpose()?;
@@ -331,7 +334,7 @@ fn detector(
     let templates = if templates_given || !is_shipped(&path) { &options.given } else { &own };
     let read = pool.install(|| templates.read(&encoder, given))?;
     let (templates, sources) = read;
-    let model = Model::of(&encoder, path);
+    let model = EncoderRecord::of(&encoder, path);
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
     let (judge, error_bounds) = options.trust.judge(matcher)?;
     let judge = Arc::new(judge);
@@ -348,7 +351,7 @@ fn detector(
             (Detector::CheckedNetwork(net, judge), made_by, inputs)
         }
         None => {
-            let matching = options.how.matching();
+            let matching = MatchingRecord::of(&options.how.options());
             let made_by = MadeBy::Matching { model, matching, error_bounds, templates: sources };
             (Detector::Matching(judge), made_by, inputs)
         }
@@ -356,7 +359,7 @@ fn detector(
 }
 
 /// An ensemble as the detector, with what results say of it, and the images.
-fn ensemble(options: &Options, path: &Path) -> Result<(Detector, MadeBy, Vec<Input>)> {
+fn ensemble(options: &Options, path: &Path) -> Result<(Detector, MadeBy, Vec<InputImage>)> {
     options.runtime.check_for_network()?;
     let own = options.how.first_given().or(options.trust.first_given()).or(options.given.first_given());
     let other = options.landmark_model.is_some().then_some("--landmark-model");
@@ -365,15 +368,15 @@ fn ensemble(options: &Options, path: &Path) -> Result<(Detector, MadeBy, Vec<Inp
         let path = shown(path);
         bail!("{option}: {path} has its own templates, networks and error bounds; leave the option out");
     }
-    let (ensemble, model) = EnsembleModel::load(path)?;
+    let (ensemble, model) = EnsembleRecord::load(path)?;
     let ensemble = ensemble.with_fixed_orientation(options.trust.fix_orientation);
     Ok((Detector::Ensemble(Box::new(ensemble)), MadeBy::Ensemble { ensemble: model }, inputs_of(options)?))
 }
 
 /// The images to search.
-fn inputs_of(options: &Options) -> Result<Vec<Input>> {
+fn inputs_of(options: &Options) -> Result<Vec<InputImage>> {
     let inputs = match &options.images_from {
-        Some(list) => inputs::listed(list, options.shard)?,
+        Some(list) => InputImage::listed(list, options.shard)?,
         None => inputs::expand(&options.images)?,
     };
     let models = options.model.iter().chain(&options.landmark_model).chain(&options.images_from);

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use infomark_core::Spacing;
-use infomark_infer::{LandmarkStatus, Scheme, normal_name};
+use infomark_infer::{ImageLandmarks, KnownImage, LandmarkStatus, Scheme, normal_name};
 use serde::Serialize;
 
-use crate::landmark_files::{Marks, Read, Source, by_name};
+use crate::landmark_files::{Read, Source};
 use crate::measurements::{Measured, measured, table};
 use crate::output::{self, Report, shown};
 
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let Read { all, known, given, .. } = options.source.read(&options.files, &scheme.names(), None)?;
     let files: Vec<String> = options.files.iter().map(|file| shown(file)).collect();
     scheme.check_shared(&all.names, &files.join(", "))?;
-    let by_name = by_name(&known);
+    let by_name = KnownImage::by_name(&known);
     let mut without_mm = 0;
     let images = all.images.iter().map(|(image, marks)| {
         let known = by_name.get(&normal_name(image));
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
 }
 
 /// The measurements of the landmarks that a file has of an image.
-fn of_marks(scheme: &Scheme, marks: &Marks, spacing: Option<Spacing>) -> Vec<Measured> {
+fn of_marks(scheme: &Scheme, marks: &ImageLandmarks, spacing: Option<Spacing>) -> Vec<Measured> {
     let placed = marks.landmarks.iter().zip(&marks.reliability).map(|(landmark, reliability)| {
         let status = if reliability.abstained {
             LandmarkStatus::Abstained

@@ -7,8 +7,6 @@ use infomark_core::Spacing;
 use infomark_infer::{LandmarkStatus, MeasuredValue, Scheme, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::output;
-
 /// Name of the table beside landmarks.
 pub(crate) const TABLE: &str = "measurements.csv";
 
@@ -95,5 +93,6 @@ pub(crate) fn rows<'a>(image: &'a str, all: &'a [Measured]) -> impl Iterator<Ite
 
 /// The table of some images.
 pub(crate) fn table<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Measured])>) -> Result<Vec<u8>> {
-    output::csv(COLUMNS, images.into_iter().flat_map(|(image, all)| rows(image, all)))
+    let rows = images.into_iter().flat_map(|(image, all)| rows(image, all));
+    Ok(infomark_results::to_csv(COLUMNS, rows)?)
 }

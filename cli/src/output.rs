@@ -9,6 +9,9 @@ use anyhow::{Context, Error, Result, bail};
 use serde::Serialize;
 use tempfile::Builder;
 
+pub(crate) use infomark_infer::file_name;
+use infomark_results::to_json;
+
 /// Writes to standard output, as text or as one JSON object.
 pub(crate) struct Report {
     json: bool,
@@ -55,10 +58,6 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.context("can't write to standard output"),
     }
-}
-
-pub(crate) fn to_json(object: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(object).context("can't write JSON")
 }
 
 /// Prints an error and its causes in one line on standard error.
@@ -110,14 +109,12 @@ fn printable(text: &str) -> String {
 
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("{}: can't make this folder", path.display()))
+    Ok(infomark_infer::make_folder(path)?)
 }
 
-/// Replaces `path` by `bytes`, all or nothing; a link stays, and its target is replaced. What is no ordinary file, a pipe or
-/// a device, is written to.
+/// Replaces a file by `bytes`, all or nothing.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    infomark_infer::write_file(path, bytes)
-        .with_context(|| format!("{}: can't write this file", path.display()))
+    Ok(infomark_results::write_file(path, bytes)?)
 }
 
 /// The folder that a file is in, the current one where none is named.
@@ -157,7 +154,7 @@ pub(crate) fn check_place(path: &Path) -> Result<()> {
 
 /// Writes `object` as a JSON file.
 pub(crate) fn write_json(path: &Path, object: &impl Serialize) -> Result<()> {
-    write(path, (to_json(object)? + "\n").as_bytes())
+    Ok(infomark_results::write_json(path, object)?)
 }
 
 /// A table in memory, written as a CSV file.
@@ -166,30 +163,12 @@ pub(crate) fn write_csv<const COLUMNS: usize>(
     head: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> Result<()> {
-    write(path, &csv(head, rows)?)
-}
-
-/// The bytes of a CSV file.
-pub(crate) fn csv<const COLUMNS: usize>(
-    head: [&str; COLUMNS],
-    rows: impl IntoIterator<Item = [String; COLUMNS]>,
-) -> Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(head)?;
-    for row in rows {
-        table.write_record(row)?;
-    }
-    Ok(table.into_inner()?)
+    Ok(infomark_results::write_csv(path, head, rows)?)
 }
 
 /// A path as reports show it.
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// The file name of a path as text, other bytes replaced.
-pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|| shown(path))
 }
 
 /// The path with another ending added to its name: `a/b.onnx` and `.run` make `a/b.run`.

@@ -1,5 +1,7 @@
 //! Progress on a terminal; nothing when standard error is not one.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
@@ -61,6 +63,11 @@ impl Progress {
 }
 
 const SHARES: u64 = 1000;
+
+/// The value of a mutex, also where a thread panicked that held it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Seconds as people say them.
 pub(crate) fn duration(seconds: f64) -> String {

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
-use infomark_eval::draw;
-use infomark_infer::{Encoder, RefineError, RefineStep, Template, refine_templates, sha256_files};
-use serde::Serialize;
+use anyhow::{Error, Result, anyhow, bail};
+use infomark_infer::{Encoder, RefineError, RefineStep, Template};
+use infomark_results::{Refinement, RefinementRecord, ResultsError};
 
 use crate::inputs;
 use crate::output::{self, shown};
@@ -23,31 +22,29 @@ pub(crate) struct Refine {
     count: Option<usize>,
 }
 
-/// What templates were refined with, as results tell it.
-#[derive(Clone, Serialize)]
-pub(crate) struct RefinedWith {
-    images: usize,
-    /// Of the images' bytes.
-    images_sha256: String,
-}
-
-/// Images, unless told otherwise.
-const IMAGES: usize = 100;
-/// Random numbers of the draw.
-const STREAM: u64 = 4;
-
 impl Refine {
-    /// With as many of these images as by default; none refines nothing.
-    pub(crate) fn over(images: Vec<PathBuf>) -> Self {
-        Self { images, count: None }
-    }
-
     /// The files that results must not take the place of.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         // Folders that can't be listed are reported when they are read.
         inputs::expand(&self.images)
             .map(|inputs| inputs.into_iter().map(|input| input.path).collect())
             .unwrap_or_default()
+    }
+
+    /// The images to refine with; none where nothing is refined.
+    pub(crate) fn images(&self) -> Result<Option<Refinement>> {
+        if self.images.is_empty() {
+            return Ok(None);
+        }
+        if let Some(missing) = self.images.iter().find(|path| !path.exists()) {
+            bail!("--refine {}: no such file or folder; check the spelling", shown(missing));
+        }
+        let images = inputs::expand(&self.images)?.into_iter().map(|input| input.path).collect();
+        let count = self.count.unwrap_or(Refinement::IMAGES);
+        if count == 0 {
+            bail!("--refine-images 0: at least one image is needed; leave --refine out to refine nothing");
+        }
+        Ok(Some(Refinement { images, count }))
     }
 
     /// The templates as they are, or refined, on as many threads as the caller's pool has. The image of a template has no say in it.
@@ -57,39 +54,47 @@ impl Refine {
         &self,
         encoder: &Encoder,
         templates: Vec<Template>,
-    ) -> Result<(Vec<Template>, Option<RefinedWith>)> {
-        if self.images.is_empty() {
-            return Ok((templates, None));
-        }
-        if let Some(missing) = self.images.iter().find(|path| !path.exists()) {
-            bail!("--refine {}: no such file or folder; check the spelling", shown(missing));
-        }
-        let inputs = inputs::expand(&self.images)?;
-        let count = self.count.unwrap_or(IMAGES).min(inputs.len());
-        if count == 0 {
-            bail!("--refine-images 0: at least one image is needed; leave --refine out to refine nothing");
-        }
-        let drawn = draw(count, inputs.len(), 0, STREAM).into_iter();
-        let paths = drawn.filter_map(|index| Some(inputs.get(index)?.path.clone())).collect();
-        let mut bar: Option<Progress> = None;
-        let tell = &mut |step| match step {
-            RefineStep::LeftOut(problem) => output::warn(format_args!("--refine: left out: {problem}")),
-            RefineStep::Searched { done, total } => {
-                bar.get_or_insert_with(|| Progress::new(0, "refining")).at(done, total);
-            }
-            _ => {}
-        };
-        let done = refine_templates(encoder, &templates, paths, rayon::current_num_threads(), tell);
-        bar.into_iter().for_each(Progress::finish);
-        let (refined, used) = done.map_err(|error| match error {
-            RefineError::Already { .. } => anyhow!("--refine: {error}"),
-            RefineError::Unlike { .. } => {
+    ) -> Result<(Vec<Template>, Option<RefinementRecord>)> {
+        let Some(refinement) = self.images()? else { return Ok((templates, None)) };
+        let mut bar = RefineBar::default();
+        let threads = rayon::current_num_threads();
+        let done = refinement.apply(encoder, &templates, threads, &mut |step| bar.show(step));
+        bar.finish();
+        let (refined, record) = done.map_err(|error| self.refusal(error))?;
+        Ok((refined, Some(record)))
+    }
+
+    /// An error with the options of the command line.
+    pub(crate) fn refusal(&self, error: ResultsError) -> Error {
+        match error {
+            ResultsError::Refine(RefineError::Already { .. }) => anyhow!("--refine: {error}"),
+            ResultsError::Refine(RefineError::Unlike { .. }) => {
                 let given: Vec<String> = self.images.iter().map(|path| shown(path)).collect();
                 anyhow!("--refine {}: {error}", given.join(", "))
             }
             other => other.into(),
-        })?;
-        let with = RefinedWith { images: used.len(), images_sha256: sha256_files(&used)? };
-        Ok((refined, Some(with)))
+        }
+    }
+}
+
+/// The bar of templates that are refined.
+#[derive(Default)]
+pub(crate) struct RefineBar(Option<Progress>);
+
+impl RefineBar {
+    /// Shows a step, and warns of images that are left out.
+    pub(crate) fn show(&mut self, step: RefineStep) {
+        match step {
+            RefineStep::LeftOut(problem) => output::warn(format_args!("--refine: left out: {problem}")),
+            RefineStep::Searched { done, total } => {
+                self.0.get_or_insert_with(|| Progress::new(0, "refining")).at(done, total);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&mut self) {
+        self.0.take().into_iter().for_each(Progress::finish);
     }
 }

@@ -25,7 +25,7 @@ mod zip;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +36,7 @@ use crate::interrupt;
 use crate::measurements::SchemeOption;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, file_name, shown};
+use crate::progress::lock;
 use crate::spacing;
 use engine::{Engine, EngineOptions};
 use guard::Guard;
@@ -157,11 +158,6 @@ impl App {
     fn set_engine(&self, engine: Engine) {
         *lock(&self.engine) = Some(Arc::new(engine));
     }
-}
-
-/// What a mutex holds, whatever a thread that held it did.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is printed with `--json`.

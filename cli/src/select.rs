@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use infomark_figures::{Canvas, Legend, panel, sheet};
 use infomark_infer::{Encoder, read_image, rounded, sha256_files};
+use infomark_results::EncoderRecord;
 use infomark_train::{AGAINST, ConfigError, Ranking, TrainError};
 use serde::Serialize;
 
 use crate::inputs;
-use crate::models::{Model, RuntimeOptions};
+use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 
@@ -57,7 +58,7 @@ struct Selection {
     /// Best first.
     chosen: Vec<String>,
     version: &'static str,
-    model: Model,
+    model: EncoderRecord,
     images_sha256: String,
     seed: u64,
     /// The images that key points were looked for in.
@@ -118,7 +119,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let selection = Selection {
         chosen: chosen.iter().map(label).collect(),
         version: env!("CARGO_PKG_VERSION"),
-        model: Model::of(&encoder, &options.model),
+        model: EncoderRecord::of(&encoder, &options.model),
         images_sha256: sha256_files(&paths)?,
         seed: options.seed,
         against: ranking.against().iter().map(label).collect(),

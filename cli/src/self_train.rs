@@ -1,20 +1,18 @@
 //! `infomark self-train`.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use infomark_infer::{ImageContext, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
-    Annotated, Budget, Doubt, LabelCount, Progress, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary,
-    TrainError, resume_self_train, self_train,
+    Annotated, Budget, Doubt, LabelCount, SelfTrainConfig, SelfTrainPaths, resume_self_train, self_train,
 };
 use serde::Serialize;
 
 use crate::inputs;
 use crate::output::{self, Report, beside, file_name, shown};
 use crate::progress::duration;
-use crate::train::{Bars, read_config};
+use crate::train::{read_config, with_progress};
 
 /// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
@@ -97,10 +95,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     };
     inputs::warn_of_skipped(&paths.images);
     let summary = if options.resume.is_some() {
-        with_progress(|told| resume_self_train(&paths, threads, told))?
+        with_progress(&paths.run, |told| resume_self_train(&paths, threads, told))?
     } else {
         let config = config(options, threads)?;
-        with_progress(|told| self_train(&config, &paths, told))?
+        with_progress(&paths.run, |told| self_train(&config, &paths, told))?
     };
     let mut text = String::new();
     for (round, labels) in summary.rounds.iter().enumerate() {
@@ -129,21 +127,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         images: summary.network.images,
         rounds: summary.rounds,
     })
-}
-
-/// Trains with a bar on the terminal.
-pub(crate) fn with_progress(
-    work: impl FnOnce(
-        &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
-    ) -> Result<SelfTrainSummary, TrainError>,
-) -> Result<SelfTrainSummary> {
-    let mut bars = Bars::default();
-    let summary = work(&mut |event| {
-        bars.show(&event);
-        ControlFlow::Continue(())
-    });
-    bars.finish();
-    Ok(summary?)
 }
 
 /// The templates with their landmarks.

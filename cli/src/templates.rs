@@ -10,6 +10,7 @@ use infomark_infer::{
     sha256,
 };
 use infomark_models::Model;
+use infomark_results::RefinementRecord;
 use infomark_train::AGAINST;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::inputs::{self, hash};
 use crate::models::RuntimeOptions;
 use crate::output::{file_name, identity, shown};
-use crate::refine::{Refine, RefinedWith};
+use crate::refine::Refine;
 use crate::select;
 use crate::spacing;
 
@@ -56,7 +57,7 @@ pub(crate) struct Source {
 #[derive(Serialize)]
 struct Refined {
     #[serde(flatten)]
-    with: RefinedWith,
+    with: RefinementRecord,
     template_sha256: String,
 }
 

@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use infomark_infer::Encoder;
-use infomark_train::{
-    Budget, ComputeOn, Paths, Progress, PsiConfig, Scoring, Summary, TrainConfig, resume, train,
-};
+use infomark_train::{Budget, ComputeOn, Paths, Progress, PsiConfig, Scoring, TrainConfig, resume, train};
 use serde::Serialize;
 
 use crate::files;
@@ -254,33 +252,61 @@ pub(crate) fn read_log(run: &Path) -> Result<Vec<Logged>> {
 }
 
 /// Trains with a bar on the terminal, and shows the first views in the folder of the run.
-pub(crate) fn with_progress<E: Into<anyhow::Error>>(
+pub(crate) fn with_progress<T, E: Into<anyhow::Error>>(
     run: &Path,
-    work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<Summary, E>,
-) -> Result<Summary> {
-    let mut bars = Bars::default();
-    let (mut drawn, mut estimated) = (Ok(()), Ok(()));
+    work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<T, E>,
+) -> Result<T> {
+    let mut watched = Watched::new(run);
     let summary = work(&mut |event| {
-        bars.show(&event);
-        match event {
+        watched.show(event);
+        ControlFlow::Continue(())
+    });
+    let drawn = watched.finish();
+    let summary = summary.map_err(Into::into)?;
+    // A picture that can't be written is no reason to lose a training.
+    drawn?;
+    Ok(summary)
+}
+
+/// A training on the terminal: its bars, and the pictures in the folder of its run.
+pub(crate) struct Watched {
+    bars: Bars,
+    run: PathBuf,
+    drawn: Result<()>,
+}
+
+impl Watched {
+    /// A training whose run is in a folder.
+    pub(crate) fn new(run: &Path) -> Self {
+        Self { bars: Bars::default(), run: run.to_owned(), drawn: Ok(()) }
+    }
+
+    /// Shows what the training reports.
+    pub(crate) fn show(&mut self, event: Progress) {
+        self.bars.show(&event);
+        let drawn = match event {
             // Where there was no choice, the lines at the end will do.
             Progress::Computing { scoring_and_loss, reason }
                 if scoring_and_loss != "CPU" || reason.is_some() =>
             {
                 let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
                 output::tell(format_args!("scoring, views and loss: {scoring_and_loss}{reason}"));
+                return;
             }
-            Progress::Views(examples) => drawn = pictures::write_views(run, &examples).map(drop),
+            Progress::Views(examples) => pictures::write_views(&self.run, &examples).map(drop),
             Progress::Estimated { tuned, .. } => {
-                estimated = crate::tune::write(&run.join("policy.toml"), &tuned).map(drop);
+                crate::tune::write(&self.run.join("policy.toml"), &tuned).map(drop)
             }
-            _ => {}
+            _ => return,
+        };
+        if self.drawn.is_ok() {
+            self.drawn = drawn;
         }
-        ControlFlow::Continue(())
-    });
-    bars.finish();
-    let summary = summary.map_err(Into::into)?;
-    // A picture that can't be written is no reason to lose a training.
-    drawn.and(estimated)?;
-    Ok(summary)
+    }
+
+    /// Takes the bars away; an error where a picture was not drawn.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.bars.finish();
+        self.drawn
+    }
 }

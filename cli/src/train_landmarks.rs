@@ -1,18 +1,15 @@
 //! `infomark train-landmarks`.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use infomark_train::{
-    Budget, LandmarkConfig, LandmarkPaths, LandmarkSummary, Progress, resume_landmarks, train_landmarks,
-};
+use infomark_train::{Budget, LandmarkConfig, LandmarkPaths, resume_landmarks, train_landmarks};
 use serde::Serialize;
 
 use crate::inputs;
 use crate::output::{self, Report, beside, shown};
 use crate::progress::duration;
-use crate::train::{Bars, read_config};
+use crate::train::{read_config, with_progress};
 
 /// Train a network that finds landmarks by itself on annotated images.
 #[derive(clap::Args)]
@@ -88,10 +85,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
     };
     let summary = if options.resume.is_some() {
-        with_progress(|told| Ok(resume_landmarks(&paths, threads, told)?))?
+        with_progress(&paths.run, |told| resume_landmarks(&paths, threads, told))?
     } else {
         let config = config(options, threads)?;
-        with_progress(|told| Ok(train_landmarks(&config, &paths, told)?))?
+        with_progress(&paths.run, |told| train_landmarks(&config, &paths, told))?
     };
     report.text(&format!(
         "{}: {} landmarks, {} steps on {} images in {}{}\ncheckpoints and log: {}",
@@ -129,17 +126,4 @@ fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
     };
     config.check()?;
     Ok(config)
-}
-
-/// Trains with a bar on the terminal.
-pub(crate) fn with_progress(
-    work: impl FnOnce(&mut (dyn FnMut(Progress) -> ControlFlow<()> + Send)) -> Result<LandmarkSummary>,
-) -> Result<LandmarkSummary> {
-    let mut bars = Bars::default();
-    let summary = work(&mut |event| {
-        bars.show(&event);
-        ControlFlow::Continue(())
-    });
-    bars.finish();
-    summary
 }

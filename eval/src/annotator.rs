@@ -1,9 +1,10 @@
 //! Another annotator of the images of a data set, beside its own points, which are the reference.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use infomark_core::{Point, radial_error_mm};
-use infomark_infer::{DataSet, Landmark, Sample};
+use infomark_infer::{DataSet, Landmark, LandmarkSources, Sample, file_name, normal_name};
 use serde::Serialize;
 
 use crate::{Agreement, ErrorTable, EvalError, ImageErrors, ReaderPair, Run, ScoredImage, reader_agreement};
@@ -38,6 +39,38 @@ impl Annotator {
             true => Ok(annotator),
             false => Err(EvalError::NoPairs),
         }
+    }
+
+    /// Reads the points of an annotator in the images of a data set: one file of all, or one for each image. `warn` is called for what the
+    /// files have and should not.
+    ///
+    /// # Errors
+    /// [`EvalError::Landmarks`] when a file can't be read, [`EvalError::OtherPoints`] when no point is placed that the data set has as well.
+    pub fn read(
+        files: &[PathBuf],
+        data: &DataSet,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Annotator, EvalError> {
+        let sources = LandmarkSources {
+            images: data.images.iter().map(|sample| sample.path.clone()).collect(),
+            of_these_alone: true,
+            ..LandmarkSources::default()
+        };
+        let read = sources.read(files, &data.landmarks, None, warn);
+        let all = read.map_err(|error| EvalError::Landmarks(Box::new(error)))?.all;
+        let marks = |image: &str| {
+            let same = all.images.iter().find(|(name, _)| normal_name(name) == normal_name(image));
+            same.map_or(&[][..], |(_, marks)| marks.landmarks.as_slice())
+        };
+        let name = match files {
+            [file] => file_name(file),
+            [first, ..] => format!("{} and {} more", file_name(first), files.len() - 1),
+            [] => String::new(),
+        };
+        Annotator::new(name.as_str(), data, marks).map_err(|error| match error {
+            EvalError::NoPairs => EvalError::OtherPoints { annotator: name, data: data.name.clone() },
+            other => other,
+        })
     }
 
     /// Distances to the reference in mm: of every image in which the annotator placed a point that the data set has.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use infomark_core::ScoreError;
-use infomark_infer::{CalibrationError, ImageError, MatchError, ModelError, TemplateError};
+use infomark_infer::{
+    CalibrationError, ImageError, LandmarkSourcesError, MatchError, ModelError, TemplateError,
+};
 
 /// Why images can't be scored; every message names the file, folder or option.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +141,17 @@ pub enum EvalError {
         "no landmark is placed by both readers in one image; compare files of the same images with the same names"
     )]
     NoPairs,
+    /// Landmark files of an annotator that can't be read.
+    #[error(transparent)]
+    Landmarks(Box<LandmarkSourcesError>),
+    /// An annotator without a point that the data set has.
+    #[error("{annotator}: it has no point that {data} has as well")]
+    OtherPoints {
+        /// What the annotator is called.
+        annotator: String,
+        /// What the data set is called.
+        data: String,
+    },
     /// Images of which some state the size of their pixels.
     #[error(
         "the size of the pixels is known for {known} of {pairs} pairs of points; give --spacing X Y, or leave out the other images"

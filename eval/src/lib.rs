@@ -37,6 +37,7 @@ mod run;
 mod scoring;
 mod sets;
 mod statistics;
+mod threads;
 
 pub use agreement::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
 pub use annotator::{Annotator, AnnotatorComparison, compare_with_annotator};
@@ -49,3 +50,4 @@ pub use run::{Run, Score, ScoredImage};
 pub use scoring::{Evaluation, Measured, Protocol, Ready};
 pub use sets::{MAX_SETS, check_annotated, check_names, check_templates, draw, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};
+pub use threads::thread_pool;

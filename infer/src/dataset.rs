@@ -344,6 +344,13 @@ impl DataSet {
     /// What was left out or kept in spite of a doubt, in sentences for warnings.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if !self.ignored_keys.is_empty() {
+            warnings.push(format!(
+                "{}: {} in dataset.toml means nothing here; it takes name, spacing_mm and landmarks",
+                self.name,
+                self.ignored_keys.join(", ")
+            ));
+        }
         if self.just_outside > 0 {
             warnings.push(format!(
                 "{}: landmarks just outside their image, by at most {} % of its longer side: {}; they are kept",

@@ -46,13 +46,31 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operating system refused to write.
+    #[error("{name}: can't write this file ({source}); check the permissions of its folder and the disk")]
+    Unwritable {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operating system refused to make a folder.
+    #[error("{name}: can't make this folder ({source}); check the permissions of the one above it")]
+    NoFolder {
+        /// The path as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 impl From<FileError> for io::Error {
     /// The system's error, or one of the kind that fits with the message.
     fn from(error: FileError) -> io::Error {
         let kind = match error {
-            FileError::Unreadable { source, .. } => return source,
+            FileError::Unreadable { source, .. }
+            | FileError::Unwritable { source, .. }
+            | FileError::NoFolder { source, .. } => return source,
             FileError::Missing { .. } => io::ErrorKind::NotFound,
             FileError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             FileError::NotText { .. } => io::ErrorKind::InvalidData,
@@ -87,6 +105,17 @@ pub fn read_text_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<String, 
     let path = path.as_ref();
     let text = String::from_utf8(read_file(path, max_bytes)?);
     text.map_err(|_| FileError::NotText { name: path.display().to_string() })
+}
+
+/// Makes a folder and those above it, where they are missing.
+///
+/// # Errors
+///
+/// [`FileError::NoFolder`].
+pub fn make_folder(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let name = || path.display().to_string();
+    fs::create_dir_all(path).map_err(|source| FileError::NoFolder { name: name(), source })
 }
 
 /// Why a file was not read, for the errors of each module.

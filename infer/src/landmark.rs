@@ -13,6 +13,7 @@ mod label_studio;
 mod labelme;
 mod physical;
 mod slicer;
+mod sources;
 mod table;
 mod text;
 
@@ -28,6 +29,9 @@ pub use files::{
     write_landmarks, write_landmarks_as,
 };
 pub use format::{Annotated, ImageContext, LandmarkFormat, WriteOptions};
+pub use sources::{
+    CollectedLandmarks, ImageLandmarks, KnownImage, LandmarkSources, LandmarkSourcesError, ReadLandmarks,
+};
 pub use text::{is_same as is_same_name, nfc as normal_name};
 
 /// Landmarks of data sets and conversions may lie so far outside their image, in parts of its longer side: annotators click at

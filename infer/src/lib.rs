@@ -73,6 +73,7 @@ mod folder_lock;
 mod hash;
 mod image;
 mod image_list;
+mod input_image;
 mod judge;
 mod landmark;
 mod landmark_net;
@@ -123,7 +124,7 @@ pub use ensemble::EnsembleFileError;
 pub use ensemble::{
     Candidates, Ensemble, EnsembleBounds, EnsembleDetection, EnsembleError, EnsembleLandmark, Member,
 };
-pub use file::{FileError, read_file, read_text_file, write_file};
+pub use file::{FileError, make_folder, read_file, read_text_file, write_file};
 pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};
 pub use hash::{sha256, sha256_file, sha256_files};
@@ -135,10 +136,12 @@ pub use image::{
     read_image_size, read_image_with,
 };
 pub use image_list::{ImageList, ImageListError, ListedImage, file_stem_of};
+pub use input_image::{FileIdentity, InputImage, file_name, free_stem};
 pub use judge::{Judge, JudgeError, JudgeOptions, JudgedLandmark, Judgement, Location};
 pub use landmark::{
-    Annotated, CocoIndex, CoordinateError, ImageContext, Landmark, LandmarkError, LandmarkFile,
-    LandmarkFormat, OUTSIDE_MARGIN, Place, Reliability, Visibility, WriteOptions, encode_landmarks,
+    Annotated, CocoIndex, CollectedLandmarks, CoordinateError, ImageContext, ImageLandmarks, KnownImage,
+    Landmark, LandmarkError, LandmarkFile, LandmarkFormat, LandmarkSources, LandmarkSourcesError,
+    OUTSIDE_MARGIN, Place, ReadLandmarks, Reliability, Visibility, WriteOptions, encode_landmarks,
     is_same_name, normal_name, parse_landmarks, parse_landmarks_of, read_landmarks, read_landmarks_of,
     write_landmarks, write_landmarks_as,
 };

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use infomark_core::{Point, Spacing, radial_error_mm};
-use infomark_eval::{Annotator, ErrorTable, EvalError, Evaluation, ImageErrors, Run, Score, ScoredImage};
+use infomark_eval::{
+    Annotator, ErrorTable, EvalError, Evaluation, ImageErrors, Run, Score, ScoredImage, thread_pool,
+};
 use infomark_infer::{DataSet, Landmark, Sample, read_image_size};
 use infomark_train::{RunError, TrainError};
 use numpy::ndarray::{Array2, Array3};
@@ -75,8 +77,7 @@ impl<'a> Counted<'a> {
 }
 
 fn pool(threads: usize) -> PyResult<rayon::ThreadPool> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| raise(TrainError::Run(RunError::Threads { threads, reason: error.to_string() })))
+    thread_pool(threads).map_err(raise)
 }
 
 /// Scores on threads of its own, for a callback that gets how many of `total` pieces of work are done.

@@ -9,6 +9,7 @@ use infomark_core::{
 };
 use infomark_infer::{
     DataSetError, DescriptionError, ImageError, LetterboxError, MatchError, ModelError, TemplateError,
+    ThreadError,
 };
 
 /// Why a training can't start, go on or be resumed.
@@ -228,13 +229,8 @@ pub enum RunError {
         step: u64,
     },
     /// Threads can't be started.
-    #[error("can't start {threads} threads: {reason}")]
-    Threads {
-        /// Threads asked for.
-        threads: usize,
-        /// What went wrong.
-        reason: String,
-    },
+    #[error(transparent)]
+    Threads(#[from] ThreadError),
     /// A CUDA device can't be used, or has failed.
     #[error("CUDA: {0}; the CPU does the same (--device cpu), also from the last checkpoint on")]
     Cuda(DeviceError),

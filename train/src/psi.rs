@@ -16,7 +16,8 @@ use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::shuffle;
 use crate::level::Level;
-use crate::{ConfigError, RunError, TrainConfig, TrainError};
+use crate::trainer::in_threads;
+use crate::{ConfigError, TrainConfig, TrainError};
 
 /// Options of a measurement of PSI. [`PsiConfig::default`] is what `infomark psi` runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -129,10 +130,7 @@ pub fn psi(
     if !(1..=1000).contains(&config.bins) {
         return Err(ConfigError::Option { option: "bins", needs: "1 to 1,000" }.into());
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let pool = pool
-        .map_err(|e| TrainError::Run(RunError::Threads { threads: config.threads, reason: e.to_string() }))?;
-    pool.install(|| measure(images, encoder, config, progress))
+    in_threads(config.threads, || measure(images, encoder, config, progress))
 }
 
 fn measure(

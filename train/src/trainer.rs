@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use infomark_eval::thread_pool;
+
 use crate::checkpoint::{self, Header, Position};
 use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::log::{Columns, Log, Row};
@@ -151,6 +153,5 @@ pub(crate) fn in_threads<T: Send>(
     threads: usize,
     work: impl FnOnce() -> Result<T, TrainError> + Send,
 ) -> Result<T, TrainError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|e| TrainError::Run(RunError::Threads { threads, reason: e.to_string() }))?.install(work)
+    thread_pool(threads).map_err(RunError::from)?.install(work)
 }

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
-use crate::{ConfigError, DataError, RunError, TrainConfig, TrainError, stream};
+use crate::trainer::in_threads;
+use crate::{ConfigError, DataError, TrainConfig, TrainError, stream};
 
 /// Options of the estimation of intensities. [`TuneConfig::default`] is what `infomark tune` runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -173,10 +174,7 @@ pub fn tune(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Tuned, TrainError> {
     check(config)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build();
-    let pool = pool
-        .map_err(|e| TrainError::Run(RunError::Threads { threads: config.threads, reason: e.to_string() }))?;
-    pool.install(|| tune_here(images, encoder, config, progress))
+    in_threads(config.threads, || tune_here(images, encoder, config, progress))
 }
 
 fn check(config: &TuneConfig) -> Result<(), TrainError> {

@@ -3,25 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_eval::{Annotator, AnnotatorComparison, ReaderFigures, Run, compare_with_annotator};
+use infomark_eval::{Annotator, AnnotatorComparison, ReaderFigures};
 use infomark_infer::DataSet;
 
-use crate::{agree, annotators, output};
+use crate::{agree, output};
 
 /// Reads an annotator's files; nothing where there are none.
 pub(super) fn read(files: &[PathBuf], data: &DataSet) -> Result<Option<Annotator>> {
-    (!files.is_empty()).then(|| annotators::read(files, data)).transpose()
-}
-
-/// Compares with an annotator, if there is one.
-pub(super) fn compare(
-    annotator: Option<&Annotator>,
-    data: &DataSet,
-    runs: &[Run],
-    radii: &[f64],
-) -> Result<Option<AnnotatorComparison>> {
-    let compare = |annotator| compare_with_annotator(data, runs, annotator, radii);
-    Ok(annotator.map(compare).transpose()?.map(AnnotatorComparison::rounded))
+    let read = || Annotator::read(files, data, &mut output::warn);
+    Ok((!files.is_empty()).then(read).transpose()?)
 }
 
 /// The rows of a landmark, or of all together: the program's, and the second annotator's.
@@ -52,8 +42,9 @@ pub(super) fn text(compared: &AnnotatorComparison) -> String {
     text
 }
 
-/// Writes `agreement.csv`.
-pub(super) fn write(out: &Path, compared: &AnnotatorComparison) -> Result<()> {
+/// Writes `agreement.csv`, where there is a second annotator.
+pub(super) fn write(out: &Path, compared: Option<&AnnotatorComparison>) -> Result<()> {
+    let Some(compared) = compared else { return Ok(()) };
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = ["reader".to_owned()].into_iter().chain(agree::columns(&compared.program.all));
     table.write_record(head)?;

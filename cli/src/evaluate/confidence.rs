@@ -1,6 +1,17 @@
-//! Error bounds against the errors that were measured, as text.
+//! Error bounds against the errors that were measured, as plots and text.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
 use infomark_eval::ErrorBounds;
+use infomark_figures::error_bound_charts;
+
+use crate::plot;
+
+/// Draws errors and coverage against the bounds: `confidence.png` and `.svg`.
+pub(crate) fn draw(out: &Path, bounds: &ErrorBounds, note: &str) -> Result<Vec<PathBuf>> {
+    plot::write(&out.join("confidence"), &error_bound_charts(bounds), note)
+}
 
 /// What a person reads of it.
 pub(super) fn text(bounds: &ErrorBounds) -> String {

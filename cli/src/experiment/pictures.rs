@@ -3,13 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use infomark_experiment::{Bench, Compared, Finished, LoopOutcome, Row};
 use infomark_figures::{Chart, Colour, Dot, FAINT, Series, Style, line_colour};
 
-use super::arm::Kind;
-use super::bench::{Bench, Place};
-use super::table::parts;
-use super::work::Finished;
-use super::{Compared, Row};
 use crate::plot;
 use crate::train::{read_log, smooth};
 
@@ -21,19 +17,20 @@ pub(super) fn write(
     out: &Path,
     bench: &Bench<'_>,
     figures: &[Compared],
-    finished: &[(Place, Finished)],
+    finished: &[Finished<'_>],
     note: &str,
 ) -> Result<Vec<PathBuf>> {
-    let each = |chart: &dyn Fn(&[Compared]) -> Chart| parts(figures).map(chart).collect::<Vec<_>>();
+    let each =
+        |chart: &dyn Fn(&[Compared]) -> Chart| Compared::by_part(figures).map(chart).collect::<Vec<_>>();
     let mut files = Vec::new();
     if figures.is_empty() {
         return Ok(files);
     }
-    files.extend(plot::write(&out.join("mre"), &each(&|own| errors(bench, own)), note)?);
-    files.extend(plot::write(&out.join("sdr"), &each(&|own| rates(bench, own)), note)?);
+    files.extend(plot::write(&out.join("mre"), &each(&errors), note)?);
+    files.extend(plot::write(&out.join("sdr"), &each(&rates), note)?);
     let mut charts = Vec::new();
-    for data in 0..bench.experiment.data.len() {
-        charts.extend(losses(bench, finished, data)?);
+    for (index, name) in bench.data_names().enumerate() {
+        charts.extend(losses(bench, finished, (index, name))?);
     }
     if !charts.is_empty() {
         files.extend(plot::write(&out.join("loss"), &charts, note)?);
@@ -50,7 +47,7 @@ fn colour_of(one: &Compared) -> Colour {
 }
 
 /// Errors of the rows of a part.
-fn errors(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
+fn errors(figures: &[Compared]) -> Chart {
     let mut series = Vec::new();
     let mut rows = Vec::new();
     for compared in figures {
@@ -72,11 +69,11 @@ fn errors(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
             style: Style::Dots,
             points: vec![point],
         });
-        rows.push(bench.row_name(compared).to_owned());
+        rows.push(compared.name.clone());
     }
     let several = figures.iter().any(|one| one.figures.seeds.len() > 1);
     Chart {
-        title: format!("Mean radial error, {}", title(bench, figures)),
+        title: format!("Mean radial error, {}", title(figures)),
         x_label: format!(
             "MRE in mm, with 95 % intervals over images{}",
             if several { "; grey: each seed" } else { "" }
@@ -89,10 +86,10 @@ fn errors(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
 }
 
 /// Cumulative distribution of the errors of the rows of a part, annotators behind the arms.
-fn rates(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
+fn rates(figures: &[Compared]) -> Chart {
     let series = |one: &Compared| {
         let points = one.figures.curve.iter().map(|(radius, share)| (*radius, 100.0 * share));
-        let line = Series::line(bench.row_name(one), 0, points);
+        let line = Series::line(&one.name, 0, points);
         let style = if matches!(one.row, Row::Annotator(_)) { Style::Line(4) } else { line.style };
         Series { colour: colour_of(one), style, ..line }
     };
@@ -102,7 +99,7 @@ fn rates(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
     let largest = ends.map(|end| end.0).fold(0.0, f64::max);
     let limit = if annotators.is_empty() { "" } else { "; grey: annotators, the limit" };
     Chart {
-        title: format!("Cumulative error, {}", title(bench, figures)),
+        title: format!("Cumulative error, {}", title(figures)),
         x_label: format!("radius in mm{limit}"),
         y_label: "landmarks closer than it, in %".into(),
         series: annotators.into_iter().chain(arms).map(series).collect(),
@@ -113,26 +110,28 @@ fn rates(bench: &Bench<'_>, figures: &[Compared]) -> Chart {
     }
 }
 
-fn title(bench: &Bench<'_>, figures: &[Compared]) -> String {
-    figures.first().map(|one| bench.part_name(one)).unwrap_or_default()
+fn title(figures: &[Compared]) -> String {
+    figures.first().map(Compared::part_name).unwrap_or_default()
 }
 
 /// Losses of the trainings that have one log; none where there are no such.
-fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Result<Option<Chart>> {
+fn losses(
+    bench: &Bench<'_>,
+    finished: &[Finished<'_>],
+    (data_index, data): (usize, &str),
+) -> Result<Option<Chart>> {
     let mut series: Vec<Series> = Vec::new();
-    for (place, _) in finished.iter().filter(|(place, _)| place.data == data) {
-        if let Kind::Match(_) | Kind::SelfTrain(_) = bench.experiment.arm[place.arm].kind() {
-            continue;
-        }
+    let of_data = finished.iter().map(|done| &done.place).filter(|place| place.data_index() == data_index);
+    for place in of_data.filter(|place| place.has_log()) {
         let log = read_log(&bench.run_folder(place))?;
-        let name = &bench.experiment.arm[place.arm].name;
+        let name = place.arm_name();
         // Seeds of an arm share its entry of the legend.
         let shown = series.iter().any(|other| other.name == *name);
         let points = smooth(&log, SMOOTH, |row| row.loss);
-        series.push(Series::line(if shown { "" } else { name }, place.arm, points));
+        series.push(Series::line(if shown { "" } else { name }, place.arm_index(), points));
     }
     Ok((!series.is_empty()).then(|| Chart {
-        title: format!("Loss, {}", bench.experiment.data[data].name),
+        title: format!("Loss, {data}"),
         x_label: "step".into(),
         x_whole: true,
         y_label: format!("nats, running mean of up to {SMOOTH} steps"),
@@ -140,4 +139,30 @@ fn losses(bench: &Bench<'_>, finished: &[(Place, Finished)], data: usize) -> Res
         height: 420,
         ..Chart::default()
     }))
+}
+
+/// Plots of active learning: error over annotated images for each data set.
+pub(super) fn write_rounds(out: &Path, outcome: &LoopOutcome<'_>) -> Result<Vec<PathBuf>> {
+    let results = &outcome.results;
+    let mut names: Vec<&str> = results.iter().map(|record| record.data).collect();
+    names.dedup();
+    let chart = |data: &&str| {
+        let own = results.iter().filter(|record| record.data == *data).enumerate();
+        let series = own.map(|(index, record)| {
+            let points = record.simulation.rounds.iter();
+            let points = points.map(|round| (round.images as f64, round.mre_mm));
+            Series { style: Style::Dotted, ..Series::line(record.arm, index, points) }
+        });
+        Chart {
+            title: format!("{data}: error on other images"),
+            x_label: "annotated images".into(),
+            y_label: "mean radial error, mm".into(),
+            series: series.collect(),
+            x_whole: true,
+            height: 320,
+            ..Chart::default()
+        }
+    };
+    let charts: Vec<Chart> = names.iter().map(chart).collect();
+    plot::write(&out.join("rounds"), &charts, concat!("infomark ", env!("CARGO_PKG_VERSION")))
 }

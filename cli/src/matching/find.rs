@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use infomark_infer::{Detector, PixelSpacing, Placement, read_image_header};
+use infomark_infer::{Detector, InputImage, PixelSpacing, Placement, read_image_header};
 
 use super::journal::{Journal, Stamp};
 use super::pictures::{self, OVERLAYS};
 use super::record::{Failure, Matched, SpacingUsed};
 use super::trust::{Recognised, failure};
-use crate::inputs::Input;
 use crate::output::{file_name, one_line};
 use crate::spacing;
 
@@ -49,7 +48,7 @@ pub(super) struct Done {
 
 impl Search {
     /// What an earlier run found in an image, or what is found now.
-    pub(super) fn one_or_earlier(&self, input: &Input) -> Done {
+    pub(super) fn one_or_earlier(&self, input: &InputImage) -> Done {
         let overlay = self.overlay_of(input);
         if let Some(matched) = self.journal.done(input).filter(|matched| self.is_drawn(matched, &overlay)) {
             let matched = placed(Matched { overlay, ..matched }, input, self.given.as_ref(), self.placed);
@@ -68,7 +67,7 @@ impl Search {
     }
 
     /// Path of the image's overlay in the results; none where none is drawn.
-    fn overlay_of(&self, input: &Input) -> Option<String> {
+    fn overlay_of(&self, input: &InputImage) -> Option<String> {
         (self.overlays != Overlays::None).then(|| format!("{OVERLAYS}/{}.png", input.stem()))
     }
 
@@ -81,7 +80,7 @@ impl Search {
     }
 
     /// Searches one image and writes its overlay; a failure of the overlay is returned beside the points.
-    fn one(&self, input: &Input, file: Option<String>) -> Result<(Matched, Option<Error>)> {
+    fn one(&self, input: &InputImage, file: Option<String>) -> Result<(Matched, Option<Error>)> {
         // Waiting for memory is not the image's own time.
         let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -134,7 +133,12 @@ fn placement(path: &Path, asked: bool) -> Option<Placement> {
 }
 
 /// What was found before, with what files for 3D Slicer need of the image where they are asked for.
-pub(super) fn placed(matched: Matched, input: &Input, given: Option<&PixelSpacing>, asked: bool) -> Matched {
+pub(super) fn placed(
+    matched: Matched,
+    input: &InputImage,
+    given: Option<&PixelSpacing>,
+    asked: bool,
+) -> Matched {
     let header = asked.then(|| read_image_header(&input.path).ok()).flatten();
     let (stated, placement) = header.map_or((None, None), |header| (header.spacing, Some(header.placement)));
     Matched { known: given.cloned().or(stated), placement, stem: input.stem().into_owned(), ..matched }

@@ -1,7 +1,6 @@
 //! How landmarks are looked for.
 
 use infomark_infer::{MatchOptions, SubPixel};
-use serde::Serialize;
 
 /// How landmarks are looked for.
 #[derive(clap::Args, Default)]
@@ -58,20 +57,4 @@ impl How {
             ..MatchOptions::default()
         }
     }
-
-    pub(crate) fn matching(&self) -> Matching {
-        let MatchOptions { neighbours, prior, prior_sigma, sub_pixel } = self.options();
-        let prior_sigma = prior.then_some(prior_sigma);
-        Matching { neighbours, prior_sigma, sub_pixel }
-    }
-}
-
-/// [`MatchOptions`] as results tell them.
-#[derive(Clone, Serialize)]
-pub(crate) struct Matching {
-    neighbours: bool,
-    /// In pixels of the encoder's canvas; none without the prior.
-    prior_sigma: Option<f32>,
-    /// How a place was told more finely than the cells.
-    sub_pixel: SubPixel,
 }

@@ -12,11 +12,10 @@ use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
-use infomark_infer::sha256_files;
+use infomark_infer::{FileIdentity, InputImage, sha256_files};
 use serde::{Deserialize, Serialize};
 
 use super::record::Matched;
-use crate::inputs::{Identity, Input};
 use crate::output::shown;
 use crate::result_folder::open_to_append;
 
@@ -35,15 +34,15 @@ pub(super) enum Stamp {
 
 impl Stamp {
     /// That of an image's file as it is now; none where it can't be told.
-    pub(super) fn of(input: &Input) -> Option<Self> {
+    pub(super) fn of(input: &InputImage) -> Option<Self> {
         match input.identity {
-            Identity::Content => input
+            FileIdentity::Content => input
                 .path
                 .is_file()
                 .then(|| sha256_files([&input.path]).ok())
                 .flatten()
                 .map(|sha256| Self::Content { sha256 }),
-            Identity::Status => {
+            FileIdentity::Status => {
                 let data = fs::metadata(&input.path).ok()?;
                 let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
                 let modified_ns = u64::try_from(modified.as_nanos()).ok()?;
@@ -114,7 +113,7 @@ impl Journal {
     }
 
     /// What an earlier run found in an image, if its file is still what it was.
-    pub(super) fn done(&self, input: &Input) -> Option<Matched> {
+    pub(super) fn done(&self, input: &InputImage) -> Option<Matched> {
         let &(start, length) = self.earlier.get(&input.label)?;
         let mut line = vec![0; length as usize];
         {

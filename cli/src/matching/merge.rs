@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
 use infomark_core::Spacing;
-use infomark_infer::{MergeError, PartIndex, PixelSpacing, SpacingSource};
+use infomark_infer::{InputImage, MergeError, PartIndex, PixelSpacing, SpacingSource};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -68,7 +68,7 @@ struct Place {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let inputs = inputs::listed(&options.images_from, None)?;
+    let inputs = InputImage::listed(&options.images_from, None)?;
     let formats = formats(&options.format)?;
     let physical = formats.iter().any(|format| format.is_physical());
     keep_inputs([options.images_from.clone()], &options.out)?;

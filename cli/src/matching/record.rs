@@ -1,12 +1,11 @@
 //! What a matching leaves: what made it, and every image with its points.
 
 use infomark_infer::{LandmarkRow, PixelSpacing, Placement};
+use infomark_results::{EncoderRecord, EnsembleRecord, MatchingRecord, NetworkRecord};
 use serde::{Deserialize, Serialize};
 
-use super::how::Matching;
 use super::trust::{ErrorBounds, Recognised};
 use crate::measurements::Measured;
-use crate::models::{EnsembleModel, Model, NetworkModel};
 use crate::templates::Source;
 
 /// What was done with what: enough to do it again.
@@ -29,16 +28,28 @@ pub(super) struct Head<'h> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum MadeBy {
-    Matching { model: Model, matching: Matching, error_bounds: ErrorBounds, templates: Vec<Source> },
-    Network { landmark_model: NetworkModel },
-    CheckedNetwork { landmark_model: NetworkModel, recognised_by: RecognisedBy },
-    Ensemble { ensemble: EnsembleModel },
+    Matching {
+        model: EncoderRecord,
+        matching: MatchingRecord,
+        error_bounds: ErrorBounds,
+        templates: Vec<Source>,
+    },
+    Network {
+        landmark_model: NetworkRecord,
+    },
+    CheckedNetwork {
+        landmark_model: NetworkRecord,
+        recognised_by: RecognisedBy,
+    },
+    Ensemble {
+        ensemble: EnsembleRecord,
+    },
 }
 
 /// What told whether an image shows the anatomy that a network was trained for.
 #[derive(Serialize)]
 pub(super) struct RecognisedBy {
-    pub(super) model: Model,
+    pub(super) model: EncoderRecord,
     pub(super) templates: Vec<Source>,
 }
 

@@ -9,13 +9,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::LandmarkFormat;
+use infomark_results::to_json;
 use serde::{Deserialize, Serialize};
 
 use super::pictures;
 use super::record::{Failure, Matched};
 use super::table::{self, Others};
 use crate::measurements;
-use crate::output::{shown, to_json};
+use crate::output::shown;
 use crate::result_folder::{OBJECT, Stage};
 
 pub(super) const TABLE: &str = "landmarks.csv";

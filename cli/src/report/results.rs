@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use infomark_eval::median;
 use infomark_figures::report::{Case, Kind, Measurement, PointError, Results, Spot};
 use infomark_infer::read_file;
+use infomark_results::{ERRORS_TABLE as TABLE, ErrorRow as Row, read_errors};
 use serde_json::Value;
 
-use crate::evaluate::errors::{self, Row, TABLE};
 use crate::files;
 use crate::measurements::Measured;
 use crate::output::{file_name, shown};
@@ -121,7 +121,7 @@ fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
 
 fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
     let about = json(&folder.join("evaluation.json"))?;
-    let (path, rows) = (folder.join(TABLE), errors::read(folder)?);
+    let (path, rows) = (folder.join(TABLE), read_errors(folder)?);
     let bad = rows.iter().find(|row| {
         [row.x, row.y, row.true_x, row.true_y, row.error_mm].iter().any(|v| !(v.is_finite() && v.abs() < 1e7))
     });

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use infomark_infer::{Encoder, Landmark, Matcher, PixelSpacing, Template, sha256};
+use infomark_results::EncoderRecord;
 use rayon::ThreadPool;
 
 use super::images::{self, Known};
 use super::lock;
 use crate::inputs;
-use crate::models::{Model, RuntimeOptions};
+use crate::models::RuntimeOptions;
 use crate::templates::{Given, Source};
 
 /// Templates that are matched together at most: time grows with them, and the gain of each falls.
@@ -42,7 +43,7 @@ impl EngineOptions {
         if !given.is_empty() {
             Matcher::new(Arc::clone(&encoder), given.clone())?;
         }
-        let model = Model::of(&encoder, path);
+        let model = EncoderRecord::of(&encoder, path);
         let (path, fix_orientation, spacing) = (path.to_owned(), self.fix_orientation, self.spacing.clone());
         let made = Mutex::default();
         Ok(Engine { encoder, path, model, given, sources, fix_orientation, spacing, pool, made })
@@ -61,7 +62,7 @@ pub(super) struct Engine {
     pub(super) encoder: Arc<Encoder>,
     /// The encoder's file, or the name of one that comes with infomark.
     pub(super) path: PathBuf,
-    pub(super) model: Model,
+    pub(super) model: EncoderRecord,
     /// Templates that were given, beside those of the images.
     pub(super) given: Vec<Template>,
     pub(super) sources: Vec<Source>,

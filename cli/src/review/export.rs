@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use infomark_infer::{Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, sha256};
+use infomark_infer::{
+    Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, free_stem, sha256,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,7 +18,6 @@ use super::state::{Decision, State};
 use super::{App, learn, lock, measure, zip};
 use crate::convert::not_kept;
 use crate::files;
-use crate::inputs::free_stem;
 use crate::measurements;
 use crate::output;
 
@@ -179,7 +180,11 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
     });
     told.files = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
     told.files.push(format!("{FOLDER}/{ABOUT}"));
-    Ok(Files { files, about: (output::to_json(&about)? + "\n").into_bytes(), told })
+    Ok(Files {
+        files,
+        about: (infomark_results::to_json(&about).map_err(anyhow::Error::from)? + "\n").into_bytes(),
+        told,
+    })
 }
 
 /// The file of the model that was learnt last.

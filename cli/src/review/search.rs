@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail};
 use infomark_core::Point;
 use infomark_infer::{Judge, Landmark, LandmarkRow, Matcher, Visibility};
+use infomark_results::MatchingRecord;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -122,7 +123,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
     let all: Vec<&Source> = engine.sources.iter().chain(&sources).collect();
     let run = json!({
-        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": How::default().matching(),
+        "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": MatchingRecord::of(&How::default().options()),
         "fix_orientation": engine.fix_orientation, "error_bounds": error_bounds, "templates": all,
     });
     let run = lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use infomark_eval::Run;
 use infomark_infer::{Confidence, DataSet, rounded};
 use serde::Deserialize;
 
-use crate::output::{self, shown};
+use crate::{ResultsError, write_csv};
 
-/// Its name.
-pub(crate) const TABLE: &str = "errors.csv";
+/// Name of the table.
+pub const ERRORS_TABLE: &str = "errors.csv";
 
-/// Writes the scores of an encoder.
-pub(super) fn write(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
+/// Writes the scores of an encoder into a folder.
+///
+/// # Errors
+/// [`ResultsError::File`].
+pub fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(), ResultsError> {
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let confidence = |told: Confidence| {
         let margin = rounded(told.margin, 4).to_string();
@@ -37,22 +39,16 @@ pub(super) fn write(out: &Path, data: &DataSet, runs: &[Run]) -> Result<()> {
         "cycle_error_px",
         "prior_px",
     ];
-    write_rows(out, head, rows)
+    write_csv(&out.join(ERRORS_TABLE), head, rows)
 }
 
-/// Writes the scores of a landmark network, which tells no more of a place than its probability.
-pub(super) fn write_of_network(out: &Path, data: &DataSet, run: &Run) -> Result<()> {
+/// Writes the scores of a landmark network, which tells no more of a place than its probability, into a folder.
+///
+/// # Errors
+/// [`ResultsError::File`].
+pub fn write_network_errors(out: &Path, data: &DataSet, run: &Run) -> Result<(), ResultsError> {
     let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "probability"];
-    write_rows(out, head, rows(data, run).map(|(row, _)| row))
-}
-
-fn write_rows<const COLUMNS: usize>(
-    out: &Path,
-    head: [&str; COLUMNS],
-    rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<()> {
-    let path = out.join(TABLE);
-    output::write_csv(&path, head, rows).with_context(|| format!("{}: can't write", shown(&path)))
+    write_csv(&out.join(ERRORS_TABLE), head, rows(data, run).map(|(row, _)| row))
 }
 
 /// A row for each landmark that has an error: what both tables have, and the confidence.
@@ -61,12 +57,13 @@ fn rows<'a>(
     run: &'a Run,
 ) -> impl Iterator<Item = ([String; 9], Option<Confidence>)> + use<'a> {
     run.images.iter().flat_map(move |scored| {
+        let image = data.images.get(scored.image).map_or("", |sample| sample.name.as_str());
         let named = data.landmarks.iter().zip(&scored.scores);
         let known = named.filter_map(|(landmark, score)| Some((landmark, score.as_ref()?)));
         known.map(move |(landmark, score)| {
             let row = [
                 run.name(),
-                data.images[scored.image].name.clone(),
+                image.to_owned(),
                 landmark.clone(),
                 rounded(score.found.x, 3).to_string(),
                 rounded(score.found.y, 3).to_string(),
@@ -81,25 +78,35 @@ fn rows<'a>(
 }
 
 /// A row of the table.
-#[derive(Deserialize)]
-pub(crate) struct Row {
-    pub(crate) template: String,
-    pub(crate) image: String,
-    pub(crate) landmark: String,
-    pub(crate) x: f64,
-    pub(crate) y: f64,
-    pub(crate) true_x: f64,
-    pub(crate) true_y: f64,
-    pub(crate) error_mm: f64,
-    /// Of a landmark network, its probability.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ErrorRow {
+    /// Names of the templates, or of the network's file.
+    pub template: String,
+    /// Name of the image.
+    pub image: String,
+    /// Name of the landmark.
+    pub landmark: String,
+    /// Column where it was found, in pixels.
+    pub x: f64,
+    /// Row, likewise.
+    pub y: f64,
+    /// Column of the annotated point.
+    pub true_x: f64,
+    /// Row, likewise.
+    pub true_y: f64,
+    /// Distance of both in mm.
+    pub error_mm: f64,
+    /// Score of the match; of a landmark network, its probability.
     #[serde(alias = "probability")]
-    pub(crate) score: f64,
+    pub score: f64,
 }
 
 /// Reads the table that is in a folder.
-pub(crate) fn read(folder: &Path) -> Result<Vec<Row>> {
-    let path = folder.join(TABLE);
-    let context = || format!("{}: can't read this table; evaluate again with --out", shown(&path));
-    let table = csv::Reader::from_path(&path).with_context(context)?;
-    table.into_deserialize().collect::<Result<_, _>>().with_context(context)
+///
+/// # Errors
+/// [`ResultsError::Table`].
+pub fn read_errors(folder: &Path) -> Result<Vec<ErrorRow>, ResultsError> {
+    let path = folder.join(ERRORS_TABLE);
+    let read = || csv::Reader::from_path(&path)?.into_deserialize().collect::<Result<_, csv::Error>>();
+    read().map_err(|error| ResultsError::Table { path: path.clone(), reason: error.to_string() })
 }

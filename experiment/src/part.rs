@@ -1,12 +1,13 @@
 //! Parts of the images that an experiment scores.
 
-use anyhow::{Result, bail};
 use serde::Deserialize;
+
+use crate::DefinitionError;
 
 /// Images of a part.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Those whose names are numbers in a range, such as `151-300`.
     Range(String),
     /// Those of these names, with or without ending.
@@ -14,17 +15,18 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Self::Range(range) if ends(range).is_none() => {
-                bail!("{range:?} is no range of numbers such as \"151-300\", nor a list of names")
+                let needs = "this is no range of numbers such as \"151-300\", nor a list of names";
+                Err(DefinitionError::Key { key: format!("{range:?}"), needs })
             }
             _ => Ok(()),
         }
     }
 
     /// Whether an image is in it.
-    pub(super) fn has(&self, image: &str) -> bool {
+    pub(crate) fn has(&self, image: &str) -> bool {
         match self {
             Self::Range(range) => {
                 let number = stem(image).parse::<u64>();
@@ -49,6 +51,6 @@ fn stem(image: &str) -> &str {
 }
 
 /// Whether an image has this name, with or without its ending.
-pub(super) fn is_called(image: &str, name: &str) -> bool {
+pub(crate) fn is_called(image: &str, name: &str) -> bool {
     image == name || stem(image) == name
 }

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 /// A commit of a git work tree.
-#[derive(Clone, Serialize)]
-pub(super) struct Commit {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Commit {
     hash: String,
     /// Whether tracked files differ from it.
     modified: bool,
@@ -16,7 +16,7 @@ pub(super) struct Commit {
 
 impl Commit {
     /// The commit of the work tree that holds a file; none where there is none, or no git.
-    pub(super) fn of(file: &Path) -> Option<Self> {
+    pub fn of(file: &Path) -> Option<Self> {
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let hash = git(folder, ["rev-parse", "HEAD"])?;
         let name = file.file_name()?;
@@ -26,7 +26,8 @@ impl Commit {
         Some(Self { hash, modified: !changes.is_empty() })
     }
 
-    pub(super) fn short(&self) -> String {
+    /// The first ten digits of its hash, and whether there are changes.
+    pub fn short(&self) -> String {
         let hash: String = self.hash.chars().take(10).collect();
         hash + if self.modified { " with changes" } else { "" }
     }

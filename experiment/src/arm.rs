@@ -2,88 +2,89 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::DefinitionError;
 
 /// A method: a training of an encoder, unless it says otherwise.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Arm {
-    pub(super) name: String,
+pub(crate) struct Arm {
+    pub(crate) name: String,
     #[serde(default)]
-    pub(super) about: String,
+    pub(crate) about: String,
     /// Options that differ from the base.
     #[serde(default)]
-    pub(super) options: toml::Table,
+    pub(crate) options: toml::Table,
     /// Trains a landmark network on annotated images instead of an encoder.
-    pub(super) network: Option<Network>,
+    pub(crate) network: Option<Network>,
     /// Matches templates by an encoder that is there, and trains nothing.
     #[serde(rename = "match")]
-    pub(super) matching: Option<Match>,
+    pub(crate) matching: Option<Match>,
     /// Trains a landmark network from templates and unlabelled images.
     #[serde(rename = "self-train")]
-    pub(super) self_train: Option<Templates>,
+    pub(crate) self_train: Option<Templates>,
     /// The encoder, instead of the data set's.
-    pub(super) encoder: Option<PathBuf>,
+    pub(crate) encoder: Option<PathBuf>,
     /// The arm whose encoder it is, an earlier one, instead.
-    pub(super) encoder_of: Option<String>,
+    pub(crate) encoder_of: Option<String>,
     /// Where its intensities come from, if they are estimated.
-    pub(super) policy: Option<PolicySource>,
+    pub(crate) policy: Option<PolicySource>,
     /// The arm whose encoder they are estimated with: an earlier one.
-    pub(super) tuned_with: Option<String>,
+    pub(crate) tuned_with: Option<String>,
 }
 
 /// What a landmark network learns from.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Network {
+pub(crate) struct Network {
     /// So many of the annotated images, drawn by the seed; all where it is not given.
-    pub(super) images: Option<usize>,
+    pub(crate) images: Option<usize>,
     /// Whether it starts from the encoder, not from random weights.
     #[serde(default)]
-    pub(super) pretrained: bool,
+    pub(crate) pretrained: bool,
 }
 
 /// Which templates are matched, by one of three ways, and how.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Match {
+pub(crate) struct Match {
     /// The image of this name, with or without ending; several are matched together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) template: Option<Names>,
+    pub(crate) template: Option<Names>,
     /// So many images, drawn at random, one after the other: the figures are medians.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) random: Option<usize>,
+    pub(crate) random: Option<usize>,
     /// So many images together, which `infomark select` chooses without landmarks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) select: Option<usize>,
+    pub(crate) select: Option<usize>,
     /// Whether matches in the training images are averaged into the templates' features.
     #[serde(default)]
-    pub(super) refine: bool,
+    pub(crate) refine: bool,
 }
 
 /// Which templates self-training starts from, by one of two ways.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Templates {
+pub(crate) struct Templates {
     /// As of [`Match`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) template: Option<Names>,
+    pub(crate) template: Option<Names>,
     /// As of [`Match`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) select: Option<usize>,
+    pub(crate) select: Option<usize>,
 }
 
 /// One name or several.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(untagged)]
-pub(super) enum Names {
+pub(crate) enum Names {
     One(String),
     Several(Vec<String>),
 }
 
 impl Names {
-    pub(super) fn as_slice(&self) -> &[String] {
+    pub(crate) fn as_slice(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
             Self::Several(names) => names,
@@ -93,7 +94,7 @@ impl Names {
 
 /// How the templates of an arm are chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Choice<'a> {
+pub(crate) enum Choice<'a> {
     Named(&'a [String]),
     Random(usize),
     Select(usize),
@@ -101,7 +102,7 @@ pub(super) enum Choice<'a> {
 
 impl Match {
     /// The one way in which the templates are chosen.
-    pub(super) fn choice(&self) -> Result<Choice<'_>> {
+    pub(crate) fn choice(&self) -> Result<Choice<'_>, DefinitionError> {
         let ways = [
             self.template.as_ref().map(|names| Choice::Named(names.as_slice())),
             self.random.map(Choice::Random),
@@ -110,30 +111,31 @@ impl Match {
         let mut given = ways.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(Choice::Named([]) | Choice::Random(0) | Choice::Select(0)), None) => {
-                bail!("match: there is no template; at least one is needed")
+                Err(wrong("match", "there is no template; at least one is needed"))
             }
             (Some(choice), None) => Ok(choice),
-            _ => bail!("match: give one of template = \"NAME\", random = N and select = N"),
+            _ => Err(wrong("match", "give one of template = \"NAME\", random = N and select = N")),
         }
     }
 }
 
 impl Templates {
     /// The one way in which the templates are chosen.
-    pub(super) fn choice(&self) -> Result<Choice<'_>> {
+    pub(crate) fn choice(&self) -> Result<Choice<'_>, DefinitionError> {
         match (&self.template, self.select) {
             (Some(names), None) if !names.as_slice().is_empty() => Ok(Choice::Named(names.as_slice())),
             (None, Some(count)) if count > 0 => Ok(Choice::Select(count)),
-            _ => {
-                bail!("self-train: give one of template = \"NAME\" and select = N, and at least one template")
-            }
+            _ => Err(wrong(
+                "self-train",
+                "give one of template = \"NAME\" and select = N, and at least one template",
+            )),
         }
     }
 }
 
 /// What an arm is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     Encoder,
     Network(Network),
     Match(&'a Match),
@@ -141,7 +143,7 @@ pub(super) enum Kind<'a> {
 }
 
 impl Arm {
-    pub(super) fn kind(&self) -> Kind<'_> {
+    pub(crate) fn kind(&self) -> Kind<'_> {
         match (&self.network, &self.matching, &self.self_train) {
             (Some(network), _, _) => Kind::Network(*network),
             (_, Some(matching), _) => Kind::Match(matching),
@@ -151,12 +153,12 @@ impl Arm {
     }
 
     /// The arm whose encoder it needs, to be tuned with or to use.
-    pub(super) fn teacher(&self) -> Option<&str> {
+    pub(crate) fn teacher(&self) -> Option<&str> {
         self.tuned_with.as_deref().or(self.encoder_of.as_deref())
     }
 
     /// Whether it needs an encoder to start with.
-    pub(super) fn takes_encoder(&self) -> bool {
+    pub(crate) fn takes_encoder(&self) -> bool {
         match self.kind() {
             Kind::Encoder => false,
             Kind::Network(network) => network.pretrained,
@@ -164,7 +166,7 @@ impl Arm {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), DefinitionError> {
         let kinds = [
             ("network", self.network.is_some()),
             ("match", self.matching.is_some()),
@@ -172,19 +174,20 @@ impl Arm {
         ];
         let given: Vec<&str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
         if given.len() > 1 {
-            bail!("an arm is one of {}; make others of the rest", given.join(" and "));
+            return Err(DefinitionError::Kinds { given });
         }
         if !matches!(self.kind(), Kind::Encoder) && (self.policy.is_some() || self.tuned_with.is_some()) {
-            bail!("policy and tuned_with are of trainings of encoders, and this arm is a {}", given.join(""));
+            let needs = "they are of trainings of encoders, which this arm is not; leave them out";
+            return Err(wrong("policy and tuned_with", needs));
         }
         if !self.takes_encoder() && (self.encoder.is_some() || self.encoder_of.is_some()) {
-            bail!("encoder and encoder_of: this arm starts from none; leave them out");
+            return Err(wrong("encoder and encoder_of", "this arm starts from none; leave them out"));
         }
         if self.encoder.is_some() && self.encoder_of.is_some() {
-            bail!("encoder and encoder_of: give one of them");
+            return Err(wrong("encoder and encoder_of", "give one of them"));
         }
         if matches!(self.kind(), Kind::Match(_)) && !self.options.is_empty() {
-            bail!("options: this arm trains nothing; leave them out");
+            return Err(wrong("options", "this arm trains nothing; leave them out"));
         }
         Ok(())
     }
@@ -193,9 +196,14 @@ impl Arm {
 /// Estimated intensities, as `infomark tune` finds them.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum PolicySource {
+pub(crate) enum PolicySource {
     /// Each tier has its own.
     Tuned,
     /// All tiers have the mean of them.
     TunedShared,
+}
+
+/// A key whose value can't work.
+fn wrong(key: &str, needs: &'static str) -> DefinitionError {
+    DefinitionError::Key { key: key.to_owned(), needs }
 }

@@ -1,41 +1,36 @@
 //! The figures as Markdown and CSV.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use anyhow::Result;
 use infomark_eval::{LandmarkFigures, Radius};
 
-use super::arm::Kind;
-use super::bench::{Bench, Place};
-use super::file::Experiment;
-use super::work::Finished;
-use super::{Compared, Row, of_arm};
-use crate::output;
-
-/// The rows of each part of a data set, part by part.
-pub(super) fn parts(figures: &[Compared]) -> impl Iterator<Item = &[Compared]> {
-    figures.chunk_by(|a, b| (a.data, &a.part) == (b.data, &b.part))
-}
+use crate::arm::Kind;
+use crate::compare::{Compared, Row, of_arm};
+use crate::file::Experiment;
+use crate::work::Finished;
 
 /// A table for each part of a data set.
-pub(super) fn markdown(bench: &Bench<'_>, figures: &[Compared], made_by: &str, missing: &[String]) -> String {
-    let experiment = bench.experiment;
+pub(crate) fn markdown(
+    experiment: &Experiment,
+    figures: &[Compared],
+    made_by: &str,
+    missing: &[String],
+) -> String {
     let mut text = format!("# {}\n", experiment.title);
     if !experiment.about.trim().is_empty() {
         line(&mut text, format_args!("\n{}", experiment.about.trim()));
     }
-    for own in parts(figures) {
+    for own in Compared::by_part(figures) {
         let Some(first) = own.first() else { continue };
-        line(&mut text, format_args!("\n## {} ({} images)\n", bench.part_name(first), first.images));
+        line(&mut text, format_args!("\n## {} ({} images)\n", first.part_name(), first.images));
         let radii: String =
             experiment.evaluate.radii.iter().map(|radius| format!(" SDR {radius} mm % |")).collect();
         line(&mut text, format_args!("| arm | seeds | MRE mm | difference to the first |{radii}"));
         line(&mut text, format_args!("|{}", " --- |".repeat(4 + experiment.evaluate.radii.len())));
         for one in own {
-            line(&mut text, format_args!("{}", row(&label(bench, one), one)));
+            line(&mut text, format_args!("{}", row(&label(one), one)));
         }
-        by_landmark(&mut text, bench, own);
+        by_landmark(&mut text, own);
     }
     line(&mut text, format_args!("\n{}. Made by {made_by}.", explained(experiment)));
     if figures.iter().any(|one| matches!(one.row, Row::Annotator(_))) {
@@ -64,17 +59,17 @@ fn explained(experiment: &Experiment) -> String {
     format!("{mean}; 95 % intervals by bootstrap over images")
 }
 
-fn label(bench: &Bench<'_>, one: &Compared) -> String {
+fn label(one: &Compared) -> String {
     match one.row {
-        Row::Arm(_) => bench.row_name(one).to_owned(),
-        Row::Annotator(_) => format!("*annotator: {}*", bench.row_name(one)),
+        Row::Arm(_) => one.name.clone(),
+        Row::Annotator(_) => format!("*annotator: {}*", one.name),
     }
 }
 
 /// The mean radial error of each landmark in each row.
-fn by_landmark(text: &mut String, bench: &Bench<'_>, rows: &[Compared]) {
+fn by_landmark(text: &mut String, rows: &[Compared]) {
     let Some(first) = rows.first() else { return };
-    let names: String = rows.iter().map(|one| format!(" {} |", label(bench, one))).collect();
+    let names: String = rows.iter().map(|one| format!(" {} |", label(one))).collect();
     line(text, format_args!("\n| MRE mm |{names}"));
     line(text, format_args!("|{}", " --- |".repeat(1 + rows.len())));
     for (place, LandmarkFigures { landmark, .. }) in first.figures.landmarks.iter().enumerate() {
@@ -115,16 +110,14 @@ fn row(label: &str, Compared { row, figures: one, .. }: &Compared) -> String {
     )
 }
 
+/// Columns of `table.csv`.
+pub(crate) const COLUMNS: [&str; 7] = ["data", "arm", "seed", "measure", "value", "low", "high"];
+
 /// A row for each part of a data set, arm and measure: what a spreadsheet wants.
-pub(super) fn write_csv(
-    path: &Path,
-    bench: &Bench<'_>,
-    figures: &[Compared],
-    finished: &[(Place, Finished)],
-) -> Result<()> {
+pub(crate) fn rows(figures: &[Compared], finished: &[Finished<'_>]) -> Vec<[String; 7]> {
     let mut rows = Vec::new();
     for compared in figures {
-        let (data, arm) = (bench.part_name(compared), bench.row_name(compared).to_owned());
+        let (data, arm) = (compared.part_name(), &compared.name);
         let one = &compared.figures;
         let mut add = |seed: String, measure: String, value: f64, [low, high]: [f64; 2]| {
             let number = |v: f64| if v.is_finite() { v.to_string() } else { String::new() };
@@ -147,27 +140,30 @@ pub(super) fn write_csv(
         for (seed, mre_mm) in one.seeds.iter().zip(&one.mre_mm_of_seeds) {
             add(seed.to_string(), "mre_mm".into(), *mre_mm, [f64::NAN; 2]);
         }
-        for (place, done) in of_arm(finished, compared.data, place).filter(|(_, done)| done.steps > 0) {
-            add(place.seed.to_string(), "steps".into(), done.steps as f64, [f64::NAN; 2]);
+        for done in of_arm(finished, compared.data_index, place).filter(|done| done.steps() > 0) {
+            add(done.place.seed.to_string(), "steps".into(), done.steps() as f64, [f64::NAN; 2]);
         }
     }
-    output::write_csv(path, ["data", "arm", "seed", "measure", "value", "low", "high"], rows)
+    rows
 }
 
+/// Columns of `landmarks.csv`.
+pub(crate) const LANDMARK_COLUMNS: [&str; 5] = ["data", "arm", "landmark", "measure", "value"];
+
 /// A row for each part of a data set, arm, landmark and measure.
-pub(super) fn write_landmarks(path: &Path, bench: &Bench<'_>, figures: &[Compared]) -> Result<()> {
+pub(crate) fn landmark_rows(figures: &[Compared]) -> Vec<[String; 5]> {
     let mut rows = Vec::new();
     for compared in figures {
         for LandmarkFigures { landmark, mre_mm, median_mm, sdr } in &compared.figures.landmarks {
             let rates = sdr.iter().map(|(Radius(radius), share)| (format!("sdr_{radius}_mm"), *share));
             let values = [("mre_mm".to_owned(), *mre_mm), ("median_mm".to_owned(), *median_mm)];
             for (measure, value) in values.into_iter().chain(rates).filter(|(_, value)| value.is_finite()) {
-                let (data, arm) = (bench.part_name(compared), bench.row_name(compared).to_owned());
+                let (data, arm) = (compared.part_name(), compared.name.clone());
                 rows.push([data, arm, landmark.clone(), measure, value.to_string()]);
             }
         }
     }
-    output::write_csv(path, ["data", "arm", "landmark", "measure", "value"], rows)
+    rows
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -1,0 +1,15 @@
+//! Threads for work on many images.
+
+use std::io;
+
+use infomark_infer::ThreadError;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Threads for work on many images; 0 takes all cores.
+///
+/// # Errors
+/// When the system refuses to start them.
+pub fn thread_pool(threads: usize) -> Result<ThreadPool, ThreadError> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| ThreadError { threads, source: io::Error::other(error) })
+}

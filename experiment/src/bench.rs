@@ -1,0 +1,194 @@
+//! What an experiment makes: runs of arms on data sets, and their folders.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use infomark_train::{Budget, Ranking};
+use serde::Serialize;
+
+use crate::arm::{Arm, Kind};
+use crate::error::Within;
+use crate::event::Observer;
+use crate::file::{Data, Experiment};
+use crate::set::{DataRecord, Set};
+use crate::{ExperimentError, PolicySource, State};
+
+/// A run of an experiment: a training or matching of an arm on a data set.
+#[derive(Clone, Copy)]
+pub struct Place<'b> {
+    pub(crate) set: &'b Set,
+    pub(crate) arm: &'b Arm,
+    /// Places of both in the experiment.
+    pub(crate) data_index: usize,
+    pub(crate) arm_index: usize,
+    pub(crate) seed: u64,
+}
+
+/// An experiment with its data sets, and the folder of its results.
+pub struct Bench<'e> {
+    pub(crate) experiment: &'e Experiment,
+    pub(crate) sets: Vec<Set>,
+    out: PathBuf,
+    pub(crate) threads: usize,
+    pub(crate) observer: Observer<'e>,
+    /// Rankings of templates that were made, by folder and hash of the encoder.
+    pub(crate) rankings: RefCell<BTreeMap<(PathBuf, String), Ranking>>,
+}
+
+pub(crate) mod name {
+    pub(crate) const BEGUN: &str = "begun.json";
+    pub(crate) const TRAINED: &str = "trained.json";
+    pub(crate) const POLICY: &str = "policy.toml";
+    pub(crate) const ENCODER: &str = "encoder.onnx";
+    pub(crate) const NETWORK: &str = "landmarks.onnx";
+    pub(crate) const SCORES: &str = "scores";
+    pub(crate) const EVALUATED: &str = "made-of.json";
+}
+
+impl Place<'_> {
+    /// The place of its arm among those of the experiment.
+    pub fn arm_index(&self) -> usize {
+        self.arm_index
+    }
+
+    /// The place of its data set among those of the experiment.
+    pub fn data_index(&self) -> usize {
+        self.data_index
+    }
+
+    /// What its arm is called.
+    pub fn arm_name(&self) -> &str {
+        &self.arm.name
+    }
+
+    /// Data set, arm and seed as text.
+    pub fn name(&self) -> String {
+        format!("{} / {} / seed {}", self.set.name, self.arm.name, self.seed)
+    }
+
+    /// Whether its folder has one log of a training: not of matching, nor of self-training, which has one a round.
+    pub fn has_log(&self) -> bool {
+        matches!(self.arm.kind(), Kind::Encoder | Kind::Network(_))
+    }
+}
+
+/// A planned run.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedRun {
+    data: String,
+    arm: String,
+    seed: u64,
+    /// None of what trains nothing.
+    pub budget: Option<Budget>,
+    policy: Option<String>,
+    /// How far it is.
+    pub state: State,
+    folder: String,
+}
+
+impl PlannedRun {
+    /// A line of text: what is done, and what is left to do.
+    pub fn text(&self) -> String {
+        let (budget, make) = match self.budget {
+            Some(Budget::Steps(steps)) => (format!(": {steps} steps"), "train"),
+            Some(Budget::Minutes(minutes)) => (format!(": {minutes} minutes"), "train"),
+            None => (String::new(), "match"),
+        };
+        let policy = self.policy.as_ref().map_or_else(String::new, |policy| format!(", {policy}"));
+        let state = match self.state {
+            State::Finished => "finished: nothing to do".to_owned(),
+            State::Trained => "trained: score".to_owned(),
+            State::Interrupted => "interrupted: go on, score".to_owned(),
+            State::New => format!("{make}, score"),
+        };
+        format!("{} / {} / seed {}{budget}{policy} - {state}", self.data, self.arm, self.seed)
+    }
+}
+
+impl<'e> Bench<'e> {
+    /// Opens the data sets, whose folders lie below `data`, and refuses those that the arms could not be trained or scored with. Results
+    /// are in the folder `out`, which need not exist. It works on so many threads, 0 for all cores; results do not depend on them.
+    ///
+    /// # Errors
+    /// [`ExperimentError::In`] with the data set.
+    pub fn open(
+        experiment: &'e Experiment,
+        data: &Path,
+        out: &Path,
+        threads: usize,
+        observer: Observer<'e>,
+    ) -> Result<Self, ExperimentError> {
+        let open =
+            |own: &Data| Set::open(own, data, experiment, observer).within(|| format!("data {}", own.name));
+        let sets = experiment.data.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { experiment, sets, out: out.to_owned(), threads, observer, rankings: RefCell::default() })
+    }
+
+    /// All runs of the experiment, in order: an arm that trains nothing and is given its encoder has one seed.
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
+        for (data_index, set) in self.sets.iter().enumerate() {
+            let seeds = set.seeds.as_ref().unwrap_or(&self.experiment.seeds);
+            for (arm_index, arm) in self.experiment.arm.iter().enumerate() {
+                let once = matches!(arm.kind(), Kind::Match(_)) && arm.encoder_of.is_none();
+                let seeds = seeds.iter().take(if once { 1 } else { seeds.len() });
+                places.extend(seeds.map(|&seed| Place { set, arm, data_index, arm_index, seed }));
+            }
+        }
+        places
+    }
+
+    /// What is left to do of a run.
+    ///
+    /// # Errors
+    /// When a file of its folder can't be read.
+    pub fn plan(&self, place: &Place<'_>) -> Result<PlannedRun, ExperimentError> {
+        let Place { set, arm, seed, .. } = place;
+        let policy = arm.policy.map(|source| {
+            let with = arm.tuned_with.as_deref().unwrap_or_default();
+            match source {
+                PolicySource::Tuned => format!("intensity of each tier tuned with {with}"),
+                PolicySource::TunedShared => format!("one intensity for all tiers tuned with {with}"),
+            }
+        });
+        Ok(PlannedRun {
+            data: set.name.clone(),
+            arm: arm.name.clone(),
+            seed: *seed,
+            budget: self.budget(place)?,
+            policy,
+            state: self.state(place)?,
+            folder: self.folder(place).display().to_string(),
+        })
+    }
+
+    pub(crate) fn folder(&self, place: &Place<'_>) -> PathBuf {
+        let (data, arm) = (&place.set.name, &place.arm.name);
+        self.out.join("runs").join(data).join(arm).join(format!("seed-{}", place.seed))
+    }
+
+    /// The file of what an arm trains.
+    pub(crate) fn model(&self, place: &Place<'_>) -> PathBuf {
+        let file = match place.arm.kind() {
+            Kind::Encoder | Kind::Match(_) => name::ENCODER,
+            Kind::Network(_) | Kind::SelfTrain(_) => name::NETWORK,
+        };
+        self.folder(place).join(file)
+    }
+
+    /// The folder of a run's checkpoints and log.
+    pub fn run_folder(&self, place: &Place<'_>) -> PathBuf {
+        self.model(place).with_extension("run")
+    }
+
+    /// The data sets, as results tell of them.
+    pub(crate) fn records(&self) -> Vec<DataRecord> {
+        self.sets.iter().map(Set::record).collect()
+    }
+
+    /// What the data sets are called.
+    pub fn data_names(&self) -> impl Iterator<Item = &str> {
+        self.sets.iter().map(|set| set.name.as_str())
+    }
+}

@@ -1,0 +1,275 @@
+//! Landmark files of any format, read together, with the images that they are of.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use infomark_core::Spacing;
+
+use crate::input_image::file_name;
+use crate::{
+    CocoIndex, ImageContext, ImageError, InputImage, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
+    OUTSIDE_MARGIN, PixelSpacing, Placement, Reliability, is_same_name, normal_name, read_image_header,
+    read_landmarks_of,
+};
+
+/// What landmark files leave open.
+#[derive(Clone, Debug, Default)]
+pub struct LandmarkSources {
+    /// Name of the image that a file belongs to which names none.
+    pub image: Option<String>,
+    /// COCO file whose images and categories COCO results refer to.
+    pub coco: Option<PathBuf>,
+    /// The images, or folders of them; none: files may be of any.
+    pub images: Vec<PathBuf>,
+    /// Size of the pixels of all images, instead of what their files state.
+    pub spacing: Option<PixelSpacing>,
+    /// Whether landmarks of images that are none of `images` are left out; else they are refused.
+    pub of_these_alone: bool,
+}
+
+/// An image that landmarks may belong to.
+#[derive(Clone, Debug)]
+pub struct KnownImage {
+    /// Name in tables.
+    pub name: String,
+    /// Stem of files of its own.
+    pub stem: String,
+    /// Last part of its path.
+    file: String,
+    /// Width and height in pixels.
+    pub size: (usize, usize),
+    /// Size of its pixels, where it is known.
+    pub spacing: Option<PixelSpacing>,
+    /// In 3D Slicer.
+    pub placement: Placement,
+}
+
+/// The landmarks of all files.
+#[derive(Clone, Debug, Default)]
+pub struct CollectedLandmarks {
+    /// Names in the order of the files.
+    pub names: Vec<String>,
+    /// By name of the image.
+    pub images: BTreeMap<String, ImageLandmarks>,
+}
+
+/// The landmarks of an image.
+#[derive(Clone, Debug)]
+pub struct ImageLandmarks {
+    /// Those with a point.
+    pub landmarks: Vec<Landmark>,
+    /// Of each landmark.
+    pub reliability: Vec<Reliability>,
+    /// Names of those that are marked as absent.
+    pub absent: Vec<String>,
+}
+
+/// Files with what was known to read them.
+#[derive(Debug)]
+pub struct ReadLandmarks {
+    /// Their landmarks.
+    pub all: CollectedLandmarks,
+    /// The images that were named, in order.
+    pub known: Vec<KnownImage>,
+    /// The COCO file that results refer to.
+    pub coco: Option<CocoIndex>,
+}
+
+/// Why landmark files can't be read together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LandmarkSourcesError {
+    /// A landmark file that can't be read, or that does not fit its image.
+    #[error(transparent)]
+    Landmarks(#[from] LandmarkError),
+    /// An image that can't be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Landmarks of an image that is none of those given.
+    #[error("{}: there is no image {image} among the images given; add it, or correct the name", file.display())]
+    UnknownImage {
+        /// The landmark file.
+        file: PathBuf,
+        /// The image that it names.
+        image: String,
+    },
+    /// Two files with landmarks of one image.
+    #[error("{}: landmarks of {image} are in another file as well; leave one out", file.display())]
+    Twice {
+        /// The second of them.
+        file: PathBuf,
+        /// The image.
+        image: String,
+    },
+    /// A name of one image for several files.
+    #[error("image {image}: this names the image of one file, but there are {files}")]
+    OneImage {
+        /// The name.
+        image: String,
+        /// Landmark files.
+        files: usize,
+    },
+    /// The name of an image that is none of those given.
+    #[error("image {image}: no such image among the images given; add it, or correct the name")]
+    NoSuchImage {
+        /// The name.
+        image: String,
+    },
+}
+
+impl LandmarkSources {
+    /// The landmarks of some files; `names` are those of ISBI text, `volume_mm` is the spacing of 3D Slicer's volumes where it is given.
+    /// `warn` is called for DICOM files that hold no image, and for landmarks just outside their image, which are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`LandmarkSourcesError`].
+    pub fn read(
+        &self,
+        files: &[PathBuf],
+        names: &[String],
+        volume_mm: Option<Spacing>,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<ReadLandmarks, LandmarkSourcesError> {
+        let known = self.known(volume_mm, warn)?;
+        let coco = self.coco.as_deref().map(CocoIndex::read).transpose()?;
+        let all = self.landmarks(files, names, (&known, coco.as_ref()), warn)?;
+        Ok(ReadLandmarks { all, known, coco })
+    }
+
+    fn known(
+        &self,
+        volume_mm: Option<Spacing>,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Vec<KnownImage>, ImageError> {
+        let known = |input: InputImage| {
+            let header = read_image_header(&input.path)?;
+            let placement = match (header.placement, volume_mm) {
+                (Ok(geometry), Some(mm)) => geometry.with_spacing(mm.x, mm.y),
+                (placement, _) => placement,
+            };
+            Ok(KnownImage {
+                placement,
+                stem: input.stem().into_owned(),
+                name: input.label,
+                file: file_name(&input.path),
+                size: (header.width, header.height),
+                spacing: self.spacing.clone().or(header.spacing),
+            })
+        };
+        InputImage::expand(&self.images, warn)?.into_iter().map(known).collect()
+    }
+
+    /// The landmarks of all files, by image.
+    fn landmarks(
+        &self,
+        files: &[PathBuf],
+        names: &[String],
+        (known, coco): (&[KnownImage], Option<&CocoIndex>),
+        warn: &mut dyn FnMut(String),
+    ) -> Result<CollectedLandmarks, LandmarkSourcesError> {
+        let by_name = KnownImage::by_name(known);
+        let mut all = CollectedLandmarks::default();
+        let mut seen = HashSet::new();
+        let mut outside = 0;
+        for path in files {
+            let image = self.own_image(path, files.len(), known)?;
+            let subject = ImageContext {
+                image: image.map(|image| image.name.as_str()).or(self.image.as_deref()),
+                placement: image.map(|image| image.placement),
+                names,
+                coco,
+            };
+            let file = read_landmarks_of(path, &subject)?;
+            for name in file.names() {
+                if seen.insert(name.clone()) {
+                    all.names.push(name.clone());
+                }
+            }
+            for (name, landmarks) in file.images() {
+                // A file may call its image by a name that several images have.
+                let own = image.filter(|own| is_same_name(&own.file, name));
+                let image = by_name.get(&normal_name(name)).copied().or(own);
+                if let Some(known) = image {
+                    outside += count_outside(&file, name, known)?;
+                } else if self.of_these_alone {
+                    continue;
+                } else if !known.is_empty() {
+                    let (file, image) = (path.clone(), name.to_owned());
+                    return Err(LandmarkSourcesError::UnknownImage { file, image });
+                }
+                let label = image.map_or(name, |image| image.name.as_str());
+                let marks = ImageLandmarks {
+                    landmarks: landmarks.to_vec(),
+                    reliability: file.reliability(name).to_vec(),
+                    absent: file.absent(name).to_vec(),
+                };
+                if all.images.insert(label.to_owned(), marks).is_some() {
+                    let (file, image) = (path.clone(), label.to_owned());
+                    return Err(LandmarkSourcesError::Twice { file, image });
+                }
+            }
+        }
+        if outside > 0 {
+            warn(format!("landmarks just outside their image: {outside}; they are kept"));
+        }
+        Ok(all)
+    }
+
+    /// The image that a file without names belongs to: the one that is named, or that whose name it shares but for the ending.
+    fn own_image<'a>(
+        &self,
+        path: &Path,
+        files: usize,
+        known: &'a [KnownImage],
+    ) -> Result<Option<&'a KnownImage>, LandmarkSourcesError> {
+        let Some(image) = &self.image else {
+            return Ok(image_of(path, known));
+        };
+        if files > 1 {
+            return Err(LandmarkSourcesError::OneImage { image: image.clone(), files });
+        }
+        let own = known.iter().find(|known| is_same_name(&known.name, image));
+        if own.is_none() && !known.is_empty() {
+            return Err(LandmarkSourcesError::NoSuchImage { image: image.clone() });
+        }
+        Ok(own)
+    }
+}
+
+impl KnownImage {
+    /// Images by name, in Unicode NFC.
+    pub fn by_name(known: &[Self]) -> HashMap<Cow<'_, str>, &Self> {
+        known.iter().map(|known| (normal_name(&known.name), known)).collect()
+    }
+}
+
+/// Checks the landmarks of an image against its size; how many lie just outside it.
+fn count_outside(file: &LandmarkFile, name: &str, known: &KnownImage) -> Result<usize, LandmarkError> {
+    let (width, height) = known.size;
+    if file.get(name).is_empty() {
+        return Ok(0);
+    }
+    let margin = OUTSIDE_MARGIN * width.max(height) as f64;
+    let landmarks = file.near_image(name, width, height, margin)?;
+    Ok(landmarks.iter().filter(|landmark| !landmark.is_near(width, height, 0.0)).count())
+}
+
+/// The image whose name a landmark file shares but for the ending.
+fn image_of<'a>(path: &Path, known: &'a [KnownImage]) -> Option<&'a KnownImage> {
+    let name = file_name(path);
+    let name = normal_name(&name);
+    let shared = |image: &&KnownImage| {
+        let is_ending = |rest: &str| {
+            let rest = rest.to_lowercase();
+            LandmarkFormat::ALL.iter().any(|format| rest.strip_prefix('.') == Some(format.ending()))
+        };
+        let of_stem = |stem: &str| name.strip_prefix(stem).is_some_and(is_ending);
+        // The stem of `a.nii.gz` is `a.nii`.
+        let stem = normal_name(&image.stem);
+        of_stem(&stem) || stem.strip_suffix(".nii").is_some_and(of_stem)
+    };
+    // The longest name: `a.b.txt` belongs to `a.b.png`, not to `a.png`.
+    known.iter().filter(shared).max_by_key(|image| image.stem.len())
+}
