@@ -8,10 +8,10 @@ mod results;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use infomark_results::ResultFolder;
 
 use crate::inputs;
 use crate::output::{self, Report, shown};
-use crate::result_folder::ResultFolder;
 use results::Results;
 
 /// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.

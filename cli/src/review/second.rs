@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use infomark_core::Point;
 use infomark_eval::{Agreement, EvalError, ReaderPair, reader_agreement};
-use infomark_infer::{Scheme, normal_name};
+use infomark_infer::{ImageLandmarks, LandmarkSources, Scheme, normal_name};
 use serde::Serialize;
 
 use super::images::{ADDED, Known};
 use super::state::{By, Decision, State};
 use super::{App, lock, store};
-use crate::landmark_files::Source;
-use crate::output::shown;
+use crate::output::{self, shown};
 
 /// Points by landmark, in pixels.
 type Points = BTreeMap<String, [f64; 2]>;
@@ -60,9 +59,13 @@ impl SecondReader {
         let added = session.join(ADDED);
         let folders = [Some(images.to_owned()), added.is_dir().then_some(added)];
         let names = scheme.map(Scheme::names).unwrap_or_default();
-        let source = Source::of_images(folders.into_iter().flatten().collect());
-        let all = source.read(&[path.to_owned()], &names, None)?.all;
-        let image = |(name, marks): (&String, &crate::landmark_files::Marks)| {
+        let sources = LandmarkSources {
+            images: folders.into_iter().flatten().collect(),
+            of_these_alone: true,
+            ..LandmarkSources::default()
+        };
+        let all = sources.read(&[path.to_owned()], &names, None, &mut output::warn)?.all;
+        let image = |(name, marks): (&String, &ImageLandmarks)| {
             let points = marks.landmarks.iter().map(|of| (of.name.clone(), [of.at.x, of.at.y]));
             (normal_name(name).into_owned(), points.collect())
         };
