@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use infomark_core::{Point, radial_error_mm};
+use infomark_core::{Point, Rng, radial_error_mm};
+use infomark_eval::draw_in_order;
 use infomark_infer::{DataSet, Detection, Encoder, Ensemble, Member, Sample, ordered, read_image};
 use infomark_train::{AnnotatedSet, Ranking, TrainError};
 use serde::{Deserialize, Serialize};
@@ -188,12 +189,7 @@ fn mean_mm(data: &DataSet) -> f64 {
 fn first_order(protocol: &Protocol, encoder: &Encoder) -> Result<Vec<usize>, ActiveError> {
     let count = protocol.pool.images.len();
     if protocol.strategy == Strategy::Random {
-        let mut order: Vec<usize> = all(count);
-        let mut rng = infomark_core::Rng::new(protocol.learn.seed, STREAM);
-        for place in 0..count {
-            order.swap(place, place + rng.below((count - place) as u64) as usize);
-        }
-        return Ok(order);
+        return Ok(draw_in_order(count, count, Rng::new(protocol.learn.seed, STREAM)));
     }
     let paths: Vec<PathBuf> = protocol.pool.images.iter().map(|sample| sample.path.clone()).collect();
     let ranking = Ranking::of(encoder, &paths, infomark_train::AGAINST, protocol.learn.seed, &|| {

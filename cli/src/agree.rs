@@ -11,7 +11,7 @@ use infomark_infer::{CollectedLandmarks, ImageLandmarks, KnownImage, normal_name
 use serde::Serialize;
 
 use crate::landmark_files::Source;
-use crate::measurements::SchemeOption;
+use crate::measure::SchemeOption;
 use crate::output::{self, Report, shown};
 
 /// Compare the landmarks of two readers, or of a reader and a program, on the same images.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use infomark_core::radial_error_mm;
 use infomark_eval::median;
 use infomark_infer::{Confidence, DataSet, ErrorCalibration, Found, Matcher, Sample, read_image, rounded};
+use infomark_results::TemplateRecord;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::matching::How;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::progress::Progress;
-use crate::templates::{Given, Source};
+use crate::templates::Given;
 
 /// Measure on labelled images how large the errors of a template are, so that `match` can say how large they will be.
 #[derive(clap::Args)]
@@ -145,14 +146,15 @@ fn places(data: &DataSet, matcher: &Matcher, options: &Options) -> Result<Vec<us
 /// The errors of an image; nothing for an image that is a template.
 fn measure(
     matcher: &Matcher,
-    sources: &[Source],
+    sources: &[TemplateRecord],
     data: &DataSet,
     places: &[usize],
     sample: &Sample,
 ) -> Result<Option<Errors>> {
     let own = hash(&sample.path)?;
     // A template file does not know its image but by name.
-    let is_own = |source: &Source| source.sha256 == own || source.is_file() && source.image == sample.name;
+    let is_own =
+        |source: &TemplateRecord| source.sha256 == own || source.is_file() && source.image == sample.name;
     if sources.iter().any(is_own) {
         return Ok(None);
     }

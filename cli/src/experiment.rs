@@ -62,7 +62,6 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         Definition::Loop { experiment, .. } => {
             simulations(experiment, &made_by, options, threads, &terminal, report)
         }
-        _ => Ok(()),
     };
     terminal.finish();
     done.map_err(refusal)
@@ -172,6 +171,7 @@ fn simulations(
 /// An error with the options of the command line that help.
 fn refusal(error: Error) -> Error {
     let hint = match error.downcast_ref().map(ExperimentError::root) {
+        Some(ExperimentError::NoSuchArm { .. }) => return anyhow!("--only {error}"),
         Some(ExperimentError::NoFolder { .. }) => Some("set INFOMARK_DATA or give --data"),
         Some(ExperimentError::OtherFile { .. }) => Some("give another --out, or --changed to keep the rest"),
         _ => None,

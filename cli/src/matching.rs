@@ -2,12 +2,8 @@
 
 mod find;
 mod how;
-mod journal;
 pub(crate) mod merge;
 mod pictures;
-mod record;
-mod result;
-mod table;
 mod trust;
 
 use std::fs;
@@ -19,27 +15,27 @@ use anyhow::{Result, bail};
 use infomark_infer::{
     Detector, InputImage, LandmarkFormat, Matcher, PixelSpacing, Scheme, Shard, ordered, sha256,
 };
-use infomark_results::{EncoderRecord, EnsembleRecord, MatchingRecord, NetworkRecord, to_json};
+use infomark_results::{
+    EncoderRecord, EnsembleRecord, FAILURES_TABLE, Journal, LANDMARKS_TABLE, MEASUREMENTS_TABLE, MadeBy,
+    MatchingRecord, NetworkRecord, OBJECT, RecognisedBy, ResultFolder, ResultHead, ResultWriter, Totals,
+    remove_temporary, to_json,
+};
 use rayon::ThreadPool;
 
 use crate::convert::Format;
 use crate::inputs;
 use crate::interrupt;
-use crate::measurements::{self, SchemeOption};
+use crate::measure::SchemeOption;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::progress::Progress;
-use crate::result_folder::{OBJECT, ResultFolder, remove_temporary};
 use crate::spacing;
 use crate::templates::Given;
 use find::{Done, Overlays, Search};
-use journal::Journal;
 use pictures::OVERLAYS;
-use record::{Head, MadeBy, RecognisedBy};
-use result::{ERRORS, ResultWriter, TABLE, Told};
 
 pub(crate) use how::How;
-pub(crate) use trust::{Recognised, Trust};
+pub(crate) use trust::Trust;
 
 /// Find the landmarks of one or several annotated images in others.
 #[derive(clap::Args)]
@@ -148,35 +144,35 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let Outcome { told, left, place, published } = match_all(options, threads, report)?;
-    let (done, failed) = (told.matched, told.failed.len());
+    let Outcome { totals, left, place, published } = match_all(options, threads, report)?;
+    let (done, failed) = (totals.matched, totals.failed.len());
     if published && (done > 0 || left == 0 && failed == 0) {
         let overlays =
             if options.no_overlays { String::new() } else { format!(", {}", shown(&place.join(OVERLAYS))) };
         report.text(&format!(
             "{done} image{} matched: {}, {}{overlays}",
             if done == 1 { "" } else { "s" },
-            shown(&place.join(TABLE)),
+            shown(&place.join(LANDMARKS_TABLE)),
             shown(&place.join(OBJECT)),
         ))?;
     }
-    told.warnings.iter().for_each(output::warn);
+    totals.warnings.iter().for_each(output::warn);
     if !options.keep_going {
-        told.failed.iter().for_each(|failure| output::warn(&failure.error));
+        totals.failed.iter().for_each(|failure| output::warn(&failure.error));
     }
-    let all = told.done + left;
+    let all = totals.done + left;
     if left > 0 {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let kept =
             if published { String::new() } else { format!("; until then {} is as it was", shown(&place)) };
         bail!("stopped with {left} of {all} images to do{failed}; the same command goes on{kept}");
     }
-    if let Some(first) = told.failed.first() {
+    if let Some(first) = totals.failed.first() {
         let text = format!("{failed} of {all} images failed, the first is {}", first.image);
         if !options.keep_going {
             bail!(text);
         }
-        output::warn(format_args!("{text}: {}", shown(&place.join(ERRORS))));
+        output::warn(format_args!("{text}: {}", shown(&place.join(FAILURES_TABLE))));
     }
     Ok(())
 }
@@ -186,7 +182,7 @@ const JOURNAL: &str = "journal.jsonl";
 
 /// How a matching ended.
 struct Outcome {
-    told: Told,
+    totals: Totals,
     /// Images that were not begun.
     left: usize,
     /// The folder of the results.
@@ -230,7 +226,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     };
     let shard = options.shard.map(|shard| shard.to_string());
     let scheme_name = scheme.as_ref().map(Scheme::name);
-    let head = Head {
+    let head = ResultHead {
         version: env!("CARGO_PKG_VERSION"),
         shard,
         made_of: &made_of,
@@ -238,8 +234,9 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         scheme: scheme_name,
     };
     let measured = scheme.is_some();
-    let mut result = ResultWriter::new(folder.stage()?, &to_json(&head)?, &formats, options.sheet, measured)?;
+    let mut result = ResultWriter::new(folder.stage()?, &to_json(&head)?, &formats, measured)?;
     let mut left = inputs.len();
+    let mut overlays = Vec::new();
     let progress = Progress::new(left as u64, "matching");
     let stop = interrupt::flag();
     let tell = progress.teller();
@@ -249,14 +246,19 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     let one = move |input: &InputImage| search.one_or_earlier(input);
     for Done { mut matched, failure } in ordered(inputs, threads, Arc::clone(&stop), one)? {
         if let (Some(scheme), Some(matched)) = (&scheme, &mut matched) {
-            table::measure(scheme, matched);
+            matched.measure(scheme);
         }
         left -= 1;
         progress.advance();
         result.add(matched.as_ref(), failure, &run, options.svg)?;
+        let overlay =
+            matched.filter(|_| options.sheet).and_then(|matched| Some((matched.overlay?, matched.image)));
+        overlays.extend(overlay);
     }
     progress.finish();
-    let (stage, told) = pool.install(|| result.finish(left))?;
+    pool.install(|| pictures::write_sheets(result.stage(), &overlays))?;
+    let (stage, totals) = result.finish(left)?;
+    totals.format_warnings.iter().for_each(output::warn);
     let published = left == 0 || !folder.is_complete();
     if published {
         folder.publish(stage, left == 0)?;
@@ -265,11 +267,11 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         report.json_file(&stage.path(OBJECT))?;
     }
     // Of no more use once all is done; else what failed or is left is tried again. A list may grow.
-    let all_done = left == 0 && (told.failed.is_empty() || told.matched == 0);
+    let all_done = left == 0 && (totals.failed.is_empty() || totals.matched == 0);
     if all_done && options.images_from.is_none() {
         let _ = fs::remove_dir_all(&run);
     }
-    Ok(Outcome { told, left, place: options.out.clone(), published })
+    Ok(Outcome { totals, left, place: options.out.clone(), published })
 }
 
 /// Digits of the hash that names the folder of a run.
@@ -387,7 +389,8 @@ fn inputs_of(options: &Options) -> Result<Vec<InputImage>> {
 
 /// Refuses results that would take the place of what they are made from.
 fn keep_inputs(given: impl IntoIterator<Item = PathBuf>, out: &Path) -> Result<()> {
-    let outputs = [TABLE, OBJECT, ERRORS, measurements::TABLE].map(|name| output::identity(&out.join(name)));
+    let outputs = [LANDMARKS_TABLE, OBJECT, FAILURES_TABLE, MEASUREMENTS_TABLE]
+        .map(|name| output::identity(&out.join(name)));
     for given in given {
         if outputs.contains(&output::identity(&given)) {
             bail!("{}: the results would overwrite this file; give another folder as --out", shown(&given));

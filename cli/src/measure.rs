@@ -6,11 +6,26 @@ use std::path::PathBuf;
 use anyhow::Result;
 use infomark_core::Spacing;
 use infomark_infer::{ImageLandmarks, KnownImage, LandmarkStatus, Scheme, normal_name};
+use infomark_results::{MeasurementRow, measurement_rows, measurements_csv};
 use serde::Serialize;
 
 use crate::landmark_files::{Read, Source};
-use crate::measurements::{Measured, measured, table};
 use crate::output::{self, Report, shown};
+
+/// Names, order and measurements of landmarks.
+#[derive(clap::Args, Default)]
+pub(crate) struct SchemeOption {
+    /// Scheme of the landmarks, with their order and measurements: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
+    #[arg(long, value_name = "SCHEME")]
+    pub(crate) scheme: Option<PathBuf>,
+}
+
+impl SchemeOption {
+    /// The scheme, if one is asked for.
+    pub(crate) fn load(&self) -> Result<Option<Scheme>> {
+        Ok(self.scheme.as_ref().map(Scheme::load).transpose()?)
+    }
+}
 
 /// Measure lengths, angles and ratios of landmarks by a scheme, with bounds where the landmarks have them.
 #[derive(clap::Args)]
@@ -50,7 +65,7 @@ struct Written {
 #[derive(Serialize)]
 struct OfImage {
     image: String,
-    measurements: Vec<Measured>,
+    measurements: Vec<MeasurementRow>,
 }
 
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
@@ -70,7 +85,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     let images: Vec<OfImage> = images.collect();
     output::write(
         &options.out,
-        &table(images.iter().map(|of| (of.image.as_str(), of.measurements.as_slice())))?,
+        &measurements_csv(images.iter().map(|of| (of.image.as_str(), of.measurements.as_slice())))?,
     )?;
     if without_mm > 0 {
         output::warn(format_args!(
@@ -91,7 +106,7 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
 }
 
 /// The measurements of the landmarks that a file has of an image.
-fn of_marks(scheme: &Scheme, marks: &ImageLandmarks, spacing: Option<Spacing>) -> Vec<Measured> {
+fn of_marks(scheme: &Scheme, marks: &ImageLandmarks, spacing: Option<Spacing>) -> Vec<MeasurementRow> {
     let placed = marks.landmarks.iter().zip(&marks.reliability).map(|(landmark, reliability)| {
         let status = if reliability.abstained {
             LandmarkStatus::Abstained
@@ -102,5 +117,5 @@ fn of_marks(scheme: &Scheme, marks: &ImageLandmarks, spacing: Option<Spacing>) -
     });
     let absent = marks.absent.iter().map(|name| (name.as_str(), LandmarkStatus::Absent));
     let all: HashMap<&str, LandmarkStatus> = placed.chain(absent).collect();
-    measured(scheme, |name| all.get(name).copied(), spacing)
+    measurement_rows(scheme, |name| all.get(name).copied(), spacing)
 }

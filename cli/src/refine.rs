@@ -13,8 +13,9 @@ use crate::progress::Progress;
 /// Whether, and with which images, templates are refined.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Refine {
-    /// Refine the templates with unlabelled images of the same kind, such as those that the encoder was trained on: what a
-    /// landmark looks like is then what they share, not what one image shows. Folders or images; landmarks in them are not read
+    /// Refine the templates with unlabelled images of the same kind, such as those that the encoder was trained on:
+    /// what a landmark looks like is then what they share, not what one image shows. Folders or images; landmarks in
+    /// them are not read
     #[arg(id = "refine", long = "refine", value_name = "IMAGES")]
     images: Vec<PathBuf>,
     /// Take so many of these images, drawn at random [default: 100]
@@ -47,7 +48,8 @@ impl Refine {
         Ok(Some(Refinement { images, count }))
     }
 
-    /// The templates as they are, or refined, on as many threads as the caller's pool has. The image of a template has no say in it.
+    /// The templates as they are, or refined, on as many threads as the caller's pool has. The image of a template has
+    /// no say in it.
     ///
     /// Images that can't be read or show something else are left out with a warning; none at all left is an error.
     pub(crate) fn apply(

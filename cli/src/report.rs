@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use infomark_figures::information_sheet;
 use infomark_figures::report::{ImagePaths, Plate, Results, html, pictures};
 use infomark_infer::read_image;
+use infomark_results::ResultFolder;
 
 use crate::files;
 use crate::inputs;
 use crate::output::{self, Report, file_name, shown};
 use crate::progress::Progress;
-use crate::result_folder::ResultFolder;
 
 /// Make one self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
 #[derive(clap::Args)]

@@ -33,7 +33,7 @@ use infomark_infer::Scheme;
 
 use crate::files;
 use crate::interrupt;
-use crate::measurements::SchemeOption;
+use crate::measure::SchemeOption;
 use crate::models::RuntimeOptions;
 use crate::output::{self, Report, file_name, shown};
 use crate::progress::lock;

@@ -9,6 +9,7 @@ use infomark_infer::{
     Annotated, Image, LandmarkFormat, MemoryBudget, MemoryError, MemoryShare, PixelSpacing, ReadLimits,
     read_image_header, read_image_with,
 };
+use infomark_results::OtherMm;
 
 use crate::output::{self, shown};
 
@@ -33,41 +34,7 @@ pub(crate) fn of_option(option: &str, values: &[f64]) -> Result<Spacing> {
 pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>]) {
     let mut others = OtherMm::default();
     images.iter().for_each(|image| others.add(format, image));
-    others.warn();
-}
-
-/// Images on which 3D Slicer takes pixels of another size than they have.
-#[derive(Default)]
-pub(crate) struct OtherMm {
-    count: usize,
-    first: String,
-}
-
-impl OtherMm {
-    /// Counts an image whose landmarks are written in a format.
-    pub(crate) fn add(&mut self, format: LandmarkFormat, image: &Annotated<'_>) {
-        let (Some(spacing), Some(Ok(geometry))) = (image.spacing, image.placement) else { return };
-        if !format.is_physical() || geometry.agrees_with(spacing) {
-            return;
-        }
-        if self.count == 0 {
-            image.image.clone_into(&mut self.first);
-        }
-        self.count += 1;
-    }
-
-    /// Says so on standard error, if there are some.
-    pub(crate) fn warn(&self) {
-        let Self { count, first } = self;
-        if *count == 0 {
-            return;
-        }
-        let images = if *count == 1 { "image" } else { "images" };
-        output::warn(format_args!(
-            "on {count} {images} 3D Slicer takes pixels of another size than they have, the first is {first}: the points are \
-             where they belong, but lengths measured in 3D Slicer are wrong"
-        ));
-    }
+    others.warning().iter().for_each(output::warn);
 }
 
 /// Waits for the memory that work on an image takes, so many bytes a pixel, reading included.

@@ -10,10 +10,10 @@ use infomark_infer::{
     sha256,
 };
 use infomark_models::Model;
-use infomark_results::RefinementRecord;
+use infomark_results::TemplateRecord;
 use infomark_train::AGAINST;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::inputs::{self, hash};
 use crate::models::RuntimeOptions;
@@ -37,57 +37,6 @@ pub(crate) struct Given {
     pub(crate) count: Option<usize>,
     #[command(flatten)]
     pub(crate) refine: Refine,
-}
-
-/// A template as results tell it.
-#[derive(Serialize)]
-pub(crate) struct Source {
-    /// Name of the annotated image.
-    pub(crate) image: String,
-    /// Of the file that was read: the image, or the template file.
-    pub(crate) sha256: String,
-    landmarks_from: &'static str,
-    landmarks: Vec<Place>,
-    /// None where the features are those of the image alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refined: Option<Refined>,
-}
-
-/// What a template was refined with, and what it is then.
-#[derive(Serialize)]
-struct Refined {
-    #[serde(flatten)]
-    with: RefinementRecord,
-    template_sha256: String,
-}
-
-/// A landmark in pixels of its image.
-#[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct Place {
-    pub(crate) landmark: String,
-    pub(crate) x: f64,
-    pub(crate) y: f64,
-}
-
-/// What the landmarks of a template file are from.
-const FILE: &str = "template file";
-
-impl Source {
-    /// Whether it was read from a template file.
-    pub(crate) fn is_file(&self) -> bool {
-        self.landmarks_from == FILE
-    }
-
-    pub(crate) fn of(template: &Template, sha256: String, landmarks_from: &'static str) -> Self {
-        let places = template.landmarks().iter().zip(template.points());
-        Self {
-            image: file_name(Path::new(template.image())),
-            sha256,
-            landmarks_from,
-            landmarks: places.map(|(name, at)| Place { landmark: name.clone(), x: at.x, y: at.y }).collect(),
-            refined: None,
-        }
-    }
 }
 
 /// What a path that was given as a template is.
@@ -133,7 +82,7 @@ impl Given {
         &self,
         encoder: &Encoder,
         spacing: Option<&PixelSpacing>,
-    ) -> Result<(Vec<Template>, Vec<Source>)> {
+    ) -> Result<(Vec<Template>, Vec<TemplateRecord>)> {
         if self.templates.is_empty() {
             bail!("--template: give an annotated image, a template file, or a data folder");
         }
@@ -158,12 +107,12 @@ impl Given {
                 Kind::Folder => all.extend(from_folder(encoder, path, self.count)?),
                 Kind::BuiltIn(model) => {
                     let template = Template::from_bytes(model.template, model.name)?;
-                    let source = Source::of(&template, sha256(model.template), FILE);
+                    let source = TemplateRecord::of(&template, sha256(model.template), TemplateRecord::FILE);
                     all.push((template, source));
                 }
                 Kind::File => {
                     let template = Template::load(path)?;
-                    let source = Source::of(&template, hash(path)?, FILE);
+                    let source = TemplateRecord::of(&template, hash(path)?, TemplateRecord::FILE);
                     all.push((template, source));
                 }
                 Kind::Image => {
@@ -182,14 +131,12 @@ fn refine(
     refine: &Refine,
     encoder: &Encoder,
     templates: Vec<Template>,
-    mut sources: Vec<Source>,
-) -> Result<(Vec<Template>, Vec<Source>)> {
+    sources: Vec<TemplateRecord>,
+) -> Result<(Vec<Template>, Vec<TemplateRecord>)> {
     let (templates, with) = refine.apply(encoder, templates)?;
-    if let Some(with) = with {
-        for (source, template) in sources.iter_mut().zip(&templates) {
-            source.refined = Some(Refined { with: with.clone(), template_sha256: template.sha256() });
-        }
-    }
+    let Some(with) = with else { return Ok((templates, sources)) };
+    let sources = sources.into_iter().zip(&templates);
+    let sources = sources.map(|(source, template)| source.refined(with.clone(), template)).collect();
     Ok((templates, sources))
 }
 
@@ -199,7 +146,7 @@ pub(crate) fn from_image(
     path: &Path,
     landmarks: &Path,
     given: Option<&PixelSpacing>,
-) -> Result<(Template, Source)> {
+) -> Result<(Template, TemplateRecord)> {
     let image = spacing::read(path, given)?;
     let name = file_name(path);
     let placement = Some(read_image_header(path)?.placement);
@@ -207,12 +154,16 @@ pub(crate) fn from_image(
     let table = read_landmarks_of(landmarks, &subject)?;
     let points = table.on_image(&name, image.width(), image.height())?;
     let template = Template::new(encoder, &image, points)?;
-    let source = Source::of(&template, hash(path)?, table.format().key());
+    let source = TemplateRecord::of(&template, hash(path)?, table.format().key());
     Ok((template, source))
 }
 
 /// The images of a data folder, or those of them that were chosen.
-fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<Vec<(Template, Source)>> {
+fn from_folder(
+    encoder: &Encoder,
+    path: &Path,
+    count: Option<usize>,
+) -> Result<Vec<(Template, TemplateRecord)>> {
     let data = inputs::data_folder(path)?;
     let chosen = match count {
         Some(count) => {
@@ -224,7 +175,7 @@ fn from_folder(encoder: &Encoder, path: &Path, count: Option<usize>) -> Result<V
     let one = |&index: &usize| {
         let sample = data.images.get(index).context("no such image")?;
         let template = Template::new(encoder, &read_image(&sample.path)?, &data.landmarks_of(sample))?;
-        let source = Source::of(&template, hash(&sample.path)?, "data folder");
+        let source = TemplateRecord::of(&template, hash(&sample.path)?, "data folder");
         Ok((template, source))
     };
     chosen.par_iter().map(one).collect()
@@ -265,7 +216,7 @@ struct Written {
     file: String,
     sha256: String,
     model_sha256: String,
-    template: Source,
+    template: TemplateRecord,
 }
 
 /// `infomark template`.

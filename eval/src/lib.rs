@@ -48,6 +48,6 @@ pub use figures::{Figures, LandmarkFigures, Radius, Rates, Summary, check_radii,
 pub use finder::{score_matcher, score_network};
 pub use run::{Run, Score, ScoredImage};
 pub use scoring::{Evaluation, Measured, Protocol, Ready};
-pub use sets::{MAX_SETS, check_annotated, check_names, check_templates, draw, random_sets};
+pub use sets::{MAX_SETS, check_annotated, check_names, check_templates, draw, draw_in_order, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};
 pub use threads::thread_pool;

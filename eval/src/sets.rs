@@ -20,18 +20,23 @@ const LEFT: u64 = 3;
 /// Random numbers of the first set of several templates, and of those after it.
 const SETS: u64 = 1 << 20;
 
-/// `count` different numbers below `all`, ascending; all of them where there are no more.
-pub fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
+/// `count` different numbers below `all`, in the order in which they are drawn (Fisher and Yates); all of them where there are no more.
+pub fn draw_in_order(count: usize, all: usize, mut rng: Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..all).collect();
-    let mut rng = Rng::new(seed, stream);
     let count = count.min(all);
     for place in 0..count {
         let other = place + rng.below((all - place) as u64) as usize;
         order.swap(place, other);
     }
     order.truncate(count);
-    order.sort_unstable();
     order
+}
+
+/// The same in ascending order.
+pub fn draw(count: usize, all: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut drawn = draw_in_order(count, all, Rng::new(seed, stream));
+    drawn.sort_unstable();
+    drawn
 }
 
 /// `count` sets of templates, drawn at random: each is `together` of the places of `images` images. Ten where `count` is none, or as many

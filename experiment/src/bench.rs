@@ -107,8 +107,9 @@ impl PlannedRun {
 }
 
 impl<'e> Bench<'e> {
-    /// Opens the data sets, whose folders lie below `data`, and refuses those that the arms could not be trained or scored with. Results
-    /// are in the folder `out`, which need not exist. It works on so many threads, 0 for all cores; results do not depend on them.
+    /// Opens the data sets, whose folders lie below `data`, and refuses those that the arms could not be trained or
+    /// scored with. Results are in the folder `out`, which need not exist. It works on so many threads, 0 for all
+    /// cores; results do not depend on them.
     ///
     /// # Errors
     /// [`ExperimentError::In`] with the data set.

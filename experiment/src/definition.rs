@@ -9,7 +9,6 @@ use crate::{Experiment, ExperimentError, LoopExperiment, MAX_BYTES};
 
 /// What the file of an experiment says.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Definition {
     /// Arms that are trained, matched and scored.
     Arms {

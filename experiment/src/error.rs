@@ -102,7 +102,7 @@ pub enum ExperimentError {
     #[error(transparent)]
     Definition(Box<DefinitionError>),
     /// An arm that the experiment does not have.
-    #[error("arm {arm}: no such arm; there are {}", names.join(", "))]
+    #[error("{arm}: no such arm; there are {}", names.join(", "))]
     NoSuchArm {
         /// The name that was given.
         arm: String,
@@ -121,7 +121,10 @@ pub enum ExperimentError {
         file: PathBuf,
     },
     /// A folder of data that is not there.
-    #[error("{}: no such folder of data; correct its path in the experiment, or the folder of the data sets", folder.display())]
+    #[error(
+        "{}: no such folder of data; correct its path in the experiment, or the folder of the data sets",
+        folder.display()
+    )]
     NoFolder {
         /// The folder.
         folder: PathBuf,

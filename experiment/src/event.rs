@@ -54,7 +54,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Called for every [`Event`], by several threads; a break stops the work, which goes on when the experiment is made again.
+/// Called for every [`Event`], by several threads; a break stops the work, which goes on when the experiment is made
+/// again.
 pub type Observer<'a> = &'a (dyn Fn(Event<'_>) -> ControlFlow<()> + Sync);
 
 /// Tells a warning, after which the work goes on.

@@ -49,8 +49,8 @@ pub(crate) struct Data {
     pub(crate) dev: PathBuf,
     /// Data folder of the templates; the training's where there is none.
     pub(crate) templates: Option<PathBuf>,
-    /// The encoder that landmark networks start from and templates are matched by, where an arm names no other: a file, or the name of one
-    /// that comes with the program.
+    /// The encoder that landmark networks start from and templates are matched by, where an arm names no other: a file,
+    /// or the name of one that comes with the program.
     pub(crate) encoder: Option<PathBuf>,
     /// Landmark files of annotators in the folder that is scored on, whose own figures are rows.
     #[serde(default)]

@@ -1,9 +1,10 @@
-//! Experiments: arms that are trained, matched and scored on data sets, and compared; and simulations of active learning.
+//! Experiments: arms that are trained, matched and scored on data sets, and compared; and simulations of active
+//! learning.
 //!
-//! A TOML file says what an experiment is ([`Definition::read`]). [`Bench`] makes its runs: every arm with every seed on every data set.
-//! What a run makes is kept in a folder of its own with the hash of all that it depends on, so that what is finished is not made again,
-//! what was interrupted goes on, and what is stale is made anew. [`Bench::compare`] has the figures beside each other, [`Outcome`] writes
-//! them as JSON, Markdown and CSV.
+//! A TOML file says what an experiment is ([`Definition::read`]). [`Bench`] makes its runs: every arm with every seed
+//! on every data set. What a run makes is kept in a folder of its own with the hash of all that it depends on, so that
+//! what is finished is not made again, what was interrupted goes on, and what is stale is made anew. [`Bench::compare`]
+//! has the figures beside each other, [`Outcome`] writes them as JSON, Markdown and CSV.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;

@@ -73,7 +73,8 @@ struct OnData<'a> {
 /// Keeps the file of an experiment with its results.
 ///
 /// # Errors
-/// [`ExperimentError::OtherFile`] where the folder holds the results of another version of the file, unless that has `changed`.
+/// [`ExperimentError::OtherFile`] where the folder holds the results of another version of the file, unless that has
+/// `changed`.
 pub fn begin(out: &Path, file: &Path, definition: &Definition, changed: bool) -> Result<(), ExperimentError> {
     make_folder(out)?;
     let kept = out.join(KEPT);
@@ -112,7 +113,8 @@ impl Provenance<'_> {
 }
 
 impl<'a> Outcome<'a> {
-    /// Puts together what is finished; `rows` are what [`Bench::compare`] makes of it, `missing` names the runs that are still to be made.
+    /// Puts together what is finished; `rows` are what [`Bench::compare`] makes of it, `missing` names the runs that
+    /// are still to be made.
     pub fn new(
         bench: &'a Bench<'_>,
         made_by: &Provenance<'a>,

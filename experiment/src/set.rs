@@ -38,7 +38,8 @@ pub(crate) struct Set {
     templates_from: String,
     /// Errors of each annotator whose file is named.
     pub(crate) annotators: Vec<ErrorTable>,
-    /// Parts that have images, each with the places of these among the scored ones; one without a name where there are no parts.
+    /// Parts that have images, each with the places of these among the scored ones; one without a name where there are
+    /// no parts.
     pub(crate) parts: Vec<(Option<String>, BTreeSet<usize>)>,
 }
 
@@ -58,7 +59,8 @@ pub(crate) struct DataRecord {
 }
 
 impl Set {
-    /// Reads what the data's folders, below `root`, hold, and refuses those that the arms could not be trained or scored with.
+    /// Reads what the data's folders, below `root`, hold, and refuses those that the arms could not be trained or
+    /// scored with.
     pub(crate) fn open(
         data: &Data,
         root: &Path,

@@ -156,8 +156,8 @@ impl LoopExperiment {
         Ok(self.data.iter().flat_map(|data| chosen().map(move |arm| run(data, arm))).collect())
     }
 
-    /// Simulates a strategy on a data set, whose folders lie below `data`, on so many threads, 0 for all cores; what is finished is read
-    /// from the folder of the results, unless it is to be made `again`.
+    /// Simulates a strategy on a data set, whose folders lie below `data`, on so many threads, 0 for all cores; what is
+    /// finished is read from the folder of the results, unless it is to be made `again`.
     ///
     /// # Errors
     /// [`ExperimentError::In`] with data set and arm.

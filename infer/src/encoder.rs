@@ -6,9 +6,11 @@ mod error;
 mod foreign;
 pub(crate) mod graph;
 mod layers;
+mod limits;
 mod network;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
+mod operation;
 pub(crate) mod plan;
 #[cfg(feature = "onnx")]
 mod tract;

@@ -1,12 +1,13 @@
 //! The landmarks of one annotated image, as features.
 
+mod error;
 mod file;
 mod refine;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use file::{TemplateContentError, TemplateFileError};
+pub use error::{TemplateContentError, TemplateFileError};
 use infomark_core::{FeatureMap, Point};
 pub use refine::{Observation, REFINE_ROUNDS, RefineError, RefineStep, refine_templates};
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _infomark
 from ._arrays import Path
-from ._files import Images, Source, source
+from ._files import Source, source
 from ._matching import Recognition
-from ._table import tabulate
-
-if TYPE_CHECKING:
-    import pyarrow
+from ._table import Tabulating
 
 _Floats = npt.NDArray[np.float64]
 
@@ -45,7 +42,7 @@ class EnsembleDetection:
     reoriented: bool
 
 
-class Ensemble:
+class Ensemble(Tabulating):
     """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``).
 
     Each landmark is placed by the member that was best on held-out images. ``fix_orientation``: an image that is mirrored or turned by quarters is
@@ -108,26 +105,7 @@ class Ensemble:
             "fix_orientation": self._fix_orientation,
         }
 
-    def table(
-        self,
-        images: Images,
-        ids: Optional[Sequence[object]] = None,
-        *,
-        spacing: Optional[tuple[float, float]] = None,
-        threads: int = 1,
-    ) -> pyarrow.Table:
-        """The landmarks of several images as a ``pyarrow.Table``, as :meth:`Judge.table` has them; ``score`` is as of :class:`EnsembleDetection`."""
-        return tabulate(_Laying(self._inner, self._fix_orientation), self.provenance, images, ids, spacing, threads)
-
-
-@dataclass(frozen=True)
-class _Laying:
-    """An ensemble with its option, for tables."""
-
-    inner: _infomark.Ensemble
-    fix_orientation: bool
-
-    def table(
+    def _rows_of(
         self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
     ) -> _infomark.FolderMatches:
-        return self.inner.table(images, spacing, threads, self.fix_orientation)
+        return self._inner.table(images, spacing, threads, self._fix_orientation)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, Optional, TypeVar, Union
+from typing import Any, Generic, Optional, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,7 @@ from . import _infomark
 from ._arrays import Path
 from ._encoder import Encoder, Template
 from ._files import Images, Source, source, sources_of
-from ._table import tabulate
-
-if TYPE_CHECKING:
-    import pyarrow
+from ._table import Tabulating
 
 _Floats = npt.NDArray[np.float64]
 
@@ -94,7 +91,7 @@ class FolderMatches(Generic[_Columns]):
 Templates = Union[Template, Sequence[Template]]
 
 
-class Matcher:
+class Matcher(Tabulating):
     """An encoder with the templates whose landmarks it looks for; can be shared between threads, and pickled.
 
     ``neighbours``: places around a landmark vote for it. ``prior``: the rest of the image says where it should be, up to about
@@ -147,16 +144,15 @@ class Matcher:
         paths, sources = sources_of(images)
         return FolderMatches(self._inner.find_all(sources, threads), Found, paths)
 
-    def table(
-        self,
-        images: Images,
-        ids: Optional[Sequence[object]] = None,
-        *,
-        spacing: Optional[tuple[float, float]] = None,
-        threads: int = 1,
-    ) -> pyarrow.Table:
-        """:meth:`Judge.table` of a judge with the defaults."""
-        return Judge(self).table(images, ids, spacing=spacing, threads=threads)
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """:attr:`Judge.provenance` of a judge with the defaults."""
+        return Judge(self).provenance
+
+    def _rows_of(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
+    ) -> _infomark.FolderMatches:
+        return Judge(self)._rows_of(images, spacing, threads)
 
 
 def paths_of(images: Union[Path, Sequence[Path]]) -> list[str]:
@@ -207,7 +203,7 @@ def _judged(
     return Judged(Found(*found), bound_px, bound_mm, abstain, Recognition(*recognition), reoriented)
 
 
-class Judge:
+class Judge(Tabulating):
     """A matcher that tells how far what it finds can be trusted, as ``infomark match`` does; can be shared between threads, and pickled.
 
     ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
@@ -269,21 +265,10 @@ class Judge:
             "fix_orientation": fix,
         }
 
-    def table(
-        self,
-        images: Images,
-        ids: Optional[Sequence[object]] = None,
-        *,
-        spacing: Optional[tuple[float, float]] = None,
-        threads: int = 1,
-    ) -> pyarrow.Table:
-        """The landmarks of several images as a ``pyarrow.Table`` of the schema :func:`table_schema`: a row for each landmark, image by
-        image in their order. An image that fails is one row with its ``error``; no image makes an exception.
-
-        The column ``image`` holds ``ids``, by default the path or URL, else the place in the list. ``spacing`` (x, y) is the size of the
-        pixels in mm of all images, instead of what their files state. On ``threads`` threads (0: all cores) the same table.
-        """
-        return tabulate(self._inner, self.provenance, images, ids, spacing, threads)
+    def _rows_of(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
+    ) -> _infomark.FolderMatches:
+        return self._inner.table(images, spacing, threads)
 
 
 def _judge(matcher: Matcher, calibration: Optional[bytes], options: tuple[Any, ...]) -> Judge:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,8 @@ from ._arrays import Path, pairs
 from ._files import Images, Source, source, sources_of
 from ._matching import FolderMatches
 from ._model import Model
-from ._table import tabulate
+from ._table import Tabulating
 from ._training import budget_of, options_of, run_beside
-
-if TYPE_CHECKING:
-    import pyarrow
 
 _Floats = npt.NDArray[np.float64]
 
@@ -41,7 +38,7 @@ class Located:
             yield name, x, y, probability
 
 
-class LandmarkNetwork(Model[_infomark.LandmarkNetwork]):
+class LandmarkNetwork(Model[_infomark.LandmarkNetwork], Tabulating):
     """A network that finds landmarks by itself: the file that :func:`train_landmarks` or :func:`self_train` wrote.
 
     It can be shared between threads, and is pickled by the bytes of its file, so that another machine needs no path.
@@ -83,17 +80,10 @@ class LandmarkNetwork(Model[_infomark.LandmarkNetwork]):
         """What the results depend on beside the images."""
         return {"version": _infomark.__version__, "network_sha256": self.sha256, "landmarks": self.landmarks}
 
-    def table(
-        self,
-        images: Images,
-        ids: Optional[Sequence[object]] = None,
-        *,
-        spacing: Optional[tuple[float, float]] = None,
-        threads: int = 1,
-    ) -> pyarrow.Table:
-        """The landmarks of several images as a ``pyarrow.Table``, as :meth:`Judge.table` has them: ``score`` is the probability, and the columns of
-        recognition, confidence and error bounds are null."""
-        return tabulate(self._inner, self.provenance, images, ids, spacing, threads)
+    def _rows_of(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
+    ) -> _infomark.FolderMatches:
+        return self._inner.table(images, spacing, threads)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import _infomark
 from ._files import Images, needed, sources_of
@@ -76,42 +76,46 @@ def _rows(
     return [{**whole, **dict(zip(places, place)), **dict(zip(trusts, trust or ()))} for place, trust in landmarks]
 
 
-class _Detecting(Protocol):
-    """What gives rows of tables, image by image."""
-
-    def table(
-        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int, /
-    ) -> _infomark.FolderMatches: ...
-
-
-def tabulate(
-    inner: _Detecting,
-    provenance: Mapping[str, Any],
-    images: Images,
-    ids: Optional[Sequence[object]],
-    spacing: Optional[tuple[float, float]],
-    threads: int,
-) -> pyarrow.Table:
-    """The table of several images."""
-    pa = _pyarrow()
-    names, sources = sources_of(images, ids)
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for name, (found, error) in zip(names, iter(inner.table(sources, spacing, threads).next, None)):
-        for row in [{"error": error}] if found is None else _rows(*found):
-            row["image"] = name
-            for column, values in columns.items():
-                values.append(row.get(column))
-    made_by = json.dumps({**provenance, "spacing_mm": spacing}, sort_keys=True)
-    return pa.table(columns, schema=table_schema().with_metadata({"infomark": made_by}))
-
-
-class Tabulating(Protocol):
+class Tabulating:
     """What makes tables: ``Matcher``, ``Judge``, ``LandmarkNetwork``, ``Ensemble``."""
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the results depend on beside the images."""
+        raise NotImplementedError
+
+    def _rows_of(
+        self, images: Sequence[Any], spacing: Optional[tuple[float, float]], threads: int
+    ) -> _infomark.FolderMatches:
+        """The rows of images, as they come."""
+        raise NotImplementedError
+
     def table(
-        self, images: Any, ids: Any = None, *, spacing: Optional[tuple[float, float]] = None, threads: int = 1
+        self,
+        images: Images,
+        ids: Optional[Sequence[object]] = None,
+        *,
+        spacing: Optional[tuple[float, float]] = None,
+        threads: int = 1,
     ) -> pyarrow.Table:
-        """The landmarks of several images."""
+        """The landmarks of several images as a ``pyarrow.Table`` of the schema :func:`table_schema`: a row for each landmark, image by
+        image in their order. An image that fails is one row with its ``error``; no image makes an exception.
+
+        The column ``image`` holds ``ids``, by default the path or URL, else the place in the list. ``spacing`` (x, y) is the size of the
+        pixels in mm of all images, instead of what their files state. ``score`` is as of ``find``: a mean cosine, of a
+        :class:`LandmarkNetwork` the probability, whose columns of recognition, confidence and error bounds are null; a :class:`Matcher`
+        is judged by the defaults of :class:`Judge`. On ``threads`` threads (0: all cores) the same table.
+        """
+        pa = _pyarrow()
+        names, sources = sources_of(images, ids)
+        columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        for name, (found, error) in zip(names, iter(self._rows_of(sources, spacing, threads).next, None)):
+            for row in [{"error": error}] if found is None else _rows(*found):
+                row["image"] = name
+                for column, values in columns.items():
+                    values.append(row.get(column))
+        made_by = json.dumps({**self.provenance, "spacing_mm": spacing}, sort_keys=True)
+        return pa.table(columns, schema=table_schema().with_metadata({"infomark": made_by}))
 
 
 def _pandas_frame(batch: object) -> bool:

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use infomark_eval::EvalError;
-use infomark_infer::{EnsembleFileError, FileError, RefineError, ThreadError};
+use infomark_infer::{
+    EnsembleFileError, FileError, FolderLockError, LandmarkError, MergeError, RefineError, ThreadError,
+};
 
 /// Why results can't be made, written or read; every message names the file or option.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,111 @@ pub enum ResultsError {
     /// A file or folder that can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file or folder of a result that can't be read, written, moved or removed.
+    #[error("{}: {action} ({source})", path.display())]
+    Io {
+        /// Its path.
+        path: PathBuf,
+        /// What was not done.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder of results that another process writes to.
+    #[error(transparent)]
+    Lock(FolderLockError),
+    /// Landmarks that a format can't hold.
+    #[error(transparent)]
+    Landmarks(Box<LandmarkError>),
+    /// A `landmarks.json` that is not as it was written.
+    #[error("{}: this is not as `infomark match` writes it; run it again", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A `landmarks.json` that another has taken the place of.
+    #[error("{}: it was replaced while it was read; merge again", file.display())]
+    Replaced {
+        /// The file.
+        file: PathBuf,
+    },
+    /// No results to merge.
+    #[error("no results to merge; name at least one folder")]
+    NoResults,
+    /// A folder without a finished result.
+    #[error(
+        "{}: holds no finished result, there is no landmarks.json; run its `infomark match` to the end",
+        folder.display()
+    )]
+    NoResult {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A result with images left to do.
+    #[error("{}: not finished, {images} images are left to do; run its `infomark match` again", folder.display())]
+    Unfinished {
+        /// Its folder.
+        folder: PathBuf,
+        /// How many.
+        images: usize,
+    },
+    /// Results that were made with different models, templates or options.
+    #[error(
+        "{}: its {what} is not that of {}; run the shards again with the same model, templates, options and version",
+        folder.display(), first.display()
+    )]
+    Differs {
+        /// Folder of the result.
+        folder: PathBuf,
+        /// What differs.
+        what: String,
+        /// Folder of the first result.
+        first: PathBuf,
+    },
+    /// An image that two results have.
+    #[error(
+        "{}: the image {image} is in this result and in {}; name each shard once, of one number of shards",
+        of.display(), other.display()
+    )]
+    Twice {
+        /// Folder of the result.
+        of: PathBuf,
+        /// The image.
+        image: String,
+        /// Folder of the other.
+        other: PathBuf,
+    },
+    /// Images of a list that are in no result.
+    #[error(
+        "{}: {count} of its {listed} images are in none of the results, the first is {first}; name all shards, or run those that are missing",
+        of.display()
+    )]
+    Missing {
+        /// The list.
+        of: PathBuf,
+        /// How many.
+        count: usize,
+        /// Images of the list.
+        listed: usize,
+        /// Label of the first.
+        first: String,
+    },
+    /// Images of the results that are not in the list.
+    #[error(
+        "{}: {count} images of the results are not in the list, the first of these results is {}; give the list that they were made from",
+        of.display(), first.display()
+    )]
+    Unlisted {
+        /// The list.
+        of: PathBuf,
+        /// How many.
+        count: usize,
+        /// Folder of the first result with one.
+        first: PathBuf,
+    },
+    /// Results that make no whole.
+    #[error(transparent)]
+    Merge(MergeError),
     /// An object that can't be written as JSON, or rows that can't be written as CSV.
     #[error("can't be written as {format}: {reason}")]
     Encode {
@@ -47,6 +154,17 @@ pub enum ResultsError {
 }
 
 impl ResultsError {
+    /// Wraps an error of the system.
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, action, source }
+    }
+
+    /// Wraps an error of writing JSON.
+    pub(crate) fn json(error: serde_json::Error) -> Self {
+        Self::Encode { format: "JSON", reason: error.to_string() }
+    }
+
     /// Wraps the error of reading a file.
     pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| FileError::Unreadable { name: path.display().to_string(), source }.into()

@@ -15,7 +15,7 @@ pub const ERRORS_TABLE: &str = "errors.csv";
 ///
 /// # Errors
 /// [`ResultsError::File`].
-pub fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(), ResultsError> {
+pub(crate) fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(), ResultsError> {
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let confidence = |told: Confidence| {
         let margin = rounded(told.margin, 4).to_string();
@@ -46,7 +46,7 @@ pub fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(), Resu
 ///
 /// # Errors
 /// [`ResultsError::File`].
-pub fn write_network_errors(out: &Path, data: &DataSet, run: &Run) -> Result<(), ResultsError> {
+pub(crate) fn write_network_errors(out: &Path, data: &DataSet, run: &Run) -> Result<(), ResultsError> {
     let head = ["template", "image", "landmark", "x", "y", "true_x", "true_y", "error_mm", "probability"];
     write_csv(&out.join(ERRORS_TABLE), head, rows(data, run).map(|(row, _)| row))
 }

@@ -12,9 +12,8 @@ use infomark_eval::{
 use infomark_infer::{DataSet, Encoder, MatchOptions, RefineStep, make_folder};
 use serde::Serialize;
 
-use crate::{
-    EncoderRecord, MatchingRecord, Refinement, RefinementRecord, ResultsError, write_errors, write_json,
-};
+use crate::errors_table::write_errors;
+use crate::{EncoderRecord, MatchingRecord, Refinement, RefinementRecord, ResultsError, write_json};
 
 /// What results say of their intervals.
 pub const INTERVALS: &str = "95 % bootstrap over images (percentiles of 2000 resamples)";

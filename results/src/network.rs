@@ -10,10 +10,9 @@ use infomark_eval::{
 use infomark_infer::{DataSet, LandmarkNet, file_name, make_folder};
 use serde::Serialize;
 
+use crate::errors_table::write_network_errors;
 use crate::evaluation::counted;
-use crate::{
-    DataRecord, INTERVALS, NetworkRecord, ResultsError, ScoringStep, write_json, write_network_errors,
-};
+use crate::{DataRecord, INTERVALS, NetworkRecord, ResultsError, ScoringStep, write_json};
 
 /// `evaluation.json` of a landmark network, its main figure first.
 #[derive(Clone, Debug, Serialize)]

@@ -21,8 +21,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
 /// # Errors
 /// [`ResultsError::Encode`].
 pub fn to_json(object: &impl Serialize) -> Result<String, ResultsError> {
-    serde_json::to_string_pretty(object)
-        .map_err(|error| ResultsError::Encode { format: "JSON", reason: error.to_string() })
+    serde_json::to_string_pretty(object).map_err(ResultsError::json)
 }
 
 /// Replaces a file by an object as JSON.
@@ -37,7 +36,7 @@ pub fn write_json(path: &Path, object: &impl Serialize) -> Result<(), ResultsErr
 ///
 /// # Errors
 /// [`ResultsError::Encode`].
-pub fn to_csv<const COLUMNS: usize>(
+pub(crate) fn to_csv<const COLUMNS: usize>(
     head: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> Result<Vec<u8>, ResultsError> {

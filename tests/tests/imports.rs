@@ -263,7 +263,7 @@ fn cycles(graph: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
 }
 
 /// Dependencies that close cycles and stay: from a file, to another or to all of a folder, and why.
-const KNOWN: [(&str, &str, &str); 12] = [
+const KNOWN: [(&str, &str, &str); 5] = [
     (
         "cuda/src/buffer.rs",
         "cuda/src/",
@@ -275,13 +275,6 @@ const KNOWN: [(&str, &str, &str); 12] = [
         "the `unsafe` file names the arguments of all kernels, so that no other has any",
     ),
     (
-        "infer/src/encoder/layers.rs",
-        "infer/src/encoder/network.rs",
-        "layers are made as the network runs them",
-    ),
-    ("infer/src/encoder/network.rs", "infer/src/encoder/plan.rs", "both count what a run takes"),
-    ("infer/src/encoder/tract.rs", "infer/src/encoder/plan.rs", "the limits are the plan's"),
-    (
         "infer/src/image/decode.rs",
         "infer/src/image/",
         "it calls the reader of each format, which gives its header",
@@ -291,10 +284,6 @@ const KNOWN: [(&str, &str, &str); 12] = [
         "infer/src/image/dicom/elements.rs",
         "the meta header is of elements, too",
     ),
-    ("infer/src/image/jpeg/bits.rs", "infer/src/image/jpeg/segments.rs", "bits end at markers"),
-    ("infer/src/image/jpeg/idct.rs", "infer/src/image/jpeg/dct.rs", "blocks are those of the frame"),
-    ("infer/src/image/jpeg/ls_context.rs", "infer/src/image/jpeg/ls.rs", "bits are those of the scan"),
-    ("infer/src/image/jpeg/progressive.rs", "infer/src/image/jpeg/dct.rs", "blocks are those of the frame"),
     (
         "infer/src/landmark/format.rs",
         "infer/src/landmark/coco_results.rs",

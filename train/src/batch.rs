@@ -4,6 +4,7 @@ use infomark_core::{
     Affine, AugmentError, Elastic, IntensityJitter, IntensityRange, Point, Positive, Rng, Thresholds, Tier,
     TierPolicy, View, elastic_controls_len,
 };
+use infomark_eval::draw_in_order;
 use rayon::prelude::*;
 
 use crate::compute::{Canvas, Pixels, Placed};
@@ -76,14 +77,8 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
 /// The image at a position of the endless sequence of shuffled epochs.
 pub(crate) fn nth_image(images: usize, seed: u64, position: u64) -> usize {
     let (epoch, place) = (position / images as u64, (position % images as u64) as usize);
-    let mut rng = Rng::new(seed, stream::ORDER + epoch);
-    let mut order: Vec<usize> = (0..images).collect();
-    // Fisher & Yates, as far as the place asked for.
-    for i in 0..=place {
-        let j = i + rng.below((images - i) as u64) as usize;
-        order.swap(i, j);
-    }
-    order[place]
+    // As far as the place asked for.
+    draw_in_order(place + 1, images, Rng::new(seed, stream::ORDER + epoch))[place]
 }
 
 fn draw_item(

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 use infomark_infer::{Detector, InputImage, PixelSpacing, Placement, read_image_header};
+use infomark_results::{FailedImage, Journal, MatchedImage, Stamp};
 
-use super::journal::{Journal, Stamp};
 use super::pictures::{self, OVERLAYS};
-use super::record::{Failure, Matched, SpacingUsed};
-use super::trust::{Recognised, failure};
+use super::trust::failure;
 use crate::output::{file_name, one_line};
 use crate::spacing;
 
@@ -42,8 +41,8 @@ pub(super) enum Overlays {
 
 /// An image's points, and why these or its overlay are missing.
 pub(super) struct Done {
-    pub(super) matched: Option<Matched>,
-    pub(super) failure: Option<Failure>,
+    pub(super) matched: Option<MatchedImage>,
+    pub(super) failure: Option<FailedImage>,
 }
 
 impl Search {
@@ -51,11 +50,12 @@ impl Search {
     pub(super) fn one_or_earlier(&self, input: &InputImage) -> Done {
         let overlay = self.overlay_of(input);
         if let Some(matched) = self.journal.done(input).filter(|matched| self.is_drawn(matched, &overlay)) {
-            let matched = placed(Matched { overlay, ..matched }, input, self.given.as_ref(), self.placed);
+            let matched = MatchedImage { overlay, ..matched };
+            let matched = matched.placed(input, self.given.as_ref(), self.placed);
             return Done { matched: Some(matched), failure: None };
         }
         let stamp = Stamp::of(input);
-        let failed = |error: Error| Failure { image: input.label.clone(), error: one_line(&error) };
+        let failed = |error: Error| FailedImage { image: input.label.clone(), error: one_line(&error) };
         match self.one(input, overlay) {
             Ok((matched, None)) => {
                 self.journal.add(stamp, &matched);
@@ -72,7 +72,7 @@ impl Search {
     }
 
     /// Whether the overlay of an earlier run is what is asked for.
-    fn is_drawn(&self, matched: &Matched, overlay: &Option<String>) -> bool {
+    fn is_drawn(&self, matched: &MatchedImage, overlay: &Option<String>) -> bool {
         let Some(name) = overlay else { return true };
         let path = self.run.join(name);
         let svg = self.overlays != Overlays::PngAndSvg || path.with_extension("svg").is_file();
@@ -80,33 +80,20 @@ impl Search {
     }
 
     /// Searches one image and writes its overlay; a failure of the overlay is returned beside the points.
-    fn one(&self, input: &InputImage, file: Option<String>) -> Result<(Matched, Option<Error>)> {
+    fn one(&self, input: &InputImage, file: Option<String>) -> Result<(MatchedImage, Option<Error>)> {
         // Waiting for memory is not the image's own time.
         let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
-        let landmarks = detection.rows(image.spacing());
-        let seen = detection.recognition();
-        let recognition = seen.map(|(seen, reoriented)| Recognised::of(seen, reoriented, &input.label));
+        let mut matched = MatchedImage::of(input, &image, &detection);
         let title = format!("{}, {}", input.label, self.name());
         let unwritten = file.as_ref().and_then(|file| {
             let (path, svg) = (self.run.join(file), self.overlays == Overlays::PngAndSvg);
-            pictures::write_overlay(&path, &image, &landmarks, &title, svg).err()
+            pictures::write_overlay(&path, &image, &matched.landmarks, &title, svg).err()
         });
-        let matched = Matched {
-            image: input.label.clone(),
-            width: image.width(),
-            height: image.height(),
-            spacing: image.spacing().map(SpacingUsed::of),
-            known: image.spacing().cloned(),
-            placement: placement(&input.path, self.placed),
-            stem: input.stem().into_owned(),
-            recognition,
-            overlay: file.filter(|_| unwritten.is_none()),
-            landmarks,
-            measurements: Vec::new(),
-        };
+        matched.placement = placement(&input.path, self.placed);
+        matched.overlay = file.filter(|_| unwritten.is_none());
         let unwritten =
             unwritten.map(|error| error.context(format!("{}: its overlay is missing", input.label)));
         Ok((matched, unwritten))
@@ -130,16 +117,4 @@ impl Search {
 /// Where 3D Slicer places an image, if files for it are asked for.
 fn placement(path: &Path, asked: bool) -> Option<Placement> {
     asked.then(|| read_image_header(path).ok().map(|header| header.placement)).flatten()
-}
-
-/// What was found before, with what files for 3D Slicer need of the image where they are asked for.
-pub(super) fn placed(
-    matched: Matched,
-    input: &InputImage,
-    given: Option<&PixelSpacing>,
-    asked: bool,
-) -> Matched {
-    let header = asked.then(|| read_image_header(&input.path).ok()).flatten();
-    let (stated, placement) = header.map_or((None, None), |header| (header.spacing, Some(header.placement)));
-    Matched { known: given.cloned().or(stated), placement, stem: input.stem().into_owned(), ..matched }
 }

@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use infomark_core::Point;
 use infomark_figures::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
 use infomark_infer::{Image, LandmarkRow};
+use infomark_results::Stage;
 use rayon::prelude::*;
 
 use crate::files;
 use crate::output::{self, shown};
-use crate::result_folder::Stage;
 
 /// Folder of the overlays, within that of the results.
 pub(super) const OVERLAYS: &str = "overlays";

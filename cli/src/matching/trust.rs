@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
-    DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, Recognition,
-    RecognitionRow, sha256,
+    DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, sha256,
 };
 use infomark_models::Model;
-use serde::{Deserialize, Serialize};
+use infomark_results::{BoundsRecord, CalibrationRecord};
 
 use crate::inputs::hash;
 use crate::output::{file_name, shown};
@@ -34,27 +33,6 @@ pub(crate) struct Trust {
     pub(crate) fix_orientation: bool,
 }
 
-/// Where error bounds come from, as results tell it.
-#[derive(Clone, Serialize)]
-pub(crate) struct ErrorBounds {
-    from: &'static str,
-    /// Share of errors that they are meant to bound.
-    coverage: f64,
-    /// Whether that share is promised for images like those calibrated on; else it only held where it was set.
-    promised: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calibration: Option<CalibrationUsed>,
-    abstain_above_mm: Option<f64>,
-    abstain_below_score: Option<f64>,
-}
-
-#[derive(Clone, Serialize)]
-struct CalibrationUsed {
-    file: String,
-    sha256: String,
-    images: usize,
-}
-
 impl Trust {
     /// The defaults, with images laid as the template is or not.
     pub(crate) fn laying(fix_orientation: bool) -> Self {
@@ -77,7 +55,7 @@ impl Trust {
     }
 
     /// What judges a matcher's points by these options, and how results tell of it.
-    pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, ErrorBounds)> {
+    pub(crate) fn judge(&self, matcher: Matcher) -> Result<(Judge, BoundsRecord)> {
         let (calibration, used) = self.calibration(&matcher)?.unzip();
         let options = JudgeOptions {
             calibration,
@@ -87,29 +65,22 @@ impl Trust {
             fix_orientation: self.fix_orientation,
         };
         let judge = Judge::new(matcher, &options).map_err(|error| self.refusal(error))?;
-        let error_bounds = ErrorBounds {
-            from: if judge.is_calibrated() { "split conformal prediction" } else { "score and margin" },
-            coverage: judge.coverage(),
-            promised: judge.is_calibrated(),
-            calibration: used,
-            abstain_above_mm: self.abstain_above,
-            abstain_below_score: self.abstain_below,
-        };
-        Ok((judge, error_bounds))
+        let bounds = BoundsRecord::of(&judge, used, self.abstain_above, self.abstain_below);
+        Ok((judge, bounds))
     }
 
     /// The calibration that is named, or that comes with the program for what the matcher has, and how results tell of it.
-    fn calibration(&self, matcher: &Matcher) -> Result<Option<(ErrorCalibration, CalibrationUsed)>> {
+    fn calibration(&self, matcher: &Matcher) -> Result<Option<(ErrorCalibration, CalibrationRecord)>> {
         let Some(path) = &self.calibration else {
             let used = |(model, calibration): (Model, ErrorCalibration)| {
                 let (file, images) = (model.name.to_owned(), calibration.images.len());
-                (calibration, CalibrationUsed { file, sha256: sha256(model.calibration), images })
+                (calibration, CalibrationRecord { file, sha256: sha256(model.calibration), images })
             };
             return Ok(infomark_models::calibration_of(matcher).map(used));
         };
         let calibration = ErrorCalibration::load(path)?;
         let (file, images) = (file_name(path), calibration.images.len());
-        Ok(Some((calibration, CalibrationUsed { file, sha256: hash(path)?, images })))
+        Ok(Some((calibration, CalibrationRecord { file, sha256: hash(path)?, images })))
     }
 
     /// An error with the options of the command line.
@@ -141,36 +112,5 @@ pub(super) fn failure(error: DetectError) -> Error {
             "{image}: nothing states the size of its pixels, which --abstain-above needs; give --spacing X Y, or use --abstain-below"
         ),
         other => other.into(),
-    }
-}
-
-/// Recognition of an image, and the warning about it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Recognised {
-    #[serde(flatten)]
-    row: RecognitionRow,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) warning: Option<String>,
-}
-
-impl Recognised {
-    pub(crate) fn of(recognition: &Recognition, reoriented: bool, label: &str) -> Self {
-        let Recognition { orientation, inlier_fraction } = *recognition;
-        let warning = if !recognition.is_recognised() {
-            Some(format!(
-                "{label} does not seem to show what the template shows: {:.0} % of the template's key points are inliers of one alignment, at least {:.0} % should be; its points are abstained from",
-                100.0 * inlier_fraction,
-                100.0 * Recognition::MIN_INLIER_FRACTION
-            ))
-        } else if reoriented {
-            Some(format!("{label} seems to be {orientation} and was matched so"))
-        } else if !orientation.is_upright() {
-            Some(format!(
-                "{label} seems to be {orientation}; its points are abstained from, --fix-orientation finds them"
-            ))
-        } else {
-            None
-        };
-        Self { row: RecognitionRow::of(recognition, reoriented), warning }
     }
 }

@@ -7,11 +7,10 @@ use anyhow::{Context, Result, bail};
 use infomark_eval::median;
 use infomark_figures::report::{Case, Kind, Measurement, PointError, Results, Spot};
 use infomark_infer::read_file;
-use infomark_results::{ERRORS_TABLE as TABLE, ErrorRow as Row, read_errors};
+use infomark_results::{ERRORS_TABLE as TABLE, ErrorRow as Row, MeasurementRow as Measured, read_errors};
 use serde_json::Value;
 
 use crate::files;
-use crate::measurements::Measured;
 use crate::output::{file_name, shown};
 
 /// Largest file of results that is read, in bytes: a million landmarks.

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use infomark_infer::{Encoder, Landmark, Matcher, PixelSpacing, Template, sha256};
-use infomark_results::EncoderRecord;
+use infomark_results::{EncoderRecord, TemplateRecord};
 use rayon::ThreadPool;
 
 use super::images::{self, Known};
 use super::lock;
 use crate::inputs;
 use crate::models::RuntimeOptions;
-use crate::templates::{Given, Source};
+use crate::templates::Given;
 
 /// Templates that are matched together at most: time grows with them, and the gain of each falls.
 pub(super) const MOST_TEMPLATES: usize = 8;
@@ -65,7 +65,7 @@ pub(super) struct Engine {
     pub(super) model: EncoderRecord,
     /// Templates that were given, beside those of the images.
     pub(super) given: Vec<Template>,
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<TemplateRecord>,
     pub(super) fix_orientation: bool,
     pub(super) spacing: Option<PixelSpacing>,
     pub(super) pool: ThreadPool,

@@ -8,6 +8,7 @@ use anyhow::Context;
 use infomark_infer::{
     Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, free_stem, sha256,
 };
+use infomark_results::{MEASUREMENTS_TABLE, measurements_csv};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,7 +19,6 @@ use super::state::{Decision, State};
 use super::{App, learn, lock, measure, zip};
 use crate::convert::not_kept;
 use crate::files;
-use crate::measurements;
 use crate::output;
 
 /// Folder of the files, within that of the review.
@@ -161,7 +161,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         }
     }
     if has(MEASUREMENTS) {
-        files.push((measurements::TABLE.to_owned(), measured_table(app, &state, &chosen)?));
+        files.push((MEASUREMENTS_TABLE.to_owned(), measured_table(app, &state, &chosen)?));
     }
     files.extend(model.map(|bytes| (learn::MODEL.to_owned(), bytes)));
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
@@ -214,7 +214,8 @@ fn measured_table(app: &App, state: &State, chosen: &[Chosen]) -> Result<Vec<u8>
         (chosen.known.name.clone(), measure::of_record(scheme, &record, &[], &chosen.known))
     };
     let all: Vec<_> = chosen.iter().map(of).collect();
-    Ok(measurements::table(all.iter().map(|(name, measured)| (name.as_str(), measured.as_slice())))?)
+    let rows = all.iter().map(|(name, measured)| (name.as_str(), measured.as_slice()));
+    Ok(measurements_csv(rows).map_err(anyhow::Error::from)?)
 }
 
 /// What [`ABOUT`] says of an earlier export.
@@ -239,7 +240,7 @@ pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
         let all = if *name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.") };
         files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
     };
-    let measured = files.contains_key(measurements::TABLE).then_some(MEASUREMENTS);
+    let measured = files.contains_key(MEASUREMENTS_TABLE).then_some(MEASUREMENTS);
     let model = files.contains_key(learn::MODEL).then_some(MODEL);
     formats().map(LandmarkFormat::key).filter(is_of).chain(measured).chain(model).collect()
 }

@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow, bail};
 use infomark_active::{ActiveError, HeldOut, LearnOptions, Learned, MIN_IMAGES, uncertainty};
 use infomark_core::Point;
 use infomark_infer::{Detection, Ensemble, LandmarkRow, Member, PixelSpacing, rounded, sha256};
+use infomark_results::RecognitionRecord;
 use infomark_train::AnnotatedSet;
 use serde_json::json;
 
@@ -19,7 +20,6 @@ use super::search::{open_images, search};
 use super::state::{Decision, Event, Findings, Match, State};
 use super::{App, lock};
 use crate::files;
-use crate::matching::Recognised;
 use crate::output;
 
 /// Folder of the work, within that of the review.
@@ -122,7 +122,7 @@ fn propose(engine: &Engine, ensemble: &Ensemble, known: &Known, run: u64) -> Res
     });
     Ok(Findings {
         found: found.collect(),
-        recognition: Recognised::of(&detection.recognition, detection.reoriented, &known.name),
+        recognition: RecognitionRecord::of(&detection.recognition, detection.reoriented, &known.name),
         // JSON has no infinity.
         uncertainty_px: Some(uncertainty(&Detection::Ensemble(detection.clone())).min(f64::MAX)),
         run,

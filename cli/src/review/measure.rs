@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use infomark_core::Point;
 use infomark_infer::{LandmarkStatus, Scheme};
+use infomark_results::{MeasurementRow, measurement_rows};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +12,6 @@ use super::images::Known;
 use super::refusal::Refusal;
 use super::state::{By, Presence, Record, Spot};
 use super::{App, lock};
-use crate::measurements::{Measured, measured};
 
 /// A point where the page has it, saved or not.
 #[derive(Debug, Deserialize)]
@@ -43,7 +43,7 @@ pub(super) fn about(app: &App) -> Value {
 }
 
 /// The measurements of an image with some points moved.
-pub(super) fn measure(app: &App, known: &Known, moved: &[Moved]) -> Result<Vec<Measured>, Refusal> {
+pub(super) fn measure(app: &App, known: &Known, moved: &[Moved]) -> Result<Vec<MeasurementRow>, Refusal> {
     let scheme =
         app.scheme.as_ref().ok_or_else(|| Refusal::bad("measurements need a scheme: start with --scheme"))?;
     let record = lock(&app.store).state().images.get(&known.name).cloned().unwrap_or_default();
@@ -51,14 +51,19 @@ pub(super) fn measure(app: &App, known: &Known, moved: &[Moved]) -> Result<Vec<M
 }
 
 /// The measurements of an image's points.
-pub(super) fn of_record(scheme: &Scheme, record: &Record, moved: &[Moved], known: &Known) -> Vec<Measured> {
+pub(super) fn of_record(
+    scheme: &Scheme,
+    record: &Record,
+    moved: &[Moved],
+    known: &Known,
+) -> Vec<MeasurementRow> {
     let moved: HashMap<&str, &Moved> = moved.iter().map(|moved| (moved.landmark.as_str(), moved)).collect();
     let status = |name: &str| match (moved.get(name), record.points.get(name)) {
         (Some(moved), _) => of_place(moved.at, moved.presence, None),
         (None, Some(spot)) => of_spot(spot),
         (None, None) => None,
     };
-    measured(scheme, status, known.known_spacing.as_ref().map(|spacing| spacing.mm))
+    measurement_rows(scheme, status, known.known_spacing.as_ref().map(|spacing| spacing.mm))
 }
 
 /// A point that matching found has its bound; one that a person placed has none.

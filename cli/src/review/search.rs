@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail};
 use infomark_core::Point;
 use infomark_infer::{Judge, Landmark, LandmarkRow, Matcher, Visibility};
-use infomark_results::MatchingRecord;
+use infomark_results::{MatchingRecord, RecognitionRecord, TemplateRecord};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -14,9 +14,8 @@ use super::engine::{Engine, MOST_TEMPLATES};
 use super::images::{self, Known};
 use super::state::{Decision, Event, Findings, Match, Presence, State};
 use super::{App, lock};
-use crate::matching::{How, Recognised, Trust};
+use crate::matching::{How, Trust};
 use crate::output::one_line;
-use crate::templates::Source;
 
 /// The images that are matched with: the template, then accepted ones, the most corrected first.
 pub(super) fn template_images(state: &State) -> Vec<String> {
@@ -110,7 +109,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
                 "{name}: the image was replaced since its points were placed; look whether they still fit, and accept it then"
             );
         }
-        sources.push(Source::of(&template, hash, "review"));
+        sources.push(TemplateRecord::of(&template, hash, "review"));
         templates.push(template);
         lock(&app.job).done += 1;
     }
@@ -121,7 +120,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     }
     let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
     let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
-    let all: Vec<&Source> = engine.sources.iter().chain(&sources).collect();
+    let all: Vec<&TemplateRecord> = engine.sources.iter().chain(&sources).collect();
     let run = json!({
         "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": MatchingRecord::of(&How::default().options()),
         "fix_orientation": engine.fix_orientation, "error_bounds": error_bounds, "templates": all,
@@ -144,7 +143,7 @@ fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<
     });
     Ok(Findings {
         found: found.collect(),
-        recognition: Recognised::of(&judgement.recognition, judgement.reoriented, &known.name),
+        recognition: RecognitionRecord::of(&judgement.recognition, judgement.reoriented, &known.name),
         uncertainty_px: None,
         run,
         sha256,

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 
 use infomark_infer::{Member, TrustRow};
+use infomark_results::RecognitionRecord;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::rounds::Round;
-use crate::matching::Recognised;
 
 /// Longest name of a landmark, in characters.
 const LONGEST_NAME: usize = 80;
@@ -79,7 +79,7 @@ pub(super) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) recognition: Option<Recognised>,
+    pub(super) recognition: Option<RecognitionRecord>,
     /// The run that matched it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<u64>,
@@ -160,7 +160,7 @@ pub(super) struct Match {
 pub(super) struct Findings {
     /// By landmark.
     pub(super) found: Vec<(String, Match)>,
-    pub(super) recognition: Recognised,
+    pub(super) recognition: RecognitionRecord,
     pub(super) uncertainty_px: Option<f64>,
     /// The run that found it.
     pub(super) run: u64,

@@ -6,7 +6,7 @@ use half::f16;
 use infomark_kernels::conv::on_blocks;
 use infomark_kernels::filter::Filter;
 
-use super::network::{Convolution, Norm, Operation, Projection, Source};
+use super::operation::{Convolution, Norm, Operation, Projection, Source};
 use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
 /// A layer of a graph.

@@ -8,10 +8,6 @@ use super::{Interface, ModelError, RuntimeError};
 use crate::contain::contain;
 use crate::onnx::Model;
 
-/// Most elements of one intermediate result: 1 GiB of 32-bit floats.
-pub(super) const MAX_ELEMENTS: usize = 1 << 28;
-/// Most elements of all of them together: 8 GiB, were they all kept.
-pub(super) const MAX_TOTAL: usize = 1 << 31;
 /// What runs a graph.
 #[derive(Clone)]
 enum Runnable {

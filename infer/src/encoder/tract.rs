@@ -10,7 +10,7 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_core::plan;
 use tract_onnx::tract_core::tract_data::knobs::KnobScope;
 
-use super::plan::{MAX_ELEMENTS, MAX_TOTAL};
+use super::limits::{MAX_ELEMENTS, MAX_TOTAL};
 use super::{Interface, RuntimeError};
 use crate::InputSize;
 use crate::onnx::Model;

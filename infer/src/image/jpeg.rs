@@ -4,6 +4,7 @@
 //! some files lack it, and cut ones may have it. Nor may coded data be left over where a scan or the picture ends: the size in the header is wrong then.
 
 mod bits;
+mod blocks;
 mod dct;
 #[cfg(feature = "jpeg")]
 pub(super) mod file;
@@ -11,12 +12,13 @@ mod huffman;
 mod idct;
 mod lossless;
 mod ls;
+mod ls_bits;
 mod ls_context;
+mod marker;
 mod progressive;
 mod segments;
 
 pub(super) use segments::Frame;
-use segments::marker;
 
 use super::ReadLimits;
 

@@ -83,7 +83,7 @@ const FEWEST: usize = 4;
 const FINEST: f64 = 2.0;
 
 /// The median, of an even number of values the upper one.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn upper_median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
@@ -99,11 +99,11 @@ pub(crate) fn doubt_matches(
         places.iter().map(|places| residuals(template, places)).collect();
     for landmark in 0..template.len() {
         let scores: Vec<f64> = learnt(images).map(|image| image.landmarks[landmark].score).collect();
-        let usual = median(scores.clone()).unwrap_or(0.0);
-        let spread = median(scores.iter().map(|score| (score - usual).abs()).collect()).unwrap_or(0.0);
+        let usual = upper_median(scores.clone()).unwrap_or(0.0);
+        let spread = upper_median(scores.iter().map(|score| (score - usual).abs()).collect()).unwrap_or(0.0);
         // Medians of both axes: how people differ from the template on the whole.
         let of = |axis: fn(&Point<f64>) -> f64| {
-            median(residuals.iter().flatten().map(|image| axis(&image[landmark])).collect())
+            upper_median(residuals.iter().flatten().map(|image| axis(&image[landmark])).collect())
         };
         let common = of(|p| p.x).zip(of(|p| p.y));
         let distance = |residual: &Point<f64>| {
@@ -113,7 +113,7 @@ pub(crate) fn doubt_matches(
         let distances: Vec<f64> =
             residuals.iter().flatten().map(|image| distance(&image[landmark])).collect();
         let enough = distances.len() >= FEWEST;
-        let unusual = limits.outlier * median(distances).unwrap_or(0.0).max(FINEST);
+        let unusual = limits.outlier * upper_median(distances).unwrap_or(0.0).max(FINEST);
         for (image, residuals) in images.iter_mut().zip(&residuals).filter(|(image, _)| !image.is_template) {
             let pseudo = &mut image.landmarks[landmark];
             let off_shape = match residuals {

@@ -3,7 +3,7 @@
 //! Separable, each one-dimensional transform by its even and odd halves, in `f32` without fused multiplication: the same bits everywhere. Within 0.01
 //! of the transform in `f64` for coefficients of 12-bit samples, so that rounded samples differ by at most 1, where the exact value is half-way.
 
-use super::dct::Block;
+use super::blocks::Block;
 use super::segments::Quantisation;
 
 /// cos(k pi / 16) / 2, for k of 1 to 7; that of 4 is the factor of the mean as well.

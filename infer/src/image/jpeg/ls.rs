@@ -1,9 +1,9 @@
 //! JPEG-LS (ITU-T T.87): lossless and near-lossless, one component.
 
-use super::bits::{after_scan, restart_marker};
+use super::ls_bits::Bits;
 use super::ls_context::{Parameters, Regular, Run};
 use super::segments::Stream;
-use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem, check_time};
+use super::{ENDS_EARLY, INVALID, Problem, check_time};
 use crate::image::ReadLimits;
 
 /// Orders of the codes of run lengths (A.7.1.1).
@@ -146,92 +146,5 @@ fn median(left: i32, above: i32, above_left: i32) -> i32 {
         most
     } else {
         left + above - above_left
-    }
-}
-
-/// Coded bits: after a byte of ones, the next byte has seven (A.1, C.2).
-pub(super) struct Bits<'a> {
-    rest: &'a [u8],
-    buffer: u64,
-    filled: u32,
-    was_ones: bool,
-    restarts: u8,
-}
-
-impl<'a> Bits<'a> {
-    fn new(rest: &'a [u8]) -> Bits<'a> {
-        Bits { rest, buffer: 0, filled: 0, was_ones: false, restarts: 0 }
-    }
-
-    fn fill(&mut self) {
-        while self.filled <= 56 {
-            let (&byte, rest) = match self.rest {
-                [0xFF, 0x80..=0xFF, ..] | [] => return,
-                [byte, rest @ ..] => (byte, rest),
-            };
-            let count = if self.was_ones { 7 } else { 8 };
-            self.was_ones = byte == 0xFF;
-            self.buffer |= u64::from(byte) << (64 - count - self.filled);
-            self.filled += count;
-            self.rest = rest;
-        }
-    }
-
-    /// The next bits, at most 32, as a number.
-    pub(super) fn take(&mut self, count: u32) -> Result<u32, Problem> {
-        if self.filled < count {
-            self.fill();
-        }
-        self.filled = self.filled.checked_sub(count).ok_or(ENDS_EARLY)?;
-        // In two steps, as none at all may be taken.
-        let bits = (self.buffer >> 1) >> (63 - count);
-        self.buffer <<= count;
-        Ok(bits as u32)
-    }
-
-    /// The number of zeros up to the next one, which is taken as well; at most so many.
-    pub(super) fn zeros(&mut self, most: u32) -> Result<u32, Problem> {
-        let mut zeros = 0;
-        while zeros <= most {
-            if self.filled == 0 {
-                self.fill();
-            }
-            let found = self.buffer.leading_zeros();
-            if found < self.filled {
-                self.filled -= found + 1;
-                self.buffer = (self.buffer << found) << 1;
-                zeros += found;
-                return if zeros <= most { Ok(zeros) } else { Err(INVALID) };
-            }
-            if self.filled == 0 {
-                return Err(ENDS_EARLY);
-            }
-            zeros += self.filled;
-            (self.buffer, self.filled) = (0, 0);
-        }
-        Err(INVALID)
-    }
-
-    /// Whether coded bits are left but those that fill up the last byte.
-    fn has_more(&mut self) -> bool {
-        self.fill();
-        // A byte of zeros after one of ones fills up as well.
-        let is_filler = self.filled < 16 && self.buffer == 0;
-        self.filled >= 8 && !is_filler
-    }
-
-    /// What follows the coded data of the scan, all of which have to be taken.
-    fn finish(mut self) -> Result<&'a [u8], Problem> {
-        if self.has_more() { Err(LEFT_OVER) } else { after_scan(self.rest) }
-    }
-
-    /// Goes past the next restart marker; less than a byte may be left before it.
-    fn restart(&mut self) -> Result<(), Problem> {
-        if self.has_more() {
-            return Err(INVALID);
-        }
-        self.rest = restart_marker(self.rest, self.restarts)?;
-        *self = Bits { restarts: (self.restarts + 1) % 8, ..Bits::new(self.rest) };
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Contexts of JPEG-LS: coding parameters, error statistics and Golomb codes (ITU-T T.87, annex A).
 
-use super::ls::Bits;
+use super::ls_bits::Bits;
 use super::{INVALID, Problem};
 
 /// Coding parameters of a scan (A.1, A.2, C.2.4.1.1).

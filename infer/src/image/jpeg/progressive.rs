@@ -1,7 +1,7 @@
 //! Progressive frames: coefficients band by band and bit by bit (ITU-T T.81, annex G).
 
 use super::bits::Bits;
-use super::dct::{Grid, MAX_COMPONENTS, Sink, dc_difference, each_block};
+use super::blocks::{Grid, MAX_COMPONENTS, Sink, dc_difference, each_block};
 use super::huffman::Huffman;
 use super::segments::{Quantisation, Scan, Stream, ZIGZAG};
 use super::{INVALID, Problem};

@@ -1,31 +1,7 @@
 //! Marker segments: frame and scan headers, tables, restart intervals (ITU-T T.81, annex B; T.87, annex C).
 
 use super::huffman::Huffman;
-use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem};
-
-/// Second bytes of the markers that are read (T.81, table B.1; T.87, C.1).
-pub(super) mod marker {
-    pub(in super::super) const BASELINE: u8 = 0xC0;
-    pub(in super::super) const EXTENDED: u8 = 0xC1;
-    pub(in super::super) const PROGRESSIVE: u8 = 0xC2;
-    pub(in super::super) const LOSSLESS: u8 = 0xC3;
-    pub(super) const HUFFMAN_TABLES: u8 = 0xC4;
-    pub(super) const LAST_FRAME: u8 = 0xCF;
-    pub(super) const RESERVED: u8 = 0xC8;
-    pub(super) const ARITHMETIC_CODING: u8 = 0xCC;
-    pub(in super::super) const FIRST_RESTART: u8 = 0xD0;
-    pub(in super::super) const LAST_RESTART: u8 = 0xD7;
-    pub(super) const START_OF_IMAGE: u8 = 0xD8;
-    pub(in super::super) const END_OF_IMAGE: u8 = 0xD9;
-    pub(super) const START_OF_SCAN: u8 = 0xDA;
-    pub(super) const QUANTISATION_TABLES: u8 = 0xDB;
-    pub(super) const RESTART_INTERVAL: u8 = 0xDD;
-    #[cfg(feature = "jpeg")]
-    pub(super) const EXIF: u8 = 0xE1;
-    pub(super) const TEMPORARY: u8 = 0x01;
-    pub(in super::super) const JPEG_LS: u8 = 0xF7;
-    pub(super) const PRESET_PARAMETERS: u8 = 0xF8;
-}
+use super::{ENDS_EARLY, INVALID, LEFT_OVER, Problem, marker};
 
 /// Natural order of the coefficients of a block, which are coded in zigzag order (T.81, figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [

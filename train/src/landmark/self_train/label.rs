@@ -11,7 +11,7 @@ use infomark_infer::{
 use rayon::prelude::*;
 
 use super::Work;
-use crate::landmark::pseudo::{Pseudo, PseudoImage, doubt_disagreement, doubt_matches, median};
+use crate::landmark::pseudo::{Pseudo, PseudoImage, doubt_disagreement, doubt_matches, upper_median};
 use crate::progress::{Progress, Reporter};
 use crate::{DataError, TrainError};
 
@@ -90,7 +90,7 @@ pub(super) fn matched(work: &Work<'_>, reporter: &mut Reporter<'_>) -> Result<Ve
         }
         let pseudo = |(found, distances): (&infomark_infer::Found, Vec<f64>)| Pseudo {
             score: found.score,
-            cycle_error: median(distances).unwrap_or(f64::INFINITY),
+            cycle_error: upper_median(distances).unwrap_or(f64::INFINITY),
             ..Pseudo::marked(found.at)
         };
         let pseudos: Vec<Pseudo> = found.iter().zip(distances).map(pseudo).collect();

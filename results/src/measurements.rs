@@ -1,45 +1,34 @@
 //! Measurements of a scheme as tables and JSON tell them.
 
-use std::path::PathBuf;
-
-use anyhow::Result;
 use infomark_core::Spacing;
 use infomark_infer::{LandmarkStatus, MeasuredValue, Scheme, Unit};
 use serde::{Deserialize, Serialize};
 
+use crate::ResultsError;
+use crate::text::to_csv;
+
 /// Name of the table beside landmarks.
-pub(crate) const TABLE: &str = "measurements.csv";
-
-/// Names, order and measurements of landmarks.
-#[derive(clap::Args, Default)]
-pub(crate) struct SchemeOption {
-    /// Scheme of the landmarks, with their order and measurements: ceph, hand, chest, or a landmarks.toml (docs/schemes.md)
-    #[arg(long, value_name = "SCHEME")]
-    pub(crate) scheme: Option<PathBuf>,
-}
-
-impl SchemeOption {
-    /// The scheme, if one is asked for.
-    pub(crate) fn load(&self) -> Result<Option<Scheme>> {
-        Ok(self.scheme.as_ref().map(Scheme::load).transpose()?)
-    }
-}
+pub const MEASUREMENTS_TABLE: &str = "measurements.csv";
 
 /// A measurement of an image.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) measurement: String,
-    pub(crate) value: Option<f64>,
-    pub(crate) unit: Option<String>,
-    pub(crate) bound: Option<f64>,
+pub struct MeasurementRow {
+    /// What is measured.
+    pub measurement: String,
+    /// Its value, rounded; none where it can't be measured.
+    pub value: Option<f64>,
+    /// Unit of the value.
+    pub unit: Option<String>,
+    /// Bound of its error, in the same unit.
+    pub bound: Option<f64>,
     /// Why there is no value, or no bound where the landmarks have bounds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
 }
 
-impl Measured {
+impl MeasurementRow {
     /// Value and bound as a person reads them, with the unit if that is wanted, or why there is no value.
-    pub(crate) fn text(&self, with_unit: bool) -> String {
+    pub fn text(&self, with_unit: bool) -> String {
         let Some(value) = self.value else { return self.reason.clone().unwrap_or_default() };
         // A bound that is too large to be told must not look like none.
         let bound =
@@ -52,17 +41,17 @@ impl Measured {
     }
 }
 
-/// The measurements of an image.
-pub(crate) fn measured(
+/// The measurements of an image whose landmarks have a status, and whose pixels a size.
+pub fn measurement_rows(
     scheme: &Scheme,
     status: impl Fn(&str) -> Option<LandmarkStatus>,
     spacing: Option<Spacing>,
-) -> Vec<Measured> {
+) -> Vec<MeasurementRow> {
     let told = scheme.measure(status, spacing).into_iter().map(|measurement| {
         let reason = measurement.reason();
         let value = measurement.outcome.ok();
         let rounded = |number: f64, of: &MeasuredValue| shown(number, of.unit);
-        Measured {
+        MeasurementRow {
             measurement: measurement.name,
             value: value.as_ref().map(|of| rounded(of.value, of)),
             unit: value.as_ref().map(|of| of.unit.to_string()),
@@ -82,7 +71,10 @@ fn shown(value: f64, unit: Unit) -> f64 {
 pub(crate) const COLUMNS: [&str; 6] = ["image", "measurement", "value", "unit", "bound", "reason"];
 
 /// The rows of an image, a measurement each.
-pub(crate) fn rows<'a>(image: &'a str, all: &'a [Measured]) -> impl Iterator<Item = [String; 6]> + use<'a> {
+pub(crate) fn rows<'a>(
+    image: &'a str,
+    all: &'a [MeasurementRow],
+) -> impl Iterator<Item = [String; 6]> + use<'a> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     all.iter().map(move |of| {
@@ -91,8 +83,12 @@ pub(crate) fn rows<'a>(image: &'a str, all: &'a [Measured]) -> impl Iterator<Ite
     })
 }
 
-/// The table of some images.
-pub(crate) fn table<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Measured])>) -> Result<Vec<u8>> {
-    let rows = images.into_iter().flat_map(|(image, all)| rows(image, all));
-    Ok(infomark_results::to_csv(COLUMNS, rows)?)
+/// The table of some images, as CSV.
+///
+/// # Errors
+/// [`ResultsError::Encode`].
+pub fn measurements_csv<'a>(
+    images: impl IntoIterator<Item = (&'a str, &'a [MeasurementRow])>,
+) -> Result<Vec<u8>, ResultsError> {
+    to_csv(COLUMNS, images.into_iter().flat_map(|(image, all)| rows(image, all)))
 }

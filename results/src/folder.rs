@@ -12,9 +12,9 @@
 //! | `files` | list of the files of the result in the folder |
 //! | `old/` | files of the result before, to be deleted |
 //!
-//! `next/` becomes `commit/` and that `placing/` by renames, so that each step is made or not. [`ResultFolder::open`] goes on where a process ended:
-//! it completes `commit/` and `placing/` and drops `next/`. Between two of the renames a folder has files of one result only, and it has
-//! `landmarks.json` only when that result is whole.
+//! `next/` becomes `commit/` and that `placing/` by renames, so that each step is made or not. [`ResultFolder::open`]
+//! goes on where a process ended: it completes `commit/` and `placing/` and drops `next/`. Between two of the renames a
+//! folder has files of one result only, and it has `landmarks.json` only when that result is whole.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -22,14 +22,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use infomark_infer::{FolderLock, FolderLockError};
+use infomark_infer::{FileError, FolderLock, FolderLockError, make_folder};
 use serde::{Deserialize, Serialize};
 
-use crate::output::{self, shown};
+use crate::ResultsError;
+
+type Result<T> = std::result::Result<T, ResultsError>;
 
 /// The file that tells a whole result.
-pub(crate) const OBJECT: &str = "landmarks.json";
+pub const OBJECT: &str = "landmarks.json";
 const WORK: &str = ".infomark";
 const NEXT: &str = "next";
 const COMMIT: &str = "commit";
@@ -50,14 +51,14 @@ enum Line {
 }
 
 /// A folder of results, locked.
-pub(crate) struct ResultFolder {
+pub struct ResultFolder {
     folder: PathBuf,
     work: PathBuf,
     _lock: FolderLock,
 }
 
 /// A new result while it is written.
-pub(crate) struct Stage {
+pub struct Stage {
     folder: PathBuf,
     files: BufWriter<File>,
 }
@@ -67,10 +68,13 @@ type Rename<'r> = &'r mut dyn FnMut(&Path, &Path) -> io::Result<()>;
 
 impl ResultFolder {
     /// Makes the folder where it is missing, locks it, and brings to an end what a killed process has left.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`ResultsError::Lock`] where another process has it, and when a file can't be moved.
+    pub fn open(folder: &Path) -> Result<Self> {
         let work = folder.join(WORK);
-        output::make_folder(&work)?;
-        let lock = FolderLock::acquire(&work).map_err(|error| in_use(folder, error))?;
+        make_folder(&work)?;
+        let lock = FolderLock::acquire(&work).map_err(|error| ResultsError::Lock(in_use(folder, error)))?;
         let folder = Self { folder: folder.to_owned(), work, _lock: lock };
         folder.settle(&mut |from, to| fs::rename(from, to))?;
         Ok(folder)
@@ -79,9 +83,8 @@ impl ResultFolder {
     /// Brings a result that is to be read to an end, where a process was killed while it put it in place.
     ///
     /// # Errors
-    ///
-    /// Where another process is putting it in place.
-    pub(crate) fn settle_to_read(folder: &Path) -> Result<()> {
+    /// [`ResultsError::Lock`] where another process is putting it in place.
+    pub fn settle_to_read(folder: &Path) -> Result<()> {
         let work = folder.join(WORK);
         if ![COMMIT, PLACING].iter().any(|name| work.join(name).is_dir()) {
             return Ok(());
@@ -90,39 +93,47 @@ impl ResultFolder {
     }
 
     /// Folder of the run with a key, for its journal and its pictures; what runs with other keys have left is removed.
-    pub(crate) fn run(&self, key: &str) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// When a folder can't be removed.
+    pub fn run(&self, key: &str) -> Result<PathBuf> {
         let keep: Vec<&OsStr> = vec![OsStr::new(key), OsStr::new(OLD)];
         for entry in entries(&self.work)? {
             if entry.is_dir() && entry.file_name().is_none_or(|name| !keep.contains(&name)) {
-                fs::remove_dir_all(&entry)
-                    .with_context(|| format!("{}: can't remove this", shown(&entry)))?;
+                fs::remove_dir_all(&entry).map_err(ResultsError::io(&entry, "can't be removed"))?;
             }
         }
         Ok(self.work.join(key))
     }
 
     /// Whether there is a result of all images, or files that may be one.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         let there = self.folder.join(OBJECT).exists();
         let last = read_files(&self.work.join(FILES)).ok().and_then(|lines| lines.last());
         there && !matches!(last, Some(Line::End { complete: false }))
     }
 
     /// Begins a new result.
-    pub(crate) fn stage(&self) -> Result<Stage> {
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn stage(&self) -> Result<Stage> {
         let folder = self.work.join(NEXT);
-        output::make_folder(&folder)?;
+        make_folder(&folder)?;
         let path = folder.join(FILES);
-        let files = File::create(&path).with_context(|| format!("{}: can't write this", shown(&path)))?;
+        let files = File::create(&path).map_err(ResultsError::io(&path, "can't be written"))?;
         Ok(Stage { folder, files: BufWriter::new(files) })
     }
 
     /// Puts a new result in the place of the one before; `complete` where it is of all images.
-    pub(crate) fn publish(&self, mut stage: Stage, complete: bool) -> Result<()> {
+    ///
+    /// # Errors
+    /// When a file can't be written or moved.
+    pub fn publish(&self, mut stage: Stage, complete: bool) -> Result<()> {
         stage.line(&Line::End { complete })?;
         let files = stage.files.into_inner().map_err(io::IntoInnerError::into_error);
         let synced = files.and_then(|files| files.sync_all());
-        synced.with_context(|| format!("{}: can't write here", shown(&stage.folder)))?;
+        synced.map_err(ResultsError::io(&stage.folder, "can't write here"))?;
         self.commit(&mut |from, to| fs::rename(from, to))
     }
 
@@ -146,7 +157,7 @@ impl ResultFolder {
         }
         if place(NEXT).is_dir() {
             let path = place(NEXT);
-            fs::remove_dir_all(&path).with_context(|| format!("{}: can't remove this", shown(&path)))?;
+            fs::remove_dir_all(&path).map_err(ResultsError::io(&path, "can't be removed"))?;
         }
         Ok(())
     }
@@ -154,7 +165,7 @@ impl ResultFolder {
     /// Moves the files of the old result, and those in the place of new ones, to `old`.
     fn take_away(&self, rename: Rename<'_>) -> Result<()> {
         let old = self.work.join(OLD);
-        output::make_folder(&old)?;
+        make_folder(&old)?;
         let mut names: BTreeSet<OsString> = entries(&self.work.join(COMMIT))?
             .filter_map(|path| path.file_name().map(OsStr::to_owned))
             .filter(|name| name != FILES)
@@ -190,7 +201,7 @@ impl ResultFolder {
             let to = if name == FILES { &self.work } else { &self.folder };
             moved(&from, &to.join(name), rename)?;
         }
-        fs::remove_dir(&placing).with_context(|| format!("{}: can't remove this", shown(&placing)))
+        fs::remove_dir(&placing).map_err(ResultsError::io(&placing, "can't be removed"))
     }
 
     /// Deletes the files of the old result; others that were beside them, in the same folders, go back.
@@ -216,30 +227,38 @@ impl Line {
 
 impl Stage {
     /// Makes a file of the new result; `name` is its path in the folder, with `/`.
-    pub(crate) fn create(&mut self, name: &str) -> Result<BufWriter<File>> {
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn create(&mut self, name: &str) -> Result<BufWriter<File>> {
         let path = self.add(name)?;
-        let file = File::create(&path).with_context(|| format!("{}: can't write this", shown(&path)))?;
+        let file = File::create(&path).map_err(ResultsError::io(&path, "can't be written"))?;
         Ok(BufWriter::new(file))
     }
 
     /// Writes a file of the new result.
-    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.add(name)?;
-        fs::write(&path, bytes).with_context(|| format!("{}: can't write this", shown(&path)))
+        fs::write(&path, bytes).map_err(ResultsError::io(&path, "can't be written"))
     }
 
     /// Makes a file of the new result the same as another: by a link where the file system has them, else by a copy.
-    pub(crate) fn link(&mut self, from: &Path, name: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it can't be copied.
+    pub fn link(&mut self, from: &Path, name: &str) -> Result<()> {
         let path = self.add(name)?;
         if fs::hard_link(from, &path).is_ok() {
             return Ok(());
         }
-        let copied = fs::copy(from, &path).map(drop);
-        copied.with_context(|| format!("{}: can't be copied to {}", shown(from), shown(&path)))
+        fs::copy(from, &path).map(drop).map_err(ResultsError::io(from, "can't be copied into the result"))
     }
 
     /// Where a file of the new result is now.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -248,19 +267,22 @@ impl Stage {
         self.line(&Line::File(name.to_owned()))?;
         let path = self.folder.join(name);
         if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
-            output::make_folder(folder)?;
+            make_folder(folder)?;
         }
         Ok(path)
     }
 
     fn line(&mut self, line: &Line) -> Result<()> {
-        let text = serde_json::to_string(line)?;
-        writeln!(self.files, "{text}").with_context(|| format!("{}: can't write here", shown(&self.folder)))
+        let text = serde_json::to_string(line).map_err(ResultsError::json)?;
+        writeln!(self.files, "{text}").map_err(ResultsError::io(&self.folder, "can't write here"))
     }
 }
 
 /// Removes the temporary files that a killed process has left in a folder.
-pub(crate) fn remove_temporary(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// When the folder can't be listed.
+pub fn remove_temporary(folder: &Path) -> Result<()> {
     for path in entries(folder)? {
         let temporary = |name: &OsStr| name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
         if path.file_name().is_some_and(temporary) && path.is_file() {
@@ -274,25 +296,27 @@ pub(crate) fn remove_temporary(folder: &Path) -> Result<()> {
 pub(crate) fn open_to_append(path: &Path) -> Result<File> {
     // Asked before opening: opening a pipe would wait for its reader.
     if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
-        bail!("{}: not a file; move it away, or give another --out", shown(path));
+        let name = path.display().to_string();
+        return Err(FileError::NotAFile { name }.into());
     }
     let file = OpenOptions::new().read(true).append(true).create(true).open(path);
-    file.with_context(|| format!("{}: can't write this file", shown(path)))
+    file.map_err(ResultsError::io(path, "can't be written"))
 }
 
-fn in_use(folder: &Path, error: FolderLockError) -> anyhow::Error {
+/// The folder of the results in the place of that within it.
+fn in_use(folder: &Path, error: FolderLockError) -> FolderLockError {
     match error {
-        FolderLockError::InUse { .. } => FolderLockError::InUse { folder: shown(folder) }.into(),
-        error => error.into(),
+        FolderLockError::InUse { .. } => FolderLockError::InUse { folder: folder.display().to_string() },
+        error => error,
     }
 }
 
 fn moved(from: &Path, to: &Path, rename: Rename<'_>) -> Result<()> {
-    rename(from, to).with_context(|| format!("{}: can't be moved to {}", shown(from), shown(to)))
+    rename(from, to).map_err(ResultsError::io(from, "can't be moved"))
 }
 
 fn entries(folder: &Path) -> Result<impl Iterator<Item = PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("{}: can't be listed", shown(folder)))?;
+    let entries = fs::read_dir(folder).map_err(ResultsError::io(folder, "can't be listed"))?;
     Ok(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())))
 }
 
@@ -311,7 +335,7 @@ fn give_back(from: &Path, to: &Path, rename: Rename<'_>) -> Result<()> {
         if is_folder && (target.is_dir() || entries(&path)?.next().is_none()) {
             give_back(&path, &target, rename)?;
         } else if target.symlink_metadata().is_err() {
-            output::make_folder(to)?;
+            make_folder(to)?;
             moved(&path, &target, rename)?;
         } else if is_folder {
             let name = name.to_string_lossy();
@@ -319,10 +343,10 @@ fn give_back(from: &Path, to: &Path, rename: Rename<'_>) -> Result<()> {
             let free = free.into_iter().find(|path| path.symlink_metadata().is_err());
             moved(&path, &free.unwrap_or(target), rename)?;
         } else {
-            fs::remove_file(&path).with_context(|| format!("{}: can't remove this", shown(&path)))?;
+            fs::remove_file(&path).map_err(ResultsError::io(&path, "can't be removed"))?;
         }
     }
-    fs::remove_dir(from).with_context(|| format!("{}: can't remove this", shown(from)))
+    fs::remove_dir(from).map_err(ResultsError::io(from, "can't be removed"))
 }
 
 #[cfg(test)]
@@ -332,6 +356,7 @@ mod tests {
     use super::*;
 
     type Tree = BTreeMap<String, String>;
+    type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
 
     /// The files of a folder, those of [`WORK`] left out.
     fn tree(folder: &Path) -> Tree {
@@ -342,7 +367,8 @@ mod tests {
                 if path.is_dir() {
                     open.push(path);
                 } else {
-                    let name = path.strip_prefix(folder).map(shown).unwrap_or_default();
+                    let name =
+                        path.strip_prefix(folder).map(|name| name.display().to_string()).unwrap_or_default();
                     files.insert(name, fs::read_to_string(path).unwrap_or_default());
                 }
             }
@@ -375,7 +401,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_result_is_the_old_or_the_new_wherever_putting_it_in_place_ends() -> Result<()> {
+    fn a_result_is_the_old_or_the_new_wherever_putting_it_in_place_ends() -> Outcome {
         let (before, after) = (of(&BEFORE), of(&AFTER));
         let part = |found: &Tree, of: &Tree| found.iter().all(|(name, text)| of.get(name) == Some(text));
         let (mut stopped, mut begun) = (0, 0);
@@ -418,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_others_stay_beside_a_result() -> Result<()> {
+    fn files_of_others_stay_beside_a_result() -> Outcome {
         let place = tempfile::tempdir()?;
         let folder = ResultFolder::open(place.path())?;
         folder.publish(stage(&folder, &BEFORE)?, true)?;
@@ -436,16 +462,17 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_written_to_is_refused() -> Result<()> {
+    fn a_folder_that_is_written_to_is_refused() -> Outcome {
         let place = tempfile::tempdir()?;
         let folder = ResultFolder::open(place.path())?;
         let refused = || ResultFolder::open(place.path()).map(drop).err().map(|error| error.to_string());
-        assert!(refused().is_some_and(|error| error.starts_with(&shown(place.path()))));
+        assert!(refused().is_some_and(|error| error.starts_with(&place.path().display().to_string())));
         // It can be read, but for the moment in which its files are replaced.
         ResultFolder::settle_to_read(place.path())?;
         fs::create_dir(place.path().join(WORK).join(COMMIT))?;
         assert!(ResultFolder::settle_to_read(place.path()).is_err());
         drop(folder);
-        ResultFolder::open(place.path()).map(drop)
+        drop(ResultFolder::open(place.path())?);
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What is found, written as it comes, so that a stopped matching can go on.
 //!
-//! One JSON object a line: the first holds a hash of all that results depend on but the images, each further one an image with
-//! what tells whether its file is still the same. A line that a kill cut off is left out. Of what an earlier run found only the
-//! labels and their places in the file are in memory.
+//! One JSON object a line: the first holds a hash of all that results depend on but the images, each further one an
+//! image with what tells whether its file is still the same. A line that a kill cut off is left out. Of what an earlier
+//! run found only the labels and their places in the file are in memory.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,13 +11,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result};
 use infomark_infer::{FileIdentity, InputImage, sha256_files};
 use serde::{Deserialize, Serialize};
 
-use super::record::Matched;
-use crate::output::shown;
-use crate::result_folder::open_to_append;
+use crate::folder::open_to_append;
+use crate::{MatchedImage, ResultsError};
 
 #[derive(Deserialize, Serialize)]
 struct Head {
@@ -25,16 +23,28 @@ struct Head {
 }
 
 /// What tells whether a file is still the same.
-#[derive(Clone, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
-pub(super) enum Stamp {
-    Content { sha256: String },
-    Status { path: String, bytes: u64, modified_ns: u64 },
+pub enum Stamp {
+    /// By its content.
+    Content {
+        /// Its hash.
+        sha256: String,
+    },
+    /// By what the file system says.
+    Status {
+        /// Its path.
+        path: String,
+        /// Its length.
+        bytes: u64,
+        /// Time of modification, in nanoseconds since 1970.
+        modified_ns: u64,
+    },
 }
 
 impl Stamp {
     /// That of an image's file as it is now; none where it can't be told.
-    pub(super) fn of(input: &InputImage) -> Option<Self> {
+    pub fn of(input: &InputImage) -> Option<Self> {
         match input.identity {
             FileIdentity::Content => input
                 .path
@@ -46,7 +56,7 @@ impl Stamp {
                 let data = fs::metadata(&input.path).ok()?;
                 let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
                 let modified_ns = u64::try_from(modified.as_nanos()).ok()?;
-                Some(Self::Status { path: shown(&input.path), bytes: data.len(), modified_ns })
+                Some(Self::Status { path: input.path.display().to_string(), bytes: data.len(), modified_ns })
             }
         }
     }
@@ -55,7 +65,7 @@ impl Stamp {
 #[derive(Deserialize, Serialize)]
 struct Entry {
     file: Stamp,
-    matched: Matched,
+    matched: MatchedImage,
 }
 
 /// The label of an entry.
@@ -70,7 +80,7 @@ struct Label {
 }
 
 /// The file, and where in it what an earlier run found is.
-pub(super) struct Journal {
+pub struct Journal {
     file: Mutex<File>,
     /// Start and length of an image's last line.
     earlier: HashMap<String, (u64, u32)>,
@@ -79,16 +89,19 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Takes over what was found with the same `made_of`, and nothing else.
-    pub(super) fn open(path: &Path, made_of: &str) -> Result<Self> {
-        let failed = || format!("{}: can't be read or written", shown(path));
+    ///
+    /// # Errors
+    /// When the file can't be read or written.
+    pub fn open(path: &Path, made_of: &str) -> Result<Self, ResultsError> {
+        let failed = || ResultsError::io(path, "can't be read or written");
         let mut file = open_to_append(path)?;
-        let reader = File::open(path).with_context(failed)?;
+        let reader = File::open(path).map_err(failed())?;
         let (mut earlier, mut end) = (HashMap::new(), 0);
         let mut lines = BufReader::new(&reader);
         let mut line = Vec::new();
         loop {
             line.clear();
-            let length = lines.read_until(b'\n', &mut line).with_context(failed)?;
+            let length = lines.read_until(b'\n', &mut line).map_err(failed())?;
             // The end, or a line that was cut off.
             if line.last() != Some(&b'\n') {
                 break;
@@ -104,16 +117,18 @@ impl Journal {
             }
             end += length as u64;
         }
-        file.set_len(end).with_context(failed)?;
+        file.set_len(end).map_err(failed())?;
         if end == 0 {
-            let head = serde_json::to_string(&Head { made_of: made_of.to_owned() })? + "\n";
-            file.write_all(head.as_bytes()).with_context(failed)?;
+            let head = serde_json::to_string(&Head { made_of: made_of.to_owned() })
+                .map_err(ResultsError::json)?
+                + "\n";
+            file.write_all(head.as_bytes()).map_err(failed())?;
         }
         Ok(Self { file: Mutex::new(file), earlier, reader: Mutex::new(reader) })
     }
 
     /// What an earlier run found in an image, if its file is still what it was.
-    pub(super) fn done(&self, input: &InputImage) -> Option<Matched> {
+    pub fn done(&self, input: &InputImage) -> Option<MatchedImage> {
         let &(start, length) = self.earlier.get(&input.label)?;
         let mut line = vec![0; length as usize];
         {
@@ -126,9 +141,9 @@ impl Journal {
         same.then_some(matched)
     }
 
-    /// Adds an image, with the stamp that its file had before it was read. The tables at the end hold the points as well, so that a
-    /// failure here harms nothing.
-    pub(super) fn add(&self, file: Option<Stamp>, matched: &Matched) {
+    /// Adds an image, with the stamp that its file had before it was read. The tables at the end hold the points as
+    /// well, so that a failure here harms nothing.
+    pub fn add(&self, file: Option<Stamp>, matched: &MatchedImage) {
         let Some(file) = file else { return };
         let Ok(line) = serde_json::to_string(&Entry { file, matched: matched.clone() }) else { return };
         // JSON has no infinities: what would come back as something else is found again instead.
