@@ -148,7 +148,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let Outcome { told, left, place, published } = match_all(options, threads, report)?;
+    let Outcome { told, left, place, published, trust } = match_all(options, threads, report)?;
     let (done, failed) = (told.matched, told.failed.len());
     if published && (done > 0 || left == 0 && failed == 0) {
         let overlays =
@@ -159,6 +159,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             shown(&place.join(TABLE)),
             shown(&place.join(OBJECT)),
         ))?;
+        report.text(&trust)?;
     }
     told.warnings.iter().for_each(output::warn);
     if !options.keep_going {
@@ -193,6 +194,8 @@ struct Outcome {
     place: PathBuf,
     /// Whether what was found is there now; else an earlier result still is.
     published: bool,
+    /// How far the points can be trusted.
+    trust: String,
 }
 
 fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outcome> {
@@ -206,7 +209,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         let names: Vec<String> = detector.landmarks().into_iter().map(str::to_owned).collect();
         scheme.check_shared(&names, "the template or network")?;
     }
-    let reorients = detector.fixes_orientation();
+    let (reorients, trust) = (detector.fixes_orientation(), trust::trust_of(&detector));
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
     let made_of = sha256(&made_of);
@@ -269,7 +272,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     if all_done && options.images_from.is_none() {
         let _ = fs::remove_dir_all(&run);
     }
-    Ok(Outcome { told, left, place: options.out.clone(), published })
+    Ok(Outcome { told, left, place: options.out.clone(), published, trust })
 }
 
 /// Digits of the hash that names the folder of a run.

@@ -13,7 +13,7 @@ use crate::output;
 use crate::result_folder::Stage;
 use crate::spacing::OtherMm;
 
-pub(super) const COLUMNS: [&str; 12] = [
+pub(super) const COLUMNS: [&str; 13] = [
     "image",
     "landmark",
     "x",
@@ -26,10 +26,11 @@ pub(super) const COLUMNS: [&str; 12] = [
     "error_bound_px",
     "error_bound_mm",
     "abstain",
+    "uncertainty",
 ];
 
 /// The rows of an image, a landmark each.
-pub(super) fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
+pub(super) fn rows(image: &Matched) -> impl Iterator<Item = [String; 13]> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     image.landmarks.iter().map(move |LandmarkRow { landmark, x, y, x_mm, y_mm, score, trust }| {
         [
@@ -45,6 +46,7 @@ pub(super) fn rows(image: &Matched) -> impl Iterator<Item = [String; 12]> {
             number(trust.as_ref().and_then(|trust| trust.error_bound_px)),
             number(trust.as_ref().and_then(|trust| trust.error_bound_mm)),
             trust.as_ref().map(|trust| trust.abstain.to_string()).unwrap_or_default(),
+            number(trust.as_ref().and_then(|trust| trust.uncertainty)),
         ]
     })
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
-    DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, Recognition,
-    RecognitionRow, sha256,
+    DetectError, Detector, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher,
+    Recognition, RecognitionRow, sha256,
 };
 use infomark_models::Model;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::inputs::hash;
 use crate::output::{file_name, shown};
 
-/// Which points are abstained from, and how large their errors are expected to be.
+/// Which points are abstained from, and what bounds their errors.
 #[derive(clap::Args, Default)]
 pub(crate) struct Trust {
     /// Errors measured on labelled images, as `infomark calibrate` writes them [default: those of the model that comes with the program,
@@ -23,7 +23,7 @@ pub(crate) struct Trust {
     /// Share of errors that shall stay within the error bound [default: 0.9]
     #[arg(long, value_name = "SHARE")]
     coverage: Option<f64>,
-    /// Abstain from points whose error bound is larger, in mm
+    /// Abstain from points whose error bound is larger, in mm; needs a calibration
     #[arg(long, value_name = "MM")]
     abstain_above: Option<f64>,
     /// Abstain from points whose score is lower, -1 to 1
@@ -37,10 +37,11 @@ pub(crate) struct Trust {
 /// Where error bounds come from, as results tell it.
 #[derive(Clone, Serialize)]
 pub(crate) struct ErrorBounds {
-    from: &'static str,
-    /// Share of errors that they are meant to bound.
-    coverage: f64,
-    /// Whether that share is promised for images like those calibrated on; else it only held where it was set.
+    /// None without a calibration: there are no bounds then.
+    from: Option<&'static str>,
+    /// Share of errors that they bound in images like those calibrated on.
+    coverage: Option<f64>,
+    /// Whether there are any.
     promised: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<CalibrationUsed>,
@@ -88,9 +89,9 @@ impl Trust {
         };
         let judge = Judge::new(matcher, &options).map_err(|error| self.refusal(error))?;
         let error_bounds = ErrorBounds {
-            from: if judge.is_calibrated() { "split conformal prediction" } else { "score and margin" },
+            from: used.as_ref().map(|_| "split conformal prediction"),
             coverage: judge.coverage(),
-            promised: judge.is_calibrated(),
+            promised: judge.coverage().is_some(),
             calibration: used,
             abstain_above_mm: self.abstain_above,
             abstain_below_score: self.abstain_below,
@@ -119,6 +120,10 @@ impl Trust {
                 anyhow!("--abstain-above {mm}: it has to be a number of mm above 0")
             }
             JudgeError::AbstainBelow { score } => anyhow!("--abstain-below {score}: a score is from -1 to 1"),
+            JudgeError::NoBounds { mm } => anyhow!(
+                "--abstain-above {mm}: errors have no bounds without a calibration; make one with `infomark calibrate` \
+                 and name it as --calibration, or use --abstain-below"
+            ),
             JudgeError::Uncalibrated { coverage } => {
                 anyhow!("--coverage {coverage}: it needs a calibration; make one with `infomark calibrate`")
             }
@@ -130,6 +135,30 @@ impl Trust {
                 self.calibration.as_deref().map(shown).unwrap_or_default()
             ),
             other => other.into(),
+        }
+    }
+}
+
+/// How far the points of a detector can be trusted, as a run says it.
+pub(super) fn trust_of(detector: &Detector) -> String {
+    let coverage = match detector {
+        Detector::Matching(judge) => judge.coverage(),
+        Detector::Ensemble(ensemble) => ensemble.bounds().map(|bounds| bounds.coverage),
+        Detector::Network(_) | Detector::CheckedNetwork(..) => {
+            return "no error bounds: a landmark network alone has none; sort by score".to_owned();
+        }
+    };
+    match coverage {
+        Some(coverage) => {
+            format!(
+                "error bounds hold for {:.0} % of points in images like those of the calibration",
+                100.0 * coverage
+            )
+        }
+        None => {
+            "no error bounds: calibrate (infomark calibrate DATA ...) or use a model with a calibration; \
+                 sort by uncertainty"
+                .to_owned()
         }
     }
 }
