@@ -187,27 +187,27 @@ impl LandmarkSources {
                     all.names.push(name.clone());
                 }
             }
-            for (name, landmarks) in file.images() {
-                // A file may call its image by a name that several images have.
+            // A file may call its image by a name that several images have.
+            let of_name = |name: &str| {
                 let own = image.filter(|own| is_same_name(&own.file, name));
-                let image = by_name.get(&normal_name(name)).copied().or(own);
-                if let Some(known) = image {
+                by_name.get(&normal_name(name)).copied().or(own)
+            };
+            for (name, _) in file.images() {
+                if let Some(known) = of_name(name) {
                     outside += count_outside(&file, name, known)?;
-                } else if self.of_these_alone {
-                    continue;
-                } else if !known.is_empty() {
+                } else if !known.is_empty() && !self.of_these_alone {
                     let (file, image) = (path.clone(), name.to_owned());
                     return Err(LandmarkSourcesError::UnknownImage { file, image });
                 }
-                let label = image.map_or(name, |image| image.name.as_str());
-                let marks = ImageLandmarks {
-                    landmarks: landmarks.to_vec(),
-                    reliability: file.reliability(name).to_vec(),
-                    absent: file.absent(name).to_vec(),
-                };
-                if all.images.insert(label.to_owned(), marks).is_some() {
-                    let (file, image) = (path.clone(), label.to_owned());
-                    return Err(LandmarkSourcesError::Twice { file, image });
+            }
+            for (name, landmarks) in file.into_images() {
+                let image = of_name(&name);
+                if image.is_none() && self.of_these_alone {
+                    continue;
+                }
+                let label = image.map_or(name, |image| image.name.clone());
+                if all.images.insert(label.clone(), landmarks).is_some() {
+                    return Err(LandmarkSourcesError::Twice { file: path.clone(), image: label });
                 }
             }
         }
