@@ -9,14 +9,17 @@ pub fn annotation_order(ranking: &Ranking) -> Vec<usize> {
     ranking.choose(ranking.images())
 }
 
-/// How unsure a detection is: mean over the landmarks of the error bound, or where there is none of the disagreement between templates and
-/// networks, in pixels of the image; of a landmark network alone the mean of what its probabilities lack to 1. Infinite for an image that is
-/// not recognised: a person has to look at it in any case.
+/// How unsure a detection is: mean over the landmarks of the error bound in pixels of the image, or where there is none
+/// of the disagreement between templates and networks in these pixels, by templates alone of
+/// [`Confidence::scale`](infomark_infer::Confidence::scale); of a landmark network alone the mean of what its
+/// probabilities lack to 1. It orders images, and is no bound. Infinite for an image that is not recognised: a person
+/// has to look at it in any case.
 pub fn uncertainty(detection: &Detection) -> f64 {
     let mean = |values: Vec<f64>| infomark_core::mean(&values).unwrap_or(0.0);
     match detection {
         Detection::Matched(judgement) if judgement.is_usable() => {
-            mean(judgement.landmarks.iter().map(|landmark| landmark.error_bound_px).collect())
+            let each = judgement.landmarks.iter();
+            mean(each.map(|one| one.error_bound_px.unwrap_or(one.found.confidence.scale)).collect())
         }
         Detection::Ensemble(seen) if seen.is_usable() => {
             let each = seen.landmarks.iter();

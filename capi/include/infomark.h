@@ -108,7 +108,8 @@ typedef struct infomark_encoding infomark_encoding;
 // A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
 typedef struct infomark_image infomark_image;
 
-// A matcher that bounds the errors of what it finds, and abstains from what should not be used.
+// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+// used.
 typedef struct infomark_judge infomark_judge;
 
 // An encoder with the templates whose landmarks it looks for.
@@ -188,12 +189,13 @@ typedef struct infomark_plane_mut {
 typedef struct infomark_judge_options {
     // sizeof(infomark_judge_options).
     size_t struct_size;
-    // File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for bounds from score and
-    // margin alone.
+    // File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for no
+    // bounds on errors.
     const char *calibration;
     // Share of errors that shall stay within their bound, 0 to 1; needs a calibration. 0.9 by default.
     double coverage;
-    // Abstain from landmarks whose error bound is larger, in mm; images then need a pixel size. 0 for no threshold.
+    // Abstain from landmarks whose error bound is larger, in mm; needs a calibration, and images a pixel size. 0 for
+    // no threshold.
     double abstain_above_mm;
     // Abstain from landmarks whose score is lower, -1 to 1, where has_abstain_below_score is 1.
     double abstain_below_score;
@@ -251,7 +253,8 @@ typedef struct infomark_found {
     double cycle_error;
     // Distance to the prior: where the robust alignment of the whole image puts it.
     double prior;
-    // Relative size of the error, from score and margin; above 0.
+    // Relative size of the error, from score and margin; above 0. It orders the landmarks of an image, and bounds
+    // nothing.
     double scale;
 } infomark_found;
 
@@ -259,9 +262,10 @@ typedef struct infomark_found {
 typedef struct infomark_judged {
     // Where it was found.
     struct infomark_found found;
-    // Bound on the error, in pixels of the image as it was given.
+    // Bound on the error, in pixels of the image as it was given; NaN where the judge has no calibration: nothing
+    // bounds the error then.
     double error_bound_px;
-    // The same in mm; NaN where the size of the image's pixels is not known.
+    // The same in mm; NaN also where the size of the image's pixels is not known.
     double error_bound_mm;
     // 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
     // than the templates and was not reoriented.

@@ -352,7 +352,8 @@ struct Judgement {
     std::vector<Judged> landmarks;
 };
 
-/// A matcher that bounds the errors of what it finds, and abstains from what should not be used.
+/// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+/// used.
 class Judge {
 public:
     explicit Judge(const Matcher &matcher, const infomark_judge_options *options = nullptr) : names_(matcher.names()) {

@@ -15,7 +15,8 @@ use crate::options::{Options, fields, flag};
 use crate::status::infomark_status::{INFOMARK_ARGUMENT, INFOMARK_FILE, INFOMARK_MISMATCH};
 use crate::status::{OrFail, failure, infomark_status};
 
-/// A matcher that bounds the errors of what it finds, and abstains from what should not be used.
+/// A matcher that bounds the errors of what it finds where it has a calibration, and abstains from what should not be
+/// used.
 pub struct infomark_judge {
     _opaque: [u8; 0],
 }
@@ -32,12 +33,13 @@ impl Kind for infomark_judge {
 pub struct infomark_judge_options {
     /// sizeof(infomark_judge_options).
     pub struct_size: usize,
-    /// File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for bounds from score and
-    /// margin alone.
+    /// File of `infomark calibrate`, measured with the same encoder, templates and options of matching; null for no
+    /// bounds on errors.
     pub calibration: *const c_char,
     /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration. 0.9 by default.
     pub coverage: f64,
-    /// Abstain from landmarks whose error bound is larger, in mm; images then need a pixel size. 0 for no threshold.
+    /// Abstain from landmarks whose error bound is larger, in mm; needs a calibration, and images a pixel size. 0 for
+    /// no threshold.
     pub abstain_above_mm: f64,
     /// Abstain from landmarks whose score is lower, -1 to 1, where has_abstain_below_score is 1.
     pub abstain_below_score: f64,
@@ -74,9 +76,10 @@ unsafe impl Options for infomark_judge_options {
 pub struct infomark_judged {
     /// Where it was found.
     pub found: infomark_found,
-    /// Bound on the error, in pixels of the image as it was given.
+    /// Bound on the error, in pixels of the image as it was given; NaN where the judge has no calibration: nothing
+    /// bounds the error then.
     pub error_bound_px: f64,
-    /// The same in mm; NaN where the size of the image's pixels is not known.
+    /// The same in mm; NaN also where the size of the image's pixels is not known.
     pub error_bound_mm: f64,
     /// 1 where it should not be used: its bound or score is beyond the threshold, or the image is not recognised, or lies otherwise
     /// than the templates and was not reoriented.
@@ -87,7 +90,7 @@ impl infomark_judged {
     fn of(landmark: &JudgedLandmark) -> Self {
         Self {
             found: infomark_found::of(&landmark.found),
-            error_bound_px: landmark.error_bound_px,
+            error_bound_px: landmark.error_bound_px.unwrap_or(f64::NAN),
             error_bound_mm: landmark.error_bound_mm.unwrap_or(f64::NAN),
             abstain: landmark.abstain.into(),
         }

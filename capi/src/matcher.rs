@@ -97,7 +97,8 @@ pub struct infomark_found {
     pub cycle_error: f64,
     /// Distance to the prior: where the robust alignment of the whole image puts it.
     pub prior: f64,
-    /// Relative size of the error, from score and margin; above 0.
+    /// Relative size of the error, from score and margin; above 0. It orders the landmarks of an image, and bounds
+    /// nothing.
     pub scale: f64,
 }
 

@@ -82,8 +82,8 @@ pub(crate) struct Options {
     /// Seed of the random templates and of the confidence intervals
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Expect errors by so many images of --template-data that are no templates, drawn at random (split conformal
-    /// prediction) [default: by self-consistency]
+    /// Bound errors by so many images of --template-data that are no templates, drawn at random (split conformal
+    /// prediction), and measure how many stay within [default: no bounds]
     #[arg(long, value_name = "N", requires = "template_data")]
     calibrate: Option<usize>,
     #[command(flatten)]
@@ -166,12 +166,13 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let evaluation = &scored.evaluation;
     if let Some(out) = out {
         scored.write(out, data)?;
-        confidence::draw(out, &evaluation.error_bounds, &evaluation.note())?;
+        confidence::draw(out, evaluation)?;
         annotator::write(out, evaluation.second_annotator.as_ref())?;
     }
     let text = table::text(&evaluation.summary, &evaluation.templates);
     let second = evaluation.second_annotator.as_ref().map(annotator::text).unwrap_or_default();
-    report.text(&(text + &confidence::text(&evaluation.error_bounds) + &second))?;
+    let confidence = confidence::text(&evaluation.uncertainty, evaluation.error_bounds.as_ref());
+    report.text(&(text + &confidence + &second))?;
     report.json(evaluation)
 }
 

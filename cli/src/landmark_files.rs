@@ -27,6 +27,9 @@ pub(crate) struct Source {
     /// 3D Slicer say where Slicer takes others
     #[arg(long, num_args = 2, value_names = ["X", "Y"])]
     spacing: Option<Vec<f64>>,
+    /// Whether images without landmarks may be unreadable.
+    #[arg(skip)]
+    tolerant: bool,
 }
 
 /// Files with what was known to read them.
@@ -40,9 +43,9 @@ pub(crate) struct Read {
 }
 
 impl Source {
-    /// For images that are named otherwise.
+    /// For images that are named otherwise, of which those without landmarks may be unreadable.
     pub(crate) fn of(images: Vec<PathBuf>, spacing: Option<Vec<f64>>) -> Self {
-        Self { image: None, coco: None, images, spacing }
+        Self { image: None, coco: None, images, spacing, tolerant: true }
     }
 
     /// Whether images were named.
@@ -64,6 +67,7 @@ impl Source {
             images: self.images.clone(),
             spacing: given.clone(),
             of_these_alone: false,
+            tolerant: self.tolerant,
         };
         let ReadLandmarks { all, known, coco } = sources.read(files, names, volume_mm, &mut output::warn)?;
         Ok(Read { all, known, coco, given })

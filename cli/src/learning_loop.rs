@@ -2,7 +2,7 @@
 
 mod rounds;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -169,7 +169,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let others: Vec<InputImage> =
         inputs.iter().filter(|input| !all.images.contains_key(&input.label)).cloned().collect();
     let proposals = propose(&found, &others, given, threads, &stop)?;
-    let order = order(&found, &encoder, &inputs, &others, &proposals, threads)?;
+    let order = order(&found, &encoder, &inputs, (&others, &proposals), threads)?;
     let history = rounds::record(&options.out, &found, corrected.len())?;
     write_table(&options.out.join(TABLE), &all, &others, &proposals)?;
     let next = order.iter().map(|(input, unsure)| {
@@ -298,13 +298,12 @@ fn propose(
     if all.len() < inputs.len() { Err(stopped()) } else { Ok(all) }
 }
 
-/// The images that are not corrected, the most useful first, with how unsure their landmarks are.
+/// The images that are not corrected and could be searched, the most useful first, with how unsure their landmarks are.
 fn order<'i>(
     found: &ActiveDetector,
     encoder: &Path,
     inputs: &[InputImage],
-    others: &'i [InputImage],
-    proposals: &[Result<Proposed, String>],
+    (others, proposals): (&'i [InputImage], &[Result<Proposed, String>]),
     threads: usize,
 ) -> Result<Vec<(&'i InputImage, Option<f64>)>> {
     let searched = others
@@ -321,11 +320,14 @@ fn order<'i>(
         return Ok(searched.into_iter().map(|(input, _)| (input, None)).collect());
     }
     let encoder = infomark_models::load_encoder(encoder)?;
-    let paths: Vec<PathBuf> = inputs.iter().map(|input| input.path.clone()).collect();
+    let failed = others.iter().zip(proposals).filter(|(_, proposal)| proposal.is_err());
+    let failed: HashSet<&Path> = failed.map(|(input, _)| input.path.as_path()).collect();
+    let readable = inputs.iter().map(|input| &input.path).filter(|path| !failed.contains(path.as_path()));
+    let paths: Vec<PathBuf> = readable.cloned().collect();
     let ranking = inputs::pool(threads)?.install(|| select::rank(&encoder, &paths, AGAINST, 0))?;
-    let ranked = annotation_order(&ranking).into_iter().filter_map(|place| inputs.get(place));
-    let of = |input: &InputImage| {
-        searched.iter().find(|(other, _)| other.path == input.path).map(|(other, _)| (*other, None))
+    let ranked = annotation_order(&ranking).into_iter().filter_map(|place| paths.get(place));
+    let of = |path: &PathBuf| {
+        searched.iter().find(|(other, _)| other.path == *path).map(|(other, _)| (*other, None))
     };
     Ok(ranked.filter_map(of).collect())
 }

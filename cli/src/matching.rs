@@ -144,7 +144,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let Outcome { totals, left, place, published } = match_all(options, threads, report)?;
+    let Outcome { totals, left, place, published, trust } = match_all(options, threads, report)?;
     let (done, failed) = (totals.matched, totals.failed.len());
     if published && (done > 0 || left == 0 && failed == 0) {
         let overlays =
@@ -155,6 +155,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
             shown(&place.join(LANDMARKS_TABLE)),
             shown(&place.join(OBJECT)),
         ))?;
+        report.text(&trust)?;
     }
     totals.warnings.iter().for_each(output::warn);
     if !options.keep_going {
@@ -189,6 +190,8 @@ struct Outcome {
     place: PathBuf,
     /// Whether what was found is there now; else an earlier result still is.
     published: bool,
+    /// How far the points can be trusted.
+    trust: String,
 }
 
 fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outcome> {
@@ -202,7 +205,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
         let names: Vec<String> = detector.landmarks().into_iter().map(str::to_owned).collect();
         scheme.check_shared(&names, "the template or network")?;
     }
-    let reorients = detector.fixes_orientation();
+    let (reorients, trust) = (detector.fixes_orientation(), trust::trust_of(&detector));
     // All that a result depends on but the image and its name.
     let made_of = serde_json::to_vec(&((env!("CARGO_PKG_VERSION"), &made_by, reorients), &options.spacing))?;
     let made_of = sha256(&made_of);
@@ -271,7 +274,7 @@ fn match_all(options: &Options, threads: usize, report: &Report) -> Result<Outco
     if all_done && options.images_from.is_none() {
         let _ = fs::remove_dir_all(&run);
     }
-    Ok(Outcome { totals, left, place: options.out.clone(), published })
+    Ok(Outcome { totals, left, place: options.out.clone(), published, trust })
 }
 
 /// Digits of the hash that names the folder of a run.

@@ -1,7 +1,7 @@
 //! Empirical coverage of the error bounds.
 
 use infomark_core::mean;
-use infomark_infer::{CalibrationKey, ErrorCalibration, UNCALIBRATED_COVERAGE, uncalibrated_error_bound};
+use infomark_infer::{CalibrationKey, DEFAULT_COVERAGE, ErrorCalibration};
 use serde::Serialize;
 
 use crate::statistics::rounded;
@@ -12,12 +12,11 @@ const BINS: usize = 10;
 /// Coverages that are asked for where the errors are calibrated.
 const ASKED: [f64; 9] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9];
 
-/// Error bounds against those measured, over all images and templates. Shares are 0 to 1; figures have four digits after the point.
+/// Error bounds by calibration against the errors measured, over all images and templates. Shares are 0 to 1; figures
+/// have four digits after the point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ErrorBounds {
-    /// What they were predicted from: scores, or images with known errors.
-    pub from: &'static str,
-    /// Images of the calibration; 0 without one.
+    /// Images of the calibration.
     pub calibration_images: usize,
     /// Share of errors that shall stay within the bound.
     pub coverage_asked: f64,
@@ -31,7 +30,7 @@ pub struct ErrorBounds {
     pub tenths: Vec<Tenth>,
     /// What is left when the least sure are abstained from.
     pub kept: Vec<KeptPoints>,
-    /// Coverage measured for several that are asked for; none without calibration.
+    /// Coverage measured for several that are asked for.
     pub asked: Vec<AskedCoverage>,
 }
 
@@ -86,21 +85,16 @@ struct Pair {
 }
 
 impl ErrorBounds {
-    /// Compares the errors of runs with their bounds: by the `calibrating` runs of the same templates on other images and
-    /// their mm to a pixel, else by score and margin. `unit` is the mm to a pixel. Scores without confidence are left out.
+    /// Compares the errors of runs with their bounds by the `calibrating` runs of the same templates on other images,
+    /// both with their mm to a pixel. Scores without confidence are left out.
     pub(crate) fn of(
-        runs: &[Run],
-        calibrating: Option<(&[Run], f64)>,
+        (runs, unit): (&[Run], f64),
+        (calibrating, calibrating_unit): (&[Run], f64),
         names: &[String],
-        unit: f64,
     ) -> Result<Self, EvalError> {
-        let calibrations = match calibrating {
-            None => Vec::new(),
-            Some((runs, unit)) => {
-                runs.iter().map(|run| calibrate(run, names, unit)).collect::<Result<Vec<_>, _>>()?
-            }
-        };
-        let pairs = pairs(runs, &calibrations, UNCALIBRATED_COVERAGE, unit)?;
+        let calibrations = calibrating.iter().map(|run| calibrate(run, names, calibrating_unit));
+        let calibrations = calibrations.collect::<Result<Vec<_>, _>>()?;
+        let pairs = pairs(runs, &calibrations, DEFAULT_COVERAGE, unit)?;
         let of_landmark = |(landmark, name): (usize, &String)| {
             let own: Vec<Pair> = pairs.iter().filter(|pair| pair.landmark == landmark).copied().collect();
             LandmarkCoverage {
@@ -122,23 +116,19 @@ impl ErrorBounds {
             let share = part as f64 / BINS as f64;
             KeptPoints { share, abstain_above_mm: rounded(largest), mre_mm: mre(pairs) }
         };
-        let mut asked = Vec::new();
-        if !calibrations.is_empty() {
-            for share in ASKED {
-                let pairs = self::pairs(runs, &calibrations, share, unit)?;
-                asked.push(AskedCoverage { asked: share, coverage: coverage(&pairs) });
-            }
-        }
+        let asked = |share: f64| -> Result<AskedCoverage, EvalError> {
+            let pairs = self::pairs(runs, &calibrations, share, unit)?;
+            Ok(AskedCoverage { asked: share, coverage: coverage(&pairs) })
+        };
         Ok(Self {
-            from: if calibrations.is_empty() { "score and margin" } else { "split conformal prediction" },
             calibration_images: calibrations.iter().map(|one| one.images.len()).min().unwrap_or(0),
-            coverage_asked: UNCALIBRATED_COVERAGE,
+            coverage_asked: DEFAULT_COVERAGE,
             coverage: coverage(&pairs),
             coverage_of_landmarks: names.iter().enumerate().map(of_landmark).collect(),
             median_error_bound_mm: median_bound(&pairs),
             tenths: (0..BINS).filter(|&part| upto(part) < upto(part + 1)).map(tenth).collect(),
             kept: (1..=BINS).filter(|&part| upto(part) > 0).map(kept).collect(),
-            asked,
+            asked: ASKED.into_iter().map(asked).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -179,18 +169,11 @@ fn pairs(
     unit: f64,
 ) -> Result<Vec<Pair>, EvalError> {
     let mut pairs = Vec::new();
-    for (index, run) in runs.iter().enumerate() {
-        let bounds = match calibrations.get(index) {
-            Some(calibration) => Some(calibration.bounds(coverage)?),
-            None => None,
-        };
+    for (run, calibration) in runs.iter().zip(calibrations) {
+        let bounds = calibration.bounds(coverage)?;
         let pair = |(landmark, score): (usize, &Option<Score>)| {
             let score = score.as_ref()?;
-            let confidence = score.confidence?;
-            let bound = match bounds.as_ref().and_then(|bounds| bounds.get(landmark)) {
-                Some(bound) => bound.of(&confidence),
-                None => uncalibrated_error_bound(&confidence),
-            };
+            let bound = bounds.get(landmark)?.of(&score.confidence?);
             Some(Pair { landmark, error: score.error_mm, bound: bound * unit })
         };
         let images = run.images.iter();

@@ -22,9 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`ErrorBounds`] compares errors with the bounds that were predicted for them, [`compare_arms`] the arms of an experiment on the
-//! same resamples, [`reader_agreement`] two readers of the same images, [`compare_with_annotator`] the program and a second annotator with
-//! the reference. Points that are not annotated have no error and are counted. Results do not depend on the number of threads.
+//! [`UncertaintyRanking`] tells how well the uncertainty orders errors, [`ErrorBounds`] compares errors with their
+//! calibrated bounds, [`compare_arms`] the arms of an experiment on the same resamples, [`reader_agreement`] two
+//! readers of the same images, [`compare_with_annotator`] the program and a second annotator with the reference. Points
+//! that are not annotated have no error and are counted. Results do not depend on the number of threads.
 
 mod agreement;
 mod annotator;
@@ -38,6 +39,7 @@ mod scoring;
 mod sets;
 mod statistics;
 mod threads;
+mod uncertainty;
 
 pub use agreement::{Agreement, ReaderFigures, ReaderPair, reader_agreement};
 pub use annotator::{Annotator, AnnotatorComparison, compare_with_annotator};
@@ -51,3 +53,4 @@ pub use scoring::{Evaluation, Measured, Protocol, Ready};
 pub use sets::{MAX_SETS, check_annotated, check_names, check_templates, draw, draw_in_order, random_sets};
 pub use statistics::{ErrorTable, ImageErrors, median, median_mre, quantile};
 pub use threads::thread_pool;
+pub use uncertainty::{MostCertain, UncertaintyRanking};

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::sets::{Known, in_order, leave};
 use crate::{
-    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, check_annotated,
-    check_names, check_radii, check_templates, figures,
+    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, UncertaintyRanking,
+    check_annotated, check_names, check_radii, check_templates, figures,
 };
 
 /// What is measured on the images.
@@ -19,8 +19,8 @@ pub struct Protocol<'a> {
     pub radii_mm: &'a [f64],
     /// Seed of the intervals, and of the images to calibrate on.
     pub seed: u64,
-    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the error bounds; none: these are
-    /// predicted from the scores.
+    /// So many images of the templates' data set, which are neither templates nor scored, calibrate the error bounds;
+    /// none: errors have no bounds.
     pub calibrate: Option<usize>,
 }
 
@@ -33,8 +33,10 @@ pub struct Measured {
     pub figures: Vec<Figures>,
     /// Their median.
     pub summary: Summary,
-    /// Error bounds against those measured.
-    pub error_bounds: ErrorBounds,
+    /// How well the uncertainty orders the errors.
+    pub uncertainty: UncertaintyRanking,
+    /// Error bounds against those measured; none without a calibration.
+    pub error_bounds: Option<ErrorBounds>,
 }
 
 /// What is scored, and how.
@@ -133,10 +135,14 @@ impl<'a> Ready<'a> {
             return Err(EvalError::NoImages { data: data.name.clone() });
         }
         let calibrating = left.map(|left| self.on(&left).score(advance)).transpose()?;
-        let calibrating = calibrating.as_deref().map(|runs| (runs, pixel_mm(template_data)));
-        let error_bounds = ErrorBounds::of(&runs, calibrating, &data.landmarks, pixel_mm(data))?;
+        let bounds = |calibrating: &[Run]| {
+            let calibrating = (calibrating, pixel_mm(template_data));
+            ErrorBounds::of((&runs, pixel_mm(data)), calibrating, &data.landmarks)
+        };
+        let error_bounds = calibrating.as_deref().map(bounds).transpose()?;
+        let uncertainty = UncertaintyRanking::of(&runs);
         let (summary, figures) = figures(&tables, &data.landmarks, radii_mm, seed)?;
-        Ok(Measured { runs, figures, summary, error_bounds })
+        Ok(Measured { runs, figures, summary, uncertainty, error_bounds })
     }
 
     /// Scores every image with every set. `advance` is called once for each image.

@@ -41,7 +41,7 @@ pub use canvas::{Area, Canvas, Font, grey_png};
 pub use chart::{Chart, Dot, Series, Style, chart_png, chart_svg, narrow_chart_svg};
 pub use colour::{Colour, FAINT, Scale, line_colour, qualitative};
 pub use error::PictureError;
-pub use error_bounds::error_bound_charts;
+pub use error_bounds::{error_bound_charts, uncertainty_chart};
 pub use maps::{InformationMaps, MapError, MapOptions, information_sheet};
 pub use overlay::{Mark, label_corners, overlay, overlay_svg};
 pub use panel::{Legend, captioned, panel, sheet};

@@ -15,20 +15,8 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Layout of the files.
 const FORMAT: u32 = 2;
 
-/// Nominal coverage of [`uncalibrated_error_bound`].
-pub const UNCALIBRATED_COVERAGE: f64 = 0.9;
-
-/// What errors exceeded [`Confidence::scale`] by in one case of ten on `ceph-train` and `chest-train` together
-/// (`docs/results.md`).
-const UNCALIBRATED_FACTOR: f64 = 2.8;
-
-/// Error bound without calibration, in pixels of the image: from score and margin alone.
-///
-/// What the features get wrong with confidence it does not see. It bounded [`UNCALIBRATED_COVERAGE`] of the errors that it was
-/// set on; for other landmarks and images nothing is promised.
-pub fn uncalibrated_error_bound(confidence: &Confidence) -> f64 {
-    UNCALIBRATED_FACTOR * confidence.scale
-}
+/// Share of errors within their bound where a calibration is used without another coverage.
+pub const DEFAULT_COVERAGE: f64 = 0.9;
 
 /// Validity of a calibration: [`Matcher::calibration_key`](crate::Matcher::calibration_key).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

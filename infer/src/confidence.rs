@@ -13,7 +13,7 @@ const APART: f32 = 20.0;
 /// A place farther off than this, in pixels of the canvas, is as wrong as any.
 const FARTHEST: f64 = 60.0;
 
-/// The logarithm of [`Confidence::scale`] in pixels of the canvas is linear in score and margin, with these weights: least
+/// The logarithm of [`Confidence::uncertainty`] is linear in score and margin, with these weights: least
 /// squares of the logarithm of errors plus one pixel on `ceph-train` and `chest-train` (`docs/results.md`).
 const BASE: f64 = 3.8;
 const OF_SCORE: f64 = -2.0;
@@ -21,8 +21,8 @@ const OF_MARGIN: f64 = -0.5;
 
 /// Confidence measures of a matched landmark. Lengths are in pixels of the image as it was given.
 ///
-/// None of these needs a label. They grow with the error, but for `margin`, which falls; how large the error is follows from
-/// them by [`ErrorCalibration`](crate::ErrorCalibration).
+/// None of these needs a label, and none bounds the error. They grow with it, but for `margin`, which falls; a bound
+/// follows from them by [`ErrorCalibration`](crate::ErrorCalibration).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
     /// Score gap to the best peak elsewhere, context and prior included; 0 and above, in the units of [`Found::score`](crate::Found::score).
@@ -32,7 +32,11 @@ pub struct Confidence {
     pub cycle_error: Option<f64>,
     /// Distance to the prior: where the robust alignment of the whole image puts it; none without the prior, or with too few inliers.
     pub prior: Option<f64>,
-    /// Relative size of the error, from score and margin; above 0.
+    /// Relative size of the error, from score and margin; above 0, whatever the size of the image. It is good for
+    /// ordering landmarks and images by how much they need a look; it is no length, and bounds nothing.
+    pub uncertainty: f64,
+    /// The uncertainty in pixels of the image instead of those of the model input: what calibrated errors are multiples
+    /// of.
     pub scale: f64,
 }
 
@@ -75,11 +79,13 @@ pub(crate) fn of(
     }
     // Pixels of the image to one of the canvas.
     let unit = fit.unit();
+    let uncertainty = (BASE + OF_SCORE * score + OF_MARGIN * margin).exp();
     Ok(Confidence {
         margin,
         cycle_error: cycle_error.get().map(|v| v * unit),
         prior: prior.get().map(|v| v * unit),
-        scale: (BASE + OF_SCORE * score + OF_MARGIN * margin).exp() * unit,
+        uncertainty,
+        scale: uncertainty * unit,
     })
 }
 

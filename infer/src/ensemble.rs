@@ -92,6 +92,9 @@ pub struct EnsembleLandmark {
     pub score: f64,
     /// Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
     pub disagreement_px: f64,
+    /// Relative size of the error, [`EnsembleBounds::scale`] of the disagreement: above 0, whatever the size of the
+    /// image's pixels. It is good for ordering landmarks and images; it is no length, and bounds nothing.
+    pub uncertainty: f64,
     /// Bound on the error in pixels of the image, with the [coverage](EnsembleBounds::coverage) of the ensemble; none without bounds.
     pub error_bound_px: Option<f64>,
     /// The same in mm; none where nothing states the size of the image's pixels.
@@ -328,7 +331,8 @@ impl Ensemble {
         let mm_per_px = image.spacing().map(PixelSpacing::mean_mm);
         let one = |(index, (candidates, (name, &member))): (usize, (Candidates, (&String, &Member)))| {
             let factor = self.bounds.as_ref().and_then(|bounds| bounds.factors.get(index));
-            let bound = factor.map(|factor| factor * EnsembleBounds::scale(candidates.disagreement) * unit);
+            let uncertainty = EnsembleBounds::scale(candidates.disagreement);
+            let bound = factor.map(|factor| factor * uncertainty * unit);
             EnsembleLandmark {
                 name: name.clone(),
                 at: candidates.at(member),
@@ -339,6 +343,7 @@ impl Ensemble {
                     Member::Fusion => candidates.fused.probability,
                 },
                 disagreement_px: candidates.disagreement * unit,
+                uncertainty,
                 error_bound_px: bound,
                 error_bound_mm: bound.zip(mm_per_px).map(|(bound, unit)| bound * unit),
             }

@@ -4,21 +4,21 @@ use std::time::Instant;
 
 use crate::recognise::{See, see};
 use crate::{
-    Bound, CalibrationError, CalibrationPart, ErrorCalibration, Found, Image, LandmarkNet, Located,
-    MatchError, Matcher, PixelSpacing, Recognition, UNCALIBRATED_COVERAGE, uncalibrated_error_bound,
+    Bound, CalibrationError, CalibrationPart, DEFAULT_COVERAGE, ErrorCalibration, Found, Image, LandmarkNet,
+    Located, MatchError, Matcher, PixelSpacing, Recognition,
 };
 
-/// Options of a [`Judge`]. By default it bounds errors by score and margin, and abstains only from images that do not show
-/// what the templates show, or lie otherwise.
+/// Options of a [`Judge`]. By default errors have no bounds, and it abstains only from images that do not show what the
+/// templates show, or lie otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JudgeOptions {
-    /// Errors measured on labelled images, from which new ones are bounded; none bounds them by
-    /// [`uncalibrated_error_bound`](crate::uncalibrated_error_bound).
+    /// Errors measured on labelled images, from which new ones are bounded; without it errors have no bounds.
     pub calibration: Option<ErrorCalibration>,
     /// Share of errors that shall stay within their bound, 0 to 1; needs a calibration.
-    /// [`UNCALIBRATED_COVERAGE`](crate::UNCALIBRATED_COVERAGE) where it is none.
+    /// [`DEFAULT_COVERAGE`](crate::DEFAULT_COVERAGE) where it is none.
     pub coverage: Option<f64>,
-    /// Abstain from landmarks whose error bound is larger, in mm, above 0. Images then need a pixel spacing.
+    /// Abstain from landmarks whose error bound is larger, in mm, above 0; needs a calibration. Images then need a
+    /// pixel spacing.
     pub abstain_above_mm: Option<f64>,
     /// Abstain from landmarks whose score is lower, -1 to 1.
     pub abstain_below_score: Option<f64>,
@@ -41,6 +41,15 @@ pub enum JudgeError {
     AbstainBelow {
         /// The threshold.
         score: f64,
+    },
+    /// A threshold of error bounds without a calibration to make them from.
+    #[error(
+        "abstain_above_mm {mm}: errors have no bounds without a calibration; make one with `infomark calibrate`, \
+         or use abstain_below_score"
+    )]
+    NoBounds {
+        /// The threshold.
+        mm: f64,
     },
     /// A coverage without anything that could promise it.
     #[error(
@@ -81,8 +90,8 @@ pub enum JudgeError {
 /// let judge = Judge::new(matcher, &options)?;
 /// for landmark in judge.find(&read_image("new.dcm")?, None)?.landmarks {
 ///     let found = &landmark.found;
-///     if !landmark.abstain {
-///         println!("{} at ({:.1}, {:.1}), within {:.1} pixels", found.name, found.at.x, found.at.y, landmark.error_bound_px);
+///     if let Some(bound) = landmark.error_bound_px.filter(|_| !landmark.abstain) {
+///         println!("{} at ({:.1}, {:.1}), within {bound:.1} pixels", found.name, found.at.x, found.at.y);
 ///     }
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -90,12 +99,18 @@ pub enum JudgeError {
 #[derive(Clone, Debug)]
 pub struct Judge {
     matcher: Matcher,
-    /// Landmark by landmark; none without a calibration.
-    bounds: Option<Vec<Bound>>,
-    coverage: f64,
+    calibrated: Option<Calibrated>,
     abstain_above_mm: Option<f64>,
     abstain_below_score: Option<f64>,
     fix_orientation: bool,
+}
+
+/// What a calibration promises.
+#[derive(Clone, Debug)]
+struct Calibrated {
+    coverage: f64,
+    /// Landmark by landmark.
+    bounds: Vec<Bound>,
 }
 
 /// Landmarks found in an image, and whether the image shows what the templates show.
@@ -109,14 +124,15 @@ pub struct Judgement {
     pub landmarks: Vec<JudgedLandmark>,
 }
 
-/// A landmark with a bound on its error.
+/// A landmark with a bound on its error where there is a calibration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedLandmark {
     /// Where it was found, in pixels of the image as it was given.
     pub found: Found,
-    /// Length that the error is expected to stay within, with the judge's [coverage](Judge::coverage), in pixels of the image.
-    pub error_bound_px: f64,
-    /// The same in mm; none where nothing states the size of the image's pixels.
+    /// Length that the error is expected to stay within, with the judge's [coverage](Judge::coverage), in pixels of the
+    /// image; none without a calibration.
+    pub error_bound_px: Option<f64>,
+    /// The same in mm; none also where nothing states the size of the image's pixels.
     pub error_bound_mm: Option<f64>,
     /// Whether it should not be used: the bound or the score is beyond its threshold, or the image is not recognised, or lies
     /// otherwise than the templates and was not turned.
@@ -172,19 +188,21 @@ impl Judge {
         if let Some(score) = abstain_below_score.filter(|score| !(-1.0..=1.0).contains(score)) {
             return Err(JudgeError::AbstainBelow { score });
         }
-        let coverage = options.coverage.unwrap_or(UNCALIBRATED_COVERAGE);
-        let bounds = match (&options.calibration, options.coverage) {
-            (None, Some(coverage)) => return Err(JudgeError::Uncalibrated { coverage }),
-            (None, None) => None,
-            (Some(calibration), _) => {
+        let calibrated = match (&options.calibration, options.coverage, abstain_above_mm) {
+            (None, Some(coverage), _) => return Err(JudgeError::Uncalibrated { coverage }),
+            (None, None, Some(mm)) => return Err(JudgeError::NoBounds { mm }),
+            (None, None, None) => None,
+            (Some(calibration), coverage, _) => {
+                let coverage = coverage.unwrap_or(DEFAULT_COVERAGE);
                 if let Some(differs) = calibration.key.difference(&matcher.calibration_key()) {
                     return Err(JudgeError::OtherCalibration { differs });
                 }
                 let bounds = calibration.bounds(coverage);
-                Some(bounds.map_err(|source| JudgeError::Coverage { coverage, source })?)
+                let bounds = bounds.map_err(|source| JudgeError::Coverage { coverage, source })?;
+                Some(Calibrated { coverage, bounds })
             }
         };
-        Ok(Judge { matcher, bounds, coverage, abstain_above_mm, abstain_below_score, fix_orientation })
+        Ok(Judge { matcher, calibrated, abstain_above_mm, abstain_below_score, fix_orientation })
     }
 
     /// The matcher.
@@ -192,14 +210,10 @@ impl Judge {
         &self.matcher
     }
 
-    /// Share of errors that the bounds are meant to hold for, 0 to 1.
-    pub fn coverage(&self) -> f64 {
-        self.coverage
-    }
-
-    /// Whether that share is promised, by a calibration, for images like those calibrated on.
-    pub fn is_calibrated(&self) -> bool {
-        self.bounds.is_some()
+    /// Share of errors that the bounds hold for, 0 to 1, promised by the calibration for images like those calibrated
+    /// on; none without one.
+    pub fn coverage(&self) -> Option<f64> {
+        self.calibrated.as_ref().map(|calibrated| calibrated.coverage)
     }
 
     /// Whether images in another orientation than the templates' are turned or mirrored to it before they are searched.
@@ -261,12 +275,9 @@ impl Judge {
     }
 
     fn judge(&self, index: usize, found: Found, mm_per_px: Option<f64>, usable: bool) -> JudgedLandmark {
-        let bound = self.bounds.as_ref().and_then(|bounds| bounds.get(index));
-        let error_bound_px = match bound {
-            Some(bound) => bound.of(&found.confidence),
-            None => uncalibrated_error_bound(&found.confidence),
-        };
-        let error_bound_mm = mm_per_px.map(|unit| error_bound_px * unit);
+        let bound = self.calibrated.as_ref().and_then(|calibrated| calibrated.bounds.get(index));
+        let error_bound_px = bound.map(|bound| bound.of(&found.confidence));
+        let error_bound_mm = error_bound_px.zip(mm_per_px).map(|(bound, unit)| bound * unit);
         let too_large = self.abstain_above_mm.zip(error_bound_mm).is_some_and(|(most, bound)| bound > most);
         let too_low = self.abstain_below_score.is_some_and(|least| found.score < least);
         JudgedLandmark { found, error_bound_px, error_bound_mm, abstain: too_large || too_low || !usable }

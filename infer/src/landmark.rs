@@ -1,5 +1,6 @@
 //! Landmark files of several formats: CSV, 3D Slicer, COCO, LabelMe, CVAT, Label Studio, ISBI text.
 
+mod builder;
 mod coco;
 mod coco_results;
 mod cvat;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use infomark_core::Point;
 
+use builder::Builder;
 pub use coco_results::CocoIndex;
 use error::CocoError;
 pub use error::{CoordinateError, LandmarkError, Place};
@@ -101,121 +103,18 @@ pub struct LandmarkFile {
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
+    /// Number of the image in the file, from 0.
+    number: usize,
     landmarks: Vec<Landmark>,
     /// Position of each landmark in the file.
     places: Vec<Place>,
     /// Of each landmark.
     reliability: Vec<Reliability>,
     absent: Vec<String>,
+    /// Of each absent landmark.
+    absent_places: Vec<Place>,
     /// Width and height that the file states for the image.
     size: Option<(usize, usize)>,
-}
-
-/// A file while it is read: refuses landmarks given twice.
-struct Builder<'a> {
-    name: &'a str,
-    format: LandmarkFormat,
-    names: Vec<String>,
-    known: HashSet<String>,
-    images: BTreeMap<String, Rows>,
-    seen: HashMap<(String, String), Place>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(name: &'a str, format: LandmarkFormat) -> Builder<'a> {
-        Builder {
-            name,
-            format,
-            names: Vec::new(),
-            known: HashSet::new(),
-            images: BTreeMap::new(),
-            seen: HashMap::new(),
-        }
-    }
-
-    /// Takes an annotated landmark.
-    fn add(&mut self, image: &str, mut landmark: Landmark, place: Place) -> Result<(), LandmarkError> {
-        landmark.name = self.check(image, &landmark.name, place)?;
-        for (value, column) in [(landmark.at.x, "x"), (landmark.at.y, "y")] {
-            if !value.is_finite() {
-                return Err(LandmarkError::Number {
-                    name: self.name.to_owned(),
-                    place,
-                    column,
-                    value: value.to_string(),
-                });
-            }
-        }
-        let rows = self.images.entry(image.to_owned()).or_default();
-        rows.landmarks.push(landmark);
-        rows.places.push(place);
-        rows.reliability.push(Reliability::default());
-        Ok(())
-    }
-
-    /// Takes what is said of the landmark of an image that was added last.
-    fn set_reliability(&mut self, image: &str, reliability: Reliability) {
-        if let Some(last) = self.images.get_mut(image).and_then(|rows| rows.reliability.last_mut()) {
-            *last = reliability;
-        }
-    }
-
-    /// Takes a landmark that is marked as absent from the image.
-    fn add_absent(&mut self, image: &str, landmark: &str, place: Place) -> Result<(), LandmarkError> {
-        let landmark = self.check(image, landmark, place)?;
-        self.images.entry(image.to_owned()).or_default().absent.push(landmark);
-        Ok(())
-    }
-
-    /// Takes the name of a landmark, annotated or not.
-    fn add_name(&mut self, landmark: &str) {
-        let landmark = clean_name(landmark);
-        if self.known.insert(landmark.clone()) {
-            self.names.push(landmark);
-        }
-    }
-
-    /// Takes the size that the file states for an image.
-    fn set_size(&mut self, image: &str, width: usize, height: usize) {
-        if width > 0
-            && height > 0
-            && let Some(rows) = self.images.get_mut(image)
-        {
-            rows.size = Some((width, height));
-        }
-    }
-
-    fn check(&mut self, image: &str, landmark: &str, place: Place) -> Result<String, LandmarkError> {
-        let name = || self.name.to_owned();
-        let landmark = clean_name(landmark);
-        for (text, column) in [(image, "image"), (&landmark, "landmark")] {
-            if text.is_empty() {
-                return Err(LandmarkError::EmptyField { name: name(), place, column });
-            }
-        }
-        if let Some(first) = self.seen.insert((image.to_owned(), landmark.clone()), place) {
-            return Err(LandmarkError::Duplicate {
-                name: name(),
-                place,
-                first,
-                image: cut(image),
-                landmark: cut(&landmark),
-            });
-        }
-        self.add_name(&landmark);
-        Ok(landmark)
-    }
-
-    /// The file, unless it has no landmark at all.
-    fn finish(self) -> Result<LandmarkFile, LandmarkError> {
-        let Builder { name, format, names, images, .. } = self;
-        let name = name.to_owned();
-        match (images.is_empty(), format) {
-            (false, _) => Ok(LandmarkFile { name, format, names, images }),
-            (true, LandmarkFormat::Csv) => Err(LandmarkError::Empty { name }),
-            (true, _) => Err(LandmarkError::NoPoints { name, format }),
-        }
-    }
 }
 
 /// Name of a landmark: without spaces around it, in Unicode NFC.
@@ -242,6 +141,14 @@ impl LandmarkFile {
     /// The images by name, each with its annotated landmarks in the order of the file.
     pub fn images(&self) -> impl ExactSizeIterator<Item = (&str, &[Landmark])> {
         self.images.iter().map(|(image, rows)| (image.as_str(), rows.landmarks.as_slice()))
+    }
+
+    /// The images by name with all that the file says of their landmarks, without a copy.
+    pub fn into_images(self) -> impl Iterator<Item = (String, ImageLandmarks)> {
+        self.images.into_iter().map(|(image, rows)| {
+            let Rows { landmarks, reliability, absent, .. } = rows;
+            (image, ImageLandmarks { landmarks, reliability, absent })
+        })
     }
 
     /// The annotated landmarks of an image in the order of the file, none if it has no rows; `image` is the file's name

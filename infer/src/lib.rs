@@ -103,8 +103,7 @@ mod spacing;
 mod template;
 
 pub use calibration::{
-    Bound, CalibrationError, CalibrationKey, CalibrationPart, ErrorCalibration, UNCALIBRATED_COVERAGE,
-    uncalibrated_error_bound,
+    Bound, CalibrationError, CalibrationKey, CalibrationPart, DEFAULT_COVERAGE, ErrorCalibration,
 };
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]

@@ -22,13 +22,13 @@ pub struct LandmarkRow {
     /// [`Found::score`](crate::Found::score), -1 to 1; by a landmark network [`Located::probability`], 0 to 1; by an ensemble
     /// [`EnsembleLandmark::score`].
     pub score: f64,
-    /// Confidence and error bound; none by a landmark network alone.
+    /// Confidence, and the error bound where there is one; none by a landmark network alone.
     #[serde(flatten)]
     pub trust: Option<TrustRow>,
 }
 
-/// Confidence and error bound of a matched landmark in a result table, rounded as in [`LandmarkRow`]; by a landmark network in an image that was
-/// checked, whether to abstain from it, alone.
+/// Confidence and, where errors are calibrated, error bound of a matched landmark in a result table, rounded as in
+/// [`LandmarkRow`]; by a landmark network in an image that was checked, whether to abstain from it, alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrustRow {
     /// [`Confidence::margin`].
@@ -42,6 +42,10 @@ pub struct TrustRow {
     pub cycle_error_mm: Option<f64>,
     /// [`Confidence::prior`], in pixels.
     pub prior_offset_px: Option<f64>,
+    /// [`Confidence::uncertainty`], or [`EnsembleLandmark::uncertainty`], rounded to 0.01: orders landmarks and images,
+    /// and bounds nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<f64>,
     /// [`JudgedLandmark::error_bound_px`].
     #[serde(alias = "expected_error_px", skip_serializing_if = "Option::is_none")]
     pub error_bound_px: Option<f64>,
@@ -69,7 +73,7 @@ pub struct RecognitionRow {
 impl LandmarkRow {
     /// A judged landmark of an image with pixels of this size.
     pub fn of_judged(judged: &JudgedLandmark, spacing: Option<&PixelSpacing>) -> LandmarkRow {
-        let Confidence { margin, cycle_error, prior, .. } = judged.found.confidence;
+        let Confidence { margin, cycle_error, prior, uncertainty, .. } = judged.found.confidence;
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let mm = |length: Option<f64>| Some(length? * spacing?.mean_mm());
         let trust = TrustRow {
@@ -77,7 +81,8 @@ impl LandmarkRow {
             cycle_error_px: length(cycle_error),
             cycle_error_mm: length(mm(cycle_error)),
             prior_offset_px: length(prior),
-            error_bound_px: Some(rounded(judged.error_bound_px, 2)),
+            uncertainty: Some(rounded(uncertainty, 2)),
+            error_bound_px: length(judged.error_bound_px),
             error_bound_mm: length(judged.error_bound_mm),
             abstain: judged.abstain,
         };
@@ -103,6 +108,7 @@ impl LandmarkRow {
     ) -> LandmarkRow {
         let length = |length: Option<f64>| length.map(|length| rounded(length, 2));
         let trust = TrustRow {
+            uncertainty: Some(rounded(landmark.uncertainty, 2)),
             error_bound_px: length(landmark.error_bound_px),
             error_bound_mm: length(landmark.error_bound_mm),
             abstain: !usable,

@@ -64,7 +64,7 @@ _Range = tuple[float, float]
 _Folder = tuple[str, tuple[float, float], list[str], Sequence[_Path], _Floats]
 _Progress = Optional[Callable[[int, int], object]]
 _Callback = Optional[Callable[[dict[str, Any]], object]]
-_Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
+_Table = tuple[list[str], _Floats, _Floats, _Floats, _Floats, _Floats, _Floats, _Floats]
 _Judged = tuple[_Table, _Floats, _Floats, npt.NDArray[np.bool_], tuple[float, bool, bool, int], bool]
 _View = tuple[_Single, _Single, _Single, _Single, int, tuple[float, float, float], _Single]
 _SchemeLandmark = tuple[str, Optional[str], Optional[str], Optional[str], Optional[str]]
@@ -182,7 +182,7 @@ class Judge:
         fix_orientation: bool,
     ) -> Judge: ...
     def calibration(self) -> Optional[bytes]: ...
-    def coverage(self) -> tuple[float, bool]: ...
+    def coverage(self) -> Optional[float]: ...
     def find(self, image: _Source, spacing: Optional[tuple[float, float]]) -> _Judged: ...
     def find_all(
         self, images: Sequence[_Source], spacing: Optional[tuple[float, float]], threads: int

@@ -36,7 +36,10 @@ class Found:
     cycle_error: _Floats
     #: Distance to the prior, in pixels.
     prior: _Floats
-    #: Relative size of the error.
+    #: Relative size of the error, whatever the size of the image: good for ordering points and images; no length, and
+    #: it bounds nothing.
+    uncertainty: _Floats
+    #: The uncertainty in pixels of the image: what calibrated errors are multiples of.
     scale: _Floats
 
     def __iter__(self) -> Iterator[tuple[str, float, float, float]]:
@@ -181,9 +184,9 @@ class Judged:
     """Landmarks that were found in an image, and how far to trust them; arrays of one element for each name."""
 
     found: Found
-    #: Bound on the error, in pixels, with the judge's ``coverage``; float64.
+    #: Bound on the error, in pixels, with the judge's ``coverage``; float64, NaN without a calibration.
     error_bound_px: _Floats
-    #: The same in mm; NaN where the size of the pixels is not known.
+    #: The same in mm; NaN also where the size of the pixels is not known.
     error_bound_mm: _Floats
     #: Which points should not be used; bool.
     abstain: npt.NDArray[np.bool_]
@@ -207,11 +210,12 @@ class Judge(Tabulating):
     """A matcher that tells how far what it finds can be trusted, as ``infomark match`` does; can be shared between threads, and pickled.
 
     ``calibration``: a file of ``infomark calibrate``, which bounds errors so that a share ``coverage`` of them, 0.9 by default, is
-    promised to stay within; by default the one that comes with the package, for its own encoder and template, or none: bounds are
-    then from score and margin alone. Points are abstained from where the bound is above ``abstain_above_mm``, the score below
-    ``abstain_below_score``, or the image does not show what the templates do, or lies otherwise. ``fix_orientation``: an image that
-    is mirrored or turned by quarters is laid as the templates are and matched so. It is pickled by the bytes of encoder, templates and
-    calibration.
+    promised to stay within; by default the one that comes with the package, for its own encoder and template, or
+    none: errors then have no bounds, and ``found.uncertainty`` orders the points. Points are abstained from where the
+    bound is above ``abstain_above_mm``, which needs a calibration, the score below ``abstain_below_score``, or the
+    image does not show what the templates do, or lies otherwise. ``fix_orientation``: an image that is mirrored or
+    turned by quarters is laid as the templates are and matched so. It is pickled by the bytes of encoder, templates
+    and calibration.
     """
 
     def __init__(
@@ -227,8 +231,10 @@ class Judge(Tabulating):
         self.matcher = matcher
         self._options = (coverage, abstain_above_mm, abstain_below_score, fix_orientation)
         self._inner = _infomark.Judge(matcher._inner, calibration, *self._options)
-        #: Share of errors that the bounds are meant to hold for, and whether it is promised.
-        self.coverage, self.calibrated = self._inner.coverage()
+        #: Share of errors that the bounds hold for; ``None`` without a calibration.
+        self.coverage: Optional[float] = self._inner.coverage()
+        #: Whether there is one.
+        self.calibrated = self.coverage is not None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _judge, (self.matcher, self._inner.calibration(), self._options)

@@ -28,6 +28,7 @@ _COLUMNS = {
     "error_bound_px": "float64",
     "error_bound_mm": "float64",
     "abstain": "bool",
+    "uncertainty": "float64",
     "recognised": "bool",
     "orientation": "string",
     "reoriented": "bool",
@@ -72,7 +73,7 @@ def _rows(
     whole.update(zip(("spacing_x_mm", "spacing_y_mm"), spacing or ()))
     whole.update(zip(("recognised", "orientation", "reoriented", "inlier_fraction"), recognition or ()))
     places = ("landmark", "x", "y", "score", "x_mm", "y_mm")
-    trusts = ("margin", "cycle_error_px", "error_bound_px", "error_bound_mm", "abstain")
+    trusts = ("margin", "cycle_error_px", "error_bound_px", "error_bound_mm", "abstain", "uncertainty")
     return [{**whole, **dict(zip(places, place)), **dict(zip(trusts, trust or ()))} for place, trust in landmarks]
 
 

@@ -23,9 +23,17 @@ use crate::rows::{Rows, image_rows};
 use crate::source::{Source, SourceError};
 
 type Column<'py> = Bound<'py, PyArray1<f64>>;
-/// Names, points, scores, margins, distances after matching back, from the prior, and scales.
-type Table<'py> =
-    (Vec<String>, Bound<'py, PyArray2<f64>>, Column<'py>, Column<'py>, Column<'py>, Column<'py>, Column<'py>);
+/// Names, points, scores, margins, distances after matching back, from the prior, uncertainties, and scales.
+type Table<'py> = (
+    Vec<String>,
+    Bound<'py, PyArray2<f64>>,
+    Column<'py>,
+    Column<'py>,
+    Column<'py>,
+    Column<'py>,
+    Column<'py>,
+    Column<'py>,
+);
 /// What was found; bounds on the errors in pixels and mm; which points are abstained from; inlier_fraction, whether the image is
 /// recognised and mirrored, and its quarter turns; whether it was reoriented.
 type Judged<'py> =
@@ -43,6 +51,7 @@ fn table<'py>(py: Python<'py>, found: &[&Found]) -> PyResult<Table<'py>> {
         column(py, found, |found| Some(found.confidence.margin)),
         column(py, found, |found| found.confidence.cycle_error),
         column(py, found, |found| found.confidence.prior),
+        column(py, found, |found| Some(found.confidence.uncertainty)),
         column(py, found, |found| Some(found.confidence.scale)),
     ))
 }
@@ -54,7 +63,7 @@ fn judged<'py>(py: Python<'py>, judgement: &Judgement) -> PyResult<Judged<'py>> 
     let orientation = recognition.orientation;
     Ok((
         table(py, &found)?,
-        column(py, landmarks, |landmark| Some(landmark.error_bound_px)),
+        column(py, landmarks, |landmark| landmark.error_bound_px),
         column(py, landmarks, |landmark| landmark.error_bound_mm),
         abstain.into_pyarray(py),
         (
@@ -170,9 +179,9 @@ impl Judge {
         self.calibration.as_ref().map(|bytes| PyBytes::new(py, bytes))
     }
 
-    /// Share of errors that the bounds hold for, and whether a calibration promises it.
-    fn coverage(&self) -> (f64, bool) {
-        (self.inner.coverage(), self.inner.is_calibrated())
+    /// Share of errors that the bounds hold for; none without a calibration.
+    fn coverage(&self) -> Option<f64> {
+        self.inner.coverage()
     }
 
     fn find<'py>(

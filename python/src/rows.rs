@@ -11,10 +11,11 @@ pub(crate) struct Rows {
     pub(crate) landmarks: Vec<LandmarkRow>,
 }
 
-/// Name, place, score and place in mm; margin, distance after matching back, error bound in pixels and mm, abstention.
+/// Name, place, score and place in mm; margin, distance after matching back, error bound in pixels and mm, abstention,
+/// uncertainty.
 type Row = (
     (String, f64, f64, f64, Option<f64>, Option<f64>),
-    Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool)>,
+    Option<(Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool, Option<f64>)>,
 );
 /// SHA-256, width and height, size of the pixels; recognised, orientation, reoriented, inlier_fraction; landmarks.
 pub(crate) type ImageRows =
@@ -27,8 +28,10 @@ pub(crate) fn image_rows(rows: Rows) -> ImageRows {
     let row = |row: LandmarkRow| {
         let place = (row.landmark, row.x, row.y, row.score, row.x_mm, row.y_mm);
         let trust = row.trust.map(|trust| {
-            let TrustRow { margin, cycle_error_px, error_bound_px, error_bound_mm, abstain, .. } = trust;
-            (margin, cycle_error_px, error_bound_px, error_bound_mm, abstain)
+            let TrustRow {
+                margin, cycle_error_px, error_bound_px, error_bound_mm, abstain, uncertainty, ..
+            } = trust;
+            (margin, cycle_error_px, error_bound_px, error_bound_mm, abstain, uncertainty)
         });
         (place, trust)
     };

@@ -36,6 +36,10 @@ def test_a_table_has_its_schema_and_says_what_made_it(table, judge, mixed, tmp_p
     made_by = json.loads(table.schema.metadata[b"infomark"])
     assert made_by["encoder_sha256"] == judge.matcher.encoder.sha256 and made_by["version"] == infomark.__version__
     assert made_by["template_sha256"] == [hashlib.sha256(judge.matcher.templates[0].to_bytes()).hexdigest()]
+    # Nothing bounds errors without a calibration; the uncertainty orders them.
+    assert made_by["coverage"] is None and judge.coverage is None and not judge.calibrated
+    for row in (row for row in table.to_pylist() if row["landmark"]):
+        assert row["error_bound_px"] is row["error_bound_mm"] is None and row["uncertainty"] > 0
     assert made_by["abstain_below_score"] == 0.6 and made_by["prior"] is True and made_by["spacing_mm"] is None
     with open(mixed[1], "rb") as file:
         assert hashlib.sha256(file.read()).hexdigest() in table.column("sha256").to_pylist()

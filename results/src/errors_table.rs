@@ -19,7 +19,7 @@ pub(crate) fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(
     let length = |px: Option<f64>| px.map(|px| rounded(px, 3).to_string()).unwrap_or_default();
     let confidence = |told: Confidence| {
         let margin = rounded(told.margin, 4).to_string();
-        [margin, length(told.cycle_error), length(told.prior)]
+        [margin, length(told.cycle_error), length(told.prior), rounded(told.uncertainty, 2).to_string()]
     };
     let rows = runs.iter().flat_map(|run| rows(data, run)).map(|(row, told)| {
         let mut cells = row.into_iter().chain(told.map(confidence).unwrap_or_default());
@@ -38,6 +38,7 @@ pub(crate) fn write_errors(out: &Path, data: &DataSet, runs: &[Run]) -> Result<(
         "margin",
         "cycle_error_px",
         "prior_px",
+        "uncertainty",
     ];
     write_csv(&out.join(ERRORS_TABLE), head, rows)
 }

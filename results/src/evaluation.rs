@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_eval::{
     Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation, Figures, Measured, Protocol, Run,
-    Summary, compare_with_annotator, thread_pool,
+    Summary, UncertaintyRanking, compare_with_annotator, thread_pool,
 };
 use infomark_infer::{DataSet, Encoder, MatchOptions, RefineStep, make_folder};
 use serde::Serialize;
@@ -57,8 +57,10 @@ pub struct EncoderEvaluation {
     /// None where templates are what their images show.
     #[serde(skip_serializing_if = "Option::is_none")]
     refined: Option<RefinementRecord>,
-    /// Error bounds against those measured.
-    pub error_bounds: ErrorBounds,
+    /// How well the uncertainty orders the errors.
+    pub uncertainty: UncertaintyRanking,
+    /// Error bounds against those measured; none without a calibration.
+    pub error_bounds: Option<ErrorBounds>,
     /// None without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_annotator: Option<AnnotatorComparison>,
@@ -157,7 +159,7 @@ impl EncoderJob<'_> {
             }
             Ok((ready.measure(&protocol, &advance)?, refined))
         })?;
-        let Measured { runs, figures, summary, error_bounds } = measured;
+        let Measured { runs, figures, summary, uncertainty, error_bounds } = measured;
         let compare = |annotator| compare_with_annotator(data, &runs, annotator, protocol.radii_mm);
         let second_annotator = self.second_annotator.map(compare).transpose()?;
         let evaluation = EncoderEvaluation {
@@ -168,6 +170,7 @@ impl EncoderJob<'_> {
             model: EncoderRecord::of(encoder, self.model),
             matching: MatchingRecord::of(&matching),
             refined,
+            uncertainty,
             error_bounds,
             second_annotator: second_annotator.map(AnnotatorComparison::rounded),
             version: env!("CARGO_PKG_VERSION"),

@@ -139,10 +139,11 @@ impl TemplateRecord {
 /// Where error bounds come from, as results tell it.
 #[derive(Clone, Debug, Serialize)]
 pub struct BoundsRecord {
-    from: &'static str,
-    /// Share of errors that they are meant to bound.
-    coverage: f64,
-    /// Whether that share is promised for images like those calibrated on; else it only held where it was set.
+    /// None without a calibration: there are no bounds then.
+    from: Option<&'static str>,
+    /// Share of errors that they bound in images like those calibrated on.
+    coverage: Option<f64>,
+    /// Whether there are any.
     promised: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<CalibrationRecord>,
@@ -169,11 +170,10 @@ impl BoundsRecord {
         abstain_above_mm: Option<f64>,
         abstain_below_score: Option<f64>,
     ) -> Self {
-        let promised = judge.is_calibrated();
         Self {
-            from: if promised { "split conformal prediction" } else { "score and margin" },
+            from: calibration.as_ref().map(|_| "split conformal prediction"),
             coverage: judge.coverage(),
-            promised,
+            promised: judge.coverage().is_some(),
             calibration,
             abstain_above_mm,
             abstain_below_score,

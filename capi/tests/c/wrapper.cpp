@@ -66,7 +66,8 @@ int main(int argc, char **argv) {
     for (std::size_t i = 0; i < found.size(); ++i) {
         const auto &judged = judgement.landmarks[i];
         check(judged.name == found[i].name && judged.at.x == found[i].at.x, "a judge finds the same");
-        check(judged.measures.error_bound_px > 0 && std::isnan(judged.measures.error_bound_mm), "a bound");
+        check(std::isnan(judged.measures.error_bound_px) && std::isnan(judged.measures.error_bound_mm), "no bound");
+        check(judged.measures.found.scale > 0, "a rank");
         check(judged.measures.abstain == (recognition.recognised == 0), "what it abstains from");
     }
     const auto own = infomark::Judge(infomark::Matcher(encoder, made)).find(image);
@@ -78,7 +79,7 @@ int main(int argc, char **argv) {
         check(judged.measures.abstain == 1, "a threshold of scores");
     }
     strict.abstain_above_mm = 3;
-    check(status_of([&] { infomark::Judge(matcher, &strict).find(image); }) == INFOMARK_ARGUMENT, "no size");
+    check(status_of([&] { infomark::Judge judge(matcher, &strict); }) == INFOMARK_ARGUMENT, "no calibration");
 
     // A part of 16-bit memory, white to black.
     std::vector<std::uint16_t> wide(400 * 400);

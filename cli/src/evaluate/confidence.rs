@@ -1,29 +1,42 @@
-//! Error bounds against the errors that were measured, as plots and text.
+//! Uncertainty and error bounds against the errors that were measured, as plots and text.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_eval::ErrorBounds;
-use infomark_figures::error_bound_charts;
+use infomark_eval::{ErrorBounds, UncertaintyRanking};
+use infomark_figures::{error_bound_charts, uncertainty_chart};
+use infomark_results::EncoderEvaluation;
 
 use crate::plot;
 
-/// Draws errors and coverage against the bounds: `confidence.png` and `.svg`.
-pub(crate) fn draw(out: &Path, bounds: &ErrorBounds, note: &str) -> Result<Vec<PathBuf>> {
-    plot::write(&out.join("confidence"), &error_bound_charts(bounds), note)
+/// Draws errors against the uncertainty, and errors and coverage against the bounds where there are any:
+/// `confidence.png` and `.svg`.
+pub(crate) fn draw(out: &Path, evaluation: &EncoderEvaluation) -> Result<Vec<PathBuf>> {
+    let mut charts = vec![uncertainty_chart(&evaluation.uncertainty)];
+    charts.extend(evaluation.error_bounds.iter().flat_map(error_bound_charts));
+    plot::write(&out.join("confidence"), &charts, &evaluation.note())
 }
 
 /// What a person reads of it.
-pub(super) fn text(bounds: &ErrorBounds) -> String {
-    let half = bounds.kept.iter().find(|kept| kept.share >= 0.5).map_or(f64::NAN, |kept| kept.mre_mm);
-    let from = match bounds.calibration_images {
-        0 => bounds.from.to_owned(),
-        images => format!("{}, {images} images", bounds.from),
+pub(super) fn text(ranking: &UncertaintyRanking, bounds: Option<&ErrorBounds>) -> String {
+    let half = ranking.kept.iter().find(|kept| kept.share >= 0.5);
+    let half = half.map_or("none".to_owned(), |kept| format!("{:.2} mm", kept.mre_mm));
+    let auroc = ranking.auroc.map_or("none".to_owned(), |auroc| format!("{auroc:.3}"));
+    let UncertaintyRanking { large_mm, large, .. } = ranking;
+    let ranked = format!(
+        "\nUncertainty: MRE of the most certain half {half}; \
+         AUROC of errors above {large_mm} mm ({:.1} % of all) {auroc}\n",
+        100.0 * large
+    );
+    let bounded = match bounds {
+        Some(bounds) => format!(
+            "Error bounds ({} images): {:.1} % of errors stay within, {:.0} % asked; median {:.2} mm\n",
+            bounds.calibration_images,
+            100.0 * bounds.coverage,
+            100.0 * bounds.coverage_asked,
+            bounds.median_error_bound_mm
+        ),
+        None => "No error bounds: --calibrate measures them\n".to_owned(),
     };
-    format!(
-        "\nError bounds ({from}): {:.1} % of errors stay within, {:.0} % asked; median {:.2} mm; MRE of the surer half {half:.2} mm\n",
-        100.0 * bounds.coverage,
-        100.0 * bounds.coverage_asked,
-        bounds.median_error_bound_mm
-    )
+    ranked + &bounded
 }

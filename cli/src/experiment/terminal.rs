@@ -41,7 +41,7 @@ impl Terminal {
             Event::Scoring(step) => shown.scoring.show(step),
             Event::Scored { folder, evaluation } => {
                 shown.scoring.finish();
-                let drawn = confidence::draw(folder, &evaluation.error_bounds, &evaluation.note());
+                let drawn = confidence::draw(folder, evaluation);
                 shown.undrawn = shown.undrawn.take().or(drawn.err());
             }
             Event::Learning { images, fraction } => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
-    DetectError, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, sha256,
+    DetectError, Detector, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, sha256,
 };
 use infomark_models::Model;
 use infomark_results::{BoundsRecord, CalibrationRecord};
@@ -12,7 +12,7 @@ use infomark_results::{BoundsRecord, CalibrationRecord};
 use crate::inputs::hash;
 use crate::output::{file_name, shown};
 
-/// Which points are abstained from, and how large their errors are expected to be.
+/// Which points are abstained from, and what bounds their errors.
 #[derive(clap::Args, Default)]
 pub(crate) struct Trust {
     /// Errors measured on labelled images, as `infomark calibrate` writes them [default: those of the model that comes with the program,
@@ -22,7 +22,7 @@ pub(crate) struct Trust {
     /// Share of errors that shall stay within the error bound [default: 0.9]
     #[arg(long, value_name = "SHARE")]
     coverage: Option<f64>,
-    /// Abstain from points whose error bound is larger, in mm
+    /// Abstain from points whose error bound is larger, in mm; needs a calibration
     #[arg(long, value_name = "MM")]
     abstain_above: Option<f64>,
     /// Abstain from points whose score is lower, -1 to 1
@@ -90,6 +90,10 @@ impl Trust {
                 anyhow!("--abstain-above {mm}: it has to be a number of mm above 0")
             }
             JudgeError::AbstainBelow { score } => anyhow!("--abstain-below {score}: a score is from -1 to 1"),
+            JudgeError::NoBounds { mm } => anyhow!(
+                "--abstain-above {mm}: errors have no bounds without a calibration; make one with `infomark calibrate` \
+                 and name it as --calibration, or use --abstain-below"
+            ),
             JudgeError::Uncalibrated { coverage } => {
                 anyhow!("--coverage {coverage}: it needs a calibration; make one with `infomark calibrate`")
             }
@@ -101,6 +105,30 @@ impl Trust {
                 self.calibration.as_deref().map(shown).unwrap_or_default()
             ),
             other => other.into(),
+        }
+    }
+}
+
+/// How far the points of a detector can be trusted, as a run says it.
+pub(super) fn trust_of(detector: &Detector) -> String {
+    let coverage = match detector {
+        Detector::Matching(judge) => judge.coverage(),
+        Detector::Ensemble(ensemble) => ensemble.bounds().map(|bounds| bounds.coverage),
+        Detector::Network(_) | Detector::CheckedNetwork(..) => {
+            return "no error bounds: a landmark network alone has none; sort by score".to_owned();
+        }
+    };
+    match coverage {
+        Some(coverage) => {
+            format!(
+                "error bounds hold for {:.0} % of points in images like those of the calibration",
+                100.0 * coverage
+            )
+        }
+        None => {
+            "no error bounds: calibrate (infomark calibrate DATA ...) or use a model with a calibration; \
+                 sort by uncertainty"
+                .to_owned()
         }
     }
 }

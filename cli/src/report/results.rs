@@ -86,6 +86,7 @@ fn matching(folder: &Path) -> Result<Results> {
                 truth: None,
                 error_mm: None,
                 score: number(&point["score"]),
+                uncertainty: number(&point["uncertainty"]),
                 error_bound_mm: number(&point["error_bound_mm"])
                     .or_else(|| number(&point["expected_error_mm"])),
                 abstained: point["abstain"].as_bool().unwrap_or(false),
@@ -159,6 +160,7 @@ fn evaluation(folder: &Path, template: Option<&str>) -> Result<Results> {
             truth: Some((row.true_x, row.true_y)),
             error_mm: Some(row.error_mm),
             score: Some(row.score),
+            uncertainty: None,
             error_bound_mm: None,
             abstained: false,
         });

@@ -39,7 +39,7 @@ test("placing, matching, correcting, accepting, saving, and a reload", async () 
   await saved(page);
   await page.click("#match");
   await page.waitForFunction(() => /images matched with 1 template/.test(document.getElementById("job-text").textContent), null, { timeout: 120000 });
-  await page.locator("#image-list button", { hasText: "error bound" }).first().click();
+  await page.locator("#image-list button", { hasText: "uncertainty" }).first().click();
   await page.waitForFunction(() => document.getElementById("marks").textContent.includes("matched, score"));
   await page.waitForTimeout(300);
   // Drags the chosen point: its place is read off the marks by choosing it and asking the page.

@@ -105,6 +105,19 @@ fn an_image_beyond_the_memory_that_is_given_is_refused_by_name() {
 }
 
 #[test]
+fn a_table_of_more_rows_than_the_memory_that_is_given_holds_is_refused_with_their_number() {
+    let place = Workplace::new();
+    let rows: String = (0..120_000).map(|image| format!("{image}.png,a,1,2\n")).collect();
+    place.write("many.csv", format!("image,landmark,x,y\n{rows}"));
+    let reason = place
+        .run("convert many.csv --out points.json --format coco --images data/images --memory 64M")
+        .reason();
+    assert!(reason.starts_with("many.csv: its 120000 rows need about 74 MiB"), "{reason}");
+    assert!(reason.contains("--memory 74M"), "{reason}");
+    assert!(!place.file("points.json").exists());
+}
+
+#[test]
 fn a_report_follows_no_link_out_of_its_result() {
     let place = Workplace::new();
     place.run_match("data/images --out found").success();

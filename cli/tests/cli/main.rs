@@ -14,6 +14,7 @@ mod formats;
 mod help;
 mod hostile;
 mod landmarks;
+mod learning_loop;
 mod map;
 mod matching;
 mod measure;

@@ -107,8 +107,18 @@ fn matches_are_ordered_and_measured_and_the_report_shows_it() {
         "own.toml",
         format!("title = \"t\"\nanatomy = \"a\"\n{entries}[[measurement]]\nname = \"first two\"\nlength = [\"{a}\", \"{b}\"]\n"),
     );
-    let object =
-        place.run_match("data/images --out found --scheme own.toml --spacing 0.5 0.25 --json").json();
+    let line = "data/images --out found --scheme own.toml --spacing 0.5 0.25 --json";
+    let unbounded = place.run_match(line).json();
+    let bounds =
+        unbounded["images"].as_array().unwrap().iter().map(|image| &image["measurements"][0]["bound"]);
+    assert!(
+        bounds.clone().count() > 0 && bounds.clone().all(Value::is_null),
+        "no calibration, no bound: {unbounded}"
+    );
+    place.make_data("labelled", 10, 8);
+    let template = "--model encoder.onnx --template data/images/0.png --landmarks data/landmarks.csv";
+    place.run(&format!("calibrate labelled {template} --out c.json")).success();
+    let object = place.run_match(&format!("{line} --calibration c.json")).json();
     assert_eq!(object["scheme"], "own.toml");
     let images = object["images"].as_array().unwrap();
     let table = rows(&place, "found/measurements.csv");

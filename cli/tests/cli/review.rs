@@ -320,7 +320,11 @@ fn matching_leaves_what_people_did_and_accepted_images_become_templates() {
     assert_eq!(state["job"]["message"], "4 of 4 images matched with 1 template");
     let point = &state["records"]["1.png"]["points"][&name];
     assert_eq!((&point["at"], &point["by"]), (&json!([7.0, 8.0]), &json!("hand")), "{point}");
-    assert!(point["found"]["error_bound_px"].as_f64().unwrap() > 0.0);
+    assert!(point["found"]["uncertainty"].as_f64().unwrap() > 0.0);
+    assert!(
+        point["found"]["error_bound_px"].is_null(),
+        "nothing bounds the error without a calibration: {point}"
+    );
     let accepted = json!({ "decision": { "to": "accepted", "base": 0 } });
     assert_eq!(server.post(&format!("/api/images/{}/edit", server.id("1.png")), &accepted).0, 200);
     let kept = server.state()["records"]["1.png"].clone();

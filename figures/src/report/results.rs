@@ -63,7 +63,9 @@ pub struct Spot {
     pub error_mm: Option<f64>,
     /// Mean cosine, or of a landmark network the probability.
     pub score: Option<f64>,
-    /// Error bound in mm.
+    /// Relative size of the error, which orders landmarks and images.
+    pub uncertainty: Option<f64>,
+    /// Error bound in mm, where there is one.
     pub error_bound_mm: Option<f64>,
     /// Whether nobody should rely on it.
     pub abstained: bool,
@@ -100,19 +102,21 @@ impl Case {
         infomark_core::mean(&errors)
     }
 
-    /// The larger, the worse: error, else error bound, else lack of similarity.
+    /// The larger, the worse: error, else error bound, else uncertainty, else lack of similarity.
     fn badness(&self) -> f64 {
         let mean = |value: &dyn Fn(&Spot) -> Option<f64>| {
             infomark_core::mean(&self.points.iter().filter_map(value).collect::<Vec<f64>>())
         };
         let error_bound = || mean(&|point| point.error_bound_mm);
+        let uncertainty = || mean(&|point| point.uncertainty);
         let score = || mean(&|point| point.score).map(|score| -score);
-        self.error_mm().or_else(error_bound).or_else(score).unwrap_or(f64::NEG_INFINITY)
+        self.error_mm().or_else(error_bound).or_else(uncertainty).or_else(score).unwrap_or(f64::NEG_INFINITY)
     }
 }
 
 impl Results {
-    /// Puts the images in the order of the page: the largest errors, else error bounds, else lowest scores first.
+    /// Puts the images in the order of the page: the largest errors, else error bounds, else uncertainties, else
+    /// the lowest scores first.
     pub fn sort_worst_first(&mut self) {
         self.cases.sort_by(|a, b| b.badness().total_cmp(&a.badness()).then_with(|| a.image.cmp(&b.image)));
     }

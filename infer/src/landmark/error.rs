@@ -80,6 +80,21 @@ pub enum LandmarkError {
         /// Its length.
         bytes: u64,
     },
+    /// More rows than the memory of the process is for.
+    #[error(
+        "{name}: its {rows} rows need about {needed_mib} MiB of memory, and {max_mib} may be used; split it by images, \
+         or allow more memory (--memory {needed_mib}M)"
+    )]
+    TooManyRows {
+        /// The path as given.
+        name: String,
+        /// Rows of the file.
+        rows: u64,
+        /// Memory that all of them need, in MiB.
+        needed_mib: u64,
+        /// The [`MemoryBudget`](crate::MemoryBudget) of the process, in MiB.
+        max_mib: u64,
+    },
     /// Text in another encoding than UTF-8 and UTF-16.
     #[error(
         "{name}, line {line}: not UTF-8 text (perhaps GB18030, Shift JIS or Latin-1); save it in the encoding UTF-8"

@@ -8,9 +8,9 @@ use infomark_core::Spacing;
 
 use crate::input_image::file_name;
 use crate::{
-    CocoIndex, ImageContext, ImageError, InputImage, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
-    OUTSIDE_MARGIN, PixelSpacing, Placement, Reliability, is_same_name, normal_name, read_image_header,
-    read_landmarks_of,
+    CocoIndex, ImageContext, ImageError, ImageHeader, InputImage, Landmark, LandmarkError, LandmarkFile,
+    LandmarkFormat, OUTSIDE_MARGIN, PixelSpacing, Placement, Reliability, is_same_name, normal_name,
+    read_image_header, read_landmarks_of,
 };
 
 /// What landmark files leave open.
@@ -26,7 +26,12 @@ pub struct LandmarkSources {
     pub spacing: Option<PixelSpacing>,
     /// Whether landmarks of images that are none of `images` are left out; else they are refused.
     pub of_these_alone: bool,
+    /// Whether images that can't be read are left out where no file has landmarks of them; else the first is an error.
+    pub tolerant: bool,
 }
+
+/// Images that can't be read, by name in Unicode NFC.
+type Unreadable = HashMap<String, ImageError>;
 
 /// An image that landmarks may belong to.
 #[derive(Clone, Debug)]
@@ -132,9 +137,9 @@ impl LandmarkSources {
         volume_mm: Option<Spacing>,
         warn: &mut dyn FnMut(String),
     ) -> Result<ReadLandmarks, LandmarkSourcesError> {
-        let known = self.known(volume_mm, warn)?;
+        let (known, unreadable) = self.known(volume_mm, warn)?;
         let coco = self.coco.as_deref().map(CocoIndex::read).transpose()?;
-        let all = self.landmarks(files, names, (&known, coco.as_ref()), warn)?;
+        let all = self.landmarks(files, names, (&known, unreadable, coco.as_ref()), warn)?;
         Ok(ReadLandmarks { all, known, coco })
     }
 
@@ -142,23 +147,32 @@ impl LandmarkSources {
         &self,
         volume_mm: Option<Spacing>,
         warn: &mut dyn FnMut(String),
-    ) -> Result<Vec<KnownImage>, ImageError> {
-        let known = |input: InputImage| {
-            let header = read_image_header(&input.path)?;
+    ) -> Result<(Vec<KnownImage>, Unreadable), ImageError> {
+        let known = |input: InputImage, header: ImageHeader| {
             let placement = match (header.placement, volume_mm) {
                 (Ok(geometry), Some(mm)) => geometry.with_spacing(mm.x, mm.y),
                 (placement, _) => placement,
             };
-            Ok(KnownImage {
+            KnownImage {
                 placement,
                 stem: input.stem().into_owned(),
                 name: input.label,
                 file: file_name(&input.path),
                 size: (header.width, header.height),
                 spacing: self.spacing.clone().or(header.spacing),
-            })
+            }
         };
-        InputImage::expand(&self.images, warn)?.into_iter().map(known).collect()
+        let (mut all, mut unreadable) = (Vec::new(), Unreadable::new());
+        for input in InputImage::expand(&self.images, warn)? {
+            match read_image_header(&input.path) {
+                Ok(header) => all.push(known(input, header)),
+                Err(error) if self.tolerant => {
+                    unreadable.insert(normal_name(&input.label).into_owned(), error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((all, unreadable))
     }
 
     /// The landmarks of all files, by image.
@@ -166,7 +180,7 @@ impl LandmarkSources {
         &self,
         files: &[PathBuf],
         names: &[String],
-        (known, coco): (&[KnownImage], Option<&CocoIndex>),
+        (known, mut unreadable, coco): (&[KnownImage], Unreadable, Option<&CocoIndex>),
         warn: &mut dyn FnMut(String),
     ) -> Result<CollectedLandmarks, LandmarkSourcesError> {
         let by_name = KnownImage::by_name(known);
@@ -187,27 +201,29 @@ impl LandmarkSources {
                     all.names.push(name.clone());
                 }
             }
-            for (name, landmarks) in file.images() {
-                // A file may call its image by a name that several images have.
+            // A file may call its image by a name that several images have.
+            let of_name = |name: &str| {
                 let own = image.filter(|own| is_same_name(&own.file, name));
-                let image = by_name.get(&normal_name(name)).copied().or(own);
-                if let Some(known) = image {
+                by_name.get(&normal_name(name)).copied().or(own)
+            };
+            for (name, _) in file.images() {
+                if let Some(known) = of_name(name) {
                     outside += count_outside(&file, name, known)?;
-                } else if self.of_these_alone {
-                    continue;
-                } else if !known.is_empty() {
+                } else if let Some(error) = unreadable.remove(&*normal_name(name)) {
+                    return Err(error.into());
+                } else if !known.is_empty() && !self.of_these_alone {
                     let (file, image) = (path.clone(), name.to_owned());
                     return Err(LandmarkSourcesError::UnknownImage { file, image });
                 }
-                let label = image.map_or(name, |image| image.name.as_str());
-                let marks = ImageLandmarks {
-                    landmarks: landmarks.to_vec(),
-                    reliability: file.reliability(name).to_vec(),
-                    absent: file.absent(name).to_vec(),
-                };
-                if all.images.insert(label.to_owned(), marks).is_some() {
-                    let (file, image) = (path.clone(), label.to_owned());
-                    return Err(LandmarkSourcesError::Twice { file, image });
+            }
+            for (name, landmarks) in file.into_images() {
+                let image = of_name(&name);
+                if image.is_none() && self.of_these_alone {
+                    continue;
+                }
+                let label = image.map_or(name, |image| image.name.clone());
+                if all.images.insert(label.clone(), landmarks).is_some() {
+                    return Err(LandmarkSourcesError::Twice { file: path.clone(), image: label });
                 }
             }
         }

@@ -7,6 +7,7 @@ use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Reliability,
     Visibility, cut,
 };
+use crate::MemoryBudget;
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 4] = ["image", "landmark", "x", "y"];
@@ -33,6 +34,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     let visibility = optional(VISIBILITY);
     let error_bound = optional(ERROR_BOUND).or_else(|| optional(EXPECTED_ERROR));
     let abstain = optional(ABSTAIN);
+    let most = MemoryBudget::of_process().bytes();
     let mut builder = Builder::new(name, LandmarkFormat::Csv);
     for record in reader.records() {
         let record = record.map_err(|error| malformed(name, &error))?;
@@ -44,6 +46,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
                 row.empty(2)?;
                 row.empty(3)?;
                 builder.add_absent(image, landmark, place)?;
+                check_memory(&builder, text, most)?;
                 continue;
             }
             OCCLUDED => Visibility::Occluded,
@@ -56,8 +59,25 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
         let reliability = row.reliability(error_bound, abstain)?;
         builder.add(image, Landmark { visibility, ..Landmark::new(landmark, at) }, place)?;
         builder.set_reliability(image, reliability);
+        check_memory(&builder, text, most)?;
     }
     builder.finish()
+}
+
+/// Gives a table up whose landmarks need more than `most` bytes of memory.
+fn check_memory(builder: &Builder<'_>, text: &str, most: u64) -> Result<(), LandmarkError> {
+    let bytes = builder.bytes();
+    if bytes <= most {
+        return Ok(());
+    }
+    let rows = text.lines().count().saturating_sub(1) as u64;
+    let needed = bytes as f64 * rows.max(1) as f64 / builder.count().max(1) as f64;
+    Err(LandmarkError::TooManyRows {
+        name: builder.name().to_owned(),
+        rows,
+        needed_mib: (needed / (1 << 20) as f64).ceil() as u64,
+        max_mib: most >> 20,
+    })
 }
 
 /// Where each of `COLUMNS` is in a row.

@@ -110,7 +110,7 @@ fn files_that_were_made_with_test_time_augmentation_are_refused_and_those_withou
 }
 
 fn confidence(scale: f64) -> Confidence {
-    Confidence { margin: 0.0, cycle_error: None, prior: None, scale }
+    Confidence { margin: 0.0, cycle_error: None, prior: None, uncertainty: scale, scale }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use infomark_core::{Rng, Spacing};
 use infomark_infer::{
     CalibrationPart, DetectError, DetectFiles, Detection, Detector, Encoder, ErrorCalibration, Image, Judge,
     JudgeError, JudgeOptions, Landmark, MatchError, MatchOptions, Matcher, ModelError, Orientation,
-    PixelSpacing, Template, UNCALIBRATED_COVERAGE, uncalibrated_error_bound,
+    PixelSpacing, Template,
 };
 use infomark_phantom::Phantom;
 use infomark_tests::infer_fixture::encoder;
@@ -44,22 +44,18 @@ fn with_spacing(image: Image) -> Image {
 }
 
 #[test]
-fn what_a_judge_finds_is_what_the_matcher_finds_with_a_bound_of_the_confidence() {
+fn what_a_judge_without_calibration_finds_is_what_the_matcher_finds_without_bounds() {
     let (judge, image) = (judge(&JudgeOptions::default()), with_spacing(phantom(0).0));
-    assert_eq!((judge.coverage(), judge.is_calibrated()), (UNCALIBRATED_COVERAGE, false));
+    assert_eq!(judge.coverage(), None);
     let judgement = judge.find(&image, None).unwrap();
     let found = judge.matcher().find(&image).unwrap();
     assert!(judgement.is_usable() && !judgement.reoriented);
     assert_eq!(judgement.landmarks.len(), found.len());
     for (judged, found) in judgement.landmarks.iter().zip(&found) {
         assert_eq!(&judged.found, found);
-        assert_eq!(judged.error_bound_px, uncalibrated_error_bound(&found.confidence));
-        // The geometric mean of 0.4 and 0.9.
-        assert!((judged.error_bound_mm.unwrap() - 0.6 * judged.error_bound_px).abs() < 1e-9);
-        assert!(!judged.abstain);
+        assert_eq!((judged.error_bound_px, judged.error_bound_mm), (None, None));
+        assert!(found.confidence.uncertainty > 0.0 && !judged.abstain);
     }
-    let unknown = judge.find(&phantom(0).0, None).unwrap();
-    assert!(unknown.landmarks.iter().all(|judged| judged.error_bound_mm.is_none()));
 }
 
 #[test]
@@ -90,16 +86,18 @@ fn an_image_in_another_orientation_is_abstained_from_or_reoriented() {
 #[test]
 fn thresholds_decide_on_the_unrounded_bound_and_the_score() {
     let image = with_spacing(phantom(1).0);
-    let bounds = judge(&JudgeOptions::default()).find(&image, None).unwrap();
+    let calibration = Some(calibration(&matcher(), 9));
+    let calibrated = || JudgeOptions { calibration: calibration.clone(), ..JudgeOptions::default() };
+    let bounds = judge(&calibrated()).find(&image, None).unwrap();
     let bound = bounds.landmarks[0].error_bound_mm.unwrap();
     let score = bounds.landmarks[0].found.score;
     let abstains = |options: JudgeOptions| judge(&options).find(&image, None).unwrap().landmarks[0].abstain;
-    let above = |mm| abstains(JudgeOptions { abstain_above_mm: Some(mm), ..JudgeOptions::default() });
+    let above = |mm| abstains(JudgeOptions { abstain_above_mm: Some(mm), ..calibrated() });
     let below =
         |score| abstains(JudgeOptions { abstain_below_score: Some(score), ..JudgeOptions::default() });
     assert!(!above(bound) && above(bound.next_down()));
     assert!(!below(score) && below(score.next_up()));
-    let strict = judge(&JudgeOptions { abstain_above_mm: Some(3.0), ..JudgeOptions::default() });
+    let strict = judge(&JudgeOptions { abstain_above_mm: Some(3.0), ..calibrated() });
     let error = strict.find(&phantom(1).0, None).unwrap_err();
     assert!(matches!(&error, MatchError::NoSpacing { image } if image == "phantom"), "{error}");
 }
@@ -118,6 +116,8 @@ fn options_out_of_range_are_refused_by_name() {
     }
     let error = refused(JudgeOptions { coverage: Some(0.5), ..JudgeOptions::default() });
     assert!(matches!(error, JudgeError::Uncalibrated { .. }), "{error}");
+    let error = refused(JudgeOptions { abstain_above_mm: Some(3.0), ..JudgeOptions::default() });
+    assert!(matches!(error, JudgeError::NoBounds { mm: 3.0 }), "{error}");
 }
 
 fn calibration(matcher: &Matcher, images: usize) -> ErrorCalibration {
@@ -143,10 +143,15 @@ fn a_calibration_bounds_errors_for_what_it_was_measured_with_and_nothing_else() 
         ..JudgeOptions::default()
     };
     let judge = Judge::new(matcher.clone(), &options(0.7)).unwrap();
-    assert!(judge.is_calibrated() && judge.coverage() == 0.7);
+    assert_eq!(judge.coverage(), Some(0.7));
     let bounds = calibration.bounds(0.7).unwrap();
-    for (judged, bound) in judge.find(&phantom(2).0, None).unwrap().landmarks.iter().zip(bounds) {
-        assert_eq!(judged.error_bound_px, bound.of(&judged.found.confidence));
+    for (judged, bound) in judge.find(&phantom(2).0, None).unwrap().landmarks.iter().zip(&bounds) {
+        assert_eq!(judged.error_bound_px, Some(bound.of(&judged.found.confidence)));
+        assert_eq!(judged.error_bound_mm, None, "nothing states the size of the pixels");
+    }
+    for judged in judge.find(&with_spacing(phantom(2).0), None).unwrap().landmarks {
+        // The geometric mean of 0.4 and 0.9.
+        assert!((judged.error_bound_mm.unwrap() - 0.6 * judged.error_bound_px.unwrap()).abs() < 1e-9);
     }
     let error = Judge::new(matcher.clone(), &options(0.99)).unwrap_err();
     assert!(matches!(error, JudgeError::Coverage { coverage: 0.99, .. }), "{error}");
@@ -229,6 +234,9 @@ fn files_are_detected_in_their_order_and_one_that_fails_is_an_item() {
         spacing: Some(PixelSpacing::given(Spacing::new(0.5, 0.5).unwrap())),
         ..DetectFiles::default()
     };
+    let calibration = Some(calibration(&matcher(), 9));
+    let calibrated = judge(&JudgeOptions { calibration, ..JudgeOptions::default() });
+    let detector = Detector::Matching(Arc::new(calibrated));
     let Some(Ok(Detection::Matched(first))) = detector.detect_files(paths, sized).unwrap().next() else {
         panic!("a judgement");
     };

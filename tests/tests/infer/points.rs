@@ -88,6 +88,9 @@ fn rows_that_say_nothing_or_twice_are_refused() {
     let twice = "image,landmark,x,y\na.png,p,1,2\nb.png,p,1,2\na.png,p,1,2\n";
     let error = refused(twice, ", line 4");
     assert!(matches!(error, LandmarkError::Duplicate { first: Place::Line(2), .. }));
+    let absent = "image,landmark,x,y,visibility\na.png,p,,,absent\na.png,q,1,2,\na.png,p,1,2,\n";
+    let error = refused(absent, ", line 4");
+    assert!(matches!(error, LandmarkError::Duplicate { first: Place::Line(2), .. }));
     for text in ["image,landmark,x,y\n", "image,landmark,x,y"] {
         assert!(matches!(refused(text, ""), LandmarkError::Empty { .. }));
     }

@@ -7,7 +7,8 @@ use infomark_infer::{
 };
 
 fn judgement() -> Judgement {
-    let confidence = Confidence { margin: 0.123_45, cycle_error: Some(1.005_1), prior: None, scale: 1.0 };
+    let (margin, cycle_error) = (0.123_45, Some(1.005_1));
+    let confidence = Confidence { margin, cycle_error, prior: None, uncertainty: 7.891, scale: 1.0 };
     let found =
         Found { name: "sella".to_owned(), at: Point::new(10.000_5, 20.123_4), score: -0.876_55, confidence };
     Judgement {
@@ -15,7 +16,7 @@ fn judgement() -> Judgement {
         reoriented: false,
         landmarks: vec![JudgedLandmark {
             found,
-            error_bound_px: 3.456,
+            error_bound_px: Some(3.456),
             error_bound_mm: Some(1.728),
             abstain: true,
         }],
@@ -36,6 +37,7 @@ fn figures_are_rounded_half_away_from_zero() {
     assert_eq!((trust.margin, trust.cycle_error_px, trust.prior_offset_px), (Some(0.1235), Some(1.01), None));
     // By the mean size of a pixel, 0.35 mm.
     assert_eq!(trust.cycle_error_mm, Some(0.36));
+    assert_eq!(trust.uncertainty, Some(7.89));
     assert_eq!((trust.error_bound_px, trust.error_bound_mm, trust.abstain), (Some(3.46), Some(1.73), true));
     let recognition = RecognitionRow {
         recognised: true,
@@ -65,6 +67,19 @@ fn a_row_without_spacing_has_no_millimetres_and_one_of_a_network_no_confidence()
     let json = serde_json::to_string(&row).unwrap();
     assert_eq!(json, r#"{"landmark":"nasion","x":1.0,"y":2.0,"score":1.0}"#);
     assert_eq!(serde_json::from_str::<LandmarkRow>(&json).unwrap(), row);
+}
+
+#[test]
+fn a_row_without_calibration_has_an_uncertainty_and_no_bound() {
+    let mut judgement = judgement();
+    for judged in &mut judgement.landmarks {
+        (judged.error_bound_px, judged.error_bound_mm) = (None, None);
+    }
+    let rows = Detection::Matched(judgement).rows(None);
+    let trust = rows[0].trust.as_ref().unwrap();
+    assert_eq!((trust.uncertainty, trust.error_bound_px), (Some(7.89), None));
+    let json = serde_json::to_string(&rows[0]).unwrap();
+    assert!(json.contains(r#""uncertainty":7.89"#) && !json.contains("error_bound"), "{json}");
 }
 
 #[test]

@@ -412,7 +412,7 @@ fn mutated_templates_give_templates_or_errors() {
 fn mutated_calibrations_and_data_folders_give_results_or_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("calibration.json");
-    let confidence = Confidence { margin: 0.1, cycle_error: None, prior: None, scale: 2.0 };
+    let confidence = Confidence { margin: 0.1, cycle_error: None, prior: None, uncertainty: 1.0, scale: 2.0 };
     let (names, images) = (["a", "b"].map(str::to_owned), (0..20).map(|i| i.to_string()).collect());
     let errors: Vec<_> = (0..40).map(|i| Some((f64::from(i) + 0.5, confidence))).collect();
     let key = CalibrationKey {

@@ -164,7 +164,7 @@ export function found({ score, member, disagreement_px, error_bound_px, error_bo
   const has = (value) => value !== null && value !== undefined;
   const error = has(error_bound_mm) ? `${error_bound_mm.toFixed(1)} mm` : has(error_bound_px) ? `${error_bound_px.toFixed(1)} px` : null;
   const doubt = abstain ? ", doubtful" : "";
-  if (!member) return `matched, score ${score.toFixed(2)}, expected error ${error}${doubt}`;
+  if (!member) return `matched, score ${score.toFixed(2)}${error ? `, error bound ${error}` : ""}${doubt}`;
   const coverage = latest()?.coverage;
   const bound = error && coverage ? `, error bound (${percent(coverage)}) ${error}` : "";
   return `proposed by ${member}, score ${score.toFixed(2)}, disagreement ${disagreement_px.toFixed(1)} px${bound}${doubt}`;

@@ -1,7 +1,7 @@
 // The lists of images and landmarks, and what is said of them in words.
 import * as history from "./history.js";
 import * as learning from "./learning.js";
-import { accepted, errorBound, image, model, placeOf, presenceOf, record, replaced, spot, unsure } from "./model.js";
+import { accepted, image, model, placeOf, presenceOf, record, replaced, spot, trust, unsure } from "./model.js";
 
 const by = (id) => document.getElementById(id);
 const make = (tag, text, className) => {
@@ -31,8 +31,8 @@ function state(image) {
   const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
   if (model.setup.template === image.name) words.push("template");
   else if (model.templates.includes(image.name)) words.push("matched with");
-  const error = errorBound(image);
-  if (error && decision === "open") words.push(`error bound ${error}`);
+  const told = trust(image);
+  if (told && decision === "open") words.push(told);
   if (replaced(image)) words.push("the image was replaced since its points were placed");
   if (recognition && !recognition.recognised && decision === "open") words.push("does not look like the template");
   return { sign: SIGNS[decision], words: words.join(", ") };

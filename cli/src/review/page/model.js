@@ -239,6 +239,9 @@ export const order = (path, body = {}) => inTurn(async () => {
 // How many images are accepted and have points: they can be learnt from.
 export const accepted = () => model.images.filter(({ name, error }) => !error && record(name).decision === "accepted" && Object.values(record(name).points).some(({ at }) => at)).length;
 
+// About the diagonal of the model input, in whose pixels an uncertainty is.
+const MODEL_INPUT = 600;
+
 // How unsure an image is, as a share of its size; images without points come after those with, decided ones last.
 export function unsure({ name, size, error }) {
   const { points, decision, recognition } = record(name);
@@ -248,14 +251,23 @@ export function unsure({ name, size, error }) {
   if (learned !== undefined) return learned / Math.hypot(...(size ?? [1000, 1000]));
   const open = Object.values(points).filter((point) => point.at && point.by === "match" && point.found);
   if (!open.length) return -1;
-  const mean = open.reduce((sum, point) => sum + (point.found.error_bound_px ?? point.found.disagreement_px ?? 0), 0) / open.length;
-  return (recognition && !recognition.recognised ? 1 : 0) + mean / Math.hypot(...(size ?? [1000, 1000]));
+  const unrecognised = recognition && !recognition.recognised ? 1 : 0;
+  const mean = (value) => open.reduce((sum, point) => sum + value(point.found), 0) / open.length;
+  // The same for images of all sizes; earlier versions did not keep it.
+  if (open.every(({ found }) => (found.uncertainty ?? null) !== null)) {
+    return unrecognised + mean((found) => found.uncertainty) / MODEL_INPUT;
+  }
+  const diagonal = Math.hypot(...(size ?? [1000, 1000]));
+  return unrecognised + mean((found) => found.error_bound_px ?? found.disagreement_px ?? 0) / diagonal;
 }
-export function errorBound({ name }) {
+// Mean error bound of an image's found points, or their mean uncertainty where errors have no bounds, in words.
+export function trust({ name }) {
   const open = Object.values(record(name).points).filter((point) => point.at && point.by === "match" && point.found);
-  if (!open.length || open.some((point) => (point.found.error_bound_px ?? null) === null)) return null;
-  const inMm = open.every((point) => point.found.error_bound_mm !== undefined && point.found.error_bound_mm !== null);
-  const value = (point) => (inMm ? point.found.error_bound_mm : point.found.error_bound_px);
-  const mean = open.reduce((sum, point) => sum + value(point), 0) / open.length;
-  return `${mean.toFixed(1)} ${inMm ? "mm" : "px"}`;
+  const mean = (key) => {
+    const known = open.length > 0 && open.every(({ found }) => (found[key] ?? null) !== null);
+    return known ? (open.reduce((sum, { found }) => sum + found[key], 0) / open.length).toFixed(1) : null;
+  };
+  const [mm, px, uncertainty] = ["error_bound_mm", "error_bound_px", "uncertainty"].map(mean);
+  if (mm ?? px) return `error bound ${mm ? `${mm} mm` : `${px} px`}`;
+  return uncertainty && `uncertainty ${uncertainty}`;
 }
