@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let definition = Definition::read(&options.file)?;
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);
-    let made_by = Provenance { file: &options.file, definition: &definition, commit: commit.as_ref() };
+    let made_by = Provenance { file: &options.file, text: definition.text(), commit: commit.as_ref() };
     let terminal = Terminal::default();
     let done = match &definition {
         Definition::Arms { experiment, .. } => {
@@ -84,7 +84,7 @@ fn arms(
     if options.dry_run {
         return dry_run(&bench, places.iter().filter(|place| is_chosen(place)), experiment.title(), report);
     }
-    begin(&options.out, &options.file, made_by.definition, options.changed)?;
+    begin(&options.out, &options.file, made_by.text, options.changed)?;
     let (mut finished, mut missing) = (Vec::new(), Vec::new());
     let (mut number, all) = (0, places.iter().filter(|place| is_chosen(place)).count());
     for place in &places {
@@ -151,7 +151,7 @@ fn simulations(
         }
         return report.text(&format!("{}\n{lines}{left} simulations to do", experiment.title()));
     }
-    begin(out, &options.file, made_by.definition, options.changed)?;
+    begin(out, &options.file, made_by.text, options.changed)?;
     let mut results = Vec::new();
     for run in &runs {
         report.text(&run.name())?;

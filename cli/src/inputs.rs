@@ -42,7 +42,7 @@ pub(crate) fn hash(path: &Path) -> Result<String> {
     sha256_file(path).with_context(|| format!("{}: can't be read", shown(path)))
 }
 
-/// A data folder; what it has and should not is told on standard error.
+/// A data folder; what it has and should not goes to standard error.
 pub(crate) fn data_folder(path: &Path) -> Result<DataSet> {
     let data = DataSet::open(path)?;
     for warning in data.warnings() {

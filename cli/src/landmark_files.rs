@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use infomark_core::Spacing;
 use infomark_infer::{
-    CocoIndex, CollectedLandmarks, KnownImage, LandmarkSources, PixelSpacing, ReadLandmarks,
+    CocoIndex, CollectedLandmarks, KnownImage, LandmarkSources, LandmarkSourcesError, PixelSpacing,
+    ReadLandmarks,
 };
 
 use crate::output;
@@ -69,7 +70,13 @@ impl Source {
             of_these_alone: false,
             tolerant: self.tolerant,
         };
-        let ReadLandmarks { all, known, coco } = sources.read(files, names, volume_mm, &mut output::warn)?;
+        let read = sources.read(files, names, volume_mm, &mut output::warn);
+        let ReadLandmarks { all, known, coco } = read.map_err(|error| match error {
+            LandmarkSourcesError::OneImage { .. } | LandmarkSourcesError::NoSuchImage { .. } => {
+                anyhow!("--{error}")
+            }
+            other => other.into(),
+        })?;
         Ok(Read { all, known, coco, given })
     }
 }

@@ -4,15 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use infomark_train::{Budget, Ranking};
-use serde::Serialize;
+use infomark_train::Ranking;
 
+use crate::ExperimentError;
 use crate::arm::{Arm, Kind};
 use crate::error::Within;
 use crate::event::Observer;
 use crate::file::{Data, Experiment};
 use crate::set::{DataRecord, Set};
-use crate::{ExperimentError, PolicySource, State};
 
 /// A run of an experiment: a training or matching of an arm on a data set.
 #[derive(Clone, Copy)]
@@ -73,39 +72,6 @@ impl Place<'_> {
     }
 }
 
-/// A planned run.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlannedRun {
-    data: String,
-    arm: String,
-    seed: u64,
-    /// None of what trains nothing.
-    pub budget: Option<Budget>,
-    policy: Option<String>,
-    /// How far it is.
-    pub state: State,
-    folder: String,
-}
-
-impl PlannedRun {
-    /// A line of text: what is done, and what is left to do.
-    pub fn text(&self) -> String {
-        let (budget, make) = match self.budget {
-            Some(Budget::Steps(steps)) => (format!(": {steps} steps"), "train"),
-            Some(Budget::Minutes(minutes)) => (format!(": {minutes} minutes"), "train"),
-            None => (String::new(), "match"),
-        };
-        let policy = self.policy.as_ref().map_or_else(String::new, |policy| format!(", {policy}"));
-        let state = match self.state {
-            State::Finished => "finished: nothing to do".to_owned(),
-            State::Trained => "trained: score".to_owned(),
-            State::Interrupted => "interrupted: go on, score".to_owned(),
-            State::New => format!("{make}, score"),
-        };
-        format!("{} / {} / seed {}{budget}{policy} - {state}", self.data, self.arm, self.seed)
-    }
-}
-
 impl<'e> Bench<'e> {
     /// Opens the data sets, whose folders lie below `data`, and refuses those that the arms could not be trained or
     /// scored with. Results are in the folder `out`, which need not exist. It works on so many threads, 0 for all
@@ -138,30 +104,6 @@ impl<'e> Bench<'e> {
             }
         }
         places
-    }
-
-    /// What is left to do of a run.
-    ///
-    /// # Errors
-    /// When a file of its folder can't be read.
-    pub fn plan(&self, place: &Place<'_>) -> Result<PlannedRun, ExperimentError> {
-        let Place { set, arm, seed, .. } = place;
-        let policy = arm.policy.map(|source| {
-            let with = arm.tuned_with.as_deref().unwrap_or_default();
-            match source {
-                PolicySource::Tuned => format!("intensity of each tier tuned with {with}"),
-                PolicySource::TunedShared => format!("one intensity for all tiers tuned with {with}"),
-            }
-        });
-        Ok(PlannedRun {
-            data: set.name.clone(),
-            arm: arm.name.clone(),
-            seed: *seed,
-            budget: self.budget(place)?,
-            policy,
-            state: self.state(place)?,
-            folder: self.folder(place).display().to_string(),
-        })
     }
 
     pub(crate) fn folder(&self, place: &Place<'_>) -> PathBuf {

@@ -63,7 +63,7 @@ pub(crate) fn warn(observer: Observer<'_>, warning: String) {
     let _ = observer(Event::Warning(warning));
 }
 
-/// A data folder; what it has and should not is told as warnings.
+/// A data folder; what it has and should not becomes warnings.
 pub(crate) fn data_folder(path: &Path, observer: Observer<'_>) -> Result<DataSet, ExperimentError> {
     let data = DataSet::open(path)?;
     for warning in data.warnings() {

@@ -15,12 +15,12 @@
 //! let definition = Definition::read(file)?;
 //! let Definition::Arms { experiment, .. } = &definition else { return Ok(()) };
 //! let bench = Bench::open(experiment, "radiographs".as_ref(), out, 0, &|_| ControlFlow::Continue(()))?;
-//! begin(out, file, &definition, false)?;
+//! begin(out, file, definition.text(), false)?;
 //! let places = bench.places();
 //! let finished = places.iter().map(|place| bench.work(place)).collect::<Result<Vec<_>, _>>()?;
 //! let rows = bench.compare(&finished);
 //! let commit = Commit::of(file);
-//! let made_by = Provenance { file, definition: &definition, commit: commit.as_ref() };
+//! let made_by = Provenance { file, text: definition.text(), commit: commit.as_ref() };
 //! let outcome = Outcome::new(&bench, &made_by, &finished, &rows, Vec::new());
 //! outcome.write(out, &outcome.markdown(&bench, &rows, &made_by), &rows, &finished)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,6 +40,7 @@ mod file;
 mod origin;
 mod outcome;
 mod part;
+mod plan;
 mod recipe;
 mod score;
 mod set;
@@ -48,9 +49,7 @@ mod table;
 mod templates;
 mod work;
 
-use arm::PolicySource;
-
-pub use bench::{Bench, Place, PlannedRun};
+pub use bench::{Bench, Place};
 pub use compare::{Compared, Row};
 pub use definition::Definition;
 pub use error::{DefinitionError, ExperimentError};
@@ -58,8 +57,9 @@ pub use event::{Event, Observer};
 pub use file::Experiment;
 pub use origin::Commit;
 pub use outcome::{Outcome, Provenance, begin};
+pub use plan::{PlannedRun, State};
 pub use simulation::{LoopExperiment, LoopOutcome, LoopRun, SimulationRecord};
-pub use work::{Finished, State};
+pub use work::Finished;
 
 /// Longest text of a file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;

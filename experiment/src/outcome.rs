@@ -1,4 +1,4 @@
-//! What an experiment came to: `experiment.json`, and the files beside it.
+//! Result of an experiment: `experiment.json`, and the files beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::compare::{Compared, Row, of_arm};
 use crate::file::Evaluate;
 use crate::set::DataRecord;
 use crate::work::Finished;
-use crate::{Commit, Definition, ExperimentError, MAX_BYTES, table};
+use crate::{Commit, ExperimentError, MAX_BYTES, table};
 
 /// What `experiment.json` says of intervals.
 const INTERVALS: &str = "95 % bootstrap over images, the same for all arms, seeds and templates (percentiles of 2000 \
@@ -70,23 +70,23 @@ struct OnData<'a> {
     runs: Vec<&'a Finished<'a>>,
 }
 
-/// Keeps the file of an experiment with its results.
+/// Keeps the file of an experiment, whose text is `text`, with its results.
 ///
 /// # Errors
 /// [`ExperimentError::OtherFile`] where the folder holds the results of another version of the file, unless that has
 /// `changed`.
-pub fn begin(out: &Path, file: &Path, definition: &Definition, changed: bool) -> Result<(), ExperimentError> {
+pub fn begin(out: &Path, file: &Path, text: &str, changed: bool) -> Result<(), ExperimentError> {
     make_folder(out)?;
     let kept = out.join(KEPT);
     if kept.exists() {
-        if read_file(&kept, MAX_BYTES)? == definition.text().as_bytes() {
+        if read_file(&kept, MAX_BYTES)? == text.as_bytes() {
             return Ok(());
         }
         if !changed {
             return Err(ExperimentError::OtherFile { kept, file: file.to_owned() });
         }
     }
-    Ok(write_file(&kept, definition.text().as_bytes())?)
+    Ok(write_file(&kept, text.as_bytes())?)
 }
 
 /// What made an experiment: its file, as it was read, and the commit of its work tree.
@@ -95,7 +95,7 @@ pub struct Provenance<'a> {
     /// The file.
     pub file: &'a Path,
     /// What it says.
-    pub definition: &'a Definition,
+    pub text: &'a str,
     /// The commit of the work tree that the file lies in.
     pub commit: Option<&'a Commit>,
 }
@@ -147,7 +147,7 @@ impl<'a> Outcome<'a> {
             version: env!("CARGO_PKG_VERSION"),
             commit: made_by.commit,
             file: made_by.file.display().to_string(),
-            file_sha256: sha256(made_by.definition.text().as_bytes()),
+            file_sha256: sha256(made_by.text.as_bytes()),
             evaluate: &experiment.evaluate,
             intervals: INTERVALS,
             data: bench.records(),

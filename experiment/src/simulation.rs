@@ -237,7 +237,7 @@ impl LoopExperiment {
             version: env!("CARGO_PKG_VERSION"),
             commit: made_by.commit,
             file: made_by.file.display().to_string(),
-            file_sha256: sha256(made_by.definition.text().as_bytes()),
+            file_sha256: sha256(made_by.text.as_bytes()),
             learn: self.learn_options(threads),
             results,
         }

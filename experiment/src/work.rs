@@ -17,22 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Bench, Place, name};
+use crate::plan::State;
 use crate::recipe::Recipe;
 use crate::{Event, ExperimentError, MAX_BYTES};
-
-/// How far a training is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Nothing of it is there.
-    New,
-    /// A training is under way, and goes on.
-    Interrupted,
-    /// It is trained, and left to be scored.
-    Trained,
-    /// Nothing is left to do.
-    Finished,
-}
 
 /// Result of a run: `trained.json` and the main figure of `evaluation.json`.
 #[derive(Clone, Serialize)]

@@ -70,6 +70,7 @@ mod step;
 mod tensorboard;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod trainer;
 mod tune;
 mod views;

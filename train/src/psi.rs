@@ -16,7 +16,7 @@ use crate::compute::Compute;
 use crate::data::TrainingSet;
 use crate::encoder::shuffle;
 use crate::level::Level;
-use crate::trainer::in_threads;
+use crate::threads::in_threads;
 use crate::{ConfigError, TrainConfig, TrainError};
 
 /// Options of a measurement of PSI. [`PsiConfig::default`] is what `infomark psi` runs.

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use infomark_eval::thread_pool;
-
 use crate::checkpoint::{self, Header, Position};
 use crate::clock::{Clock, Stopwatch, images_per_second};
 use crate::log::{Columns, Log, Row};
@@ -146,12 +144,4 @@ pub(crate) fn train<T: Task>(
         }
         stopped = reporter.is_stopped();
     }
-}
-
-/// Does work in a pool of so many threads; 0 takes all cores.
-pub(crate) fn in_threads<T: Send>(
-    threads: usize,
-    work: impl FnOnce() -> Result<T, TrainError> + Send,
-) -> Result<T, TrainError> {
-    thread_pool(threads).map_err(RunError::from)?.install(work)
 }

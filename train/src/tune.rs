@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::Compute;
 use crate::data::{Sample, TrainingSet};
 use crate::policy::{Policy, Ranges};
-use crate::trainer::in_threads;
+use crate::threads::in_threads;
 use crate::{ConfigError, DataError, TrainConfig, TrainError, stream};
 
 /// Options of the estimation of intensities. [`TuneConfig::default`] is what `infomark tune` runs.

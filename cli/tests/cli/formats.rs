@@ -204,7 +204,10 @@ fn a_conversion_asks_for_what_it_needs() {
         ("convert data/landmarks.csv --format coco --out p.json --images data/images/1.png", "0.png"),
         ("convert data/landmarks.csv --out points.csv --images data/images/1.png", "there is no image 0.png"),
         ("convert one.txt --out one.csv", "name the image"),
-        ("convert one.txt one.txt --image 0.png --out one.csv", "--image names the image of one file"),
+        (
+            "convert one.txt one.txt --image 0.png --out one.csv",
+            "--image 0.png: this names the image of one file",
+        ),
         ("convert one.txt --image 9.png --images data/images --out one.csv", "no such image"),
         ("convert data/dataset.toml --out points.csv", "dataset.toml"),
         ("convert data/landmarks.csv --out m/ --format slicer --spacing 0.5 0.25", "--images"),

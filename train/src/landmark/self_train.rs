@@ -19,7 +19,7 @@ use crate::checkpoint::{Checkpoint, exists};
 use crate::clock::Clock;
 use crate::outputs::{prepare, read_bytes, write_atomically};
 use crate::progress::{Progress, Reporter, Tell};
-use crate::trainer::in_threads;
+use crate::threads::in_threads;
 use crate::{CheckpointError, ConfigError, DataError, TemplateSetError, TrainError};
 
 pub use config::SelfTrainConfig;

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::data::input_size;
 use crate::outputs::{lock, prepare, write_atomically};
 use crate::progress::{Progress, Reporter, Tell};
-use crate::trainer::in_threads;
+use crate::threads::in_threads;
 use crate::{ConfigError, DataError, TrainError, stream};
 
 /// Paths of the training of a landmark network.
