@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use infomark_core::{Thresholds, Tier, Weighting};
-use infomark_figures::{Canvas, InformationMaps, Legend, MapOptions, panel, sheet};
+use infomark_figures::{InformationMaps, Legend, MapOptions, Raster, Scene, panel, sheet};
 use infomark_infer::{Image, read_image, rounded};
 use serde::Serialize;
 
@@ -152,19 +152,19 @@ fn measure(image: &Image, options: &Options) -> Result<InformationMaps> {
 /// Writes the pictures; their paths.
 fn draw(maps: &InformationMaps, image: &Image, options: &Options) -> Result<Vec<String>> {
     let [entropy, tiers, weights] = maps.panels();
-    let photograph = panel(&Canvas::from_image(image), &file_name(&options.image), &Legend::None);
+    let photograph = panel(&Raster::from_image(image), &file_name(&options.image), &Legend::None);
     output::make_folder(&options.out)?;
     let stem = options.image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut files = Vec::new();
-    let mut write = |kind: &str, picture: &Canvas| -> Result<()> {
+    let mut write = |kind: &str, picture: &Scene| -> Result<()> {
         let path = options.out.join(format!("{stem}.{kind}.png"));
-        output::write(&path, &picture.to_png()?)?;
+        output::write(&path, &picture.to_png(1)?)?;
         files.push(shown(&path));
         Ok(())
     };
     write("entropy", &entropy)?;
     write("tiers", &tiers)?;
     write("weights", &weights)?;
-    write("maps", &sheet(&[photograph, entropy, tiers, weights], 2))?;
+    write("maps", &sheet(vec![photograph, entropy, tiers, weights], 2))?;
     Ok(files)
 }

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_figures::{Chart, chart_png, chart_svg};
+use infomark_figures::{Chart, draw_charts};
 
 use crate::output;
 
+/// PNG files are twice as wide and high as SVG files, for sharp text.
+const ZOOM: u32 = 2;
+
 /// Draws charts below each other; writes `stem.png` and `stem.svg` and gives their paths. `note` says what made them.
 pub(crate) fn write(stem: &Path, charts: &[Chart], note: &str) -> Result<Vec<PathBuf>> {
-    let png = (appended(stem, "png"), chart_png(charts, note)?);
-    let svg = (appended(stem, "svg"), chart_svg(charts, note)?.into_bytes());
+    let figure = draw_charts(charts, note);
+    let png = (appended(stem, "png"), figure.to_png(ZOOM)?);
+    let svg = (appended(stem, "svg"), figure.to_svg()?.into_bytes());
     [png, svg].into_iter().map(|(path, bytes)| output::write(&path, &bytes).map(|()| path)).collect()
 }
 

@@ -105,8 +105,9 @@ fn plates(results: &Results, folder: &Path, images: &ImagePaths<'_>) -> Result<V
     }
     let first = results.cases.iter().find_map(|case| Some((&case.image, images.find(&case.image)?)));
     if let Some((image, path)) = first {
-        let maps =
-            information_sheet(&read_image(path)?, &file_name(path)).with_context(|| shown(path))?.to_png()?;
+        let maps = information_sheet(&read_image(path)?, &file_name(path))
+            .with_context(|| shown(path))?
+            .to_png(1)?;
         let caption =
             format!("Where {image} carries information: entropy of patches, tiers, sampling weights.");
         plates.push(Plate::png(&maps, caption));

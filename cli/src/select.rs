@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use infomark_figures::{Canvas, Legend, panel, sheet};
+use infomark_figures::{Legend, Raster, panel, sheet};
 use infomark_infer::{Encoder, read_image, rounded, sha256_files};
 use infomark_results::EncoderRecord;
 use infomark_train::{AGAINST, ConfigError, Ranking, TrainError};
@@ -133,10 +133,10 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         let panels = order.iter().take(ON_SHEET).enumerate().map(|(rank, &index)| {
             let mark = if chosen.contains(&index) { ", chosen" } else { "" };
             let title = format!("{}. {}, {:.3}{mark}", rank + 1, inputs[index].label, ranking.score(index));
-            Ok(panel(&Canvas::from_image(&read_image(&paths[index])?), &title, &Legend::None))
+            Ok(panel(&Raster::from_image(&read_image(&paths[index])?), &title, &Legend::None))
         });
         let panels = panels.collect::<Result<Vec<_>>>()?;
-        output::write(&out.join(SHEET), &sheet(&panels, COLUMNS).to_png()?)?;
+        output::write(&out.join(SHEET), &sheet(panels, COLUMNS).to_png(1)?)?;
     }
     report.text(&text(&selection, options))?;
     report.json(&selection)

@@ -2,6 +2,8 @@
 
 use colorous::{Gradient, MAGMA, VIRIDIS};
 
+use crate::ticks::ticks;
+
 /// Red, green, blue.
 pub type Colour = [u8; 3];
 
@@ -41,25 +43,8 @@ impl Scale {
     }
 
     /// Round numbers within the scale, about five, with the digits they need.
-    pub fn ticks(&self) -> Vec<(f64, String)> {
-        let span = self.high - self.low;
-        if !(span > 0.0 && span.is_finite()) {
-            return vec![(self.low, format!("{:.2}", self.low))];
-        }
-        let rough = span / 5.0;
-        let power = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .map(|factor| factor * power)
-            .into_iter()
-            .find(|step| *step >= rough)
-            .unwrap_or(rough);
-        let digits = (-step.log10().floor()).max(0.0) as usize;
-        let first = (self.low / step).ceil() as i64;
-        let last = (self.high / step + 1e-9).floor() as i64;
-        (first..=last)
-            .map(|count| count as f64 * step)
-            .map(|value| (value, format!("{value:.digits$}")))
-            .collect()
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        ticks(self.low, self.high, 5, false)
     }
 }
 

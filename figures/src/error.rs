@@ -1,5 +1,7 @@
 //! Why a picture could not be made.
 
+use std::fmt::Display;
+
 /// Why a picture could not be drawn, written or read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,10 +24,20 @@ pub enum PictureError {
         /// What the decoder said.
         reason: String,
     },
-    /// A chart that could not be drawn.
-    #[error("a chart can't be drawn ({reason})")]
-    Chart {
-        /// What is wrong.
-        reason: String,
+    /// Another number of pixels than the picture has.
+    #[error("a picture of {width} x {height} pixels can't be made of {given} grey levels")]
+    Pixels {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Levels given.
+        given: usize,
     },
+}
+
+impl PictureError {
+    pub(crate) fn not_png(width: usize, height: usize, reason: &dyn Display) -> Self {
+        Self::Encode { format: "PNG", width, height, reason: reason.to_string() }
+    }
 }

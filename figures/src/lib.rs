@@ -1,13 +1,16 @@
 //! Pictures of landmark detection: charts, overlays, information maps, and the HTML page of a result.
 //!
-//! * A [`Chart`] is one pair of axes; [`chart_png`] and [`chart_svg`] draw several below each other.
-//! * [`overlay`] and [`overlay_svg`] draw landmarks into their image.
+//! Every picture is a [`Scene`] of shapes, which is written as SVG or as PNG, except for a [`Raster`] of pixels,
+//! which scenes hold.
+//!
+//! * A [`Chart`] is one pair of axes; [`draw_charts`] draws several below each other.
+//! * [`overlay`] draws landmarks into their image.
 //! * [`InformationMaps`] shows where an image carries information: entropy, tiers and sampling weights.
 //! * [`panel`], [`captioned`] and [`sheet`] put pictures beside each other.
 //! * [`report`] makes one self-contained HTML page of a result.
 //!
 //! ```
-//! use infomark_figures::{Chart, Series, chart_svg};
+//! use infomark_figures::{Chart, Series, draw_charts};
 //!
 //! let chart = Chart {
 //!     title: "Loss".into(),
@@ -17,7 +20,9 @@
 //!     height: 300,
 //!     ..Chart::default()
 //! };
-//! assert!(chart_svg(&[chart], "an example")?.starts_with("<svg"));
+//! let figure = draw_charts(&[chart], "an example");
+//! assert!(figure.to_svg()?.starts_with("<svg"));
+//! assert!(figure.to_png(2)?.starts_with(b"\x89PNG"));
 //! # Ok::<(), infomark_figures::PictureError>(())
 //! ```
 //!
@@ -25,23 +30,26 @@
 
 #![forbid(unsafe_code)]
 
-mod canvas;
 mod chart;
 mod colour;
 mod error;
 mod error_bounds;
+mod font;
 mod maps;
 mod overlay;
 mod panel;
-mod pen;
+mod raster;
 pub mod report;
-mod svg;
+mod scene;
+mod ticks;
 
-pub use canvas::{Area, Canvas, Font, grey_png};
-pub use chart::{Chart, Dot, Series, Style, chart_png, chart_svg, narrow_chart_svg};
+pub use chart::{Chart, Dot, Series, Style, draw_charts, draw_narrow_charts};
 pub use colour::{Colour, FAINT, Scale, line_colour, qualitative};
 pub use error::PictureError;
 pub use error_bounds::{error_bound_charts, uncertainty_chart};
+pub use font::text_width;
 pub use maps::{InformationMaps, MapError, MapOptions, information_sheet};
-pub use overlay::{Mark, label_corners, overlay, overlay_svg};
+pub use overlay::{Mark, overlay};
 pub use panel::{Legend, captioned, panel, sheet};
+pub use raster::Raster;
+pub use scene::{Anchor, Area, Scene, Stroke, Text};

@@ -6,9 +6,9 @@ use infomark_core::{
     EntropyError, Plane, PlaneError, PlaneMut, SampleError, Thresholds, Tier, TierError, Weighting,
     entropy_map, entropy_scratch_len, tier_map, weight_map,
 };
-use infomark_infer::{Image, ImageError};
+use infomark_infer::{Image, ImageError, MIN_SIDE};
 
-use crate::{Canvas, Colour, Legend, Scale, panel, sheet};
+use crate::{Colour, Legend, Raster, Scale, Scene, panel, sheet};
 
 /// Quantiles of the entropy that part the tiers where no thresholds are given.
 const QUANTILES: (f64, f64) = (1.0 / 3.0, 2.0 / 3.0);
@@ -117,7 +117,7 @@ impl InformationMaps {
     }
 
     /// The maps as pictures: entropy, tiers, weights.
-    pub fn panels(&self) -> [Canvas; 3] {
+    pub fn panels(&self) -> [Scene; 3] {
         let coloured = |values: &[f64], scale: Scale| {
             self.map(|pixel| scale.colour(values.get(pixel).copied().unwrap_or(f64::NAN)))
         };
@@ -134,8 +134,8 @@ impl InformationMaps {
         [entropy, tiers, weights]
     }
 
-    fn map(&self, colour: impl Fn(usize) -> Colour) -> Canvas {
-        Canvas::from_fn(self.width, self.height, |x, y| colour(y * self.width + x))
+    fn map(&self, colour: impl Fn(usize) -> Colour) -> Raster {
+        Raster::from_fn(self.width, self.height, |x, y| colour(y * self.width + x))
     }
 
     fn classes(&self) -> Vec<(Colour, String)> {
@@ -153,19 +153,21 @@ impl InformationMaps {
 ///
 /// # Errors
 /// When the image is too large to be resized.
-pub fn information_sheet(image: &Image, title: &str) -> Result<Canvas, MapError> {
+pub fn information_sheet(image: &Image, title: &str) -> Result<Scene, MapError> {
     let small = shrunk(image)?;
     let patch = MapOptions::default().patch.min(small.width().max(small.height()));
     let maps = InformationMaps::measure(&small, MapOptions { patch, ..MapOptions::default() })?;
-    let photograph = panel(&Canvas::from_image(&small), title, &Legend::None);
+    let photograph = panel(&Raster::from_image(&small), title, &Legend::None);
     let [entropy, tiers, weights] = maps.panels();
-    Ok(sheet(&[photograph, entropy, tiers, weights], 2))
+    Ok(sheet(vec![photograph, entropy, tiers, weights], 2))
 }
 
 fn shrunk(image: &Image) -> Result<Image, MapError> {
     let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let (width, height) = (side(image.width()), side(image.height()));
-    let scale = (f64::from(SMALL_SIDE) / f64::from(width.max(height))).min(1.0);
+    // A narrow image keeps the least width that an image may have.
+    let least = MIN_SIDE as f64 / f64::from(width.min(height));
+    let scale = (f64::from(SMALL_SIDE) / f64::from(width.max(height))).max(least).min(1.0);
     let shrink = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     // An image always has as many pixels as its sides say.
     let Some(pixels) = ImageBuffer::<Luma<f32>, &[f32]>::from_raw(width, height, image.pixels()) else {

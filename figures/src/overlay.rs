@@ -3,10 +3,9 @@
 use infomark_core::Point;
 use infomark_infer::Image;
 
-use crate::canvas::{Area, Canvas, Font, grey_png};
-use crate::pen::{Pen, rounded};
-use crate::svg::Svg;
-use crate::{Colour, PictureError, qualitative};
+use crate::font::{CAPITAL, DEPTH, shorten, text_width};
+use crate::scene::{Area, Scene, Stroke, Text};
+use crate::{Colour, Raster, qualitative};
 
 /// A landmark to draw.
 #[derive(Clone, Debug)]
@@ -21,190 +20,178 @@ pub struct Mark {
     pub doubtful: bool,
 }
 
-/// Sizes that suit a picture.
+/// Sizes that suit a picture, in its pixels.
 struct Style {
     /// Length of a cross's arm.
-    arm: i32,
+    arm: f64,
     /// Gap between its middle and the arm, so that the pixel itself stays visible.
-    gap: i32,
-    stroke: u32,
-    font: Font,
+    gap: f64,
+    stroke: f64,
+    /// Font size of names.
+    size: f64,
 }
 
 impl Style {
     fn of(width: usize, height: usize) -> Self {
-        let side = width.min(height) as i32;
+        let side = width.min(height) as f64;
         Self {
-            arm: (side / 60).max(3),
-            gap: (side / 200).max(1),
-            stroke: (side / 320).max(1) as u32,
-            font: Font::of_height((side / 38).max(8)),
+            arm: (side / 60.0).max(3.0),
+            gap: (side / 200.0).max(1.0),
+            stroke: (side / 320.0).max(1.0),
+            size: (side / 44.0).max(10.0),
         }
     }
-}
 
-/// The image, `zoom` times enlarged, with a cross and a name at each landmark, a circle around the truth
-/// where it is known, and a title.
-pub fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -> Canvas {
-    let mut canvas = Canvas::from_image(image);
-    if zoom > 1 {
-        canvas = canvas.resized(zoom * canvas.width(), zoom * canvas.height(), false);
+    /// Width and height of a line of text.
+    fn extent(&self, text: &str) -> (f64, f64) {
+        (text_width(text, self.size), (CAPITAL + DEPTH) * self.size)
     }
-    let size = (canvas.width(), canvas.height());
-    draw(&mut canvas, size, zoom, marks, title);
-    canvas
 }
 
-/// The same as the text of an SVG file, which holds the image in 256 grey levels. Marks lie where they were found, to a fraction
-/// of a pixel.
-///
-/// # Errors
-/// When the image cannot be written as PNG.
-pub fn overlay_svg(image: &Image, marks: &[Mark], title: &str) -> Result<String, PictureError> {
-    let size = (image.width(), image.height());
-    let mut svg = Svg::new(size, &grey_png(size.0, size.1, &image.to_levels())?);
-    draw(&mut svg, size, 1, marks, title);
-    Ok(svg.finish(title))
-}
-
-fn draw(pen: &mut impl Pen, size: (usize, usize), zoom: usize, marks: &[Mark], title: &str) {
-    let style = Style::of(size.0, size.1);
-    let scale = zoom as f64;
-    let pixel = |at: Point<f64>| at.resized(scale, scale);
-    let banner = draw_title(pen, size.0, title, &style);
+/// The image, `zoom` times enlarged, with a cross and a name at each landmark, a circle around the truth where it
+/// is known, and a title.
+pub fn overlay(image: &Image, zoom: usize, marks: &[Mark], title: &str) -> Scene {
+    let mut raster = Raster::from_image(image);
+    if zoom > 1 {
+        raster = raster.resized(zoom * raster.width(), zoom * raster.height(), false);
+    }
+    let mut scene = Scene::of(raster).titled(title);
+    let (width, height) = (scene.width(), scene.height());
+    let style = Style::of(width, height);
+    // In a scene the centre of the first pixel lies at (0.5, 0.5).
+    let place = |at: Point<f64>| Point::new(zoom as f64 * (at.x + 0.5), zoom as f64 * (at.y + 0.5));
+    let banner = draw_title(&mut scene, title, &style);
     for (index, mark) in marks.iter().enumerate() {
+        let at = place(mark.at);
         if let Some(truth) = mark.truth {
-            draw_truth(pen, pixel(truth), pixel(mark.at), &style);
+            let (truth, white) = (place(truth), [255; 3]);
+            scene.line(vec![truth, at], Stroke::new(white, style.stroke));
+            draw_ring(&mut scene, truth, white, &style);
         }
         if mark.doubtful {
-            draw_ring(pen, pixel(mark.at), qualitative(index), &style);
+            draw_ring(&mut scene, at, qualitative(index), &style);
         } else {
-            draw_cross(pen, pixel(mark.at), qualitative(index), &style);
+            draw_cross(&mut scene, at, qualitative(index), &style);
         }
     }
-    let places: Vec<_> = marks.iter().map(|mark| rounded(pixel(mark.at))).collect();
-    let frame = Area { x: 0, y: 0, width: size.0 as i32, height: size.1 as i32 };
-    let mut taken: Vec<Area> = places.iter().map(|&at| around(at, style.arm)).collect();
+    let places: Vec<_> = marks.iter().map(|mark| place(mark.at)).collect();
+    let frame = Area { x: 0.0, y: 0.0, width: width as f64, height: height as f64 };
+    let mut taken: Vec<Area> = places.iter().map(|at| around(*at, style.arm)).collect();
     taken.push(banner);
-    for (index, (mark, &at)) in marks.iter().zip(&places).enumerate() {
+    for (index, (mark, at)) in marks.iter().zip(places).enumerate() {
         let name = if mark.doubtful { format!("{}?", mark.name) } else { mark.name.clone() };
-        let size = (style.font.width(&name), style.font.height());
-        let label = place_label(at, size, &style, frame, &taken);
+        let label = place_label(at, style.extent(&name), (style.gap, style.arm), frame, &taken);
         taken.push(label);
-        pen.seamed_text(&name, label.x, label.y, style.font, qualitative(index));
+        draw_name(&mut scene, name, (label.x, label.y), &style, qualitative(index));
     }
+    scene
 }
 
-/// Where names beside points cover each other least: the top left corner of each, for names of these widths and this height. `arm` is
-/// that of the points' crosses, `others` are places that names should leave free as well. Lengths of any unit.
-pub fn label_corners(
+/// Writes text with a black seam; `(x, y)` is the top left corner of its capitals.
+fn draw_name(scene: &mut Scene, name: String, (x, y): (f64, f64), style: &Style, colour: Colour) {
+    let text = Text::new(name, Point::new(x, y + CAPITAL * style.size), style.size, colour);
+    scene.text(Text { seam: Some([0; 3]), ..text });
+}
+
+/// Where names beside points cover each other least: the top left corner of each, for names of these widths and
+/// this height. `arm` is that of the points' crosses, `others` are places that names should leave free as well.
+/// Lengths of any unit.
+pub(crate) fn label_corners(
     points: &[Point<f64>],
     others: &[Point<f64>],
     (widths, height): (&[f64], f64),
     arm: f64,
     frame: (f64, f64),
 ) -> Vec<Point<f64>> {
-    // Whole numbers, fine enough.
-    let scale = 4096.0 / frame.0.max(frame.1).max(1.0);
-    let whole = |length: f64| (length * scale).round() as i32;
-    let style = Style { arm: whole(arm).max(1), gap: 0, stroke: 1, font: Font::of_height(8) };
-    let area = Area { x: 0, y: 0, width: whole(frame.0), height: whole(frame.1) };
-    let at = |point: &Point<f64>| (whole(point.x), whole(point.y));
-    let mut taken: Vec<Area> =
-        points.iter().chain(others).map(|point| around(at(point), style.arm)).collect();
+    let area = Area { x: 0.0, y: 0.0, width: frame.0, height: frame.1 };
+    let mut taken: Vec<Area> = points.iter().chain(others).map(|point| around(*point, arm)).collect();
     let place = |(point, width): (&Point<f64>, &f64)| {
-        let label = place_label(at(point), (whole(*width), whole(height)), &style, area, &taken);
+        let label = place_label(*point, (*width, height), (0.0, arm), area, &taken);
         taken.push(label);
-        Point::new(f64::from(label.x) / scale, f64::from(label.y) / scale)
+        Point::new(label.x, label.y)
     };
     points.iter().zip(widths).map(place).collect()
 }
 
 /// Writes the title on a darkened strip; the strip.
-fn draw_title(pen: &mut impl Pen, width: usize, title: &str, style: &Style) -> Area {
-    let pad = style.font.height() / 3;
-    let title = style.font.shorten(title, width as i32 - 2 * pad);
-    let strip =
-        Area { x: 0, y: 0, width: style.font.width(&title) + 2 * pad, height: style.font.height() + 2 * pad };
-    pen.dim(strip);
-    pen.seamed_text(&title, pad, pad, style.font, [255; 3]);
+fn draw_title(scene: &mut Scene, title: &str, style: &Style) -> Area {
+    let pad = 0.4 * style.size;
+    let title = shorten(title, style.size, scene.width() as f64 - 2.0 * pad);
+    let (width, height) = style.extent(&title);
+    let strip = Area { x: 0.0, y: 0.0, width: width + 2.0 * pad, height: height + 2.0 * pad };
+    scene.rectangle(strip, [0; 3], 0.75);
+    draw_name(scene, title, (pad, pad), style, [255; 3]);
     strip
 }
 
-fn draw_cross(pen: &mut impl Pen, at: Point<f64>, colour: Colour, style: &Style) {
-    let (gap, arm) = (f64::from(style.gap), f64::from(style.gap + style.arm));
+fn draw_cross(scene: &mut Scene, at: Point<f64>, colour: Colour, style: &Style) {
     let along = |(dx, dy): (f64, f64), by: f64| Point::new(at.x + by * dx, at.y + by * dy);
-    let arms = [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)].map(|to| (along(to, gap), along(to, arm)));
-    for (from, to) in arms {
-        pen.line(from, to, style.stroke + 2, [0; 3]);
-    }
-    for (from, to) in arms {
-        pen.line(from, to, style.stroke, colour);
+    let ends = |to| vec![along(to, style.gap), along(to, style.gap + style.arm)];
+    let arms = [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)];
+    for stroke in seamed(colour, style) {
+        arms.into_iter().for_each(|to| scene.line(ends(to), stroke));
     }
 }
 
-fn draw_ring(pen: &mut impl Pen, at: Point<f64>, colour: Colour, style: &Style) {
-    let radius = (style.arm + style.gap) as u32;
-    pen.circle(at, radius, style.stroke + 2, [0; 3]);
-    pen.circle(at, radius, style.stroke, colour);
+fn draw_ring(scene: &mut Scene, at: Point<f64>, colour: Colour, style: &Style) {
+    for stroke in seamed(colour, style) {
+        scene.circle(at, style.arm + style.gap, stroke);
+    }
 }
 
-fn draw_truth(pen: &mut impl Pen, truth: Point<f64>, found: Point<f64>, style: &Style) {
-    let radius = (style.arm + style.gap) as u32;
-    pen.line(truth, found, style.stroke, [255; 3]);
-    pen.circle(truth, radius, style.stroke + 2, [0; 3]);
-    pen.circle(truth, radius, style.stroke, [255; 3]);
+/// A line and, below it, a wider black one.
+fn seamed(colour: Colour, style: &Style) -> [Stroke; 2] {
+    [Stroke::new([0; 3], style.stroke + 2.0), Stroke::new(colour, style.stroke)]
 }
 
-fn around((x, y): (i32, i32), reach: i32) -> Area {
-    Area { x: x - reach, y: y - reach, width: 2 * reach + 1, height: 2 * reach + 1 }
+fn around(at: Point<f64>, reach: f64) -> Area {
+    Area { x: at.x - reach, y: at.y - reach, width: 2.0 * reach, height: 2.0 * reach }
 }
 
-/// The place beside a landmark where its name covers least of what is drawn already.
+/// The place beside a landmark where its name covers least of what is drawn already; `gap` and `arm` are those of
+/// its cross.
 fn place_label(
-    (x, y): (i32, i32),
-    (width, height): (i32, i32),
-    style: &Style,
+    Point { x, y }: Point<f64>,
+    (width, height): (f64, f64),
+    (gap, arm): (f64, f64),
     frame: Area,
     taken: &[Area],
 ) -> Area {
-    let mut best = (i64::MAX, frame);
+    let mut best = (f64::INFINITY, frame);
     for ring in 1..=3 {
-        let reach = style.gap + style.arm * ring + 2;
+        let reach = gap + arm * f64::from(ring) + 0.25 * height;
         let sides = [
-            (x + reach, y - height / 2),
-            (x - reach - width, y - height / 2),
-            (x + reach / 2, y - reach - height / 2),
-            (x + reach / 2, y + reach - height / 2),
-            (x - reach / 2 - width, y - reach - height / 2),
-            (x - reach / 2 - width, y + reach - height / 2),
-            (x - width / 2, y - reach - height),
-            (x - width / 2, y + reach),
+            (x + reach, y - 0.5 * height),
+            (x - reach - width, y - 0.5 * height),
+            (x + 0.5 * reach, y - reach - 0.5 * height),
+            (x + 0.5 * reach, y + reach - 0.5 * height),
+            (x - 0.5 * reach - width, y - reach - 0.5 * height),
+            (x - 0.5 * reach - width, y + reach - 0.5 * height),
+            (x - 0.5 * width, y - reach - height),
+            (x - 0.5 * width, y + reach),
         ];
         for (order, (x, y)) in sides.into_iter().enumerate() {
             let label = Area { x, y, width, height };
-            let covered: i64 = taken.iter().map(|other| shared(label, *other)).sum();
-            let outside = i64::from(width) * i64::from(height) - shared(label, frame);
-            let cost = 100 * outside + 10 * covered + i64::from(ring * 8) + order as i64;
+            let covered: f64 = taken.iter().map(|other| shared(label, *other)).sum();
+            let outside = width * height - shared(label, frame);
+            // Near places and the first sides are best where nothing is covered.
+            let cost = 100.0 * outside
+                + 10.0 * covered
+                + height * height * (0.05 * f64::from(ring) + 0.006 * order as f64);
             if cost < best.0 {
                 best = (cost, label);
             }
         }
     }
     let Area { x, y, .. } = best.1;
-    Area {
-        x: x.min(frame.width - width - 1).max(1),
-        y: y.min(frame.height - height - 1).max(1),
-        width,
-        height,
-    }
+    let within = |from: f64, length: f64, limit: f64| from.min(limit - length).max(0.0);
+    Area { x: within(x, width, frame.width), y: within(y, height, frame.height), width, height }
 }
 
-/// Pixels that two areas share.
-fn shared(a: Area, b: Area) -> i64 {
-    let along = |a: i32, a_length: i32, b: i32, b_length: i32| {
-        i64::from(((a + a_length).min(b + b_length) - a.max(b)).max(0))
-    };
+/// The area that both have.
+fn shared(a: Area, b: Area) -> f64 {
+    let along =
+        |a: f64, a_length: f64, b: f64, b_length: f64| ((a + a_length).min(b + b_length) - a.max(b)).max(0.0);
     along(a.x, a.width, b.x, b.width) * along(a.y, a.height, b.y, b.height)
 }
 
@@ -213,14 +200,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cross_leaves_its_own_pixel_free() -> Result<(), Box<dyn std::error::Error>> {
+        let image = Image::new("ramp", 128, 96, (0..128 * 96).map(|at| (at % 128) as f32 / 127.0).collect())?;
+        let mark = Mark { name: "sella".into(), at: Point::new(40.0, 60.0), truth: None, doubtful: false };
+        let picture = Raster::from_png(&overlay(&image, 1, &[mark], "title").to_png(1)?)?;
+        let plain = Raster::from_image(&image);
+        assert_eq!(picture.colour(40, 60), plain.colour(40, 60));
+        for (x, y) in [(43, 60), (37, 60), (40, 63), (40, 57)] {
+            assert_eq!(picture.colour(x, y), qualitative(0), "({x}, {y})");
+        }
+        assert_eq!(picture.colour(100, 90), plain.colour(100, 90));
+        Ok(())
+    }
+
+    #[test]
     fn labels_of_close_landmarks_do_not_cover_each_other() {
         let style = Style::of(640, 800);
-        let frame = Area { x: 0, y: 0, width: 640, height: 800 };
+        let frame = Area { x: 0.0, y: 0.0, width: 640.0, height: 800.0 };
         let mut taken = Vec::new();
-        for at in [(600, 400), (606, 404), (594, 396), (3, 3), (636, 797)] {
-            let label = place_label(at, (90, 13), &style, frame, &taken);
-            assert!(taken.iter().all(|other| shared(label, *other) == 0));
-            assert_eq!(shared(label, frame), 90 * 13, "{at:?} leaves the picture");
+        for (x, y) in [(600.0, 400.0), (606.0, 404.0), (594.0, 396.0), (3.0, 3.0), (636.0, 797.0)] {
+            let label = place_label(Point::new(x, y), (90.0, 13.0), (style.gap, style.arm), frame, &taken);
+            assert!(taken.iter().all(|other| shared(label, *other) == 0.0));
+            assert_eq!(shared(label, frame), 90.0 * 13.0, "({x}, {y}) leaves the picture");
             taken.push(label);
         }
     }

@@ -1,7 +1,7 @@
 //! One self-contained HTML page of a result: pictures, worst first, charts, tables, and what made it.
 //!
-//! A caller fills [`Results`], makes [`pictures`] of its worst images, and gives both to [`html`]. The page needs no network and
-//! loads nothing; it holds the radiographs that it shows.
+//! A caller fills [`Results`], makes [`pictures`] of its worst images, and gives both to [`html`]. The page needs
+//! no network and loads nothing; it holds the radiographs that it shows.
 
 mod charts;
 mod gallery;

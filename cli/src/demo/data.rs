@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use infomark_core::Spacing;
-use infomark_figures::grey_png;
+use infomark_figures::Raster;
 use infomark_infer::{DataSet, Landmark, Sample, write_landmarks};
 use infomark_phantom::{LANDMARKS, Phantom, PhantomImage};
 use rayon::prelude::*;
@@ -59,9 +59,9 @@ impl Phantoms {
             let image = phantom.image(self.seed, first + index as u64);
             let name = format!("{:03}.png", index + 1);
             let path = images.join(&name);
-            output::write(&path, &grey_png(image.width, image.height, &image.pixels)?)?;
+            let PhantomImage { width, height, pixels, landmarks } = image;
+            output::write(&path, &Raster::from_levels(width, height, pixels)?.to_png()?)?;
             progress.advance();
-            let PhantomImage { width, height, landmarks, .. } = image;
             let landmarks = landmarks.into_iter().map(|(_, at)| Some(at)).collect();
             Ok(Sample { name, path, width, height, landmarks })
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use infomark_eval::{Run, ScoredImage};
-use infomark_figures::{Canvas, Mark, overlay, sheet};
+use infomark_figures::{Mark, Scene, overlay, sheet};
 use infomark_infer::{DataSet, read_image};
 use rayon::prelude::*;
 
@@ -22,17 +22,17 @@ pub(super) fn draw(test: &DataSet, run: &Run, overlays: &Path, contact_sheet: &P
     let one = |(order, scored): (usize, &ScoredImage)| {
         let picture = picture(test, scored)?;
         let name = &test.images[scored.image].name;
-        output::write(&overlays.join(name), &picture.to_png()?)?;
+        output::write(&overlays.join(name), &picture.to_png(1)?)?;
         progress.advance();
         Ok((order < ON_SHEET).then_some(picture))
     };
     let pictures = run.images.par_iter().enumerate().map(one).collect::<Result<Vec<_>>>()?;
     progress.finish();
-    let shown: Vec<Canvas> = pictures.into_iter().flatten().collect();
-    output::write(contact_sheet, &sheet(&shown, COLUMNS).to_png()?)
+    let shown: Vec<Scene> = pictures.into_iter().flatten().collect();
+    output::write(contact_sheet, &sheet(shown, COLUMNS).to_png(1)?)
 }
 
-fn picture(test: &DataSet, scored: &ScoredImage) -> Result<Canvas> {
+fn picture(test: &DataSet, scored: &ScoredImage) -> Result<Scene> {
     let sample = &test.images[scored.image];
     let image = read_image(&sample.path)?;
     let marks: Vec<_> = test

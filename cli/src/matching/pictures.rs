@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use infomark_core::Point;
-use infomark_figures::{Canvas, Mark, captioned, overlay, overlay_svg, sheet};
+use infomark_figures::{Mark, Raster, captioned, overlay, sheet};
 use infomark_infer::{Image, LandmarkRow};
 use infomark_results::Stage;
 use rayon::prelude::*;
@@ -34,10 +34,11 @@ pub(super) fn write_overlay(
         doubtful: row.trust.as_ref().is_some_and(|trust| trust.abstain),
     };
     let marks: Vec<_> = landmarks.iter().map(mark).collect();
+    let picture = overlay(image, 1, &marks, title);
     if svg {
-        output::write(&path.with_extension("svg"), overlay_svg(image, &marks, title)?.as_bytes())?;
+        output::write(&path.with_extension("svg"), picture.to_svg()?.as_bytes())?;
     }
-    output::write(path, &overlay(image, 1, &marks, title).to_png()?)
+    output::write(path, &picture.to_png(1)?)
 }
 
 /// Draws overlays, given with the labels of their images, small onto sheets, which are `contact-sheet.png`, `contact-sheet-2.png` and so on.
@@ -46,17 +47,17 @@ pub(super) fn write_sheets(stage: &mut Stage, overlays: &[(String, String)]) -> 
         let small = |(name, image): &(String, String)| {
             let path = stage.path(name);
             let bytes = files::bytes(&path)?;
-            let picture = Canvas::from_png(&bytes).with_context(|| shown(&path))?;
+            let picture = Raster::from_png(&bytes).with_context(|| shown(&path))?;
             let long = picture.width().max(picture.height()).max(SIDE);
             let side = |length: usize| (length * SIDE).div_ceil(long);
-            Ok(captioned(&picture.resized(side(picture.width()), side(picture.height()), false), image))
+            Ok(captioned(picture.resized(side(picture.width()), side(picture.height()), false), image))
         };
         let pictures = overlays.par_iter().map(small).collect::<Result<Vec<_>>>()?;
         let name = match index {
             0 => "contact-sheet.png".to_owned(),
             index => format!("contact-sheet-{}.png", index + 1),
         };
-        stage.write(&name, &sheet(&pictures, COLUMNS).to_png()?)?;
+        stage.write(&name, &sheet(pictures, COLUMNS).to_png(1)?)?;
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Whether more annotation helps: held-out error and corrections over the number of accepted images.
 
 use anyhow::Result;
-use infomark_figures::{Chart, Dot, Series, Style, narrow_chart_svg};
+use infomark_figures::{Chart, Dot, Series, Style, draw_narrow_charts};
 
 use super::rounds::{Length, Round};
 
 /// Both curves of the rounds, as SVG.
 pub(super) fn svg(rounds: &[Round]) -> Result<String> {
-    Ok(narrow_chart_svg(&charts(rounds), &format!("infomark {}", env!("CARGO_PKG_VERSION")))?)
+    let note = format!("infomark {}", env!("CARGO_PKG_VERSION"));
+    Ok(draw_narrow_charts(&charts(rounds), &note).to_svg()?)
 }
 
 fn charts(rounds: &[Round]) -> [Chart; 2] {

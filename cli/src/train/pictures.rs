@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use infomark_core::{Point, Tier};
-use infomark_figures::{Canvas, Chart, Font, Series, Style, qualitative, sheet};
+use infomark_figures::{
+    Chart, Colour, Raster, Scene, Series, Stroke, Style, Text, qualitative, sheet, text_width,
+};
 use infomark_train::ViewExample;
 
 use super::{Logged, read_log};
@@ -20,6 +22,12 @@ const HEIGHT: usize = 320;
 const GAP: usize = 12;
 /// Room for a title.
 const TITLE: usize = 40;
+/// Font size.
+const SIZE: f64 = 17.0;
+const PAPER: Colour = [250; 3];
+const INK: Colour = [20; 3];
+/// Colour of the outline of a view.
+const OUTLINE: Colour = [255, 225, 25];
 
 /// `views.png`: for each tier some views, beside the image that each is from, with pixels that are the same marked in both.
 pub(crate) fn write_views(run: &Path, examples: &[ViewExample]) -> Result<PathBuf> {
@@ -35,19 +43,18 @@ pub(crate) fn write_views(run: &Path, examples: &[ViewExample]) -> Result<PathBu
         let own: Vec<&ViewExample> = examples.iter().filter(|e| e.tier == tier).collect();
         for place in 0..columns {
             panels.push(match own.get(place) {
-                Some(example) => pair(example, &format!("{name} entropy: image, view")),
-                None => Canvas::new(8, 8, [250; 3]),
+                Some(example) => pair(example, &format!("{name} entropy: image, view"))?,
+                None => Scene::new(8, 8, PAPER),
             });
         }
     }
     let path = run.join("views.png");
-    output::write(&path, &with_legend(&sheet(&panels, columns)).to_png()?)?;
+    output::write(&path, &with_legend(sheet(panels, columns)).to_png(1)?)?;
     Ok(path)
 }
 
 /// What the sheet shows, in words and signs, above it.
-fn with_legend(sheet: &Canvas) -> Canvas {
-    let font = Font::of_height(20);
+fn with_legend(sheet: Scene) -> Scene {
     let entries = [
         "outline: where the view comes from",
         "circles of one colour: the same pixel in image and view",
@@ -55,57 +62,64 @@ fn with_legend(sheet: &Canvas) -> Canvas {
     ];
     let row = 28;
     let head = GAP + entries.len() * row;
-    let wide = entries.iter().map(|text| font.width(text) as usize + 4 * GAP + 30).max().unwrap_or(0);
-    let mut canvas = Canvas::new(sheet.width().max(wide), sheet.height() + head, [250; 3]);
-    for (place, text) in entries.iter().enumerate() {
-        let (x, y) = (GAP as i32, (GAP + place * row) as i32);
-        let middle = y + 10;
+    let wide = entries.iter().map(|text| text_width(text, SIZE) as usize + 4 * GAP + 30).max().unwrap_or(0);
+    let mut scene = Scene::new(sheet.width().max(wide), sheet.height() + head, PAPER);
+    let left = GAP as f64;
+    for (place, text) in entries.into_iter().enumerate() {
+        let middle = (GAP + place * row + row / 2) as f64;
         match place {
-            0 => canvas.line((x, middle), (x + 26, middle), 4, [255, 225, 25]),
+            0 => {
+                let ends = [0.0, 26.0].map(|right| Point::new(left + right, middle));
+                scene.line(ends.into(), Stroke::new(OUTLINE, 4.0));
+            }
             1 => {
-                canvas.circle((x + 6, middle), 5, 2, qualitative(0));
-                canvas.circle((x + 21, middle), 5, 2, qualitative(1));
+                for (index, right) in [6.0, 21.0].into_iter().enumerate() {
+                    draw_circle(&mut scene, Point::new(left + right, middle), qualitative(index));
+                }
             }
             _ => {}
         }
-        canvas.text(text, x + 36, y, font, [20; 3]);
+        scene.text(Text::new(text, Point::new(left + 36.0, middle + 0.36 * SIZE), SIZE, INK));
     }
-    canvas.paste(sheet, 0, head as i32);
-    canvas
+    scene.scene(sheet, 0, head as i32);
+    scene
 }
 
 /// A view beside its image.
-fn pair(example: &ViewExample, title: &str) -> Canvas {
+fn pair(example: &ViewExample, title: &str) -> Result<Scene> {
     let [width, height] = example.image_size;
     let scale = HEIGHT as f64 / height.max(1) as f64;
     let wide = (width as f64 * scale).round() as usize;
-    let grey = |levels: &[u8], width: usize, height: usize| {
-        Canvas::from_fn(width, height, |x, y| [levels.get(y * width + x).copied().unwrap_or(0); 3])
+    let picture = |levels: &[u8], [width, height]: [usize; 2], wide: usize| -> Result<Scene> {
+        let grey = Raster::from_levels(width, height, levels.to_vec())?;
+        Ok(Scene::of(grey.resized(wide, HEIGHT, false)))
     };
-    let mut image = grey(&example.image, width, height).resized(wide, HEIGHT, false);
-    let mut view = grey(&example.view, example.side, example.side).resized(HEIGHT, HEIGHT, false);
+    let mut image = picture(&example.image, [width, height], wide)?;
+    let mut view = picture(&example.view, [example.side; 2], HEIGHT)?;
     let zoom = HEIGHT as f64 / example.side.max(1) as f64;
-    let pixel = |at: Point<f32>, scale: f64| {
-        // Resizing maps the centres of pixels.
-        let along = |v: f32| ((f64::from(v) + 0.5) * scale - 0.5).round() as i32;
-        (along(at.x), along(at.y))
+    // In a scene the centre of the first pixel lies at (0.5, 0.5).
+    let place = |at: Point<f32>, scale: f64| {
+        let along = |v: f32| (f64::from(v) + 0.5) * scale;
+        Point::new(along(at.x), along(at.y))
     };
-    for (corner, at) in example.corners.iter().enumerate() {
-        let next = example.corners[(corner + 1) % 4];
-        image.line(pixel(*at, scale), pixel(next, scale), 2, [255, 225, 25]);
-    }
+    let corners = example.corners.iter().chain(example.corners.first());
+    image.line(corners.map(|at| place(*at, scale)).collect(), Stroke::new(OUTLINE, 2.0));
     let step = (example.positives.len() / MARKED).max(1);
     for (index, (in_view, in_image)) in example.positives.iter().step_by(step).take(MARKED).enumerate() {
-        for (canvas, at) in [(&mut image, pixel(*in_image, scale)), (&mut view, pixel(*in_view, zoom))] {
-            canvas.circle(at, 6, 3, [0; 3]);
-            canvas.circle(at, 5, 2, qualitative(index));
-        }
+        draw_circle(&mut image, place(*in_image, scale), qualitative(index));
+        draw_circle(&mut view, place(*in_view, zoom), qualitative(index));
     }
-    let mut both = Canvas::new(wide + HEIGHT + 3 * GAP, HEIGHT + TITLE + GAP, [250; 3]);
-    both.text(title, GAP as i32, GAP as i32, Font::of_height(20), [20; 3]);
-    both.paste(&image, GAP as i32, TITLE as i32);
-    both.paste(&view, (wide + 2 * GAP) as i32, TITLE as i32);
-    both
+    let mut both = Scene::new(wide + HEIGHT + 3 * GAP, HEIGHT + TITLE + GAP, PAPER);
+    both.text(Text::new(title, Point::new(GAP as f64, TITLE as f64 - 12.0), SIZE, INK));
+    both.scene(image, GAP as i32, TITLE as i32);
+    both.scene(view, (wide + 2 * GAP) as i32, TITLE as i32);
+    Ok(both)
+}
+
+/// A small circle with a black seam.
+fn draw_circle(scene: &mut Scene, at: Point<f64>, colour: Colour) {
+    scene.circle(at, 6.0, Stroke::new([0; 3], 3.5));
+    scene.circle(at, 6.0, Stroke::new(colour, 1.8));
 }
 
 /// `loss.png` and `loss.svg`: the losses, and PSI where it was measured.

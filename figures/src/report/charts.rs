@@ -1,10 +1,12 @@
 //! Charts of a result.
 
+use std::collections::BTreeMap;
+
 use infomark_core::Rng;
 use infomark_eval::{median, quantile};
 
 use super::{Kind, PointError, Results};
-use crate::{Chart, Dot, FAINT, PictureError, Series, Style, line_colour, narrow_chart_svg};
+use crate::{Chart, Dot, FAINT, PictureError, Series, Style, draw_narrow_charts, line_colour};
 
 /// Radii of the curve of detection rates, in mm.
 const STEP_MM: f64 = 0.25;
@@ -27,7 +29,7 @@ pub(crate) struct Figure {
 pub(crate) fn figures(results: &Results) -> Result<Vec<Figure>, PictureError> {
     let mut figures = Vec::new();
     let mut add = |chart: Chart, caption: String| -> Result<(), PictureError> {
-        figures.push(Figure { svg: narrow_chart_svg(&[chart], "")?, caption });
+        figures.push(Figure { svg: draw_narrow_charts(&[chart], "").to_svg()?, caption });
         Ok(())
     };
     match results.kind {
@@ -52,33 +54,34 @@ pub(crate) fn figures(results: &Results) -> Result<Vec<Figure>, PictureError> {
 
 /// Share of the errors below a radius, with a band by resampling images.
 fn detection(errors: &[PointError]) -> (Chart, String) {
-    let images = 1 + errors.iter().map(|error| error.image).max().unwrap_or(0);
     let radii: Vec<f64> = (0..).map(|i| f64::from(i) * STEP_MM).take_while(|r| *r <= FARTHEST_MM).collect();
-    // Errors of an image below each radius, and all of them.
-    let mut below = vec![vec![0_u32; radii.len()]; images];
-    let mut all = vec![0_u32; images];
+    // Of each image, the errors below each radius and the number of all.
+    let mut images: BTreeMap<usize, (Vec<u32>, u32)> = BTreeMap::new();
     for error in errors {
-        all[error.image] += 1;
-        for (count, radius) in below[error.image].iter_mut().zip(&radii) {
+        let (below, all) = images.entry(error.image).or_insert_with(|| (vec![0; radii.len()], 0));
+        *all += 1;
+        for (count, radius) in below.iter_mut().zip(&radii) {
             *count += u32::from(error.error_mm < *radius);
         }
     }
-    let share = |drawn: &mut dyn Iterator<Item = usize>| -> Vec<f64> {
+    let images: Vec<(Vec<u32>, u32)> = images.into_values().collect();
+    let share = |drawn: &mut dyn Iterator<Item = &(Vec<u32>, u32)>| -> Vec<f64> {
         let (mut counts, mut total) = (vec![0_u32; radii.len()], 0);
-        for image in drawn {
-            total += all[image];
-            for (sum, count) in counts.iter_mut().zip(&below[image]) {
+        for (below, all) in drawn {
+            total += all;
+            for (sum, count) in counts.iter_mut().zip(below) {
                 *sum += count;
             }
         }
         counts.iter().map(|count| 100.0 * f64::from(*count) / f64::from(total.max(1))).collect()
     };
-    let curve = share(&mut (0..images));
+    let curve = share(&mut images.iter());
     let mut rng = Rng::new(0, STREAM);
-    let resampled: Vec<Vec<f64>> =
-        (0..RESAMPLES).map(|_| share(&mut (0..images).map(|_| rng.below(images as u64) as usize))).collect();
+    let mut resample =
+        |_| share(&mut (0..images.len()).filter_map(|_| images.get(rng.below(images.len() as u64) as usize)));
+    let resampled: Vec<Vec<f64>> = (0..RESAMPLES).map(&mut resample).collect();
     let band = (0..radii.len()).map(|i| {
-        let mut values: Vec<f64> = resampled.iter().map(|curve| curve[i]).collect();
+        let mut values: Vec<f64> = resampled.iter().filter_map(|curve| curve.get(i).copied()).collect();
         values.sort_unstable_by(f64::total_cmp);
         [quantile(&values, 0.025), quantile(&values, 0.975)]
     });
@@ -88,9 +91,10 @@ fn detection(errors: &[PointError]) -> (Chart, String) {
         .zip(band)
         .map(|((&x, &y), ends)| Dot { x, y, interval: Some(ends) })
         .collect();
-    let at = |radius: f64| curve[(radius / STEP_MM).round() as usize];
+    let at = |radius: f64| curve.get((radius / STEP_MM).round() as usize).copied().unwrap_or(0.0);
     let caption = format!(
-        "Successful detection rate over all templates together: {:.1} % of the landmarks lie within 2 mm, {:.1} % within 4 mm. The band holds the middle 95 % of {RESAMPLES} resamples of the images.",
+        "Successful detection rate over all templates together: {:.1} % of the landmarks lie within 2 mm, \
+         {:.1} % within 4 mm. The band holds the middle 95 % of {RESAMPLES} resamples of the images.",
         at(2.0),
         at(4.0)
     );
@@ -119,7 +123,8 @@ fn by_landmark(results: &Results) -> (Chart, String) {
     sorted.iter_mut().for_each(|errors| errors.sort_unstable_by(f64::total_cmp));
     let (chart, worst) = rows(results, &sorted, "Error of each landmark", "error in mm");
     let caption = format!(
-        "Error of each landmark: the dot is the median, the thick line holds the middle half of the errors, the thin one 90 % of them. The largest median is that of {worst}."
+        "Error of each landmark: the dot is the median, the thick line holds the middle half of the errors, \
+         the thin one 90 % of them. The largest median is that of {worst}."
     );
     (chart, caption)
 }
@@ -149,10 +154,9 @@ fn rows(results: &Results, sorted: &[Vec<f64>], title: &str, x_label: &str) -> (
         };
         shown.map(dot).collect()
     };
-    let worst = (0..sorted.len())
-        .filter(|row| !sorted[*row].is_empty())
-        .max_by(|a, b| quantile(&sorted[*a], 0.5).total_cmp(&quantile(&sorted[*b], 0.5)));
-    let worst = worst.and_then(|row| results.landmarks.get(row)).cloned().unwrap_or_default();
+    let measured = results.landmarks.iter().zip(sorted).filter(|(_, values)| !values.is_empty());
+    let worst = measured.max_by(|(_, a), (_, b)| quantile(a, 0.5).total_cmp(&quantile(b, 0.5)));
+    let worst = worst.map(|(name, _)| name.clone()).unwrap_or_default();
     let series =
         |name: &str, colour, style, ends| Series { name: name.into(), colour, style, points: dots(ends) };
     let chart = Chart {
@@ -179,7 +183,10 @@ fn abstention(errors: &[PointError]) -> (Chart, String) {
         let kept = |i: usize| (i * count).div_ceil(SHARES).max(1);
         (1..=SHARES)
             .map(|i| {
-                (100.0 * kept(i) as f64 / count as f64, infomark_core::mean(&order[..kept(i)]).unwrap_or(0.0))
+                (
+                    100.0 * kept(i) as f64 / count as f64,
+                    infomark_core::mean(order.get(..kept(i)).unwrap_or_default()).unwrap_or(0.0),
+                )
             })
             .collect()
     };
@@ -189,7 +196,8 @@ fn abstention(errors: &[PointError]) -> (Chart, String) {
     let (by_score, best) = (curve(&by_score), curve(&best));
     let mean = |share: usize| by_score.get(SHARES * share / 100 - 1).map_or(0.0, |(_, mean)| *mean);
     let caption = format!(
-        "Mean error of the landmarks that are kept when those of the lowest score are abstained from: {:.2} mm of all, {:.2} mm of the better half. The lower line is what a perfect order would give.",
+        "Mean error of the landmarks that are kept when those of the lowest score are abstained from: {:.2} mm \
+         of all, {:.2} mm of the better half. The lower line is what a perfect order would give.",
         mean(100),
         mean(50)
     );
@@ -234,7 +242,8 @@ fn against_score(errors: &[PointError]) -> (Chart, String) {
         ..Chart::default()
     };
     let caption = format!(
-        "Error of the landmarks in {GROUPS} groups of rising score: median and middle half of each group. Where the dots fall, the score tells good from bad."
+        "Error of the landmarks in {GROUPS} groups of rising score: median and middle half of each group. \
+         Where the dots fall, the score tells good from bad."
     );
     (chart, caption)
 }

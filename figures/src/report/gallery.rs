@@ -14,7 +14,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Case, ReportError, Spot};
-use crate::{PictureError, label_corners};
+use crate::PictureError;
+use crate::overlay::label_corners;
 
 /// Longest side of a picture in pixels.
 const SIDE: u32 = 1000;
@@ -62,8 +63,8 @@ struct Mark {
     anchor: &'static str,
 }
 
-/// The pictures of images, with their points; those whose image is not found and that have no overlay are left out. `advance` is
-/// called after each.
+/// The pictures of images, with their points; those whose image is not found and that have no overlay are left out.
+/// `advance` is called after each.
 ///
 /// # Errors
 /// [`ReportError`] when an image or overlay cannot be read, or has another size than the result says.

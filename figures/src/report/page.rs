@@ -49,7 +49,8 @@ impl Plate {
     }
 }
 
-/// The whole page: one HTML file that loads nothing. `name` is that of the result, for one that does not name its data.
+/// The whole page: one HTML file that loads nothing. `name` is that of the result, for one that does not name its
+/// data.
 ///
 /// # Errors
 /// When a chart cannot be drawn.
@@ -146,10 +147,10 @@ fn tables(results: &Results) -> Vec<Table> {
         ("landmarks", "landmark", "Figures of each landmark"),
         ("templates", "template", "Figures of each template"),
     ] {
-        let listed = about[key].as_array().filter(|listed| !listed.is_empty());
-        let Some(listed) = listed.filter(|_| results.kind == Kind::Evaluation) else { continue };
+        let listed = about[key].as_array().filter(|_| results.kind == Kind::Evaluation);
+        let Some((first, listed)) = listed.and_then(|all| Some((all.first()?, all))) else { continue };
         let radii: Vec<String> =
-            listed[0]["sdr"].as_object().map(|sdr| sdr.keys().cloned().collect()).unwrap_or_default();
+            first["sdr"].as_object().map(|sdr| sdr.keys().cloned().collect()).unwrap_or_default();
         let head = [name.to_owned(), "mean in mm".into(), "median in mm".into()];
         let head =
             head.into_iter().chain(radii.iter().map(|radius| format!("below {radius} mm, %"))).collect();
@@ -167,7 +168,8 @@ fn tables(results: &Results) -> Vec<Table> {
     tables
 }
 
-/// Agreement of the program and of a second annotator with the reference, two lines for each landmark; none without one.
+/// Agreement of the program and of a second annotator with the reference, two lines for each landmark; none without
+/// one.
 fn second_annotator(compared: &Value) -> Option<Table> {
     let readers = [("program", &compared["program"]), ("second annotator", &compared["second_annotator"])];
     let (unit, all) = (compared["program"]["unit"].as_str()?, &compared["program"]["all"]);
