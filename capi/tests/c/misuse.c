@@ -284,13 +284,16 @@ static void handles(char **files) {
     trust.has_abstain_below_score = 2;
     expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_ARGUMENT);
     trust.has_abstain_below_score = 0;
+    /* Errors have no bounds without a calibration. */
+    expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_ARGUMENT);
+    trust.abstain_above_mm = 0;
     expect(infomark_judge_new(matcher, &trust, &judge), INFOMARK_OK);
     infomark_judged *judged = malloc(count * sizeof *judged);
     infomark_judgement judgement;
     expect(infomark_judge_find(judge, image, NULL, &judgement, judged, count - 1, &needed), INFOMARK_BUFFER);
     check(needed == count);
-    /* Nothing states the size of the pixels. */
-    expect(infomark_judge_find(judge, image, NULL, &judgement, judged, count, NULL), INFOMARK_ARGUMENT);
+    expect(infomark_judge_find(judge, image, NULL, &judgement, judged, count, NULL), INFOMARK_OK);
+    check(isnan(judged[0].error_bound_px));
     expect(infomark_judge_close(&judge), INFOMARK_OK);
     expect(infomark_judge_new(matcher, NULL, &judge), INFOMARK_OK);
     limit.time_limit_s = 1e-9;

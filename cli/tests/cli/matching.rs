@@ -245,7 +245,7 @@ fn keys_of_a_data_folder_that_mean_nothing_are_warned_about() {
     let toml = String::from_utf8(place.read("data/dataset.toml")).unwrap();
     place.write("data/dataset.toml", format!("{toml}spacing = [1, 1]\n"));
     let outcome = place.run("evaluate --model encoder.onnx --data data --template 0.png");
-    assert!(outcome.stderr.contains("warning: data/dataset.toml: spacing "), "{outcome:?}");
+    assert!(outcome.stderr.contains(": spacing in dataset.toml means nothing here"), "{outcome:?}");
     outcome.success();
 }
 
