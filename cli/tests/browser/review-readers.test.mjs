@@ -33,12 +33,14 @@ test("the second reader's points are shown, and both readers are compared on acc
   const { address } = await serve("own", "heads", ["--landmarks", "one.csv", "--compare", "other", ...MM]);
   const { page, complaints } = await open(address);
   await page.click("#second");
+  await page.waitForSelector("#readers[open]");
   assert.match(await page.textContent("#readers-text"), /other\. No image that you accepted/);
   assert.deepEqual(await rows(page), []);
   await page.click("#readers button");
   await accept(page, "a.pgm");
   await accept(page, "b.pgm");
   await page.click("#second");
+  await page.waitForSelector("#readers[open]");
   await page.waitForFunction(() => document.querySelectorAll("#readers-rows tr").length === 3);
   // 4 pixels across, and 8 down, of half a millimetre.
   assert.deepEqual(await rows(page), [
@@ -67,6 +69,7 @@ test("a landmark file is a second reader too, and there is none without", async 
   const { page } = await open(address);
   for (const name of ["a.pgm", "b.pgm", "c.pgm"]) await accept(page, name);
   await page.click("#second");
+  await page.waitForSelector("#readers[open]");
   await page.waitForFunction(() => document.querySelectorAll("#readers-rows tr").length === 3);
   assert.deepEqual((await rows(page))[0].slice(0, 3), ["sella", "3", "4.00"]);
   assert.match(await page.textContent("#readers-text"), /Lengths in px/);
