@@ -26,19 +26,16 @@ pub(super) fn multiply<'t, T: Real>(
     mut store: impl FnMut(usize, usize, &[T]),
 ) {
     let (cells, channels, count) = (level.cells(), level.channels(), features.len());
-    // By block of features and channel; features that are missing stay 0.
+    // Feature by feature; those that are missing stay 0.
     packed.fill(T::zero());
-    let (packed, _) = packed.as_chunks_mut::<FEATURES>();
-    for (i, feature) in features.enumerate() {
-        for (packed, &value) in packed.iter_mut().skip(i / FEATURES * channels).zip(feature) {
-            packed[i % FEATURES] = value * factor;
-        }
+    for (packed, feature) in packed.chunks_exact_mut(channels).zip(features) {
+        packed.iter_mut().zip(feature).for_each(|(packed, &value)| *packed = value * factor);
     }
     let step = if cells < CELLS { 1 } else { CELLS };
     for start in (0..cells).step_by(step) {
         // What is left over is computed with cells before it once more.
         let start = start.min(cells - step);
-        for (i, block) in packed.chunks_exact(channels).enumerate() {
+        for (i, block) in packed.chunks_exact(FEATURES * channels).enumerate() {
             let first = i * FEATURES;
             let mut keep = |i: usize, values: &[T]| {
                 if first + i < count {
@@ -60,13 +57,16 @@ pub(super) fn multiply<'t, T: Real>(
 fn tile<T: Real, const F: usize, const C: usize>(
     level: &FeatureMap<'_, T>,
     start: usize,
-    block: &[[T; FEATURES]],
+    block: &[T],
     store: &mut impl FnMut(usize, &[T]),
 ) {
     let mut sums = [[T::zero(); C]; F];
-    for (plane, factors) in level.data().chunks_exact(level.cells()).zip(block) {
+    let channels = level.channels();
+    let features: [&[T]; F] = core::array::from_fn(|i| &block[i * channels..][..channels]);
+    for (channel, plane) in level.data().chunks_exact(level.cells()).enumerate().take(channels) {
         let Some(values) = plane[start..].first_chunk::<C>() else { return };
-        for (sums, &factor) in sums.iter_mut().zip(factors) {
+        for (sums, feature) in sums.iter_mut().zip(features) {
+            let factor = feature[channel];
             for (sum, &value) in sums.iter_mut().zip(values) {
                 *sum += factor * value;
             }
