@@ -4,6 +4,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod agree;
+mod backbone;
 mod calibrate;
 mod convert;
 mod demo;
@@ -89,6 +90,7 @@ enum Command {
     Psi(psi::Options),
     Map(map::Options),
     Describe(describe::Options),
+    Backbone(backbone::Options),
     Convert(convert::Options),
     Measure(measure::Options),
     Agree(agree::Options),
@@ -128,6 +130,7 @@ fn main() -> ExitCode {
         Command::Experiment(options) => experiment::run(&options, threads, &report),
         Command::Psi(options) => psi::run(&options, threads, &report),
         Command::Map(options) => map::run(&options, &report),
+        Command::Backbone(options) => backbone::run(&options, &report),
         Command::Describe(options) => describe::run(&options, &report),
         Command::Convert(options) => convert::run(&options, &report),
         Command::Measure(options) => measure::run(&options, &report),

@@ -1,9 +1,11 @@
 //! What an encoder file says of itself.
 
+mod backbone;
 mod error;
 
 use serde::{Deserialize, Serialize};
 
+pub use backbone::{BackboneDescription, BackboneLevel, JoinedBackbone};
 pub use error::{DescriptionError, ValueError};
 
 use crate::{InputSize, Normalisation, sha256};
@@ -111,6 +113,9 @@ pub struct Description {
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The pretrained backbone whose features are joined to the trained ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<JoinedBackbone>,
     /// Version of the program that trained or described it.
     pub version: String,
 }

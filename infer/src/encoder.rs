@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use encoding::Encoding;
-pub use error::{GraphError, ModelError, ModelOutputError, RuntimeError};
+pub use error::{BackboneError, GraphError, ModelError, ModelOutputError, RuntimeError};
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use foreign::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
 #[cfg(feature = "onnxruntime")]

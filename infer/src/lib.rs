@@ -57,6 +57,7 @@
 //! * `onnxruntime`: `OnnxRuntime` and `Encoder::from_bytes_on`, which run the same models on a library of ONNX Runtime that is there.
 
 mod back;
+mod backbone;
 mod calibration;
 mod confidence;
 mod contain;
@@ -102,6 +103,7 @@ mod shard;
 mod spacing;
 mod template;
 
+pub use backbone::Backbone;
 pub use calibration::{
     Bound, CalibrationError, CalibrationKey, CalibrationPart, DEFAULT_COVERAGE, ErrorCalibration,
 };
@@ -109,15 +111,17 @@ pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
 pub use dataset::{DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError};
 pub use description::{
-    Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT, FORMAT_KEY, InputPolicy, KIND_KEY,
-    Origin, SEAL_KEY, ValueError,
+    BackboneDescription, BackboneLevel, Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT,
+    FORMAT_KEY, InputPolicy, JoinedBackbone, KIND_KEY, Origin, SEAL_KEY, ValueError,
 };
 pub use detector::{DetectError, DetectFiles, Detection, Detector};
 #[cfg(feature = "onnxruntime")]
 pub use encoder::OnnxRuntime;
+pub use encoder::{
+    BackboneError, Encoder, Encoding, GraphError, ModelError, ModelOutputError, RuntimeError, read_model,
+};
 #[cfg(any(feature = "onnx", feature = "onnxruntime"))]
 pub use encoder::{DescribedEncoder, ForeignEncoder, ForeignError, InputScaling, UnknownScaling};
-pub use encoder::{Encoder, Encoding, GraphError, ModelError, ModelOutputError, RuntimeError, read_model};
 #[cfg(feature = "ensembles")]
 pub use ensemble::EnsembleFileError;
 pub use ensemble::{

@@ -62,29 +62,110 @@ impl Shape {
     }
 }
 
+/// Columns of the result computed together.
+const LANES: usize = 16;
+
+/// A channel with the zeros around it, the columns of each row in the order in which the taps of a kernel read them: those
+/// of one remainder by the stride after those of the one before.
+struct Padded {
+    values: Vec<f32>,
+    /// Columns of one remainder.
+    length: usize,
+    stride: usize,
+}
+
+impl Padded {
+    fn new(shape: Shape) -> Self {
+        let rows = (shape.out.1.max(1) - 1) * shape.stride + shape.kernel;
+        // The last columns are computed with others beyond them.
+        let length = shape.out.0.next_multiple_of(LANES) + shape.kernel / shape.stride;
+        Self { values: vec![0.0; rows * shape.stride * length], length, stride: shape.stride }
+    }
+
+    fn row(&self) -> usize {
+        self.stride * self.length
+    }
+
+    /// Replaces the channel; the zeros stay.
+    #[inline(always)]
+    fn fill(&mut self, x: &[f32], shape: Shape) {
+        let (row, length, stride) = (self.row(), self.length, self.stride);
+        let rows = self.values.chunks_exact_mut(row).skip(shape.padding);
+        for (out, x) in rows.zip(x.chunks_exact(shape.width)) {
+            for first in 0..stride.min(x.len()) {
+                let (column, phase) = ((first + shape.padding) / stride, (first + shape.padding) % stride);
+                let out = &mut out[phase * length + column..(phase + 1) * length];
+                if stride == 1 {
+                    let len = x.len().min(out.len());
+                    out[..len].copy_from_slice(&x[..len]);
+                } else {
+                    out.iter_mut().zip(x[first..].iter().step_by(stride)).for_each(|(out, x)| *out = *x);
+                }
+            }
+        }
+    }
+
+    /// The convolution of one channel by a kernel of side `K` and stride `S`.
+    #[inline(always)]
+    fn convolve<const K: usize, const S: usize>(
+        &self,
+        weight: &[f32],
+        bias: f32,
+        columns: usize,
+        out: &mut [f32],
+    ) {
+        let row = self.row();
+        for (y, out) in out.chunks_exact_mut(columns).enumerate() {
+            let rows: [&[f32]; K] = std::array::from_fn(|tap| &self.values[(y * S + tap) * row..][..row]);
+            for (block, out) in out.chunks_mut(LANES).enumerate() {
+                let mut sums = [bias; LANES];
+                for (x, weight) in rows.iter().zip(weight.chunks_exact(K)) {
+                    for (tap, &weight) in weight.iter().enumerate() {
+                        let at = tap % S * self.length + tap / S + block * LANES;
+                        for (sum, x) in sums.iter_mut().zip(&x[at..at + LANES]) {
+                            *sum += weight * x;
+                        }
+                    }
+                }
+                out.copy_from_slice(&sums[..out.len()]);
+            }
+        }
+    }
+}
+
 /// Each channel of `x` convolved with its kernel; `weight` is `[channels, kernel, kernel]`.
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
     let (area, out_area) = shape.areas();
     let taps = shape.kernel * shape.kernel;
+    let mut padded = Padded::new(shape);
     widest(
         #[inline(always)]
         || {
             let planes = x.chunks_exact(area).zip(out.chunks_exact_mut(out_area));
             for ((x, out), (weight, &bias)) in planes.zip(weight.chunks_exact(taps).zip(bias)) {
-                out.fill(bias);
-                shape.runs(
-                    #[inline(always)]
-                    |tap, from, to, len| {
-                        let (out, w) = (&mut out[to..to + len], weight[tap]);
-                        if shape.stride == 1 {
-                            out.iter_mut().zip(&x[from..]).for_each(|(out, x)| *out += w * x);
-                        } else {
-                            let x = x[from..].iter().step_by(shape.stride);
-                            out.iter_mut().zip(x).for_each(|(out, x)| *out += w * x);
-                        }
-                    },
-                );
+                padded.fill(x, shape);
+                match (shape.kernel, shape.stride) {
+                    (3, 1) => padded.convolve::<3, 1>(weight, bias, shape.out.0, out),
+                    (3, 2) => padded.convolve::<3, 2>(weight, bias, shape.out.0, out),
+                    (5, 1) => padded.convolve::<5, 1>(weight, bias, shape.out.0, out),
+                    (5, 2) => padded.convolve::<5, 2>(weight, bias, shape.out.0, out),
+                    _ => forward_any(x, weight, bias, shape, out),
+                }
             }
+        },
+    );
+}
+
+/// The convolution of one channel by a kernel of any side.
+#[inline(always)]
+fn forward_any(x: &[f32], weight: &[f32], bias: f32, shape: Shape, out: &mut [f32]) {
+    out.fill(bias);
+    shape.runs(
+        #[inline(always)]
+        |tap, from, to, len| {
+            let (out, w) = (&mut out[to..to + len], weight[tap]);
+            let x = x[from..].iter().step_by(shape.stride);
+            out.iter_mut().zip(x).for_each(|(out, x)| *out += w * x);
         },
     );
 }

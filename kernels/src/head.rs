@@ -63,6 +63,25 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut 
     Arch::new().dispatch(Forward { x, weight, bias, shape, out });
 }
 
+/// Each pixel's vector of `x` scaled to length `length`; planes of `area` pixels.
+pub fn normalise(x: &[f32], area: usize, length: f32, out: &mut [f32]) {
+    widest(
+        #[inline(always)]
+        || {
+            let mut scale = vec![EPSILON; area];
+            for x in x.chunks_exact(area) {
+                scale.iter_mut().zip(x).for_each(|(sum, v)| *sum += v * v);
+            }
+            scale.iter_mut().for_each(|v| *v = length / v.sqrt());
+            for (out, x) in out.chunks_exact_mut(area).zip(x.chunks_exact(area)) {
+                for ((out, x), scale) in out.iter_mut().zip(x).zip(&scale) {
+                    *out = x * scale;
+                }
+            }
+        },
+    );
+}
+
 struct Forward<'a> {
     x: &'a [f32],
     weight: &'a [f32],

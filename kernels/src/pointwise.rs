@@ -2,6 +2,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+/// Values of neighbouring pixels that are laid together: in the planes, channels are as far apart as those are large, and then they
+/// keep each other out of the first-level cache.
+const PIXELS: usize = 8192;
 /// Output channels computed together.
 const BLOCK: usize = 4;
 /// Vectors of pixels computed together.
@@ -65,32 +68,49 @@ impl<W: Fn(usize, usize) -> f32> WithSimd for Product<'_, W> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, weight, area, inputs, out } = self;
         let step = VECTORS * S::F32_LANES;
-        let mut packed = vec![[0.0; BLOCK]; inputs];
-        for (first, block) in out.chunks_mut(BLOCK * area).enumerate() {
-            let rows = block.len() / area;
+        let outputs = out.len() / area;
+        // By block of outputs and input; outputs that are missing have weights of 0.
+        let mut packed = vec![[0.0; BLOCK]; outputs.div_ceil(BLOCK) * inputs];
+        for (block, packed) in packed.chunks_exact_mut(inputs).enumerate() {
             for (i, packed) in packed.iter_mut().enumerate() {
-                *packed = std::array::from_fn(|o| if o < rows { weight(first * BLOCK + o, i) } else { 0.0 });
+                let output = |o| block * BLOCK + o;
+                *packed =
+                    std::array::from_fn(|o| if output(o) < outputs { weight(output(o), i) } else { 0.0 });
             }
-            let whole = area / step * step;
-            for start in (0..whole).step_by(step) {
-                let mut sums = [[simd.splat_f32s(0.0); VECTORS]; BLOCK];
-                for (i, weights) in packed.iter().enumerate() {
-                    let (pixels, _) = S::as_simd_f32s(&x[i * area + start..i * area + start + step]);
-                    for (sums, &w) in sums.iter_mut().zip(weights) {
-                        let w = simd.splat_f32s(w);
-                        for (sum, &p) in sums.iter_mut().zip(pixels) {
-                            *sum = simd.mul_add_e_f32s(w, p, *sum);
+        }
+        let whole = area / step * step;
+        let longest = step * (PIXELS / (inputs * step)).max(1);
+        let mut together = vec![0.0; inputs * longest.min(whole)];
+        for start in (0..whole).step_by(longest) {
+            let length = longest.min(whole - start);
+            let together = &mut together[..inputs * length];
+            for (together, x) in together.chunks_exact_mut(length).zip(x.chunks_exact(area)) {
+                together.copy_from_slice(&x[start..start + length]);
+            }
+            for (block, packed) in out.chunks_mut(BLOCK * area).zip(packed.chunks_exact(inputs)) {
+                for within in (0..length).step_by(step) {
+                    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; BLOCK];
+                    for (weights, pixels) in packed.iter().zip(together.chunks_exact(length)) {
+                        let (pixels, _) = S::as_simd_f32s(&pixels[within..within + step]);
+                        for (sums, &w) in sums.iter_mut().zip(weights) {
+                            let w = simd.splat_f32s(w);
+                            for (sum, &p) in sums.iter_mut().zip(pixels) {
+                                *sum = simd.mul_add_e_f32s(w, p, *sum);
+                            }
+                        }
+                    }
+                    let at = start + within;
+                    for (row, sums) in block.chunks_exact_mut(area).zip(&sums) {
+                        let (target, _) = S::as_mut_simd_f32s(&mut row[at..at + step]);
+                        for (target, &sum) in target.iter_mut().zip(sums) {
+                            *target = simd.add_f32s(*target, sum);
                         }
                     }
                 }
-                for (row, sums) in block.chunks_exact_mut(area).zip(&sums) {
-                    let (target, _) = S::as_mut_simd_f32s(&mut row[start..start + step]);
-                    for (target, &sum) in target.iter_mut().zip(sums) {
-                        *target = simd.add_f32s(*target, sum);
-                    }
-                }
             }
-            for at in whole..area {
+        }
+        for at in whole..area {
+            for (block, packed) in out.chunks_mut(BLOCK * area).zip(packed.chunks_exact(inputs)) {
                 for (o, row) in block.chunks_exact_mut(area).enumerate() {
                     for (i, weights) in packed.iter().enumerate() {
                         row[at] += weights[o] * x[i * area + at];

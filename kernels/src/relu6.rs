@@ -3,7 +3,10 @@
 
 /// Clamps to 0 to 6.
 pub fn in_place(x: &mut [f32]) {
-    x.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0));
+    crate::widest(
+        #[inline(always)]
+        || x.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0)),
+    );
 }
 
 /// Gradient of [`in_place`], given its result: 0 where that is at an end.

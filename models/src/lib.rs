@@ -4,7 +4,7 @@
 //!
 //! ```
 //! let ceph = infomark_models::find("ceph").ok_or("no such model")?;
-//! assert!(ceph.encoder.len() + ceph.landmark_net.len() < 4 << 20);
+//! assert!(ceph.encoder.len() + ceph.landmark_net.len() < 6 << 20);
 //! # Ok::<(), &str>(())
 //! ```
 
@@ -15,7 +15,7 @@ use std::path::Path;
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Encoder, ErrorCalibration, LandmarkNet, Matcher, ModelError, Template, TemplateFileError,
+    Backbone, Encoder, ErrorCalibration, LandmarkNet, Matcher, ModelError, Template, TemplateFileError,
 };
 
 /// An encoder with a template and a landmark network.
@@ -36,9 +36,9 @@ pub struct Model {
 }
 
 /// All of them.
-pub const MODELS: &[Model] = &[Model {
+pub const MODELS: &[Model; 1] = &[Model {
     name: "ceph",
-    about: "lateral cephalograms; a template of ten landmarks, a network of nineteen; for research",
+    about: "lateral cephalograms; a template and a network of 19 landmarks; for research",
     encoder: include_bytes!("../ceph.onnx"),
     template: include_bytes!("../ceph.template"),
     landmark_net: include_bytes!("../ceph-landmarks.onnx"),
@@ -56,6 +56,16 @@ pub fn named(path: &Path) -> Option<Model> {
         return None;
     }
     find(path.to_str()?)
+}
+
+/// The backbone of the encoders that come with infomark, for others to be joined to.
+///
+/// # Errors
+///
+/// As [`Backbone::from_bytes`].
+pub fn backbone() -> Result<Backbone, ModelError> {
+    let [first, ..] = MODELS;
+    Backbone::from_bytes(first.encoder, first.name)
 }
 
 /// The encoder of a file, or that of a name.

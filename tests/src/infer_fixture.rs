@@ -34,6 +34,7 @@ pub fn description(width: usize, height: usize) -> Description {
             steps: 0,
             seed: 1,
         },
+        backbone: None,
         version: "0.1.0".to_owned(),
     }
 }

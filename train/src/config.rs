@@ -75,6 +75,14 @@ pub struct ModelConfig {
     /// Whether the embeddings that are exported are white over the training images, so that a cosine counts every direction of
     /// them alike.
     pub whiten: bool,
+    /// What the cosine of a pretrained backbone's features counts beside that of the trained ones, which counts 1; the backbone is
+    /// that of the encoders that come with infomark, and is joined when the encoder is exported. 0 joins none.
+    pub backbone_weight: f32,
+}
+
+impl ModelConfig {
+    /// What a backbone counts unless another weight is named: chosen on training images (`docs/results.md`).
+    pub const BACKBONE_WEIGHT: f32 = 3.0;
 }
 
 /// Options of the sampling of images, views and pixels.
@@ -177,7 +185,7 @@ pub struct ScheduleConfig {
 }
 
 option_group!(TrainConfig { seed, patience; groups: model: ModelConfig, sampling: SamplingConfig, augmentation: AugmentationConfig, loss: LossConfig, optimiser: OptimiserConfig, schedule: ScheduleConfig });
-option_group!(ModelConfig { input_area, normalisation, channels, embedding, whiten });
+option_group!(ModelConfig { input_area, normalisation, channels, embedding, whiten, backbone_weight });
 option_group!(SamplingConfig {
     batch,
     views,
@@ -236,6 +244,7 @@ impl Default for TrainConfig {
                 channels: [16, 32, 64, 96, 128],
                 embedding: 32,
                 whiten: true,
+                backbone_weight: ModelConfig::BACKBONE_WEIGHT,
             },
             sampling: SamplingConfig {
                 batch: 4,
@@ -331,6 +340,9 @@ impl TrainConfig {
         }
         if self.model.normalisation.check().is_err() {
             return wrong("normalisation", "a sigma above 0 up to 1, a gain and a floor above 0");
+        }
+        if !(0.0..=100.0).contains(&self.model.backbone_weight) {
+            return wrong("backbone_weight", "0 to 100");
         }
         if self.loss.exclusion_radius >= self.loss.window {
             return wrong("exclusion_radius", "less than the window");

@@ -278,6 +278,7 @@ mod tests {
                 steps: 1,
                 seed: 3,
             },
+            backbone: None,
             version: "0.0.0".into(),
         };
         let bytes = onnx(&encoder, &parameters.values, &description)?;

@@ -178,6 +178,7 @@ impl EncoderTask<'_> {
                 steps: step,
                 seed: config.seed,
             },
+            backbone: None,
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
@@ -189,7 +190,16 @@ impl EncoderTask<'_> {
         if config.model.whiten {
             whiten(&self.encoder, &mut values, &self.set, config, step)?;
         }
-        export::onnx(&self.encoder, &values, &self.description(step))
+        let bytes = export::onnx(&self.encoder, &values, &self.description(step))?;
+        self.joined(bytes)
+    }
+
+    /// The encoder's file with the backbone, if one is wanted.
+    fn joined(&self, encoder: Vec<u8>) -> Result<Vec<u8>, TrainError> {
+        match self.header.config.model.backbone_weight {
+            0.0 => Ok(encoder),
+            weight => Ok(infomark_models::backbone()?.join(&encoder, "the encoder in training", weight)?),
+        }
     }
 
     /// The encoder after so many steps as its file is read.
@@ -302,7 +312,7 @@ fn start(
     } else {
         // Found out now, not after the training.
         let untrained = &task.state.parameters.values;
-        let bytes = export::onnx(&task.encoder, untrained, &task.description(0))?;
+        let bytes = task.joined(export::onnx(&task.encoder, untrained, &task.description(0))?)?;
         Trained::from_bytes(&bytes, "encoder")
             .map_err(|error| TrainError::Config(ConfigError::Unloadable(Box::new(error))))?;
         let examples = views::examples(&task.set, &task.header.config, EXAMPLES)?;

@@ -410,7 +410,7 @@ fn the_model_that_comes_with_the_program_is_found_by_its_name() {
     let object = place.run(line).json();
     assert_eq!(object["model"]["file"], "ceph");
     let landmarks = object["images"][0]["landmarks"].as_array().unwrap();
-    assert_eq!(landmarks.len(), 10);
+    assert_eq!(landmarks.len(), 19);
     assert!(landmarks.iter().any(|landmark| landmark["landmark"] == "menton"));
     // Its errors were measured, for the options of that time.
     let expected = &object["error_bounds"];

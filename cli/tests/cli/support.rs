@@ -126,9 +126,9 @@ impl Workplace {
         self.write(&format!("{folder}/dataset.toml"), toml);
     }
 
-    /// Writes an image of independent random pixels.
+    /// Writes an image of independent random pixels, others for another name.
     pub(crate) fn write_noise(&self, name: &str) {
-        let mut rng = infomark_core::Rng::new(3, 0);
+        let mut rng = infomark_core::Rng::new(3, name.bytes().map(u64::from).sum());
         let pixels: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|_| rng.below(256) as u8).collect();
         self.write(name, png(SIZE, &pixels));
     }

@@ -76,6 +76,14 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
+    /// A backbone that can't be read, or joined to an encoder.
+    #[error("{name}: {problem}")]
+    Backbone {
+        /// The path as given.
+        name: String,
+        /// What is wrong, and the fix.
+        problem: BackboneError,
+    },
     /// A graph that is not what its description says, or not what models are made of.
     #[error("{name}: {problem}; export the model again, from PyTorch with `optimize=True`")]
     Graph {
@@ -316,5 +324,40 @@ pub enum GraphError {
         found: String,
         /// The sizes by the description.
         expected: Vec<usize>,
+    },
+}
+
+/// Why a backbone can't be read, or joined to an encoder.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackboneError {
+    /// An encoder without one.
+    #[error("this encoder has no backbone; name one that has")]
+    Missing,
+    /// An encoder that has one.
+    #[error("this encoder has a backbone already ({name})")]
+    Present {
+        /// Name of that backbone.
+        name: String,
+    },
+    /// Features that it is to have are not in the file.
+    #[error("the backbone makes no value `{value}`; copy the file again")]
+    NoFeatures {
+        /// Name of the value.
+        value: String,
+    },
+    /// The encoder has no features at one of the backbone's strides.
+    #[error(
+        "the encoder has no features of stride {stride}, where the backbone has some; use another backbone"
+    )]
+    Stride {
+        /// The stride.
+        stride: usize,
+    },
+    /// A weight that is not finite and above 0.
+    #[error("a weight of {found} for the backbone where a finite one above 0 is expected")]
+    Weight {
+        /// The weight.
+        found: f32,
     },
 }

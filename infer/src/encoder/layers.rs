@@ -6,7 +6,7 @@ use half::f16;
 use infomark_kernels::conv::on_blocks;
 use infomark_kernels::filter::Filter;
 
-use super::operation::{Convolution, Norm, Operation, Projection, Source};
+use super::operation::{BackboneConvolution, Convolution, Kind, Norm, Operation, Projection, Source};
 use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
 /// A layer of a graph.
@@ -35,6 +35,13 @@ struct Reader<'a> {
 /// A layer and the nodes that it stands for.
 struct Group {
     layer: Layer,
+    /// The last one is where it goes.
+    of: Vec<usize>,
+}
+
+/// A value that is scaled to length one, and the nodes that do so.
+struct Scaled<'a> {
+    value: &'a str,
     /// The last one is where it goes.
     of: Vec<usize>,
 }
@@ -69,7 +76,10 @@ impl<'a> Reader<'a> {
             let group = match node.op_type.as_str() {
                 "Relu" => self.normalised(i),
                 "Div" => self.projection(i),
-                "Conv" => self.convolution(i),
+                "Conv" => self.convolution(i).or_else(|| self.backbone_convolution(i, None)),
+                "Clip" => self.clipped(i),
+                "Add" => self.sum(i),
+                "Concat" => self.join(i),
                 "MaxPool" => self.max_pool(i),
                 // Of half precision: weights that the layers hold already.
                 "Cast" if self.constant(self.output(i)?).is_some() => continue,
@@ -198,14 +208,24 @@ impl<'a> Reader<'a> {
         doubles.then(|| (vec![resize, join], [fine.clone(), coarse.clone()]))
     }
 
-    /// Convolution of 1 x 1 and scaling to length one, which the node `i` ends.
-    fn projection(&self, i: usize) -> Option<Group> {
-        let [y, length] = &self.node(i).input[..] else { return None };
+    /// The scaling to length one that node `i` ends.
+    fn scaled_to_length_one(&self, i: usize) -> Option<Scaled<'a>> {
+        let [value, length] = &self.node(i).input[..] else { return None };
         let root = self.made(length, "Sqrt")?;
         let (add, sum, epsilon) = self.with_constant(self.input(root, 0)?, "Add")?;
         let sum = self.made(sum, "ReduceSum")?;
         let mul = self.made(self.input(sum, 0)?, "Mul")?;
-        let conv = *self.makers.get(y.as_str())?;
+        let fits = self.node(mul).input == [value.clone(), value.clone()]
+            && integers(self.constant(self.input(sum, 1)?)?)? == [1]
+            && is(self.node(sum), "keepdims", 1)
+            && epsilon == [infomark_kernels::head::EPSILON];
+        fits.then(|| Scaled { value, of: vec![mul, sum, add, root, i] })
+    }
+
+    /// Convolution of 1 x 1 and scaling to length one, which the node `i` ends.
+    fn projection(&self, i: usize) -> Option<Group> {
+        let Scaled { value: y, mut of } = self.scaled_to_length_one(i)?;
+        let conv = *self.makers.get(y)?;
         let node = self.node(conv);
         let [x, weight, bias] = &node.input[..] else { return None };
         let tensor = self.constant(weight)?;
@@ -214,11 +234,7 @@ impl<'a> Reader<'a> {
         let (weight, bias) = (floats(tensor)?, floats(self.constant(bias)?)?);
         let bare = |name| attribute(node, name).is_none();
         let fits = node.op_type == "Conv"
-            && self.node(mul).input == [y.clone(), y.clone()]
-            && self.readers.get(y.as_str()) == Some(&3)
-            && integers(self.constant(self.input(sum, 1)?)?)? == [1]
-            && is(self.node(sum), "keepdims", 1)
-            && epsilon == [infomark_kernels::head::EPSILON]
+            && self.readers.get(y) == Some(&3)
             && is(node, "group", 1)
             && ["pads", "strides", "dilations", "auto_pad"].into_iter().all(bare)
             && inputs > 0
@@ -227,7 +243,77 @@ impl<'a> Reader<'a> {
             return None;
         }
         let projection = Projection { inputs, outputs, weight, bias };
-        self.layer(Operation::Projection(projection), vec![x.clone()], vec![conv, mul, sum, add, root, i])
+        of.insert(0, conv);
+        self.layer(Operation::Projection(projection), vec![x.clone()], of)
+    }
+
+    /// Convolution of a backbone and the clip between 0 and 6 that is node `i`.
+    fn clipped(&self, i: usize) -> Option<Group> {
+        let [x, low, high] = &self.node(i).input[..] else { return None };
+        let scalar = |name: &str| self.constant(name).filter(|t| t.dims.is_empty()).and_then(floats);
+        let bounds = scalar(low)? == [0.0] && scalar(high)? == [6.0];
+        let conv = self.made(x, "Conv").filter(|_| bounds)?;
+        self.backbone_convolution(conv, Some(i))
+    }
+
+    /// The convolution with bias that is node `i`, of single pixels or of single channels, and the clip after it.
+    fn backbone_convolution(&self, i: usize, clip: Option<usize>) -> Option<Group> {
+        let node = self.node(i);
+        let [x, weight, bias] = &node.input[..] else { return None };
+        let tensor = self.constant(weight)?;
+        let &[outputs, inputs, side, width] = &tensor.dims[..] else { return None };
+        let (outputs, inputs) = (usize::try_from(outputs).ok()?, usize::try_from(inputs).ok()?);
+        let (weight, bias) = (floats(tensor)?, floats(self.constant(bias)?)?);
+        let automatic = attribute(node, "auto_pad").is_some_and(|a| !matches!(&a.s[..], b"NOTSET" | b""));
+        let group = attribute(node, "group").map_or(1, |a| a.i);
+        let strides = attribute(node, "strides").map_or(&[1, 1][..], |a| &a.ints);
+        let pads = attribute(node, "pads").map_or(&[0; 4][..], |a| &a.ints);
+        let plain = !automatic && usual(node, "dilations", 1) && side == width && outputs > 0 && inputs > 0;
+        let kind = match (side, strides, pads) {
+            (1, [1, 1], [0, 0, 0, 0]) if group == 1 => Kind::Pointwise,
+            // As many zeros as leave a cell of the result to each `stride` pixels.
+            (3 | 5, &[stride @ (1 | 2), across], &[top, left, bottom, right])
+                if inputs == 1
+                    && (group == 1 || group == outputs as i64)
+                    && stride == across
+                    && (top, bottom) == (left, right)
+                    && top == (side - stride) / 2
+                    && top + bottom == side - stride =>
+            {
+                let of = |v| usize::try_from(v).ok();
+                Kind::Depthwise { kernel: of(side)?, stride: of(stride)?, padding: of(top)? }
+            }
+            _ => return None,
+        };
+        if !plain || bias.len() != outputs {
+            return None;
+        }
+        let inputs = if kind == Kind::Pointwise { inputs } else { usize::try_from(group).ok()? };
+        let convolution =
+            BackboneConvolution { kind, inputs, outputs, weight, bias, clipped: clip.is_some() };
+        let of = [i].into_iter().chain(clip).collect();
+        self.layer(Operation::Backbone(convolution), vec![x.clone()], of)
+    }
+
+    /// The sum of two values that is node `i`.
+    fn sum(&self, i: usize) -> Option<Group> {
+        let inputs = &self.node(i).input;
+        let values = inputs.len() == 2 && inputs.iter().all(|name| self.constant(name).is_none());
+        values.then(|| self.layer(Operation::Sum, inputs.clone(), vec![i]))?
+    }
+
+    /// A feature of length one and another value scaled to length one, each times a factor, joined by node `i`.
+    fn join(&self, i: usize) -> Option<Group> {
+        let [unit, more] = &self.node(i).input[..] else { return None };
+        if attribute(self.node(i), "axis")?.i != 1 {
+            return None;
+        }
+        let (first, unit, a) = self.with_constant(unit, "Mul")?;
+        let (second, scaled, b) = self.with_constant(more, "Mul")?;
+        let (&[a], &[b]) = (&a[..], &b[..]) else { return None };
+        let Scaled { value, mut of } = self.scaled_to_length_one(self.made(scaled, "Div")?)?;
+        of.extend([first, second, i]);
+        self.layer(Operation::Join([a, b]), vec![unit.to_owned(), value.to_owned()], of)
     }
 
     fn node(&self, i: usize) -> &'a Node {

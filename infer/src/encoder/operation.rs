@@ -3,7 +3,7 @@
 use infomark_kernels::filter::Filter;
 use infomark_kernels::planes::Planes;
 use infomark_kernels::winograd::Workspace;
-use infomark_kernels::{head, norm, resample};
+use infomark_kernels::{depthwise, head, norm, pointwise, relu6, resample};
 
 /// What a 3 x 3 convolution reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,42 @@ pub(super) struct Projection {
     pub(super) bias: Vec<f32>,
 }
 
+/// Convolution of a backbone, with bias and, where it is `clipped`, ReLU6.
+#[derive(Debug)]
+pub(super) struct BackboneConvolution {
+    pub(super) kind: Kind,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) weight: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+    pub(super) clipped: bool,
+}
+
+/// Which channels a [`BackboneConvolution`] reads, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All channels of one pixel.
+    Pointwise,
+    /// Each channel by a kernel of its own, or its only one by a kernel for each channel of the result.
+    Depthwise {
+        /// Side of the kernels.
+        kernel: usize,
+        /// Pixels of the input to one of the result.
+        stride: usize,
+        /// Zeros to the left and above.
+        padding: usize,
+    },
+}
+
+impl Kind {
+    fn out(self, size: usize) -> usize {
+        match self {
+            Kind::Pointwise => size,
+            Kind::Depthwise { stride, .. } => size.div_ceil(stride),
+        }
+    }
+}
+
 /// What a layer does.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -51,6 +87,11 @@ pub(super) enum Operation {
     Projection(Projection),
     /// Maximum of 2 x 2 pixels.
     MaxPool,
+    Backbone(BackboneConvolution),
+    /// The sum of two values.
+    Sum,
+    /// A unit feature times the first factor, followed by the second value scaled to the length of the second factor.
+    Join([f32; 2]),
 }
 
 /// Channels, height and width.
@@ -67,6 +108,16 @@ impl Operation {
                 if channels == *inputs =>
             {
                 Some([*outputs, height, width])
+            }
+            (
+                Self::Backbone(BackboneConvolution { kind, inputs, outputs, .. }),
+                &[[channels, height, width]],
+            ) if channels == *inputs => Some([*outputs, kind.out(height), kind.out(width)]),
+            (Self::Sum, &[a, b]) if a == b => Some(a),
+            (Self::Join(_), &[[channels, height, width], [more, rows, columns]])
+                if (height, width) == (rows, columns) =>
+            {
+                Some([channels.checked_add(more)?, height, width])
             }
             (Self::Convolution(Convolution { source, inputs, outputs, .. }), shapes) => {
                 match (source, shapes) {
@@ -116,7 +167,53 @@ impl Operation {
                     norm::in_place(out, gamma, beta, *groups, width * height);
                 }
             }
+            (Self::Backbone(convolution), [(x, [_, rows, columns]), ..]) => {
+                convolution.compute(x, (*columns, *rows), (width, height), out);
+            }
+            (Self::Sum, [(a, _), (b, _), ..]) => {
+                for ((out, a), b) in out.iter_mut().zip(*a).zip(*b) {
+                    *out = a + b;
+                }
+            }
+            (Self::Join(factors), [(unit, _), (more, _), ..]) => {
+                let (first, second) = out.split_at_mut(unit.len());
+                first.iter_mut().zip(*unit).for_each(|(out, v)| *out = v * factors[0]);
+                head::normalise(more, width * height, factors[1], second);
+            }
             _ => {}
+        }
+    }
+}
+
+impl BackboneConvolution {
+    fn compute(&self, x: &[f32], (width, height): (usize, usize), out_size: (usize, usize), out: &mut [f32]) {
+        let Self { kind, inputs, outputs, weight, bias, clipped } = self;
+        match *kind {
+            Kind::Pointwise => pointwise::forward(x, weight, bias, out),
+            Kind::Depthwise { kernel, stride, padding } => {
+                let shape = |channels| depthwise::Shape {
+                    channels,
+                    width,
+                    height,
+                    kernel,
+                    stride,
+                    padding,
+                    out: out_size,
+                };
+                if inputs == outputs {
+                    depthwise::forward(x, weight, bias, shape(*inputs), out);
+                } else {
+                    let planes = out.chunks_exact_mut(out_size.0 * out_size.1);
+                    for ((out, weight), bias) in
+                        planes.zip(weight.chunks_exact(kernel * kernel)).zip(bias.chunks(1))
+                    {
+                        depthwise::forward(x, weight, bias, shape(1), out);
+                    }
+                }
+            }
+        }
+        if *clipped {
+            relu6::in_place(out);
         }
     }
 }

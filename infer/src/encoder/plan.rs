@@ -195,11 +195,15 @@ mod tests {
         let graph = model.graph.ok_or("no graph")?;
         assert!(Network::of(&graph, &interface).is_some());
         for (kind, named, change) in changes {
-            let mut changed = graph.clone();
-            let mut fitting =
-                changed.node.iter_mut().filter(|node| node.op_type == kind && attribute(named)(node));
-            change(fitting.next_back().ok_or("no such node")?);
-            assert!(Network::of(&changed, &interface).is_none(), "{kind}");
+            // The first such node is one of the trained layers, the last one of the backbone or where it is joined.
+            for backbone in [false, true] {
+                let mut changed = graph.clone();
+                let mut fitting =
+                    changed.node.iter_mut().filter(|node| node.op_type == kind && attribute(named)(node));
+                let node = if backbone { fitting.next_back() } else { fitting.next() };
+                change(node.ok_or("no such node")?);
+                assert!(Network::of(&changed, &interface).is_none(), "{kind}");
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use half::f16;
 use infomark_infer::onnx::{DataType, Model, Node, Tensor};
-use infomark_infer::{InputSize, Normalisation};
+use infomark_infer::{Backbone, InputSize, Normalisation};
 use infomark_kernels::conv::on_blocks;
 use prost::Message;
 
@@ -51,7 +51,8 @@ impl Start {
         let other = || {
             refuse("its layers are not those that `infomark train` writes; train an encoder with it".into())
         };
-        let graph = Model::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
+        let mut graph = Model::decode(&bytes[..]).ok().and_then(|model| model.graph).ok_or_else(other)?;
+        graph.node.retain(|node| !Backbone::holds(&node.name));
         let constants = graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
         let (down, up) = stages(&graph.node, &constants).ok_or_else(other)?;
         let mut channels = [0; 5];
@@ -195,6 +196,7 @@ mod tests {
                 steps: 1,
                 seed: 3,
             },
+            backbone: None,
             version: "0.0.0".into(),
         };
         let dir = tempfile::tempdir()?;
@@ -211,6 +213,9 @@ mod tests {
             let same = |(f, w): (&f32, &f32)| *f == *w || *f == f16::from_f32(*w).to_f32();
             assert!(found.iter().zip(&written.values).all(same));
         }
+        let joined = infomark_models::backbone()?.join(&std::fs::read(&path)?, "encoder", 3.0)?;
+        std::fs::write(&path, joined)?;
+        assert!(Start::read(&path)?.values(0) == start.values(0));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Trainings of a few steps on generated images.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backbone;
 #[path = "../common/mod.rs"]
 mod common;
 mod refused;

@@ -27,6 +27,8 @@ fn order(server: &Server, path: &str, body: &Value) {
 #[test]
 fn what_has_no_encoder_is_refused_and_says_what_to_do() {
     let place = Workplace::new();
+    // Noise is none of what the encoders of the program are for; phantoms are heads.
+    (0..5).for_each(|image| place.write_noise(&format!("data/images/{image}.png")));
     // An encoder that was damaged is told, and keeps nobody from annotating.
     place.write("rev/encoder.onnx", "no encoder");
     let server = Server::start(&place, "");
@@ -38,7 +40,6 @@ fn what_has_no_encoder_is_refused_and_says_what_to_do() {
     assert_eq!(server.post("/api/train", &json!({ "steps": 0 })).0, 400);
     assert_eq!(server.post("/api/encoder", &json!({ "name": "../ceph" })).0, 400);
     assert_eq!(server.post("/api/export", &json!({ "formats": ["model"], "accepted_only": true })).0, 400);
-    // Phantoms are none of the images that the encoders of the program are for.
     order(&server, "/api/recognise", &json!({}));
     let state = server.wait(ended);
     let proposal = &state["encoder"]["proposal"];

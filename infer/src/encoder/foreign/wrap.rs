@@ -167,6 +167,7 @@ impl<'a> Wrapped<'a> {
                 source_sha256: self.source_sha256.clone(),
                 producer: self.producer.clone(),
             },
+            backbone: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         description.check_values().map_err(|problem| self.refuse(ForeignError::Value(problem)))?;
