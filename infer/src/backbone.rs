@@ -106,7 +106,7 @@ impl Backbone {
         let mut joins = Joins { graph, weight };
         for (&stride, channels) in strides.iter().zip(&mut channels) {
             if let Some(level) = levels.iter().find(|level| level.stride == stride) {
-                *channels += level.channels;
+                *channels = channels.saturating_add(level.channels);
                 joins.join(stride, *channels);
             }
         }
