@@ -39,4 +39,4 @@ pub use error::ActiveError;
 pub use held_out::{HeldOut, HeldOutImage};
 pub use learn::{LearnOptions, LearnProgress, Learned, MIN_IMAGES, learn};
 pub use next::{annotation_order, uncertainty};
-pub use simulate::{Protocol, Round, Simulation, Strategy, simulate};
+pub use simulate::{Round, Simulation, SimulationOptions, Strategy, simulate};

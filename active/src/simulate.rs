@@ -35,7 +35,7 @@ pub enum Strategy {
 
 /// What is simulated.
 #[derive(Clone, Debug)]
-pub struct Protocol {
+pub struct SimulationOptions {
     /// File or name of the encoder.
     pub encoder: PathBuf,
     /// The images that are annotated, with their landmarks.
@@ -105,10 +105,10 @@ struct Seen {
 /// # Errors
 /// [`ActiveError`].
 pub fn simulate(
-    protocol: &Protocol,
+    protocol: &SimulationOptions,
     progress: &mut (dyn FnMut(usize, Option<LearnProgress>) -> ControlFlow<()> + Send),
 ) -> Result<Simulation, ActiveError> {
-    let Protocol { pool, dev, rounds, tolerance_mm, strategy, .. } = protocol;
+    let SimulationOptions { pool, dev, rounds, tolerance_mm, strategy, .. } = protocol;
     let ascending = rounds.windows(2).all(|pair| pair[0] < pair[1]);
     let in_pool = rounds.first().is_some_and(|first| *first >= 1)
         && rounds.last().is_some_and(|last| *last <= pool.images.len());
@@ -186,7 +186,7 @@ fn mean_mm(data: &DataSet) -> f64 {
 }
 
 /// The order before anything is learnt.
-fn first_order(protocol: &Protocol, encoder: &Encoder) -> Result<Vec<usize>, ActiveError> {
+fn first_order(protocol: &SimulationOptions, encoder: &Encoder) -> Result<Vec<usize>, ActiveError> {
     let count = protocol.pool.images.len();
     if protocol.strategy == Strategy::Random {
         return Ok(draw_in_order(count, count, Rng::new(protocol.learn.seed, STREAM)));
@@ -225,7 +225,7 @@ fn see_all(
     detector: &ActiveDetector,
     data: &DataSet,
     images: &[usize],
-    protocol: &Protocol,
+    protocol: &SimulationOptions,
 ) -> Result<Vec<Seen>, ActiveError> {
     let samples: Vec<Sample> = images.iter().filter_map(|image| data.images.get(*image).cloned()).collect();
     // Threads may outlive this call: they hold their own.

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use infomark_active::{
-    ActiveDetector, ActiveError, LearnOptions, LearnProgress, Protocol, Strategy, detector, learn, simulate,
-    uncertainty,
+    ActiveDetector, ActiveError, LearnOptions, LearnProgress, SimulationOptions, Strategy, detector, learn,
+    simulate, uncertainty,
 };
 use infomark_infer::{DataSet, Detection, Ensemble, EnsembleBounds, EnsembleFileError, Member, read_image};
 use infomark_phantom::Phantom;
@@ -21,21 +21,7 @@ const SIZE: (usize, usize) = (96, 128);
 /// An encoder of a few steps, and annotated phantoms as a data folder.
 fn prepare(root: &Path, count: u64) -> Result<(PathBuf, DataSet), Box<dyn Error>> {
     let data = root.join("data");
-    fs::create_dir_all(data.join("images"))?;
-    let phantom = Phantom::new(SIZE.0, SIZE.1)?;
-    let mut table = String::from("image,landmark,x,y\n");
-    let mut names = Vec::new();
-    for i in 0..count {
-        let image = phantom.image(7, i);
-        fs::write(data.join(format!("images/{i:02}.pgm")), image.pgm())?;
-        names = image.landmarks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        for (name, at) in image.landmarks {
-            table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);
-        }
-    }
-    fs::write(data.join("landmarks.csv"), table)?;
-    let names = names.join(", ");
-    fs::write(data.join("dataset.toml"), format!("spacing_mm = [1.0, 1.0]\nlandmarks = [{names}]\n"))?;
+    Phantom::new(SIZE.0, SIZE.1)?.write_data_folder(&data, 7, count, 1.0)?;
     let paths = Paths {
         images: data.join("images"),
         out: root.join("encoder.onnx"),
@@ -255,7 +241,7 @@ fn members_and_bounds_have_one_value_for_each_landmark() -> Outcome {
 fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     let root = tempfile::tempdir()?;
     let (encoder, data) = prepare(root.path(), 10)?;
-    let protocol = Protocol {
+    let protocol = SimulationOptions {
         encoder,
         pool: DataSet { images: data.images[..7].to_vec(), ..data.clone() },
         dev: DataSet { images: data.images[7..].to_vec(), ..data.clone() },
@@ -277,10 +263,11 @@ fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     assert_eq!(lenient.rounds[1].members_mm.len(), 3);
     assert!(lenient.rounds[1].held_out_mm.is_some());
     // Nothing is: every point is placed by hand.
-    let strict =
-        simulate(&Protocol { tolerance_mm: 0.0, ..protocol.clone() }, &mut |_, _| ControlFlow::Continue(()))?;
+    let strict = simulate(&SimulationOptions { tolerance_mm: 0.0, ..protocol.clone() }, &mut |_, _| {
+        ControlFlow::Continue(())
+    })?;
     assert_eq!(counts(&strict), [(1, landmarks, 6 * landmarks), (5, 5 * landmarks, 2 * landmarks)]);
-    let wrong = Protocol { rounds: vec![5, 5], ..protocol.clone() };
+    let wrong = SimulationOptions { rounds: vec![5, 5], ..protocol.clone() };
     let wrong = simulate(&wrong, &mut |_, _| ControlFlow::Continue(()));
     assert!(matches!(wrong, Err(ActiveError::Option { option: "rounds", .. })));
     let again = simulate(&protocol, &mut |_, _| ControlFlow::Continue(()))?;

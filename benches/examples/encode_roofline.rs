@@ -212,7 +212,7 @@ fn main() {
     let mut features = Vec::new();
     for (level, &inputs) in CHANNELS.iter().enumerate() {
         let (w, h) = (SIZE.0 >> level, SIZE.1 >> level);
-        let shape = head::Shape { inputs, outputs: EMBEDDING, area: w * h };
+        let shape = head::HeadShape { inputs, outputs: EMBEDDING, area: w * h };
         let (x, weight, bias) = (noise(inputs * w * h, 1), noise(EMBEDDING * inputs, 2), noise(EMBEDDING, 3));
         let mut out = vec![0.0; EMBEDDING * w * h];
         let seconds = least(rounds, || head::forward(&x, &weight, &bias, shape, &mut out));

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use infomark_experiment::{
-    Bench, Commit, Definition, Event, Experiment, ExperimentError, LoopExperiment, Outcome, Place,
+    ArmRun, Bench, Commit, Definition, Event, Experiment, ExperimentError, LoopExperiment, Outcome,
     Provenance, State, begin,
 };
+use serde::Serialize;
 
 use crate::output::{Report, one_line, shown};
 use terminal::Terminal;
@@ -54,74 +55,112 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     // Now, as the work tree may go on while the arms train.
     let commit = Commit::of(&options.file);
     let made_by = Provenance { file: &options.file, text: definition.text(), commit: commit.as_ref() };
-    let terminal = Terminal::default();
+    let command = Command { made_by, options, threads, terminal: Terminal::default(), report };
     let done = match &definition {
-        Definition::Arms { experiment, .. } => {
-            arms(experiment, &made_by, options, threads, &terminal, report)
-        }
-        Definition::Loop { experiment, .. } => {
-            simulations(experiment, &made_by, options, threads, &terminal, report)
-        }
+        Definition::Arms { experiment, .. } => command.arms(experiment),
+        Definition::Loop { experiment, .. } => command.simulations(experiment),
     };
-    terminal.finish();
+    command.terminal.finish();
     done.map_err(refusal)
 }
 
-/// Makes the arms of an experiment, and compares them.
-fn arms(
-    experiment: &Experiment,
-    made_by: &Provenance<'_>,
-    options: &Options,
+struct Command<'a> {
+    made_by: Provenance<'a>,
+    options: &'a Options,
     threads: usize,
-    terminal: &Terminal,
-    report: &Report,
-) -> Result<()> {
-    let chosen = experiment.chosen(&options.only)?;
-    let observer = |event: Event<'_>| terminal.show(event);
-    let bench = Bench::open(experiment, &data_root(options), &options.out, threads, &observer)?;
-    let places = bench.places();
-    let is_chosen = |place: &Place<'_>| chosen.contains(&place.arm_index());
-    if options.dry_run {
-        return dry_run(&bench, places.iter().filter(|place| is_chosen(place)), experiment.title(), report);
+    terminal: Terminal,
+    report: &'a Report,
+}
+
+impl Command<'_> {
+    /// Keeps the file of the experiment beside its results.
+    fn begin(&self) -> Result<()> {
+        Ok(begin(&self.options.out, &self.options.file, self.made_by.text, self.options.changed)?)
     }
-    begin(&options.out, &options.file, made_by.text, options.changed)?;
-    let (mut finished, mut missing) = (Vec::new(), Vec::new());
-    let (mut number, all) = (0, places.iter().filter(|place| is_chosen(place)).count());
-    for place in &places {
-        if is_chosen(place) {
-            number += 1;
-            report.text(&format!("[{number}/{all}] {}", place.name()))?;
-            let done = bench.work(place).with_context(|| place.name())?;
-            terminal.finish();
-            let steps = if done.steps() > 0 { format!("{} steps, ", done.steps()) } else { String::new() };
-            let reused = if done.reused { " (done before)" } else { "" };
-            report.text(&format!("      {steps}MRE {:.2} mm{reused}", done.mre_mm))?;
-            finished.push(done);
-        } else if let Some(done) = bench.done(place)? {
-            finished.push(done);
-        } else {
-            missing.push(place.name());
+
+    /// Makes the arms of an experiment, and compares them.
+    fn arms(&self, experiment: &Experiment) -> Result<()> {
+        let Self { made_by, options, terminal, report, .. } = self;
+        let chosen = experiment.chosen(&options.only)?;
+        let observer = |event: Event<'_>| terminal.show(event);
+        let bench = Bench::open(experiment, &data_root(options), &options.out, self.threads, &observer)?;
+        let runs = bench.runs();
+        let is_chosen = |run: &ArmRun<'_>| chosen.contains(&run.arm_index());
+        if options.dry_run {
+            return dry_run(&bench, runs.iter().filter(|run| is_chosen(run)), experiment.title(), report);
         }
+        self.begin()?;
+        let (mut finished, mut missing) = (Vec::new(), Vec::new());
+        let (mut number, all) = (0, runs.iter().filter(|run| is_chosen(run)).count());
+        for run in &runs {
+            if is_chosen(run) {
+                number += 1;
+                report.text(&format!("[{number}/{all}] {}", run.name()))?;
+                let done = bench.work(run).with_context(|| run.name())?;
+                terminal.finish();
+                let steps =
+                    if done.steps() > 0 { format!("{} steps, ", done.steps()) } else { String::new() };
+                let reused = if done.reused { " (done before)" } else { "" };
+                report.text(&format!("      {steps}MRE {:.2} mm{reused}", done.mre_mm))?;
+                finished.push(done);
+            } else if let Some(done) = bench.done(run)? {
+                finished.push(done);
+            } else {
+                missing.push(run.name());
+            }
+        }
+        terminal.drawn()?;
+        let rows = bench.compare(&finished);
+        let outcome = Outcome::new(&bench, made_by, &finished, &rows, missing);
+        let markdown = outcome.markdown(&bench, &rows, made_by);
+        let mut files = outcome.write(&options.out, &markdown, &rows, &finished)?;
+        files.extend(pictures::write(&options.out, &bench, &rows, &finished, &made_by.note())?);
+        tell(report, &markdown, &files, &outcome)
     }
-    terminal.drawn()?;
-    let rows = bench.compare(&finished);
-    let outcome = Outcome::new(&bench, made_by, &finished, &rows, missing);
-    let markdown = outcome.markdown(&bench, &rows, made_by);
-    let files = outcome.write(&options.out, &markdown, &rows, &finished)?;
-    let pictures = pictures::write(&options.out, &bench, &rows, &finished, &made_by.note())?;
-    report.text(&format!("\n{markdown}"))?;
-    let files: Vec<String> = files.iter().chain(&pictures).map(|path| shown(path)).collect();
-    report.text(&files.join("\n"))?;
-    report.json(&outcome)
+
+    /// Simulates active learning.
+    fn simulations(&self, experiment: &LoopExperiment) -> Result<()> {
+        let Self { made_by, options, threads, terminal, report } = self;
+        let (out, data) = (&options.out, data_root(options));
+        let runs = experiment.runs(&options.only)?;
+        if options.dry_run {
+            let (mut left, mut lines) = (0, String::new());
+            for run in &runs {
+                let is_finished = run.is_finished(out) && !options.changed;
+                left += usize::from(!is_finished);
+                lines += &format!("  {}\n", run.plan(is_finished));
+            }
+            return report.text(&format!("{}\n{lines}{left} simulations to do", experiment.title()));
+        }
+        self.begin()?;
+        let mut results = Vec::new();
+        for run in &runs {
+            report.text(&run.name())?;
+            let how = (options.changed, *threads);
+            results.push(experiment.work(run, (&data, out), how, &|event| terminal.show(event))?);
+            terminal.finish();
+        }
+        let outcome = experiment.outcome(made_by, *threads, results);
+        let mut files = outcome.write(out)?;
+        files.extend(pictures::write_rounds(out, &outcome)?);
+        tell(report, &outcome.markdown(), &files, &outcome)
+    }
+}
+
+/// Tells the tables, the files that were written, and the result as an object.
+fn tell(report: &Report, markdown: &str, files: &[PathBuf], outcome: &impl Serialize) -> Result<()> {
+    let files: Vec<String> = files.iter().map(|path| shown(path)).collect();
+    report.text(&format!("\n{}\n{}", markdown.trim_end(), files.join("\n")))?;
+    report.json(outcome)
 }
 
 fn dry_run<'p>(
     bench: &Bench<'_>,
-    places: impl Iterator<Item = &'p Place<'p>>,
+    runs: impl Iterator<Item = &'p ArmRun<'p>>,
     title: &str,
     report: &Report,
 ) -> Result<()> {
-    let planned = places.map(|place| bench.plan(place)).collect::<Result<Vec<_>, _>>()?;
+    let planned = runs.map(|run| bench.plan(run)).collect::<Result<Vec<_>, _>>()?;
     let lines: String = planned.iter().map(|run| format!("  {}\n", run.text())).collect();
     let left = planned.iter().filter(|run| run.state != State::Finished).count();
     let matches = planned.iter().filter(|run| run.budget.is_none()).count();
@@ -129,43 +168,6 @@ fn dry_run<'p>(
     let trainings = planned.len() - matches;
     report.text(&format!("{title}\n{lines}{trainings} trainings{matching}, {left} of them to do"))?;
     report.json(&planned)
-}
-
-/// Simulates active learning.
-fn simulations(
-    experiment: &LoopExperiment,
-    made_by: &Provenance<'_>,
-    options: &Options,
-    threads: usize,
-    terminal: &Terminal,
-    report: &Report,
-) -> Result<()> {
-    let (out, data) = (&options.out, data_root(options));
-    let runs = experiment.runs(&options.only)?;
-    if options.dry_run {
-        let (mut left, mut lines) = (0, String::new());
-        for run in &runs {
-            let is_finished = run.is_finished(out) && !options.changed;
-            left += usize::from(!is_finished);
-            lines += &format!("  {}\n", run.plan(is_finished));
-        }
-        return report.text(&format!("{}\n{lines}{left} simulations to do", experiment.title()));
-    }
-    begin(out, &options.file, made_by.text, options.changed)?;
-    let mut results = Vec::new();
-    for run in &runs {
-        report.text(&run.name())?;
-        let how = (options.changed, threads);
-        results.push(experiment.work(run, (&data, out), how, &|event| terminal.show(event))?);
-        terminal.finish();
-    }
-    let outcome = experiment.outcome(made_by, threads, results);
-    let files = outcome.write(out)?;
-    let pictures = pictures::write_rounds(out, &outcome)?;
-    report.text(&format!("\n{}", outcome.markdown()))?;
-    let files: Vec<String> = files.iter().chain(&pictures).map(|path| shown(path)).collect();
-    report.text(&files.join("\n"))?;
-    report.json(&outcome)
 }
 
 /// An error with the options of the command line that help.

@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use infomark_infer::{ImageContext, read_image, read_image_header, read_landmarks_of};
 use infomark_train::{
-    Annotated, Budget, Doubt, LabelCount, SelfTrainConfig, SelfTrainPaths, resume_self_train, self_train,
+    Doubt, LabelCount, SelfTrainConfig, SelfTrainPaths, TemplateImage, resume_self_train, self_train,
 };
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::{self, Report, beside, file_name, shown};
+use crate::output::{self, Report, file_name, shown};
 use crate::progress::duration;
-use crate::train::{read_config, with_progress};
+use crate::train::{TrainingArgs, read_config, with_progress};
 
 /// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
+    mut_arg("minutes", |arg| arg.help("Minutes to train in all [default: 60]")),
     after_help = "\
 Examples:
   infomark self-train radiographs/ --model encoder.onnx --template 001.png --landmarks points.csv --out landmarks.onnx
@@ -48,25 +49,12 @@ pub(crate) struct Options {
     /// Networks that are trained, each on the labels that the one before agrees with [default: 2]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     rounds: Option<usize>,
-    /// Minutes to train in all [default: 60]
-    #[arg(long, value_name = "M", conflicts_with = "steps")]
-    minutes: Option<f64>,
-    /// Steps to train in all instead: the same network every time, to the bit
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    training: TrainingArgs,
     /// Options by name, as TOML: the fields of `SelfTrainConfig` in the documentation of infomark-train, such as
     /// `max_disagreement = 8.0`, and those of `LandmarkConfig` under `[network]`; --minutes, --steps, --seed and --rounds override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Folder of the rounds [default: beside the network, ending in .run]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    run: Option<PathBuf>,
-    /// Go on with the training in this folder, with the options it was started with
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
-    resume: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -85,16 +73,15 @@ struct Trained {
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
     let files = [&options.model].into_iter().chain(&options.template).chain(&options.landmarks);
     output::keep(files.chain(&options.config), &options.out)?;
-    let resumed = options.resume.clone();
     let paths = SelfTrainPaths {
         images: options.images.clone(),
         encoder: options.model.clone(),
         templates: annotated(options)?,
         out: options.out.clone(),
-        run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+        run: options.training.folder(&options.out),
     };
     inputs::warn_of_skipped(&paths.images);
-    let summary = if options.resume.is_some() {
+    let summary = if options.training.resumes() {
         with_progress(&paths.run, |told| resume_self_train(&paths, threads, told))?
     } else {
         let config = config(options, threads)?;
@@ -130,7 +117,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 }
 
 /// The templates with their landmarks.
-fn annotated(options: &Options) -> Result<Vec<Annotated>> {
+fn annotated(options: &Options) -> Result<Vec<TemplateImage>> {
     let (images, tables) = (options.template.len(), options.landmarks.len());
     if tables != 1 && tables != images {
         bail!(
@@ -144,7 +131,7 @@ fn annotated(options: &Options) -> Result<Vec<Annotated>> {
         let subject = ImageContext { image: Some(&name), placement, ..ImageContext::default() };
         let table = read_landmarks_of(table, &subject)?;
         let landmarks = table.on_image(&name, image.width(), image.height())?.to_vec();
-        Ok(Annotated { image: path.clone(), landmarks })
+        Ok(TemplateImage { image: path.clone(), landmarks })
     };
     options.template.iter().zip(options.landmarks.iter().cycle()).map(one).collect()
 }
@@ -153,13 +140,8 @@ fn annotated(options: &Options) -> Result<Vec<Annotated>> {
 fn config(options: &Options, threads: usize) -> Result<SelfTrainConfig> {
     let mut config = read_config(options.config.as_deref(), SelfTrainConfig::check)?;
     config.network.threads = threads;
-    config.network.seed = options.seed.unwrap_or(config.network.seed);
     config.rounds = options.rounds.unwrap_or(config.rounds);
-    config.network.schedule.budget = match (options.steps, options.minutes) {
-        (Some(steps), _) => Budget::Steps(steps),
-        (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.network.schedule.budget,
-    };
+    options.training.change(&mut config.network.seed, &mut config.network.schedule.budget);
     config.check()?;
     Ok(config)
 }

@@ -9,7 +9,7 @@ use infomark_infer::{
     Encoder, ImageContext, PixelSpacing, Template, read_image, read_image_header, read_landmarks_of, rounded,
     sha256,
 };
-use infomark_models::Model;
+use infomark_models::PretrainedModel;
 use infomark_results::TemplateRecord;
 use infomark_train::AGAINST;
 use rayon::prelude::*;
@@ -42,7 +42,7 @@ pub(crate) struct Given {
 /// What a path that was given as a template is.
 enum Kind {
     /// Comes with the program.
-    BuiltIn(Model),
+    BuiltIn(PretrainedModel),
     Folder,
     File,
     Image,

@@ -1,9 +1,11 @@
 //! `infomark train`.
 
 mod bars;
+mod budget;
 mod pictures;
 
 pub(crate) use bars::Bars;
+pub(crate) use budget::TrainingArgs;
 pub(crate) use pictures::smooth;
 
 use std::ops::ControlFlow;
@@ -11,18 +13,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use infomark_infer::Encoder;
-use infomark_train::{Budget, ComputeOn, Paths, Progress, PsiConfig, Scoring, TrainConfig, resume, train};
+use infomark_train::{ComputeOn, Paths, Progress, PsiConfig, Scoring, TrainConfig, resume, train};
 use serde::Serialize;
 
 use crate::files;
 use crate::inputs::{self, read_toml};
-use crate::output::{self, Report, beside, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::duration;
 
 /// Train an encoder on a folder of unlabelled radiographs of one kind.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
+    mut_arg("minutes", |arg| arg.help("Minutes to train [default: 45]")),
     after_help = "\
 Examples:
   infomark train radiographs/ --out encoder.onnx
@@ -36,15 +39,8 @@ pub(crate) struct Options {
     /// File of the encoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Minutes to train [default: 45]
-    #[arg(long, value_name = "M", conflicts_with = "steps")]
-    minutes: Option<f64>,
-    /// Steps to train instead: the same encoder every time, to the bit
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    training: TrainingArgs,
     /// Options of the training by name, as TOML: the fields of `TrainConfig` in the documentation of infomark-train,
     /// such as `elastic = 8.0`; --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
@@ -65,16 +61,10 @@ pub(crate) struct Options {
     /// Templates of these scores, drawn at random
     #[arg(long, value_name = "N", default_value_t = 3, requires = "score_data")]
     score_templates: usize,
-    /// Folder of checkpoints, log and plots [default: beside the encoder, ending in .run]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    run: Option<PathBuf>,
     /// Where to compute entropies, sampling, views and the loss; the network is on the CPU. auto: on a CUDA device where there is one and
     /// this program was built for it (feature cuda). Results differ by rounding
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     device: Device,
-    /// Go on with the training in this folder, with the options it was started with
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
-    resume: Option<PathBuf>,
 }
 
 /// What `--device` takes.
@@ -114,18 +104,17 @@ struct Trained {
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
-    let resumed = options.resume.clone();
     let paths = Paths {
         images: options.images.clone(),
         out: options.out.clone(),
-        run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+        run: options.training.folder(&options.out),
         score: options
             .score_data
             .as_ref()
             .map(|data| Scoring { data: data.clone(), templates: options.score_templates }),
     };
     inputs::warn_of_skipped(&options.images);
-    let summary = if options.resume.is_some() {
+    let summary = if options.training.resumes() {
         with_progress(&paths.run, |told| resume(&paths, threads, options.device.into(), told))?
     } else {
         output::keep([&options.config, &options.policy].into_iter().flatten(), &options.out)?;
@@ -205,13 +194,8 @@ fn config(options: &Options, threads: usize) -> Result<TrainConfig> {
     }
     config.threads = threads;
     config.compute = options.device.into();
-    config.seed = options.seed.unwrap_or(config.seed);
     config.patience = options.patience.unwrap_or(config.patience);
-    config.schedule.budget = match (options.steps, options.minutes) {
-        (Some(steps), _) => Budget::Steps(steps),
-        (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.schedule.budget,
-    };
+    options.training.change(&mut config.seed, &mut config.schedule.budget);
     config.check()?;
     Ok(config)
 }

@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use infomark_train::{Budget, LandmarkConfig, LandmarkPaths, resume_landmarks, train_landmarks};
+use infomark_train::{LandmarkConfig, LandmarkPaths, resume_landmarks, train_landmarks};
 use serde::Serialize;
 
 use crate::inputs;
-use crate::output::{self, Report, beside, shown};
+use crate::output::{self, Report, shown};
 use crate::progress::duration;
-use crate::train::{read_config, with_progress};
+use crate::train::{TrainingArgs, read_config, with_progress};
 
 /// Train a network that finds landmarks by itself on annotated images.
 #[derive(clap::Args)]
 #[command(
     allow_negative_numbers = true,
+    mut_arg("minutes", |arg| arg.help("Minutes to train [default: 30]")),
     after_help = "\
 Examples:
   infomark train-landmarks ceph-train --from encoder.onnx --out landmarks.onnx
@@ -36,25 +37,12 @@ pub(crate) struct Options {
     /// Learn from so many of the images, drawn at random [default: all]
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     images: Option<usize>,
-    /// Minutes to train [default: 30]
-    #[arg(long, value_name = "M", conflicts_with = "steps")]
-    minutes: Option<f64>,
-    /// Steps to train instead: the same network every time, to the bit
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    training: TrainingArgs,
     /// Options of the training by name, as TOML: the fields of `LandmarkConfig` in the documentation of infomark-train,
     /// such as `elastic = 12.0`; --minutes, --steps and --seed override them
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Folder of checkpoints and log [default: beside the network, ending in .run]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    run: Option<PathBuf>,
-    /// Go on with the training in this folder, with the options it was started with
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
-    resume: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -76,15 +64,14 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     output::keep(files.iter().chain(&options.from).chain(&options.config), &options.out)?;
     // Opened for its warnings.
     inputs::data_folder(&options.data)?;
-    let resumed = options.resume.clone();
     let paths = LandmarkPaths {
         data: options.data.clone(),
         images: options.images,
         encoder: options.from.clone(),
         out: options.out.clone(),
-        run: resumed.or_else(|| options.run.clone()).unwrap_or_else(|| beside(&options.out, "run")),
+        run: options.training.folder(&options.out),
     };
-    let summary = if options.resume.is_some() {
+    let summary = if options.training.resumes() {
         with_progress(&paths.run, |told| resume_landmarks(&paths, threads, told))?
     } else {
         let config = config(options, threads)?;
@@ -118,12 +105,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
 fn config(options: &Options, threads: usize) -> Result<LandmarkConfig> {
     let mut config = read_config(options.config.as_deref(), LandmarkConfig::check)?;
     config.threads = threads;
-    config.seed = options.seed.unwrap_or(config.seed);
-    config.schedule.budget = match (options.steps, options.minutes) {
-        (Some(steps), _) => Budget::Steps(steps),
-        (None, Some(minutes)) => Budget::Minutes(minutes),
-        (None, None) => config.schedule.budget,
-    };
+    options.training.change(&mut config.seed, &mut config.schedule.budget);
     config.check()?;
     Ok(config)
 }

@@ -81,7 +81,7 @@ pub struct LandmarkFigures {
 
 /// What an encoder comes to: the median of the templates' figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub struct MedianFigures {
     /// Mean radial error.
     pub mre_mm: f64,
     /// Its interval: images are drawn with replacement, the same for all templates.
@@ -111,7 +111,7 @@ pub fn figures(
     names: &[String],
     radii_mm: &[f64],
     seed: u64,
-) -> Result<(Summary, Vec<Figures>), EvalError> {
+) -> Result<(MedianFigures, Vec<Figures>), EvalError> {
     check_radii(radii_mm)?;
     tables.iter().try_for_each(|table| check(table, names))?;
     let without = |place: &usize| tables.iter().all(|table| table.of_landmark(*place).is_empty());
@@ -120,7 +120,7 @@ pub fn figures(
     }
     let each = tables.iter().map(|table| Figures::of(table, names, radii_mm, seed));
     let each: Vec<Figures> = each.collect();
-    Ok((Summary::of(&each, tables, names, radii_mm, seed), each))
+    Ok((MedianFigures::of(&each, tables, names, radii_mm, seed), each))
 }
 
 /// Refuses a table without an error, with an image of other landmarks, or with an error that is not finite.
@@ -205,7 +205,7 @@ impl LandmarkFigures {
     }
 }
 
-impl Summary {
+impl MedianFigures {
     fn of(
         templates: &[Figures],
         tables: &[ErrorTable],

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::sets::{Known, in_order, leave};
 use crate::{
-    ErrorBounds, ErrorTable, EvalError, Figures, Run, Score, ScoredImage, Summary, UncertaintyRanking,
+    ErrorBounds, ErrorTable, EvalError, Figures, MedianFigures, Run, Score, ScoredImage, UncertaintyRanking,
     check_annotated, check_names, check_radii, check_templates, figures,
 };
 
@@ -26,13 +26,13 @@ pub struct Protocol<'a> {
 
 /// Scores with their figures.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
+pub struct EvaluationResult {
     /// All scores, set by set; a set may have no image left to score.
     pub runs: Vec<Run>,
     /// Figures of the sets that have.
     pub figures: Vec<Figures>,
     /// Their median.
-    pub summary: Summary,
+    pub summary: MedianFigures,
     /// How well the uncertainty orders the errors.
     pub uncertainty: UncertaintyRanking,
     /// Error bounds against those measured; none without a calibration.
@@ -122,7 +122,7 @@ impl<'a> Ready<'a> {
         &self,
         protocol: &Protocol<'_>,
         advance: &(dyn Fn() -> Result<(), EvalError> + Sync),
-    ) -> Result<Measured, EvalError> {
+    ) -> Result<EvaluationResult, EvalError> {
         let Protocol { radii_mm, seed, calibrate } = *protocol;
         let Evaluation { data, template_data, .. } = self.evaluation;
         check_radii(radii_mm)?;
@@ -142,7 +142,7 @@ impl<'a> Ready<'a> {
         let error_bounds = calibrating.as_deref().map(bounds).transpose()?;
         let uncertainty = UncertaintyRanking::of(&runs);
         let (summary, figures) = figures(&tables, &data.landmarks, radii_mm, seed)?;
-        Ok(Measured { runs, figures, summary, uncertainty, error_bounds })
+        Ok(EvaluationResult { runs, figures, summary, uncertainty, error_bounds })
     }
 
     /// Scores every image with every set. `advance` is called once for each image.

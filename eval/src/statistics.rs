@@ -82,7 +82,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     at(below) + (place - below as f64) * (at(below + 1) - at(below))
 }
 
-/// The median over templates of the mean radial error in mm: what a [`Summary`](crate::Summary) has, without intervals. NaN of none.
+/// The median over templates of the mean radial error in mm: what a [`MedianFigures`](crate::MedianFigures) has, without intervals. NaN of none.
 pub fn median_mre(tables: &[ErrorTable]) -> f64 {
     PerImage::of(tables, &scored_images(tables), Statistic::MeanRadialError).median(None)
 }

@@ -15,7 +15,7 @@ use crate::set::{DataRecord, Set};
 
 /// A run of an experiment: a training or matching of an arm on a data set.
 #[derive(Clone, Copy)]
-pub struct Place<'b> {
+pub struct ArmRun<'b> {
     pub(crate) set: &'b Set,
     pub(crate) arm: &'b Arm,
     /// Places of both in the experiment.
@@ -45,7 +45,7 @@ pub(crate) mod name {
     pub(crate) const EVALUATED: &str = "made-of.json";
 }
 
-impl Place<'_> {
+impl ArmRun<'_> {
     /// The place of its arm among those of the experiment.
     pub fn arm_index(&self) -> usize {
         self.arm_index
@@ -93,36 +93,36 @@ impl<'e> Bench<'e> {
     }
 
     /// All runs of the experiment, in order: an arm that trains nothing and is given its encoder has one seed.
-    pub fn places(&self) -> Vec<Place<'_>> {
-        let mut places = Vec::new();
+    pub fn runs(&self) -> Vec<ArmRun<'_>> {
+        let mut runs = Vec::new();
         for (data_index, set) in self.sets.iter().enumerate() {
             let seeds = set.seeds.as_ref().unwrap_or(&self.experiment.seeds);
             for (arm_index, arm) in self.experiment.arm.iter().enumerate() {
                 let once = matches!(arm.kind(), Kind::Match(_)) && arm.encoder_of.is_none();
                 let seeds = seeds.iter().take(if once { 1 } else { seeds.len() });
-                places.extend(seeds.map(|&seed| Place { set, arm, data_index, arm_index, seed }));
+                runs.extend(seeds.map(|&seed| ArmRun { set, arm, data_index, arm_index, seed }));
             }
         }
-        places
+        runs
     }
 
-    pub(crate) fn folder(&self, place: &Place<'_>) -> PathBuf {
-        let (data, arm) = (&place.set.name, &place.arm.name);
-        self.out.join("runs").join(data).join(arm).join(format!("seed-{}", place.seed))
+    pub(crate) fn folder(&self, run: &ArmRun<'_>) -> PathBuf {
+        let (data, arm) = (&run.set.name, &run.arm.name);
+        self.out.join("runs").join(data).join(arm).join(format!("seed-{}", run.seed))
     }
 
     /// The file of what an arm trains.
-    pub(crate) fn model(&self, place: &Place<'_>) -> PathBuf {
-        let file = match place.arm.kind() {
+    pub(crate) fn model(&self, run: &ArmRun<'_>) -> PathBuf {
+        let file = match run.arm.kind() {
             Kind::Encoder | Kind::Match(_) => name::ENCODER,
             Kind::Network(_) | Kind::SelfTrain(_) => name::NETWORK,
         };
-        self.folder(place).join(file)
+        self.folder(run).join(file)
     }
 
     /// The folder of a run's checkpoints and log.
-    pub fn run_folder(&self, place: &Place<'_>) -> PathBuf {
-        self.model(place).with_extension("run")
+    pub fn run_folder(&self, run: &ArmRun<'_>) -> PathBuf {
+        self.model(run).with_extension("run")
     }
 
     /// The data sets, as results tell of them.

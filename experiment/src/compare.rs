@@ -62,7 +62,7 @@ impl Bench<'_> {
                 let mut rows: Vec<(Row, String, OfSeeds)> = Vec::new();
                 for (arm_index, arm) in experiment.arm.iter().enumerate() {
                     let seeds = of_arm(finished, data_index, arm_index)
-                        .map(|done| (done.place.seed, of_part(&done.errors)));
+                        .map(|done| (done.run.seed, of_part(&done.errors)));
                     let seeds = seeds.filter(|(_, tables)| !tables.is_empty()).collect();
                     rows.push((Row::Arm(arm_index), arm.name.clone(), seeds));
                 }
@@ -102,7 +102,5 @@ pub(crate) fn of_arm<'f, 'b>(
     data_index: usize,
     arm_index: usize,
 ) -> impl Iterator<Item = &'f Finished<'b>> {
-    finished
-        .iter()
-        .filter(move |done| (done.place.data_index, done.place.arm_index) == (data_index, arm_index))
+    finished.iter().filter(move |done| (done.run.data_index, done.run.arm_index) == (data_index, arm_index))
 }

@@ -1,6 +1,5 @@
 //! Why an experiment can't be made.
 
-use std::io;
 use std::path::PathBuf;
 
 use infomark_active::ActiveError;
@@ -196,16 +195,6 @@ pub enum ExperimentError {
         file: PathBuf,
     },
     /// A file or folder that can't be read, written or removed.
-    #[error("{}: {action} ({source})", path.display())]
-    Io {
-        /// Its path.
-        path: PathBuf,
-        /// What was not done.
-        action: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file that can't be read or written.
     #[error(transparent)]
     File(Box<FileError>),
     /// A folder that can't be locked.
@@ -277,12 +266,6 @@ impl ExperimentError {
             Self::In { source, .. } => source.root(),
             other => other,
         }
-    }
-
-    /// Wraps an error of the system.
-    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { path, action, source }
     }
 }
 

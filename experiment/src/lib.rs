@@ -49,7 +49,7 @@ mod table;
 mod templates;
 mod work;
 
-pub use bench::{Bench, Place};
+pub use bench::{ArmRun, Bench};
 pub use compare::{Compared, Row};
 pub use definition::Definition;
 pub use error::{DefinitionError, ExperimentError};

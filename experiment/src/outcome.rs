@@ -20,14 +20,11 @@ const INTERVALS: &str = "95 % bootstrap over images, the same for all arms, seed
 
 /// The file of an experiment in the folder of its results.
 const KEPT: &str = "experiment.toml";
-const OBJECT: &str = "experiment.json";
-const TABLE: &str = "table.md";
-const CSV: &str = "table.csv";
 const LANDMARKS: &str = "landmarks.csv";
 
-/// Result of an experiment, as `experiment.json` has it.
+/// What `experiment.json` begins with.
 #[derive(Serialize)]
-pub struct Outcome<'a> {
+pub(crate) struct Head<'a> {
     title: &'a str,
     about: &'a str,
     version: &'static str,
@@ -35,6 +32,13 @@ pub struct Outcome<'a> {
     commit: Option<&'a Commit>,
     file: String,
     file_sha256: String,
+}
+
+/// Result of an experiment, as `experiment.json` has it.
+#[derive(Serialize)]
+pub struct Outcome<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     evaluate: &'a Evaluate,
     intervals: &'static str,
     data: Vec<DataRecord>,
@@ -100,7 +104,19 @@ pub struct Provenance<'a> {
     pub commit: Option<&'a Commit>,
 }
 
-impl Provenance<'_> {
+impl<'a> Provenance<'a> {
+    /// The head of the result of an experiment with this title and description.
+    pub(crate) fn head(&self, title: &'a str, about: &'a str) -> Head<'a> {
+        Head {
+            title,
+            about,
+            version: env!("CARGO_PKG_VERSION"),
+            commit: self.commit,
+            file: self.file.display().to_string(),
+            file_sha256: sha256(self.text.as_bytes()),
+        }
+    }
+
     /// Program, commit and file in a line, for tables and plots.
     pub fn note(&self) -> String {
         format!(
@@ -142,12 +158,7 @@ impl<'a> Outcome<'a> {
             results: of_row(Row::Arm(place)),
         });
         Self {
-            title: &experiment.title,
-            about: &experiment.about,
-            version: env!("CARGO_PKG_VERSION"),
-            commit: made_by.commit,
-            file: made_by.file.display().to_string(),
-            file_sha256: sha256(made_by.text.as_bytes()),
+            head: made_by.head(&experiment.title, &experiment.about),
             evaluate: &experiment.evaluate,
             intervals: INTERVALS,
             data: bench.records(),
@@ -172,13 +183,25 @@ impl<'a> Outcome<'a> {
         markdown: &str,
         rows: &[Compared],
         finished: &[Finished<'_>],
-    ) -> Result<[PathBuf; 4], ExperimentError> {
-        let paths = [OBJECT, TABLE, CSV, LANDMARKS].map(|name| out.join(name));
-        let [object, text, csv, landmarks] = &paths;
-        write_json(object, self)?;
-        write_file(text, markdown.as_bytes())?;
-        write_csv(csv, table::COLUMNS, table::rows(rows, finished))?;
-        write_csv(landmarks, table::LANDMARK_COLUMNS, table::landmark_rows(rows))?;
+    ) -> Result<Vec<PathBuf>, ExperimentError> {
+        let mut paths = write(out, self, markdown, (table::COLUMNS, table::rows(rows, finished)))?;
+        paths.push(out.join(LANDMARKS));
+        write_csv(&out.join(LANDMARKS), table::LANDMARK_COLUMNS, table::landmark_rows(rows))?;
         Ok(paths)
     }
+}
+
+/// Writes `experiment.json`, `table.md` and `table.csv`, whose columns and rows are given, and gives their paths.
+pub(crate) fn write<const N: usize>(
+    out: &Path,
+    object: &impl Serialize,
+    markdown: &str,
+    (columns, rows): ([&str; N], impl IntoIterator<Item = [String; N]>),
+) -> Result<Vec<PathBuf>, ExperimentError> {
+    let paths = ["experiment.json", "table.md", "table.csv"].map(|name| out.join(name));
+    let [json, text, csv] = &paths;
+    write_json(json, object)?;
+    write_file(text, markdown.as_bytes())?;
+    write_csv(csv, columns, rows)?;
+    Ok(paths.into())
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::ExperimentError;
 use crate::arm::PolicySource;
-use crate::bench::{Bench, Place};
+use crate::bench::{ArmRun, Bench};
 
 /// How far a training is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -59,8 +59,8 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// When a file of its folder can't be read.
-    pub fn plan(&self, place: &Place<'_>) -> Result<PlannedRun, ExperimentError> {
-        let Place { set, arm, seed, .. } = place;
+    pub fn plan(&self, run: &ArmRun<'_>) -> Result<PlannedRun, ExperimentError> {
+        let ArmRun { set, arm, seed, .. } = run;
         let policy = arm.policy.map(|source| {
             let with = arm.tuned_with.as_deref().unwrap_or_default();
             match source {
@@ -72,10 +72,10 @@ impl Bench<'_> {
             data: set.name.clone(),
             arm: arm.name.clone(),
             seed: *seed,
-            budget: self.budget(place)?,
+            budget: self.budget(run)?,
             policy,
-            state: self.state(place)?,
-            folder: self.folder(place).display().to_string(),
+            state: self.state(run)?,
+            folder: self.folder(run).display().to_string(),
         })
     }
 }

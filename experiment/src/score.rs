@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use infomark_eval::{ErrorTable, ImageErrors, Protocol, Run};
-use infomark_infer::{DataSet, MatchOptions, list_images};
+use infomark_infer::{DataSet, FileError, MatchOptions, list_images};
 use infomark_results::{EncoderJob, ErrorRow, NetworkJob, Refinement, ScoringStep, read_errors, write_json};
 use serde::{Deserialize, Serialize};
 
 use crate::arm::Choice;
-use crate::bench::{Bench, Place, name};
+use crate::bench::{ArmRun, Bench, name};
 use crate::recipe::Recipe;
 use crate::work::{Trained, read_json};
 use crate::{Event, ExperimentError};
@@ -31,11 +31,11 @@ struct Evaluated {
 
 impl Bench<'_> {
     /// The errors that were written.
-    pub(crate) fn errors(&self, place: &Place<'_>) -> Result<Vec<ErrorTable>, ExperimentError> {
-        let scores = self.folder(place).join(name::SCORES);
+    pub(crate) fn errors(&self, run: &ArmRun<'_>) -> Result<Vec<ErrorTable>, ExperimentError> {
+        let scores = self.folder(run).join(name::SCORES);
         let rows = read_errors(&scores)?;
         // Rows of a set, and of an image, follow each other.
-        let of_set = |rows: &[ErrorRow]| error_table(rows, place);
+        let of_set = |rows: &[ErrorRow]| error_table(rows, run);
         let tables: Option<Vec<_>> = rows.chunk_by(|a, b| a.template == b.template).map(of_set).collect();
         tables.ok_or(ExperimentError::OtherScores { folder: scores })
     }
@@ -43,33 +43,33 @@ impl Bench<'_> {
     /// Scores what was trained, or is matched: the main figure, and the errors as they are written.
     pub(crate) fn score(
         &self,
-        place: &Place<'_>,
+        run: &ArmRun<'_>,
         trained: &Trained,
     ) -> Result<(f64, Vec<ErrorTable>), ExperimentError> {
-        let set = place.set;
+        let set = run.set;
         let rules = &self.experiment.evaluate;
-        let scores = self.folder(place).join(name::SCORES);
+        let scores = self.folder(run).join(name::SCORES);
         let made_of = scores.join(name::EVALUATED);
         if made_of.exists() {
-            fs::remove_file(&made_of).map_err(ExperimentError::io(&made_of, "can't be removed"))?;
+            fs::remove_file(&made_of).map_err(FileError::system(&made_of, "can't be removed"))?;
         }
         let data = &set.open_dev(self.observer)?;
         let (mre_mm, runs) = match &trained.config {
             Recipe::Encoder(_) => {
                 let how = (Choice::Random(rules.templates), None);
-                self.score_matches(place, (&self.model(place), data), how, &scores)?
+                self.score_matches(run, (&self.model(run), data), how, &scores)?
             }
             Recipe::Match { matching, .. } => {
-                let model = self.encoder(place)?.ok_or(ExperimentError::Internal("an encoder is missing"))?;
+                let model = self.encoder(run)?.ok_or(ExperimentError::Internal("an encoder is missing"))?;
                 let refinement = match matching.refine {
                     true => Some(Refinement::new(list_images(&set.images)?)),
                     false => None,
                 };
                 let how = (matching.choice()?, refinement);
-                self.score_matches(place, (&model, data), how, &scores)?
+                self.score_matches(run, (&model, data), how, &scores)?
             }
             Recipe::Network { .. } | Recipe::SelfTrain { .. } => {
-                let model = &self.model(place);
+                let model = &self.model(run);
                 let job = NetworkJob {
                     net: &infomark_models::load_landmark_net(model)?,
                     model,
@@ -85,19 +85,19 @@ impl Bench<'_> {
             }
         };
         // Last, as it vouches for the rest.
-        write_json(&made_of, &self.made_of(place, trained))?;
+        write_json(&made_of, &self.made_of(run, trained))?;
         Ok((mre_mm, runs.iter().map(|run| Run::errors(run).rounded()).collect()))
     }
 
     /// Scores templates that are matched by the encoder of a file.
     fn score_matches(
         &self,
-        place: &Place<'_>,
+        run: &ArmRun<'_>,
         (model, data): (&Path, &DataSet),
         (choice, refinement): (Choice<'_>, Option<Refinement>),
         out: &Path,
     ) -> Result<(f64, Vec<Run>), ExperimentError> {
-        let (set, rules) = (place.set, &self.experiment.evaluate);
+        let (set, rules) = (run.set, &self.experiment.evaluate);
         let other = (set.templates != set.dev).then(|| set.open_templates(self.observer)).transpose()?;
         let template_data = (set.templates.as_path(), other.as_ref().unwrap_or(data));
         let encoder = infomark_models::load_encoder(model)?;
@@ -123,8 +123,8 @@ impl Bench<'_> {
         Ok((scored.evaluation.summary.mre_mm, scored.runs))
     }
 
-    fn made_of(&self, place: &Place<'_>, trained: &Trained) -> Evaluated {
-        let (set, rules) = (place.set, &self.experiment.evaluate);
+    fn made_of(&self, run: &ArmRun<'_>, trained: &Trained) -> Evaluated {
+        let (set, rules) = (run.set, &self.experiment.evaluate);
         Evaluated {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             encoder_sha256: trained.encoder_sha256.clone(),
@@ -138,18 +138,14 @@ impl Bench<'_> {
     }
 
     /// The main figure, where this encoder was scored as the experiment says.
-    pub(crate) fn scored(
-        &self,
-        place: &Place<'_>,
-        trained: &Trained,
-    ) -> Result<Option<f64>, ExperimentError> {
+    pub(crate) fn scored(&self, run: &ArmRun<'_>, trained: &Trained) -> Result<Option<f64>, ExperimentError> {
         #[derive(Deserialize)]
         struct Figure {
             mre_mm: f64,
         }
-        let scores = self.folder(place).join(name::SCORES);
+        let scores = self.folder(run).join(name::SCORES);
         let made_of: Option<Evaluated> = read_json(&scores.join(name::EVALUATED))?;
-        if made_of != Some(self.made_of(place, trained)) {
+        if made_of != Some(self.made_of(run, trained)) {
             return Ok(None);
         }
         let figure: Option<Figure> = read_json(&scores.join("evaluation.json"))?;
@@ -158,13 +154,13 @@ impl Bench<'_> {
 }
 
 /// The errors of a set of templates; none where a row is of another image than those that are scored.
-fn error_table(rows: &[ErrorRow], place: &Place<'_>) -> Option<ErrorTable> {
+fn error_table(rows: &[ErrorRow], run: &ArmRun<'_>) -> Option<ErrorTable> {
     let of_image = |rows: &[ErrorRow]| {
         let name = &rows.first()?.image;
-        let image = place.set.scored.iter().position(|scored| scored == name)?;
+        let image = run.set.scored.iter().position(|scored| scored == name)?;
         // A landmark without a point has no row.
         let error = |name: &String| rows.iter().find(|row| row.landmark == *name).map(|row| row.error_mm);
-        Some(ImageErrors { image, errors_mm: place.set.landmarks.iter().map(error).collect() })
+        Some(ImageErrors { image, errors_mm: run.set.landmarks.iter().map(error).collect() })
     };
     let images = rows.chunk_by(|a, b| a.image == b.image).map(of_image).collect::<Option<_>>()?;
     Some(ErrorTable { templates: vec![rows.first()?.template.clone()], images })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use infomark_eval::{Annotator, ErrorTable, check_annotated, check_names};
-use infomark_infer::{DataSet, list_folder, list_images, sha256_files};
+use infomark_infer::{DataSet, FileError, list_folder, list_images, sha256_files};
 use serde::Serialize;
 
 use crate::ExperimentError;
@@ -243,5 +243,5 @@ fn trainable(annotated: &DataSet, scored: &DataSet, count: Option<usize>) -> Res
 fn hash(images: &Path, more: &[PathBuf]) -> Result<String, ExperimentError> {
     let mut paths = list_images(images)?;
     paths.extend_from_slice(more);
-    sha256_files(&paths).map_err(ExperimentError::io(images, "can't be read"))
+    Ok(sha256_files(&paths).map_err(FileError::system(images, "can't be read"))?)
 }

@@ -3,15 +3,18 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use infomark_active::{LearnOptions, LearnProgress, Protocol, Round, Simulation, Strategy, simulate};
-use infomark_infer::{FileError, Member, make_folder, read_file, rounded, sha256};
-use infomark_results::{write_csv, write_file, write_json};
+use infomark_active::{
+    LearnOptions, LearnProgress, Round, Simulation, SimulationOptions, Strategy, simulate,
+};
+use infomark_infer::{FileError, Member, make_folder, read_file, rounded};
+use infomark_results::write_json;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Within;
 use crate::event::{Observer, data_folder};
+use crate::outcome::{Head, write};
 use crate::set::encoder_file;
-use crate::{Commit, DefinitionError, Event, ExperimentError, MAX_BYTES, Provenance};
+use crate::{DefinitionError, Event, ExperimentError, MAX_BYTES, Provenance};
 
 /// Active learning by several strategies on several data sets.
 #[derive(Debug, Deserialize)]
@@ -73,12 +76,8 @@ pub struct LoopRun<'e> {
 /// `experiment.json`.
 #[derive(Serialize)]
 pub struct LoopOutcome<'a> {
-    title: &'a str,
-    about: &'a str,
-    version: &'static str,
-    commit: Option<&'a Commit>,
-    file: String,
-    file_sha256: String,
+    #[serde(flatten)]
+    head: Head<'a>,
     learn: LearnOptions,
     /// The simulations.
     pub results: Vec<SimulationRecord<'a>>,
@@ -193,7 +192,7 @@ impl LoopExperiment {
         let folder = kept.parent().unwrap_or(out);
         make_folder(folder)?;
         let rounds = &self.active.rounds;
-        let protocol = Protocol {
+        let protocol = SimulationOptions {
             encoder: encoder_file(root, &run.data.encoder),
             pool: data_folder(&root.join(&run.data.train), observer)?,
             dev: data_folder(&root.join(&run.data.dev), observer)?,
@@ -232,12 +231,7 @@ impl LoopExperiment {
         results: Vec<SimulationRecord<'a>>,
     ) -> LoopOutcome<'a> {
         LoopOutcome {
-            title: &self.title,
-            about: &self.about,
-            version: env!("CARGO_PKG_VERSION"),
-            commit: made_by.commit,
-            file: made_by.file.display().to_string(),
-            file_sha256: sha256(made_by.text.as_bytes()),
+            head: made_by.head(&self.title, &self.about),
             learn: self.learn_options(threads),
             results,
         }
@@ -279,17 +273,10 @@ impl LoopOutcome<'_> {
     ///
     /// # Errors
     /// When a file can't be written.
-    pub fn write(&self, out: &Path) -> Result<[PathBuf; 3], ExperimentError> {
-        let paths = ["experiment.json", "table.md", "table.csv"].map(|name| out.join(name));
-        let [object, text, csv] = &paths;
-        write_json(object, self)?;
-        write_file(text, self.markdown().as_bytes())?;
-        let rows = self
-            .results
-            .iter()
-            .flat_map(|record| record.simulation.rounds.iter().map(|round| cells(record, round)));
-        write_csv(csv, COLUMNS, rows)?;
-        Ok(paths)
+    pub fn write(&self, out: &Path) -> Result<Vec<PathBuf>, ExperimentError> {
+        let rows = self.results.iter();
+        let rows = rows.flat_map(|record| record.simulation.rounds.iter().map(|round| cells(record, round)));
+        write(out, self, &self.markdown(), (COLUMNS, rows))
     }
 }
 

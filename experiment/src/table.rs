@@ -141,7 +141,7 @@ pub(crate) fn rows(figures: &[Compared], finished: &[Finished<'_>]) -> Vec<[Stri
             add(seed.to_string(), "mre_mm".into(), *mre_mm, [f64::NAN; 2]);
         }
         for done in of_arm(finished, compared.data_index, place).filter(|done| done.steps() > 0) {
-            add(done.place.seed.to_string(), "steps".into(), done.steps() as f64, [f64::NAN; 2]);
+            add(done.run.seed.to_string(), "steps".into(), done.steps() as f64, [f64::NAN; 2]);
         }
     }
     rows

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_eval::{random_sets, thread_pool};
 use infomark_infer::{DataSet, Encoder, Sample};
-use infomark_train::{AGAINST, Annotated, Ranking, RunError, TrainError};
+use infomark_train::{AGAINST, Ranking, RunError, TemplateImage, TrainError};
 
 use crate::arm::Choice;
 use crate::bench::Bench;
@@ -68,10 +68,12 @@ impl Bench<'_> {
         choice: Choice<'_>,
         encoder: &Encoder,
         (folder, data): (&Path, &DataSet),
-    ) -> Result<Vec<Annotated>, ExperimentError> {
+    ) -> Result<Vec<TemplateImage>, ExperimentError> {
         let (sets, _) = self.sets(choice, encoder, (folder, data))?;
-        let one =
-            |sample: &Sample| Annotated { image: sample.path.clone(), landmarks: data.landmarks_of(sample) };
+        let one = |sample: &Sample| TemplateImage {
+            image: sample.path.clone(),
+            landmarks: data.landmarks_of(sample),
+        };
         Ok(sets.iter().flatten().filter_map(|&place| data.images.get(place)).map(one).collect())
     }
 }

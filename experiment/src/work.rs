@@ -16,7 +16,7 @@ use infomark_train::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{Bench, Place, name};
+use crate::bench::{ArmRun, Bench, name};
 use crate::plan::State;
 use crate::recipe::Recipe;
 use crate::{Event, ExperimentError, MAX_BYTES};
@@ -26,7 +26,7 @@ use crate::{Event, ExperimentError, MAX_BYTES};
 pub struct Finished<'b> {
     /// The run.
     #[serde(skip)]
-    pub place: Place<'b>,
+    pub run: ArmRun<'b>,
     #[serde(flatten)]
     pub(crate) trained: Trained,
     /// Median over templates of the mean radial error in mm.
@@ -88,18 +88,18 @@ impl Outcome {
 }
 
 impl Bench<'_> {
-    pub(crate) fn state(&self, place: &Place<'_>) -> Result<State, ExperimentError> {
-        let Some(config) = self.known_config(place)? else {
+    pub(crate) fn state(&self, arm_run: &ArmRun<'_>) -> Result<State, ExperimentError> {
+        let Some(config) = self.known_config(arm_run)? else {
             return Ok(State::New);
         };
-        let folder = self.folder(place);
-        let key = key(place, &config)?;
-        if let Some(trained) = self.trained(place, &key)? {
-            let scored = self.scored(place, &trained)?.is_some();
+        let folder = self.folder(arm_run);
+        let key = key(arm_run, &config)?;
+        if let Some(trained) = self.trained(arm_run, &key)? {
+            let scored = self.scored(arm_run, &trained)?.is_some();
             return Ok(if scored { State::Finished } else { State::Trained });
         }
         let begun: Option<Begun> = read_json(&folder.join(name::BEGUN))?;
-        let goes_on = begun.is_some_and(|begun| begun.key == key) && has_run(&self.run_folder(place));
+        let goes_on = begun.is_some_and(|begun| begun.key == key) && has_run(&self.run_folder(arm_run));
         Ok(if goes_on { State::Interrupted } else { State::New })
     }
 
@@ -107,58 +107,58 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// When a file of its folder can't be read.
-    pub fn done<'b>(&'b self, place: &Place<'b>) -> Result<Option<Finished<'b>>, ExperimentError> {
-        let Some(config) = self.known_config(place)? else {
+    pub fn done<'b>(&'b self, arm_run: &ArmRun<'b>) -> Result<Option<Finished<'b>>, ExperimentError> {
+        let Some(config) = self.known_config(arm_run)? else {
             return Ok(None);
         };
-        let Some(trained) = self.trained(place, &key(place, &config)?)? else {
+        let Some(trained) = self.trained(arm_run, &key(arm_run, &config)?)? else {
             return Ok(None);
         };
-        let Some(mre_mm) = self.scored(place, &trained)? else {
+        let Some(mre_mm) = self.scored(arm_run, &trained)? else {
             return Ok(None);
         };
-        let errors = self.errors(place)?;
-        Ok(Some(self.finished(place, trained, (mre_mm, errors), true)))
+        let errors = self.errors(arm_run)?;
+        Ok(Some(self.finished(arm_run, trained, (mre_mm, errors), true)))
     }
 
     /// Does what is left to do of a run, and of those whose encoders it needs.
     ///
     /// # Errors
     /// [`ExperimentError`].
-    pub fn work<'b>(&'b self, place: &Place<'b>) -> Result<Finished<'b>, ExperimentError> {
-        if let Some(done) = self.done(place)? {
+    pub fn work<'b>(&'b self, arm_run: &ArmRun<'b>) -> Result<Finished<'b>, ExperimentError> {
+        if let Some(done) = self.done(arm_run)? {
             return Ok(done);
         }
-        let folder = self.folder(place);
+        let folder = self.folder(arm_run);
         make_folder(&folder)?;
         // As long as it is open.
         let _lock = lock(&folder)?;
-        let config = self.config(place)?;
-        let key = key(place, &config)?;
-        let trained = match self.trained(place, &key)? {
+        let config = self.config(arm_run)?;
+        let key = key(arm_run, &config)?;
+        let trained = match self.trained(arm_run, &key)? {
             Some(trained) => trained,
-            None => self.train(place, config, key)?,
+            None => self.train(arm_run, config, key)?,
         };
-        let scores = match self.scored(place, &trained)? {
-            Some(mre_mm) => (mre_mm, self.errors(place)?),
-            None => self.score(place, &trained)?,
+        let scores = match self.scored(arm_run, &trained)? {
+            Some(mre_mm) => (mre_mm, self.errors(arm_run)?),
+            None => self.score(arm_run, &trained)?,
         };
-        Ok(self.finished(place, trained, scores, false))
+        Ok(self.finished(arm_run, trained, scores, false))
     }
 
     fn finished<'b>(
         &self,
-        place: &Place<'b>,
+        arm_run: &ArmRun<'b>,
         trained: Trained,
         (mre_mm, errors): (f64, Vec<ErrorTable>),
         reused: bool,
     ) -> Finished<'b> {
-        let folder = self.folder(place).display().to_string();
-        Finished { place: *place, trained, mre_mm, errors, folder, reused }
+        let folder = self.folder(arm_run).display().to_string();
+        Finished { run: *arm_run, trained, mre_mm, errors, folder, reused }
     }
 
-    fn train(&self, place: &Place<'_>, config: Recipe, key: String) -> Result<Trained, ExperimentError> {
-        let folder = self.folder(place);
+    fn train(&self, arm_run: &ArmRun<'_>, config: Recipe, key: String) -> Result<Trained, ExperimentError> {
+        let folder = self.folder(arm_run);
         let outcome = match &config {
             // Nothing is trained: what is scored is the encoder that is there.
             Recipe::Match { encoder_sha256, .. } => Outcome {
@@ -170,15 +170,15 @@ impl Bench<'_> {
                 stopped: false,
             },
             config => {
-                let goes_on = self.begin(place, &key)?;
-                self.train_by(place, config, goes_on)?
+                let goes_on = self.begin(arm_run, &key)?;
+                self.train_by(arm_run, config, goes_on)?
             }
         };
         if outcome.stopped {
             return Err(ExperimentError::Stopped);
         }
         let trained = Trained {
-            seed: place.seed,
+            seed: arm_run.seed,
             key,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             encoder_sha256: outcome.sha256,
@@ -193,8 +193,8 @@ impl Bench<'_> {
     }
 
     /// Whether the run that is in the folder goes on; one of other options is removed.
-    fn begin(&self, place: &Place<'_>, key: &str) -> Result<bool, ExperimentError> {
-        let (begun, run) = (self.folder(place).join(name::BEGUN), self.run_folder(place));
+    fn begin(&self, arm_run: &ArmRun<'_>, key: &str) -> Result<bool, ExperimentError> {
+        let (begun, run) = (self.folder(arm_run).join(name::BEGUN), self.run_folder(arm_run));
         let earlier: Option<Begun> = read_json(&begun)?;
         let is_same = earlier.as_ref().is_some_and(|begun| begun.key == *key);
         if is_same && has_run(&run) {
@@ -205,7 +205,7 @@ impl Bench<'_> {
                 return Err(ExperimentError::Foreign { folder: run });
             }
             // Of other options: they are not what the experiment says any more.
-            fs::remove_dir_all(&run).map_err(ExperimentError::io(&run, "can't be removed"))?;
+            fs::remove_dir_all(&run).map_err(FileError::system(&run, "can't be removed"))?;
         }
         write_json(&begun, &Begun { key: key.to_owned() })?;
         Ok(false)
@@ -214,12 +214,12 @@ impl Bench<'_> {
     /// Trains, or goes on with a training.
     fn train_by(
         &self,
-        place: &Place<'_>,
+        arm_run: &ArmRun<'_>,
         config: &Recipe,
         goes_on: bool,
     ) -> Result<Outcome, ExperimentError> {
-        let (out, run) = (self.model(place), self.run_folder(place));
-        let (observer, threads, set) = (self.observer, self.threads, place.set);
+        let (out, run) = (self.model(arm_run), self.run_folder(arm_run));
+        let (observer, threads, set) = (self.observer, self.threads, arm_run.set);
         let events = run.clone();
         let mut told =
             |progress: Progress| -> ControlFlow<()> { observer(Event::Training { run: &events, progress }) };
@@ -243,7 +243,7 @@ impl Bench<'_> {
                 let paths = LandmarkPaths {
                     data: set.train.clone(),
                     images: *images,
-                    encoder: encoder_sha256.as_ref().and(self.encoder(place)?),
+                    encoder: encoder_sha256.as_ref().and(self.encoder(arm_run)?),
                     out,
                     run,
                 };
@@ -256,7 +256,7 @@ impl Bench<'_> {
             }
             Recipe::SelfTrain { self_train: config, templates, .. } => {
                 let encoder =
-                    self.encoder(place)?.ok_or(ExperimentError::Internal("an encoder is missing"))?;
+                    self.encoder(arm_run)?.ok_or(ExperimentError::Internal("an encoder is missing"))?;
                 let data = (set.templates.as_path(), &set.open_templates(observer)?);
                 let loaded = infomark_models::load_encoder(&encoder)?;
                 let templates = self.annotated(templates.choice()?, &loaded, data)?;
@@ -272,23 +272,23 @@ impl Bench<'_> {
     }
 
     /// The finished training with this key.
-    fn trained(&self, place: &Place<'_>, key: &str) -> Result<Option<Trained>, ExperimentError> {
-        let trained: Option<Trained> = read_json(&self.folder(place).join(name::TRAINED))?;
+    fn trained(&self, arm_run: &ArmRun<'_>, key: &str) -> Result<Option<Trained>, ExperimentError> {
+        let trained: Option<Trained> = read_json(&self.folder(arm_run).join(name::TRAINED))?;
         let Some(trained) = trained.filter(|trained| trained.key == *key) else {
             return Ok(None);
         };
         // The key of what trains nothing holds the hash of its encoder.
         let is_same = matches!(trained.config, Recipe::Match { .. })
-            || sha256_file(self.model(place)).is_ok_and(|sha256| sha256 == trained.encoder_sha256);
+            || sha256_file(self.model(arm_run)).is_ok_and(|sha256| sha256 == trained.encoder_sha256);
         Ok(is_same.then_some(trained))
     }
 }
 
 /// Hash of all that a training depends on.
-fn key(place: &Place<'_>, config: &Recipe) -> Result<String, ExperimentError> {
+fn key(arm_run: &ArmRun<'_>, config: &Recipe) -> Result<String, ExperimentError> {
     let options = serde_json::to_string(config)
         .map_err(|_| ExperimentError::Internal("options can't be written as JSON"))?;
-    let images = &place.set.images_sha256;
+    let images = &arm_run.set.images_sha256;
     Ok(sha256(format!("{}\n{images}\n{options}", env!("CARGO_PKG_VERSION")).as_bytes()))
 }
 

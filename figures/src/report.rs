@@ -10,7 +10,7 @@ mod results;
 
 pub use gallery::{ImagePaths, Picture, pictures};
 pub use page::{Plate, html};
-pub use results::{Case, Kind, Measurement, PointError, Results, Spot};
+pub use results::{Case, Kind, PointError, ReportedMeasurement, Results, Spot};
 
 use std::path::PathBuf;
 

@@ -136,7 +136,7 @@ pub enum DataSetError {
         /// The image.
         image: String,
         /// What is wrong.
-        problem: SampleError,
+        problem: AnnotationError,
     },
     /// An image whose file name is no UTF-8.
     #[error("{name}: the file name is not UTF-8, so no table can name it; rename the image")]
@@ -149,7 +149,7 @@ pub enum DataSetError {
 /// What is wrong with an annotated image.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SampleError {
+pub enum AnnotationError {
     /// An earlier image has its name.
     #[error("its name is given twice; rename one")]
     Repeated,
@@ -183,20 +183,20 @@ pub enum SampleError {
 }
 
 impl Sample {
-    fn check(&self, names: &[String]) -> Result<(), SampleError> {
+    fn check(&self, names: &[String]) -> Result<(), AnnotationError> {
         let (width, height) = (self.width, self.height);
         if self.landmarks.len() != names.len() {
-            return Err(SampleError::Points { points: self.landmarks.len(), landmarks: names.len() });
+            return Err(AnnotationError::Points { points: self.landmarks.len(), landmarks: names.len() });
         }
         let is_outside = |at: &Point<f64>| !on_pixels(*at, width, height, margin(width, height));
         let points = names.iter().zip(&self.landmarks).filter_map(|(name, at)| Some((name, (*at)?)));
         let mut points = points.peekable();
         if points.peek().is_none() {
-            return Err(SampleError::NoPoint);
+            return Err(AnnotationError::NoPoint);
         }
         match points.find(|(_, at)| is_outside(at)) {
             Some((landmark, Point { x, y })) => {
-                Err(SampleError::Outside { landmark: landmark.clone(), x, y, width, height })
+                Err(AnnotationError::Outside { landmark: landmark.clone(), x, y, width, height })
             }
             None => Ok(()),
         }
@@ -227,7 +227,8 @@ impl DataSet {
         }
         let mut seen = BTreeSet::new();
         for sample in &images {
-            let known = if seen.insert(sample.name.as_str()) { Ok(()) } else { Err(SampleError::Repeated) };
+            let known =
+                if seen.insert(sample.name.as_str()) { Ok(()) } else { Err(AnnotationError::Repeated) };
             if let Err(problem) = known.and_then(|()| sample.check(&landmarks)) {
                 return Err(DataSetError::Sample { name, image: sample.name.clone(), problem });
             }

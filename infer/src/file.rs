@@ -62,6 +62,24 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operating system refused something else.
+    #[error("{name}: {action} ({source})")]
+    System {
+        /// The path as given.
+        name: String,
+        /// What was not done.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl FileError {
+    /// Wraps an error of the system: the file or folder, and what was not done, such as "can't be removed".
+    pub fn system(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let name = path.as_ref().display().to_string();
+        move |source| Self::System { name, action, source }
+    }
 }
 
 impl From<FileError> for io::Error {
@@ -70,7 +88,8 @@ impl From<FileError> for io::Error {
         let kind = match error {
             FileError::Unreadable { source, .. }
             | FileError::Unwritable { source, .. }
-            | FileError::NoFolder { source, .. } => return source,
+            | FileError::NoFolder { source, .. }
+            | FileError::System { source, .. } => return source,
             FileError::Missing { .. } => io::ErrorKind::NotFound,
             FileError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             FileError::NotText { .. } => io::ErrorKind::InvalidData,

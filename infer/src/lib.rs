@@ -109,7 +109,9 @@ pub use calibration::{
 };
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
-pub use dataset::{DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError};
+pub use dataset::{
+    AnnotationError, DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample,
+};
 pub use description::{
     BackboneDescription, BackboneLevel, Channels, DESCRIPTION_KEY, Description, DescriptionError, FORMAT,
     FORMAT_KEY, InputPolicy, JoinedBackbone, KIND_KEY, Origin, SEAL_KEY, ValueError,

@@ -4,7 +4,7 @@ use crate::widest;
 
 /// Sizes of a depthwise convolution of one image.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct DepthwiseShape {
     /// Channels.
     pub channels: usize,
     /// Pixels of a row of the input.
@@ -21,7 +21,7 @@ pub struct Shape {
     pub out: (usize, usize),
 }
 
-impl Shape {
+impl DepthwiseShape {
     /// The shape with padding of half the kernel on all sides, as PyTorch's `padding=kernel // 2`.
     pub fn centred(channels: usize, (width, height): (usize, usize), kernel: usize, stride: usize) -> Self {
         let padding = kernel / 2;
@@ -75,7 +75,7 @@ struct Padded {
 }
 
 impl Padded {
-    fn new(shape: Shape) -> Self {
+    fn new(shape: DepthwiseShape) -> Self {
         let rows = (shape.out.1.max(1) - 1) * shape.stride + shape.kernel;
         // The last columns are computed with others beyond them.
         let length = shape.out.0.next_multiple_of(LANES) + shape.kernel / shape.stride;
@@ -88,7 +88,7 @@ impl Padded {
 
     /// Replaces the channel; the zeros stay.
     #[inline(always)]
-    fn fill(&mut self, x: &[f32], shape: Shape) {
+    fn fill(&mut self, x: &[f32], shape: DepthwiseShape) {
         let (row, length, stride) = (self.row(), self.length, self.stride);
         let rows = self.values.chunks_exact_mut(row).skip(shape.padding);
         for (out, x) in rows.zip(x.chunks_exact(shape.width)) {
@@ -134,7 +134,7 @@ impl Padded {
 }
 
 /// Each channel of `x` convolved with its kernel; `weight` is `[channels, kernel, kernel]`.
-pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
+pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: DepthwiseShape, out: &mut [f32]) {
     let (area, out_area) = shape.areas();
     let taps = shape.kernel * shape.kernel;
     let mut padded = Padded::new(shape);
@@ -158,7 +158,7 @@ pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut 
 
 /// The convolution of one channel by a kernel of any side.
 #[inline(always)]
-fn forward_any(x: &[f32], weight: &[f32], bias: f32, shape: Shape, out: &mut [f32]) {
+fn forward_any(x: &[f32], weight: &[f32], bias: f32, shape: DepthwiseShape, out: &mut [f32]) {
     out.fill(bias);
     shape.runs(
         #[inline(always)]
@@ -174,7 +174,7 @@ fn forward_any(x: &[f32], weight: &[f32], bias: f32, shape: Shape, out: &mut [f3
 pub fn backward(
     x: &[f32],
     weight: &[f32],
-    shape: Shape,
+    shape: DepthwiseShape,
     dy: &[f32],
     dx: &mut [f32],
     dweight: &mut [f32],
@@ -210,7 +210,7 @@ mod tests {
     use crate::testing::{close, noise};
 
     /// Calls `each` with channel, tap, places in input and result of each product.
-    fn products(shape: Shape, mut each: impl FnMut(usize, usize, usize, usize)) {
+    fn products(shape: DepthwiseShape, mut each: impl FnMut(usize, usize, usize, usize)) {
         let (area, out_area) = shape.areas();
         for at in 0..shape.channels * out_area {
             let (channel, x, y) = (at / out_area, at % shape.out.0, at % out_area / shape.out.0);
@@ -227,10 +227,10 @@ mod tests {
     #[test]
     fn results_and_gradients_equal_the_naive_sums() {
         let shapes = [(1, (1, 1), 3, 1), (2, (7, 4), 3, 1), (3, (9, 6), 5, 2), (2, (20, 3), 3, 2)];
-        let centred =
-            shapes.map(|(channels, size, kernel, stride)| Shape::centred(channels, size, kernel, stride));
+        let centred = shapes
+            .map(|(channels, size, kernel, stride)| DepthwiseShape::centred(channels, size, kernel, stride));
         // As TensorFlow pads even sizes at stride 2: less before than after.
-        let uneven = Shape { padding: 1, out: (4, 3), ..Shape::centred(2, (8, 6), 5, 2) };
+        let uneven = DepthwiseShape { padding: 1, out: (4, 3), ..DepthwiseShape::centred(2, (8, 6), 5, 2) };
         for shape in centred.into_iter().chain([uneven]) {
             let (area, out_area) = shape.areas();
             let taps = shape.kernel * shape.kernel;

@@ -15,7 +15,7 @@ const BLOCK: usize = 4;
 
 /// Sizes of a head.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct HeadShape {
     /// Channels in.
     pub inputs: usize,
     /// Channels out, the length of an embedding.
@@ -30,7 +30,7 @@ fn project(
     x: &[f32],
     weight: &[f32],
     bias: &[f32],
-    shape: Shape,
+    shape: HeadShape,
     start: usize,
     len: usize,
     y: &mut [[f32; TILE]],
@@ -59,7 +59,7 @@ fn reciprocal_lengths<const N: usize>(y: &[[f32; N]]) -> [f32; N] {
 }
 
 /// Embeddings of one image: `out` is `outputs x area`.
-pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape, out: &mut [f32]) {
+pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: HeadShape, out: &mut [f32]) {
     Arch::new().dispatch(Forward { x, weight, bias, shape, out });
 }
 
@@ -86,7 +86,7 @@ struct Forward<'a> {
     x: &'a [f32],
     weight: &'a [f32],
     bias: &'a [f32],
-    shape: Shape,
+    shape: HeadShape,
     out: &'a mut [f32],
 }
 
@@ -162,7 +162,7 @@ pub fn backward(
     x: &[f32],
     weight: &[f32],
     bias: &[f32],
-    shape: Shape,
+    shape: HeadShape,
     dz: &[f32],
     dx: &mut [f32],
     dweight: &mut [f32],
@@ -235,7 +235,7 @@ mod tests {
             let (inputs, outputs, area) = shape;
             let (x, weight, bias) = (noise(inputs * area, 1), noise(outputs * inputs, 2), noise(outputs, 3));
             let mut out = vec![f32::NAN; outputs * area];
-            forward(&x, &weight, &bias, Shape { inputs, outputs, area }, &mut out);
+            forward(&x, &weight, &bias, HeadShape { inputs, outputs, area }, &mut out);
             let mut expected = vec![0.0; out.len()];
             for pixel in 0..area {
                 let project = |o: usize| {

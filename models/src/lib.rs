@@ -20,7 +20,7 @@ use infomark_infer::{
 
 /// An encoder with a template and a landmark network.
 #[derive(Clone, Copy, Debug)]
-pub struct Model {
+pub struct PretrainedModel {
     /// What it is called by.
     pub name: &'static str,
     /// What it is for, in a line.
@@ -36,7 +36,7 @@ pub struct Model {
 }
 
 /// All of them.
-pub const MODELS: &[Model; 1] = &[Model {
+pub const MODELS: &[PretrainedModel; 1] = &[PretrainedModel {
     name: "ceph",
     about: "lateral cephalograms; a template and a network of 19 landmarks; for research",
     encoder: include_bytes!("../ceph.onnx"),
@@ -46,12 +46,12 @@ pub const MODELS: &[Model; 1] = &[Model {
 }];
 
 /// The model of a name.
-pub fn find(name: &str) -> Option<Model> {
+pub fn find(name: &str) -> Option<PretrainedModel> {
     MODELS.iter().copied().find(|model| model.name == name)
 }
 
 /// The model that a path names: that of a name, where there is no such file.
-pub fn named(path: &Path) -> Option<Model> {
+pub fn named(path: &Path) -> Option<PretrainedModel> {
     if path.exists() {
         return None;
     }
@@ -119,7 +119,7 @@ pub fn load_landmark_net(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelErr
 
 /// The calibration of a model that comes with infomark, where a matcher has that model's encoder, its template alone, and the options
 /// of matching that it was measured with.
-pub fn calibration_of(matcher: &Matcher) -> Option<(Model, ErrorCalibration)> {
+pub fn calibration_of(matcher: &Matcher) -> Option<(PretrainedModel, ErrorCalibration)> {
     let key = matcher.calibration_key();
     MODELS.iter().find_map(|model| {
         let calibration = ErrorCalibration::from_bytes(model.calibration, model.name).ok()?;

@@ -29,6 +29,7 @@
 
 mod anatomy;
 mod attenuation;
+mod data_folder;
 mod exposure;
 mod outline;
 mod texture;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use infomark_infer::{Detector, LandmarkNet, ModelError, read_model};
 use infomark_train::{
-    Annotated, LandmarkConfig, LandmarkPaths, LandmarkSummary, Progress, SelfTrainConfig, SelfTrainPaths,
+    LandmarkConfig, LandmarkPaths, LandmarkSummary, Progress, SelfTrainConfig, SelfTrainPaths, TemplateImage,
 };
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
@@ -147,7 +147,7 @@ pub(crate) fn self_train<'py>(
         serde_json::from_str(options).map_err(|error| refuse(format!("options: {error}")))?;
     options.network.threads = threads;
     let (images, encoder, out, run) = paths;
-    let one = |(image, at)| Ok(Annotated { image, landmarks: landmarks(names.clone(), at)? });
+    let one = |(image, at)| Ok(TemplateImage { image, landmarks: landmarks(names.clone(), at)? });
     let templates = templates.into_iter().zip(&at).map(one).collect::<PyResult<_>>()?;
     let paths = SelfTrainPaths { images, encoder, templates, out, run };
     let hear = |progress: Progress| tell_python(callback.as_ref(), event(py, &progress)?);

@@ -12,19 +12,9 @@ use infomark_infer::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultsError {
-    /// A file or folder that can't be read or written.
+    /// A file or folder that can't be read, written, moved or removed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file or folder of a result that can't be read, written, moved or removed.
-    #[error("{}: {action} ({source})", path.display())]
-    Io {
-        /// Its path.
-        path: PathBuf,
-        /// What was not done.
-        action: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
     /// A folder of results that another process writes to.
     #[error(transparent)]
     Lock(FolderLockError),
@@ -155,9 +145,9 @@ pub enum ResultsError {
 
 impl ResultsError {
     /// Wraps an error of the system.
-    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { path, action, source }
+    pub(crate) fn io(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let wrap = FileError::system(path, action);
+        move |source| wrap(source).into()
     }
 
     /// Wraps an error of writing JSON.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_eval::{
-    Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation, Figures, Measured, Protocol, Run,
-    Summary, UncertaintyRanking, compare_with_annotator, thread_pool,
+    Annotator, AnnotatorComparison, ErrorBounds, EvalError, Evaluation, EvaluationResult, Figures,
+    MedianFigures, Protocol, Run, UncertaintyRanking, compare_with_annotator, thread_pool,
 };
 use infomark_infer::{DataSet, Encoder, MatchOptions, RefineStep, make_folder};
 use serde::Serialize;
@@ -48,7 +48,7 @@ impl DataRecord {
 pub struct EncoderEvaluation {
     /// Medians over the sets of templates.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: MedianFigures,
     intervals: &'static str,
     data: DataRecord,
     template_data: String,
@@ -159,7 +159,7 @@ impl EncoderJob<'_> {
             }
             Ok((ready.measure(&protocol, &advance)?, refined))
         })?;
-        let Measured { runs, figures, summary, uncertainty, error_bounds } = measured;
+        let EvaluationResult { runs, figures, summary, uncertainty, error_bounds } = measured;
         let compare = |annotator| compare_with_annotator(data, &runs, annotator, protocol.radii_mm);
         let second_annotator = self.second_annotator.map(compare).transpose()?;
         let evaluation = EncoderEvaluation {

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use infomark_eval::{
-    Annotator, AnnotatorComparison, Figures, Run, Summary, compare_with_annotator, figures, score_network,
-    thread_pool,
+    Annotator, AnnotatorComparison, Figures, MedianFigures, Run, compare_with_annotator, figures,
+    score_network, thread_pool,
 };
 use infomark_infer::{DataSet, LandmarkNet, file_name, make_folder};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::{DataRecord, INTERVALS, NetworkRecord, ResultsError, ScoringStep, wri
 pub struct NetworkEvaluation {
     /// Its figures.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: MedianFigures,
     intervals: &'static str,
     data: DataRecord,
     landmark_model: NetworkRecord,

@@ -20,7 +20,7 @@ pub use run::LandmarkSummary;
 #[cfg(test)]
 pub(crate) use self_train::self_train_by;
 pub use self_train::{
-    Annotated, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, resume_self_train, self_train,
+    SelfTrainConfig, SelfTrainPaths, SelfTrainSummary, TemplateImage, resume_self_train, self_train,
 };
 pub use supervised::{AnnotatedSet, LandmarkPaths, resume_landmarks, train_landmarks, train_landmarks_on};
 #[cfg(test)]

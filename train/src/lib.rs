@@ -87,9 +87,9 @@ pub use error::{
 };
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
-    Annotated, AnnotatedSet, Doubt, HeatmapLossConfig, LabelCount, LandmarkAugmentationConfig,
-    LandmarkConfig, LandmarkModelConfig, LandmarkPaths, LandmarkSummary, SelfTrainConfig, SelfTrainPaths,
-    SelfTrainSummary, resume_landmarks, resume_self_train, self_train, train_landmarks, train_landmarks_on,
+    AnnotatedSet, Doubt, HeatmapLossConfig, LabelCount, LandmarkAugmentationConfig, LandmarkConfig,
+    LandmarkModelConfig, LandmarkPaths, LandmarkSummary, SelfTrainConfig, SelfTrainPaths, SelfTrainSummary,
+    TemplateImage, resume_landmarks, resume_self_train, self_train, train_landmarks, train_landmarks_on,
 };
 pub use policy::{Policy, Ranges};
 pub use progress::{LossTerms, Progress};

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::landmark::{resume_landmarks_by, self_train_by, train_landmarks_by};
 use crate::run::{resume_by, train_by};
 use crate::{
-    Annotated, Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Progress, Scoring, SelfTrainConfig,
-    SelfTrainPaths, TrainConfig, train,
+    Budget, ComputeOn, LandmarkConfig, LandmarkPaths, Paths, Progress, Scoring, SelfTrainConfig,
+    SelfTrainPaths, TemplateImage, TrainConfig, train,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -123,23 +123,7 @@ fn small_landmarks(minutes: f64) -> LandmarkConfig {
 
 /// A data folder `data` of made-up radiographs.
 fn phantoms(root: &Path) -> Outcome {
-    let data = root.join("data");
-    fs::create_dir_all(data.join("images"))?;
-    let phantom = Phantom::new(SIZE.0, SIZE.1)?;
-    let mut table = String::from("image,landmark,x,y\n");
-    let mut names = Vec::new();
-    for i in 0..4 {
-        let image = phantom.image(1, i);
-        fs::write(data.join(format!("images/{i}.pgm")), image.pgm())?;
-        names = image.landmarks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        for (name, at) in image.landmarks {
-            table += &format!("{i}.pgm,{name},{},{}\n", at.x, at.y);
-        }
-    }
-    fs::write(data.join("landmarks.csv"), table)?;
-    let names = names.join(", ");
-    fs::write(data.join("dataset.toml"), format!("spacing_mm = [1.0, 1.0]\nlandmarks = [{names}]\n"))?;
-    Ok(())
+    Ok(Phantom::new(SIZE.0, SIZE.1)?.write_data_folder(&root.join("data"), 1, 4, 1.0)?)
 }
 
 fn paths(root: &Path, name: &str) -> Paths {
@@ -342,7 +326,7 @@ fn the_rounds_of_self_training_share_the_minutes() -> Outcome {
     train(&config, &encoder, &mut |_| ControlFlow::Continue(()))?;
     let data = DataSet::open(root.path().join("data"))?;
     let template =
-        Annotated { image: data.images[0].path.clone(), landmarks: data.landmarks_of(&data.images[0]) };
+        TemplateImage { image: data.images[0].path.clone(), landmarks: data.landmarks_of(&data.images[0]) };
     let paths = SelfTrainPaths {
         images: root.path().join("data/images"),
         encoder: encoder.out,

@@ -11,9 +11,9 @@ use infomark_infer::{
 };
 use infomark_phantom::Phantom;
 use infomark_train::{
-    Annotated, Budget, CheckpointError, ConfigError, DataError, LandmarkConfig, LandmarkPaths, Paths,
-    Progress, SelfTrainConfig, SelfTrainPaths, TemplateSetError, TrainConfig, TrainError, resume_landmarks,
-    resume_self_train, self_train, train, train_landmarks,
+    Budget, CheckpointError, ConfigError, DataError, LandmarkConfig, LandmarkPaths, Paths, Progress,
+    SelfTrainConfig, SelfTrainPaths, TemplateImage, TemplateSetError, TrainConfig, TrainError,
+    resume_landmarks, resume_self_train, self_train, train, train_landmarks,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -39,24 +39,7 @@ fn small(steps: u64) -> LandmarkConfig {
 
 /// A data folder of made-up radiographs.
 fn phantoms(dir: &Path, count: u64, seed: u64) -> Outcome {
-    fs::create_dir_all(dir.join("images"))?;
-    let phantom = Phantom::new(SIZE.0, SIZE.1)?;
-    let mut table = String::from("image,landmark,x,y\n");
-    let mut names = Vec::new();
-    for i in 0..count {
-        let image = phantom.image(seed, i);
-        fs::write(dir.join(format!("images/{i:02}.pgm")), image.pgm())?;
-        names = image.landmarks.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        for (name, at) in image.landmarks {
-            table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);
-        }
-    }
-    fs::write(dir.join("landmarks.csv"), table)?;
-    fs::write(
-        dir.join("dataset.toml"),
-        format!("spacing_mm = [1.0, 1.0]\nlandmarks = [{}]\n", names.join(", ")),
-    )?;
-    Ok(())
+    Ok(Phantom::new(SIZE.0, SIZE.1)?.write_data_folder(dir, seed, count, 1.0)?)
 }
 
 fn paths(root: &Path, name: &str) -> LandmarkPaths {
@@ -217,9 +200,9 @@ fn what_can_not_be_learnt_from_is_named() -> Outcome {
     Ok(())
 }
 
-fn annotated(data: &DataSet, index: usize) -> Annotated {
+fn annotated(data: &DataSet, index: usize) -> TemplateImage {
     let sample = &data.images[index];
-    Annotated { image: sample.path.clone(), landmarks: data.landmarks_of(sample) }
+    TemplateImage { image: sample.path.clone(), landmarks: data.landmarks_of(sample) }
 }
 
 fn of_template(root: &Path) -> Result<SelfTrainPaths, Box<dyn Error>> {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use infomark_eval::{Figures, LandmarkFigures, Rates, Summary};
+use infomark_eval::{Figures, LandmarkFigures, MedianFigures, Rates};
 
 /// The tables that a person reads.
-pub(crate) fn text(summary: &Summary, templates: &[Figures]) -> String {
+pub(crate) fn text(summary: &MedianFigures, templates: &[Figures]) -> String {
     let mut text = format!("Landmarks ({})\n", summary.summary);
     let names = summary.landmarks.iter().map(|row| row.landmark.as_str());
     let templates_names = templates.iter().map(|row| row.template.as_str());

@@ -121,14 +121,14 @@ fn losses(
     (data_index, data): (usize, &str),
 ) -> Result<Option<Chart>> {
     let mut series: Vec<Series> = Vec::new();
-    let of_data = finished.iter().map(|done| &done.place).filter(|place| place.data_index() == data_index);
-    for place in of_data.filter(|place| place.has_log()) {
-        let log = read_log(&bench.run_folder(place))?;
-        let name = place.arm_name();
+    let of_data = finished.iter().map(|done| &done.run).filter(|run| run.data_index() == data_index);
+    for run in of_data.filter(|run| run.has_log()) {
+        let log = read_log(&bench.run_folder(run))?;
+        let name = run.arm_name();
         // Seeds of an arm share its entry of the legend.
         let shown = series.iter().any(|other| other.name == *name);
         let points = smooth(&log, SMOOTH, |row| row.loss);
-        series.push(Series::line(if shown { "" } else { name }, place.arm_index(), points));
+        series.push(Series::line(if shown { "" } else { name }, run.arm_index(), points));
     }
     Ok((!series.is_empty()).then(|| Chart {
         title: format!("Loss, {data}"),

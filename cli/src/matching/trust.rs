@@ -6,7 +6,7 @@ use anyhow::{Error, Result, anyhow};
 use infomark_infer::{
     DetectError, Detector, ErrorCalibration, Judge, JudgeError, JudgeOptions, MatchError, Matcher, sha256,
 };
-use infomark_models::Model;
+use infomark_models::PretrainedModel;
 use infomark_results::{BoundsRecord, CalibrationRecord};
 
 use crate::inputs::hash;
@@ -72,7 +72,7 @@ impl Trust {
     /// The calibration that is named, or that comes with the program for what the matcher has, and how results tell of it.
     fn calibration(&self, matcher: &Matcher) -> Result<Option<(ErrorCalibration, CalibrationRecord)>> {
         let Some(path) = &self.calibration else {
-            let used = |(model, calibration): (Model, ErrorCalibration)| {
+            let used = |(model, calibration): (PretrainedModel, ErrorCalibration)| {
                 let (file, images) = (model.name.to_owned(), calibration.images.len());
                 (calibration, CalibrationRecord { file, sha256: sha256(model.calibration), images })
             };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_eval::median;
-use infomark_figures::report::{Case, Kind, Measurement, PointError, Results, Spot};
+use infomark_figures::report::{Case, Kind, PointError, ReportedMeasurement, Results, Spot};
 use infomark_infer::read_file;
 use infomark_results::{ERRORS_TABLE as TABLE, ErrorRow as Row, MeasurementRow as Measured, read_errors};
 use serde_json::Value;
@@ -108,10 +108,10 @@ fn matching(folder: &Path) -> Result<Results> {
     Ok(Results { kind: Kind::Match, about, landmarks, cases, errors: Vec::new(), template: None, failed })
 }
 
-fn measurement(measured: Measured) -> Measurement {
+fn measurement(measured: Measured) -> ReportedMeasurement {
     let text = measured.text(false);
     let outcome = if measured.value.is_some() { Ok(text) } else { Err(text) };
-    Measurement { name: measured.measurement, outcome, unit: measured.unit }
+    ReportedMeasurement { name: measured.measurement, outcome, unit: measured.unit }
 }
 
 /// A file that a result names, if it lies in the result's folder.

@@ -47,7 +47,7 @@ pub struct Case {
     /// Its landmarks.
     pub points: Vec<Spot>,
     /// By a scheme, where one was given.
-    pub measurements: Vec<Measurement>,
+    pub measurements: Vec<ReportedMeasurement>,
 }
 
 /// A landmark that was found.
@@ -73,7 +73,7 @@ pub struct Spot {
 
 /// A measurement of an image by a landmark scheme.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
+pub struct ReportedMeasurement {
     /// Its name.
     pub name: String,
     /// Value and error bound as text without the unit, or why there is no value.
@@ -122,7 +122,7 @@ impl Results {
     }
 }
 
-impl Measurement {
+impl ReportedMeasurement {
     /// Value and error bound, with the unit if that is wanted, or why there is no value.
     pub(crate) fn text(&self, with_unit: bool) -> String {
         match (&self.outcome, &self.unit) {

@@ -151,7 +151,7 @@ impl Operation {
         match (self, inputs) {
             (Self::MaxPool, [(x, [.., width]), ..]) => resample::max_pool(x, *width, out),
             (Self::Projection(Projection { inputs, outputs, weight, bias }), [(x, _), ..]) => {
-                let shape = head::Shape { inputs: *inputs, outputs: *outputs, area: width * height };
+                let shape = head::HeadShape { inputs: *inputs, outputs: *outputs, area: width * height };
                 head::forward(x, weight, bias, shape, out);
             }
             (Self::Convolution(convolution), [(x, [channels, ..]), rest @ ..]) => {
@@ -191,7 +191,7 @@ impl BackboneConvolution {
         match *kind {
             Kind::Pointwise => pointwise::forward(x, weight, bias, out),
             Kind::Depthwise { kernel, stride, padding } => {
-                let shape = |channels| depthwise::Shape {
+                let shape = |channels| depthwise::DepthwiseShape {
                     channels,
                     width,
                     height,

@@ -2,7 +2,7 @@
 
 use infomark_core::{Point, Spacing};
 use infomark_infer::{
-    DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample, SampleError,
+    AnnotationError, DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample,
 };
 
 #[test]
@@ -25,11 +25,11 @@ fn data_sets_are_checked_where_they_are_made() {
         Err(DataSetError::Sample { problem, .. }) => problem,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(problem(vec![sample("1.png", &[(203.0, 50.0)])]), SampleError::Outside { .. }));
-    assert!(matches!(problem(vec![sample("1.png", &[(f64::NAN, 50.0)])]), SampleError::Outside { .. }));
-    assert_eq!(problem(vec![sample("1.png", &[])]), SampleError::Points { points: 0, landmarks: 1 });
+    assert!(matches!(problem(vec![sample("1.png", &[(203.0, 50.0)])]), AnnotationError::Outside { .. }));
+    assert!(matches!(problem(vec![sample("1.png", &[(f64::NAN, 50.0)])]), AnnotationError::Outside { .. }));
+    assert_eq!(problem(vec![sample("1.png", &[])]), AnnotationError::Points { points: 0, landmarks: 1 });
     let without = || Sample { landmarks: vec![None], ..sample("1.png", &[]) };
-    assert_eq!(problem(vec![without()]), SampleError::NoPoint);
+    assert_eq!(problem(vec![without()]), AnnotationError::NoPoint);
     let partly =
         |name: &str| Sample { landmarks: vec![Some(Point::new(1.0, 2.0)), None], ..sample(name, &[]) };
     let data = made(0.5, &["a", "b"], vec![partly("1.png"), partly("2.png")]).unwrap();
@@ -39,7 +39,7 @@ fn data_sets_are_checked_where_they_are_made() {
     assert_eq!(data.missing[0], missing);
     assert_eq!(data.landmarks_of(&data.images[0]).len(), 1);
     let twice = vec![sample("1.png", &[(0.0, 0.0)]), sample("1.png", &[(0.0, 0.0)])];
-    assert_eq!(problem(twice), SampleError::Repeated);
+    assert_eq!(problem(twice), AnnotationError::Repeated);
     let one = || vec![sample("1.png", &[(0.0, 0.0), (0.0, 0.0)])];
     let invalid = |result| match result {
         Err(DataSetError::Invalid { problem, .. }) => problem,

@@ -33,7 +33,7 @@ const NETWORK: &str = "network.onnx";
 
 /// An annotated image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Annotated {
+pub struct TemplateImage {
     /// Its file.
     pub image: PathBuf,
     /// Its landmarks, in its pixels.
@@ -49,7 +49,7 @@ pub struct SelfTrainPaths {
     pub encoder: PathBuf,
     /// The annotated images, at least one; they may be of the folder. All have the same landmarks, which the network has in the
     /// order of the first.
-    pub templates: Vec<Annotated>,
+    pub templates: Vec<TemplateImage>,
     /// The network's file.
     pub out: PathBuf,
     /// Folder of the rounds; made when missing.
@@ -281,7 +281,7 @@ fn begin<'a>(
 
 /// Finds a template among the files, or adds it to them, and puts its landmarks in the order of the first template's.
 fn place(
-    template: &Annotated,
+    template: &TemplateImage,
     paths: &SelfTrainPaths,
     files: &mut Vec<PathBuf>,
 ) -> Result<Known, TrainError> {

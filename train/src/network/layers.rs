@@ -189,8 +189,8 @@ impl Head {
         Self { inputs, outputs, weight, bias }
     }
 
-    fn shape(&self, x: &[f32]) -> head::Shape {
-        head::Shape { inputs: self.inputs, outputs: self.outputs, area: x.len() / self.inputs }
+    fn shape(&self, x: &[f32]) -> head::HeadShape {
+        head::HeadShape { inputs: self.inputs, outputs: self.outputs, area: x.len() / self.inputs }
     }
 
     /// Embeddings of the features `x`.

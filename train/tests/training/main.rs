@@ -349,21 +349,7 @@ fn a_training_without_progress_stops_early_and_a_resumed_one_stops_at_the_same_s
 
 /// A data folder with the landmarks of its phantoms.
 fn annotated(dir: &Path, count: u64) -> Outcome {
-    phantoms(&dir.join("images"), count)?;
-    let phantom = Phantom::new(96, 128)?;
-    let mut table = String::from("image,landmark,x,y\n");
-    for i in 0..count {
-        for (name, at) in phantom.image(1, i).landmarks {
-            table += &format!("{i:02}.pgm,{name},{},{}\n", at.x, at.y);
-        }
-    }
-    fs::write(dir.join("landmarks.csv"), table)?;
-    let names = infomark_phantom::LANDMARKS.join("\", \"");
-    fs::write(
-        dir.join("dataset.toml"),
-        format!("name = \"phantoms\"\nspacing_mm = [0.5, 0.5]\nlandmarks = [\"{names}\"]\n"),
-    )?;
-    Ok(())
+    Ok(Phantom::new(96, 128)?.write_data_folder(dir, 1, count, 0.5)?)
 }
 
 #[test]

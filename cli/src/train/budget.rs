@@ -1,0 +1,48 @@
+//! Budget, seed and folder of a training, as the commands that train take them.
+
+use std::path::{Path, PathBuf};
+
+use infomark_train::Budget;
+
+use crate::output::beside;
+
+/// Each command gives `minutes` a help that names its default.
+#[derive(clap::Args)]
+pub(crate) struct TrainingArgs {
+    #[arg(long, value_name = "M", conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Steps to train instead: the same result every time, to the bit
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of everything random [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Folder of checkpoints and logs [default: beside --out, ending in .run]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    run: Option<PathBuf>,
+    /// Go on with the training in this folder, with the options it was started with
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["minutes", "steps", "seed"])]
+    resume: Option<PathBuf>,
+}
+
+impl TrainingArgs {
+    /// Whether a training goes on.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resume.is_some()
+    }
+
+    /// The folder of the run of a training that writes `out`.
+    pub(crate) fn folder(&self, out: &Path) -> PathBuf {
+        self.resume.as_ref().or(self.run.as_ref()).cloned().unwrap_or_else(|| beside(out, "run"))
+    }
+
+    /// Changes seed and budget where they are given.
+    pub(crate) fn change(&self, seed: &mut u64, budget: &mut Budget) {
+        *seed = self.seed.unwrap_or(*seed);
+        *budget = match (self.steps, self.minutes) {
+            (Some(steps), _) => Budget::Steps(steps),
+            (None, Some(minutes)) => Budget::Minutes(minutes),
+            (None, None) => *budget,
+        };
+    }
+}
