@@ -10,7 +10,9 @@ use infomark_active::{
     ActiveDetector, ActiveError, LearnOptions, LearnProgress, SimulationOptions, Strategy, detector, learn,
     simulate, uncertainty,
 };
-use infomark_infer::{DataSet, Detection, Ensemble, EnsembleBounds, EnsembleFileError, Member, read_image};
+use infomark_infer::{
+    DataSet, Detection, Ensemble, EnsembleBounds, EnsembleFileError, FileError, Member, read_image,
+};
 use infomark_phantom::Phantom;
 use infomark_train::{AnnotatedSet, Budget, Paths, TrainConfig, train};
 
@@ -203,7 +205,7 @@ fn a_damaged_file_of_an_ensemble_is_refused_with_the_part() -> Outcome {
         assert!(same || Ensemble::from_bytes(&other, "a").is_err(), "byte {at}");
     }
     let missing = Ensemble::load(root.path().join("none.infomark"));
-    assert!(matches!(missing, Err(EnsembleFileError::Missing { .. })));
+    assert!(matches!(missing, Err(EnsembleFileError::File(FileError::Missing { .. }))));
     let no_archive = Ensemble::from_bytes(b"hello", "a");
     assert!(matches!(no_archive, Err(EnsembleFileError::NotAnEnsemble { .. })));
     Ok(())

@@ -20,7 +20,7 @@ pub use cutout::{Cutout, Fill};
 pub use elastic::{Elastic, elastic_controls_len};
 pub use noise::Noise;
 pub use pixel::Pixel;
-pub use policy::{Disturbance, DisturbanceRange, IntensityCurve, IntensityRange, TierPolicy};
+pub use policy::{IntensityRange, TierPolicy};
 pub use resample::{Border, Interpolation};
 pub use tone::IntensityJitter;
 pub use view::View;
@@ -139,12 +139,6 @@ pub enum AugmentError {
         needed: usize,
         /// Elements given.
         len: usize,
-    },
-    /// The centres of the tiers are unusable.
-    #[error("tiers with the entropies {centres:?}: they have to be finite and ascending")]
-    Centres {
-        /// The refused entropies.
-        centres: [f64; 3],
     },
 }
 

@@ -16,7 +16,7 @@
 //! | information of each pixel | [`entropy_map`], [`EntropyMap`], [`Binning`], [`Thresholds`], [`tier_map`] |
 //! | information that patches share | [`mutual_information`], [`joint_entropy`], [`JointEntropy`] |
 //! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`sample_spaced`], [`Rng`] |
-//! | how strongly views are changed | [`TierPolicy`], [`IntensityCurve`], [`DisturbanceRange`] |
+//! | how strongly views are changed | [`TierPolicy`], [`IntensityRange`] |
 //! | which strength fits the images | [`key_points`], [`search_tone`], [`intensity_range`] |
 //! | grey levels of views | [`IntensityJitter`], [`Noise`], [`blur()`], [`Cutout`] |
 //! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
@@ -130,9 +130,8 @@ mod tree;
 
 pub use align::{AlignError, AlignOptions, Alignment, Expected, Match};
 pub use augment::{
-    Affine, AugmentError, Border, Cutout, Disturbance, DisturbanceRange, Elastic, Fill, IntensityCurve,
-    IntensityJitter, IntensityRange, Interpolation, Noise, Pixel, TierPolicy, View, Warp, blur,
-    blur_scratch_len, elastic_controls_len,
+    Affine, AugmentError, Border, Cutout, Elastic, Fill, IntensityJitter, IntensityRange, Interpolation,
+    Noise, Pixel, TierPolicy, View, Warp, blur, blur_scratch_len, elastic_controls_len,
 };
 pub use conformal::{ConformalError, conformal_bound};
 pub use contrast::{ContrastError, ContrastRule, local_contrast, local_contrast_scratch_len};

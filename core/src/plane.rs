@@ -110,46 +110,61 @@ fn check_strided(len: usize, width: usize, height: usize, stride: usize) -> Resu
     Err(PlaneError::Length { len, needed, width, height, stride })
 }
 
+/// What both kinds of plane have.
+macro_rules! shared {
+    ($plane:ident $(, $mutable:tt)?) => {
+        impl<'a, T> $plane<'a, T> {
+            /// A plane without gaps between its rows. A side may be 0: the plane is then empty.
+            ///
+            /// # Errors
+            /// When `data` does not hold exactly `width * height` elements.
+            pub fn new(data: &'a $($mutable)? [T], width: usize, height: usize) -> Result<Self, PlaneError> {
+                check_exact(data.len(), width, height)?;
+                Ok(Self { data, width, height, stride: width })
+            }
+
+            /// [`new`](Self::new) over what is known to have that many elements.
+            #[cfg(feature = "alloc")]
+            pub(crate) fn exact(data: &'a $($mutable)? [T], width: usize, height: usize) -> Self {
+                Self { data, width, height, stride: width }
+            }
+
+            /// A plane whose rows start `stride` elements apart; what lies between, or follows the last row, is ignored.
+            ///
+            /// # Errors
+            /// When `stride < width` or `data` is too short.
+            pub fn with_stride(
+                data: &'a $($mutable)? [T],
+                width: usize,
+                height: usize,
+                stride: usize,
+            ) -> Result<Self, PlaneError> {
+                check_strided(data.len(), width, height, stride)?;
+                Ok(Self { data, width, height, stride })
+            }
+
+            /// Width in pixels.
+            pub fn width(&self) -> usize {
+                self.width
+            }
+
+            /// Height in pixels.
+            pub fn height(&self) -> usize {
+                self.height
+            }
+
+            /// Whether there is no pixel.
+            pub fn is_empty(&self) -> bool {
+                self.width == 0 || self.height == 0
+            }
+        }
+    };
+}
+
+shared!(Plane);
+shared!(PlaneMut, mut);
+
 impl<'a, T> Plane<'a, T> {
-    /// A plane without gaps between its rows. A side may be 0: the plane is then empty.
-    ///
-    /// # Errors
-    /// When `data` does not hold exactly `width * height` elements.
-    pub fn new(data: &'a [T], width: usize, height: usize) -> Result<Self, PlaneError> {
-        check_exact(data.len(), width, height)?;
-        Ok(Self { data, width, height, stride: width })
-    }
-
-    /// [`new`](Self::new) over what is known to have that many elements.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn exact(data: &'a [T], width: usize, height: usize) -> Self {
-        Self { data, width, height, stride: width }
-    }
-
-    /// A plane whose rows start `stride` elements apart; what follows the last row is ignored.
-    ///
-    /// # Errors
-    /// When `stride < width` or `data` is too short.
-    pub fn with_stride(
-        data: &'a [T],
-        width: usize,
-        height: usize,
-        stride: usize,
-    ) -> Result<Self, PlaneError> {
-        check_strided(data.len(), width, height, stride)?;
-        Ok(Self { data, width, height, stride })
-    }
-
-    /// Width in pixels.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Height in pixels.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
     /// Elements from a row to the next.
     pub fn stride(&self) -> usize {
         self.stride
@@ -158,11 +173,6 @@ impl<'a, T> Plane<'a, T> {
     /// The elements from the first pixel on, gaps between rows and what follows the last one included.
     pub fn data(&self) -> &'a [T] {
         self.data
-    }
-
-    /// Whether there is no pixel.
-    pub fn is_empty(&self) -> bool {
-        self.width == 0 || self.height == 0
     }
 
     /// The pixels of row `y`.
@@ -206,51 +216,7 @@ impl<T: Copy> Plane<'_, T> {
     }
 }
 
-impl<'a, T> PlaneMut<'a, T> {
-    /// A plane without gaps between its rows. A side may be 0: the plane is then empty.
-    ///
-    /// # Errors
-    /// When `data` does not hold exactly `width * height` elements.
-    pub fn new(data: &'a mut [T], width: usize, height: usize) -> Result<Self, PlaneError> {
-        check_exact(data.len(), width, height)?;
-        Ok(Self { data, width, height, stride: width })
-    }
-
-    /// [`new`](Self::new) over what is known to have that many elements.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn exact(data: &'a mut [T], width: usize, height: usize) -> Self {
-        Self { data, width, height, stride: width }
-    }
-
-    /// A plane whose rows start `stride` elements apart; what lies between is left alone.
-    ///
-    /// # Errors
-    /// When `stride < width` or `data` is too short.
-    pub fn with_stride(
-        data: &'a mut [T],
-        width: usize,
-        height: usize,
-        stride: usize,
-    ) -> Result<Self, PlaneError> {
-        check_strided(data.len(), width, height, stride)?;
-        Ok(Self { data, width, height, stride })
-    }
-
-    /// Width in pixels.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Height in pixels.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// Whether there is no pixel.
-    pub fn is_empty(&self) -> bool {
-        self.width == 0 || self.height == 0
-    }
-
+impl<T> PlaneMut<'_, T> {
     /// The same pixels, for reading.
     pub fn as_plane(&self) -> Plane<'_, T> {
         Plane { data: self.data, width: self.width, height: self.height, stride: self.stride }

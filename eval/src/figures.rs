@@ -182,20 +182,6 @@ impl Figures {
             landmarks: landmarks.collect(),
         }
     }
-
-    /// The same to four digits after the point, as results are written.
-    #[must_use]
-    pub fn rounded(self) -> Self {
-        Self {
-            mre_mm: rounded(self.mre_mm),
-            mre_mm_interval: self.mre_mm_interval.map(rounded),
-            median_mm: rounded(self.median_mm),
-            sdr: rounded_rates(self.sdr),
-            sdr_intervals: rounded_ends(self.sdr_intervals),
-            landmarks: self.landmarks.into_iter().map(LandmarkFigures::rounded).collect(),
-            ..self
-        }
-    }
 }
 
 impl LandmarkFigures {
@@ -258,21 +244,29 @@ impl MedianFigures {
             landmarks: landmarks.collect(),
         }
     }
-
-    /// The same to four digits after the point, as results are written.
-    #[must_use]
-    pub fn rounded(self) -> Self {
-        Self {
-            mre_mm: rounded(self.mre_mm),
-            mre_mm_interval: self.mre_mm_interval.map(rounded),
-            median_mm: rounded(self.median_mm),
-            sdr: rounded_rates(self.sdr),
-            sdr_intervals: rounded_ends(self.sdr_intervals),
-            landmarks: self.landmarks.into_iter().map(LandmarkFigures::rounded).collect(),
-            ..self
-        }
-    }
 }
+
+macro_rules! rounded {
+    ($($figures:ident),*) => {
+        $(impl $figures {
+            /// The same to four digits after the point, as results are written.
+            #[must_use]
+            pub fn rounded(self) -> Self {
+                Self {
+                    mre_mm: rounded(self.mre_mm),
+                    mre_mm_interval: self.mre_mm_interval.map(rounded),
+                    median_mm: rounded(self.median_mm),
+                    sdr: rounded_rates(self.sdr),
+                    sdr_intervals: rounded_ends(self.sdr_intervals),
+                    landmarks: self.landmarks.into_iter().map(LandmarkFigures::rounded).collect(),
+                    ..self
+                }
+            }
+        })*
+    };
+}
+
+rounded!(Figures, MedianFigures);
 
 /// Whether a count is not worth a line in a file.
 pub(crate) fn is_none(count: &usize) -> bool {

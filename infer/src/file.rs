@@ -75,6 +75,12 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// Wraps an error of writing a file.
+    pub fn unwritable(path: impl AsRef<Path>) -> impl Fn(io::Error) -> Self {
+        let name = path.as_ref().display().to_string();
+        move |source| Self::Unwritable { name: name.clone(), source }
+    }
+
     /// Wraps an error of the system: the file or folder, and what was not done, such as "can't be removed".
     pub fn system(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let name = path.as_ref().display().to_string();

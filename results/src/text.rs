@@ -12,8 +12,7 @@ use crate::ResultsError;
 /// # Errors
 /// [`ResultsError::File`].
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
-    infomark_infer::write_file(path, bytes)
-        .map_err(|source| FileError::Unwritable { name: path.display().to_string(), source }.into())
+    Ok(infomark_infer::write_file(path, bytes).map_err(FileError::unwritable(path))?)
 }
 
 /// An object as JSON with two spaces of indent, without a line end after it.

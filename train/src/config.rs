@@ -18,6 +18,17 @@ pub enum Budget {
     Minutes(f64),
 }
 
+impl Budget {
+    pub(crate) fn check(self) -> Result<(), ConfigError> {
+        let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
+        match self {
+            Self::Steps(0) => wrong("steps", "at least 1"),
+            Self::Minutes(m) if !(m > 0.0 && m.is_finite()) => wrong("minutes", "a number above 0"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Options of the training of an encoder. [`TrainConfig::default`] is what `infomark train` runs.
 ///
 /// Files have the options of all groups under their own names, without the groups: `alpha = 0.3`, not `sampling.alpha`. Names that
@@ -304,11 +315,7 @@ impl TrainConfig {
     /// [`ConfigError::Option`].
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
-        match self.schedule.budget {
-            Budget::Steps(0) => return wrong("steps", "at least 1"),
-            Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
-            _ => {}
-        }
+        self.schedule.budget.check()?;
         if self.model.channels.iter().any(|w| *w == 0 || !w.is_multiple_of(crate::network::GROUPS)) {
             return wrong("channels", "multiples of 8 above 0");
         }

@@ -250,8 +250,8 @@ mod tests {
     use super::*;
     use crate::TrainConfig;
     use crate::encoder::unshuffle;
-    use crate::testing::noise;
-    use infomark_infer::{Channels, Image, Origin};
+    use crate::testing::{description, noise};
+    use infomark_infer::Image;
 
     #[test]
     fn the_exported_encoder_gives_the_features_of_the_trained_one() -> Result<(), Box<dyn std::error::Error>>
@@ -265,22 +265,7 @@ mod tests {
         let (encoder, mut parameters) = Encoder::new(&config);
         // The file keeps half of each weight's bits.
         parameters.values.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
-        let description = Description {
-            input: InputSize::new(width, height)?,
-            input_policy: Default::default(),
-            normalisation: Default::default(),
-            strides: STRIDES.to_vec(),
-            channels: Channels::Same(12),
-            temperature: 0.1,
-            origin: Origin::Trained {
-                training_data_sha256: "0".repeat(64),
-                training_images: 2,
-                steps: 1,
-                seed: 3,
-            },
-            backbone: None,
-            version: "0.0.0".into(),
-        };
+        let description = description(InputSize::new(width, height)?);
         let bytes = onnx(&encoder, &parameters.values, &description)?;
         let loaded = infomark_infer::Encoder::from_bytes(&bytes, "test.onnx")?;
         assert_eq!(loaded.description(), &description);

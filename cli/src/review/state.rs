@@ -5,14 +5,18 @@
 //! that they saw; where it is another by now, the change is refused. So edits of two tabs merge point by point, and none is
 //! lost unseen.
 
+mod record;
+
 use std::collections::BTreeMap;
 
-use infomark_infer::{Member, TrustRow};
 use infomark_results::RecognitionRecord;
 use serde::{Deserialize, Serialize};
 
+pub(super) use record::{By, Decision, Match, Presence, Record, Seen, Spot};
+
 use super::refusal::Refusal;
 use super::rounds::Round;
+use record::check_place;
 
 /// Longest name of a landmark, in characters.
 const LONGEST_NAME: usize = 80;
@@ -68,93 +72,6 @@ pub(super) struct Setup {
     pub(super) template: Option<String>,
 }
 
-/// What is known of an image.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(super) struct Record {
-    pub(super) revision: u64,
-    pub(super) decision: Decision,
-    pub(super) decision_revision: u64,
-    pub(super) points: BTreeMap<String, Spot>,
-    /// Of the file that the points are of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) recognition: Option<RecognitionRecord>,
-    /// The run that matched it last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) run: Option<u64>,
-    /// How unsure what was learnt is of its landmarks, in pixels; none where templates found them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) uncertainty_px: Option<f64>,
-}
-
-/// What a person says of an image's points.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Decision {
-    #[default]
-    Open,
-    Accepted,
-    Rejected,
-}
-
-/// Who put a point where it is, or took it away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum By {
-    #[default]
-    Hand,
-    File,
-    Match,
-}
-
-/// Whether a landmark is seen in an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Presence {
-    #[default]
-    Visible,
-    /// Placed where it has to be, hidden by something else.
-    Occluded,
-    /// Not in the image: it has no point.
-    Absent,
-}
-
-impl Presence {
-    fn is_visible(&self) -> bool {
-        *self == Presence::Visible
-    }
-}
-
-/// A landmark of an image.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Spot {
-    pub(super) revision: u64,
-    /// In pixels; none where it was cleared or is absent.
-    pub(super) at: Option<[f64; 2]>,
-    #[serde(default, skip_serializing_if = "Presence::is_visible")]
-    pub(super) presence: Presence,
-    pub(super) by: By,
-    /// Where matching found it last, whether or not that still holds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) found: Option<Match>,
-}
-
-/// What matching says of a landmark.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Match {
-    pub(super) at: [f64; 2],
-    pub(super) score: f64,
-    #[serde(flatten)]
-    pub(super) sure: TrustRow,
-    /// What placed it, where that was learnt from accepted images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) member: Option<Member>,
-    /// Distance between templates and networks, in pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) disagreement_px: Option<f64>,
-}
-
 /// What was found in an image.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
@@ -197,13 +114,6 @@ pub(super) struct Mark {
 pub(super) struct Decide {
     pub(super) to: Decision,
     pub(super) base: u64,
-}
-
-/// The file of an image as it was looked into last.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen<'a> {
-    pub(super) size: Option<(usize, usize)>,
-    pub(super) sha256: Option<&'a str>,
 }
 
 /// What happened: a line of the journal.
@@ -452,64 +362,5 @@ impl State {
     }
 }
 
-impl Record {
-    /// The landmarks that have a place, by name.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&str, [f64; 2])> {
-        self.points.iter().filter_map(|(name, spot)| Some((name.as_str(), spot.at?)))
-    }
-
-    /// The landmarks that are absent, by name.
-    pub(super) fn absent(&self) -> impl Iterator<Item = &str> {
-        let absent = self.points.iter().filter(|(_, spot)| spot.presence == Presence::Absent);
-        absent.map(|(name, _)| name.as_str())
-    }
-
-    /// Whether a landmark has a place or is absent.
-    pub(super) fn is_marked(&self) -> bool {
-        self.places().next().is_some() || self.absent().next().is_some()
-    }
-
-    /// Whether the points are of another file than the one of this hash.
-    pub(super) fn is_of_another(&self, sha256: Option<&str>) -> bool {
-        let of = self.sha256.as_deref();
-        self.places().next().is_some() && of.is_some() && sha256.is_some() && of != sha256
-    }
-
-    /// The first point says which file they are of.
-    fn begin_on(&mut self, file: Seen<'_>) {
-        if self.sha256.is_none() || self.places().next().is_none() {
-            self.sha256 = file.sha256.map(str::to_owned).or(self.sha256.take());
-        }
-    }
-
-    /// How many points a person placed or moved on the page.
-    pub(super) fn by_hand(&self) -> usize {
-        self.points.values().filter(|spot| spot.by == By::Hand && spot.at.is_some()).count()
-    }
-
-    /// How many points people placed or moved, on the page or in a file.
-    pub(super) fn corrected(&self) -> usize {
-        self.points.values().filter(|spot| spot.by != By::Match).count()
-    }
-}
-
-fn check_place(
-    image: &str,
-    landmark: &str,
-    at: Option<[f64; 2]>,
-    size: Option<(usize, usize)>,
-) -> Result<(), Refusal> {
-    let Some([x, y]) = at else { return Ok(()) };
-    let (width, height) = size.unwrap_or((1 << 15, 1 << 15));
-    let on = |value: f64, side: usize| (-0.5..=side as f64 - 0.5).contains(&value);
-    if on(x, width) && on(y, height) {
-        return Ok(());
-    }
-    Err(Refusal::bad(format!(
-        "{landmark} at ({x}, {y}) is not on {image}, which has {width} x {height} pixels"
-    )))
-}
-
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

@@ -9,9 +9,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Ensemble, EnsembleBounds, EnsembleError, MAX_NETWORKS, Member};
-use crate::file::{self, FileProblem};
 use crate::{
-    Encoder, LandmarkNet, MatchError, MatchOptions, Matcher, ModelError, Template, TemplateFileError, sha256,
+    Encoder, FileError, LandmarkNet, MatchError, MatchOptions, Matcher, ModelError, Template,
+    TemplateFileError, read_file, sha256, write_file,
 };
 
 /// Name of the header in the archive.
@@ -27,20 +27,9 @@ const MAX_FILES: usize = 2 + 64 + MAX_NETWORKS;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnsembleFileError {
-    /// No such file.
-    #[error("{name}: no such file; `infomark loop` and the review page write one")]
-    Missing {
-        /// The path as given.
-        name: String,
-    },
-    /// The system could not read it, it is no regular file, or it is too large.
-    #[error("{name}: cannot be read ({reason}); check the path and its permissions")]
-    Unreadable {
-        /// The path as given.
-        name: String,
-        /// Why.
-        reason: String,
-    },
+    /// A file that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It is no archive with a header.
     #[error("{name}: not a file of infomark models; name a file ending in .infomark")]
     NotAnEnsemble {
@@ -96,14 +85,6 @@ pub enum EnsembleFileError {
         name: String,
         /// The part.
         part: String,
-    },
-    /// The system could not write it.
-    #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
-    Unwritable {
-        /// The path as given.
-        name: String,
-        /// What the system said.
-        source: io::Error,
     },
 }
 
@@ -185,21 +166,21 @@ impl Ensemble {
             bounds: self.bounds.clone(),
             files: parts.iter().map(part).collect(),
         };
-        let unwritable = |source| EnsembleFileError::Unwritable { name: name.to_owned(), source };
+        let unwritable = FileError::unwritable(name);
         let header = serde_json::to_vec_pretty(&header).map_err(|error| unwritable(error.into()))?;
         let mut archive = tar::Builder::new(Vec::new());
-        add(&mut archive, HEADER, &header).map_err(unwritable)?;
+        add(&mut archive, HEADER, &header).map_err(&unwritable)?;
         for (part, _, bytes) in &parts {
-            add(&mut archive, part, bytes).map_err(unwritable)?;
+            add(&mut archive, part, bytes).map_err(&unwritable)?;
         }
-        archive.into_inner().map_err(unwritable)
+        Ok(archive.into_inner().map_err(unwritable)?)
     }
 
     /// Writes [`to_bytes`](Self::to_bytes) as a file, all or nothing.
     ///
     /// # Errors
     ///
-    /// [`EnsembleFileError::OtherPart`], [`EnsembleFileError::Unwritable`].
+    /// [`EnsembleFileError::OtherPart`], [`EnsembleFileError::File`].
     pub fn save(
         &self,
         path: impl AsRef<Path>,
@@ -207,9 +188,8 @@ impl Ensemble {
         networks: &[impl AsRef<[u8]>],
     ) -> Result<(), EnsembleFileError> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        let bytes = self.to_bytes(encoder, networks, &name)?;
-        file::write_file(path, &bytes).map_err(|source| EnsembleFileError::Unwritable { name, source })
+        let bytes = self.to_bytes(encoder, networks, &path.display().to_string())?;
+        Ok(write_file(path, &bytes).map_err(FileError::unwritable(path))?)
     }
 
     /// Reads a file that [`save`](Self::save) wrote. It finds the same points, to the bit.
@@ -219,13 +199,7 @@ impl Ensemble {
     /// [`EnsembleFileError`]: every case names the file and the fix.
     pub fn load(path: impl AsRef<Path>) -> Result<Ensemble, EnsembleFileError> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        match file::read(path, MAX_BYTES) {
-            Ok(bytes) => Ensemble::from_bytes(&bytes, name),
-            Err(FileProblem::Missing) => Err(EnsembleFileError::Missing { name }),
-            Err(FileProblem::Empty) => Err(EnsembleFileError::NotAnEnsemble { name }),
-            Err(problem) => Err(EnsembleFileError::Unreadable { name, reason: problem.to_string() }),
-        }
+        Ensemble::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
     }
 
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.

@@ -11,6 +11,7 @@ use super::{
     Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility,
     cut, image_names, text,
 };
+use crate::FileError;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Coco;
 
@@ -245,7 +246,7 @@ pub(super) fn check_size(images: usize, names: usize, file: &str) -> Result<(), 
     const LEAST_BYTES: usize = 3 * "      0.0,\n".len();
     let bytes = images.saturating_mul(names).saturating_mul(LEAST_BYTES) as u64;
     if bytes > text::MAX_BYTES {
-        return Err(LandmarkError::TooLarge { name: file.to_owned(), bytes });
+        return Err(FileError::TooLarge { name: file.to_owned(), bytes, max_bytes: text::MAX_BYTES }.into());
     }
     Ok(())
 }
@@ -296,6 +297,5 @@ pub(super) fn encode(images: &[Annotated<'_>], names: &[&str], file: &str) -> Re
             skeleton: [],
         }],
     };
-    to_json(&written)
-        .map_err(|error| LandmarkError::Unwritable { name: file.to_owned(), source: error.into() })
+    Ok(to_json(&written).map_err(|error| FileError::unwritable(file)(error.into()))?)
 }

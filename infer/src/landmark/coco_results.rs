@@ -11,6 +11,7 @@ use super::json::{from_json, to_json};
 use super::{
     Annotated, Builder, CocoError, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, coco, text,
 };
+use crate::FileError;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::CocoResults;
 
@@ -191,7 +192,6 @@ pub(super) fn encode(
             score: 1.0,
         })
     });
-    let written: Vec<Written<'_>> = written.collect::<Result<_, _>>()?;
-    to_json(&written)
-        .map_err(|error| LandmarkError::Unwritable { name: file.to_owned(), source: error.into() })
+    let written = written.collect::<Result<Vec<Written<'_>>, LandmarkError>>()?;
+    Ok(to_json(&written).map_err(|error| FileError::unwritable(file)(error.into()))?)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::LandmarkFormat;
-use crate::Unplaced;
+use crate::{FileError, Unplaced};
 
 /// Location in a landmark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,34 +28,9 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LandmarkError {
-    /// There is no such file.
-    #[error("{name}: no such file; check the spelling and the folder it is looked up in")]
-    Missing {
-        /// The path as given.
-        name: String,
-    },
-    /// A folder, a device or a pipe where a file is wanted.
-    #[error("{name}: not a file; name a landmark file, such as a CSV with the columns image,landmark,x,y")]
-    NotAFile {
-        /// The path as given.
-        name: String,
-    },
-    /// The operating system refused to read.
-    #[error("{name}: cannot be read ({source}); check its permissions and the disk")]
-    Unreadable {
-        /// The path as given.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The operating system refused to write.
-    #[error("{name}: cannot be written ({source}); check the folder, its permissions and the disk")]
-    Unwritable {
-        /// The path as given.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// A file that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// No rows.
     #[error(
         "{name}: the file is empty or has a header alone; it needs the line image,landmark,x,y and a row per point"
@@ -71,14 +46,6 @@ pub enum LandmarkError {
         name: String,
         /// Its format.
         format: LandmarkFormat,
-    },
-    /// Beyond what a landmark file may hold.
-    #[error("{name}: {bytes} bytes are more than a landmark file may have (64 MiB); split it")]
-    TooLarge {
-        /// The path as given.
-        name: String,
-        /// Its length.
-        bytes: u64,
     },
     /// More rows than the memory of the process is for.
     #[error(

@@ -14,7 +14,7 @@ use super::{
     Annotated, ImageContext, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, WriteOptions, coco,
     coco_results, cvat, fcsv, isbi, label_studio, labelme, physical, slicer, table,
 };
-use crate::file;
+use crate::{FileError, write_file};
 
 /// Reads a CSV file with the columns `image`, `landmark`, `x` and `y` in any order, and perhaps `visibility`, which is
 /// `visible`, `occluded` or `absent`; other columns are ignored.
@@ -106,7 +106,7 @@ pub fn parse_landmarks_of(
 ///
 /// # Errors
 ///
-/// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::Unwritable`].
+/// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::File`].
 ///
 /// ```
 /// use infomark_core::Point;
@@ -145,7 +145,7 @@ pub fn write_landmarks<'a>(
 ///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
 /// [`LandmarkError::MissingPoint`] for ISBI text, [`LandmarkError::NoSize`] where the size has to be known,
-/// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::Unwritable`].
+/// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::File`].
 pub fn write_landmarks_as(
     path: impl AsRef<Path>,
     format: LandmarkFormat,
@@ -155,7 +155,7 @@ pub fn write_landmarks_as(
     let path = path.as_ref();
     let name = path.display().to_string();
     let bytes = encode_landmarks(format, images, options, &name)?;
-    file::write_file(path, &bytes).map_err(|source| LandmarkError::Unwritable { name, source })
+    Ok(write_file(path, &bytes).map_err(FileError::unwritable(path))?)
 }
 
 /// The bytes that [`write_landmarks_as`] writes; `name` stands for the file in messages.
@@ -178,7 +178,7 @@ pub fn encode_landmarks(
             });
         }
     }
-    let unwritable = |source| LandmarkError::Unwritable { name: name.to_owned(), source };
+    let unwritable = |source| LandmarkError::File(FileError::unwritable(name)(source));
     let names = all_names(images, options.names);
     let sorted = sorted_landmarks(format, images, options.names);
     let sorted: Vec<Annotated<'_>> =

@@ -12,6 +12,7 @@ use super::{
     Annotated, Builder, Landmark, LandmarkError, LandmarkFile, LandmarkFormat, Place, Visibility, decimal,
     image_names,
 };
+use crate::FileError;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::LabelStudio;
 
@@ -274,5 +275,5 @@ pub(super) fn encode(images: &[Annotated<'_>], file: &str) -> Result<Vec<u8>, La
         Ok(task)
     };
     let tasks: Vec<Value> = images.iter().map(task).collect::<Result<_, _>>()?;
-    to_json(&tasks).map_err(|error| LandmarkError::Unwritable { name: file.to_owned(), source: error.into() })
+    Ok(to_json(&tasks).map_err(|error| FileError::unwritable(file)(error.into()))?)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use unicode_normalization::UnicodeNormalization;
 
 use super::LandmarkError;
-use crate::file::{self, FileProblem};
+use crate::read_file;
 
 /// Text in UTF-8, or in UTF-16 with a byte-order mark, without that mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, str>, LandmarkError> {
@@ -55,14 +55,6 @@ pub(super) const MAX_BYTES: u64 = 64 << 20;
 /// The bytes of a landmark file, and its path as messages have it.
 pub(super) fn read_bytes(path: &Path) -> Result<(Vec<u8>, String), LandmarkError> {
     let name = path.display().to_string();
-    match file::read(path, MAX_BYTES) {
-        Ok(bytes) => Ok((bytes, name)),
-        Err(problem) => Err(match problem {
-            FileProblem::Missing => LandmarkError::Missing { name },
-            FileProblem::NotAFile => LandmarkError::NotAFile { name },
-            FileProblem::Empty => LandmarkError::Empty { name },
-            FileProblem::TooLarge { bytes } => LandmarkError::TooLarge { name, bytes },
-            FileProblem::Unreadable(source) => LandmarkError::Unreadable { name, source },
-        }),
-    }
+    let bytes = read_file(path, MAX_BYTES)?;
+    if bytes.is_empty() { Err(LandmarkError::Empty { name }) } else { Ok((bytes, name)) }
 }

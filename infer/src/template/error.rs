@@ -1,7 +1,6 @@
 //! Why a template file can't be read or written.
 
-use std::io;
-
+use crate::FileError;
 use crate::description::Channels;
 
 /// Version of the layout.
@@ -15,34 +14,9 @@ pub(super) const MAX_HEADER: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateFileError {
-    /// No such file.
-    #[error("{name}: no such file; make one with `infomark template`")]
-    Missing {
-        /// The path as given.
-        name: String,
-    },
-    /// A folder, or something else that is no file.
-    #[error("{name}: not a file; name a template file")]
-    NotAFile {
-        /// The path as given.
-        name: String,
-    },
-    /// More bytes than a template has.
-    #[error("{name}: {bytes} bytes, at most {MAX_BYTES} are read; make the template again")]
-    TooLarge {
-        /// The path as given.
-        name: String,
-        /// Bytes of the file.
-        bytes: u64,
-    },
-    /// The system could not read it.
-    #[error("{name}: cannot be read ({source}); check its permissions")]
-    Unreadable {
-        /// The path as given.
-        name: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A file that can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It does not begin as a template file does.
     #[error("{name}: not a template file; make one with `infomark template`")]
     NotATemplate {
@@ -72,14 +46,6 @@ pub enum TemplateFileError {
         name: String,
         /// What is wrong.
         problem: TemplateContentError,
-    },
-    /// The system could not write it.
-    #[error("{name}: cannot be written ({source}); check the folder and its permissions")]
-    Unwritable {
-        /// The path as given.
-        name: String,
-        /// What the system said.
-        source: io::Error,
     },
 }
 

@@ -25,11 +25,10 @@ use super::error::{LAYOUT, MAX_BYTES, MAX_HEADER, TemplateContentError, Template
 use crate::back::{Back, Level};
 use crate::description::Channels;
 use crate::dropped::no_looks;
-use crate::file::{self, FileProblem};
 use crate::lengths::Lengths;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::prior::Anchors;
-use crate::{Rect, hash, sha256};
+use crate::{FileError, Rect, hash, read_file, sha256, write_file};
 
 /// First bytes of every template file.
 const MAGIC: &[u8; 8] = b"infomark";
@@ -178,11 +177,10 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`TemplateFileError::Unwritable`].
+    /// [`TemplateFileError::File`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TemplateFileError> {
         let path = path.as_ref();
-        file::write_file(path, &self.to_bytes())
-            .map_err(|source| TemplateFileError::Unwritable { name: path.display().to_string(), source })
+        Ok(write_file(path, &self.to_bytes()).map_err(FileError::unwritable(path))?)
     }
 
     /// Reads a template that [`save`](Self::save) wrote. It finds the same places, to the bit.
@@ -192,17 +190,7 @@ impl Template {
     /// [`TemplateFileError`]: every case names the file and the fix.
     pub fn load(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        match file::read(path, MAX_BYTES) {
-            Ok(bytes) => Template::from_bytes(&bytes, name),
-            Err(problem) => Err(match problem {
-                FileProblem::Missing => TemplateFileError::Missing { name },
-                FileProblem::NotAFile => TemplateFileError::NotAFile { name },
-                FileProblem::Empty => TemplateFileError::NotATemplate { name },
-                FileProblem::TooLarge { bytes } => TemplateFileError::TooLarge { name, bytes },
-                FileProblem::Unreadable(source) => TemplateFileError::Unreadable { name, source },
-            }),
-        }
+        Template::from_bytes(&read_file(path, MAX_BYTES)?, path.display().to_string())
     }
 
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.

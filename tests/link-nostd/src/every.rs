@@ -2,13 +2,13 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, AlignOptions, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule,
-    DisturbanceRange, Elastic, EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityCurve, IntensityError,
-    IntensityJitter, IntensityRange, Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin,
-    Match, Negatives, Neighbourhood, Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng,
-    Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy,
-    TierRatios, ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len,
-    angle_at, angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
+    Affine, AlignOptions, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule, Elastic,
+    EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityError, IntensityJitter, IntensityRange,
+    Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
+    Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
+    SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios,
+    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, angle_at,
+    angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
     cosine_similarity, distance_to_line, elastic_controls_len, entropy_map, entropy_scratch_len, error_bound,
     highest_beyond, horizontal_extent, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range,
     joint_entropy, joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, length,
@@ -333,8 +333,7 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     let n = T::from_f64;
     let policy = TierPolicy::<T>::published();
     let policy = TierPolicy::new(policy.low, policy.medium, policy.high).ok()?;
-    let curve = IntensityCurve::new(policy, [n(2.0), n(3.0), n(4.0)]).ok()?;
-    let range = IntensityCurve::range(&curve, n(2.5));
+    let range = TierPolicy::range(&policy, Tier::High);
     range.check().ok()?;
     let tone = range.draw(rng);
     let mut copy = [0; PIXELS];
@@ -345,9 +344,7 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     tone.apply_u16_in_place(PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
 
     const SIGMA: f64 = 0.7;
-    let range = DisturbanceRange::new((n(0.1), n(0.2)), (n(SIGMA), n(SIGMA))).ok()?;
-    let strengths = DisturbanceRange::draw(&range, rng);
-    let noise = Noise::new(strengths.noise.as_f64(), 1, 2).ok()?;
+    let noise = Noise::new(0.1, 1, 2).ok()?;
     Noise::add(&noise, PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
     let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
     let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;

@@ -6,8 +6,8 @@ mod web;
 
 use infomark_core::Point;
 use infomark_infer::{
-    Annotated, CocoIndex, ImageContext, ItkGeometry, Landmark, LandmarkError, LandmarkFile, LandmarkFormat,
-    Place, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
+    Annotated, CocoIndex, FileError, ImageContext, ItkGeometry, Landmark, LandmarkError, LandmarkFile,
+    LandmarkFormat, Place, Visibility, WriteOptions, encode_landmarks, is_same_name, parse_landmarks_of,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -6,8 +6,8 @@ use std::path::Path;
 use image::{GrayImage, Luma};
 use infomark_core::{Point, SpacingError};
 use infomark_infer::{
-    DataSet, DataSetError, ImageError, Landmark, LandmarkError, LandmarkFile, ManifestError, MissingPoint,
-    MissingReason, Place, parse_landmarks, read_landmarks, write_landmarks,
+    DataSet, DataSetError, FileError, ImageError, Landmark, LandmarkError, LandmarkFile, ManifestError,
+    MissingPoint, MissingReason, Place, parse_landmarks, read_landmarks, write_landmarks,
 };
 use tempfile::TempDir;
 
@@ -104,9 +104,9 @@ fn files_that_are_no_text_or_no_files_are_refused() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gone.csv");
     let error = read_landmarks(&path).unwrap_err();
-    assert!(matches!(error, LandmarkError::Missing { .. }));
+    assert!(matches!(error, LandmarkError::File(FileError::Missing { .. })));
     assert!(error.to_string().contains("gone.csv"));
-    assert!(matches!(read_landmarks(folder.path()), Err(LandmarkError::NotAFile { .. })));
+    assert!(matches!(read_landmarks(folder.path()), Err(LandmarkError::File(FileError::NotAFile { .. }))));
     fs::write(&path, "").unwrap();
     assert!(matches!(read_landmarks(&path), Err(LandmarkError::Empty { .. })));
 }
@@ -148,7 +148,7 @@ fn what_is_written_is_read_again() {
     assert!(matches!(error, LandmarkError::NotFinite { .. }));
     assert_eq!(read_landmarks(&path).unwrap().images().len(), 2);
     let error = write_landmarks("/no/such/folder/points.csv", [("x.png", &points[..])]).unwrap_err();
-    assert!(matches!(error, LandmarkError::Unwritable { .. }));
+    assert!(matches!(error, LandmarkError::File(FileError::Unwritable { .. })));
 }
 
 const TOML: &str = "name = \"pair\"\nspacing_mm = [0.3, 0.25]\nlandmarks = [\"p\", \"q\"]\n";
@@ -307,7 +307,10 @@ fn a_folder_that_lacks_something_is_refused() {
     let error = without("dataset.toml");
     assert!(matches!(error, DataSetError::Manifest { problem: ManifestError::Missing, .. }), "{error}");
     let error = without("landmarks.csv");
-    assert!(matches!(error, DataSetError::Landmarks(LandmarkError::Missing { .. })), "{error}");
+    assert!(
+        matches!(error, DataSetError::Landmarks(LandmarkError::File(FileError::Missing { .. }))),
+        "{error}"
+    );
     let error = without("images/a.png");
     assert!(
         matches!(&error, DataSetError::Landmarks(LandmarkError::UnknownImage { image, .. }) if image == "a.png"),

@@ -150,11 +150,7 @@ impl LandmarkConfig {
     /// [`ConfigError::Option`].
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |option: &'static str, needs: &'static str| Err(ConfigError::Option { option, needs });
-        match self.schedule.budget {
-            Budget::Steps(0) => return wrong("steps", "at least 1"),
-            Budget::Minutes(m) if !(m > 0.0 && m.is_finite()) => return wrong("minutes", "a number above 0"),
-            _ => {}
-        }
+        self.schedule.budget.check()?;
         let groups = crate::network::GROUPS;
         let channels = |c: usize| (1..=1024).contains(&c) && c.is_multiple_of(groups);
         if !self.model.channels.iter().all(|w| channels(*w)) || !channels(self.model.hidden) {

@@ -169,11 +169,11 @@ fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::{Encoder, STRIDES};
+    use crate::encoder::Encoder;
     use crate::network::{Parameters, UNet};
+    use crate::testing::description;
     use crate::{TrainConfig, export};
     use infomark_core::Rng;
-    use infomark_infer::{Channels, Description, Origin};
 
     #[test]
     fn the_weights_of_a_file_are_those_that_were_written() -> Result<(), Box<dyn std::error::Error>> {
@@ -183,22 +183,7 @@ mod tests {
             o.seed = 5;
         });
         let (encoder, parameters) = Encoder::new(&config);
-        let description = Description {
-            input: InputSize::new(96, 64)?,
-            input_policy: Default::default(),
-            normalisation: Default::default(),
-            strides: STRIDES.to_vec(),
-            channels: Channels::Same(12),
-            temperature: 0.1,
-            origin: Origin::Trained {
-                training_data_sha256: "0".repeat(64),
-                training_images: 2,
-                steps: 1,
-                seed: 3,
-            },
-            backbone: None,
-            version: "0.0.0".into(),
-        };
+        let description = description(InputSize::new(96, 64)?);
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("encoder.onnx");
         std::fs::write(&path, export::onnx(&encoder, &parameters.values, &description)?)?;

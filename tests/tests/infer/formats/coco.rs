@@ -148,5 +148,5 @@ fn coco_files_that_could_not_be_read_again_are_not_written() {
     let names: Vec<String> = (0..2000).map(|index| format!("{index}.png")).collect();
     let images: Vec<_> = names.iter().zip(&landmarks).map(|(name, own)| annotated(name, own)).collect();
     let error = encode_landmarks(LandmarkFormat::Coco, &images, &NO_NAMES, "points").unwrap_err();
-    assert!(matches!(error, LandmarkError::TooLarge { .. }), "{error}");
+    assert!(matches!(error, LandmarkError::File(FileError::TooLarge { .. })), "{error}");
 }
