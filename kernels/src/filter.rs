@@ -58,7 +58,7 @@ pub fn prefers_winograd(inputs: usize, outputs: usize, width: usize, height: usi
 }
 
 /// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`; `grad` is
-/// `outputs x height x width`. See [`gradient_prefers_winograd`].
+/// `outputs x height x width`.
 pub fn weight_gradient(
     input: &Planes<'_>,
     grad: &[f32],
@@ -77,7 +77,7 @@ pub fn weight_gradient(
 
 /// Whether minimal filtering takes less time than the direct sum for the gradient by the weights: from 16 channels on each side, 4 tiles and
 /// 4096 triples of them on. Measured as for [`prefers_winograd`], with 4 to 128 channels and 4 x 4 to 200 x 100 pixels.
-pub fn gradient_prefers_winograd(inputs: usize, outputs: usize, width: usize, height: usize) -> bool {
+fn gradient_prefers_winograd(inputs: usize, outputs: usize, width: usize, height: usize) -> bool {
     let tiles = width.div_ceil(4) * height.div_ceil(4);
     width.min(height) >= 4 && inputs.min(outputs) >= 16 && tiles >= 4 && inputs * outputs * tiles >= 4096
 }
