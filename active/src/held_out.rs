@@ -77,7 +77,7 @@ impl HeldOut {
     /// Templates count 1.25 times their error. Squares, as what an annotator accepts without moving it is a proposal of an earlier detector: small errors against it favour what found it, and
     /// large ones are real. A landmark's own error over a few images is uncertain: it is mixed with its mean over the members times how the member does over
     /// all landmarks, as if that had been measured on six more images.
-    pub fn best_members(&self) -> Vec<Member> {
+    pub(crate) fn best_members(&self) -> Vec<Member> {
         let rms = |values: Vec<f64>| {
             let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
             infomark_core::mean(&squares).unwrap_or(0.0).sqrt()

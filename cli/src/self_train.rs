@@ -13,6 +13,7 @@ use crate::inputs;
 use crate::output::{self, Report, file_name, shown};
 use crate::progress::duration;
 use crate::train::{TrainingArgs, read_config, with_progress};
+use crate::train_landmarks::TrainedNetwork;
 
 /// Train a network that finds landmarks by itself on unlabelled images, from one annotated image or a few.
 #[derive(clap::Args)]
@@ -59,13 +60,8 @@ pub(crate) struct Options {
 
 #[derive(Serialize)]
 struct Trained {
-    network: String,
-    sha256: String,
-    run: String,
-    encoder_sha256: Option<String>,
-    landmarks: Vec<String>,
-    steps: u64,
-    seconds: f64,
+    #[serde(flatten)]
+    network: TrainedNetwork,
     images: usize,
     rounds: Vec<Vec<LabelCount>>,
 }
@@ -104,14 +100,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         output::warn(warning);
     }
     report.json(&Trained {
-        network: shown(&paths.out),
-        sha256: summary.network.sha256,
-        run: shown(&paths.run),
-        encoder_sha256: summary.network.encoder_sha256,
-        landmarks: summary.network.landmarks,
-        steps: summary.network.steps,
-        seconds: summary.seconds,
         images: summary.network.images,
+        network: TrainedNetwork::of(summary.network, &paths.out, &paths.run, summary.seconds),
         rounds: summary.rounds,
     })
 }

@@ -1,9 +1,9 @@
 //! `infomark train-landmarks`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use infomark_train::{LandmarkConfig, LandmarkPaths, resume_landmarks, train_landmarks};
+use infomark_train::{LandmarkConfig, LandmarkPaths, LandmarkSummary, resume_landmarks, train_landmarks};
 use serde::Serialize;
 
 use crate::inputs;
@@ -47,6 +47,16 @@ pub(crate) struct Options {
 
 #[derive(Serialize)]
 struct Trained {
+    #[serde(flatten)]
+    network: TrainedNetwork,
+    loss: Option<f32>,
+    images: usize,
+    input: [usize; 2],
+}
+
+/// Result of the training of a landmark network, with or without labels.
+#[derive(Serialize)]
+pub(crate) struct TrainedNetwork {
     network: String,
     sha256: String,
     run: String,
@@ -54,9 +64,14 @@ struct Trained {
     landmarks: Vec<String>,
     steps: u64,
     seconds: f64,
-    loss: Option<f32>,
-    images: usize,
-    input: [usize; 2],
+}
+
+impl TrainedNetwork {
+    /// The network in the file `out`, of the run in the folder `run`, which took so many seconds.
+    pub(crate) fn of(summary: LandmarkSummary, out: &Path, run: &Path, seconds: f64) -> Self {
+        let LandmarkSummary { sha256, encoder_sha256, landmarks, steps, .. } = summary;
+        Self { network: shown(out), sha256, run: shown(run), encoder_sha256, landmarks, steps, seconds }
+    }
 }
 
 pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<()> {
@@ -87,17 +102,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         summary.loss.map_or_else(String::new, |loss| format!(", loss {loss:.2}")),
         shown(&paths.run),
     ))?;
+    let seconds = summary.seconds;
     report.json(&Trained {
-        network: shown(&paths.out),
-        sha256: summary.sha256,
-        run: shown(&paths.run),
-        encoder_sha256: summary.encoder_sha256,
-        landmarks: summary.landmarks,
-        steps: summary.steps,
-        seconds: summary.seconds,
         loss: summary.loss,
         images: summary.images,
         input: [summary.input.width(), summary.input.height()],
+        network: TrainedNetwork::of(summary, &paths.out, &paths.run, seconds),
     })
 }
 

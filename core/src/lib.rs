@@ -170,7 +170,7 @@ pub use plane::{Plane, PlaneError, PlaneMut};
 pub use real::Real;
 pub use rng::{Rng, philox4x32};
 pub use sample::{
-    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, keep_tier, sample_spaced,
+    SampleError, Sampler, TierRatios, Tournament, Weighting, clear_margin, sample_spaced,
     sample_spaced_scratch_len, tier_weight_map, weight_map,
 };
 pub use score::{Interval, ScoreError, Statistic, bootstrap_interval, mean, radial_error_mm, sdr};

@@ -5,7 +5,7 @@ mod ratio;
 mod tournament;
 
 pub use apart::{sample_spaced, sample_spaced_scratch_len};
-pub use ratio::{TierRatios, clear_margin, keep_tier, tier_weight_map};
+pub use ratio::{TierRatios, clear_margin, tier_weight_map};
 pub use tournament::Tournament;
 
 use crate::{Plane, PlaneMut, Real, Rng};

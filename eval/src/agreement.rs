@@ -82,7 +82,6 @@ impl ReaderFigures {
 /// Compares two readers; radii are in the unit of the result.
 ///
 /// # Errors
-///
 /// [`EvalError::NoPairs`] of none, [`EvalError::MixedUnits`] where only some of the pairs have a spacing, [`EvalError::Radius`].
 ///
 /// ```

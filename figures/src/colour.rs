@@ -22,12 +22,12 @@ pub struct Scale {
 
 impl Scale {
     /// Dark violet to yellow.
-    pub fn viridis(low: f64, high: f64) -> Self {
+    pub(crate) fn viridis(low: f64, high: f64) -> Self {
         Self::of(VIRIDIS, low, high)
     }
 
     /// Black over red to pale yellow.
-    pub fn magma(low: f64, high: f64) -> Self {
+    pub(crate) fn magma(low: f64, high: f64) -> Self {
         Self::of(MAGMA, low, high)
     }
 

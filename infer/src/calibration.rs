@@ -156,7 +156,6 @@ impl ErrorCalibration {
     /// the matcher that found them.
     ///
     /// # Errors
-    ///
     /// [`CalibrationError::Scores`] when there is no error, an image has another number of landmarks, or an error is not
     /// finite.
     pub fn new(
@@ -179,7 +178,6 @@ impl ErrorCalibration {
     /// Reads a file that `infomark calibrate` wrote.
     ///
     /// # Errors
-    ///
     /// [`CalibrationError`].
     pub fn load(path: impl AsRef<Path>) -> Result<ErrorCalibration, CalibrationError> {
         let path = path.as_ref();
@@ -189,7 +187,6 @@ impl ErrorCalibration {
     /// All bytes of a calibration file, for [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
-    ///
     /// [`CalibrationError::File`].
     pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, CalibrationError> {
         let path = path.as_ref();
@@ -208,7 +205,6 @@ impl ErrorCalibration {
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// [`CalibrationError::File`].
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<ErrorCalibration, CalibrationError> {
         let name = name.into();
@@ -241,7 +237,6 @@ impl ErrorCalibration {
     /// where the images are enough for it and there are [twenty](Self::FOR_EACH), else by those of all landmarks.
     ///
     /// # Errors
-    ///
     /// [`CalibrationError::Scores`] when the coverage is no share or the images are too few for it.
     pub fn bounds(&self, coverage: f64) -> Result<Vec<Bound>, CalibrationError> {
         let count = self.key.landmarks.len();

@@ -208,7 +208,6 @@ impl DataSet {
     /// outside and an image without any point are errors: the caller says what to leave out. The images are kept in the order given.
     ///
     /// # Errors
-    ///
     /// [`DataSetError::NoImages`], [`DataSetError::Invalid`] for a pixel size that is no radiograph's and for landmarks that are none or named
     /// twice, and [`DataSetError::Sample`] for the first image that is named twice, has another number of places for points than
     /// there are landmarks, no point at all, or one that is not finite or more than [`OUTSIDE_MARGIN`](crate::OUTSIDE_MARGIN) outside.
@@ -266,7 +265,6 @@ impl DataSet {
     /// image without any point is left out, see [`left_out`](Self::left_out). The images' headers are read, not their pixels.
     ///
     /// # Errors
-    ///
     /// [`DataSetError`], for the first thing wrong.
     pub fn open(dir: impl AsRef<Path>) -> Result<DataSet, DataSetError> {
         let dir = dir.as_ref();

@@ -181,7 +181,6 @@ impl Description {
     /// The metadata properties to write into the ONNX file.
     ///
     /// # Errors
-    ///
     /// [`DescriptionError::Value`] as [`check`](Self::check).
     pub fn to_properties(&self) -> Result<Vec<(String, String)>, DescriptionError> {
         self.check()?;
@@ -192,7 +191,6 @@ impl Description {
     /// damage.
     ///
     /// # Errors
-    ///
     /// As [`to_properties`](Self::to_properties).
     pub fn to_sealed_properties(&self, graph: &[u8]) -> Result<Vec<(String, String)>, DescriptionError> {
         Ok(sealed(self.to_properties()?, graph))
@@ -201,7 +199,6 @@ impl Description {
     /// The description among the metadata properties of an ONNX file; other properties are ignored.
     ///
     /// # Errors
-    ///
     /// Every case of [`DescriptionError`].
     pub fn from_properties<'a>(
         properties: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -221,7 +218,6 @@ impl Description {
     /// Checks what the types do not.
     ///
     /// # Errors
-    ///
     /// [`DescriptionError::Value`] unless there are 1 to 8 strides, ascending, of which each divides both sides of the
     /// canvas, 1 to 4096 channels at each, a finite temperature above 0, and a normalisation with usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {

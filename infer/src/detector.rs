@@ -100,7 +100,6 @@ impl Detector {
     /// Finds the landmarks in an image on the calling thread; given up once a `deadline` has passed.
     ///
     /// # Errors
-    ///
     /// [`DetectError`], but `Image`.
     pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<Detection, DetectError> {
         Ok(match self {
@@ -115,7 +114,6 @@ impl Detector {
     /// that fails is an error among the results. At most as many images as threads are in memory.
     ///
     /// # Errors
-    ///
     /// [`ThreadError`] when the threads can't be started.
     ///
     /// ```no_run

@@ -58,7 +58,6 @@ fn interface(description: &Description) -> Interface {
 /// [`LandmarkNet::from_bytes`](crate::LandmarkNet::from_bytes) here or on another machine.
 ///
 /// # Errors
-///
 /// [`ModelError::Missing`], [`ModelError::NotAFile`], [`ModelError::Empty`], [`ModelError::TooLarge`], [`ModelError::Unreadable`].
 pub fn read_model(path: impl AsRef<Path>) -> Result<Vec<u8>, ModelError> {
     let path = path.as_ref();
@@ -128,7 +127,6 @@ impl Encoder {
     /// Loads an ONNX file that carries a [`Description`].
     ///
     /// # Errors
-    ///
     /// [`ModelError`]: every case names the file and the fix.
     ///
     /// ```no_run
@@ -145,7 +143,6 @@ impl Encoder {
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Encoder, ModelError> {
         let name = name.into();
@@ -159,7 +156,6 @@ impl Encoder {
     /// (features of length 1 differ by less than 0.001), one thread for each run, and operators that only ONNX Runtime has. The deadline is checked before and after a run; what memory a run takes is not bounded.
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     #[cfg(feature = "onnxruntime")]
     pub fn from_bytes_on(
@@ -179,7 +175,6 @@ impl Encoder {
     /// [`load`](Self::load), run by ONNX Runtime as by [`from_bytes_on`](Self::from_bytes_on).
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     #[cfg(feature = "onnxruntime")]
     pub fn load_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
@@ -210,7 +205,6 @@ impl Encoder {
     /// The features of an image, at every stride of the encoder.
     ///
     /// # Errors
-    ///
     /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when features come out NaN or longer than 1.
     pub fn encode(&self, image: &Image) -> Result<Encoding, ModelError> {
         self.encode_until(image, None)
@@ -220,7 +214,6 @@ impl Encoder {
     /// which takes milliseconds in encoders of infomark.
     ///
     /// # Errors
-    ///
     /// As [`encode`](Self::encode), and [`ModelError::TimeLimit`].
     pub fn encode_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Encoding, ModelError> {
         let (fit, canvas) = Letterbox::new(image.width(), image.height(), self.description.input)
@@ -245,7 +238,6 @@ impl Encoder {
     /// row. `name` is for errors.
     ///
     /// # Errors
-    ///
     /// [`ModelError::Letterbox`] when there are not as many pixels as the input has, and as [`encode`](Self::encode).
     pub fn encode_input(&self, name: &str, pixels: &[f32]) -> Result<Encoding, ModelError> {
         let input = self.description.input;

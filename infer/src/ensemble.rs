@@ -210,7 +210,6 @@ impl Ensemble {
     /// An ensemble that places every landmark by [`Member::Fusion`] and has no error bounds.
     ///
     /// # Errors
-    ///
     /// [`EnsembleError::Networks`], [`EnsembleError::Differ`], [`EnsembleError::NotInTemplates`].
     pub fn new(
         matcher: Matcher,
@@ -243,7 +242,6 @@ impl Ensemble {
     /// The same with the member that places each landmark, in the order of [`landmarks`](Self::landmarks).
     ///
     /// # Errors
-    ///
     /// [`EnsembleError::Count`].
     pub fn with_members(self, members: Vec<Member>) -> Result<Ensemble, EnsembleError> {
         self.check_count(members.len())?;
@@ -253,7 +251,6 @@ impl Ensemble {
     /// The same with error bounds.
     ///
     /// # Errors
-    ///
     /// [`EnsembleError::Count`], [`EnsembleError::Bound`].
     pub fn with_bounds(self, bounds: EnsembleBounds) -> Result<Ensemble, EnsembleError> {
         self.check_count(bounds.factors.len())?;
@@ -309,7 +306,6 @@ impl Ensemble {
     /// Recognises an image and finds its landmarks, each by its [member](Self::members); given up once a `deadline` has passed.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<EnsembleDetection, MatchError> {
         let See { encoding, recognition, upright } =
@@ -356,7 +352,6 @@ impl Ensemble {
     /// Every landmark of an image by every member, in the order of [`landmarks`](Self::landmarks); given up once a `deadline` has passed.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn candidates(
         &self,
@@ -370,7 +365,6 @@ impl Ensemble {
     /// [`candidates`](Self::candidates) for an image that is encoded already.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn candidates_encoded(
         &self,

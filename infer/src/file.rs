@@ -108,7 +108,6 @@ impl From<FileError> for io::Error {
 /// All bytes of a regular file of at most `max_bytes`: what every file that a user names is read with.
 ///
 /// # Errors
-///
 /// [`FileError`]: a folder, a pipe and a device are refused before they are opened, and a file that is longer than it says while it is read.
 ///
 /// ```
@@ -124,7 +123,6 @@ pub fn read_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, File
 /// [`read_file`] for text.
 ///
 /// # Errors
-///
 /// As [`read_file`], and [`FileError::NotText`].
 pub fn read_text_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<String, FileError> {
     let path = path.as_ref();
@@ -135,7 +133,6 @@ pub fn read_text_file(path: impl AsRef<Path>, max_bytes: u64) -> Result<String, 
 /// Makes a folder and those above it, where they are missing.
 ///
 /// # Errors
-///
 /// [`FileError::NoFolder`].
 pub fn make_folder(path: impl AsRef<Path>) -> Result<(), FileError> {
     let path = path.as_ref();

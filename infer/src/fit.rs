@@ -42,7 +42,6 @@ impl InputSize {
     /// A canvas of `width` by `height` pixels.
     ///
     /// # Errors
-    ///
     /// [`LetterboxError::Canvas`] unless both sides are between 1 and 8192.
     pub fn new(width: usize, height: usize) -> Result<InputSize, LetterboxError> {
         if (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height) {
@@ -152,7 +151,6 @@ impl Letterbox {
     /// The fit of originals of `width` by `height` pixels to the canvas `input`.
     ///
     /// # Errors
-    ///
     /// [`LetterboxError::Original`] when a side is 0 or does not fit 32 bits.
     pub fn new(width: usize, height: usize, input: InputSize) -> Result<Letterbox, LetterboxError> {
         let side = |pixels: usize| u32::try_from(pixels).ok().filter(|&pixels| pixels > 0);
@@ -217,7 +215,6 @@ impl Letterbox {
     /// edges are repeated.
     ///
     /// # Errors
-    ///
     /// [`LetterboxError::OtherSize`] for an image of another size than the fit was made for, [`LetterboxError::Normalisation`] for numbers
     /// that [`Normalisation::check`] refuses.
     pub fn apply(&self, image: &Image, normalisation: Normalisation) -> Result<Vec<f32>, LetterboxError> {

@@ -47,7 +47,6 @@ impl FolderLock {
     /// Locks a folder that exists, without waiting.
     ///
     /// # Errors
-    ///
     /// [`FolderLockError`].
     pub fn acquire(folder: impl AsRef<Path>) -> Result<FolderLock, FolderLockError> {
         let folder = folder.as_ref();

@@ -30,7 +30,6 @@ pub(crate) fn short(bytes: &[u8]) -> [u64; 2] {
 /// `cd IMAGES; sha256sum * | sha256sum` gives the same for a folder listed by [`list_images`](crate::list_images).
 ///
 /// # Errors
-///
 /// What the system said, with the path in front.
 pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Result<String> {
     let mut all = Sha256::new();
@@ -50,7 +49,6 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
 /// SHA-256 of a file's content, in lower-case hexadecimal; it is read in pieces.
 ///
 /// # Errors
-///
 /// What the system said.
 pub fn sha256_file(path: impl AsRef<Path>) -> io::Result<String> {
     let mut content = Sha256::new();

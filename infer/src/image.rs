@@ -73,7 +73,6 @@ impl Image {
     /// An image from `width * height` row-major pixels in `[0, 1]`; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// [`ImageError::TooSmall`], [`ImageError::Buffer`] for another number of pixels, [`ImageError::Range`] for a pixel
     /// that is not in `[0, 1]` (NaN too), [`ImageError::Constant`].
     ///
@@ -111,7 +110,6 @@ impl Image {
     /// percentiles and clipped, as those of files of more than 8 bits are.
     ///
     /// # Errors
-    ///
     /// As [`new`](Self::new); [`ImageError::Range`] for a value that is not finite.
     ///
     /// ```

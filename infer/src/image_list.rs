@@ -129,7 +129,6 @@ impl ImageList {
     /// Memory: labels and paths of the images that are kept, and about 40 bytes for each line.
     ///
     /// # Errors
-    ///
     /// [`ImageListError`], with the line of what is wrong.
     pub fn read(path: impl AsRef<Path>, shard: Option<Shard>) -> Result<ImageList, ImageListError> {
         let path = path.as_ref();
@@ -176,7 +175,7 @@ impl ImageList {
     }
 
     /// Takes the images out.
-    pub fn into_images(self) -> Vec<ListedImage> {
+    pub(crate) fn into_images(self) -> Vec<ListedImage> {
         self.images
     }
 

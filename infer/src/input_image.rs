@@ -33,7 +33,6 @@ impl InputImage {
     /// The images of a list, or of a shard of it, in the order of the list.
     ///
     /// # Errors
-    ///
     /// [`ImageListError`].
     pub fn listed(list: &Path, shard: Option<Shard>) -> Result<Vec<Self>, ImageListError> {
         let images = ImageList::read(list, shard)?.into_images().into_iter();
@@ -50,7 +49,6 @@ impl InputImage {
     /// called for each folder with DICOM files that hold no image. Files are not opened.
     ///
     /// # Errors
-    ///
     /// Those of [`list_folder`].
     pub fn expand(paths: &[PathBuf], warn: &mut dyn FnMut(String)) -> Result<Vec<Self>, ImageError> {
         let mut files = Vec::new();

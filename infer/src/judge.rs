@@ -177,7 +177,6 @@ impl Judge {
     /// Takes a matcher and the options.
     ///
     /// # Errors
-    ///
     /// [`JudgeError`]: a threshold out of range, a calibration that was measured with another encoder, other templates,
     /// landmarks or options of matching, or one of too few images for the coverage.
     pub fn new(matcher: Matcher, options: &JudgeOptions) -> Result<Judge, JudgeError> {
@@ -225,7 +224,6 @@ impl Judge {
     /// [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
-    ///
     /// [`MatchError`]; [`MatchError::NoSpacing`] where a threshold is in mm and the size of the image's pixels is not known.
     pub fn find(&self, image: &Image, deadline: Option<Instant>) -> Result<Judgement, MatchError> {
         if self.abstain_above_mm.is_some() && image.spacing().is_none() {
@@ -255,7 +253,6 @@ impl Judge {
     /// Given up once a `deadline` has passed.
     ///
     /// # Errors
-    ///
     /// [`MatchError`], of encoder or network.
     pub fn locate(
         &self,

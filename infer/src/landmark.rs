@@ -74,7 +74,7 @@ impl Landmark {
 
     /// Whether it lies on the pixels' area of an image, half a pixel beyond the centres of the outermost ones, or at most
     /// `margin` pixels outside it.
-    pub fn is_near(&self, width: usize, height: usize, margin: f64) -> bool {
+    pub(crate) fn is_near(&self, width: usize, height: usize, margin: f64) -> bool {
         on_pixels(self.at, width, height, margin)
     }
 }
@@ -144,7 +144,7 @@ impl LandmarkFile {
     }
 
     /// The images by name with all that the file says of their landmarks, without a copy.
-    pub fn into_images(self) -> impl Iterator<Item = (String, ImageLandmarks)> {
+    pub(crate) fn into_images(self) -> impl Iterator<Item = (String, ImageLandmarks)> {
         self.images.into_iter().map(|(image, rows)| {
             let Rows { landmarks, reliability, absent, .. } = rows;
             (image, ImageLandmarks { landmarks, reliability, absent })
@@ -178,7 +178,6 @@ impl LandmarkFile {
     /// The landmarks of an image of known size, at least one and all of them on the image.
     ///
     /// # Errors
-    ///
     /// [`LandmarkError::NoRows`] without landmarks for the image, [`LandmarkError::OtherSize`] where the file states another
     /// size of it, [`LandmarkError::Outside`] with the place of the first point beyond the outermost pixels' area.
     pub fn on_image(&self, image: &str, width: usize, height: usize) -> Result<&[Landmark], LandmarkError> {
@@ -188,7 +187,6 @@ impl LandmarkFile {
     /// [`on_image`](Self::on_image) with points up to `margin` pixels outside the image, as annotators set at its edge.
     ///
     /// # Errors
-    ///
     /// As [`on_image`](Self::on_image).
     pub fn near_image(
         &self,
@@ -236,7 +234,6 @@ impl LandmarkFile {
     /// Checks that every image of the file is one of those known.
     ///
     /// # Errors
-    ///
     /// [`LandmarkError::UnknownImage`] with the place of the first other one, in the order of the file.
     pub fn check_images(&self, known: impl Fn(&str) -> bool) -> Result<(), LandmarkError> {
         let is_known = |image: &str| known(image) || text::normal_forms(image).iter().any(|form| known(form));

@@ -54,7 +54,6 @@ impl LandmarkNet {
     /// Loads an ONNX file that carries a [`LandmarkDescription`].
     ///
     /// # Errors
-    ///
     /// [`ModelError`]: every case names the file and the fix.
     ///
     /// ```no_run
@@ -74,7 +73,6 @@ impl LandmarkNet {
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<LandmarkNet, ModelError> {
         let name = name.into();
@@ -110,7 +108,6 @@ impl LandmarkNet {
     /// most probable one point to by their offsets, weighted by their probability.
     ///
     /// # Errors
-    ///
     /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite.
     pub fn find(&self, image: &Image) -> Result<Vec<Located>, ModelError> {
         self.find_until(image, None)
@@ -119,7 +116,6 @@ impl LandmarkNet {
     /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
-    ///
     /// As [`find`](Self::find), and [`ModelError::TimeLimit`].
     pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Located>, ModelError> {
         let maps = self.maps_until(image, deadline)?;

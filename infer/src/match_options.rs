@@ -54,7 +54,6 @@ impl MatchOptions {
     /// Checks the options, as everything that takes them does.
     ///
     /// # Errors
-    ///
     /// [`MatchError::PriorSigma`] unless `prior_sigma` is finite and at least 1.
     pub fn check(&self) -> Result<(), MatchError> {
         let prior_sigma = self.prior_sigma;

@@ -47,7 +47,6 @@ impl Matcher {
     /// Takes an encoder, or an [`Arc`] of one, and the templates that it made.
     ///
     /// # Errors
-    ///
     /// [`MatchError::NoTemplates`], [`MatchError::TemplateOfOther`] when another encoder made one of them.
     pub fn new(
         encoder: impl Into<Arc<Encoder>>,
@@ -70,7 +69,6 @@ impl Matcher {
     /// The same with other options.
     ///
     /// # Errors
-    ///
     /// [`MatchError::PriorSigma`].
     pub fn options(self, options: MatchOptions) -> Result<Matcher, MatchError> {
         options.check()?;
@@ -114,7 +112,6 @@ impl Matcher {
     /// does; given up once a `deadline` has passed.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn recognise(
         &self,
@@ -135,7 +132,6 @@ impl Matcher {
     /// Finds the landmarks in an image.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn find(&self, image: &Image) -> Result<Vec<Found>, MatchError> {
         self.find_until(image, None)
@@ -144,7 +140,6 @@ impl Matcher {
     /// [`find`](Self::find), given up once a `deadline` has passed, as [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
     /// # Errors
-    ///
     /// [`MatchError`].
     pub fn find_until(&self, image: &Image, deadline: Option<Instant>) -> Result<Vec<Found>, MatchError> {
         self.find_encoded(&self.encoder.encode_until(image, deadline)?)
@@ -153,7 +148,6 @@ impl Matcher {
     /// [`find`](Self::find) for an image that is encoded already.
     ///
     /// # Errors
-    ///
     /// [`MatchError`], but `Model`.
     pub fn find_encoded(&self, encoding: &Encoding) -> Result<Vec<Found>, MatchError> {
         let templates: Vec<&Template> = self.templates.iter().collect();

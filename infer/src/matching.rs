@@ -29,7 +29,6 @@ pub struct Found {
 /// Finds the template's landmarks in an image, in the template's order.
 ///
 /// # Errors
-///
 /// [`MatchError`].
 pub fn match_image(
     encoder: &Encoder,
@@ -47,7 +46,6 @@ pub fn match_image(
 /// is refined as [`MatchOptions::sub_pixel`] says.
 ///
 /// # Errors
-///
 /// [`MatchError`], but `Model`.
 pub fn match_encoding(
     template: &Template,
@@ -65,7 +63,6 @@ pub fn match_encoding(
 /// template, then what the second adds, and so on.
 ///
 /// # Errors
-///
 /// [`MatchError`], but `Model`.
 pub fn match_templates(
     templates: &[&Template],

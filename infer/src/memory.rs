@@ -97,7 +97,6 @@ impl MemoryBudget {
     /// Waits for a share of so many bytes, in the order of asking, until it is there or a deadline has passed. It is given back when it is dropped.
     ///
     /// # Errors
-    ///
     /// [`MemoryError::NeverFits`] at once for more than the whole budget; [`MemoryError::TimedOut`].
     pub fn take(&self, bytes: u64, deadline: Option<Instant>) -> Result<MemoryShare<'_>, MemoryError> {
         let held = HELD.get();

@@ -64,7 +64,6 @@ impl<T: Default> PartIndex<T> {
     /// The item of an image of a part, made by [`Default`] where the part did not have the image yet.
     ///
     /// # Errors
-    ///
     /// [`MergeError::Twice`] where another part has the image.
     pub fn slot(&mut self, part: u32, label: &str) -> Result<&mut T, MergeError> {
         let (owner, item) =
@@ -78,7 +77,6 @@ impl<T: Default> PartIndex<T> {
     /// Part and item of each image of a list, in the order of the list, each label of which is there once.
     ///
     /// # Errors
-    ///
     /// [`MergeError::Missing`] where no part has an image of the list, [`MergeError::Unlisted`] where a part has others.
     pub fn in_order<'a>(
         mut self,

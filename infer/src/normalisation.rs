@@ -51,7 +51,6 @@ impl Normalisation {
     /// Checks the numbers.
     ///
     /// # Errors
-    ///
     /// [`NormalisationError`].
     pub fn check(self) -> Result<(), NormalisationError> {
         let Normalisation::LocalContrast { sigma, gain, floor } = self else {

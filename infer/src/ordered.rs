@@ -104,7 +104,6 @@ impl<R> Shared<R> {
 /// The results do not depend on the number of threads, unless `work` does.
 ///
 /// # Errors
-///
 /// [`ThreadError`] when the threads can't be started.
 ///
 /// ```
@@ -173,7 +172,6 @@ impl<R> Ordered<R> {
     /// The next result, if it comes within `time`.
     ///
     /// # Panics
-    ///
     /// When the function did.
     pub fn next_within(&mut self, time: Duration) -> Next<R> {
         let until = Instant::now().checked_add(time);

@@ -67,7 +67,6 @@ impl Orientation {
     /// The image laid so, pixel by pixel; without its pixel size.
     ///
     /// # Errors
-    ///
     /// [`ImageError`], which no image gives.
     pub fn apply(self, image: &Image) -> Result<Image, ImageError> {
         let from = (image.width(), image.height());

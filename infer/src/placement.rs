@@ -70,7 +70,6 @@ impl ItkGeometry {
     /// A negative spacing turns its axis round, as in ITK's reader.
     ///
     /// # Errors
-    ///
     /// [`Unplaced::Spacing`] for a spacing of zero, [`Unplaced::Direction`] for axes that do not span space, and these and
     /// [`Unplaced::Origin`] for numbers that are not finite.
     ///
@@ -101,7 +100,6 @@ impl ItkGeometry {
     /// A picture without a place in the patient: its first pixel at the origin, x along L, y along P, a slice of 1 mm.
     ///
     /// # Errors
-    ///
     /// [`Unplaced::Spacing`] for pixels of no extent.
     pub fn of_picture(x_mm: f64, y_mm: f64) -> Placement {
         ItkGeometry::new([0.0; 3], [x_mm, y_mm, 1.0], IDENTITY)
@@ -110,7 +108,6 @@ impl ItkGeometry {
     /// This place with pixels of another size.
     ///
     /// # Errors
-    ///
     /// [`Unplaced::Spacing`] for pixels of no extent.
     pub fn with_spacing(&self, x_mm: f64, y_mm: f64) -> Placement {
         ItkGeometry::new(self.origin_mm, [x_mm, y_mm, self.spacing_mm[2]], self.direction)

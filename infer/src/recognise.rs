@@ -77,7 +77,6 @@ pub(crate) fn see(
 /// does; given up once a `deadline` has passed.
 ///
 /// # Errors
-///
 /// [`MatchError`] when the encoder fails, or is another one than the templates'.
 pub(crate) fn recognise(
     encoder: &Encoder,

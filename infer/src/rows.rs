@@ -91,7 +91,7 @@ impl LandmarkRow {
     }
 
     /// A landmark of a landmark network, in an image with pixels of this size; whether to abstain from it, where that is known.
-    pub fn of_located(
+    pub(crate) fn of_located(
         located: &Located,
         spacing: Option<&PixelSpacing>,
         abstain: Option<bool>,

@@ -121,7 +121,6 @@ impl Scheme {
     /// The scheme of a file, or where there is no such file, that of [`SHIPPED`](Self::SHIPPED) with this name.
     ///
     /// # Errors
-    ///
     /// [`SchemeError`]: the file is neither there nor a name, can't be read, or is wrong.
     ///
     /// ```
@@ -146,7 +145,6 @@ impl Scheme {
     /// The scheme of a text in TOML; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// Every case of [`SchemeError`] but those of files.
     pub fn parse(text: &str, name: impl Into<String>) -> Result<Scheme, SchemeError> {
         parse::parse(text, name.into())
@@ -190,7 +188,6 @@ impl Scheme {
     /// Checks that at least one landmark of a file is one of the scheme; `file` stands for that file in messages.
     ///
     /// # Errors
-    ///
     /// [`SchemeError::NothingShared`].
     pub fn check_shared(&self, names: &[String], file: &str) -> Result<(), SchemeError> {
         if names.iter().any(|name| self.position(name).is_some()) {

@@ -17,7 +17,6 @@ impl Candidate {
     /// Keeps up to 200 places of an image, drawn by entropy, with their features.
     ///
     /// # Errors
-    ///
     /// [`TemplateError::Around`].
     pub fn new(encoding: &Encoding) -> Result<Candidate, TemplateError> {
         let image = encoding.image().to_owned();
@@ -38,7 +37,6 @@ impl Candidate {
     /// Of the fractions, cosines and residuals that were tried, it ranks templates nearest to their errors.
     ///
     /// # Errors
-    ///
     /// [`MatchError::OtherModel`], [`MatchError::Features`].
     pub fn inlier_fraction(&self, encoding: &Encoding) -> Result<f64, MatchError> {
         if self.model != encoding.model() {

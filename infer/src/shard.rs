@@ -45,7 +45,6 @@ impl Shard {
     /// Shard `index`, from 1, of `count`.
     ///
     /// # Errors
-    ///
     /// [`ShardError::Range`].
     pub fn new(index: u32, count: u32) -> Result<Shard, ShardError> {
         if index == 0 || index > count || count > Shard::MAX_COUNT {

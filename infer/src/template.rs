@@ -91,7 +91,6 @@ impl Template {
     /// Encodes an annotated image and keeps the features of its landmarks, whose places are pixels of the image.
     ///
     /// # Errors
-    ///
     /// [`TemplateError`].
     pub fn new(encoder: &Encoder, image: &Image, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
         Template::from_encoding(&encoder.encode(image)?, landmarks)
@@ -100,7 +99,6 @@ impl Template {
     /// [`new`](Self::new) for an image that is encoded already.
     ///
     /// # Errors
-    ///
     /// [`TemplateError`], but `Model`.
     pub fn from_encoding(encoding: &Encoding, landmarks: &[Landmark]) -> Result<Template, TemplateError> {
         let image = || encoding.image().to_owned();

@@ -11,7 +11,6 @@ impl Phantom {
     /// `dataset.toml` with `spacing_mm` along both axes.
     ///
     /// # Errors
-    ///
     /// When a file can't be written.
     pub fn write_data_folder(&self, folder: &Path, seed: u64, count: u64, spacing_mm: f64) -> io::Result<()> {
         fs::create_dir_all(folder.join("images"))?;

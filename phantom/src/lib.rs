@@ -96,7 +96,6 @@ impl Phantom {
     /// A generator of images of `width` x `height` pixels; the head is scaled to fit.
     ///
     /// # Errors
-    ///
     /// [`PhantomError::Size`] when a side is below 64 or above 4096 pixels.
     pub fn new(width: usize, height: usize) -> Result<Self, PhantomError> {
         if SIDES.contains(&width) && SIDES.contains(&height) {

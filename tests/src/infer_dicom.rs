@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::infer_jpeg::BitWriter;
+
 /// Uncompressed transfer syntaxes and some others, by UID.
 pub mod syntax {
     #![allow(missing_docs, reason = "the names of the standard")]
@@ -383,34 +385,6 @@ impl LosslessJpeg {
             _ => (left + above) / 2,
         };
         predicted as u16
-    }
-}
-
-/// Entropy-coded bits with stuffed zero bytes.
-struct BitWriter {
-    file: Vec<u8>,
-    buffer: u64,
-    filled: u32,
-}
-
-impl BitWriter {
-    fn put(&mut self, value: u32, length: u32) {
-        self.buffer = (self.buffer << length) | u64::from(value & ((1_u32 << length) - 1));
-        self.filled += length;
-        while self.filled >= 8 {
-            self.filled -= 8;
-            let byte = (self.buffer >> self.filled) as u8;
-            self.file.push(byte);
-            if byte == 0xFF {
-                self.file.push(0);
-            }
-        }
-    }
-
-    /// Fills the last byte with ones.
-    fn flush(&mut self) {
-        self.put(0x7F, 7);
-        self.filled = 0;
     }
 }
 

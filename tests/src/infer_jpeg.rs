@@ -70,7 +70,7 @@ impl SequentialJpeg {
             file.extend(self.restart_interval.to_be_bytes());
         }
         file.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0]);
-        let mut coded = Writer { file, buffer: 0, filled: 0 };
+        let mut coded = BitWriter { file, buffer: 0, filled: 0 };
         let mut shown = vec![0.0; samples.len()];
         let (mut predicted, mut index) = (0, 0);
         for row in 0..height.div_ceil(8) {
@@ -139,7 +139,7 @@ fn ac_symbols() -> Vec<u8> {
     [0, 0xF0].into_iter().chain(pairs).collect()
 }
 
-fn encode_block(coded: &mut Writer, block: &[i32; 64], predicted: &mut i32, symbols: &[u8]) {
+fn encode_block(coded: &mut BitWriter, block: &[i32; 64], predicted: &mut i32, symbols: &[u8]) {
     let category = |value: i32| 32 - value.unsigned_abs().leading_zeros();
     let signed = |value: i32| if value < 0 { value - 1 } else { value } as u32;
     let difference = block[0] - *predicted;
@@ -174,14 +174,14 @@ fn encode_block(coded: &mut Writer, block: &[i32; 64], predicted: &mut i32, symb
 }
 
 /// Entropy-coded bits with stuffed zero bytes.
-struct Writer {
-    file: Vec<u8>,
-    buffer: u64,
-    filled: u32,
+pub(crate) struct BitWriter {
+    pub(crate) file: Vec<u8>,
+    pub(crate) buffer: u64,
+    pub(crate) filled: u32,
 }
 
-impl Writer {
-    fn put(&mut self, value: u32, length: u32) {
+impl BitWriter {
+    pub(crate) fn put(&mut self, value: u32, length: u32) {
         self.buffer = (self.buffer << length) | u64::from(value & ((1_u32 << length) - 1));
         self.filled += length;
         while self.filled >= 8 {
@@ -195,7 +195,7 @@ impl Writer {
     }
 
     /// Fills the last byte with ones.
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.put(0x7F, 7);
         self.filled = 0;
     }

@@ -97,26 +97,6 @@ pub fn tier_weight_map<T: Real>(
     Ok(pixels)
 }
 
-/// Sets the weights of all pixels outside one tier to 0, so that only that tier is sampled.
-///
-/// # Errors
-/// When the sizes differ.
-pub fn keep_tier<T: Real>(
-    tiers: Plane<'_, Tier>,
-    tier: Tier,
-    mut weights: PlaneMut<'_, T>,
-) -> Result<(), SampleError> {
-    check_size(tiers, &weights)?;
-    for (y, row) in tiers.rows().enumerate() {
-        for (weight, &of) in weights.row_mut(y).iter_mut().zip(row) {
-            if of != tier {
-                *weight = T::zero();
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Sets the weights of the pixels in the margin to 0: those with less than the margin's number of
 /// pixels between them and the edge of the image. A margin of half the image leaves nothing.
 ///

@@ -128,7 +128,6 @@ impl Ensemble {
     /// from; `name` stands for the file in messages.
     ///
     /// # Errors
-    ///
     /// [`EnsembleFileError::OtherPart`].
     pub fn to_bytes(
         &self,
@@ -179,7 +178,6 @@ impl Ensemble {
     /// Writes [`to_bytes`](Self::to_bytes) as a file, all or nothing.
     ///
     /// # Errors
-    ///
     /// [`EnsembleFileError::OtherPart`], [`EnsembleFileError::File`].
     pub fn save(
         &self,
@@ -195,7 +193,6 @@ impl Ensemble {
     /// Reads a file that [`save`](Self::save) wrote. It finds the same points, to the bit.
     ///
     /// # Errors
-    ///
     /// [`EnsembleFileError`]: every case names the file and the fix.
     pub fn load(path: impl AsRef<Path>) -> Result<Ensemble, EnsembleFileError> {
         let path = path.as_ref();
@@ -205,7 +202,6 @@ impl Ensemble {
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Ensemble, EnsembleFileError> {
         let name = name.into();

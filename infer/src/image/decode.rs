@@ -41,7 +41,6 @@ use crate::{PixelSpacing, Placement, sha256};
 /// several pages is refused.
 ///
 /// # Errors
-///
 /// Every case of [`ImageError`] but `NotAFolder` and `NoImages`: the size is checked before anything is decoded.
 ///
 /// ```no_run
@@ -58,7 +57,6 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Image, ImageError> {
 /// What reading needs, by the header, is drawn from the [`MemoryBudget`](crate::MemoryBudget) of the process while it lasts.
 ///
 /// # Errors
-///
 /// As [`read_image`]; [`ImageError::TooLarge`] for what the whole budget is too small for.
 pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Image, ImageError> {
     read_source(Source::open(path.as_ref())?, limits).map(|(image, _)| image)
@@ -67,7 +65,6 @@ pub fn read_image_with(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<Im
 /// [`read_image_with`], with the SHA-256 of the bytes that the image was decoded from, in lower-case hexadecimal.
 ///
 /// # Errors
-///
 /// As [`read_image_with`].
 pub fn read_hashed_image(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<(Image, String), ImageError> {
     let (image, bytes) = read_source(Source::open(path.as_ref())?, limits)?;
@@ -103,7 +100,6 @@ pub struct ImageHeader {
 /// Width and height of an image file, from its header alone, checked against the default limits as [`read_image`] would.
 ///
 /// # Errors
-///
 /// As [`read_image`], but for what only the pixels can tell.
 pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageError> {
     read_image_header(path).map(|header| (header.width, header.height))
@@ -112,7 +108,6 @@ pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageEr
 /// [`read_image_size`] with the size of the pixels.
 ///
 /// # Errors
-///
 /// As [`read_image_size`].
 pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageError> {
     header(&mut Source::open(path.as_ref())?, &ReadLimits::default())
@@ -149,7 +144,6 @@ fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<ImageHeader, I
 /// [`read_image_with`] for a file that is in memory already; `name` stands for it in messages. The same limits and the same memory budget hold.
 ///
 /// # Errors
-///
 /// As [`read_image_with`].
 pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) -> Result<Image, ImageError> {
     read_source(Source::of_bytes(bytes, name.into())?, limits).map(|(image, _)| image)
@@ -173,7 +167,6 @@ fn decode(bytes: &[u8], name: String, limits: &ReadLimits) -> Result<Image, Imag
 /// All grey levels of a file that is in memory, of which [`decode_image`] shows a window; `name` stands for it in messages.
 ///
 /// # Errors
-///
 /// As [`read_image`], but for an image of one level alone within its window, which is none beyond it.
 ///
 /// ```no_run

@@ -47,7 +47,6 @@ pub(super) const LEFT_OVER: Problem =
 /// The samples of a frame of one component, row by row, `precision` bits each.
 ///
 /// # Errors
-///
 /// [`Problem::Unsupported`] for several components and for coding processes that are not read.
 pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = Frame::first(bytes)?;

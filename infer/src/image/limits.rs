@@ -118,7 +118,6 @@ impl ReadLimits {
     }
 
     /// # Errors
-    ///
     /// [`ImageError::TimedOut`] when the deadline has passed.
     pub(super) fn check_time(&self, name: &str) -> Result<(), ImageError> {
         if self.is_late() { Err(ImageError::TimedOut { name: name.to_owned() }) } else { Ok(()) }

@@ -64,7 +64,6 @@ impl Listing {
 /// [`list_folder`] tells of the DICOM files without an image, too.
 ///
 /// # Errors
-///
 /// As [`list_folder`].
 pub fn list_images(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, ImageError> {
     list_folder(dir).map(|listing| listing.images)
@@ -76,7 +75,6 @@ pub fn list_images(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, ImageError> {
 /// any case). Of others only the start is read: it tells DICOM files, which often have no ending.
 ///
 /// # Errors
-///
 /// [`ImageError::Missing`], [`ImageError::NotAFolder`], [`ImageError::Unreadable`], [`ImageError::NoImages`].
 pub fn list_folder(dir: impl AsRef<Path>) -> Result<Listing, ImageError> {
     let dir = dir.as_ref();

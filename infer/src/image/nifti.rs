@@ -78,7 +78,6 @@ pub(super) fn unpack(
 /// some view of the body.
 ///
 /// # Errors
-///
 /// As [`read_image`](crate::read_image), and [`ImageError::NoSlice`] for a slice that is not there.
 ///
 /// ```no_run

@@ -35,7 +35,6 @@ impl CocoIndex {
     /// Reads the images and categories of a COCO file.
     ///
     /// # Errors
-    ///
     /// As [`read_landmarks_of`](crate::read_landmarks_of) for what is no file or too large, else as [`parse`](Self::parse).
     pub fn read(path: impl AsRef<Path>) -> Result<CocoIndex, LandmarkError> {
         let (bytes, name) = text::read_bytes(path.as_ref())?;
@@ -45,7 +44,6 @@ impl CocoIndex {
     /// The images and categories of the COCO file in `bytes`; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// [`LandmarkError::Encoding`], [`LandmarkError::Malformed`].
     ///
     /// ```

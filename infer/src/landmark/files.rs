@@ -24,7 +24,6 @@ use crate::{FileError, write_file};
 /// [`LandmarkFile::check_images`] and [`LandmarkFile::on_image`] to say.
 ///
 /// # Errors
-///
 /// Every case of [`LandmarkError`] for CSV but those that need to know the images.
 pub fn read_landmarks(path: impl AsRef<Path>) -> Result<LandmarkFile, LandmarkError> {
     let (bytes, name) = read_bytes(path.as_ref())?;
@@ -34,7 +33,6 @@ pub fn read_landmarks(path: impl AsRef<Path>) -> Result<LandmarkFile, LandmarkEr
 /// [`read_landmarks`] for a file that is in memory already; `name` stands for it in messages.
 ///
 /// # Errors
-///
 /// As [`read_landmarks`].
 ///
 /// ```
@@ -54,7 +52,6 @@ pub fn parse_landmarks(bytes: &[u8], name: impl Into<String>) -> Result<Landmark
 /// than points are ignored.
 ///
 /// # Errors
-///
 /// Every case of [`LandmarkError`] but those of writing and those that need to know the images.
 pub fn read_landmarks_of(
     path: impl AsRef<Path>,
@@ -67,7 +64,6 @@ pub fn read_landmarks_of(
 /// [`read_landmarks_of`] for a file that is in memory already; `name` stands for it in messages.
 ///
 /// # Errors
-///
 /// As [`read_landmarks_of`].
 ///
 /// ```
@@ -105,7 +101,6 @@ pub fn parse_landmarks_of(
 /// The file appears whole or not at all. Coordinates are written so that reading gives the same numbers.
 ///
 /// # Errors
-///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::File`].
 ///
 /// ```
@@ -142,7 +137,6 @@ pub fn write_landmarks<'a>(
 /// [`keeps_visibility`](LandmarkFormat::keeps_visibility) and [`keeps_absent`](LandmarkFormat::keeps_absent) tell.
 ///
 /// # Errors
-///
 /// [`LandmarkError::NotFinite`] for a coordinate that is NaN or infinite, [`LandmarkError::OneImage`],
 /// [`LandmarkError::MissingPoint`] for ISBI text, [`LandmarkError::NoSize`] where the size has to be known,
 /// [`LandmarkError::Unplaced`] for files of 3D Slicer, [`LandmarkError::WithoutIndex`] and [`LandmarkError::Malformed`] for COCO results, [`LandmarkError::File`].
@@ -161,7 +155,6 @@ pub fn write_landmarks_as(
 /// The bytes that [`write_landmarks_as`] writes; `name` stands for the file in messages.
 ///
 /// # Errors
-///
 /// As [`write_landmarks_as`].
 pub fn encode_landmarks(
     format: LandmarkFormat,

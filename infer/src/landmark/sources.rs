@@ -128,7 +128,6 @@ impl LandmarkSources {
     /// `warn` is called for DICOM files that hold no image, and for landmarks just outside their image, which are kept.
     ///
     /// # Errors
-    ///
     /// [`LandmarkSourcesError`].
     pub fn read(
         &self,

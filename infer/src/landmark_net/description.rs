@@ -74,7 +74,6 @@ impl LandmarkDescription {
     /// The metadata properties to write into the ONNX file, with a hash of them and of the encoded graph.
     ///
     /// # Errors
-    ///
     /// [`DescriptionError::Value`] as [`check`](Self::check).
     pub fn to_sealed_properties(&self, graph: &[u8]) -> Result<Vec<(String, String)>, DescriptionError> {
         self.check()?;
@@ -86,7 +85,6 @@ impl LandmarkDescription {
     /// The description among the metadata properties of an ONNX file; other properties are ignored.
     ///
     /// # Errors
-    ///
     /// Every case of [`DescriptionError`].
     pub fn from_properties(properties: &[(&str, &str)]) -> Result<LandmarkDescription, DescriptionError> {
         let described = value(properties, crate::DESCRIPTION_KEY).is_some();
@@ -105,7 +103,6 @@ impl LandmarkDescription {
     /// Checks what the types do not.
     ///
     /// # Errors
-    ///
     /// [`DescriptionError::Value`] unless the stride is a power of two that divides both sides of the canvas, there are 1 to
     /// 1024 landmarks of different names, and the normalisation has usable numbers.
     pub fn check(&self) -> Result<(), DescriptionError> {

@@ -176,7 +176,6 @@ impl Template {
     /// Writes the template as a file, all or nothing.
     ///
     /// # Errors
-    ///
     /// [`TemplateFileError::File`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TemplateFileError> {
         let path = path.as_ref();
@@ -186,7 +185,6 @@ impl Template {
     /// Reads a template that [`save`](Self::save) wrote. It finds the same places, to the bit.
     ///
     /// # Errors
-    ///
     /// [`TemplateFileError`]: every case names the file and the fix.
     pub fn load(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
         let path = path.as_ref();
@@ -196,7 +194,6 @@ impl Template {
     /// [`load`](Self::load) for a file that is in memory already; `name` stands for it in messages.
     ///
     /// # Errors
-    ///
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<Template, TemplateFileError> {
         let name = name.into();

@@ -57,7 +57,6 @@ impl Template {
     /// Looks for the landmarks in an unlabelled image, which [`refined`](Self::refined) then takes.
     ///
     /// # Errors
-    ///
     /// [`MatchError`], but `Model`.
     pub fn sight(&self, encoding: &Encoding) -> Result<Observation, MatchError> {
         self.check_maker(encoding)?;
@@ -193,7 +192,6 @@ pub enum RefineError {
 /// and which of the images could be read. A template's own image has no say in it, nor has what shows something else.
 ///
 /// # Errors
-///
 /// [`RefineError`].
 ///
 /// ```no_run

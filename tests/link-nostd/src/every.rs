@@ -11,13 +11,12 @@ use infomark_core::{
     angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
     cosine_similarity, distance_to_line, elastic_controls_len, entropy_map, entropy_scratch_len, error_bound,
     highest_beyond, horizontal_extent, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range,
-    joint_entropy, joint_entropy_scratch_len, keep_tier, key_points, key_points_scratch_len, length,
-    local_contrast, local_contrast_scratch_len, mean, midpoint, mutual_information,
-    mutual_information_scratch_len, mutual_information_terms, peak, philox4x32, positive_similarities,
-    positive_similarity, projected_length, radial_error_mm, sample_feature, sample_spaced,
-    sample_spaced_scratch_len, sdr, search_strength, search_tone, similarities, similarities_scratch_len,
-    similarity, similarity_scratch_len, soft_peak, tier_map, tier_weight_map, tone_path,
-    tone_search_scratch_len, vertical_extent, weight_map,
+    joint_entropy, joint_entropy_scratch_len, key_points, key_points_scratch_len, length, local_contrast,
+    local_contrast_scratch_len, mean, midpoint, mutual_information, mutual_information_scratch_len,
+    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, projected_length,
+    radial_error_mm, sample_feature, sample_spaced, sample_spaced_scratch_len, sdr, search_strength,
+    search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
+    tier_map, tier_weight_map, tone_path, tone_search_scratch_len, vertical_extent, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -156,7 +155,7 @@ fn shares<T: Real>(rng: &mut Rng) -> Option<()> {
     let mut weights = [T::zero(); PIXELS];
     let mut map = PlaneMut::new(&mut weights, SIDE, SIDE).ok()?;
     tier_weight_map(tiers, ratios, map.reborrow()).ok()?;
-    keep_tier(tiers, Tier::High, map.reborrow()).ok()?;
+    tier_weight_map(tiers, TierRatios::only(Tier::High), map.reborrow()).ok()?;
     clear_margin(map.reborrow(), Margin::Pixels(2)).ok()?;
     let (x, y) = Tournament::draw(&Tournament::new(map.as_plane()).ok()?, rng);
     let mut pixels = [(0, 0); 3];

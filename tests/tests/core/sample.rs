@@ -2,8 +2,7 @@
 
 use infomark_core::{
     Margin, Plane, PlaneMut, Rng, SampleError, Sampler, Thresholds, Tier, TierError, TierRatios, Tournament,
-    Weighting, clear_margin, keep_tier, sample_spaced, sample_spaced_scratch_len, tier_map, tier_weight_map,
-    weight_map,
+    Weighting, clear_margin, sample_spaced, sample_spaced_scratch_len, tier_map, tier_weight_map, weight_map,
 };
 use proptest::prelude::*;
 
@@ -151,18 +150,6 @@ proptest! {
                 let inside = x >= columns && width - 1 - x >= columns && y >= rows && height - 1 - y >= rows;
                 prop_assert_eq!(new, if inside { old } else { 0.0 });
             }
-        }
-    }
-
-    #[test]
-    fn a_tier_that_is_kept_keeps_its_weights_and_no_other_does((values, width) in maps(), kept in 0usize..3) {
-        let tiers: Vec<Tier> = values.iter().map(|&h| Tier::ALL[(h * 0.54) as usize]).collect();
-        let height = tiers.len() / width;
-        let mut weights = values.clone();
-        let (tiers_map, kept) = (Plane::new(&tiers, width, height).expect("fits"), Tier::ALL[kept]);
-        keep_tier(tiers_map, kept, PlaneMut::new(&mut weights, width, height).expect("fits")).expect("fits");
-        for ((new, old), tier) in weights.iter().zip(&values).zip(&tiers) {
-            prop_assert_eq!(*new, if *tier == kept { *old } else { 0.0 });
         }
     }
 
@@ -412,10 +399,8 @@ fn bad_arguments_are_errors() {
     assert_eq!(refused, Err(SampleError::Scratch { len: 7, needed: 8 }));
     let tiers = [Tier::Low; 4];
     let tiers = Plane::new(&tiers, 2, 2).expect("made to fit");
-    let (mut one, mut other) = ([0.0; 4], [0.0; 4]);
-    let wide = PlaneMut::new(&mut one, 4, 1).expect("made to fit");
+    let mut weights = [0.0; 4];
+    let wide = PlaneMut::new(&mut weights, 4, 1).expect("made to fit");
     let size = tier_weight_map(tiers, TierRatios::only(Tier::Low), wide);
     assert!(matches!(size, Err(SampleError::Size { .. })));
-    let wide = PlaneMut::new(&mut other, 4, 1).expect("made to fit");
-    assert!(matches!(keep_tier(tiers, Tier::Low, wide), Err(SampleError::Size { .. })));
 }

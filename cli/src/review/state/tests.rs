@@ -1,6 +1,7 @@
 //! Properties of edits.
 
 use infomark_core::Rng;
+use infomark_infer::Member;
 
 use super::*;
 use crate::review::rounds::{LearnedLandmark, Length};

@@ -122,7 +122,6 @@ impl Voi {
     /// The first table, else the first window; none where the file has neither.
     ///
     /// # Errors
-    ///
     /// A function that the standard does not define, or a width that is impossible for its function.
     fn of(
         elements: &Elements<'_>,
@@ -183,7 +182,6 @@ impl Lut {
     /// the descriptor does not.
     ///
     /// # Errors
-    ///
     /// A table of fewer entries than its descriptor says.
     fn of(descriptor: Value<'_>, data: Value<'_>, is_signed: impl Fn(u16) -> bool) -> Result<Lut, Problem> {
         let mut words = descriptor.words();

@@ -168,7 +168,6 @@ impl<'a> Elements<'a> {
     /// A decimal number of an element, by its index; none where it is not stated.
     ///
     /// # Errors
-    ///
     /// A text that is no number, such as one with a decimal comma: dropping it would show another picture.
     pub(super) fn decimal(&self, tag: Tag, index: usize) -> Result<Option<f64>, Problem> {
         let Some(value) = self.get(tag) else { return Ok(None) };

@@ -21,7 +21,6 @@ pub(in crate::image) fn is_jpeg(bytes: &[u8]) -> bool {
 /// The header of a file, which may be cut after it.
 ///
 /// # Errors
-///
 /// [`Problem::Unsupported`] for what [`samples`] and the decoder of colours do not read.
 pub(in crate::image) fn header(bytes: &[u8]) -> Result<Header, Problem> {
     let frame = Frame::first(bytes)?;

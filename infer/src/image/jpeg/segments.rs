@@ -161,7 +161,6 @@ impl<'a> Stream<'a> {
     /// Reads the segments up to the next scan, its header included.
     ///
     /// # Errors
-    ///
     /// [`ENDS_EARLY`] where there is no other.
     pub(super) fn next_scan(&mut self) -> Result<Scan, Problem> {
         loop {
@@ -215,7 +214,6 @@ impl<'a> Stream<'a> {
     /// Ends the picture after the last coded byte of its last scan.
     ///
     /// # Errors
-    ///
     /// [`LEFT_OVER`] where another scan or frame follows before the end marker, which some files lack.
     pub(super) fn finish(&mut self, rest: &'a [u8]) -> Result<(), Problem> {
         self.resume(rest);

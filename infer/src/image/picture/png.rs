@@ -74,7 +74,6 @@ pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u
 /// What the decoder is to see of a whole file.
 ///
 /// # Errors
-///
 /// [`Flaw::Damaged`] for a wrong checksum and chunks out of order; [`Flaw::Unsupported`] for a chunk that is needed and not known.
 pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
     const ORDER: Flaw = Flaw::Damaged("its PNG chunks are not in order");
