@@ -247,7 +247,9 @@ fn shared(begin: Begin, config: &TrainConfig) -> Result<Vec<(String, String)>, T
 
 /// Names and values of all options.
 fn options(config: &TrainConfig) -> Result<BTreeMap<String, String>, TrainError> {
-    let json = serde_json::to_value(config).map_err(TrainError::internal)?;
+    // By its text, where numbers are no longer than they have to be.
+    let text = serde_json::to_string(config).map_err(TrainError::internal)?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(TrainError::internal)?;
     let options = json.as_object().into_iter().flatten();
     Ok(options.map(|(name, value)| (name.clone(), value.to_string())).collect())
 }
