@@ -3,6 +3,7 @@
 //! A rank that can't do its part says so in the next call instead of its bytes, so that every call is made by all ranks: none waits for
 //! one that has given up.
 
+use std::error::Error;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -90,7 +91,7 @@ impl<'a> Group<'a> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let frame = match &own {
             Ok(own) => frame(call, Ok(&encode(own))),
-            Err(error) => frame(call, Err(&error.to_string())),
+            Err(error) => frame(call, Err(&with_causes(error))),
         };
         let sent = self.exchange.all_gather(&frame);
         let frames = sent.map_err(RunError::Exchange);
@@ -110,7 +111,7 @@ impl<'a> Group<'a> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let frames = match &parts {
             Ok(parts) => parts.iter().map(|part| frame(call, Ok(part))).collect(),
-            Err(error) => vec![frame(call, Err(&error.to_string())); self.size],
+            Err(error) => vec![frame(call, Err(&with_causes(error))); self.size],
         };
         let frames = self.exchange.all_to_all(frames).map_err(RunError::Exchange);
         parts?;
@@ -121,7 +122,7 @@ impl<'a> Group<'a> {
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
-    pub(crate) fn from_first(
+    pub(crate) fn broadcast(
         &self,
         make: impl FnOnce() -> Result<Vec<u8>, TrainError>,
     ) -> Result<Vec<u8>, TrainError> {
@@ -219,6 +220,20 @@ impl<'a> Group<'a> {
         }
         failed.map_or(Ok(all), |error| Err(error.into()))
     }
+}
+
+/// An error and its causes in one line; a cause that its effect quotes already is left out.
+fn with_causes(error: &TrainError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let line = cause.to_string();
+        if !text.contains(&line) {
+            text = format!("{text}: {line}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// What is sent in a call: its number, whether it is a failure, and bytes or message.

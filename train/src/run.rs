@@ -183,7 +183,7 @@ fn begin(
     group.same(|| shared(begin, config))?;
     // Of rank 0: it alone knows the folder of the run.
     let mut checkpoint = None;
-    let told = group.from_first(|| {
+    let told = group.broadcast(|| {
         checkpoint = open(begin, config, &paths.run)?;
         let resumed = checkpoint.as_ref().map(|c| (&c.header, &c.position));
         if group.is_alone() {
@@ -398,7 +398,7 @@ impl Task for EncoderTask<'_> {
             return Ok(());
         }
         let mut own = None;
-        let told = self.group.from_first(|| {
+        let told = self.group.broadcast(|| {
             let encoder = self.readable(step)?;
             let tuned = tune::tune_on(&self.set, self.images, &encoder, &self.tuning, &|_, _| {})?;
             let tuned = own.insert(tuned);
@@ -484,7 +484,7 @@ fn start(
     };
     let position = match resumed {
         Some((resumed, checkpoint)) => {
-            let state = group.from_first(|| {
+            let state = group.broadcast(|| {
                 let Some(checkpoint) = checkpoint else { return Ok(Vec::new()) };
                 if checkpoint.header.training_data_sha256 != task.set.sha256 {
                     let dir = paths.images.clone();
@@ -507,7 +507,7 @@ fn start(
         }
     };
     let ended = trainer::train(&mut task, position, (&paths.run, group), clock, reporter)?;
-    let sha256 = group.from_first(|| {
+    let sha256 = group.broadcast(|| {
         let bytes = task.exported(ended.position.step)?;
         write_atomically(&paths.out, &bytes)?;
         Ok(sha256(&bytes).into_bytes())

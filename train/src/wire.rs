@@ -9,8 +9,11 @@ pub(crate) fn put_u64(bytes: &mut Vec<u8>, value: u64) {
 
 /// Appends the bits of numbers.
 pub(crate) fn put_f32s(bytes: &mut Vec<u8>, values: &[f32]) {
-    bytes.reserve(4 * values.len());
-    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    let before = bytes.len();
+    bytes.resize(before + 4 * values.len(), 0);
+    for (word, value) in bytes[before..].as_chunks_mut::<4>().0.iter_mut().zip(values) {
+        *word = value.to_le_bytes();
+    }
 }
 
 /// Appends text with its length.

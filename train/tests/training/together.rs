@@ -402,6 +402,22 @@ fn ranks_that_differ_stop() -> Outcome {
     });
     assert_eq!(difference(results)?, ("whether to resume".into(), "ranks 0, 1: new; rank 2: auto".into()));
 
+    // As if rank 1 were another processor: what it says of it is changed on its way.
+    let results = on_ranks(3, |engine| {
+        let meddle = |call: usize, parts: &mut Vec<Vec<u8>>| {
+            let arch = std::env::consts::ARCH.as_bytes();
+            if let (1, Some(at)) = (call, parts[1].windows(arch.len()).position(|bytes| bytes == arch)) {
+                parts[1][at] = b'?';
+            }
+            Ok(())
+        };
+        let meddled = Meddled { engine, calls: AtomicUsize::new(0), meddle: &meddle };
+        train_with(&meddled, Begin::New, &five(3), &run, &mut go_on)
+    });
+    let (what, values) = difference(results)?;
+    assert_eq!(what, "the processor");
+    assert!(values.contains("; rank 1: ?"), "{values}");
+
     phantoms(&folders[1], 7)?;
     let results = on_ranks(3, |rank| {
         let paths = Paths { images: folders[rank.rank()].clone(), ..run.clone() };
