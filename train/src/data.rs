@@ -52,8 +52,8 @@ struct Source {
     levels: OnceLock<Vec<u8>>,
 }
 
-/// What looking at an image tells of it, and of the whole folder.
-struct Looked {
+/// What reading an image tells of it, and of the whole folder.
+struct Scanned {
     /// Hash of the file.
     sha256: String,
     fingerprint: u64,
@@ -61,7 +61,7 @@ struct Looked {
     content: Rect,
     /// Entropies of some of the pixels that may be drawn.
     some: Vec<f32>,
-    /// Levels that are kept; none of images that another rank has looked at.
+    /// Levels that are kept; none of images that another rank has read.
     levels: Option<Vec<u8>>,
 }
 
@@ -95,7 +95,7 @@ impl TrainingSet {
         Self::open_by(&Group::alone(), dir, config, input, compute, progress)
     }
 
-    /// The same by all ranks of a group, each of which looks at its share of the images; `progress` counts those of this rank.
+    /// The same by all ranks of a group, each of which reads its share of the images; `progress` counts those of this rank.
     ///
     /// # Errors
     /// Those of any rank, on all ranks, and when their folders hold files of other names.
@@ -131,7 +131,7 @@ impl TrainingSet {
         let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let share = group.share(paths.len());
         let total = share.len();
-        let looked = paths[share.clone()]
+        let scanned = paths[share.clone()]
             .par_iter()
             .zip(share)
             .map(|(path, place)| {
@@ -146,15 +146,15 @@ impl TrainingSet {
                 let some: Vec<f32> = drawn().step_by(step).filter_map(may).collect();
                 let levels = kept(place, area).then_some(sample.levels);
                 progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
-                Ok(Looked { sha256, fingerprint, most, content, some, levels })
+                Ok(Scanned { sha256, fingerprint, most, content, some, levels })
             })
             .collect::<Result<Vec<_>, TrainError>>();
-        let looked = Looked::of_all(group, looked, paths.len())?;
-        let sha256 = sha256_hashed_files(paths.iter().zip(looked.iter().map(|looked| &looked.sha256)));
-        let mut entropies = Vec::with_capacity(looked.iter().map(|looked| looked.some.len()).sum());
-        let mut sources = Vec::with_capacity(looked.len());
-        for (place, (path, looked)) in paths.into_iter().zip(looked).enumerate() {
-            let Looked { fingerprint, most, content, some, levels, .. } = looked;
+        let scanned = Scanned::of_all(group, scanned, paths.len())?;
+        let sha256 = sha256_hashed_files(paths.iter().zip(scanned.iter().map(|scanned| &scanned.sha256)));
+        let mut entropies = Vec::with_capacity(scanned.iter().map(|scanned| scanned.some.len()).sum());
+        let mut sources = Vec::with_capacity(scanned.len());
+        for (place, (path, scanned)) in paths.into_iter().zip(scanned).enumerate() {
+            let Scanned { fingerprint, most, content, some, levels, .. } = scanned;
             entropies.extend(some);
             let levels = levels.map_or_else(OnceLock::new, OnceLock::from);
             sources.push(Source { path, fingerprint, most, content, kept: kept(place, area), levels });
@@ -313,7 +313,7 @@ fn names(paths: &[PathBuf]) -> (String, String) {
     )
 }
 
-impl Looked {
+impl Scanned {
     /// What all ranks have found out, in the order of the images.
     fn of_all(
         group: &Group<'_>,
@@ -325,25 +325,25 @@ impl Looked {
         }
         let encode = |own: &Vec<Self>| {
             let mut bytes = Vec::new();
-            own.iter().for_each(|looked| looked.put(&mut bytes));
+            own.iter().for_each(|scanned| scanned.put(&mut bytes));
             bytes
         };
         let (own, all) = group.gather(own, encode)?;
-        let mut looked = Vec::with_capacity(count);
+        let mut scanned = Vec::with_capacity(count);
         for bytes in &all {
             let mut reader = Reader(bytes);
             while !reader.is_empty() {
-                looked.push(Self::take(&mut reader)?);
+                scanned.push(Self::take(&mut reader)?);
             }
         }
-        if looked.len() != count {
-            return Err(TrainError::internal("ranks looked at another number of images than there are"));
+        if scanned.len() != count {
+            return Err(TrainError::internal("ranks read another number of images than there are"));
         }
         let share = group.share(count);
-        for (looked, own) in looked[share].iter_mut().zip(own) {
-            looked.levels = own.levels;
+        for (scanned, own) in scanned[share].iter_mut().zip(own) {
+            scanned.levels = own.levels;
         }
-        Ok(looked)
+        Ok(scanned)
     }
 
     fn put(&self, bytes: &mut Vec<u8>) {

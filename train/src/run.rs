@@ -140,7 +140,7 @@ pub enum Begin {
 ///
 /// # Errors
 /// As [`train`] and [`resume`](fn@resume), on all ranks where one fails: no rank waits for it. Moreover when the ranks differ in version, processor,
-/// options, images or weights ([`RunError::RanksDiffer`](crate::RunError::RanksDiffer)), which is looked at before the first step and at checkpoints.
+/// options, images or weights ([`RunError::RanksDiffer`](crate::RunError::RanksDiffer)), which is checked before the first step and at checkpoints.
 pub fn train_with(
     exchange: &dyn Exchange,
     begin: Begin,

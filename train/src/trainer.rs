@@ -70,7 +70,7 @@ pub(crate) struct Ended {
 }
 
 /// Trains from a position until the budget is used, the loss no longer falls or the caller stops, with log and checkpoints in the
-/// folder `run`. The minutes of the budget are the clock's. Of a group, rank 0 alone writes, and all ranks stop where one is told to.
+/// folder `run`. The minutes of the budget are the clock's. Of a group, rank 0 alone writes, and all ranks stop where the caller of one stops it.
 ///
 /// # Errors
 /// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, when a file can't be written, and when the weights of
