@@ -1,6 +1,7 @@
 """An encoder trained on Ray: python ray_train.py IMAGES OUT STEPS WORKERS"""
 
 import sys
+from typing import Any
 
 import ray.train
 import ray.train.torch
@@ -9,7 +10,7 @@ import infomark
 from infomark.distributed import TorchExchange
 
 
-def work(options):
+def work(options: dict[str, Any]) -> None:
     images, out, steps = options["images"], options["out"], options["steps"]
     infomark.train(images, out, steps=steps, config={"batch": 32}, threads=1, resume="auto", exchange=TorchExchange())
 
