@@ -37,13 +37,26 @@ pub fn sha256_files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::R
         let path = path.as_ref();
         let content = sha256_file(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        all.update(content.as_bytes());
-        all.update(b"  ");
-        all.update(name.as_encoded_bytes());
-        all.update(b"\n");
+        add_line(&mut all, path, &content);
     }
     Ok(hex(all))
+}
+
+/// [`sha256_files`] of files whose contents were hashed before: pairs of a path and the lower-case hexadecimal SHA-256 of its content.
+pub fn sha256_hashed_files<P: AsRef<Path>, H: AsRef<str>>(files: impl IntoIterator<Item = (P, H)>) -> String {
+    let mut all = Sha256::new();
+    for (path, content) in files {
+        add_line(&mut all, path.as_ref(), content.as_ref());
+    }
+    hex(all)
+}
+
+/// Adds the line that `sha256sum` prints for a file.
+fn add_line(all: &mut Sha256, path: &Path, content: &str) {
+    all.update(content.as_bytes());
+    all.update(b"  ");
+    all.update(path.file_name().unwrap_or(path.as_os_str()).as_encoded_bytes());
+    all.update(b"\n");
 }
 
 /// SHA-256 of a file's content, in lower-case hexadecimal; it is read in pieces.

@@ -132,7 +132,7 @@ pub use ensemble::{
 pub use file::{FileError, make_folder, read_file, read_text_file, write_file};
 pub use fit::{InputSize, Letterbox, LetterboxError, Rect};
 pub use folder_lock::{FolderLock, FolderLockError};
-pub use hash::{sha256, sha256_file, sha256_files};
+pub use hash::{sha256, sha256_file, sha256_files, sha256_hashed_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
 pub use image::{

@@ -35,6 +35,16 @@ pub fn widest<R>(call: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Inlined(call))
 }
 
+/// Name of the widest instructions that the processor has, in which routines run: results of different ones differ by rounding.
+pub fn instructions() -> String {
+    let arch = format!("{:?}", Arch::new());
+    match arch.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default() {
+        "V3" => "AVX2".into(),
+        "V4" => "AVX-512".into(),
+        other => other.to_uppercase(),
+    }
+}
+
 #[cfg(test)]
 mod testing {
     use infomark_core::Rng;

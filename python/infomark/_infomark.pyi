@@ -347,7 +347,8 @@ def train(
     threads: int,
     paths: tuple[_Path, _Path, _Path],
     score: Optional[tuple[_Path, int]],
-    resume: bool,
+    resume: str,
+    exchange: Optional[object],
     callback: _Callback,
 ) -> dict[str, Any]: ...
 def train_landmarks(

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from . import _infomark
 from ._arrays import Path
 from ._encoder import Encoder
 from ._views import TierPolicy
+from .distributed import Exchange
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,23 @@ def train(
     run: Optional[Path] = None,
     score_data: Optional[Path] = None,
     score_templates: int = 3,
-    resume: bool = False,
+    resume: Union[bool, Literal["auto"]] = False,
     threads: int = 0,
     callback: Optional[Callable[[dict[str, Any]], object]] = None,
+    exchange: Optional[Exchange] = None,
 ) -> Summary:
     """Trains an encoder on a folder of unlabelled radiographs, and writes it to the file ``out``.
 
     45 minutes unless ``minutes`` or ``steps`` say otherwise; with ``steps`` the same bits as the command line, on any number of
     threads (0: all cores). ``config`` has further options by name: the fields of ``TrainConfig`` of the crate infomark-train.
-    Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume`` goes on with it.
+    Checkpoints and log are in the folder ``run``, beside ``out`` unless told otherwise; ``resume=True`` goes on with it, by the options
+    that it was started with. ``resume="auto"`` starts where there is no checkpoint, and else goes on; the options have to be those it was
+    started with.
+
+    ``exchange`` joins several processes that make the same call, such as :class:`infomark.distributed.MpiExchange`: each works on its share
+    of the images of a step, and the encoder has the bits of one process. They train for ``steps``, at most as many processes as ``batch``
+    has images. Rank 0 writes all files. When one fails, all raise an error with its message. ``callback`` is called on every rank, and stops
+    all after the same step.
 
     ``callback`` gets a dictionary with ``event`` ("computing", "reading", "step", "scored", "estimated") and its figures, such as
     ``step``, ``loss`` and ``seconds_left``; the training waits for it. If it returns False, or raises, or on Ctrl-C, the
@@ -91,7 +100,8 @@ def train(
     options = json.dumps(options_of(config, budget=budget_of(steps, minutes), seed=seed, policy=ranges))
     paths = (os.fspath(images), os.fspath(out), run_beside(out, run))
     score = None if score_data is None else (os.fspath(score_data), score_templates)
-    return Summary(**_infomark.train(options, threads, paths, score, resume, callback))
+    begin = "auto" if resume == "auto" else "resume" if resume else "new"
+    return Summary(**_infomark.train(options, threads, paths, score, begin, exchange, callback))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ mod encoder;
 mod ensemble;
 mod error;
 mod evaluate;
+mod exchange;
 mod files;
 mod maps;
 mod matching;

@@ -4,12 +4,16 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use infomark_train::{ComputeOn, LossTerms, Paths, Progress, PsiConfig, Scoring, TrainConfig, TuneConfig};
+use infomark_train::{
+    Alone, Begin, Exchange, LossTerms, Paths, Progress, PsiConfig, Scoring, TrainConfig, TuneConfig, give_up,
+    train_with,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::encoder::Encoder;
 use crate::error::{raise, refuse};
+use crate::exchange::Engine;
 use crate::views::config;
 use crate::watch::{counted, watched};
 
@@ -80,30 +84,49 @@ pub(crate) fn tell_python(
     Ok(if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
+/// Whether a training starts or goes on.
+fn begin(resume: &str) -> PyResult<Begin> {
+    match resume {
+        "new" => Ok(Begin::New),
+        "resume" => Ok(Begin::Resume),
+        "auto" => Ok(Begin::Auto),
+        _ => Err(refuse("resume: True, False or \"auto\"")),
+    }
+}
+
 /// Trains; the callback is called in the caller's thread, the training waits for it meanwhile.
+///
+/// `resume` is `new`, `resume` or `auto`; `exchange` joins the processes where several train.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn train<'py>(
     py: Python<'py>,
     options: &str,
     threads: usize,
     paths: (PathBuf, PathBuf, PathBuf),
     score: Option<(PathBuf, usize)>,
-    resume: bool,
+    resume: &str,
+    exchange: Option<Bound<'py, PyAny>>,
     callback: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let mut options = config(options)?;
+    let engine = exchange.as_ref().map(Engine::of).transpose()?;
+    let exchange: &dyn Exchange = engine.as_ref().map_or(&Alone, |engine| engine);
+    let read = config(options).and_then(|options| Ok((options, begin(resume)?)));
+    let (mut options, begin) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // The other ranks would wait for this one.
+            let reason = error.to_string();
+            py.detach(|| give_up(exchange, &reason)).map_err(raise)?;
+            return Err(error);
+        }
+    };
     options.threads = threads;
     let (images, out, run) = paths;
     let score = score.map(|(data, templates)| Scoring { data, templates });
     let paths = Paths { images, out, run, score };
     let hear = |progress: Progress| tell_python(callback.as_ref(), event(py, &progress)?);
-    let summary = watched(py, hear, |tell| {
-        if resume {
-            infomark_train::resume(&paths, threads, ComputeOn::Auto, tell)
-        } else {
-            infomark_train::train(&options, &paths, tell)
-        }
-    })?;
+    let summary = watched(py, hear, |tell| train_with(exchange, begin, &options, &paths, tell))?;
     let dict = PyDict::new(py);
     dict.set_item("steps", summary.steps)?;
     dict.set_item("seconds", summary.seconds)?;

@@ -1,5 +1,8 @@
-"""The same tables on Ray, Dask and Spark as on the command line. Run by `python/cluster-check`, which installs them."""
+"""The same tables on Ray, Dask and Spark as on the command line, and the same encoder by MPI. Run by `python/cluster-check`, which installs
+them."""
 
+import hashlib
+import json
 import os
 import pathlib
 import pickle
@@ -11,11 +14,12 @@ import time
 import dask.dataframe
 import numpy as np
 import pandas
+import psutil
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import ray
-from conftest import as_told, without_hash
+from conftest import SMALL, as_told, without_hash
 from dask.distributed import Client, LocalCluster
 
 import infomark
@@ -123,3 +127,63 @@ def test_the_examples_run(mixed, tmp_path, example):
     table = pyarrow.parquet.read_table(tmp_path / "out").cast(infomark.table_schema())
     judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.Template.load("ceph")))
     assert rows_of(table) == rows_of(judge.table(mixed))
+
+
+@pytest.fixture(scope="module")
+def mpi(folder, tmp_path_factory):
+    """A command that trains by so many processes, and its options as a file."""
+    options = tmp_path_factory.mktemp("mpi") / "options.json"
+    options.write_text(json.dumps({**SMALL, "batch": 4, "checkpoint_every": 1}))
+
+    def command(size, out, steps):
+        program = ["mpiexec", "-n", str(size), sys.executable, "-m", "mpi4py", EXAMPLES / "mpi_train.py"]
+        return [*program, folder / "images", out, str(steps), options]
+
+    return command, json.loads(options.read_text())
+
+
+def plain(cli, folder, root, options, steps):
+    """SHA-256 of the encoder of `infomark train`."""
+    (root / "options.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items()))
+    command = [cli, "train", folder / "images", "--out", root / "plain.onnx", "--steps", str(steps)]
+    subprocess.run([*command, "--config", root / "options.toml"], check=True, capture_output=True)
+    return hashlib.sha256((root / "plain.onnx").read_bytes()).hexdigest()
+
+
+def test_mpi_trains_the_bits_of_the_command_line(mpi, cli, folder, tmp_path):
+    command, options = mpi
+    expected = plain(cli, folder, tmp_path, options, 3)
+    for size in (1, 2, 4):
+        out = tmp_path / f"{size}.onnx"
+        done = subprocess.run(command(size, out, 3), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == f"3 steps, SHA-256 {expected}"
+        assert hashlib.sha256(out.read_bytes()).hexdigest() == expected
+
+
+def test_a_killed_training_is_resumed_by_another_number_of_processes(mpi, cli, folder, tmp_path):
+    command, options = mpi
+    out, checkpoint = tmp_path / "killed.onnx", tmp_path / "killed.run" / "checkpoint.json"
+    steps = lambda: json.loads(checkpoint.read_text())["step"] if checkpoint.exists() else 0
+    for size, until in ((2, 2), (4, 4)):
+        running = subprocess.Popen(command(size, out, 12), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while steps() < until and running.poll() is None:
+            time.sleep(0.01)
+        ranks = [child for child in psutil.Process(running.pid).children(recursive=True) if "python" in child.name()]
+        assert len(ranks) == size
+        ranks[-1].kill()
+        # MPI ends the others.
+        assert running.communicate(timeout=60) and running.returncode != 0
+        psutil.wait_procs(ranks, timeout=60)
+        assert until <= steps() < 12 and not out.exists()
+    done = subprocess.run(command(1, out, 12), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"12 steps, SHA-256 {plain(cli, folder, tmp_path, options, 12)}"
+
+
+def test_an_error_of_one_rank_ends_all_processes_of_mpi(mpi, tmp_path):
+    command, _ = mpi
+    given = command(2, tmp_path / "a.onnx", 3)
+    (tmp_path / "b.json").write_text(json.dumps({"batch": 1}))
+    done = subprocess.run([*given[:-1], tmp_path / "b.json"], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "2 processes are too many for option batch = 1" in done.stderr

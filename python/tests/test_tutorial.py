@@ -35,7 +35,8 @@ def test_torch_trains_an_encoder(folder, tmp_path):
 
 def test_the_documents_show_the_examples_as_they_are():
     documents = "".join((PYTHON.parent / "docs" / f"{name}.md").read_text() for name in ("encoders", "embedding", "clusters"))
-    for example in ("find.py", "torch_encoder.py", "ray_match.py", "dask_match.py", "spark_match.py"):
+    matching = ("find.py", "ray_match.py", "dask_match.py", "spark_match.py")
+    for example in (*matching, "torch_encoder.py", "mpi_train.py", "torch_train.py", "ray_train.py"):
         assert (PYTHON / "examples" / example).read_text().rstrip() in documents, example
 
 

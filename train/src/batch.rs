@@ -1,10 +1,11 @@
 //! What a step trains on: images, views of them, and the pixels that are the same in both.
 
+use std::ops::Range;
+
 use infomark_core::{
     Affine, AugmentError, Elastic, IntensityJitter, IntensityRange, Point, Positive, Rng, Thresholds, Tier,
     TierPolicy, View, elastic_controls_len,
 };
-use infomark_eval::draw_in_order;
 use rayon::prelude::*;
 
 use crate::compute::{Canvas, Pixels, Placed};
@@ -49,13 +50,22 @@ struct Item {
 
 /// The batch of a step: a function of the seed and the step alone.
 pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result<Batch, TrainError> {
-    let items: Vec<Item> = (0..config.sampling.batch)
+    draw_slots(set, config, step, 0..config.sampling.batch)
+}
+
+/// Some of the images of the batch of a step, with their views.
+pub(crate) fn draw_slots(
+    set: &TrainingSet,
+    config: &TrainConfig,
+    step: u64,
+    slots: Range<usize>,
+) -> Result<Batch, TrainError> {
+    let position = |slot: usize| step * config.sampling.batch as u64 + slot as u64;
+    let images = set.epochs.images_at(config.seed, slots.clone().map(position));
+    let items: Vec<Item> = images
         .into_par_iter()
-        .map(|slot| {
-            let position = step * config.sampling.batch as u64 + slot as u64;
-            let image = nth_image(set.len(), config.seed, position);
-            draw_item(set, &set.sample(image)?, config, stream::VIEWS + position)
-        })
+        .zip(slots)
+        .map(|(image, slot)| draw_item(set, &set.sample(image)?, config, stream::VIEWS + position(slot)))
         .collect::<Result<_, _>>()?;
     let mut batch = Batch {
         images: Vec::new(),
@@ -72,13 +82,6 @@ pub(crate) fn draw(set: &TrainingSet, config: &TrainConfig, step: u64) -> Result
         batch.places.extend(item.places);
     }
     Ok(batch)
-}
-
-/// The image at a position of the endless sequence of shuffled epochs.
-pub(crate) fn nth_image(images: usize, seed: u64, position: u64) -> usize {
-    let (epoch, place) = (position / images as u64, (position % images as u64) as usize);
-    // As far as the place asked for.
-    draw_in_order(place + 1, images, Rng::new(seed, stream::ORDER + epoch))[place]
 }
 
 fn draw_item(

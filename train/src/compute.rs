@@ -221,9 +221,10 @@ mod tests {
             let (mut images_back, mut views_back) = (images.clone(), views.clone());
             let pool = ScratchPool::default();
             let losses = objective::on_cpu(&mut images_back, &mut views_back, &positives, count, 2, &pool)?;
+            let losses = objective::total(&losses, count);
             let (mut images_there, mut views_there) = (images.clone(), views.clone());
-            let found = device.objective(&mut images_there, &mut views_there, &positives, count)?;
-            for (found, expected) in found.iter().zip(losses) {
+            let sums = device.objective(&mut images_there, &mut views_there, &positives, count)?;
+            for (found, expected) in sums.map(|sum| sum / count).iter().zip(losses) {
                 assert!((found - expected).abs() <= LOSS * (1.0 + expected), "{found} instead of {expected}");
             }
             let expected = images_back.iter().chain(&views_back).map(|level| &level.data);

@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::{Plane, Thresholds, Tier, TierRatios};
 use infomark_infer::{
-    InputSize, Letterbox, Normalisation, Rect, list_images, read_image, read_image_size, sha256_files,
+    Image, InputSize, Letterbox, Normalisation, ReadLimits, Rect, list_images, read_hashed_image, read_image,
+    read_image_size, sha256, sha256_hashed_files,
 };
 use rayon::prelude::*;
 
 use crate::compute::Compute;
+use crate::epochs::Epochs;
+use crate::group::Group;
+use crate::wire::{Reader, put_f32s, put_text, put_u64};
 use crate::{DataError, TrainConfig, TrainError};
 
 /// Fewest images that views of one can be told from those of another by.
@@ -41,7 +46,22 @@ struct Source {
     most: Option<f32>,
     /// Its content on the canvas, beyond which the border is repeated.
     content: Rect,
-    /// Its levels, as long as there is room.
+    /// Whether its levels are kept once they were read.
+    kept: bool,
+    /// Its levels, where they are kept.
+    levels: OnceLock<Vec<u8>>,
+}
+
+/// What reading an image tells of it, and of the whole folder.
+struct Scanned {
+    /// Hash of the file.
+    sha256: String,
+    fingerprint: u64,
+    most: Option<f32>,
+    content: Rect,
+    /// Entropies of some of the pixels that may be drawn.
+    some: Vec<f32>,
+    /// Levels that are kept; none of images that another rank has read.
     levels: Option<Vec<u8>>,
 }
 
@@ -59,6 +79,8 @@ pub(crate) struct TrainingSet {
     ratios: Option<TierRatios<f32>>,
     /// What entropies, weights and drawn pixels are computed by.
     pub(crate) compute: Compute,
+    /// The order in which images are drawn.
+    pub(crate) epochs: Epochs,
 }
 
 impl TrainingSet {
@@ -70,37 +92,74 @@ impl TrainingSet {
         compute: Compute,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
-        let paths = list_images(dir)?;
-        if paths.len() < FEWEST {
-            return Err(DataError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST }.into());
-        }
-        let sha256 = sha256_files(&paths).map_err(TrainError::file(dir, "can't read the images"))?;
-        let input = input.map_or_else(|| input_size(&paths, config.model.input_area), Ok)?;
+        Self::open_by(&Group::alone(), dir, config, input, compute, progress)
+    }
+
+    /// The same by all ranks of a group, each of which reads its share of the images; `progress` counts those of this rank.
+    ///
+    /// # Errors
+    /// Those of any rank, on all ranks, and when their folders hold files of other names.
+    pub(crate) fn open_by(
+        group: &Group<'_>,
+        dir: &Path,
+        config: &TrainConfig,
+        input: Option<InputSize>,
+        compute: Compute,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, TrainError> {
+        let paths = group.agree(list(dir))?;
+        group.same(|| Ok(vec![names(&paths)]))?;
+        let input = match input {
+            Some(input) => input,
+            None => {
+                let own = shapes(&paths[group.share(paths.len())]);
+                let (own, all) =
+                    group.gather(own, |own| own.iter().flat_map(|s| s.to_le_bytes()).collect())?;
+                let all = if group.is_alone() {
+                    own
+                } else {
+                    all.iter().map(|bytes| doubles(bytes)).collect::<Vec<_>>().concat()
+                };
+                input_of(all, config.model.input_area)?
+            }
+        };
         let area = input.width() * input.height();
         // A quantile needs no more than every some-th pixel.
         let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
         let done = AtomicUsize::new(0);
         // Above a threshold all pixels weigh alike.
         let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
-        let looked = paths
+        let share = group.share(paths.len());
+        let total = share.len();
+        let scanned = paths[share.clone()]
             .par_iter()
-            .enumerate()
-            .map(|(place, path)| {
-                let (levels, content) = read(path, input, config.model.normalisation)?;
+            .zip(share)
+            .map(|(path, place)| {
+                let (image, sha256) = read_hashed_image(path, &ReadLimits::default())?;
+                let (levels, content) = on_canvas(&image, path, input, config.model.normalisation)?;
+                drop(image);
                 let fingerprint = fingerprint(&levels);
                 let sample = measure(&compute, levels, content, input, config.sampling.patch, alpha)?;
                 let drawn = || sample.entropy.iter().zip(&sample.weights);
                 let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
                 let most = drawn().filter_map(may).reduce(f32::max);
                 let some: Vec<f32> = drawn().step_by(step).filter_map(may).collect();
-                // By place, so that which are kept does not depend on which thread was first.
-                let levels = ((place + 1) * area <= KEPT_BYTES).then_some(sample.levels);
-                progress(1 + done.fetch_add(1, Ordering::Relaxed), paths.len());
-                Ok((Source { path: path.clone(), fingerprint, most, content, levels }, some))
+                let levels = kept(place, area).then_some(sample.levels);
+                progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
+                Ok(Scanned { sha256, fingerprint, most, content, some, levels })
             })
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        let (sources, entropies): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
-        let (thresholds, quantile) = thresholds(&entropies.concat(), config)?;
+            .collect::<Result<Vec<_>, TrainError>>();
+        let scanned = Scanned::of_all(group, scanned, paths.len())?;
+        let sha256 = sha256_hashed_files(paths.iter().zip(scanned.iter().map(|scanned| &scanned.sha256)));
+        let mut entropies = Vec::with_capacity(scanned.iter().map(|scanned| scanned.some.len()).sum());
+        let mut sources = Vec::with_capacity(scanned.len());
+        for (place, (path, scanned)) in paths.into_iter().zip(scanned).enumerate() {
+            let Scanned { fingerprint, most, content, some, levels, .. } = scanned;
+            entropies.extend(some);
+            let levels = levels.map_or_else(OnceLock::new, OnceLock::from);
+            sources.push(Source { path, fingerprint, most, content, kept: kept(place, area), levels });
+        }
+        let (thresholds, quantile) = thresholds(&entropies, config)?;
         if let Some(blank) = sources.iter().find(|source| source.most.is_none()) {
             return Err(DataError::Blank { file: blank.path.display().to_string() }.into());
         }
@@ -119,7 +178,20 @@ impl TrainingSet {
             config.sampling.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
         let ratios = ratios.transpose()?;
         let (normalisation, patch) = (config.model.normalisation, config.sampling.patch);
-        Ok(Self { input, thresholds, sha256, sources, least, normalisation, patch, alpha, ratios, compute })
+        let epochs = Epochs::new(sources.len());
+        Ok(Self {
+            input,
+            thresholds,
+            sha256,
+            sources,
+            least,
+            normalisation,
+            patch,
+            alpha,
+            ratios,
+            compute,
+            epochs,
+        })
     }
 
     /// From now on pixels of all entropies are drawn alike; the tiers stay.
@@ -145,10 +217,11 @@ impl TrainingSet {
     /// An image's grey levels on the canvas, read again unless they are kept.
     pub(crate) fn levels(&self, image: usize) -> Result<Cow<'_, [u8]>, TrainError> {
         let source = &self.sources[image];
-        Ok(match &source.levels {
-            Some(levels) => levels.into(),
-            None => source.read_again(self.input, self.normalisation)?.into(),
-        })
+        if let Some(levels) = source.levels.get() {
+            return Ok(levels.into());
+        }
+        let levels = source.read_again(self.input, self.normalisation)?;
+        Ok(if source.kept { source.levels.get_or_init(|| levels).into() } else { levels.into() })
     }
 
     /// An image on the canvas, read again unless its levels are kept.
@@ -213,15 +286,110 @@ pub(crate) fn fingerprint(levels: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Whether the levels of the image at a place are kept: by place, so that it does not depend on which thread was first.
+fn kept(place: usize, area: usize) -> bool {
+    (place + 1).saturating_mul(area) <= KEPT_BYTES
+}
+
+/// The images of a folder, which has to have some.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let paths = list_images(dir)?;
+    if paths.len() < FEWEST {
+        return Err(DataError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST }.into());
+    }
+    Ok(paths)
+}
+
+/// Number and hash of the files' names, to tell folders apart.
+fn names(paths: &[PathBuf]) -> (String, String) {
+    let mut names = Vec::new();
+    for path in paths {
+        put_text(&mut names, &path.file_name().unwrap_or_default().to_string_lossy());
+    }
+    let hash = sha256(&names);
+    (
+        "the images' names".into(),
+        format!("{} images, hash {}", paths.len(), hash.get(..16).unwrap_or_default()),
+    )
+}
+
+impl Scanned {
+    /// What all ranks have found out, in the order of the images.
+    fn of_all(
+        group: &Group<'_>,
+        own: Result<Vec<Self>, TrainError>,
+        count: usize,
+    ) -> Result<Vec<Self>, TrainError> {
+        if group.is_alone() {
+            return own;
+        }
+        let encode = |own: &Vec<Self>| {
+            let mut bytes = Vec::new();
+            own.iter().for_each(|scanned| scanned.put(&mut bytes));
+            bytes
+        };
+        let (own, all) = group.gather(own, encode)?;
+        let mut scanned = Vec::with_capacity(count);
+        for bytes in &all {
+            let mut reader = Reader(bytes);
+            while !reader.is_empty() {
+                scanned.push(Self::take(&mut reader)?);
+            }
+        }
+        if scanned.len() != count {
+            return Err(TrainError::internal("ranks read another number of images than there are"));
+        }
+        let share = group.share(count);
+        for (scanned, own) in scanned[share].iter_mut().zip(own) {
+            scanned.levels = own.levels;
+        }
+        Ok(scanned)
+    }
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        let Self { sha256, fingerprint, most, content, some, .. } = self;
+        put_text(bytes, sha256);
+        put_u64(bytes, *fingerprint);
+        put_u64(bytes, most.is_some().into());
+        put_f32s(bytes, &[most.unwrap_or_default()]);
+        for side in [content.x, content.y, content.width, content.height, some.len()] {
+            put_u64(bytes, side as u64);
+        }
+        put_f32s(bytes, some);
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Self, TrainError> {
+        let (sha256, fingerprint, has_most) = (reader.text()?, reader.u64()?, reader.u64()? == 1);
+        let most = reader.f32s(1)?.first().copied().filter(|_| has_most);
+        let (x, y, width, height) = (reader.usize()?, reader.usize()?, reader.usize()?, reader.usize()?);
+        let count = reader.usize()?;
+        let some = reader.f32s(count)?;
+        Ok(Self { sha256, fingerprint, most, content: Rect { x, y, width, height }, some, levels: None })
+    }
+}
+
 /// Sides in multiples of 32, of about the wanted area, shaped like the median image.
 pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSize, TrainError> {
-    let mut shapes = Vec::with_capacity(paths.len());
-    for path in paths {
+    input_of(shapes(paths)?, input_area)
+}
+
+/// Width over height of images, by their headers.
+fn shapes(paths: &[PathBuf]) -> Result<Vec<f64>, TrainError> {
+    let shape = |path: &PathBuf| {
         let (width, height) = read_image_size(path)?;
-        shapes.push(width as f64 / height.max(1) as f64);
-    }
+        Ok(width as f64 / height.max(1) as f64)
+    };
+    paths.par_iter().map(shape).collect()
+}
+
+/// Numbers of which another rank sent the bytes.
+fn doubles(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect()
+}
+
+fn input_of(mut shapes: Vec<f64>, input_area: usize) -> Result<InputSize, TrainError> {
     shapes.sort_by(f64::total_cmp);
-    let shape = shapes[shapes.len() / 2].clamp(0.25, 4.0);
+    let shape = shapes.get(shapes.len() / 2).copied().unwrap_or(1.0).clamp(0.25, 4.0);
     let side = |length: f64| ((length / 32.0).round() as usize).max(2) * 32;
     let area = input_area as f64;
     InputSize::new(side((area * shape).sqrt()), side((area / shape).sqrt()))
@@ -234,10 +402,18 @@ pub(crate) fn read(
     input: InputSize,
     normalisation: Normalisation,
 ) -> Result<(Vec<u8>, Rect), TrainError> {
-    let image = read_image(path)?;
+    on_canvas(&read_image(path)?, path, input, normalisation)
+}
+
+fn on_canvas(
+    image: &Image,
+    path: &Path,
+    input: InputSize,
+    normalisation: Normalisation,
+) -> Result<(Vec<u8>, Rect), TrainError> {
     let fit = |error| TrainError::Data(DataError::Letterbox { file: path.display().to_string(), error });
     let place = Letterbox::new(image.width(), image.height(), input).map_err(fit)?;
-    let canvas = place.apply(&image, normalisation).map_err(fit)?;
+    let canvas = place.apply(image, normalisation).map_err(fit)?;
     Ok((canvas.iter().map(|v| (v * 255.0).round() as u8).collect(), place.content()))
 }
 
@@ -299,9 +475,9 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let mut set = open(dir.path())?;
         for image in 0..set.len() {
-            assert!(set.sources[image].levels.is_some(), "few images are kept");
+            assert!(set.sources[image].levels.get().is_some(), "few images are kept");
             let kept = set.sample(image)?;
-            set.sources[image].levels = None;
+            set.sources[image].levels = OnceLock::new();
             let again = set.sample(image)?;
             assert_eq!(kept.levels, again.levels);
             assert_eq!(kept.entropy, again.entropy);
@@ -344,7 +520,8 @@ mod tests {
     fn an_image_that_changes_or_vanishes_is_named() -> Outcome {
         let dir = tempfile::tempdir()?;
         let mut set = open(dir.path())?;
-        set.sources.iter_mut().for_each(|source| source.levels = None);
+        set.sources.iter_mut().for_each(|source| source.levels = OnceLock::new());
+        set.sources.iter_mut().for_each(|source| source.kept = false);
         let changed = |path: &Path| {
             matches!(
                 set.sample(1),

@@ -12,6 +12,8 @@ use infomark_infer::{
     ThreadError,
 };
 
+use crate::exchange::ExchangeError;
+
 /// Why a training can't start, go on or be resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +49,22 @@ pub enum ConfigError {
         /// What it takes.
         needs: &'static str,
     },
+    /// A budget in minutes, which processes of a training would not use up at the same step.
+    #[error("several processes train for a number of steps, not of minutes; give steps")]
+    MinutesTogether,
+    /// More processes than there are images in a step.
+    #[error(
+        "{size} processes are too many for option batch = {batch}: each works on one image of a step at least; start {batch} at most, or enlarge batch"
+    )]
+    World {
+        /// World size.
+        size: usize,
+        /// Images of a step.
+        batch: usize,
+    },
+    /// A CUDA device, where results would depend on the number of processes.
+    #[error("several processes train on CPUs; choose the CPU, or train in one process")]
+    DeviceTogether,
     /// Too few images to rank others by.
     #[error("against {against}: key points have to be looked for in at least two images")]
     Against {
@@ -206,6 +224,31 @@ pub enum RunError {
         /// What went wrong.
         error: io::Error,
     },
+    /// What joins the processes of a training could not deliver.
+    #[error("the processes can't exchange: {0}; see that all of them run, and resume")]
+    Exchange(ExchangeError),
+    /// This process does not take part in a training, as its caller said.
+    #[error("{reason}")]
+    GivenUp {
+        /// Why.
+        reason: String,
+    },
+    /// Another process of the training failed, and all stopped.
+    #[error("rank {rank}: {message}")]
+    OtherRank {
+        /// Its rank.
+        rank: usize,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The processes of a training would not compute the same.
+    #[error("the ranks differ in {what}: {values}; start all with the same, on processors of one kind")]
+    RanksDiffer {
+        /// In what.
+        what: String,
+        /// Which ranks have what.
+        values: String,
+    },
     /// The work was given up, as it was told to be.
     #[error("stopped")]
     Stopped,
@@ -340,6 +383,14 @@ pub enum CheckpointError {
     OtherImages {
         /// The folder given.
         dir: PathBuf,
+    },
+    /// Other options than those of the run that is there.
+    #[error(
+        "this run was started with other options ({options}); give the same, resume it with its own, or give another folder"
+    )]
+    OtherOptions {
+        /// Names and values, of the run and as given.
+        options: String,
     },
     /// Other data than that of a landmark network's run.
     #[error("its run was started with other {input}; give those, or start a new run in another folder")]

@@ -15,7 +15,7 @@ use crate::encoder::{Encoder, STRIDES, unshuffle};
 use crate::landmark::Net;
 use crate::level::Level;
 use crate::network::{GROUPS, Pass, Scratch, ScratchPool, add};
-use crate::objective::objective;
+use crate::objective::{self, objective};
 use crate::testing::noise;
 use infomark_kernels::{head, norm};
 
@@ -267,8 +267,9 @@ fn the_gradient_of_the_whole_network_equals_central_differences_of_a_naive_one()
     }
     let [of_image, of_views] = &mut levels;
     let pool = ScratchPool::default();
-    let losses = objective(&Compute::Cpu(None), of_image, of_views, (&batch.positives, VIEWS), &pool)?;
-    let total: f32 = losses.iter().sum();
+    let count = batch.positives.iter().map(Vec::len).sum::<usize>() as f32;
+    let sums = objective(&Compute::Cpu(None), of_image, of_views, (&batch.positives, VIEWS), count, &pool)?;
+    let total: f32 = objective::total(&sums, count).iter().sum();
     let back = Level::items(of_image).into_iter().chain(Level::items(of_views));
     let mut gradient = vec![0.0; parameters.len()];
     for (((input, size), pass), back) in inputs.iter().zip(&mut passes).zip(back) {

@@ -35,6 +35,7 @@
 //!   the network stays on the CPU. Building needs neither a GPU nor CUDA's toolkit. [`Progress::Computing`], [`Summary`] and
 //!   the checkpoint say which path ran.
 
+mod arithmetic;
 mod batch;
 mod checkpoint;
 mod clock;
@@ -43,10 +44,13 @@ mod config;
 mod data;
 mod early_stopping;
 mod encoder;
+mod epochs;
 mod error;
+mod exchange;
 mod export;
 #[cfg(test)]
 mod gradient_check;
+mod group;
 mod guided;
 mod landmark;
 mod level;
@@ -75,6 +79,7 @@ mod trainer;
 mod tune;
 mod views;
 mod whiten;
+mod wire;
 
 pub use compute::ComputeOn;
 pub use config::{
@@ -85,6 +90,7 @@ pub use error::{
     CheckpointError, ConfigError, DataError, DeviceError, InternalError, OutputError, RunError,
     TemplateSetError, TrainError,
 };
+pub use exchange::{Alone, Exchange, ExchangeError};
 pub use guided::{GuidedImage, GuidedView};
 pub use landmark::{
     AnnotatedSet, Doubt, HeatmapLossConfig, LabelCount, LandmarkAugmentationConfig, LandmarkConfig,
@@ -94,7 +100,7 @@ pub use landmark::{
 pub use policy::{Policy, Ranges};
 pub use progress::{LossTerms, Progress};
 pub use psi::{Dip, Psi, PsiBin, PsiConfig, psi};
-pub use run::{Paths, Summary, resume, train};
+pub use run::{Begin, Paths, Summary, give_up, resume, train, train_with};
 pub use score::Scoring;
 pub use select::{AGAINST, Ranking};
 pub use tune::{TuneConfig, Tuned, TunedTier, tune};

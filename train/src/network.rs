@@ -85,12 +85,18 @@ pub(crate) fn add(sum: &mut [f32], more: &[f32]) {
 
 /// Adds to `sum` the sum of the passes' gradients, taken in their order.
 pub(crate) fn add_gradients(sum: &mut [f32], passes: &[Pass]) {
+    let gradients: Vec<&[f32]> = passes.iter().map(|pass| pass.gradient.as_slice()).collect();
+    add_in_order(sum, &gradients);
+}
+
+/// Adds to `sum` the sum of vectors of its length, taken in their order.
+pub(crate) fn add_in_order(sum: &mut [f32], vectors: &[&[f32]]) {
     const PART: usize = 1 << 14;
     sum.par_chunks_mut(PART).enumerate().for_each(|(part, sum)| {
         let range = part * PART..part * PART + sum.len();
         let mut own = vec![0.0; sum.len()];
-        for pass in passes {
-            add(&mut own, &pass.gradient[range.clone()]);
+        for vector in vectors {
+            add(&mut own, &vector[range.clone()]);
         }
         add(sum, &own);
     });

@@ -8,25 +8,31 @@ use crate::compute::Compute;
 use crate::level::{Level, map};
 use crate::network::{Scratch, ScratchPool};
 
-/// InfoNCE averaged over the pixels of the batch and summed over the levels (method: `L = sum of the levels`). The losses of the levels,
-/// finest first; the features become the gradients of their sum by them. `positives` are those of each view, of which an image has
-/// `of_image`.
+/// InfoNCE averaged over the pixels of a batch and summed over the levels (method: `L = sum of the levels`), of some of its images.
+///
+/// The losses of the levels, finest first, as sums that [`total`] adds up; the features become the gradients of the whole by them.
+/// `positives` are those of each view, of which an image has `of_image`; the batch has `count`.
 pub(crate) fn objective(
     compute: &Compute,
     images: &mut [Level],
     views: &mut [Level],
     (positives, of_image): (&[Vec<Positive<f32>>], usize),
+    count: f32,
     scratch: &ScratchPool,
-) -> Result<[f32; 5], TrainError> {
-    let count = positives.iter().map(Vec::len).sum::<usize>().max(1) as f32;
+) -> Result<[Vec<f32>; 5], TrainError> {
     match compute {
         Compute::Cpu(_) => on_cpu(images, views, positives, count, of_image, scratch),
         #[cfg(feature = "cuda")]
-        Compute::Cuda(cuda) => cuda.objective(images, views, positives, count),
+        Compute::Cuda(cuda) => Ok(cuda.objective(images, views, positives, count)?.map(|sum| vec![sum])),
     }
 }
 
-/// An image with its views at a time, so that no second copy of all features is needed.
+/// The losses of the levels: sums over the images in their order, divided by the number of positives.
+pub(crate) fn total(sums: &[Vec<f32>; 5], count: f32) -> [f32; 5] {
+    sums.each_ref().map(|losses| losses.iter().sum::<f32>() / count)
+}
+
+/// The sums of each image. An image with its views at a time, so that no second copy of all features is needed.
 pub(crate) fn on_cpu(
     images: &mut [Level],
     views: &mut [Level],
@@ -34,9 +40,9 @@ pub(crate) fn on_cpu(
     count: f32,
     of_image: usize,
     scratch: &ScratchPool,
-) -> Result<[f32; 5], TrainError> {
-    let mut totals = [0.0; 5];
-    for ((total, image), view) in totals.iter_mut().zip(images).zip(views) {
+) -> Result<[Vec<f32>; 5], TrainError> {
+    let mut all: [Vec<f32>; 5] = Default::default();
+    for ((losses, image), view) in all.iter_mut().zip(images).zip(views) {
         let (image_size, view_size, loss) = (image.size(), view.size(), image.loss);
         let (image_shape, view_shape) = (image.shape(), view.shape());
         let of_images = image.data.par_chunks_mut(image_size);
@@ -66,14 +72,13 @@ pub(crate) fn on_cpu(
                 Ok(sum)
             })
         };
-        let losses = of_images
+        *losses = of_images
             .zip(of_views)
             .zip(positives.par_chunks(of_image))
             .map(|((features, of_views), positives)| one(features, of_views, positives))
             .collect::<Result<Vec<f32>, TrainError>>()?;
-        *total = losses.iter().sum::<f32>() / count;
     }
-    Ok(totals)
+    Ok(all)
 }
 
 /// A buffer of so many zeros.

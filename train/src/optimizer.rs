@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::TrainError;
 use crate::network::Parameters;
+use crate::wire::{Reader, put_f32s, put_u64};
 
 /// Decay of the first and second moments.
 const BETAS: [f32; 2] = [0.9, 0.999];
@@ -59,6 +61,21 @@ impl AdamW {
                 }
             });
         }
+    }
+
+    /// Appends the number of steps and the moments.
+    pub(crate) fn put(&self, bytes: &mut Vec<u8>) {
+        put_u64(bytes, self.steps);
+        self.moments.iter().for_each(|moments| put_f32s(bytes, moments));
+    }
+
+    /// Takes what [`put`](Self::put) of an optimiser of as many weights appended.
+    pub(crate) fn take(&mut self, reader: &mut Reader<'_>) -> Result<(), TrainError> {
+        self.steps = reader.u64()?;
+        for moments in &mut self.moments {
+            *moments = reader.f32s(moments.len())?;
+        }
+        Ok(())
     }
 
     /// The moments and the number of steps as a safetensors file.

@@ -280,27 +280,37 @@ pub(crate) type ByTier = [Option<f32>; 3];
 /// Level that [`by_tier`] measures: stride 8.
 const MIDDLE: usize = 2;
 
-/// PSI over the positives of a batch, at stride 8.
-pub(crate) fn by_tier(
+/// Tier, low to high, of each positive of a batch and the similarity of its features, at stride 8.
+pub(crate) fn similarities(
     images: &[Level],
     views: &[Level],
     batch: &Batch,
     thresholds: Thresholds<f32>,
     views_of_image: usize,
-) -> Result<ByTier, TrainError> {
+) -> Result<Vec<(usize, f32)>, TrainError> {
     let (images, views) = (&images[MIDDLE], &views[MIDDLE]);
-    let mut sums = [(0.0, 0usize); 3];
+    let mut all = Vec::new();
     for (k, (positives, entropies)) in batch.positives.iter().zip(&batch.entropies).enumerate() {
         let mut similarities = vec![0.0; positives.len()];
         positive_similarities(views.map(k)?, images.map(k / views_of_image)?, positives, &mut similarities)?;
         for (similarity, entropy) in similarities.iter().zip(entropies) {
             let tier = thresholds.tier(*entropy);
-            let place = Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0);
-            sums[place].0 += f64::from(*similarity);
-            sums[place].1 += 1;
+            all.push((Tier::ALL.iter().position(|other| *other == tier).unwrap_or(0), *similarity));
         }
     }
-    Ok(sums.map(|(sum, count)| (count > 0).then(|| (sum / count as f64) as f32)))
+    Ok(all)
+}
+
+/// PSI of the tiers: the mean of their positives' similarities.
+pub(crate) fn by_tier(similarities: &[(usize, f32)]) -> ByTier {
+    let mut sums = [(0.0, 0usize); 3];
+    for (tier, similarity) in similarities {
+        if let Some((sum, count)) = sums.get_mut(*tier) {
+            *sum += f64::from(*similarity);
+            *count += 1;
+        }
+    }
+    sums.map(|(sum, count)| (count > 0).then(|| (sum / count as f64) as f32))
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
 //! Training of an encoder.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use infomark_infer::{Channels, Description, Encoder as Trained, InputSize, Origin, sha256};
+use infomark_eval::thread_pool;
+use infomark_infer::{Channels, Description, Encoder as Trained, FolderLock, InputSize, Origin, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{self, Checkpoint, Header};
+use crate::arithmetic;
+use crate::checkpoint::{self, Checkpoint, Header, Position};
 use crate::clock::Clock;
 use crate::compute::{self, Compute};
 use crate::data::TrainingSet;
 use crate::encoder::{Encoder, STRIDES};
+use crate::exchange::Exchange;
+use crate::group::Group;
 use crate::log::{Columns, Log};
 use crate::outputs::{prepare, write_atomically};
 use crate::progress::{LossTerms, Progress, Reporter, Tell};
@@ -19,12 +24,11 @@ use crate::schedule::Schedule;
 use crate::score::{Scorer, Scoring};
 use crate::state::TrainState;
 use crate::step::Workspace;
-use crate::threads::in_threads;
 use crate::trainer::{self, Measured, Task};
-use crate::tune::{self, TuneConfig};
-use crate::views;
+use crate::tune::{self, TuneConfig, Tuned};
+use crate::views::{self, ViewExample};
 use crate::whiten::whiten;
-use crate::{CheckpointError, ComputeOn, ConfigError, TrainConfig, TrainError, export};
+use crate::{Budget, CheckpointError, ComputeOn, ConfigError, RunError, TrainConfig, TrainError, export};
 
 /// Paths of the training of an encoder.
 #[derive(Clone, Debug)]
@@ -87,9 +91,7 @@ pub(crate) fn train_by(
     paths: &Paths,
     progress: Tell<'_>,
 ) -> Result<Summary, TrainError> {
-    config.check()?;
-    checkpoint::refuse_existing(&paths.run)?;
-    in_threads(config.threads, || start(config.clone(), None, paths, clock, progress))
+    begin(clock, &Group::alone(), Begin::New, config, paths, progress)
 }
 
 /// Goes on with the run in `paths.run`, with the options it was started with but for the number of threads and where to compute.
@@ -113,11 +115,175 @@ pub(crate) fn resume_by(
     compute: ComputeOn,
     progress: Tell<'_>,
 ) -> Result<Summary, TrainError> {
-    let checkpoint = Checkpoint::<EncoderHeader>::open(&paths.run)?;
-    let begun_on_cpu = checkpoint.header.scoring_and_loss == compute::CPU;
-    let compute = if compute == ComputeOn::Auto && begun_on_cpu { ComputeOn::Cpu } else { compute };
-    let config = checkpoint.header.config.clone().with(|o| o.compute = compute);
-    in_threads(threads, || start(config, Some(checkpoint), paths, clock, progress))
+    let config = TrainConfig { threads, compute, ..TrainConfig::default() };
+    begin(clock, &Group::alone(), Begin::Resume, &config, paths, progress)
+}
+
+/// Whether a training starts or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It starts; a run that is in its folder is an error.
+    New,
+    /// It goes on with the run in its folder, by the options of that; no run is an error.
+    Resume,
+    /// It goes on with the run in its folder, whose options have to be those given, and starts where there is none.
+    Auto,
+}
+
+/// Trains an encoder in one process or several, each of which makes this call and works on its share of the images of each step.
+///
+/// With any number of processes, also with another after an interruption, the encoder has the bits of [`train`]: each process sums a slice
+/// of the gradient, in the order of the images. Rank 0 alone needs the folder of the run and writes: log, checkpoints, encoder and scores.
+/// The images have to be the same in `paths.images` of all ranks. Every rank's `progress` is called (with the images that are read, those of
+/// the rank), and a break of one stops all after the same step. Several processes train on CPUs for a number of steps, as many processes as
+/// [`batch`](crate::SamplingConfig::batch) at most.
+///
+/// # Errors
+/// As [`train`] and [`resume`](fn@resume), on all ranks where one fails: no rank waits for it. Moreover when the ranks differ in version, processor,
+/// options, images or weights ([`RunError::RanksDiffer`](crate::RunError::RanksDiffer)), which is checked before the first step and at checkpoints.
+pub fn train_with(
+    exchange: &dyn Exchange,
+    begin: Begin,
+    config: &TrainConfig,
+    paths: &Paths,
+    progress: &mut (dyn FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<Summary, TrainError> {
+    self::begin(&Clock::system(), &Group::new(exchange)?, begin, config, paths, progress)
+}
+
+/// Tells the other ranks, in the place of [`train_with`], that this one can't train, and why; they fail with the message.
+///
+/// # Errors
+/// When they can't be told.
+pub fn give_up(exchange: &dyn Exchange, reason: &str) -> Result<(), TrainError> {
+    let group = Group::new(exchange)?;
+    match group.agree::<()>(Err(RunError::GivenUp { reason: reason.to_owned() }.into())) {
+        Err(TrainError::Run(RunError::GivenUp { .. })) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a run goes on from.
+#[derive(Serialize, Deserialize)]
+struct Resumed {
+    header: EncoderHeader,
+    position: Position,
+}
+
+/// Agrees with the other ranks on what is trained, and trains.
+fn begin(
+    clock: &Clock,
+    group: &Group<'_>,
+    begin: Begin,
+    config: &TrainConfig,
+    paths: &Paths,
+    progress: Tell<'_>,
+) -> Result<Summary, TrainError> {
+    group.agree(if begin == Begin::Resume { Ok(()) } else { check(config, group) })?;
+    group.same(|| shared(begin, config))?;
+    // Of rank 0: it alone knows the folder of the run.
+    let mut checkpoint = None;
+    let told = group.broadcast(|| {
+        checkpoint = open(begin, config, &paths.run)?;
+        let resumed = checkpoint.as_ref().map(|c| (&c.header, &c.position));
+        if group.is_alone() {
+            Ok(Vec::new())
+        } else {
+            serde_json::to_vec(&resumed).map_err(TrainError::internal)
+        }
+    })?;
+    let resumed = match &checkpoint {
+        _ if !group.is_first() => serde_json::from_slice(&told).map_err(TrainError::internal)?,
+        checkpoint => checkpoint.as_ref().map(|c| (c.header.clone(), c.position.clone())),
+    };
+    let resumed = resumed.map(|(header, position): (EncoderHeader, Position)| Resumed { header, position });
+    let (threads, mut compute) = (config.threads, config.compute);
+    let mut config = config.clone();
+    if let Some(resumed) = &resumed {
+        config = resumed.header.config.clone();
+        let begun_on_cpu = resumed.header.scoring_and_loss == compute::CPU;
+        if compute == ComputeOn::Auto && begun_on_cpu {
+            compute = ComputeOn::Cpu;
+        }
+    }
+    if !group.is_alone() && compute == ComputeOn::Auto {
+        compute = ComputeOn::Cpu;
+    }
+    let config = config.with(|o| (o.threads, o.compute) = (threads, compute));
+    group.agree(check(&config, group))?;
+    let pool = group.agree(thread_pool(threads).map_err(|error| RunError::from(error).into()))?;
+    pool.install(|| {
+        start(config, resumed.map(|resumed| (resumed, checkpoint)), paths, group, clock, progress)
+    })
+}
+
+/// Refuses options that can't be trained with, or not by so many processes.
+fn check(config: &TrainConfig, group: &Group<'_>) -> Result<(), TrainError> {
+    config.check()?;
+    let batch = config.sampling.batch;
+    Err(match config.schedule.budget {
+        _ if group.is_alone() => return Ok(()),
+        Budget::Minutes(_) => ConfigError::MinutesTogether,
+        Budget::Steps(_) if group.size() > batch => ConfigError::World { size: group.size(), batch },
+        Budget::Steps(_) if config.compute == ComputeOn::Cuda => ConfigError::DeviceTogether,
+        Budget::Steps(_) => return Ok(()),
+    }
+    .into())
+}
+
+/// What ranks have to have alike before they start.
+fn shared(begin: Begin, config: &TrainConfig) -> Result<Vec<(String, String)>, TrainError> {
+    let mut shared = vec![
+        ("the version of infomark".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("the processor".to_owned(), arithmetic::processor()),
+        ("the results of a test computation".to_owned(), format!("hash {}", arithmetic::fingerprint())),
+        ("whether to resume".to_owned(), format!("{begin:?}").to_lowercase()),
+    ];
+    if begin != Begin::Resume {
+        shared.extend(options(config)?.into_iter().map(|(name, value)| (format!("option {name}"), value)));
+    }
+    Ok(shared)
+}
+
+/// Names and values of all options.
+fn options(config: &TrainConfig) -> Result<BTreeMap<String, String>, TrainError> {
+    // By its text, where numbers are no longer than they have to be.
+    let text = serde_json::to_string(config).map_err(TrainError::internal)?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(TrainError::internal)?;
+    let options = json.as_object().into_iter().flatten();
+    Ok(options.map(|(name, value)| (name.clone(), value.to_string())).collect())
+}
+
+/// The checkpoint to go on from, if there is one and it is wanted.
+fn open(
+    begin: Begin,
+    config: &TrainConfig,
+    run: &Path,
+) -> Result<Option<Checkpoint<EncoderHeader>>, TrainError> {
+    match begin {
+        Begin::New => checkpoint::refuse_existing(run).map(|()| None),
+        Begin::Auto if !checkpoint::exists(run) => Ok(None),
+        Begin::Resume => Checkpoint::open(run).map(Some),
+        Begin::Auto => {
+            let checkpoint = Checkpoint::<EncoderHeader>::open(run)?;
+            let mut begun = checkpoint.header.config.clone();
+            if EncoderTask::estimates(config) {
+                // It was estimated meanwhile.
+                begun.augmentation.policy = None;
+            }
+            let (begun, given) = (options(&begun)?, options(config)?);
+            let other = begun.iter().filter(|(name, value)| given.get(*name) != Some(value));
+            let told = |name: &String, value: &String| {
+                let given = given.get(name).map_or("nothing", String::as_str);
+                format!("{name}: {value}, now {given}")
+            };
+            let options: Vec<String> = other.map(|(name, value)| told(name, value)).collect();
+            if options.is_empty() {
+                return Ok(Some(checkpoint));
+            }
+            Err(checkpoint.refuse(CheckpointError::OtherOptions { options: options.join("; ") }))
+        }
+    }
 }
 
 /// What a checkpoint says of an encoder in training.
@@ -144,6 +310,7 @@ impl Header for EncoderHeader {
 /// An encoder in training.
 struct EncoderTask<'a> {
     header: EncoderHeader,
+    group: &'a Group<'a>,
     images: &'a Path,
     set: TrainingSet,
     encoder: Encoder,
@@ -230,16 +397,26 @@ impl Task for EncoderTask<'_> {
         {
             return Ok(());
         }
-        let encoder = self.readable(step)?;
-        let tuned = Box::new(tune::tune_on(&self.set, self.images, &encoder, &self.tuning, &|_, _| {})?);
+        let mut own = None;
+        let told = self.group.broadcast(|| {
+            let encoder = self.readable(step)?;
+            let tuned = tune::tune_on(&self.set, self.images, &encoder, &self.tuning, &|_, _| {})?;
+            let tuned = own.insert(tuned);
+            let alone = self.group.is_alone();
+            if alone { Ok(Vec::new()) } else { serde_json::to_vec(tuned).map_err(TrainError::internal) }
+        })?;
+        let tuned: Box<Tuned> = match own {
+            Some(tuned) => Box::new(tuned),
+            None => serde_json::from_slice(&told).map_err(TrainError::internal)?,
+        };
         self.header.config.augmentation.policy = Some(tuned.policy());
         reporter.report(Progress::Estimated { step, tuned });
         Ok(())
     }
 
     fn step(&mut self, step: u64, rate: f64) -> Result<Measured, TrainError> {
-        let Self { header, set, encoder, state, workspace, .. } = self;
-        let (levels, psi) = workspace.step((encoder, state), set, &header.config, step, rate)?;
+        let Self { header, group, set, encoder, state, workspace, .. } = self;
+        let (levels, psi) = workspace.step((encoder, state), (set, group), &header.config, step, rate)?;
         self.psi = psi.unwrap_or(self.psi);
         Ok(Measured { terms: levels.to_vec(), indicators: psi.unwrap_or_default().to_vec() })
     }
@@ -263,36 +440,38 @@ impl Task for EncoderTask<'_> {
     }
 }
 
+/// Trains on the images, from the start or from what a run goes on from; rank 0 has its checkpoint.
 fn start(
     config: TrainConfig,
-    resumed: Option<Checkpoint<EncoderHeader>>,
+    resumed: Option<(Resumed, Option<Checkpoint<EncoderHeader>>)>,
     paths: &Paths,
+    group: &Group<'_>,
     clock: &Clock,
     progress: Tell<'_>,
 ) -> Result<Summary, TrainError> {
     let reporter = &mut Reporter::new(progress);
-    let scored =
-        paths.score.as_ref().map(|score| ["landmarks.csv", "dataset.toml"].map(|name| score.data.join(name)));
-    let inputs: Vec<&Path> = scored.iter().flatten().map(PathBuf::as_path).collect();
-    let _lock = prepare(&paths.out, &paths.run, &paths.images, &inputs)?;
-    let compute = Compute::open(config.compute, config.sampling.patch)?;
+    let prepared = if group.is_first() { prepare_paths(paths).map(Some) } else { Ok(None) };
+    let _lock = group.agree(prepared)?;
+    let compute = group.agree(Compute::open(config.compute, config.sampling.patch))?;
     let (scoring_and_loss, reason) = (compute.name(), compute.reason().map(str::to_owned));
     reporter.report(Progress::Computing { scoring_and_loss: scoring_and_loss.clone(), reason });
     let set = reporter.counting(
         |done, total| Progress::Reading { done, total },
-        |counted| TrainingSet::open(&paths.images, &config, None, compute, counted),
+        |counted| TrainingSet::open_by(group, &paths.images, &config, None, compute, counted),
     )?;
     let tuning = TuneConfig { seed: config.seed, ..TuneConfig::default() };
     if EncoderTask::estimates(&config) {
-        tune::check_images(&set, &paths.images, &tuning)?;
+        group.agree(tune::check_images(&set, &paths.images, &tuning))?;
     }
     let (encoder, parameters) = Encoder::new(&config);
     let state = TrainState::new(parameters, config.optimiser.weight_decay);
-    let workspace = Workspace::new(&config, (set.input.width(), set.input.height()));
-    let scorer = paths.score.as_ref().map(Scorer::open).transpose()?;
+    let workspace = Workspace::new(&config, (set.input.width(), set.input.height()), group);
+    let scoring = paths.score.as_ref().filter(|_| group.is_first());
+    let scorer = group.agree(scoring.map(Scorer::open).transpose())?;
     let training_data_sha256 = set.sha256.clone();
     let mut task = EncoderTask {
         header: EncoderHeader { config, training_data_sha256, scoring_and_loss },
+        group,
         images: &paths.images,
         set,
         encoder,
@@ -303,37 +482,65 @@ fn start(
         scorer,
         scores: Vec::new(),
     };
-    let position = if let Some(checkpoint) = resumed {
-        if checkpoint.header.training_data_sha256 != task.set.sha256 {
-            return Err(checkpoint.refuse(CheckpointError::OtherImages { dir: paths.images.clone() }));
+    let position = match resumed {
+        Some((resumed, checkpoint)) => {
+            let state = group.broadcast(|| {
+                let Some(checkpoint) = checkpoint else { return Ok(Vec::new()) };
+                if checkpoint.header.training_data_sha256 != task.set.sha256 {
+                    let dir = paths.images.clone();
+                    return Err(checkpoint.refuse(CheckpointError::OtherImages { dir }));
+                }
+                checkpoint.load(&mut task.state)?;
+                Ok(if group.is_alone() { Vec::new() } else { task.state.to_bytes() })
+            })?;
+            if !group.is_first() {
+                task.state.take_bytes(&state)?;
+            }
+            resumed.position
         }
-        checkpoint.load(&mut task.state)?;
-        checkpoint.position
-    } else {
-        // Found out now, not after the training.
-        let untrained = &task.state.parameters.values;
-        let bytes = task.joined(export::onnx(&task.encoder, untrained, &task.description(0))?)?;
-        Trained::from_bytes(&bytes, "encoder")
-            .map_err(|error| TrainError::Config(ConfigError::Unloadable(Box::new(error))))?;
-        let examples = views::examples(&task.set, &task.header.config, EXAMPLES)?;
-        reporter.report(Progress::Views(examples));
-        Default::default()
+        None => {
+            let looked = if group.is_first() { look_ahead(&task).map(Some) } else { Ok(None) };
+            if let Some(examples) = group.agree(looked)? {
+                reporter.report(Progress::Views(examples));
+            }
+            Position::default()
+        }
     };
-    let ended = trainer::train(&mut task, position, &paths.run, clock, reporter)?;
-    let bytes = task.exported(ended.position.step)?;
-    write_atomically(&paths.out, &bytes)?;
+    let ended = trainer::train(&mut task, position, (&paths.run, group), clock, reporter)?;
+    let sha256 = group.broadcast(|| {
+        let bytes = task.exported(ended.position.step)?;
+        write_atomically(&paths.out, &bytes)?;
+        Ok(sha256(&bytes).into_bytes())
+    })?;
     Ok(Summary {
         steps: ended.position.step,
         seconds: ended.position.seconds,
         loss: ended.loss,
         images: task.set.len(),
         input: task.set.input,
-        sha256: sha256(&bytes),
+        sha256: String::from_utf8_lossy(&sha256).into_owned(),
         stopped: ended.stopped,
         stopped_early: ended.stopped_early,
         scoring_and_loss: task.header.scoring_and_loss,
         scores: task.scores,
     })
+}
+
+/// Makes and locks the folders that are written to.
+fn prepare_paths(paths: &Paths) -> Result<FolderLock, TrainError> {
+    let scored =
+        paths.score.as_ref().map(|score| ["landmarks.csv", "dataset.toml"].map(|name| score.data.join(name)));
+    let inputs: Vec<&Path> = scored.iter().flatten().map(PathBuf::as_path).collect();
+    prepare(&paths.out, &paths.run, &paths.images, &inputs)
+}
+
+/// Finds out before the training, not after it, whether its encoder can be read; examples of the views that it will compare.
+fn look_ahead(task: &EncoderTask<'_>) -> Result<Vec<ViewExample>, TrainError> {
+    let untrained = &task.state.parameters.values;
+    let bytes = task.joined(export::onnx(&task.encoder, untrained, &task.description(0))?)?;
+    Trained::from_bytes(&bytes, "encoder")
+        .map_err(|error| TrainError::Config(ConfigError::Unloadable(Box::new(error))))?;
+    views::examples(&task.set, &task.header.config, EXAMPLES)
 }
 
 /// Views of each tier that are shown.

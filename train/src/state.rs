@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::network::Parameters;
 use crate::optimizer::{AdamW, clip};
+use crate::wire::{Reader, put_f32s};
 use crate::{RunError, TrainError};
 
 /// Weights of a network in training with their moving average and the optimiser.
@@ -49,6 +50,23 @@ impl TrainState {
         check_finite(values, step)?;
         blend(&mut self.average, values, update.ema_decay, step);
         Ok(())
+    }
+
+    /// All of it as bytes, for other ranks.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 * self.parameters.len() + 8);
+        put_f32s(&mut bytes, &self.parameters.values);
+        put_f32s(&mut bytes, &self.average);
+        self.optimizer.put(&mut bytes);
+        bytes
+    }
+
+    /// Takes what [`to_bytes`](Self::to_bytes) made of a state of the same network.
+    pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), TrainError> {
+        let (len, mut reader) = (self.parameters.len(), Reader(bytes));
+        self.parameters.values = reader.f32s(len)?;
+        self.average = reader.f32s(len)?;
+        self.optimizer.take(&mut reader)
     }
 
     /// The weights that are exported: their average, or, with a decay of 0, the last ones.

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use infomark_infer::sha256;
+
 use crate::checkpoint::{self, Header, Position};
 use crate::clock::{Clock, Stopwatch, images_per_second};
+use crate::group::Group;
 use crate::log::{Columns, Log, Row};
 use crate::progress::{LossTerms, Progress, Reporter};
 use crate::schedule::Schedule;
@@ -67,22 +70,32 @@ pub(crate) struct Ended {
 }
 
 /// Trains from a position until the budget is used, the loss no longer falls or the caller stops, with log and checkpoints in the
-/// folder `run`. The minutes of the budget are the clock's.
+/// folder `run`. The minutes of the budget are the clock's. Of a group, rank 0 alone writes, and all ranks stop where the caller of one stops it.
 ///
 /// # Errors
-/// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, and when a file can't be written.
+/// Those of the task's steps, [`RunError::Diverged`] for a loss that is not finite, when a file can't be written, and when the weights of
+/// ranks differ; each on all ranks.
 pub(crate) fn train<T: Task>(
     task: &mut T,
     mut position: Position,
-    run: &Path,
+    (run, group): (&Path, &Group<'_>),
     clock: &Clock,
     reporter: &mut Reporter<'_>,
 ) -> Result<Ended, TrainError> {
     let schedule = task.schedule();
-    let mut log = Log::open(run, position.step, T::COLUMNS)?;
-    if position.step > 0 {
-        task.saved(position.step, &mut log, reporter)?;
-    }
+    same_weights(task, group)?;
+    let mut begin = || {
+        if !group.is_first() {
+            return Ok(None);
+        }
+        let mut log = Log::open(run, position.step, T::COLUMNS)?;
+        if position.step > 0 {
+            task.saved(position.step, &mut log, reporter)?;
+        }
+        Ok(Some(log))
+    };
+    let begun = begin();
+    let mut log = group.agree(begun)?;
     let (first, before) = (position.step, position.seconds);
     let mut losses = Vec::new();
     let mut watch = Stopwatch::start(clock);
@@ -113,7 +126,7 @@ pub(crate) fn train<T: Task>(
         position.step += 1;
         position.seconds += took;
         position.early_stopping.add(position.step, loss, schedule.patience);
-        log.row(&Row {
+        let row = Row {
             step: position.step,
             seconds: position.seconds,
             rate,
@@ -121,7 +134,8 @@ pub(crate) fn train<T: Task>(
             terms: &measured.terms,
             images_per_second: images_per_second(schedule.batch, took),
             indicators: &measured.indicators,
-        })?;
+        };
+        let logged = log.as_mut().map_or(Ok(()), |log| log.row(&row));
         losses.push(loss);
         let done = schedule.fraction(position.step, position.seconds);
         let per_step = (position.seconds - before) / (position.step - first) as f64;
@@ -133,15 +147,30 @@ pub(crate) fn train<T: Task>(
             images_per_second: images_per_second(schedule.batch, per_step),
             seconds_left: schedule.seconds_left(position.step, position.seconds, per_step),
         });
-        let ends = done >= 1.0
-            || position.early_stopping.is_over(position.step, schedule.patience)
-            || reporter.is_stopped();
+        stopped = group.any(logged.map(|()| reporter.is_stopped()))?;
+        let ends =
+            done >= 1.0 || position.early_stopping.is_over(position.step, schedule.patience) || stopped;
         if ends || position.step.is_multiple_of(schedule.checkpoint_every) {
-            let (header, state) = task.checkpoint();
-            checkpoint::save(run, header, &position, state)?;
-            // Scoring is no training, and takes nothing of its minutes.
-            watch.pause(|| task.saved(position.step, &mut log, reporter))?;
+            same_weights(task, group)?;
+            let mut save = || {
+                let Some(log) = &mut log else { return Ok(()) };
+                let (header, state) = task.checkpoint();
+                checkpoint::save(run, header, &position, state)?;
+                // Scoring is no training, and takes nothing of its minutes.
+                watch.pause(|| task.saved(position.step, log, reporter))
+            };
+            let saved = save();
+            group.agree(saved)?;
+            // Scoring reports, too.
+            stopped = group.any(Ok(reporter.is_stopped()))?;
         }
-        stopped = reporter.is_stopped();
     }
+}
+
+/// Refuses to go on where ranks have other weights, averages or moments.
+fn same_weights<T: Task>(task: &T, group: &Group<'_>) -> Result<(), TrainError> {
+    group.same(|| {
+        let (_, state) = task.checkpoint();
+        Ok(vec![("the weights".to_owned(), format!("hash {}", sha256(&state.to_bytes())))])
+    })
 }

@@ -110,7 +110,7 @@ pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageEr
 /// # Errors
 /// As [`read_image_size`].
 pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageError> {
-    header(&mut Source::open(path.as_ref())?, &ReadLimits::default())
+    header(&mut Source::open_header(path.as_ref())?, &ReadLimits::default())
 }
 
 /// The header of a file, of which no more is read than it needs.

@@ -11,6 +11,9 @@ use crate::file::{self, FileProblem};
 /// Bytes that are read first; most headers are shorter.
 const FIRST: u64 = 1 << 20;
 
+/// Bytes that are read first where the header alone is wanted.
+const FIRST_OF_HEADER: u64 = 1 << 16;
+
 /// How many times as many bytes are read where the header is longer.
 const GROWTH: u64 = 8;
 
@@ -63,6 +66,15 @@ impl<'a> Source<'a> {
 
     /// Opens a file and reads its first bytes.
     pub(super) fn open(path: &Path) -> Result<Source<'static>, ImageError> {
+        Self::open_to(path, FIRST)
+    }
+
+    /// Opens a file of which the header is wanted.
+    pub(super) fn open_header(path: &Path) -> Result<Source<'static>, ImageError> {
+        Self::open_to(path, FIRST_OF_HEADER)
+    }
+
+    fn open_to(path: &Path, first: u64) -> Result<Source<'static>, ImageError> {
         let name = path.display().to_string();
         let (file, length) = match file::open(path) {
             Ok(opened) => opened,
@@ -71,7 +83,7 @@ impl<'a> Source<'a> {
             Err(_) => return Err(ImageError::NotAFile { name }),
         };
         let mut source = Source { name, content: Content::File(file, Vec::new()), length };
-        source.read_to(FIRST)?;
+        source.read_to(first)?;
         if source.start().is_empty() {
             return Err(ImageError::Empty { name: source.name });
         }

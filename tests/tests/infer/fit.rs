@@ -3,7 +3,10 @@
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
 use infomark_core::{Point, Rng};
-use infomark_infer::{Image, InputSize, Letterbox, LetterboxError, Normalisation, sha256, sha256_files};
+use infomark_infer::{
+    Image, InputSize, Letterbox, LetterboxError, Normalisation, sha256, sha256_file, sha256_files,
+    sha256_hashed_files,
+};
 use proptest::prelude::*;
 
 fn fit(width: usize, height: usize, input: (usize, usize)) -> Letterbox {
@@ -156,6 +159,8 @@ fn hashes_are_those_of_sha256sum() {
     }
     let expected = sha256(format!("{abc}  a.png\n{abc}  b.png\n").as_bytes());
     assert_eq!(sha256_files(&paths).unwrap(), expected);
+    let hashed = paths.iter().map(|path| (path, sha256_file(path).unwrap()));
+    assert_eq!(sha256_hashed_files(hashed), expected);
     let error = sha256_files([folder.path().join("gone.png")]).unwrap_err();
     assert!(error.to_string().contains("gone.png"));
 }

@@ -77,8 +77,7 @@ impl Cuda {
         Canvas::new(&self.device, levels, width, height)
     }
 
-    /// The loss of each level over all positives, divided by their number; the features become the gradients by them, divided
-    /// likewise.
+    /// The sum of each level's loss over all positives; the features become the gradients by them, divided by `count`.
     pub(crate) fn objective(
         &self,
         images: &mut [Level],
@@ -123,7 +122,7 @@ impl Cuda {
         let losses = device.info_nce_backward(&levels, &pairs, &mut gradients, 1.0 / count)?;
         let mut sums = [0.0; 5];
         for (sum, loss) in sums.iter_mut().zip(device.download(&losses)?) {
-            *sum = loss / count;
+            *sum = loss;
         }
         let gradients = image_grads.iter().chain(&view_grads);
         for (level, gradient) in images.iter_mut().chain(views).zip(gradients) {

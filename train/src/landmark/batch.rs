@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::LandmarkConfig;
 use super::data::{LandmarkSet, unshuffled};
 use super::loss::Target;
-use crate::batch::{nth_image, range};
+use crate::batch::range;
 use crate::{TrainError, stream};
 
 /// Images as the network takes them, and their landmarks.
@@ -21,11 +21,15 @@ pub(crate) struct Batch {
 
 /// The batch of a step: a function of the seed and the step alone.
 pub(crate) fn draw(set: &LandmarkSet, config: &LandmarkConfig, step: u64) -> Result<Batch, TrainError> {
-    let items: Vec<(Vec<f32>, Vec<Option<Target>>)> = (0..config.batch)
+    let first = step * config.batch as u64;
+    let positions = first..first + config.batch as u64;
+    let items: Vec<(Vec<f32>, Vec<Option<Target>>)> = set
+        .epochs
+        .images_at(config.seed, positions)
         .into_par_iter()
-        .map(|slot| {
-            let position = step * config.batch as u64 + slot as u64;
-            let image = nth_image(set.len(), config.seed, position);
+        .enumerate()
+        .map(|(slot, image)| {
+            let position = first + slot as u64;
             let rng = &mut Rng::new(config.seed, stream::LANDMARK_VIEWS + position);
             draw_item(set, image, config, rng)
         })

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::loss::Target;
 use crate::data::{KEPT_BYTES, fingerprint, read};
+use crate::epochs::Epochs;
 use crate::{DataError, TrainError, encoder};
 
 /// A landmark of an image, in its pixels.
@@ -49,6 +50,8 @@ pub(crate) struct LandmarkSet {
     pub(crate) sha256: String,
     normalisation: Normalisation,
     images: Vec<Prepared>,
+    /// The order in which images are drawn.
+    pub(crate) epochs: Epochs,
 }
 
 struct Prepared {
@@ -87,7 +90,8 @@ impl LandmarkSet {
         let paths: Vec<_> = images.iter().map(|image| &image.path).collect();
         let first = paths.first().map_or_else(PathBuf::new, |path| path.to_path_buf());
         let sha256 = sha256_files(paths).map_err(TrainError::file(&first, "can't read the images"))?;
-        Ok(Self { input, sha256, normalisation, images: prepared })
+        let epochs = Epochs::new(prepared.len());
+        Ok(Self { input, sha256, normalisation, images: prepared, epochs })
     }
 
     /// Number of images.

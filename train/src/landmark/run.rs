@@ -17,6 +17,7 @@ use super::net::Net;
 use super::{batch, export};
 use crate::checkpoint::{Checkpoint, Header, Position};
 use crate::clock::Clock;
+use crate::group::Group;
 use crate::log::Columns;
 use crate::network::{Pass, ScratchPool, add_gradients};
 use crate::progress::{LossTerms, Progress, Reporter};
@@ -266,7 +267,7 @@ fn finish(
     clock: &Clock,
     reporter: &mut Reporter<'_>,
 ) -> Result<(Vec<u8>, LandmarkSummary), TrainError> {
-    let ended = trainer::train(&mut task, position, &job.run, clock, reporter)?;
+    let ended = trainer::train(&mut task, position, (&job.run, &Group::alone()), clock, reporter)?;
     let values = task.state.exported(task.header.config.optimiser.ema_decay);
     let bytes = export::onnx(&task.net, values, &task.description(ended.position.step))?;
     let summary = LandmarkSummary {

@@ -5,6 +5,7 @@ mod backbone;
 #[path = "../common/mod.rs"]
 mod common;
 mod refused;
+mod together;
 
 use std::error::Error;
 use std::fs;
