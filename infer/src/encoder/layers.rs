@@ -6,7 +6,9 @@ use half::f16;
 use infomark_kernels::conv::on_blocks;
 use infomark_kernels::filter::Filter;
 
-use super::operation::{BackboneConvolution, Convolution, Kind, Norm, Operation, Projection, Source};
+use super::operation::{
+    BackboneConvolution, Convolution, Expansion, Kind, Norm, Operation, Projection, Source,
+};
 use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
 /// A layer of a graph.
@@ -93,7 +95,40 @@ impl<'a> Reader<'a> {
         }
         let mut layers: Vec<(usize, Layer)> = layers.into_iter().collect();
         layers.sort_unstable_by_key(|(place, _)| *place);
-        Some(layers.into_iter().map(|(_, layer)| layer).collect())
+        Some(self.expansions(layers.into_iter().map(|(_, layer)| layer)))
+    }
+
+    /// Whether a layer and the next one are an expansion, and nobody else reads what is between them.
+    fn is_expansion(&self, first: &Layer, second: &Layer) -> bool {
+        let between = &first.output[..];
+        match (&first.operation, &second.operation) {
+            (Operation::Backbone(expand), Operation::Backbone(depthwise)) => {
+                second.inputs == [between]
+                    && self.readers.get(between) == Some(&1)
+                    && Expansion::is_of(expand, depthwise)
+            }
+            _ => false,
+        }
+    }
+
+    /// The layers with those as one that are an expansion.
+    fn expansions(&self, layers: impl Iterator<Item = Layer>) -> Vec<Layer> {
+        let mut all: Vec<Layer> = Vec::new();
+        for layer in layers {
+            let last = all.pop_if(|before| self.is_expansion(before, &layer));
+            let (operation, inputs) = match (last, layer.operation) {
+                (
+                    Some(Layer { operation: Operation::Backbone(expand), inputs, .. }),
+                    Operation::Backbone(depthwise),
+                ) => (Operation::Expansion(Expansion { expand, depthwise }), inputs),
+                (last, operation) => {
+                    all.extend(last);
+                    (operation, layer.inputs)
+                }
+            };
+            all.push(Layer { operation, inputs, output: layer.output });
+        }
+        all
     }
 
     fn layer(&self, operation: Operation, inputs: Vec<String>, of: Vec<usize>) -> Option<Group> {

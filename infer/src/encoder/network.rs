@@ -1,6 +1,8 @@
 //! A graph of the layers that `infomark train` writes, run on the kernels that training runs on.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use infomark_kernels::winograd::Workspace;
@@ -19,8 +21,8 @@ struct Step {
     /// Places among the values: 0 is the network's input, 1 what the first step makes, and so on.
     inputs: Vec<usize>,
     shape: Shape,
-    /// Values that nobody reads after it.
-    done: Vec<usize>,
+    /// Where its result lies in the memory of a run; outputs of the network, which are given away, have memory of their own.
+    place: Option<Range<usize>>,
 }
 
 /// A network of layers of our own alone.
@@ -30,6 +32,8 @@ pub(super) struct Network {
     steps: Vec<Step>,
     /// Places of the outputs among the values, in the order of the interface.
     outputs: Vec<usize>,
+    /// Values that the results of steps take together.
+    needed: usize,
     /// Memory of runs that have ended, for the next ones: as much as there were runs at once.
     memory: Mutex<Vec<Memory>>,
 }
@@ -38,8 +42,7 @@ pub(super) struct Network {
 #[derive(Debug, Default)]
 struct Memory {
     workspace: Workspace,
-    /// Values that nobody reads any more.
-    spare: Vec<Vec<f32>>,
+    values: Vec<f32>,
 }
 
 impl Network {
@@ -62,7 +65,7 @@ impl Network {
             }
             shapes.push(shape);
             places.insert(output, steps.len() + 1);
-            steps.push(Step { operation, inputs, shape, done: Vec::new() });
+            steps.push(Step { operation, inputs, shape, place: None });
         }
         let output = |(name, expected): &(String, [usize; 4])| {
             let &place = places.get(name)?;
@@ -70,52 +73,122 @@ impl Network {
             (place > 0 && [1, channels, height, width] == *expected).then_some(place)
         };
         let outputs: Vec<usize> = interface.outputs.iter().map(output).collect::<Option<_>>()?;
-        for value in 1..shapes.len() {
-            let last = steps.iter().rposition(|step| step.inputs.contains(&value));
-            if let (Some(last), false) = (last, outputs.contains(&value)) {
-                steps[last].done.push(value);
-            }
-        }
-        Some(Self { input, steps, outputs, memory: Mutex::default() })
+        let needed = lay_out(&mut steps, &outputs);
+        Some(Self { input, steps, outputs, needed, memory: Mutex::default() })
     }
 
     /// The outputs for a canvas of the input's size; none when `late` says so before one of the layers.
     pub(super) fn run(&self, canvas: &[f32], late: &impl Fn() -> bool) -> Option<Vec<Vec<f32>>> {
         let kept = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let Memory { mut workspace, mut spare } = kept().pop().unwrap_or_default();
-        let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        let Memory { mut workspace, mut values } = kept().pop().unwrap_or_default();
+        values.resize(self.needed, 0.0);
+        let mut given_away: Vec<Vec<f32>> = vec![Vec::new(); self.steps.len()];
+        for (i, step) in self.steps.iter().enumerate() {
             if late() {
                 return None;
             }
-            let len = step.shape.iter().product();
-            let given_away = self.outputs.contains(&(values.len() + 1));
-            let mut out = if given_away { vec![0.0; len] } else { take(&mut spare, len) };
-            let value = |&place: &usize| match place.checked_sub(1) {
-                None => (canvas, self.input),
-                Some(place) => (values[place].as_slice(), self.steps[place].shape),
+            let mut own = match step.place {
+                Some(_) => Vec::new(),
+                None => vec![0.0; step.shape.iter().product()],
+            };
+            let place = step.place.clone().unwrap_or(0..0);
+            let (before, rest) = values.split_at_mut(place.start);
+            let (within, after) = rest.split_at_mut(place.len());
+            let value = |&value: &usize| {
+                let Some(maker) = value.checked_sub(1) else { return (canvas, self.input) };
+                let Step { place: lies, shape, .. } = &self.steps[maker];
+                let values = match lies {
+                    None => &given_away[maker][..],
+                    Some(lies) if lies.end <= place.start => &before[lies.clone()],
+                    Some(lies) => &after[lies.start - place.end..lies.end - place.end],
+                };
+                (values, *shape)
             };
             let inputs: Vec<(&[f32], Shape)> = step.inputs.iter().map(value).collect();
-            step.operation.compute(&inputs, step.shape, &mut workspace, &mut out);
-            values.push(out);
-            for &place in &step.done {
-                spare.push(std::mem::take(&mut values[place - 1]));
-            }
+            let out = if step.place.is_some() { within } else { &mut own[..] };
+            step.operation.compute(&inputs, step.shape, &mut workspace, out);
+            given_away[i] = own;
         }
-        kept().push(Memory { workspace, spare });
-        Some(self.outputs.iter().map(|&place| std::mem::take(&mut values[place - 1])).collect())
+        kept().push(Memory { workspace, values });
+        Some(self.outputs.iter().map(|&place| std::mem::take(&mut given_away[place - 1])).collect())
     }
 }
 
-/// Memory for `len` values, from what is spare where it is large enough; what the values are is left from before.
-fn take(spare: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
-    let large = spare.iter().enumerate().filter(|(_, memory)| memory.capacity() >= len);
-    match large.min_by_key(|(_, memory)| memory.capacity()).map(|(i, _)| i) {
-        Some(i) => {
-            let mut memory = spare.swap_remove(i);
-            memory.resize(len, 0.0);
-            memory
+/// Gives the results of steps their places in one memory, so that no two overlap while both are still read, and returns
+/// its length: the largest first, each as near to the beginning as it can be.
+fn lay_out(steps: &mut [Step], outputs: &[usize]) -> usize {
+    let last_read = |made: usize| {
+        let read = steps.iter().rposition(|step| step.inputs.contains(&(made + 1)));
+        read.unwrap_or(made)
+    };
+    // From the step that makes it to the last one that reads it, and its length.
+    let mut values: Vec<(usize, usize, usize)> = (0..steps.len())
+        .filter(|made| !outputs.contains(&(made + 1)))
+        .map(|made| (made, last_read(made), steps[made].shape.iter().product()))
+        .collect();
+    values.sort_by_key(|&(made, _, length)| (Reverse(length), made));
+    let mut placed: Vec<(usize, usize, Range<usize>)> = Vec::with_capacity(values.len());
+    for (made, last, length) in values {
+        let mut taken: Vec<&Range<usize>> = placed
+            .iter()
+            .filter(|(other, until, _)| *other <= last && made <= *until)
+            .map(|(.., range)| range)
+            .collect();
+        taken.sort_by_key(|range| range.start);
+        let start = taken
+            .iter()
+            .fold(0, |start, range| if start + length <= range.start { start } else { start.max(range.end) });
+        placed.push((made, last, start..start + length));
+    }
+    let needed = placed.iter().map(|(.., range)| range.end).max().unwrap_or(0);
+    for (made, _, range) in placed {
+        steps[made].place = Some(range);
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infomark_core::Rng;
+
+    #[test]
+    fn results_that_are_read_at_once_lie_apart() {
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed, 0);
+            let mut below = |n: usize| (rng.uniform_in(0.0, 1.0) * n as f32) as usize;
+            let count = 2 + below(20);
+            let mut steps: Vec<Step> = (0..count)
+                .map(|made| Step {
+                    operation: Operation::Sum,
+                    inputs: vec![below(made + 1), below(made + 1)],
+                    shape: [1 + below(5), 1 + below(9), 1],
+                    place: None,
+                })
+                .collect();
+            let needed = lay_out(&mut steps, &[count]);
+            let length = |step: &Step| step.shape.iter().product::<usize>();
+            assert!(needed <= steps.iter().map(length).sum());
+            assert!(steps[count - 1].place.is_none());
+            // While a step runs, what it reads, what it writes and what is read later hold different parts.
+            for now in 0..count {
+                let read_later = |value: usize| steps[now..].iter().any(|step| step.inputs.contains(&value));
+                let mut live: Vec<Range<usize>> = (0..=now)
+                    .filter(|&made| made == now || read_later(made + 1))
+                    .filter_map(|made| {
+                        steps[made]
+                            .place
+                            .clone()
+                            .inspect(|place| assert_eq!(place.len(), length(&steps[made])))
+                    })
+                    .collect();
+                live.sort_by_key(|place| place.start);
+                assert!(
+                    live.windows(2).all(|two| two[0].end <= two[1].start),
+                    "seed {seed}, step {now}: {live:?}"
+                );
+                assert!(live.iter().all(|place| place.end <= needed));
+            }
         }
-        None => vec![0.0; len],
     }
 }

@@ -1,5 +1,7 @@
 //! Layers that `infomark train` writes, on the kernels that training runs on.
 
+use std::ops::Range;
+
 use infomark_kernels::filter::Filter;
 use infomark_kernels::planes::Planes;
 use infomark_kernels::winograd::Workspace;
@@ -80,6 +82,41 @@ impl Kind {
     }
 }
 
+/// A convolution of single pixels to more channels, and one of each of these by itself.
+#[derive(Debug)]
+pub(super) struct Expansion {
+    pub(super) expand: BackboneConvolution,
+    pub(super) depthwise: BackboneConvolution,
+}
+
+/// Values that an [`Expansion`] holds between its convolutions, about.
+const BETWEEN: usize = 1 << 19;
+/// Channels of them are a multiple of this, but for the last ones.
+const TOGETHER: usize = 4;
+
+impl Expansion {
+    /// Whether two convolutions of a backbone, one after the other, are that.
+    pub(super) fn is_of(expand: &BackboneConvolution, depthwise: &BackboneConvolution) -> bool {
+        expand.kind == Kind::Pointwise
+            && matches!(depthwise.kind, Kind::Depthwise { .. })
+            && [depthwise.inputs, depthwise.outputs] == [expand.outputs; 2]
+    }
+
+    /// Some channels after the other: all of them at once are most of the memory of a network.
+    fn compute(&self, x: &[f32], size: (usize, usize), out_size: (usize, usize), out: &mut [f32]) {
+        let Self { expand, depthwise } = self;
+        let (area, out_area) = (size.0 * size.1, out_size.0 * out_size.1);
+        let together = (BETWEEN / area / TOGETHER * TOGETHER).clamp(TOGETHER, expand.outputs.max(TOGETHER));
+        let mut between = vec![0.0; together.min(expand.outputs) * area];
+        for (i, out) in out.chunks_mut(together * out_area).enumerate() {
+            let channels = i * together..i * together + out.len() / out_area;
+            let between = &mut between[..channels.len() * area];
+            expand.compute(x, channels.clone(), size, size, between);
+            depthwise.compute(between, channels, size, out_size, out);
+        }
+    }
+}
+
 /// What a layer does.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -88,6 +125,7 @@ pub(super) enum Operation {
     /// Maximum of 2 x 2 pixels.
     MaxPool,
     Backbone(BackboneConvolution),
+    Expansion(Expansion),
     /// The sum of two values.
     Sum,
     /// A unit feature times the first factor, followed by the second value scaled to the length of the second factor.
@@ -113,6 +151,11 @@ impl Operation {
                 Self::Backbone(BackboneConvolution { kind, inputs, outputs, .. }),
                 &[[channels, height, width]],
             ) if channels == *inputs => Some([*outputs, kind.out(height), kind.out(width)]),
+            (Self::Expansion(Expansion { expand, depthwise }), &[[channels, height, width]])
+                if channels == expand.inputs =>
+            {
+                Some([depthwise.outputs, depthwise.kind.out(height), depthwise.kind.out(width)])
+            }
             (Self::Sum, &[a, b]) if a == b => Some(a),
             (Self::Join(_), &[[channels, height, width], [more, rows, columns]])
                 if (height, width) == (rows, columns) =>
@@ -168,7 +211,10 @@ impl Operation {
                 }
             }
             (Self::Backbone(convolution), [(x, [_, rows, columns]), ..]) => {
-                convolution.compute(x, (*columns, *rows), (width, height), out);
+                convolution.compute(x, 0..convolution.outputs, (*columns, *rows), (width, height), out);
+            }
+            (Self::Expansion(expansion), [(x, [_, rows, columns]), ..]) => {
+                expansion.compute(x, (*columns, *rows), (width, height), out);
             }
             (Self::Sum, [(a, _), (b, _), ..]) => {
                 for ((out, a), b) in out.iter_mut().zip(*a).zip(*b) {
@@ -186,8 +232,19 @@ impl Operation {
 }
 
 impl BackboneConvolution {
-    fn compute(&self, x: &[f32], (width, height): (usize, usize), out_size: (usize, usize), out: &mut [f32]) {
+    /// Some channels of the result; `x` are, where each is read by itself, those of them.
+    fn compute(
+        &self,
+        x: &[f32],
+        channels: Range<usize>,
+        (width, height): (usize, usize),
+        out_size: (usize, usize),
+        out: &mut [f32],
+    ) {
         let Self { kind, inputs, outputs, weight, bias, clipped } = self;
+        let each = weight.len() / outputs;
+        let weight = &weight[channels.start * each..channels.end * each];
+        let bias = &bias[channels];
         match *kind {
             Kind::Pointwise => pointwise::forward(x, weight, bias, out),
             Kind::Depthwise { kernel, stride, padding } => {
@@ -201,12 +258,10 @@ impl BackboneConvolution {
                     out: out_size,
                 };
                 if inputs == outputs {
-                    depthwise::forward(x, weight, bias, shape(*inputs), out);
+                    depthwise::forward(x, weight, bias, shape(bias.len()), out);
                 } else {
                     let planes = out.chunks_exact_mut(out_size.0 * out_size.1);
-                    for ((out, weight), bias) in
-                        planes.zip(weight.chunks_exact(kernel * kernel)).zip(bias.chunks(1))
-                    {
+                    for ((out, weight), bias) in planes.zip(weight.chunks_exact(each)).zip(bias.chunks(1)) {
                         depthwise::forward(x, weight, bias, shape(1), out);
                     }
                 }
