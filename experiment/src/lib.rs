@@ -16,8 +16,8 @@
 //! let Definition::Arms { experiment, .. } = &definition else { return Ok(()) };
 //! let bench = Bench::open(experiment, "radiographs".as_ref(), out, 0, &|_| ControlFlow::Continue(()))?;
 //! begin(out, file, definition.text(), false)?;
-//! let places = bench.places();
-//! let finished = places.iter().map(|place| bench.work(place)).collect::<Result<Vec<_>, _>>()?;
+//! let runs = bench.runs();
+//! let finished = runs.iter().map(|run| bench.work(run)).collect::<Result<Vec<_>, _>>()?;
 //! let rows = bench.compare(&finished);
 //! let commit = Commit::of(file);
 //! let made_by = Provenance { file, text: definition.text(), commit: commit.as_ref() };
