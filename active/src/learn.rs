@@ -169,7 +169,7 @@ pub fn learn(
     if learnable.is_empty() {
         return Err(ActiveError::NoLandmarks);
     }
-    let bytes = model_bytes(encoder)?;
+    let bytes = infomark_models::read_encoder(encoder)?;
     let dir = work.join(key(&bytes, set, options)?);
     let file = dir.join(ENSEMBLE);
     if let Some(learned) = complete(&dir, &file) {
@@ -231,14 +231,6 @@ pub fn learn(
 /// Numbers below `count`.
 fn all(count: usize) -> Vec<usize> {
     (0..count).collect()
-}
-
-/// Bytes of an encoder's file, or of one that comes with infomark.
-fn model_bytes(encoder: &Path) -> Result<Vec<u8>, ActiveError> {
-    Ok(match infomark_models::named(encoder) {
-        Some(model) => model.encoder.to_vec(),
-        None => read_model(encoder)?,
-    })
 }
 
 /// Name of the folder of a learning: a hash of all that it depends on.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use infomark_infer::{Backbone, BackboneDescription, BackboneLevel, Encoder, read_model, write_file};
+use infomark_infer::{Backbone, BackboneDescription, BackboneLevel, Encoder, write_file};
 use serde::Serialize;
 
 use crate::output::{self, Report, shown};
@@ -47,12 +47,9 @@ struct Joined<'a> {
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     output::keep([&options.encoder, &options.from], &options.out)?;
     output::check_place(&options.out)?;
-    let bytes = |path: &PathBuf| match infomark_models::named(path) {
-        Some(model) => Ok(model.encoder.to_vec()),
-        None => read_model(path),
-    };
-    let backbone = Backbone::from_bytes(&bytes(&options.from)?, &shown(&options.from))?;
-    let joined = backbone.join(&bytes(&options.encoder)?, &shown(&options.encoder), options.weight)?;
+    let [backbone, encoder] = [&options.from, &options.encoder].map(infomark_models::read_encoder);
+    let backbone = Backbone::from_bytes(&backbone?, &shown(&options.from))?;
+    let joined = backbone.join(&encoder?, &shown(&options.encoder), options.weight)?;
     let encoder = Encoder::from_bytes(&joined, shown(&options.out))?;
     write_file(&options.out, &joined)?;
     let BackboneDescription { name, source, licence, levels, .. } = backbone.description();

@@ -75,7 +75,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let encoder = options.runtime.encoder(&options.model)?;
     let data = inputs::data_folder(&options.data)?;
     let pool = inputs::pool(threads)?;
-    let (templates, sources) = pool.install(|| options.given.read(&encoder, None))?;
+    let (templates, sources) =
+        pool.install(|| options.given.read(&encoder, None, infomark_models::named(&options.model)))?;
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
     let places = places(&data, &matcher, options)?;
     let progress = Progress::new(data.images.len() as u64, "calibrating");

@@ -55,7 +55,7 @@ pub(crate) struct Options {
     /// Folder for the results, and for what is learnt
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Encoder, as `infomark train` writes it, or `ceph`, which comes with the program [default: one that is trained on IMAGES]
+    /// Encoder, as `infomark train` writes it, or `ceph`, `chest` or `hand`, which come with the program [default: one that is trained on IMAGES]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Steps of the encoder's training, where it is trained

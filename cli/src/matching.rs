@@ -30,7 +30,7 @@ use crate::models::RuntimeOptions;
 use crate::output::{self, Report, shown};
 use crate::progress::Progress;
 use crate::spacing;
-use crate::templates::Given;
+use crate::templates::{self, Given};
 use find::{Done, Overlays, Search};
 use pictures::OVERLAYS;
 
@@ -59,8 +59,10 @@ Several templates, which are nearer together than each alone: annotated images, 
   infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
   infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
 
-Lateral cephalograms by what comes with the program: its landmark network, in images that its template recognises
+Lateral cephalograms, frontal chest radiographs and left hands of children by what comes with the program: landmark networks,
+in images that the first template recognises, and for hands the templates
   infomark match --model ceph new/ --out found
+  infomark match --model hand hands/ --out found
 
 By a network of your own; the score is then the probability of the place, 0 to 1. With an encoder and a template, images that do
 not show the template's anatomy are reported and abstained from, as are points whose probability is below 0.5
@@ -80,14 +82,14 @@ Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
   infomark match --model ceph --template ceph new/ --out found --scheme ceph"
 )]
 pub(crate) struct Options {
-    /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, which comes with the
-    /// program and without --template is its landmark network
+    /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, `chest` or `hand`, which
+    /// come with the program: without --template their landmark network is used, or their templates where they have none
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
     /// Landmark network to find its landmarks with instead of the template's: a file of `infomark train-landmarks` or
-    /// `infomark self-train`, or `ceph`. With --model and --template as well these recognise the images
+    /// `infomark self-train`, or `ceph` or `chest`. With --model and --template as well these recognise the images
     #[arg(
         long,
         value_name = "FILE",
@@ -310,12 +312,15 @@ fn detector(
     let is_shipped = |path: &&PathBuf| infomark_models::named(path).is_some();
     let shipped = options.model.as_ref().filter(is_shipped);
     let templates_given = !options.given.templates.is_empty();
-    // A model that comes with the program has all three.
-    let network = options.landmark_model.as_ref().or(shipped.filter(|_| !templates_given));
+    let has_network =
+        |path: &&PathBuf| infomark_models::named(path).is_some_and(|model| model.landmark_net.is_some());
+    let network =
+        options.landmark_model.as_ref().or(shipped.filter(has_network).filter(|_| !templates_given));
     let encoder = options.model.as_ref().or(options.landmark_model.as_ref().filter(is_shipped));
     let net = network.map(|path| -> Result<_> {
         options.runtime.check_for_network()?;
-        if let Some(option) = options.how.first_given().or(options.trust.first_given()) {
+        let of_templates = options.given.first_given().filter(|_| !templates_given);
+        if let Some(option) = options.how.first_given().or(options.trust.first_given()).or(of_templates) {
             bail!("{option}: it is an option of matching; give --template, too");
         }
         let net = infomark_models::load_landmark_net(path)?;
@@ -335,10 +340,12 @@ fn detector(
     };
     let encoder = options.runtime.encoder(path)?;
     let inputs = inputs_of(options)?;
-    let own = Given { templates: vec![path.clone()], ..Given::default() };
-    let templates = if templates_given || !is_shipped(&path) { &options.given } else { &own };
-    let read = pool.install(|| templates.read(&encoder, given))?;
-    let (templates, sources) = read;
+    let own = infomark_models::named(path).filter(|_| !templates_given);
+    let (templates, sources) = match (own, &net) {
+        // It recognises images for the network.
+        (Some(model), Some(_)) => templates::built_in(model)?.into_iter().take(1).unzip(),
+        (own, _) => pool.install(|| options.given.read(&encoder, given, own))?,
+    };
     let model = EncoderRecord::of(&encoder, path);
     let matcher = Matcher::new(encoder, templates)?.options(options.how.options())?;
     let (judge, error_bounds) = options.trust.judge(matcher)?;
@@ -348,7 +355,7 @@ fn detector(
             if options.landmark_model.is_none() {
                 let (name, count) = (shown(path), net.description().landmarks.len());
                 report.text(&format!(
-                    "by the landmark network of {name}, {count} landmarks; --template {name} matches its template instead"
+                    "by the landmark network of {name}, {count} landmarks; --template {name} matches its templates instead"
                 ))?;
             }
             let recognised_by = RecognisedBy { model, templates: sources };
@@ -356,6 +363,11 @@ fn detector(
             (Detector::CheckedNetwork(net, judge), made_by, inputs)
         }
         None => {
+            if let Some(model) = own {
+                let (name, count) = (model.name, judge.matcher().landmarks().len());
+                let templates = sources.len();
+                report.text(&format!("by the {templates} templates of {name}, {count} landmarks"))?;
+            }
             let matching = MatchingRecord::of(&options.how.options());
             let made_by = MadeBy::Matching { model, matching, error_bounds, templates: sources };
             (Detector::Matching(judge), made_by, inputs)

@@ -68,12 +68,13 @@ pub(crate) struct Options {
     /// Folder of the images
     #[arg(value_name = "DIR")]
     images: PathBuf,
-    /// Encoder to match with, as `infomark train` writes it, or `ceph`; without it the page can train one on the images
+    /// Encoder to match with, as `infomark train` writes it, or `ceph`, `chest` or `hand`; without it the page can train one on the images
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
-    /// Template file, or `ceph`, to match with beside the images that are annotated on the page
+    /// Template file, or `ceph`, `chest` or `hand`, to match with beside the images that are annotated on the page [default: those of the
+    /// --model where the landmarks are those of its scheme]
     #[arg(long = "template", value_name = "FILE", requires = "model")]
     templates: Vec<PathBuf>,
     #[command(flatten)]
@@ -173,7 +174,12 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let scheme = options.scheme.load()?;
     let (runtime, fix_orientation) = (options.runtime.clone(), options.fix_orientation);
     let how = EngineOptions { runtime, threads, fix_orientation, spacing: given };
-    let engine = options.model.as_ref().map(|path| how.engine(path, &options.templates)).transpose()?;
+    let of_scheme = scheme.as_ref().map(Scheme::names).unwrap_or_default();
+    let engine = options.model.as_ref().map(|path| match &options.templates[..] {
+        [] => how.engine_for(path, &of_scheme),
+        templates => how.engine(path, templates),
+    });
+    let engine = engine.transpose()?;
     let session = session_folder(options)?;
     let mut fixed: Vec<String> = Vec::new();
     for name in engine.iter().flat_map(|engine| &engine.given).flat_map(|template| template.landmarks()) {
@@ -191,10 +197,13 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let second = options.compare.as_ref().map(second).transpose()?;
     let mut store = Store::open(&session, &options.images)?;
     let engine = match engine {
-        None => train::kept_engine(store.state(), &session, |path| how.engine(path, &[])),
+        None => {
+            let names = [&of_scheme[..], &store.state().setup.names].concat();
+            train::kept_engine(store.state(), &session, |path| how.engine_for(path, &names))
+        }
         given => given,
     };
-    let names: Vec<String> = scheme.iter().flat_map(Scheme::names).chain(fixed.iter().cloned()).collect();
+    let names: Vec<String> = of_scheme.into_iter().chain(fixed.iter().cloned()).collect();
     let setup = store.state().with_names(names.iter().map(String::as_str));
     let mut setup = setup.map_err(|refusal| anyhow::anyhow!(refusal.error))?;
     if let Some(scheme) = &scheme {

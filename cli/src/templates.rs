@@ -77,13 +77,14 @@ impl Given {
         self.templates.iter().chain(&self.landmarks).cloned().chain(self.refine.files())
     }
 
-    /// Reads and encodes them, in the order given.
+    /// Reads and encodes them, in the order given; where none is given, those of a model that comes with the program.
     pub(crate) fn read(
         &self,
         encoder: &Encoder,
         spacing: Option<&PixelSpacing>,
+        own: Option<PretrainedModel>,
     ) -> Result<(Vec<Template>, Vec<TemplateRecord>)> {
-        if self.templates.is_empty() {
+        if self.templates.is_empty() && own.is_none() {
             bail!("--template: give an annotated image, a template file, or a data folder");
         }
         let images = self.templates.iter().filter(|path| matches!(kind(path), Kind::Image)).count();
@@ -101,15 +102,12 @@ impl Given {
             bail!("--templates: only images of a data folder can be chosen from; give one as --template");
         }
         let mut landmarks = self.landmarks.iter().cycle();
-        let mut all = Vec::new();
+        let own = own.filter(|_| self.templates.is_empty());
+        let mut all = own.map(built_in).transpose()?.unwrap_or_default();
         for path in &self.templates {
             match kind(path) {
                 Kind::Folder => all.extend(from_folder(encoder, path, self.count)?),
-                Kind::BuiltIn(model) => {
-                    let template = Template::from_bytes(model.template, model.name)?;
-                    let source = TemplateRecord::of(&template, sha256(model.template), TemplateRecord::FILE);
-                    all.push((template, source));
-                }
+                Kind::BuiltIn(model) => all.extend(built_in(model)?),
                 Kind::File => {
                     let template = Template::load(path)?;
                     let source = TemplateRecord::of(&template, hash(path)?, TemplateRecord::FILE);
@@ -124,6 +122,15 @@ impl Given {
         let (templates, sources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         refine(&self.refine, encoder, templates, sources)
     }
+}
+
+/// Templates of a model that comes with the program.
+pub(crate) fn built_in(model: PretrainedModel) -> Result<Vec<(Template, TemplateRecord)>> {
+    let record = |(template, bytes): (Template, &&[u8])| {
+        let source = TemplateRecord::of(&template, sha256(bytes), TemplateRecord::FILE);
+        (template, source)
+    };
+    Ok(model.templates()?.into_iter().zip(model.templates).map(record).collect())
 }
 
 /// The templates refined, if that is asked for, and told so.

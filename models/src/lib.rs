@@ -4,46 +4,105 @@
 //!
 //! ```
 //! let ceph = infomark_models::find("ceph").ok_or("no such model")?;
-//! assert!(ceph.encoder.len() + ceph.landmark_net.len() < 6 << 20);
-//! # Ok::<(), &str>(())
+//! assert_eq!(ceph.template()?.landmarks().len(), 19);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::path::Path;
 
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
     Backbone, Encoder, ErrorCalibration, LandmarkNet, Matcher, ModelError, Template, TemplateFileError,
+    read_model,
 };
 
-/// An encoder with a template and a landmark network.
+/// An encoder with templates, and a landmark network where there is one.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PretrainedModel {
     /// What it is called by.
     pub name: &'static str,
     /// What it is for, in a line.
     pub about: &'static str,
-    /// An ONNX file, for `infomark_infer::Encoder::from_bytes`.
+    /// An ONNX file, for [`Encoder::from_bytes`].
     pub encoder: &'static [u8],
-    /// A template file of that encoder, for `infomark_infer::Template::from_bytes`.
-    pub template: &'static [u8],
-    /// A landmark network for the same images, for `infomark_infer::LandmarkNet::from_bytes`.
-    pub landmark_net: &'static [u8],
-    /// Errors of that template on annotated images that it was not made with, for `infomark_infer::ErrorCalibration::from_bytes`.
-    pub calibration: &'static [u8],
+    /// Template files of that encoder, for [`Template::from_bytes`], to be matched together: at least one.
+    pub templates: &'static [&'static [u8]],
+    /// A landmark network for the same images, for [`LandmarkNet::from_bytes`].
+    pub landmark_net: Option<&'static [u8]>,
+    /// Errors of these templates on annotated images that they were not made with, for [`ErrorCalibration::from_bytes`].
+    pub calibration: Option<&'static [u8]>,
+}
+
+impl PretrainedModel {
+    /// Its templates.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::from_bytes`].
+    pub fn templates(&self) -> Result<Vec<Template>, TemplateFileError> {
+        self.templates.iter().map(|bytes| Template::from_bytes(bytes, self.name)).collect()
+    }
+
+    /// The first of its templates, which recognises images of its kind and the way they are turned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::from_bytes`].
+    pub fn template(&self) -> Result<Template, TemplateFileError> {
+        Template::from_bytes(self.templates.first().copied().unwrap_or_default(), self.name)
+    }
+
+    /// Its landmark network.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoNetwork`] where it has none, and as [`LandmarkNet::from_bytes`].
+    pub fn network(&self) -> Result<LandmarkNet, ModelError> {
+        LandmarkNet::from_bytes(self.network_bytes()?, self.name)
+    }
+
+    /// The file of its landmark network.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoNetwork`] where it has none.
+    pub fn network_bytes(&self) -> Result<&'static [u8], ModelError> {
+        self.landmark_net.ok_or_else(|| ModelError::NoNetwork { name: self.name.to_owned() })
+    }
 }
 
 /// All of them.
-pub const MODELS: &[PretrainedModel; 1] = &[PretrainedModel {
-    name: "ceph",
-    about: "lateral cephalograms; a template and a network of 19 landmarks; for research",
-    encoder: include_bytes!("../ceph.onnx"),
-    template: include_bytes!("../ceph.template"),
-    landmark_net: include_bytes!("../ceph-landmarks.onnx"),
-    calibration: include_bytes!("../ceph.calibration.json"),
-}];
+pub static MODELS: [PretrainedModel; 3] = [
+    PretrainedModel {
+        name: "ceph",
+        about: "lateral cephalograms; 19 landmarks; for research",
+        encoder: infomark_models_ceph::ENCODER,
+        templates: infomark_models_ceph_templates::TEMPLATES,
+        landmark_net: Some(infomark_models_ceph::LANDMARK_NET),
+        calibration: Some(infomark_models_ceph::CALIBRATION),
+    },
+    PretrainedModel {
+        name: "chest",
+        about: "frontal chest radiographs; 14 landmarks; for research",
+        encoder: infomark_models_chest::ENCODER,
+        templates: infomark_models_chest::TEMPLATES,
+        landmark_net: Some(infomark_models_chest::LANDMARK_NET),
+        calibration: Some(infomark_models_chest::CALIBRATION),
+    },
+    PretrainedModel {
+        name: "hand",
+        about: "left hands of children; 17 landmarks; for research",
+        encoder: infomark_models_hand::ENCODER,
+        templates: infomark_models_hand::TEMPLATES,
+        landmark_net: None,
+        calibration: None,
+    },
+];
 
 /// The model of a name.
 pub fn find(name: &str) -> Option<PretrainedModel> {
@@ -93,15 +152,27 @@ pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<
     }
 }
 
-/// The template of a file, or that of a name.
+/// The bytes of an encoder's file, or of that of a name.
+///
+/// # Errors
+///
+/// As [`read_model`].
+pub fn read_encoder(path: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, ModelError> {
+    match named(path.as_ref()) {
+        Some(model) => Ok(Cow::Borrowed(model.encoder)),
+        None => read_model(path.as_ref()).map(Cow::Owned),
+    }
+}
+
+/// The template of a file, or those of a name.
 ///
 /// # Errors
 ///
 /// As [`Template::load`].
-pub fn load_template(path: impl AsRef<Path>) -> Result<Template, TemplateFileError> {
+pub fn load_templates(path: impl AsRef<Path>) -> Result<Vec<Template>, TemplateFileError> {
     match named(path.as_ref()) {
-        Some(model) => Template::from_bytes(model.template, model.name),
-        None => Template::load(path),
+        Some(model) => model.templates(),
+        None => Ok(vec![Template::load(path)?]),
     }
 }
 
@@ -109,20 +180,20 @@ pub fn load_template(path: impl AsRef<Path>) -> Result<Template, TemplateFileErr
 ///
 /// # Errors
 ///
-/// As [`LandmarkNet::load`].
+/// As [`LandmarkNet::load`] and [`PretrainedModel::network`].
 pub fn load_landmark_net(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelError> {
     match named(path.as_ref()) {
-        Some(model) => LandmarkNet::from_bytes(model.landmark_net, model.name),
+        Some(model) => model.network(),
         None => LandmarkNet::load(path),
     }
 }
 
-/// The calibration of a model that comes with infomark, where a matcher has that model's encoder, its template alone, and the options
+/// The calibration of a model that comes with infomark, where a matcher has that model's encoder, its templates alone, and the options
 /// of matching that it was measured with.
 pub fn calibration_of(matcher: &Matcher) -> Option<(PretrainedModel, ErrorCalibration)> {
     let key = matcher.calibration_key();
     MODELS.iter().find_map(|model| {
-        let calibration = ErrorCalibration::from_bytes(model.calibration, model.name).ok()?;
+        let calibration = ErrorCalibration::from_bytes(model.calibration?, model.name).ok()?;
         calibration.key.difference(&key).is_none().then_some((*model, calibration))
     })
 }

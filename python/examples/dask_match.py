@@ -10,7 +10,7 @@ import infomark
 
 # Workers are spawned, and import this file again.
 if __name__ == "__main__":
-    judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.Template.load("ceph")))
+    judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.load_templates("ceph")))
     out, *paths = sys.argv[1:]
 
     with Client(threads_per_worker=1):

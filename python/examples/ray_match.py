@@ -6,7 +6,7 @@ import ray
 
 import infomark
 
-judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.Template.load("ceph")))
+judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.load_templates("ceph")))
 out, *paths = sys.argv[1:]
 
 ray.init()

@@ -8,7 +8,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 import infomark
 
-judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.Template.load("ceph")))
+judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.load_templates("ceph")))
 out, *paths = sys.argv[1:]
 
 spark = SparkSession.builder.getOrCreate()

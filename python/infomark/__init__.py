@@ -22,7 +22,7 @@ from __future__ import annotations
 from ._infomark import InfomarkError, Rng, __version__
 from ._core import entropy_map, info_nce, info_nce_gradient, mutual_information, resample
 from ._core import sample_pixels, tier_thresholds, tiers, tone, weight_map
-from ._encoder import Encoder, Template, describe_onnx
+from ._encoder import Encoder, Template, describe_onnx, load_templates
 from ._ensemble import Ensemble, EnsembleDetection
 from ._evaluate import Agreement, Evaluation, Figures, SecondAnnotator, Selection, evaluate, select
 from ._files import DataSet, Landmarks, lay_on, memory_budget, phantom, read_image, read_landmarks, read_spacing

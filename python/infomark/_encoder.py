@@ -145,8 +145,11 @@ class Template:
 
     @classmethod
     def load(cls, path: Path) -> Template:
-        """A template's file, or the name of one that comes with the package."""
-        return cls._of(_infomark.Template.load(path))
+        """A template's file; or the name of a model that comes with the package with one template."""
+        first, *others = load_templates(path)
+        if others:
+            raise ValueError(f"{path}: it has {1 + len(others)} templates; take all of them by infomark.load_templates")
+        return first
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "template") -> Template:
@@ -178,3 +181,8 @@ class Template:
     def landmarks(self) -> Landmarks:
         """Names and points in the annotated image."""
         return Landmarks(self._inner.names(), self._inner.points())
+
+
+def load_templates(path: Path) -> list[Template]:
+    """The template of a file, or those of a model that comes with the package, by its name: for a :class:`Matcher`."""
+    return [Template._of(inner) for inner in _infomark.Template.load_all(path)]

@@ -146,8 +146,9 @@ impl Template {
     }
 
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self { inner: py.detach(|| infomark_models::load_template(path)).map_err(raise)? })
+    fn load_all(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Self>> {
+        let all = py.detach(|| infomark_models::load_templates(path)).map_err(raise)?;
+        Ok(all.into_iter().map(|inner| Self { inner }).collect())
     }
 
     #[staticmethod]

@@ -161,7 +161,7 @@ impl Judge {
             // What comes with the package for this encoder and template, if anything.
             None => infomark_models::calibration_of(&matcher.inner)
                 .map_or((None, None), |(model, calibration)| {
-                    (Some(calibration), Some(model.calibration.to_vec()))
+                    (Some(calibration), model.calibration.map(<[u8]>::to_vec))
                 }),
             Some((name, bytes)) => {
                 (Some(ErrorCalibration::from_bytes(&bytes, name).map_err(raise)?), Some(bytes))

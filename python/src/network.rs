@@ -38,7 +38,7 @@ impl LandmarkNetwork {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         let load = || match infomark_models::named(&path) {
-            Some(model) => Self::of(model.landmark_net.to_vec(), model.name.to_owned()),
+            Some(model) => Self::of(model.network_bytes()?.to_vec(), model.name.to_owned()),
             None => Self::of(read_model(&path)?, path.display().to_string()),
         };
         py.detach(load).map_err(raise)

@@ -125,7 +125,7 @@ def test_the_examples_run(mixed, tmp_path, example):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = pyarrow.parquet.read_table(tmp_path / "out").cast(infomark.table_schema())
-    judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.Template.load("ceph")))
+    judge = infomark.Judge(infomark.Matcher(infomark.Encoder("ceph"), infomark.load_templates("ceph")))
     assert rows_of(table) == rows_of(judge.table(mixed))
 
 

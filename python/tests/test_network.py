@@ -48,7 +48,7 @@ def test_a_network_finds_its_landmarks_everywhere(folder, network):
 
 def network_bytes():
     """A file of another kind."""
-    return (Path(__file__).resolve().parents[2] / "models" / "ceph.onnx").read_bytes()
+    return (Path(__file__).resolve().parents[2] / "models" / "ceph" / "ceph.onnx").read_bytes()
 
 
 def test_a_network_is_scored_as_by_the_command_line(cli, folder, network):

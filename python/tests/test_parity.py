@@ -78,7 +78,7 @@ class Library:
 
     def judged(self, template_pixels, marks, pixels, calibration, fix):
         """What is said of an image: inlier_fraction, recognised, mirrored, quarter turns and reoriented; and of each landmark."""
-        encoder = self.opened("infomark_encoder_load", str(ROOT / "models" / "ceph.onnx").encode())
+        encoder = self.opened("infomark_encoder_load", str(ROOT / "models" / "ceph" / "ceph.onnx").encode())
         named = [Landmark(name.encode(), Point(x, y)) for name, (x, y) in zip(marks.names, marks.points.tolist())]
         landmarks = (Landmark * len(named))(*named)
         template = self.opened("infomark_template_new", encoder, self.image(template_pixels), landmarks, c_size_t(len(named)))

@@ -74,7 +74,8 @@ impl Trust {
         let Some(path) = &self.calibration else {
             let used = |(model, calibration): (PretrainedModel, ErrorCalibration)| {
                 let (file, images) = (model.name.to_owned(), calibration.images.len());
-                (calibration, CalibrationRecord { file, sha256: sha256(model.calibration), images })
+                let sha256 = sha256(model.calibration.unwrap_or_default());
+                (calibration, CalibrationRecord { file, sha256, images })
             };
             return Ok(infomark_models::calibration_of(matcher).map(used));
         };

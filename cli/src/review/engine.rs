@@ -37,7 +37,7 @@ impl EngineOptions {
             (Vec::new(), Vec::new())
         } else {
             let files = Given { templates: templates.to_vec(), ..Given::default() };
-            pool.install(|| files.read(&encoder, self.spacing.as_ref()))?
+            pool.install(|| files.read(&encoder, self.spacing.as_ref(), None))?
         };
         // Told now, not when matching begins.
         if !given.is_empty() {
@@ -47,6 +47,17 @@ impl EngineOptions {
         let (path, fix_orientation, spacing) = (path.to_owned(), self.fix_orientation, self.spacing.clone());
         let made = Mutex::default();
         Ok(Engine { encoder, path, model, given, sources, fix_orientation, spacing, pool, made })
+    }
+
+    /// An engine of an encoder, with its own templates where it comes with infomark and they find landmarks of these names alone.
+    pub(super) fn engine_for<S: AsRef<str>>(&self, path: &Path, names: &[S]) -> Result<Engine> {
+        let named = |landmark: &String| names.iter().any(|name| name.as_ref() == landmark);
+        let own = match infomark_models::named(path) {
+            Some(model) => model.template()?.landmarks().iter().all(named),
+            None => false,
+        };
+        let templates = [path.to_owned()];
+        self.engine(path, if own { &templates } else { &[] })
     }
 
     /// Threads of a training, beside which a person annotates: one less than cores, at least one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, anyhow, bail};
-use infomark_infer::{Encoder, Judge, JudgeOptions, Matcher, Template};
+use infomark_infer::{Encoder, Judge, JudgeOptions, Matcher};
 use infomark_models::MODELS;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -59,8 +59,7 @@ pub(super) fn recognise(app: &App) -> Result<String> {
     let mut best: Option<Proposal> = None;
     for model in MODELS {
         let encoder = Arc::new(Encoder::from_bytes(model.encoder, model.name)?);
-        let template = Template::from_bytes(model.template, model.name)?;
-        let judge = Judge::new(Matcher::new(encoder, [template])?, &JudgeOptions::default())?;
+        let judge = Judge::new(Matcher::new(encoder, [model.template()?])?, &JudgeOptions::default())?;
         let recognised = |known: &&Known| {
             if app.stop_job.load(Ordering::Relaxed) {
                 return Err(anyhow!("stopped"));
@@ -97,7 +96,8 @@ pub(super) fn choose(app: &App, name: &str) -> Result<(), Refusal> {
         let names: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
         return Err(Refusal::bad(format!("{name}: no such encoder; there are {}", names.join(", "))));
     };
-    let engine = app.how.engine(Path::new(model.name), &[])?;
+    let names = lock(&app.store).state().setup.names.clone();
+    let engine = app.how.engine_for(Path::new(model.name), &names)?;
     lock(&app.store).commit(Event::Encoder(ChosenEncoder::Shipped(name.to_owned())))?;
     app.set_engine(engine);
     Ok(())

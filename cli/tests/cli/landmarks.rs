@@ -37,7 +37,7 @@ fn the_network_that_comes_with_the_program_is_used_where_no_template_is_named() 
     assert!(outcome.stdout.contains("landmark network of ceph, 19 landmarks"), "{outcome:?}");
     let object: serde_json::Value = serde_json::from_slice(&place.read("found/landmarks.json")).unwrap();
     let ceph = infomark_models::find("ceph").unwrap();
-    assert_eq!(object["landmark_model"]["sha256"], infomark_infer::sha256(ceph.landmark_net));
+    assert_eq!(object["landmark_model"]["sha256"], infomark_infer::sha256(ceph.network_bytes().unwrap()));
     assert_eq!(object["recognised_by"]["model"]["sha256"], infomark_infer::sha256(ceph.encoder));
     let points = object["images"][0]["landmarks"].as_array().unwrap();
     assert!(
@@ -47,7 +47,7 @@ fn the_network_that_comes_with_the_program_is_used_where_no_template_is_named() 
     // By either name, and the same points as by the network alone.
     let named = place.run("match --landmark-model ceph data/images/1.png --out named --json").json();
     assert_eq!(named, object);
-    place.write("net.onnx", ceph.landmark_net);
+    place.write("net.onnx", ceph.network_bytes().unwrap());
     let alone = place.run("match --landmark-model net.onnx data/images/1.png --out alone --json").json();
     for (alone, checked) in alone["images"][0]["landmarks"].as_array().unwrap().iter().zip(points) {
         assert_eq!(
@@ -114,6 +114,40 @@ fn encoders_and_networks_are_told_apart() {
     assert!(reason.contains("landmarks.csv"), "{reason}");
     let reason = place.run("train-landmarks data --out b.onnx --steps 1 --images 6").reason();
     assert!(reason.starts_with("data: ") && reason.contains('6'), "{reason}");
+}
+
+#[test]
+fn every_model_that_comes_with_the_program_finds_the_landmarks_of_its_scheme() {
+    let place = Workplace::new();
+    for model in infomark_models::MODELS {
+        let name = model.name;
+        let object =
+            place.run(&format!("match --model {name} data/images/1.png --out found-{name} --json")).json();
+        let scheme = infomark_infer::Scheme::load(name).unwrap();
+        let mut expected: Vec<&str> = scheme.landmarks().iter().map(|landmark| &landmark.name[..]).collect();
+        let found = object["images"][0]["landmarks"].as_array().unwrap();
+        let mut found: Vec<&str> = found.iter().filter_map(|point| point["landmark"].as_str()).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{name}");
+        let by_network = object["landmark_model"].is_object();
+        assert_eq!(by_network, model.landmark_net.is_some(), "{name}");
+        let outcome = place.run(&format!("match --landmark-model {name} data/images/1.png --out net-{name}"));
+        match model.landmark_net {
+            Some(_) => assert_eq!(outcome.code, Some(0), "{outcome:?}"),
+            None => {
+                let reason = outcome.reason();
+                assert!(
+                    reason.contains("without a landmark network") && reason.starts_with(name),
+                    "{reason}"
+                );
+            }
+        }
+    }
+    let outcome = place.run("match --model hand data/images/1.png --out told");
+    assert!(outcome.stdout.contains("by the 5 templates of hand, 17 landmarks"), "{outcome:?}");
+    let reason = place.run("match --model ceph --refine data/images data/images --out refined").reason();
+    assert!(reason.contains("--refine") && reason.contains("--template"), "{reason}");
 }
 
 #[test]

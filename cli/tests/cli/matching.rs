@@ -415,7 +415,8 @@ fn the_model_that_comes_with_the_program_is_found_by_its_name() {
     // Its errors were measured, for the options of that time.
     let expected = &object["error_bounds"];
     assert_eq!((&expected["promised"], &expected["calibration"]["file"]), (&true.into(), &"ceph".into()));
-    assert_eq!(expected["calibration"]["images"], 50);
+    assert_eq!(expected["calibration"]["images"], 49);
+    assert_eq!(object["templates"].as_array().map(Vec::len), Some(5));
     let half = place.run(&format!("{line} --coverage 0.5").replace("found", "half")).json();
     assert_eq!(
         (&half["error_bounds"]["coverage"], &half["error_bounds"]["promised"]),

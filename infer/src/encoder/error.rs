@@ -76,6 +76,14 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
+    /// A model that comes with infomark without a landmark network.
+    #[error(
+        "{name}: it comes without a landmark network; match its templates, or name a network of `infomark train-landmarks`"
+    )]
+    NoNetwork {
+        /// What the model is called by.
+        name: String,
+    },
     /// A backbone that can't be read, or joined to an encoder.
     #[error("{name}: {problem}")]
     Backbone {

@@ -171,7 +171,7 @@ mod tests {
         let runtime = OnnxRuntime::load(library)?;
         // A second one is the first.
         OnnxRuntime::load("no-such-library.so")?;
-        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
+        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph/ceph.onnx"))?;
         let (ours, theirs) =
             (Encoder::from_bytes(&bytes, "ceph")?, Encoder::from_bytes_on(&runtime, &bytes, "ceph")?);
         let mut rng = infomark_core::Rng::new(3, 0);

@@ -144,7 +144,7 @@ mod tests {
 
     /// The encoder that comes with the program.
     fn shipped() -> Result<(Model, Interface)> {
-        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph.onnx"))?;
+        let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ceph/ceph.onnx"))?;
         let interface = interface(Encoder::from_bytes(&bytes, "ceph.onnx")?.description());
         Ok((Model::decode(&bytes[..])?, interface))
     }

@@ -25,6 +25,25 @@ fn order(server: &Server, path: &str, body: &Value) {
 }
 
 #[test]
+fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once() {
+    let place = Workplace::new();
+    let server = Server::start(&place, "--scheme ceph --model ceph");
+    order(&server, "/api/match", &json!({}));
+    let state = server.wait(ended);
+    let message = state["job"]["message"].as_str().unwrap();
+    assert!(message.contains("5 of 5 images matched with 5 templates"), "{message}");
+    let record = &state["records"]["0.png"];
+    assert!(record["points"]["menton"].is_object(), "{record}");
+    drop(server);
+    // Where other landmarks are wanted, it has none to propose.
+    let other = Workplace::new();
+    let server = Server::start(&other, "--model ceph");
+    order(&server, "/api/match", &json!({}));
+    let message = server.wait(ended)["job"]["message"].clone();
+    assert!(message.as_str().unwrap().contains("there is no template"), "{message}");
+}
+
+#[test]
 fn what_has_no_encoder_is_refused_and_says_what_to_do() {
     let place = Workplace::new();
     // Noise is none of what the encoders of the program are for; phantoms are heads.
