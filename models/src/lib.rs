@@ -1,6 +1,7 @@
 //! Encoders, templates and landmark networks that come with infomark, as the bytes of their files, and where a path is taken for their name.
 //!
-//! What each was trained on, how well it does and what it must not be used for is in the model card, the `README.md` of this crate.
+//! What each was trained on, how well it does and what it must not be used for is in its model card, the `README.md` of
+//! the crate of its files.
 //!
 //! ```
 //! let ceph = infomark_models::find("ceph").ok_or("no such model")?;
@@ -123,8 +124,7 @@ pub fn named(path: &Path) -> Option<PretrainedModel> {
 ///
 /// As [`Backbone::from_bytes`].
 pub fn backbone() -> Result<Backbone, ModelError> {
-    let [first, ..] = MODELS;
-    Backbone::from_bytes(first.encoder, first.name)
+    Backbone::from_bytes(infomark_models_ceph::ENCODER, "ceph")
 }
 
 /// The encoder of a file, or that of a name.

@@ -183,7 +183,7 @@ pub fn encode_landmarks(
         LandmarkFormat::CocoResults => return coco_results::encode(images, &names, options.coco, name),
         LandmarkFormat::Cvat => return cvat::encode(images, &names, name),
         LandmarkFormat::LabelStudio => return label_studio::encode(images, name),
-        _ => {}
+        LandmarkFormat::Slicer | LandmarkFormat::LabelMe | LandmarkFormat::Fcsv | LandmarkFormat::Isbi => {}
     }
     let [image] = images else {
         return Err(LandmarkError::OneImage { name: name.to_owned(), format, count: images.len() });
@@ -194,6 +194,7 @@ pub fn encode_landmarks(
         LandmarkFormat::LabelMe => labelme::encode(image).map_err(|error| unwritable(error.into())),
         LandmarkFormat::Fcsv => fcsv::encode(image, &physical::geometry(image, name)?).map_err(unwritable),
         _ if options.names.is_empty() => isbi::encode(image, &names, name),
+        // Those of several images are written above.
         _ => isbi::encode(image, &options.names.iter().map(String::as_str).collect::<Vec<_>>(), name),
     }
 }
