@@ -222,7 +222,8 @@ learning.listen({ open, tell, complain });
 second.listen({ draw: view.draw, complain });
 view.onTold((at, percent) => {
   const known = image();
-  const mm = at && known?.spacing_mm ? `, ${at.map((value, i) => (value * known.spacing_mm[i]).toFixed(1)).join(", ")} mm (${known.spacing})` : known ? "; the file states no size of its pixels" : "";
+  const inMm = (spacing) => `, ${at.map((value, i) => (value * spacing[i]).toFixed(1)).join(", ")} mm (${known.spacing})`;
+  const mm = known && !known.spacing_mm ? "; the file states no size of its pixels" : known && at ? inMm(known.spacing_mm) : "";
   scheme.measure();
   by("where").textContent = known ? `${at ? `x, y ${at.map((value) => value.toFixed(1)).join(", ")} px` : `${known.size?.join(" x ") ?? ""} px`}${mm}; zoom ${percent} %` : "";
 });
