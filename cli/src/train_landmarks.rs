@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// File of the network
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Encoder to start from, as `infomark train` writes it [default: random weights]
+    /// Encoder to start from, as `infomark train` writes it, or `ceph`, `chest` or `hand` [default: random weights]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Learn from so many of the images, drawn at random [default: all]

@@ -118,6 +118,17 @@ pub fn named(path: &Path) -> Option<PretrainedModel> {
     find(path.to_str()?)
 }
 
+/// What is said where there is no file of a path that may have been meant as a name.
+fn missing(path: &Path, error: ModelError) -> ModelError {
+    match error {
+        ModelError::Missing { name } if path.extension().is_none() => {
+            let known: Vec<&str> = MODELS.iter().map(|model| model.name).collect();
+            ModelError::UnknownModel { name, known: known.join(", ") }
+        }
+        other => other,
+    }
+}
+
 /// The backbone of the encoders that come with infomark, for others to be joined to.
 ///
 /// # Errors
@@ -135,7 +146,7 @@ pub fn backbone() -> Result<Backbone, ModelError> {
 pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
     match named(path.as_ref()) {
         Some(model) => Encoder::from_bytes(model.encoder, model.name),
-        None => Encoder::load(path),
+        None => Encoder::load(&path).map_err(|error| missing(path.as_ref(), error)),
     }
 }
 
@@ -148,7 +159,7 @@ pub fn load_encoder(path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
 pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<Encoder, ModelError> {
     match named(path.as_ref()) {
         Some(model) => Encoder::from_bytes_on(runtime, model.encoder, model.name),
-        None => Encoder::load_on(runtime, path),
+        None => Encoder::load_on(runtime, &path).map_err(|error| missing(path.as_ref(), error)),
     }
 }
 
@@ -160,7 +171,10 @@ pub fn load_encoder_on(runtime: &OnnxRuntime, path: impl AsRef<Path>) -> Result<
 pub fn read_encoder(path: impl AsRef<Path>) -> Result<Cow<'static, [u8]>, ModelError> {
     match named(path.as_ref()) {
         Some(model) => Ok(Cow::Borrowed(model.encoder)),
-        None => read_model(path.as_ref()).map(Cow::Owned),
+        None => match read_model(path.as_ref()) {
+            Ok(bytes) => Ok(Cow::Owned(bytes)),
+            Err(error) => Err(missing(path.as_ref(), error)),
+        },
     }
 }
 
@@ -184,7 +198,7 @@ pub fn load_templates(path: impl AsRef<Path>) -> Result<Vec<Template>, TemplateF
 pub fn load_landmark_net(path: impl AsRef<Path>) -> Result<LandmarkNet, ModelError> {
     match named(path.as_ref()) {
         Some(model) => model.network(),
-        None => LandmarkNet::load(path),
+        None => LandmarkNet::load(&path).map_err(|error| missing(path.as_ref(), error)),
     }
 }
 

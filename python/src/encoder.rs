@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use infomark_infer::{ForeignEncoder, InputSize, ModelError, OnnxRuntime, read_model};
+use infomark_infer::{ForeignEncoder, InputSize, ModelError, OnnxRuntime};
 use numpy::ndarray::Array3;
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -40,10 +40,7 @@ impl Encoder {
 impl Encoder {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf, library: Option<PathBuf>) -> PyResult<Self> {
-        let load = || match infomark_models::named(&path) {
-            Some(model) => Self::of(Cow::Borrowed(model.encoder), model.name.to_owned(), library),
-            None => Self::of(Cow::Owned(read_model(&path)?), path.display().to_string(), library),
-        };
+        let load = || Self::of(infomark_models::read_encoder(&path)?, path.display().to_string(), library);
         py.detach(load).map_err(raise)
     }
 

@@ -144,6 +144,11 @@ fn every_model_that_comes_with_the_program_finds_the_landmarks_of_its_scheme() {
             }
         }
     }
+    let reason = place.run("match --model foot data/images/1.png --out foot").reason();
+    assert_eq!(
+        reason,
+        "foot: no such file, and no model of that name comes with infomark, which has ceph, chest, hand"
+    );
     let outcome = place.run("match --model hand data/images/1.png --out told");
     assert!(outcome.stdout.contains("by the 5 templates of hand, 17 landmarks"), "{outcome:?}");
     let reason = place.run("match --model ceph --refine data/images data/images --out refined").reason();

@@ -76,6 +76,14 @@ pub enum ModelError {
         /// The path as given.
         name: String,
     },
+    /// Neither a file nor the name of a model that comes with infomark.
+    #[error("{name}: no such file, and no model of that name comes with infomark, which has {known}")]
+    UnknownModel {
+        /// The path as given.
+        name: String,
+        /// Names of those that come with infomark.
+        known: String,
+    },
     /// A model that comes with infomark without a landmark network.
     #[error(
         "{name}: it comes without a landmark network; match its templates, or name a network of `infomark train-landmarks`"
