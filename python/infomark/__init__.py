@@ -40,7 +40,7 @@ __all__ = [
     "GuidedView", "GuidedViews", "InfomarkError", "Judge", "Judged", "LandmarkNetwork", "Landmarks", "Located",
     "MatchBatch", "Matcher", "Measurement", "MeasurementDefinition", "NetworkSummary", "Psi", "Recognition", "Rng", "Scheme",
     "SchemeLandmark", "SecondAnnotator", "Selection", "SelfTrainSummary", "Summary", "Template", "TierPolicy", "Tuned", "__version__", "describe_onnx", "entropy_map", "evaluate", "info_nce",
-    "info_nce_gradient", "lay_on", "match", "match_folder", "match_table", "memory_budget", "mutual_information",
+    "info_nce_gradient", "lay_on", "load_templates", "match", "match_folder", "match_table", "memory_budget", "mutual_information",
     "phantom", "psi", "read_image", "read_landmarks", "read_spacing", "resample", "sample_pixels", "select",
     "self_train", "set_memory_budget", "table_schema", "tier_thresholds", "tiers", "tone", "train", "train_landmarks",
     "tune", "weight_map", "write_landmarks",
