@@ -18,6 +18,8 @@ use crate::inputs;
 
 /// Images that are recognised, at most.
 const SAMPLE: usize = 10;
+/// Images that are recognised at once.
+const TOGETHER: usize = 2;
 
 /// How many of a sample of the images an encoder's template recognises.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,7 +47,7 @@ impl Proposal {
     }
 }
 
-/// Recognises up to ten images, spread evenly, with each encoder that comes with infomark.
+/// Recognises up to ten images, spread evenly, with each encoder that comes with infomark, until more than a fifth of them are not.
 pub(super) fn recognise(app: &App) -> Result<String> {
     let known: Vec<Known> =
         lock(&app.images).all.iter().filter(|known| known.error.is_none()).cloned().collect();
@@ -70,9 +72,19 @@ pub(super) fn recognise(app: &App) -> Result<String> {
             lock(&app.job).done += 1;
             Ok(seen.map(|judgement| judgement.recognition.is_recognised()))
         };
-        let seen =
-            pool.install(|| known.par_iter().with_max_len(1).map(recognised).collect::<Result<Vec<_>>>())?;
-        let seen: Vec<bool> = seen.into_iter().flatten().collect();
+        let mut seen: Vec<bool> = Vec::new();
+        let mut asked = 0;
+        for some in known.chunks(TOGETHER) {
+            let some = pool.install(|| some.par_iter().map(recognised).collect::<Result<Vec<_>>>())?;
+            asked += some.len();
+            seen.extend(some.into_iter().flatten());
+            let others = seen.iter().filter(|recognised| !**recognised).count();
+            // It can't suit any more.
+            if 5 * others > known.len() {
+                break;
+            }
+        }
+        lock(&app.job).done += known.len() - asked;
         let count = seen.iter().filter(|recognised| **recognised).count();
         let proposal = Proposal::new(model.name, model.about, count, seen.len());
         if best.as_ref().is_none_or(|best| proposal.recognised > best.recognised) {

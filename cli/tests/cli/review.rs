@@ -105,7 +105,7 @@ impl Server {
 
     /// Waits until the headers have been looked at, or work has ended.
     fn wait(&self, until: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..600 {
+        for _ in 0..1800 {
             let state = self.state();
             if until(&state) {
                 return state;
