@@ -59,6 +59,7 @@
 mod back;
 mod backbone;
 mod calibration;
+mod causes;
 mod confidence;
 mod contain;
 #[cfg(feature = "datasets")]
@@ -107,6 +108,7 @@ pub use backbone::Backbone;
 pub use calibration::{
     Bound, CalibrationError, CalibrationKey, CalibrationPart, DEFAULT_COVERAGE, ErrorCalibration,
 };
+pub use causes::with_causes;
 pub use confidence::Confidence;
 #[cfg(feature = "datasets")]
 pub use dataset::{

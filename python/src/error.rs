@@ -1,5 +1,6 @@
 //! Errors, with the text that the command line prints.
 
+use infomark_infer::with_causes;
 use pyo3::PyErr;
 use pyo3::exceptions::PyValueError;
 use std::error::Error;
@@ -13,21 +14,7 @@ pyo3::create_exception!(
 
 /// An error as an exception.
 pub(crate) fn raise(error: impl Error) -> PyErr {
-    refuse(line(&error))
-}
-
-/// An error and its causes in one line; a cause that its effect quotes already is left out.
-pub(crate) fn line(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let line = cause.to_string();
-        if !text.contains(&line) {
-            text = format!("{text}: {line}");
-        }
-        next = cause.source();
-    }
-    text
+    refuse(with_causes(&error))
 }
 
 /// An error of this module's own.

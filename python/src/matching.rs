@@ -8,7 +8,7 @@ use std::time::Duration;
 use infomark_core::Spacing;
 use infomark_infer::{
     CalibrationError, DetectError, Detection, Detector, EnsembleLandmark, ErrorCalibration, Found, Image,
-    JudgeOptions, Judgement, Located, MatchOptions, Next, PixelSpacing, ordered,
+    JudgeOptions, Judgement, Located, MatchOptions, Next, PixelSpacing, ordered, with_causes,
 };
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::IntoPyObjectExt;
@@ -18,7 +18,7 @@ use pyo3::types::PyBytes;
 
 use crate::array::{places, rows};
 use crate::encoder::{Encoder, Template};
-use crate::error::{line, raise};
+use crate::error::raise;
 use crate::rows::{Rows, image_rows};
 use crate::source::{Source, SourceError};
 
@@ -261,7 +261,7 @@ impl Failed {
     fn text(&self) -> String {
         match self {
             Failed::Source(error) => error.text(),
-            Failed::Detection(error) => line(error),
+            Failed::Detection(error) => with_causes(error),
         }
     }
 }

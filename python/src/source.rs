@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use infomark_infer::{Image, ImageError, ReadLimits, decode_image, read_hashed_image, read_image, sha256};
+use infomark_infer::{
+    Image, ImageError, ReadLimits, decode_image, read_hashed_image, read_image, sha256, with_causes,
+};
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::array::image;
-use crate::error::{line, raise};
+use crate::error::raise;
 
 /// An image with the name that messages call it. Threads of their own read it, without the interpreter's lock unless Python has to be asked.
 #[derive(FromPyObject)]
@@ -68,7 +70,7 @@ impl SourceError {
     /// The message.
     pub(crate) fn text(&self) -> String {
         match self {
-            SourceError::Image(error) => line(error),
+            SourceError::Image(error) => with_causes(error),
             SourceError::Python(error) => Python::attach(|py| error.value(py).to_string()),
         }
     }

@@ -4,28 +4,22 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use infomark_core::{Plane, Thresholds, Tier, TierRatios};
-use infomark_infer::{
-    Image, InputSize, Letterbox, Normalisation, ReadLimits, Rect, list_images, read_hashed_image, read_image,
-    read_image_size, sha256, sha256_hashed_files,
-};
-use rayon::prelude::*;
+use infomark_infer::{Image, InputSize, Letterbox, Normalisation, Rect, read_image, sha256_hashed_files};
 
+use self::scan::Scanned;
+pub(crate) use self::scan::input_size;
 use crate::compute::Compute;
 use crate::epochs::Epochs;
 use crate::group::Group;
-use crate::wire::{Reader, put_f32s, put_text, put_u64};
 use crate::{DataError, TrainConfig, TrainError};
 
-/// Fewest images that views of one can be told from those of another by.
-const FEWEST: usize = 2;
+mod scan;
+
 /// Bytes of grey levels that are kept between steps, so that a folder of ordinary size is decoded once. Images beyond
 /// are read again for each step that draws them.
 pub(crate) const KEPT_BYTES: usize = 64 << 20;
-/// Entropies that quantiles are taken of, about.
-const QUANTILE_PIXELS: usize = 2_000_000;
 
 /// One image on the canvas.
 pub(crate) struct Sample {
@@ -50,19 +44,6 @@ struct Source {
     kept: bool,
     /// Its levels, where they are kept.
     levels: OnceLock<Vec<u8>>,
-}
-
-/// What reading an image tells of it, and of the whole folder.
-struct Scanned {
-    /// Hash of the file.
-    sha256: String,
-    fingerprint: u64,
-    most: Option<f32>,
-    content: Rect,
-    /// Entropies of some of the pixels that may be drawn.
-    some: Vec<f32>,
-    /// Levels that are kept; none of images that another rank has read.
-    levels: Option<Vec<u8>>,
 }
 
 /// All images of a folder, ready for drawing views. What it holds does not grow with their pixels.
@@ -107,49 +88,9 @@ impl TrainingSet {
         compute: Compute,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, TrainError> {
-        let paths = group.agree(list(dir))?;
-        group.same(|| Ok(vec![names(&paths)]))?;
-        let input = match input {
-            Some(input) => input,
-            None => {
-                let own = shapes(&paths[group.share(paths.len())]);
-                let (own, all) =
-                    group.gather(own, |own| own.iter().flat_map(|s| s.to_le_bytes()).collect())?;
-                let all = if group.is_alone() {
-                    own
-                } else {
-                    all.iter().map(|bytes| doubles(bytes)).collect::<Vec<_>>().concat()
-                };
-                input_of(all, config.model.input_area)?
-            }
-        };
+        let (paths, input) = scan::list(group, dir, input, config.model.input_area)?;
+        let scanned = scan::scan(group, &paths, input, config, &compute, progress)?;
         let area = input.width() * input.height();
-        // A quantile needs no more than every some-th pixel.
-        let step = (paths.len() * area / QUANTILE_PIXELS).max(1) | 1;
-        let done = AtomicUsize::new(0);
-        // Above a threshold all pixels weigh alike.
-        let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
-        let share = group.share(paths.len());
-        let total = share.len();
-        let scanned = paths[share.clone()]
-            .par_iter()
-            .zip(share)
-            .map(|(path, place)| {
-                let (image, sha256) = read_hashed_image(path, &ReadLimits::default())?;
-                let (levels, content) = on_canvas(&image, path, input, config.model.normalisation)?;
-                drop(image);
-                let fingerprint = fingerprint(&levels);
-                let sample = measure(&compute, levels, content, input, config.sampling.patch, alpha)?;
-                let drawn = || sample.entropy.iter().zip(&sample.weights);
-                let may = |(entropy, weight): (&f32, &f32)| (*weight > 0.0).then_some(*entropy);
-                let most = drawn().filter_map(may).reduce(f32::max);
-                let some: Vec<f32> = drawn().step_by(step).filter_map(may).collect();
-                let levels = kept(place, area).then_some(sample.levels);
-                progress(1 + done.fetch_add(1, Ordering::Relaxed), total);
-                Ok(Scanned { sha256, fingerprint, most, content, some, levels })
-            })
-            .collect::<Result<Vec<_>, TrainError>>();
-        let scanned = Scanned::of_all(group, scanned, paths.len())?;
         let sha256 = sha256_hashed_files(paths.iter().zip(scanned.iter().map(|scanned| &scanned.sha256)));
         let mut entropies = Vec::with_capacity(scanned.iter().map(|scanned| scanned.some.len()).sum());
         let mut sources = Vec::with_capacity(scanned.len());
@@ -178,6 +119,7 @@ impl TrainingSet {
             config.sampling.tier_ratios.map(|[low, medium, high]| TierRatios::new(low, medium, high));
         let ratios = ratios.transpose()?;
         let (normalisation, patch) = (config.model.normalisation, config.sampling.patch);
+        let alpha = alpha(config);
         let epochs = Epochs::new(sources.len());
         Ok(Self {
             input,
@@ -286,114 +228,14 @@ pub(crate) fn fingerprint(levels: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// The exponent of the sampling weights; above a threshold all pixels weigh alike.
+fn alpha(config: &TrainConfig) -> f32 {
+    if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha }
+}
+
 /// Whether the levels of the image at a place are kept: by place, so that it does not depend on which thread was first.
 fn kept(place: usize, area: usize) -> bool {
     (place + 1).saturating_mul(area) <= KEPT_BYTES
-}
-
-/// The images of a folder, which has to have some.
-fn list(dir: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let paths = list_images(dir)?;
-    if paths.len() < FEWEST {
-        return Err(DataError::TooFew { dir: dir.to_owned(), found: paths.len(), needed: FEWEST }.into());
-    }
-    Ok(paths)
-}
-
-/// Number and hash of the files' names, to tell folders apart.
-fn names(paths: &[PathBuf]) -> (String, String) {
-    let mut names = Vec::new();
-    for path in paths {
-        put_text(&mut names, &path.file_name().unwrap_or_default().to_string_lossy());
-    }
-    let hash = sha256(&names);
-    (
-        "the images' names".into(),
-        format!("{} images, hash {}", paths.len(), hash.get(..16).unwrap_or_default()),
-    )
-}
-
-impl Scanned {
-    /// What all ranks have found out, in the order of the images.
-    fn of_all(
-        group: &Group<'_>,
-        own: Result<Vec<Self>, TrainError>,
-        count: usize,
-    ) -> Result<Vec<Self>, TrainError> {
-        if group.is_alone() {
-            return own;
-        }
-        let encode = |own: &Vec<Self>| {
-            let mut bytes = Vec::new();
-            own.iter().for_each(|scanned| scanned.put(&mut bytes));
-            bytes
-        };
-        let (own, all) = group.gather(own, encode)?;
-        let mut scanned = Vec::with_capacity(count);
-        for bytes in &all {
-            let mut reader = Reader(bytes);
-            while !reader.is_empty() {
-                scanned.push(Self::take(&mut reader)?);
-            }
-        }
-        if scanned.len() != count {
-            return Err(TrainError::internal("ranks read another number of images than there are"));
-        }
-        let share = group.share(count);
-        for (scanned, own) in scanned[share].iter_mut().zip(own) {
-            scanned.levels = own.levels;
-        }
-        Ok(scanned)
-    }
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        let Self { sha256, fingerprint, most, content, some, .. } = self;
-        put_text(bytes, sha256);
-        put_u64(bytes, *fingerprint);
-        put_u64(bytes, most.is_some().into());
-        put_f32s(bytes, &[most.unwrap_or_default()]);
-        for side in [content.x, content.y, content.width, content.height, some.len()] {
-            put_u64(bytes, side as u64);
-        }
-        put_f32s(bytes, some);
-    }
-
-    fn take(reader: &mut Reader<'_>) -> Result<Self, TrainError> {
-        let (sha256, fingerprint, has_most) = (reader.text()?, reader.u64()?, reader.u64()? == 1);
-        let most = reader.f32s(1)?.first().copied().filter(|_| has_most);
-        let (x, y, width, height) = (reader.usize()?, reader.usize()?, reader.usize()?, reader.usize()?);
-        let count = reader.usize()?;
-        let some = reader.f32s(count)?;
-        Ok(Self { sha256, fingerprint, most, content: Rect { x, y, width, height }, some, levels: None })
-    }
-}
-
-/// Sides in multiples of 32, of about the wanted area, shaped like the median image.
-pub(crate) fn input_size(paths: &[PathBuf], input_area: usize) -> Result<InputSize, TrainError> {
-    input_of(shapes(paths)?, input_area)
-}
-
-/// Width over height of images, by their headers.
-fn shapes(paths: &[PathBuf]) -> Result<Vec<f64>, TrainError> {
-    let shape = |path: &PathBuf| {
-        let (width, height) = read_image_size(path)?;
-        Ok(width as f64 / height.max(1) as f64)
-    };
-    paths.par_iter().map(shape).collect()
-}
-
-/// Numbers of which another rank sent the bytes.
-fn doubles(bytes: &[u8]) -> Vec<f64> {
-    bytes.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect()
-}
-
-fn input_of(mut shapes: Vec<f64>, input_area: usize) -> Result<InputSize, TrainError> {
-    shapes.sort_by(f64::total_cmp);
-    let shape = shapes.get(shapes.len() / 2).copied().unwrap_or(1.0).clamp(0.25, 4.0);
-    let side = |length: f64| ((length / 32.0).round() as usize).max(2) * 32;
-    let area = input_area as f64;
-    InputSize::new(side((area * shape).sqrt()), side((area / shape).sqrt()))
-        .map_err(|error| TrainError::Data(DataError::Letterbox { file: "the encoder's input".into(), error }))
 }
 
 /// The normalised grey levels of an image on the canvas, and where on it the image lies.

@@ -3,9 +3,10 @@
 //! A rank that can't do its part says so in the next call instead of its bytes, so that every call is made by all ranks: none waits for
 //! one that has given up.
 
-use std::error::Error;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use infomark_infer::with_causes;
 
 use crate::exchange::{Alone, Exchange, ExchangeError};
 use crate::wire::{Reader, put_u64};
@@ -220,20 +221,6 @@ impl<'a> Group<'a> {
         }
         failed.map_or(Ok(all), |error| Err(error.into()))
     }
-}
-
-/// An error and its causes in one line; a cause that its effect quotes already is left out.
-fn with_causes(error: &TrainError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let line = cause.to_string();
-        if !text.contains(&line) {
-            text = format!("{text}: {line}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// What is sent in a call: its number, whether it is a failure, and bytes or message.

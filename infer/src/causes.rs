@@ -1,0 +1,39 @@
+//! Errors and what caused them, as one text.
+
+use std::error::Error;
+
+/// An error and its causes in one line; a cause that the text before it quotes is left out.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let line = cause.to_string();
+        if !text.contains(&line) {
+            text = format!("{text}: {line}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Effect {
+        text: &'static str,
+        source: Option<Box<Effect>>,
+    }
+
+    #[test]
+    fn causes_follow_their_effect_and_are_said_once() {
+        let effect = |text, source| Effect { text, source };
+        let cause = effect("the disk is full", None);
+        let quoting = effect("a.csv: the disk is full", Some(Box::new(cause)));
+        let outer = effect("can't save the run", Some(Box::new(quoting)));
+        assert_eq!(with_causes(&outer), "can't save the run: a.csv: the disk is full");
+    }
+}
