@@ -105,6 +105,9 @@ typedef struct infomark_encoder infomark_encoder;
 // The features of one image; one serves any number of matchers.
 typedef struct infomark_encoding infomark_encoding;
 
+// Templates and landmark networks, the better of which places each landmark.
+typedef struct infomark_ensemble infomark_ensemble;
+
 // A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
 typedef struct infomark_image infomark_image;
 
@@ -132,6 +135,74 @@ typedef struct infomark_level {
     // Pixels of the canvas from a cell to the next.
     size_t stride;
 } infomark_level;
+
+// How an ensemble is loaded. Zero means the default, for every field.
+typedef struct infomark_ensemble_options {
+    // sizeof(infomark_ensemble_options).
+    size_t struct_size;
+    // 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    uint32_t fix_orientation;
+    // Zero.
+    uint32_t reserved;
+} infomark_ensemble_options;
+
+// How one image is searched. Zero means the default, for every field.
+typedef struct infomark_find_options {
+    // sizeof(infomark_find_options).
+    size_t struct_size;
+    // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
+    double time_limit_s;
+} infomark_find_options;
+
+// How much of the templates an image shows.
+typedef struct infomark_recognition {
+    // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
+    double inlier_fraction;
+    // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
+    uint32_t recognised;
+    // 1 where left and right are exchanged against the template.
+    uint32_t mirrored;
+    // Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
+    uint32_t quarter_turns;
+} infomark_recognition;
+
+// What is said of an image as a whole.
+typedef struct infomark_judgement {
+    // How much of the templates it shows, and which way up.
+    struct infomark_recognition recognition;
+    // 1 where it was laid as the templates are before landmarks were looked for.
+    uint32_t reoriented;
+} infomark_judgement;
+
+// A position in pixels: the centre of the first pixel is at (0, 0), x goes right, y down.
+typedef struct infomark_point {
+    // Pixels to the right.
+    double x;
+    // Pixels down.
+    double y;
+} infomark_point;
+
+// What places a landmark in an ensemble; an `infomark_member` is one of these numbers.
+typedef uint32_t infomark_member;
+
+// A landmark that an ensemble found.
+typedef struct infomark_ensemble_landmark {
+    // Where it is, in pixels of the image as it was given.
+    struct infomark_point at;
+    // Probability of the networks' heat map around it, 0 to 1, by INFOMARK_NETWORK or INFOMARK_FUSION; mean cosine, -1 to 1, by
+    // INFOMARK_TEMPLATES.
+    double score;
+    // Distance between the templates' and the networks' position, in pixels of the image: large where one of them is wrong.
+    double disagreement_px;
+    // Bound on the error, in pixels of the image, with the ensemble's coverage; NaN where the ensemble has no bounds.
+    double error_bound_px;
+    // The same in mm; NaN also where the size of the image's pixels is not known.
+    double error_bound_mm;
+    // What placed it.
+    infomark_member member;
+    // 1 where it should not be used: the image is not recognised, or lies otherwise than the templates and was not reoriented.
+    uint32_t abstain;
+} infomark_ensemble_landmark;
 
 // What a pixel is: one of INFOMARK_U8, INFOMARK_U16, INFOMARK_F32.
 typedef uint32_t infomark_pixel;
@@ -204,42 +275,6 @@ typedef struct infomark_judge_options {
     // 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
     uint32_t fix_orientation;
 } infomark_judge_options;
-
-// How one image is searched. Zero means the default, for every field.
-typedef struct infomark_find_options {
-    // sizeof(infomark_find_options).
-    size_t struct_size;
-    // Seconds after which the encoder gives up with INFOMARK_TIME_LIMIT, checked every few milliseconds; 0 for none.
-    double time_limit_s;
-} infomark_find_options;
-
-// How much of the templates an image shows.
-typedef struct infomark_recognition {
-    // Share of 200 places of the template that agree on one smooth map onto the image, 0 to 1.
-    double inlier_fraction;
-    // 1 where the image shows the template's anatomy at all; where it does not, no landmark found in it means anything.
-    uint32_t recognised;
-    // 1 where left and right are exchanged against the template.
-    uint32_t mirrored;
-    // Quarters of a turn, clockwise on screen, after the mirroring; 0 to 3.
-    uint32_t quarter_turns;
-} infomark_recognition;
-
-// What is said of an image as a whole.
-typedef struct infomark_judgement {
-    // How much of the templates it shows, and which way up.
-    struct infomark_recognition recognition;
-    // 1 where it was laid as the templates are before landmarks were looked for.
-    uint32_t reoriented;
-} infomark_judgement;
-
-// A position in pixels: the centre of the first pixel is at (0, 0), x goes right, y down.
-typedef struct infomark_point {
-    // Pixels to the right.
-    double x;
-    // Pixels down.
-    double y;
-} infomark_point;
 
 // Where a landmark was found, and how sure that is. Lengths are in pixels of the image as it was given; NaN where something is not known.
 typedef struct infomark_found {
@@ -381,6 +416,15 @@ typedef struct infomark_affine {
     double f;
 } infomark_affine;
 
+// The templates.
+#define INFOMARK_TEMPLATES 1
+
+// The landmark networks.
+#define INFOMARK_NETWORK 2
+
+// Both: the product of the networks' heat map and the templates' score map.
+#define INFOMARK_FUSION 3
+
 // uint8_t.
 #define INFOMARK_U8 1
 
@@ -440,6 +484,42 @@ enum infomark_status infomark_encoding_level(const struct infomark_encoding *enc
 
 // Closes an encoding and sets the pointer to null; null is left alone.
 enum infomark_status infomark_encoding_close(struct infomark_encoding **encoding);
+
+// Loads an ensemble: a file ending in .infomark, which `infomark loop` or *Save as* of `infomark review` wrote. options may be null for the
+// defaults.
+enum infomark_status infomark_ensemble_load(const char *path,
+                                            const struct infomark_ensemble_options *options,
+                                            struct infomark_ensemble **out);
+
+// infomark_ensemble_load for a file that is in memory; name stands for it in messages.
+enum infomark_status infomark_ensemble_from_bytes(const uint8_t *bytes,
+                                                  size_t len,
+                                                  const char *name,
+                                                  const struct infomark_ensemble_options *options,
+                                                  struct infomark_ensemble **out);
+
+// How many landmarks an ensemble finds.
+enum infomark_status infomark_ensemble_count(const struct infomark_ensemble *ensemble, size_t *count);
+
+// The name of a landmark. The text belongs to the ensemble and ends with it.
+enum infomark_status infomark_ensemble_name(const struct infomark_ensemble *ensemble,
+                                            size_t index,
+                                            const char **name);
+
+// Share of errors that stay within their bound, 0 to 1; NaN where an ensemble has no bounds.
+enum infomark_status infomark_ensemble_coverage(const struct infomark_ensemble *ensemble, double *coverage);
+
+// Finds the landmarks in an image, as infomark_judge_find does. judgement may be null.
+enum infomark_status infomark_ensemble_find(const struct infomark_ensemble *ensemble,
+                                            const struct infomark_image *image,
+                                            const struct infomark_find_options *options,
+                                            struct infomark_judgement *judgement,
+                                            struct infomark_ensemble_landmark *found,
+                                            size_t capacity,
+                                            size_t *count);
+
+// Closes an ensemble and sets the pointer to null; null is left alone.
+enum infomark_status infomark_ensemble_close(struct infomark_ensemble **ensemble);
 
 // Reads an image file: DICOM, PNG, TIFF, JPEG, BMP, PGM or a NIfTI slice, told by content.
 enum infomark_status infomark_image_read(const char *path, struct infomark_image **out);

@@ -423,6 +423,61 @@ private:
     detail::Handle<infomark_network, infomark_network_close> handle_;
 };
 
+/// A landmark that an ensemble found; `measures` has its score, bounds and what placed it.
+struct EnsembleLandmark {
+    std::string name;
+    infomark_point at;
+    infomark_ensemble_landmark measures;
+};
+
+/// What an ensemble says of an image, and its landmarks.
+struct EnsembleDetection {
+    infomark_recognition recognition;
+    bool reoriented;
+    std::vector<EnsembleLandmark> landmarks;
+};
+
+/// Templates and landmark networks together, of a file ending in .infomark that `infomark loop` or the page wrote.
+class Ensemble {
+public:
+    static Ensemble load(const std::string &path, const infomark_ensemble_options *options = nullptr) {
+        infomark_ensemble *ensemble = nullptr;
+        detail::check(infomark_ensemble_load(path.c_str(), options, &ensemble));
+        return Ensemble(ensemble);
+    }
+
+    static infomark_ensemble_options options() { return detail::defaults<infomark_ensemble_options>(); }
+
+    /// Share of errors that stay within their bound; NaN without bounds.
+    double coverage() const {
+        double coverage = 0;
+        detail::check(infomark_ensemble_coverage(get(), &coverage));
+        return coverage;
+    }
+
+    EnsembleDetection find(const Image &image, std::chrono::duration<double> time = {}) const {
+        const infomark_find_options options = detail::limit(time);
+        std::size_t count = 0;
+        detail::check(infomark_ensemble_count(get(), &count));
+        std::vector<infomark_ensemble_landmark> found(count);
+        infomark_judgement told;
+        detail::check(infomark_ensemble_find(get(), image.get(), &options, &told, found.data(), count, nullptr));
+        EnsembleDetection detection = {told.recognition, told.reoriented == 1, {}};
+        for (std::size_t index = 0; index < count; ++index) {
+            const char *name = nullptr;
+            detail::check(infomark_ensemble_name(get(), index, &name));
+            detection.landmarks.push_back({name, found[index].at, found[index]});
+        }
+        return detection;
+    }
+
+    const infomark_ensemble *get() const noexcept { return handle_.get(); }
+
+private:
+    explicit Ensemble(infomark_ensemble *ensemble) : handle_(ensemble) {}
+    detail::Handle<infomark_ensemble, infomark_ensemble_close> handle_;
+};
+
 /// Entropy of the grey levels around each pixel, in nats, row by row; set struct_size of the options.
 inline std::vector<float> entropy_map(const infomark_plane &image,
                                       const infomark_entropy_options *options = nullptr) {

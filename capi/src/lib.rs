@@ -23,6 +23,7 @@
 #![allow(clippy::missing_safety_doc)] // The same terms for all, above.
 
 mod encoder;
+mod ensemble;
 mod entry;
 mod handle;
 mod image;
@@ -40,6 +41,7 @@ mod template;
 mod view;
 
 pub use encoder::*;
+pub use ensemble::*;
 pub use image::*;
 pub use judge::*;
 pub use matcher::*;

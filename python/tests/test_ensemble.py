@@ -7,28 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import write_pgm
 
 import infomark
-
-
-@pytest.fixture(scope="module")
-def learnt(cli, tmp_path_factory):
-    """The folder of a loop over phantoms, of which five are corrected, and two more images."""
-    root = tmp_path_factory.mktemp("loop")
-    (root / "images").mkdir()
-    marks = {}
-    for index in range(7):
-        name = f"{index}.pgm"
-        image, points = infomark.phantom((192, 160), seed=1, index=index)
-        write_pgm(root / "images" / name, image)
-        if index < 5:
-            marks[name] = points
-    infomark.write_landmarks(root / "corrected.csv", marks)
-    command = [cli, "loop", root / "images", "--landmarks", root / "corrected.csv", "--model", "ceph", "--out", root / "set"]
-    told = subprocess.run([*command, "--network-steps", "2", "--folds", "2"], check=True, capture_output=True, text=True)
-    assert "5 corrected images, landmarks proposed for 2 others" in told.stdout
-    return root
 
 
 def rows(path):

@@ -46,6 +46,11 @@ class Judged(Structure):
     _fields_ = [("found", Found), ("error_bound_px", c_double), ("error_bound_mm", c_double), ("abstain", c_uint32)]
 
 
+class EnsembleLandmark(Structure):
+    _fields_ = [("at", Point)] + [(name, c_double) for name in ("score", "disagreement_px", "error_bound_px", "error_bound_mm")]
+    _fields_ += [("member", c_uint32), ("abstain", c_uint32)]
+
+
 class Recognition(Structure):
     _fields_ = [("inlier_fraction", c_double), ("recognised", c_uint32), ("mirrored", c_uint32), ("quarter_turns", c_uint32)]
 
@@ -92,6 +97,24 @@ class Library:
         return whole, [
             (one.found.at.x, one.found.at.y, one.found.score, one.error_bound_px, one.error_bound_mm, one.abstain) for one in found
         ]
+
+
+    def ensemble(self, path, pixels):
+        """Names of what a file of `infomark loop` finds in an image, what is found of them, and whether the image is recognised."""
+        ensemble, count, name = self.opened("infomark_ensemble_load", str(path).encode(), None), c_size_t(), c_char_p()
+        self.call("infomark_ensemble_count", ensemble, byref(count))
+        names = []
+        for index in range(count.value):
+            self.call("infomark_ensemble_name", ensemble, c_size_t(index), byref(name))
+            names.append(name.value.decode())
+        found, judgement, coverage = (EnsembleLandmark * count.value)(), Judgement(), c_double()
+        self.call("infomark_ensemble_find", ensemble, self.image(pixels), None, byref(judgement), found, count, None)
+        self.call("infomark_ensemble_coverage", ensemble, byref(coverage))
+        assert np.isnan(coverage.value)
+        members = ("", "templates", "network", "fusion")
+        rows = [(one.at.x, one.at.y, one.score, one.disagreement_px, members[one.member], one.abstain) for one in found]
+        bounds = [bound for one in found for bound in (one.error_bound_px, one.error_bound_mm)]
+        return names, rows, bounds, judgement.recognition.recognised
 
 
 def from_python(judged):
@@ -171,3 +194,17 @@ def test_an_image_is_judged_alike(cli, c_library, folder, images, calibration, t
         assert all(row[-1] for row in rows)
     else:
         assert not all(row[-1] for row in rows)
+
+
+def test_an_ensemble_finds_alike_from_c(learnt, c_library):
+    path, image = learnt / "set" / "model.infomark", learnt / "images" / "6.pgm"
+    found = infomark.Ensemble(path).find(image, spacing=SPACING)
+    columns = (found.scores, found.disagreement_px)
+    expected = [
+        (x, y, score, apart, member, found.abstain)
+        for (x, y), score, apart, member in zip(found.points.tolist(), *(column.tolist() for column in columns), found.members)
+    ]
+    names, rows, bounds, recognised = Library(c_library).ensemble(path, infomark.phantom((192, 160), seed=1, index=6)[0])
+    assert (names, rows, recognised) == (found.names, expected, found.recognition.recognised)
+    # Five images promise no coverage.
+    assert np.isnan(bounds).all() and np.isnan(found.error_bound_mm).all()

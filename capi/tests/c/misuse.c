@@ -189,6 +189,31 @@ static void metrics(void) {
     free(pixels);
 }
 
+/* What is no ensemble. */
+static void ensembles(char **files) {
+    infomark_ensemble *ensemble = NULL;
+    infomark_ensemble_options options;
+    size_t count = 0;
+    double coverage = 0;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    expect(infomark_ensemble_load(NULL, NULL, &ensemble), INFOMARK_NULL);
+    expect(infomark_ensemble_load(files[0], NULL, NULL), INFOMARK_NULL);
+    expect(infomark_ensemble_load(files[0], &options, &ensemble), INFOMARK_FILE);
+    expect(infomark_ensemble_load("no-such.infomark", &options, &ensemble), INFOMARK_FILE);
+    expect(infomark_ensemble_from_bytes((const uint8_t *)"nothing", 7, "bytes", NULL, &ensemble), INFOMARK_FILE);
+    options.fix_orientation = 2;
+    expect(infomark_ensemble_load(files[0], &options, &ensemble), INFOMARK_ARGUMENT);
+    options.fix_orientation = 0;
+    options.reserved = 1;
+    expect(infomark_ensemble_load(files[0], &options, &ensemble), INFOMARK_ARGUMENT);
+    check(ensemble == NULL);
+    expect(infomark_ensemble_count(ensemble, &count), INFOMARK_NULL);
+    expect(infomark_ensemble_coverage(ensemble, &coverage), INFOMARK_NULL);
+    expect(infomark_ensemble_find(ensemble, NULL, NULL, NULL, NULL, 0, NULL), INFOMARK_NULL);
+    expect(infomark_ensemble_close(&ensemble), INFOMARK_OK);
+}
+
 static void handles(char **files) {
     infomark_encoder *encoder = NULL;
     infomark_template *one = NULL, *made = NULL;
@@ -207,6 +232,7 @@ static void handles(char **files) {
     check(encoder == NULL);
     expect(infomark_encoder_load(files[0], &encoder), INFOMARK_OK);
     expect(infomark_network_load(files[0], &network), INFOMARK_FILE);
+    ensembles(files);
     expect(infomark_template_load(files[0], &one), INFOMARK_FILE);
     expect(infomark_template_load(files[1], &one), INFOMARK_OK);
     expect(infomark_image_read(files[1], &image), INFOMARK_FILE);
