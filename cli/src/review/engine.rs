@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use infomark_infer::{Encoder, Landmark, Matcher, PixelSpacing, Template, sha256};
+use infomark_infer::{Encoder, Landmark, LandmarkNet, Matcher, PixelSpacing, Template, sha256};
 use infomark_results::{EncoderRecord, TemplateRecord};
 use rayon::ThreadPool;
 
@@ -46,18 +46,22 @@ impl EngineOptions {
         let model = EncoderRecord::of(&encoder, path);
         let (path, fix_orientation, spacing) = (path.to_owned(), self.fix_orientation, self.spacing.clone());
         let made = Mutex::default();
-        Ok(Engine { encoder, path, model, given, sources, fix_orientation, spacing, pool, made })
+        let network = None;
+        Ok(Engine { encoder, path, model, given, sources, network, fix_orientation, spacing, pool, made })
     }
 
-    /// An engine of an encoder, with its own templates where it comes with infomark and they find landmarks of these names alone.
+    /// An engine of an encoder; where it comes with infomark and finds landmarks of these names alone, with its own templates and its
+    /// landmark network.
     pub(super) fn engine_for<S: AsRef<str>>(&self, path: &Path, names: &[S]) -> Result<Engine> {
         let named = |landmark: &String| names.iter().any(|name| name.as_ref() == landmark);
-        let own = match infomark_models::named(path) {
-            Some(model) => model.template()?.landmarks().iter().all(named),
-            None => false,
+        let own = infomark_models::named(path);
+        let own = match own {
+            Some(model) if model.template()?.landmarks().iter().all(named) => model,
+            _ => return self.engine(path, &[]),
         };
-        let templates = [path.to_owned()];
-        self.engine(path, if own { &templates } else { &[] })
+        let engine = self.engine(path, &[path.to_owned()])?;
+        let network = own.landmark_net.map(|_| own.network()).transpose()?;
+        Ok(Engine { network, ..engine })
     }
 
     /// Threads of a training, beside which a person annotates: one less than cores, at least one.
@@ -77,6 +81,8 @@ pub(super) struct Engine {
     /// Templates that were given, beside those of the images.
     pub(super) given: Vec<Template>,
     pub(super) sources: Vec<TemplateRecord>,
+    /// The landmark network of an encoder that comes with infomark.
+    pub(super) network: Option<LandmarkNet>,
     pub(super) fix_orientation: bool,
     pub(super) spacing: Option<PixelSpacing>,
     pub(super) pool: ThreadPool,

@@ -6,18 +6,16 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, anyhow, bail};
-use infomark_active::{ActiveError, HeldOut, LearnOptions, Learned, MIN_IMAGES, uncertainty};
+use infomark_active::{ActiveError, HeldOut, LearnOptions, Learned, MIN_IMAGES};
 use infomark_core::Point;
-use infomark_infer::{Detection, Ensemble, LandmarkRow, Member, PixelSpacing, rounded, sha256};
-use infomark_results::RecognitionRecord;
+use infomark_infer::{Member, PixelSpacing, rounded, sha256};
 use infomark_train::AnnotatedSet;
 use serde_json::json;
 
-use super::engine::Engine;
-use super::images::{self, Known};
+use super::images::Known;
 use super::rounds::{HeldOutErrors, LearnedLandmark, Length, Round};
-use super::search::{open_images, search};
-use super::state::{Decision, Event, Findings, Match, State};
+use super::search::{open_images, propose, search};
+use super::state::{Decision, Event, State};
 use super::{App, lock};
 use crate::files;
 use crate::output;
@@ -109,25 +107,6 @@ pub(super) fn learn(app: &App) -> Result<String> {
 fn words(Length { px, mm }: Length) -> String {
     let mm = mm.map_or_else(String::new, |mm| format!(" ({mm:.2} mm)"));
     format!("{px:.1} px{mm}")
-}
-
-fn propose(engine: &Engine, ensemble: &Ensemble, known: &Known, run: u64) -> Result<Findings> {
-    let (image, sha256) = images::read(known, engine.spacing.as_ref())?;
-    let detection = ensemble.detect(&image, None)?;
-    let found = detection.landmarks.iter().filter_map(|found| {
-        let row = LandmarkRow::of_ensemble(found, image.spacing(), detection.is_usable());
-        let LandmarkRow { landmark, x, y, score, trust, .. } = row;
-        let (member, disagreement_px) = (Some(found.member), Some(rounded(found.disagreement_px, 2)));
-        Some((landmark, Match { at: [x, y], score, sure: trust?, member, disagreement_px }))
-    });
-    Ok(Findings {
-        found: found.collect(),
-        recognition: RecognitionRecord::of(&detection.recognition, detection.reoriented, &known.name),
-        // JSON has no infinity.
-        uncertainty_px: Some(uncertainty(&Detection::Ensemble(detection.clone())).min(f64::MAX)),
-        run,
-        sha256,
-    })
 }
 
 /// What a round says of a learning.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use infomark_active::uncertainty;
 use infomark_core::Point;
-use infomark_infer::{Judge, Landmark, LandmarkRow, Matcher, Visibility};
+use infomark_infer::{
+    Detection, Ensemble, Judge, Landmark, LandmarkNet, LandmarkRow, Matcher, Member, Visibility, rounded,
+};
 use infomark_results::{MatchingRecord, RecognitionRecord, TemplateRecord};
 use rayon::prelude::*;
 use serde_json::json;
@@ -119,17 +122,42 @@ pub(super) fn match_all(app: &App) -> Result<String> {
         );
     }
     let matcher = Matcher::new(Arc::clone(&engine.encoder), templates)?.options(How::default().options())?;
-    let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
     let all: Vec<&TemplateRecord> = engine.sources.iter().chain(&sources).collect();
-    let run = json!({
+    let mut run = json!({
         "version": env!("CARGO_PKG_VERSION"), "model": engine.model, "matching": MatchingRecord::of(&How::default().options()),
-        "fix_orientation": engine.fix_orientation, "error_bounds": error_bounds, "templates": all,
+        "fix_orientation": engine.fix_orientation, "templates": all,
     });
-    let run = lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow::anyhow!(refusal.error))?;
+    let commit = |run| lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow!(refusal.error));
+    if let Some(ensemble) = with_network(engine, &matcher)? {
+        run["network"] =
+            json!({ "file": engine.path, "sha256": ensemble.networks().first().map(LandmarkNet::sha256) });
+        let run = commit(run)?;
+        let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
+        let of = targets.len();
+        return Ok(format!(
+            "{count} of {of} images searched by the landmark network of {}{rest}",
+            engine.path.display()
+        ));
+    }
+    let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;
+    run["error_bounds"] = json!(error_bounds);
+    let run = commit(run)?;
     let (count, rest) = search(app, engine, &targets, &|known| match_one(engine, &judge, known, run));
     let templates = judge.matcher().templates().len();
     let plural = if templates == 1 { "" } else { "s" };
     Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
+}
+
+/// The engine's landmark network beside the templates, whose disagreement with it tells doubtful points; none where it lacks a landmark of theirs.
+fn with_network(engine: &Engine, matcher: &Matcher) -> Result<Option<Ensemble>> {
+    let Some(network) = &engine.network else { return Ok(None) };
+    let finds = |name: &&str| network.description().landmarks.iter().any(|landmark| landmark == name);
+    if !matcher.landmarks().iter().all(finds) {
+        return Ok(None);
+    }
+    let ensemble = Ensemble::new(matcher.clone(), [network.clone()])?;
+    let members = vec![Member::Network; ensemble.landmarks().len()];
+    Ok(Some(ensemble.with_members(members)?.with_fixed_orientation(engine.fix_orientation)))
 }
 
 fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<Findings> {
@@ -145,6 +173,26 @@ fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<
         found: found.collect(),
         recognition: RecognitionRecord::of(&judgement.recognition, judgement.reoriented, &known.name),
         uncertainty_px: None,
+        run,
+        sha256,
+    })
+}
+
+/// The landmarks of an image by templates and networks.
+pub(super) fn propose(engine: &Engine, ensemble: &Ensemble, known: &Known, run: u64) -> Result<Findings> {
+    let (image, sha256) = images::read(known, engine.spacing.as_ref())?;
+    let detection = ensemble.detect(&image, None)?;
+    let found = detection.landmarks.iter().filter_map(|found| {
+        let row = LandmarkRow::of_ensemble(found, image.spacing(), detection.is_usable());
+        let LandmarkRow { landmark, x, y, score, trust, .. } = row;
+        let (member, disagreement_px) = (Some(found.member), Some(rounded(found.disagreement_px, 2)));
+        Some((landmark, Match { at: [x, y], score, sure: trust?, member, disagreement_px }))
+    });
+    Ok(Findings {
+        found: found.collect(),
+        recognition: RecognitionRecord::of(&detection.recognition, detection.reoriented, &known.name),
+        // JSON has no infinity.
+        uncertainty_px: Some(uncertainty(&Detection::Ensemble(detection.clone())).min(f64::MAX)),
         run,
         sha256,
     })

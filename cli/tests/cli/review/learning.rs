@@ -31,9 +31,20 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
     order(&server, "/api/match", &json!({}));
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
-    assert!(message.contains("5 of 5 images matched with 5 templates"), "{message}");
+    assert!(message.contains("5 of 5 images searched by the landmark network of ceph"), "{message}");
     let record = &state["records"]["0.png"];
-    assert!(record["points"]["menton"].is_object(), "{record}");
+    // The points of the command line.
+    let expected = place.run("match --model ceph data/images/0.png --out found --json").json();
+    let landmarks = expected["images"][0]["landmarks"].as_array().unwrap();
+    assert_eq!(landmarks.len(), 19);
+    for landmark in landmarks {
+        let point = &record["points"][landmark["landmark"].as_str().unwrap()];
+        for (axis, key) in ["x", "y"].iter().enumerate() {
+            let off = point["at"][axis].as_f64().unwrap() - landmark[key].as_f64().unwrap();
+            assert!(off.abs() < 0.001, "{landmark}: {point}");
+        }
+        assert_eq!(point["found"]["member"], "network", "{point}");
+    }
     drop(server);
     // Where other landmarks are wanted, it has none to propose.
     let other = Workplace::new();
