@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use infomark_eval::EvalError;
 use infomark_infer::{
     DataSetError, EnsembleError, EnsembleFileError, ImageError, JudgeError, MatchError, ModelError,
-    TemplateError, ThreadError,
+    TemplateError, TemplateFileError, ThreadError,
 };
 use infomark_train::{RunError, TrainError};
 
@@ -51,6 +51,9 @@ pub enum ActiveError {
     /// An annotated image can't be a template.
     #[error(transparent)]
     Template(Box<TemplateError>),
+    /// A template that comes with an encoder could not be read.
+    #[error(transparent)]
+    TemplateFile(Box<TemplateFileError>),
     /// Templates can't be judged.
     #[error(transparent)]
     Judge(#[from] Box<JudgeError>),
@@ -96,7 +99,8 @@ macro_rules! from {
 }
 
 from!(
-    ModelError Model, ImageError Image, MatchError Match, TemplateError Template, EnsembleError Ensemble,
+    ModelError Model, ImageError Image, MatchError Match, TemplateError Template, TemplateFileError TemplateFile,
+    EnsembleError Ensemble,
     EnsembleFileError EnsembleFile, ThreadError Threads, EvalError Eval, DataSetError Data
 );
 

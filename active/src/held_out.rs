@@ -90,7 +90,8 @@ impl HeldOut {
             let own = Member::ALL.map(|member| self.errors(landmark, member).collect::<Vec<_>>());
             let count = own[0].len() as f64;
             let own = own.map(rms);
-            let level = own.iter().sum::<f64>() / own.len() as f64;
+            // Nothing is known of a landmark without annotation: it is as the others.
+            let level = if count > 0.0 { own.iter().sum::<f64>() / own.len() as f64 } else { average };
             let expected = |member: Member| {
                 let relative = if average > 0.0 { overall[place(member)] / average } else { 1.0 };
                 let error =
@@ -155,6 +156,13 @@ mod tests {
         all.images[0].errors[1] = Some([3.0, 60.0, 2.0]);
         let members = all.best_members();
         assert_eq!(members[1], Member::Fusion, "{members:?}");
+    }
+
+    #[test]
+    fn a_landmark_without_annotation_is_left_to_what_is_best_for_the_others() {
+        let mut all = held_out(2, &[[3.0, 1.0, 2.0]; 5]);
+        all.images.iter_mut().for_each(|image| image.errors[1] = None);
+        assert_eq!(all.best_members(), [Member::Network; 2]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Ensemble, Landmark, LandmarkNet, Matcher, Member, Template, ordered, read_image, read_model,
-    sha256, write_file,
+    Encoder, Ensemble, Landmark, LandmarkDescription, LandmarkNet, Matcher, Member, Template, ordered,
+    read_image, read_model, sha256, write_file,
 };
 use infomark_train::{AnnotatedSet, Budget, LandmarkConfig, Progress, train_landmarks_on};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct LearnOptions {
     pub coverage: f64,
     /// Seed of the networks.
     pub seed: u64,
+    /// Uses the landmark network that comes with the encoder, where there is one that finds all landmarks of the set, instead of training networks on
+    /// the images. Members and bounds are chosen by the annotated images all the same, and the encoder's own templates are matched beside theirs.
+    pub pretrained_network: bool,
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
     pub threads: usize,
@@ -42,7 +45,16 @@ pub struct LearnOptions {
 
 impl Default for LearnOptions {
     fn default() -> Self {
-        Self { folds: 4, steps: None, batch: 2, templates: 8, coverage: 0.9, seed: 0, threads: 0 }
+        Self {
+            folds: 4,
+            steps: None,
+            batch: 2,
+            templates: 8,
+            coverage: 0.9,
+            seed: 0,
+            pretrained_network: false,
+            threads: 0,
+        }
     }
 }
 
@@ -142,8 +154,9 @@ struct Kept {
     left_out: Vec<String>,
 }
 
-/// Trains landmark networks on annotated images from an encoder's weights, one for each fold of a cross-validation, and makes an ensemble of
-/// them and of templates, whose members and error bounds the held-out errors choose.
+/// Trains landmark networks on annotated images from an encoder's weights, one for each fold of a cross-validation, or takes a
+/// [pretrained](LearnOptions::pretrained_network) one, and makes an ensemble of networks and templates, whose members and error bounds the held-out
+/// errors choose.
 ///
 /// `encoder` is a file or the name of an encoder that comes with infomark. `work` keeps the networks: the same call again, after a kill,
 /// goes on with the training that was under way, and a call for what is complete only reads it. What belongs to other images, landmarks or options is
@@ -164,8 +177,12 @@ pub fn learn(
     if annotated < MIN_IMAGES {
         return Err(ActiveError::TooFew { found: annotated, needed: MIN_IMAGES });
     }
+    let pretrained = if options.pretrained_network { Pretrained::of(encoder, set)? } else { None };
+    let ordered = pretrained.as_ref().map(|pretrained| ordered_as(pretrained.net.description(), set));
+    let set = ordered.as_ref().unwrap_or(set);
     let folds = Folds::new(set, options.folds);
-    let learnable = folds.learnable();
+    // A network that is there already finds what is annotated nowhere, too.
+    let learnable = if pretrained.is_some() { all(set.landmarks.len()) } else { folds.learnable() };
     if learnable.is_empty() {
         return Err(ActiveError::NoLandmarks);
     }
@@ -193,18 +210,25 @@ pub fn learn(
         Ok::<_, ActiveError>((net(&bytes)?, bytes))
     };
     let mut nets = Vec::new();
-    for fold in 0..folds.count() {
-        nets.push(net(fold, progress)?);
+    match &pretrained {
+        Some(pretrained) => nets.push((pretrained.net.clone(), pretrained.bytes.to_vec())),
+        None => {
+            for fold in 0..folds.count() {
+                nets.push(net(fold, progress)?);
+            }
+        }
     }
     let loaded = Arc::new(Encoder::from_bytes(&bytes, encoder.display().to_string())?);
     let templates = templates_of(&loaded, &whole)?;
+    let own = pretrained.map_or_else(Vec::new, |pretrained| pretrained.templates);
     let matcher_of = |images: &[usize]| {
-        let chosen = template_images(&part(&whole, images, &all(whole.landmarks.len())), options.templates);
+        let most = options.templates.saturating_sub(own.len()).max(1);
+        let chosen = template_images(&part(&whole, images, &all(whole.landmarks.len())), most);
         let chosen = chosen.iter().filter_map(|&place| templates.get(*images.get(place)?).cloned().flatten());
-        Ok::<_, ActiveError>(Matcher::new(Arc::clone(&loaded), chosen)?)
+        Ok::<_, ActiveError>(Matcher::new(Arc::clone(&loaded), own.iter().cloned().chain(chosen))?)
     };
     let mut detectors = Vec::new();
-    for (fold, (net, _)) in nets.iter().enumerate() {
+    for (fold, (net, _)) in (0..folds.count()).zip(nets.iter().cycle()) {
         detectors.push(Ensemble::new(matcher_of(&folds.training(fold))?, [net.clone()])?);
     }
     let held_out = score(&whole, &folds, detectors, options.threads, progress)?;
@@ -226,6 +250,40 @@ pub fn learn(
     // Written last: where it is, all is there.
     ensemble.save(&file, &bytes, &files)?;
     Ok(Learned { ensemble, held_out: kept.held_out, left_out: kept.left_out, file })
+}
+
+/// The landmark network that comes with an encoder, and its templates.
+struct Pretrained {
+    net: LandmarkNet,
+    bytes: &'static [u8],
+    templates: Vec<Template>,
+}
+
+impl Pretrained {
+    /// Those of a model that comes with infomark, if its network finds all landmarks of the set.
+    fn of(encoder: &Path, set: &AnnotatedSet) -> Result<Option<Self>, ActiveError> {
+        let Some(model) = infomark_models::named(encoder).filter(|model| model.landmark_net.is_some()) else {
+            return Ok(None);
+        };
+        let net = model.network()?;
+        let finds = |name: &String| net.description().landmarks.contains(name);
+        if !set.landmarks.iter().all(finds) {
+            return Ok(None);
+        }
+        Ok(Some(Self { bytes: model.network_bytes()?, templates: model.templates()?, net }))
+    }
+}
+
+/// The set with the landmarks of a network in their order, those that it lacks without points.
+fn ordered_as(network: &LandmarkDescription, set: &AnnotatedSet) -> AnnotatedSet {
+    let landmarks = network.landmarks.clone();
+    let places: Vec<Option<usize>> =
+        landmarks.iter().map(|name| set.landmarks.iter().position(|landmark| landmark == name)).collect();
+    let ordered = |points: &Vec<Option<Point<f64>>>| {
+        places.iter().map(|place| place.and_then(|place| points.get(place).copied().flatten())).collect()
+    };
+    let images = set.images.iter().map(|(path, points)| (path.clone(), ordered(points))).collect();
+    AnnotatedSet { landmarks, images }
 }
 
 /// Numbers below `count`.

@@ -276,3 +276,52 @@ fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     assert_eq!(again, lenient, "the same bits every time");
     Ok(())
 }
+
+#[test]
+fn a_pretrained_network_is_weighed_against_the_templates_without_a_training() -> Outcome {
+    let root = tempfile::tempdir()?;
+    let (_, data) = prepare(root.path(), 6)?;
+    let model = infomark_models::find("ceph").ok_or("no model")?;
+    let network = model.network()?;
+    // Some of its landmarks, in another order.
+    let mut set = annotated(&data, 5);
+    set.landmarks = network.description().landmarks.iter().rev().take(set.landmarks.len()).cloned().collect();
+    let given = LearnOptions { pretrained_network: true, ..options() };
+    let mut seen = Vec::new();
+    let ceph = Path::new("ceph");
+    let learned = learn(ceph, &set, &given, &root.path().join("work"), &mut |told| {
+        seen.push(told);
+        ControlFlow::Continue(())
+    })?;
+    assert_eq!(trained(&seen), 0);
+    assert_eq!(learned.ensemble.networks().len(), 1);
+    assert_eq!(learned.ensemble.networks()[0].sha256(), network.sha256());
+    // All landmarks of the network are found; those that are annotated have errors, by name.
+    assert_eq!(learned.ensemble.landmarks(), network.description().landmarks);
+    assert_eq!(learned.held_out.landmarks, network.description().landmarks);
+    let image = &learned.held_out.images[0];
+    for (name, errors) in learned.held_out.landmarks.iter().zip(&image.errors) {
+        assert_eq!(errors.is_some(), set.landmarks.contains(name), "{name}");
+    }
+    let at = |name: &str| set.landmarks.iter().position(|landmark| landmark == name);
+    let found = learned.ensemble.candidates(&read_image(&image.path)?, None)?;
+    for (place, name) in learned.held_out.landmarks.iter().enumerate() {
+        let (Some(errors), Some(index)) = (image.errors[place], at(name)) else { continue };
+        let truth = data.images[0].landmarks[index].ok_or("no point")?;
+        let located = found[place].located.at;
+        let off = (located.x - truth.x).hypot(located.y - truth.y);
+        assert!((off - errors[1] * image.unit).abs() < 1e-3, "{name}: {off} and {errors:?}");
+    }
+    let loaded = Ensemble::load(&learned.file)?;
+    assert_eq!(loaded.members(), learned.ensemble.members());
+    // Where it lacks a landmark of the set, networks are trained.
+    set.landmarks[0] = "another".into();
+    let mut seen = Vec::new();
+    let stopped = learn(ceph, &set, &given, &root.path().join("other"), &mut |told| {
+        seen.push(told);
+        ControlFlow::Break(())
+    });
+    assert!(matches!(stopped, Err(ActiveError::Stopped)), "{stopped:?}");
+    assert_eq!(trained(&seen), 1);
+    Ok(())
+}

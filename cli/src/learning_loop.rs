@@ -67,6 +67,9 @@ pub(crate) struct Options {
     /// Folds of the cross-validation: as many networks are trained
     #[arg(long, value_name = "N", default_value_t = LearnOptions::default().folds)]
     folds: usize,
+    /// Use the landmark network that comes with --model instead of training networks, where it finds all landmarks
+    #[arg(long, requires = "model", conflicts_with = "network_steps")]
+    pretrained_network: bool,
     /// Seed of everything random
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -151,6 +154,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
         folds: options.folds,
         steps: options.network_steps,
         seed: options.seed,
+        pretrained_network: options.pretrained_network,
         threads,
         ..LearnOptions::default()
     };

@@ -59,7 +59,9 @@ pub(super) fn learn(app: &App) -> Result<String> {
         );
     }
     let threads = app.how.background_threads();
-    let options = LearnOptions { steps: app.steps.networks, threads, ..LearnOptions::default() };
+    let pretrained_network = engine.network.is_some();
+    let options =
+        LearnOptions { steps: app.steps.networks, threads, pretrained_network, ..LearnOptions::default() };
     let learned =
         infomark_active::learn(&engine.path, &set, &options, &app.session.join(WORK), &mut |told| {
             lock(&app.job).at("learning", (PARTS * told.fraction()) as usize, PARTS as usize);
