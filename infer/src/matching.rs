@@ -1,5 +1,6 @@
 //! A template's landmarks in other images.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use infomark_core::{LocateError, Plane, Point, peak, soft_peak};
@@ -97,8 +98,10 @@ pub(crate) fn search_maps<T>(
     let matches = templates.iter().map(|template| anchor_matches(template, encoding, options));
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
     let each = templates.iter().zip(&matches);
-    let laid: Vec<_> =
-        each.map(|(template, matches)| Registered::new(template, encoding, matches, options)).collect();
+    let memory = RefCell::default();
+    let laid: Vec<_> = each
+        .map(|(template, matches)| Registered::new(template, encoding, matches, options, &memory))
+        .collect();
     let one = |(name, having): (&str, Vec<(usize, usize)>)| {
         let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
         let having: Vec<(&Registered<'_>, usize)> = having.collect();

@@ -6,7 +6,7 @@ use infomark_core::{Alignment, LocateError, Match, Point};
 use infomark_kernels::widest;
 
 use crate::neighbours::Votes;
-use crate::search::{ComparisonError, Search, TOGETHER};
+use crate::search::{ComparisonError, Maps, Search, TOGETHER};
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
@@ -26,8 +26,7 @@ pub(crate) struct Registered<'a> {
     alignment: Option<Alignment<'a, f32>>,
     /// Maps of the own features of the landmarks that were asked for last and of those beside them, as they cost less together.
     held: RefCell<Held>,
-    votes: RefCell<Votes>,
-    search: RefCell<Search>,
+    memory: &'a RefCell<SearchMemory>,
 }
 
 /// Maps of the own features of [`TOGETHER`] landmarks.
@@ -35,8 +34,14 @@ pub(crate) struct Registered<'a> {
 struct Held {
     /// The first one's place among the landmarks divided by [`TOGETHER`]; none before the first search.
     group: Option<usize>,
-    /// What found them.
+    maps: Maps,
+}
+
+/// Memory of searches, which templates share.
+#[derive(Debug, Default)]
+pub(crate) struct SearchMemory {
     search: Search,
+    votes: Votes,
 }
 
 /// Values on the grid of the finest stride, for one landmark of one template.
@@ -77,6 +82,7 @@ impl<'a> Registered<'a> {
         encoding: &'a Encoding,
         matches: &'a [Match<f32>],
         options: MatchOptions,
+        memory: &'a RefCell<SearchMemory>,
     ) -> Self {
         Self {
             template,
@@ -84,8 +90,7 @@ impl<'a> Registered<'a> {
             options,
             alignment: prior::align(matches),
             held: RefCell::default(),
-            votes: RefCell::default(),
-            search: RefCell::default(),
+            memory,
         }
     }
 
@@ -100,7 +105,7 @@ impl<'a> Registered<'a> {
 
     /// Memory of searches for the landmarks.
     pub(crate) fn search(&self) -> RefMut<'_, Search> {
-        self.search.borrow_mut()
+        RefMut::map(self.memory.borrow_mut(), |memory| &mut memory.search)
     }
 
     /// Standard deviation of the prior in pixels of the canvas.
@@ -118,7 +123,7 @@ impl<'a> Registered<'a> {
         let own = self.own(index)?;
         let mut all = own.clone();
         if self.options.neighbours {
-            let votes = &mut self.votes.borrow_mut();
+            let votes = &mut self.memory.borrow_mut().votes;
             template.neighbours().vote(index, place, encoding, self.alignment.as_ref(), votes, &mut all)?;
         }
         if let Some(alignment) = &self.alignment {
@@ -133,10 +138,12 @@ impl<'a> Registered<'a> {
         let held = &mut *self.held.borrow_mut();
         if held.group != Some(group) {
             held.group = None;
-            self.search_group(group, &mut held.search)?;
+            let mut search = self.search();
+            self.search_group(group, &mut search)?;
+            search.swap_maps(&mut held.maps);
             held.group = Some(group);
         }
-        held.search.map(place).map(<[f32]>::to_vec).ok_or(ComparisonError::NoLandmark)
+        held.maps.map(place).map(<[f32]>::to_vec).ok_or(ComparisonError::NoLandmark)
     }
 
     /// Makes the maps of a group of landmarks.

@@ -60,10 +60,24 @@ pub enum ComparisonError {
 /// Memory of searches, reused from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
-    maps: Vec<f32>,
+    maps: Maps,
     scratch: Vec<f32>,
-    /// Maps of the last search that succeeded, and cells of each.
+}
+
+/// Similarity maps of the last search that succeeded.
+#[derive(Debug, Default)]
+pub(crate) struct Maps {
+    values: Vec<f32>,
+    /// How many, and cells of each.
     size: (usize, usize),
+}
+
+impl Maps {
+    /// The map of a template.
+    pub(crate) fn map(&self, index: usize) -> Option<&[f32]> {
+        let (count, cells) = self.size;
+        if index < count { self.values.get(index * cells..(index + 1) * cells) } else { None }
+    }
 }
 
 impl Search {
@@ -74,9 +88,9 @@ impl Search {
         templates: &[&[&[f32]]],
         temperature: f32,
     ) -> Result<&mut [f32], ComparisonError> {
-        self.size = (0, 0);
+        self.maps.size = (0, 0);
         let Some(finest) = levels.first() else { return Err(LocateError::NoLevels.into()) };
-        let maps = at_least(&mut self.maps, templates.len() * finest.cells());
+        let maps = at_least(&mut self.maps.values, templates.len() * finest.cells());
         let scratch = at_least(&mut self.scratch, similarities_scratch_len(levels, templates.len()));
         let planes = maps
             .chunks_exact_mut(finest.cells())
@@ -86,14 +100,13 @@ impl Search {
             #[inline(always)]
             || similarities(levels, templates, temperature, &mut planes, scratch),
         )?;
-        self.size = (templates.len(), finest.cells());
+        self.maps.size = (templates.len(), finest.cells());
         Ok(maps)
     }
 
-    /// The map of a template of the last search.
-    pub(crate) fn map(&self, index: usize) -> Option<&[f32]> {
-        let (count, cells) = self.size;
-        if index < count { self.maps.get(index * cells..(index + 1) * cells) } else { None }
+    /// Gives the maps of the last search away, for other memory that the next one may use.
+    pub(crate) fn swap_maps(&mut self, maps: &mut Maps) {
+        std::mem::swap(&mut self.maps, maps);
     }
 }
 

@@ -4,6 +4,7 @@
 //! unlabelled images, the features there share the first and differ in the second, so that their mean is nearer to what the
 //! landmark looks like in a new image: query expansion (Chum et al., *Total recall*, ICCV 2007) for every landmark and stride.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +69,8 @@ impl Template {
         self.check(encoding)?;
         let options = MatchOptions::default();
         let matches = anchor_matches(self, encoding, options)?;
-        let laid = Registered::new(self, encoding, &matches, options);
+        let memory = RefCell::default();
+        let laid = Registered::new(self, encoding, &matches, options, &memory);
         let strange = prior::inlier_fraction(&matches, encoding) < Recognition::MIN_INLIER_FRACTION;
         let Some(alignment) = laid.alignment().filter(|_| !strange) else {
             return Ok(Observation { landmarks: Vec::new() });
