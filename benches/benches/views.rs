@@ -1,11 +1,11 @@
 //! How long views of a 384 x 384 image take.
 #![allow(clippy::expect_used, missing_docs)] // A benchmark may stop; criterion's macros write functions.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use infomark_benches::{SIDE, image};
 use infomark_core::{
-    Affine, Border, Elastic, IntensityJitter, Interpolation, Noise, Pixel, Plane, PlaneMut, Point, Rng, View,
-    Warp, blur, blur_scratch_len, elastic_controls_len,
+    Affine, Border, Elastic, IntensityJitter, Interpolation, Pixel, Plane, PlaneMut, Point, Rng, View, Warp,
+    elastic_controls_len,
 };
 use std::hint::black_box;
 
@@ -80,22 +80,6 @@ fn kind<P: Pixel>(c: &mut Criterion, name: &str, source: &[P]) {
             let out = PlaneMut::new(&mut out, SIDE, SIDE).expect("fits");
             elastic.resample(black_box(source), out, Interpolation::Bilinear, Border::Mirror)
         });
-    });
-    let mut scratch: Vec<P::Work> = vec![Default::default(); blur_scratch_len(SIDE, SIDE, 1.5)];
-    group.bench_function("blur, 1.5 pixels", |b| {
-        b.iter(|| {
-            let out = PlaneMut::new(&mut out, SIDE, SIDE).expect("fits");
-            blur(black_box(source), out, 1.5, &mut scratch)
-        });
-    });
-    let noise = Noise::new(0.05, 1, 0).expect("finite");
-    let pixels: Vec<P> = source.rows().flatten().copied().collect();
-    group.bench_function("noise", |b| {
-        b.iter_batched_ref(
-            || pixels.clone(),
-            |pixels| noise.add(PlaneMut::new(pixels, SIDE, SIDE).expect("fits"), 0, 0),
-            BatchSize::LargeInput,
-        );
     });
 }
 

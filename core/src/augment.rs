@@ -1,10 +1,8 @@
 //! Views of an image: changes of tone, and turned, scaled, shifted and deformed parts.
 
 mod affine;
-mod blur;
-mod cutout;
 mod elastic;
-mod noise;
+mod gaussian;
 mod pixel;
 mod policy;
 mod resample;
@@ -14,11 +12,8 @@ mod view;
 mod warp;
 
 pub use affine::Affine;
-pub use blur::{blur, blur_scratch_len};
-pub(crate) use blur::{gaussian, mirrored};
-pub use cutout::{Cutout, Fill};
 pub use elastic::{Elastic, elastic_controls_len};
-pub use noise::Noise;
+pub(crate) use gaussian::{gaussian, gaussian_scratch_len, mirrored};
 pub use pixel::Pixel;
 pub use policy::{IntensityRange, TierPolicy};
 pub use resample::{Border, Interpolation};

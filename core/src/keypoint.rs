@@ -1,6 +1,6 @@
 //! Key points: blobs and corners that stand out in difference-of-Gaussian images.
 
-use crate::augment::{blur_scratch_len, gaussian};
+use crate::augment::{gaussian, gaussian_scratch_len};
 use crate::tree::{Tree, tree_len};
 use crate::{Margin, Plane, Point, Real};
 use thiserror::Error;
@@ -142,7 +142,7 @@ impl<T: Real> KeyPointRule<T> {
 /// saturates where that overflows.
 pub const fn key_points_scratch_len(width: usize, height: usize) -> usize {
     let planes = width.saturating_mul(height).saturating_mul(WORK + BEST);
-    planes.saturating_add(blur_scratch_len(width, height, WIDEST))
+    planes.saturating_add(gaussian_scratch_len(width, height, WIDEST))
 }
 
 /// Blurred image and three differences, whose place the tree takes in the end.
@@ -152,7 +152,7 @@ const BEST: usize = 4;
 
 /// The key points of an image, best first, into `out`; returns how many there are.
 ///
-/// With Gaussians `G_i` of standard deviation `sigma_i = sigma_0 * 2^(i / s)` (see [`blur()`](crate::blur())) and `D_i = (G_(i+1) - G_i) * image`, a
+/// With Gaussians `G_i` of standard deviation `sigma_i = sigma_0 * 2^(i / s)` and `D_i = (G_(i+1) - G_i) * image`, a
 /// key point is a pixel where some `D_i`, `i = 1 ..= levels`, is larger than at its 26 neighbours in
 /// column, row and level and positive, or smaller and negative (of neighbours with one value, the
 /// first counts), where `|D_i|` is above the contrast, and where the Hessian `H` of `D_i` passes

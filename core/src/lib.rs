@@ -18,7 +18,7 @@
 //! | which pixels are sampled | [`weight_map`], [`tier_weight_map`], [`Sampler`], [`sample_spaced`], [`Rng`] |
 //! | how strongly views are changed | [`TierPolicy`], [`IntensityRange`] |
 //! | which strength fits the images | [`key_points`], [`search_tone`], [`intensity_range`] |
-//! | grey levels of views | [`IntensityJitter`], [`Noise`], [`blur()`], [`Cutout`] |
+//! | grey levels of views | [`IntensityJitter`] |
 //! | where views lie | [`Warp`], [`Affine`], [`View`], [`Elastic`] |
 //! | what an encoder is trained by | [`FeatureMap`], [`InfoNce`], [`info_nce_levels`] |
 //! | how well its features keep | [`positive_similarity`], [`SimilarityCurve`], [`CurveCut`] |
@@ -130,8 +130,8 @@ mod tree;
 
 pub use align::{AlignError, AlignOptions, Alignment, Expected, Match};
 pub use augment::{
-    Affine, AugmentError, Border, Cutout, Elastic, Fill, IntensityJitter, IntensityRange, Interpolation,
-    Noise, Pixel, TierPolicy, View, Warp, blur, blur_scratch_len, elastic_controls_len,
+    Affine, AugmentError, Border, Elastic, IntensityJitter, IntensityRange, Interpolation, Pixel, TierPolicy,
+    View, Warp, elastic_controls_len,
 };
 pub use conformal::{ConformalError, conformal_bound};
 pub use contrast::{ContrastError, ContrastRule, local_contrast, local_contrast_scratch_len};

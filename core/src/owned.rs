@@ -21,8 +21,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::{
-    AugmentError, ContrastError, ContrastRule, EntropyError, EntropyMap, KeyPoint, KeyPointError,
-    KeyPointRule, MutualError, Pixel, Plane, PlaneMut, Real, Rng, SampleError, Weighting,
+    ContrastError, ContrastRule, EntropyError, EntropyMap, KeyPoint, KeyPointError, KeyPointRule,
+    MutualError, Plane, PlaneMut, Real, Rng, SampleError, Weighting,
 };
 
 /// A row-major image that owns its pixels, without gaps between its rows.
@@ -164,25 +164,5 @@ pub fn key_points<T: Real>(
     let len = crate::key_points_scratch_len(width, height);
     let found = crate::key_points(image, rule, &mut out, &mut scratch(T::zero(), len))?;
     out.truncate(found);
-    Ok(out)
-}
-
-/// The image blurred by a Gaussian of `sigma_px` pixels, as [`blur`](crate::blur()).
-///
-/// # Errors
-/// As there.
-pub fn blur<P: Pixel>(image: Plane<'_, P>, sigma_px: f64) -> Result<OwnedPlane<P>, AugmentError> {
-    let mut out = OwnedPlane {
-        data: image.rows().flatten().copied().collect(),
-        width: image.width(),
-        height: image.height(),
-    };
-    let len = crate::blur_scratch_len(image.width(), image.height(), sigma_px);
-    crate::blur(
-        image,
-        out.as_plane_mut(),
-        sigma_px,
-        &mut scratch(<P::Work as num_traits::Zero>::zero(), len),
-    )?;
     Ok(out)
 }

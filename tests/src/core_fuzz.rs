@@ -9,11 +9,11 @@ pub use guidance::{intensity, keypoints, mutual, psi_cut, samplers};
 
 use crate::core_oracle::{self, tolerance};
 use infomark_core::{
-    Affine, Border, ContrastRule, Cutout, Elastic, EntropyMap, FeatureMap, Fill, IntensityJitter,
-    Interpolation, Negatives, Neighbourhood, Noise, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, View,
-    Warp, blur as core_blur, blur_scratch_len, elastic_controls_len, entropy_map, entropy_scratch_len,
-    info_nce as core_info_nce, info_nce_scratch_len, local_contrast, local_contrast_scratch_len, peak,
-    sample_feature, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
+    Affine, Border, ContrastRule, Elastic, EntropyMap, FeatureMap, IntensityJitter, Interpolation, Negatives,
+    Neighbourhood, PatchBorder, Plane, PlaneMut, Point, Positive, Rng, View, Warp, elastic_controls_len,
+    entropy_map, entropy_scratch_len, info_nce as core_info_nce, info_nce_scratch_len, local_contrast,
+    local_contrast_scratch_len, peak, sample_feature, similarities, similarities_scratch_len, similarity,
+    similarity_scratch_len, soft_peak,
 };
 
 /// Reads numbers from the front of the input; zeros when it is used up.
@@ -416,46 +416,4 @@ pub fn contrast(data: &[u8]) {
             assert!((f64::from(*value) - naive).abs() < tolerance::CONTRAST.1, "{value} is not {naive}");
         }
     }
-}
-
-/// Blur equals its definition; noise and cutout leave pixels in range whatever they are.
-pub fn blur_noise(data: &[u8]) {
-    let mut bytes = Bytes(data);
-    let (width, height) = (bytes.size(12), bytes.size(12));
-    let exotic = bytes.byte() % 4 == 0;
-    let sigma = f64::from(if exotic { bytes.any() } else { (bytes.small() + 1.0) * 4.0 });
-    let seed = u64::from(bytes.byte());
-    let origin = (u32::from(bytes.byte()), u32::from(bytes.byte()).wrapping_sub(128));
-    let cutout = Cutout::new(
-        usize::from(bytes.byte() % 4),
-        (bytes.size(16), bytes.size(255)),
-        (bytes.size(16), bytes.size(255)),
-        Fill::Mean,
-    );
-    let mut pixels: Vec<f32> =
-        (0..width * height).map(|_| if exotic { bytes.any() } else { bytes.small() }).collect();
-    // A wide blur takes long.
-    if sigma.abs() <= 32.0 || sigma.is_nan() {
-        let mut scratch = vec![f32::NAN; blur_scratch_len(width, height, sigma)];
-        let mut out = vec![f32::NAN; pixels.len()];
-        if let (Ok(src), Ok(dst)) =
-            (Plane::new(&pixels, width, height), PlaneMut::new(&mut out, width, height))
-        {
-            assert_eq!(core_blur(src, dst, sigma, &mut scratch).is_ok(), sigma >= 0.0);
-            for (i, &value) in out.iter().enumerate().take(if exotic || sigma > 9.0 { 0 } else { 8 }) {
-                let naive = core_oracle::blur(src, sigma, i % width, i / width);
-                assert!((f64::from(value) - naive).abs() < tolerance::BLUR.1, "{value} is not {naive}");
-            }
-        }
-    }
-    let noise = Noise::new(sigma, seed, 1);
-    assert_eq!(noise.is_ok(), sigma.is_finite() && sigma >= 0.0);
-    let (Ok(noise), Ok(mut image)) = (noise, PlaneMut::new(&mut pixels, width, height)) else {
-        return;
-    };
-    noise.add(image.reborrow(), origin.0, origin.1);
-    if let Ok(cutout) = cutout {
-        cutout.apply(image, &mut Rng::new(seed, 2));
-    }
-    assert!(pixels.iter().all(|v| (0.0..=1.0).contains(v)), "{pixels:?}");
 }

@@ -24,15 +24,11 @@ pub mod tolerance {
     pub const VIEW_F64: f64 = 1e-7;
     /// Values of a view with pixels in `[0, 1]`, `f32`: weights have 24 bits.
     pub const VIEW_F32: f64 = 2e-6;
-    /// Grey levels of a view, a tone or a blur of `u8`, half of one being the rounding.
+    /// Grey levels of a view or a tone of `u8`, half of one being the rounding.
     pub const GREY_U8: f64 = 1.0;
-    /// Blur with pixels in `[0, 1]`, `f64` and `f32`.
-    pub const BLUR: (f64, f64) = (1e-12, 1e-5);
     /// Local contrast with pixels in `[0, 1]`, gain 0.2 and a floor of 0.02, `f64` and `f32`: a deviation near 0 is the
     /// root of what rounding leaves of a variance.
     pub const CONTRAST: (f64, f64) = (1e-6, 4e-3);
-    /// Quantiles of the normal distribution, relative to their size.
-    pub const QUANTILE: f64 = 2e-7;
     /// Positions that go through an elastic field and back, in pixels, `f64`.
     pub const ELASTIC: f64 = 1e-9;
     /// Key points: position and sigma in pixels, response, `f64`. The parabolas divide by what is small.
@@ -304,22 +300,6 @@ pub fn tone(tone: IntensityJitter<f64>, pixels: &[f64]) -> Vec<f64> {
     bright.iter().map(|v| blend(v).powf(tone.gamma)).collect()
 }
 
-/// A pixel of a blurred image, by one sum over both directions.
-pub fn blur<P: Pixel>(src: Plane<'_, P>, sigma: f64, x: usize, y: usize) -> f64 {
-    let radius = (3.0 * sigma).ceil() as i64;
-    let weight = |k: i64| if k == 0 { 1.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() };
-    let total: f64 = (-radius..=radius).map(weight).sum();
-    let mut sum = 0.0;
-    for j in -radius..=radius {
-        for i in -radius..=radius {
-            let row = src.row(mirrored(y as i64 + j, src.height()));
-            let pixel = row[mirrored(x as i64 + i, src.width())].to_work().as_f64();
-            sum += weight(i) * weight(j) / (total * total) * pixel;
-        }
-    }
-    sum
-}
-
 /// A pixel after local contrast normalisation: means of means of means, each by its sum.
 pub fn local_contrast(src: Plane<'_, f64>, rule: ContrastRule<f64>) -> Vec<f64> {
     let (width, height) = (src.width(), src.height());
@@ -440,15 +420,4 @@ pub fn key_points(image: &[f64], width: usize, rule: KeyPointRule<f64>) -> Vec<K
     }
     found.sort_by(|a, b| b.response.total_cmp(&a.response));
     found
-}
-
-/// The share of a standard normal distribution below `z`, by Marsaglia's series.
-pub fn normal_share(z: f64) -> f64 {
-    let (mut term, mut sum, mut k) = (z, z, 1.0);
-    while sum + term != sum {
-        k += 2.0;
-        term *= z * z / k;
-        sum += term;
-    }
-    0.5 + sum * (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()
 }

@@ -2,21 +2,21 @@
 //! links without an allocator and by the one that it does not allocate.
 
 use infomark_core::{
-    Affine, AlignOptions, Alignment, Binning, Border, ContrastRule, CurveCut, Cutout, DipRule, Elastic,
-    EntropyMap, FeatureMap, Fill, Grey, InfoNce, IntensityError, IntensityJitter, IntensityRange,
-    Interpolation, JointEntropy, KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood,
-    Noise, PatchBorder, Pixel, Plane, PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule,
-    SimilarityBin, SimilarityCurve, Spacing, Statistic, Thresholds, Tier, TierPolicy, TierRatios,
-    ToneSearchScratch, Tournament, View, Warp, Weighting, add_resized, add_resized_scratch_len, angle_at,
-    angle_between, blur, blur_scratch_len, bootstrap_interval, clear_margin, conformal_bound,
-    cosine_similarity, distance_to_line, elastic_controls_len, entropy_map, entropy_scratch_len, error_bound,
-    highest_beyond, horizontal_extent, info_nce, info_nce_levels, info_nce_scratch_len, intensity_range,
-    joint_entropy, joint_entropy_scratch_len, key_points, key_points_scratch_len, length, local_contrast,
-    local_contrast_scratch_len, mean, midpoint, mutual_information, mutual_information_scratch_len,
-    mutual_information_terms, peak, philox4x32, positive_similarities, positive_similarity, projected_length,
-    radial_error_mm, sample_feature, sample_spaced, sample_spaced_scratch_len, sdr, search_strength,
-    search_tone, similarities, similarities_scratch_len, similarity, similarity_scratch_len, soft_peak,
-    tier_map, tier_weight_map, tone_path, tone_search_scratch_len, vertical_extent, weight_map,
+    Affine, AlignOptions, Alignment, Binning, Border, ContrastRule, CurveCut, DipRule, Elastic, EntropyMap,
+    FeatureMap, Grey, InfoNce, IntensityError, IntensityJitter, IntensityRange, Interpolation, JointEntropy,
+    KeyPoint, KeyPointRule, LossLevel, Margin, Match, Negatives, Neighbourhood, PatchBorder, Pixel, Plane,
+    PlaneMut, Point, Positive, Real, Rng, Sampler, SearchRule, SimilarityBin, SimilarityCurve, Spacing,
+    Statistic, Thresholds, Tier, TierPolicy, TierRatios, ToneSearchScratch, Tournament, View, Warp,
+    Weighting, add_resized, add_resized_scratch_len, angle_at, angle_between, bootstrap_interval,
+    clear_margin, conformal_bound, cosine_similarity, distance_to_line, elastic_controls_len, entropy_map,
+    entropy_scratch_len, error_bound, highest_beyond, horizontal_extent, info_nce, info_nce_levels,
+    info_nce_scratch_len, intensity_range, joint_entropy, joint_entropy_scratch_len, key_points,
+    key_points_scratch_len, length, local_contrast, local_contrast_scratch_len, mean, midpoint,
+    mutual_information, mutual_information_scratch_len, mutual_information_terms, peak, philox4x32,
+    positive_similarities, positive_similarity, projected_length, radial_error_mm, sample_feature,
+    sample_spaced, sample_spaced_scratch_len, sdr, search_strength, search_tone, similarities,
+    similarities_scratch_len, similarity, similarity_scratch_len, soft_peak, tier_map, tier_weight_map,
+    tone_path, tone_search_scratch_len, vertical_extent, weight_map,
 };
 
 const SIDE: usize = 12;
@@ -343,20 +343,13 @@ fn disturbances<T: Real>(image: &mut [u8], rng: &mut Rng) -> Option<()> {
     tone.apply_u16_in_place(PlaneMut::new(&mut out, 2, 1).ok()?).ok()?;
 
     const SIGMA: f64 = 0.7;
-    let noise = Noise::new(0.1, 1, 2).ok()?;
-    Noise::add(&noise, PlaneMut::new(image, SIDE, SIDE).ok()?, 0, 0);
-    let mut scratch = [0.0; blur_scratch_len(SIDE, SIDE, SIGMA)];
-    let dst = PlaneMut::new(&mut copy, SIDE, SIDE).ok()?;
-    blur(Plane::new(image, SIDE, SIDE).ok()?, dst, SIGMA, &mut scratch).ok()?;
     let rule = ContrastRule { sigma_px: n(SIGMA), gain: n(0.2), floor: n(0.02) };
     let mut scratch = [n(0.0); local_contrast_scratch_len(SIDE, SIDE, SIGMA)];
     let values = [n(0.5); PIXELS];
     let mut even = [n(0.0); PIXELS];
     let dst = PlaneMut::new(&mut even, SIDE, SIDE).ok()?;
     local_contrast(Plane::new(&values, SIDE, SIDE).ok()?, dst, rule, &mut scratch).ok()?;
-    let cutout = Cutout::new(2, (1, 4), (2, 3), Fill::Mean).ok()?;
-    Cutout::apply(&cutout, PlaneMut::new(&mut copy, SIDE, SIDE).ok()?, rng);
-    Noise::normal(&noise, 1, 2).is_finite().then_some(())
+    Some(())
 }
 
 fn features<T: Real>(rng: &mut Rng) -> Option<()> {

@@ -70,11 +70,6 @@ fn local_contrast_keeps_its_promises() {
 }
 
 #[test]
-fn blur_and_noise_keep_their_promises() {
-    replay("blur_noise", core_fuzz::blur_noise);
-}
-
-#[test]
 fn shared_information_keeps_its_promises() {
     replay("mutual", core_fuzz::mutual);
 }

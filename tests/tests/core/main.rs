@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)] // A test may stop.
 
 mod align;
+mod bits;
 mod conformal;
 mod contrast;
 mod elastic;
@@ -14,7 +15,6 @@ mod locate;
 mod loss;
 mod measure;
 mod mutual;
-mod noise;
 mod owned;
 mod plane;
 mod psi;

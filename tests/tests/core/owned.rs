@@ -1,10 +1,9 @@
 //! Owned results are those of the functions that take buffers.
 
 use infomark_core::{
-    ContrastRule, KeyPoint, KeyPointRule, Plane, PlaneMut, Rng, Weighting, blur, blur_scratch_len,
-    entropy_map, entropy_scratch_len, key_points, key_points_scratch_len, local_contrast,
-    local_contrast_scratch_len, mutual_information, mutual_information_scratch_len, owned, sample_spaced,
-    sample_spaced_scratch_len, weight_map,
+    ContrastRule, KeyPoint, KeyPointRule, Plane, PlaneMut, Rng, Weighting, entropy_map, entropy_scratch_len,
+    key_points, key_points_scratch_len, local_contrast, local_contrast_scratch_len, mutual_information,
+    mutual_information_scratch_len, owned, sample_spaced, sample_spaced_scratch_len, weight_map,
 };
 use proptest::prelude::*;
 
@@ -53,9 +52,6 @@ proptest! {
         local_contrast(float, out!(), rule, &mut scratch).unwrap();
         prop_assert_eq!(&owned::local_contrast(float, rule).unwrap().into_vec(), &out);
 
-        blur(float, out!(), 1.5, &mut vec![0.0; blur_scratch_len(width, height, 1.5)]).unwrap();
-        prop_assert_eq!(&owned::blur(float, 1.5).unwrap().into_vec(), &out);
-
         let mut found = vec![KeyPoint::default(); 4];
         let mut scratch = vec![0.0; key_points_scratch_len(width, height)];
         let count = key_points(float, KeyPointRule::default(), &mut found, &mut scratch).unwrap();
@@ -66,7 +62,8 @@ proptest! {
 
 #[test]
 fn sizes_that_no_memory_holds_are_errors() {
-    let image = Plane::new(&[1u8, 2, 3, 4], 2, 2).unwrap();
-    assert!(owned::blur(image, 1e18).is_err());
-    assert!(owned::blur(image, f64::INFINITY).is_err());
+    let image = Plane::new(&[0.1f32, 0.2, 0.3, 0.4], 2, 2).unwrap();
+    for sigma_px in [1e18, f32::INFINITY] {
+        assert!(owned::local_contrast(image, ContrastRule { sigma_px, gain: 0.2, floor: 0.02 }).is_err());
+    }
 }

@@ -1,7 +1,6 @@
 //! Gaussian blur.
 
-use super::{AugmentError, Pixel, check_size};
-use crate::{Plane, PlaneMut, Real};
+use crate::Real;
 
 /// Most standard deviation of a blur, in pixels.
 const WIDEST: f64 = 1024.0;
@@ -15,8 +14,8 @@ const fn radius(sigma_px: f64) -> usize {
     if (cut as f64) < 3.0 * sigma_px { cut + 1 } else { cut }
 }
 
-/// Elements of scratch that [`blur`] needs: a copy of the image, a padded row and the weights.
-pub const fn blur_scratch_len(width: usize, height: usize, sigma_px: f64) -> usize {
+/// Elements of scratch that [`gaussian`] needs: a copy of the image, a padded row and the weights.
+pub(crate) const fn gaussian_scratch_len(width: usize, height: usize, sigma_px: f64) -> usize {
     let radius = radius(sigma_px);
     width.saturating_mul(height).saturating_add(width).saturating_add(3 * radius + 1)
 }
@@ -25,55 +24,10 @@ pub const fn blur_scratch_len(width: usize, height: usize, sigma_px: f64) -> usi
 ///
 /// Weights are `exp(-k^2 / (2 sigma^2))` up to three deviations (rounded up) on each side and add up to
 /// 1; rows first, then columns. The image is mirrored at the outer edges of its border pixels,
-/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, exactly. Integers are
-/// rounded to nearest, once, at the end.
+/// `b a | a b c | c b`, which keeps its mean; constant images stay as they are, exactly.
 ///
-/// `scratch` holds at least [`blur_scratch_len`] elements.
-///
-/// # Errors
-/// When the sizes differ, the deviation is not from 0 to 1024, or the scratch is too short.
-///
-/// ```
-/// use infomark_core::{Plane, PlaneMut, blur, blur_scratch_len};
-/// let (dot, mut out) = ([0u8, 0, 0, 240, 0, 0, 0], [0u8; 7]);
-/// let mut scratch = [0.0; blur_scratch_len(7, 1, 0.6)];
-/// blur(Plane::new(&dot, 7, 1)?, PlaneMut::new(&mut out, 7, 1)?, 0.6, &mut scratch)?;
-/// assert_eq!(out, [0, 1, 40, 159, 40, 1, 0]);
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-pub fn blur<P: Pixel>(
-    src: Plane<'_, P>,
-    mut dst: PlaneMut<'_, P>,
-    sigma_px: f64,
-    scratch: &mut [P::Work],
-) -> Result<(), AugmentError> {
-    let (width, height) = (src.width(), src.height());
-    check_size((width, height), &dst.as_plane())?;
-    if !(0.0..=WIDEST).contains(&sigma_px) {
-        return Err(AugmentError::Factor { name: "blur", value: sigma_px, least: "from 0 to 1024" });
-    }
-    let (needed, len) = (blur_scratch_len(width, height, sigma_px), scratch.len());
-    if len < needed {
-        return Err(AugmentError::Scratch { needed, len });
-    }
-    if src.is_empty() {
-        return Ok(());
-    }
-    let load = |y: usize, row: &mut [P::Work]| {
-        for (value, pixel) in row.iter_mut().zip(src.row(y)) {
-            *value = pixel.to_work();
-        }
-    };
-    gaussian((width, height), sigma_px, scratch, load, |y, row| {
-        for (to, &from) in dst.row_mut(y).iter_mut().zip(row) {
-            *to = P::from_work(from);
-        }
-    });
-    Ok(())
-}
-
-/// The blur of an image whose rows are read by `load` and, blurred, given to `store`; the deviation and
-/// the scratch are good.
+/// Rows are read by `load` and, blurred, given to `store`; the deviation is at most 1024 and the scratch
+/// holds [`gaussian_scratch_len`] elements.
 pub(crate) fn gaussian<T: Real>(
     (width, height): (usize, usize),
     sigma_px: f64,
