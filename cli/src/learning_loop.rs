@@ -14,7 +14,7 @@ use infomark_active::{
 };
 use infomark_core::Point;
 use infomark_infer::{
-    CollectedLandmarks, Detection, FolderLock, InputImage, LandmarkRow, Member, ordered, rounded,
+    CollectedLandmarks, Detection, FolderLock, InputImage, LandmarkRow, Member, ReadLimits, ordered, rounded,
 };
 use infomark_train::{AGAINST, AnnotatedSet, Budget, ComputeOn, Paths, TrainConfig};
 use serde::Serialize;
@@ -281,8 +281,9 @@ fn propose(
     let bar = Progress::new(inputs.len() as u64, "proposing");
     let detector = found.detector();
     let one = move |input: &InputImage| -> Result<Proposed> {
-        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
-        let image = spacing::read(&input.path, given.as_ref())?;
+        let limits = ReadLimits { reduced: detector.takes_reduced(), ..ReadLimits::default() };
+        let _share = spacing::memory_for(&input.path, &limits, BYTES_A_PIXEL, 0)?;
+        let image = spacing::read(&input.path, given.as_ref(), &limits)?;
         let detection = detector.detect(&image, None)?;
         let members = match &detection {
             Detection::Ensemble(seen) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use infomark_core::{Thresholds, Tier, Weighting};
 use infomark_figures::{InformationMaps, Legend, MapOptions, Raster, Scene, panel, sheet};
-use infomark_infer::{Image, read_image, rounded};
+use infomark_infer::{Image, ReadLimits, read_image, rounded};
 use serde::Serialize;
 
 use crate::output::{self, Report, file_name, shown};
@@ -83,7 +83,7 @@ struct Shares {
 const BYTES_A_PIXEL: u64 = 36;
 
 pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
-    let _share = memory_for(&options.image, BYTES_A_PIXEL)?;
+    let _share = memory_for(&options.image, &ReadLimits::default(), BYTES_A_PIXEL, 0)?;
     let image = read_image(&options.image)?;
     let name = shown(&options.image);
     let measured = measure(&image, options).with_context(|| name.clone())?;

@@ -1,13 +1,12 @@
 //! The size of pixels: what files state, or what the user gives.
 
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 use infomark_core::Spacing;
 use infomark_infer::{
-    Annotated, Image, LandmarkFormat, MemoryBudget, MemoryError, MemoryShare, PixelSpacing, ReadLimits,
-    read_image_header, read_image_with,
+    Annotated, Image, LandmarkFormat, MemoryBudget, MemoryError, MemoryShare, PixelSpacing, ReadEstimate,
+    ReadLimits, estimate_reading, read_image_with,
 };
 use infomark_results::OtherMm;
 
@@ -37,11 +36,23 @@ pub(crate) fn warn_of_other_mm(format: LandmarkFormat, images: &[Annotated<'_>])
     others.warning().iter().for_each(output::warn);
 }
 
-/// Waits for the memory that work on an image takes, so many bytes a pixel, reading included.
-pub(crate) fn memory_for(path: &Path, bytes_a_pixel: u64) -> Result<MemoryShare<'static>> {
-    let header = read_image_header(path)?;
-    let pixels = header.width as u64 * header.height as u64;
-    let needed = pixels.saturating_mul(bytes_a_pixel);
+/// Waits for the memory that work on an image takes, so many bytes a pixel, reading and drawing included. Of a reduced image they are for each pixel that
+/// is kept, and what reading takes is added, and so many bytes for each pixel of the file that is drawn.
+pub(crate) fn memory_for(
+    path: &Path,
+    limits: &ReadLimits,
+    bytes_a_pixel: u64,
+    bytes_a_drawn_pixel: u64,
+) -> Result<MemoryShare<'static>> {
+    let ReadEstimate { size, kept_size, bytes } = estimate_reading(path, limits)?;
+    let of_each = |(width, height): (usize, usize), bytes: u64| {
+        (width as u64).saturating_mul(height as u64).saturating_mul(bytes)
+    };
+    let of_work = of_each(kept_size, bytes_a_pixel);
+    let needed = match kept_size == size {
+        true => of_work,
+        false => of_work.saturating_add(bytes).saturating_add(of_each(size, bytes_a_drawn_pixel)),
+    };
     MemoryBudget::of_process().take(needed, None).map_err(|error| match error {
         MemoryError::NeverFits { needed, most } => anyhow!(
             "{}: work on it needs {} MiB of memory, and {} may be used; give --memory {}M, or scale it down first",
@@ -55,17 +66,8 @@ pub(crate) fn memory_for(path: &Path, bytes_a_pixel: u64) -> Result<MemoryShare<
 }
 
 /// An image with the spacing that was given, else with that of its file.
-pub(crate) fn read(path: &Path, given: Option<&PixelSpacing>) -> Result<Image> {
-    read_until(path, given, None)
-}
-
-/// [`read`], which gives up when a deadline has passed.
-pub(crate) fn read_until(
-    path: &Path,
-    given: Option<&PixelSpacing>,
-    deadline: Option<Instant>,
-) -> Result<Image> {
-    let image = read_image_with(path, &ReadLimits { deadline, ..ReadLimits::default() })?;
+pub(crate) fn read(path: &Path, given: Option<&PixelSpacing>, limits: &ReadLimits) -> Result<Image> {
+    let image = read_image_with(path, limits)?;
     Ok(match given {
         Some(spacing) => image.with_spacing(spacing.clone()),
         None => image,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use infomark_infer::{
-    Encoder, ImageContext, PixelSpacing, Template, read_image, read_image_header, read_landmarks_of, rounded,
-    sha256,
+    Encoder, ImageContext, PixelSpacing, ReadLimits, Template, read_image, read_image_header,
+    read_landmarks_of, rounded, sha256,
 };
 use infomark_models::PretrainedModel;
 use infomark_results::TemplateRecord;
@@ -154,7 +154,8 @@ pub(crate) fn from_image(
     landmarks: &Path,
     given: Option<&PixelSpacing>,
 ) -> Result<(Template, TemplateRecord)> {
-    let image = spacing::read(path, given)?;
+    let reduced = encoder.description().input.takes_reduced();
+    let image = spacing::read(path, given, &ReadLimits { reduced, ..ReadLimits::default() })?;
     let name = file_name(path);
     let placement = Some(read_image_header(path)?.placement);
     let subject = ImageContext { image: Some(&name), placement, ..ImageContext::default() };

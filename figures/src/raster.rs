@@ -33,10 +33,14 @@ impl Raster {
         Ok(Self { pixels: pixels.into() })
     }
 
-    /// A radiograph in 256 grey levels.
+    /// A radiograph in 256 grey levels, in the size of the image: of a reduced one, each pixel has the average of its block.
     pub fn from_image(image: &Image) -> Self {
-        let levels = image.to_levels();
-        let pixel = |x: u32, y: u32| levels.get(y as usize * image.width() + x as usize).copied();
+        let (levels, (across, down)) = (image.to_levels(), image.kept_size());
+        // The block that the centre of a pixel lies in.
+        let block = |at: u32, to: usize, from: usize| (2 * at as usize + 1) * to / (2 * from);
+        let pixel = |x: u32, y: u32| {
+            levels.get(block(y, down, image.height()) * across + block(x, across, image.width())).copied()
+        };
         let grey = |x, y| Luma([pixel(x, y).unwrap_or(0)]);
         Self { pixels: GrayImage::from_fn(side(image.width()), side(image.height()), grey).into() }
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Ensemble, EnsembleDetection, Image, ImageError, Judge, Judgement, LandmarkNet, Located, Location,
-    MatchError, ModelError, Ordered, PixelSpacing, Recognition, ThreadError, ordered, read_image,
+    MatchError, ModelError, Ordered, PixelSpacing, ReadLimits, Recognition, ThreadError, ordered,
+    read_image_with,
 };
 
 /// Landmark detector: judged matching or a landmark network. It is cheap to clone and can be shared between threads.
@@ -97,6 +98,17 @@ impl Detector {
         }
     }
 
+    /// Whether all its models find the same, to the same bits, in images that were read with [`ReadLimits::reduced`].
+    pub fn takes_reduced(&self) -> bool {
+        let takes = |net: &LandmarkNet| net.description().input.takes_reduced();
+        match self {
+            Detector::Matching(judge) => judge.takes_reduced(),
+            Detector::Network(net) => takes(net),
+            Detector::CheckedNetwork(net, judge) => takes(net) && judge.takes_reduced(),
+            Detector::Ensemble(ensemble) => ensemble.takes_reduced(),
+        }
+    }
+
     /// Finds the landmarks in an image on the calling thread; given up once a `deadline` has passed.
     ///
     /// # Errors
@@ -137,10 +149,10 @@ impl Detector {
         options: DetectFiles,
     ) -> Result<Ordered<Result<Detection, DetectError>>, ThreadError> {
         let DetectFiles { threads, limit, spacing, stop } = options;
-        let detector = self.clone();
+        let (detector, reduced) = (self.clone(), self.takes_reduced());
         let one = move |path: &PathBuf| {
             let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-            let image = read_image(path)?;
+            let image = read_image_with(path, &ReadLimits { reduced, ..ReadLimits::default() })?;
             let image = match &spacing {
                 Some(spacing) => image.with_spacing(spacing.clone()),
                 None => image,

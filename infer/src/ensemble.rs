@@ -303,11 +303,18 @@ impl Ensemble {
         self.fix_orientation
     }
 
+    /// Whether encoder and networks find the same in images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
+    pub fn takes_reduced(&self) -> bool {
+        let takes = |net: &LandmarkNet| net.description().input.takes_reduced();
+        self.matcher.encoder().description().input.takes_reduced() && self.nets.iter().all(takes)
+    }
+
     /// Recognises an image and finds its landmarks, each by its [member](Self::members); given up once a `deadline` has passed.
     ///
     /// # Errors
     /// [`MatchError`].
     pub fn detect(&self, image: &Image, deadline: Option<Instant>) -> Result<EnsembleDetection, MatchError> {
+        let image = &*image.reduced_where(self.takes_reduced());
         let See { encoding, recognition, upright } =
             see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
         let mut candidates = match &upright {

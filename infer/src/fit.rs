@@ -10,6 +10,9 @@ use crate::{Image, Normalisation};
 /// Longest side of an [`InputSize`] in pixels.
 const MAX_SIDE: usize = 8192;
 
+/// Most pixels of a canvas that large images are reduced for.
+const MAX_AREA_OF_REDUCED: usize = 1 << 18;
+
 /// Size in pixels of the one canvas that an encoder reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Sides", into = "Sides")]
@@ -64,6 +67,12 @@ impl InputSize {
     /// Pixels of the canvas.
     pub fn area(self) -> usize {
         self.width * self.height
+    }
+
+    /// Whether images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced) suit: a canvas of at most 2^18 pixels, of which
+    /// reduced images have 16 times as many or more.
+    pub fn takes_reduced(self) -> bool {
+        self.area() <= MAX_AREA_OF_REDUCED
     }
 }
 
@@ -211,7 +220,8 @@ impl Letterbox {
 
     /// The image on the canvas: `input.width() * input.height()` row-major pixels in `[0, 1]`.
     ///
-    /// Shrinking averages with a triangle as wide as the step, growing is bilinear. What was resized is normalised before its
+    /// Shrinking averages with a triangle as wide as the step, growing is bilinear. An image of more than 2^24 pixels is reduced to averages of
+    /// blocks before, where [`InputSize::takes_reduced`], so that it makes no difference whether it was read so. What was resized is normalised before its
     /// edges are repeated.
     ///
     /// # Errors
@@ -230,7 +240,8 @@ impl Letterbox {
         }
         normalisation.check().map_err(|_| LetterboxError::Normalisation)?;
         let Rect { width, height, x, .. } = self.content;
-        let resized = resized(image.pixels(), self.original(), (width, height));
+        let image = image.reduced_where(self.input.takes_reduced());
+        let resized = resized(image.pixels(), image.kept_size(), (width, height));
         let resized = normalisation.apply(resized, width, height).ok_or(LetterboxError::Normalisation)?;
         let mut canvas = Vec::with_capacity(self.input.area());
         for row in resized.chunks_exact(width) {

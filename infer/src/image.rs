@@ -18,6 +18,7 @@ mod list;
 mod nifti;
 #[cfg(feature = "pictures")]
 mod picture;
+pub(crate) mod reduction;
 #[cfg(feature = "pictures")]
 mod resolution;
 #[cfg_attr(not(feature = "pictures"), allow(dead_code, reason = "not every reader needs all of it"))]
@@ -25,8 +26,8 @@ mod source;
 mod stretch;
 
 pub use decode::{
-    ImageHeader, decode_image, decode_levels, read_hashed_image, read_image, read_image_header,
-    read_image_size, read_image_with,
+    ImageHeader, ReadEstimate, decode_image, decode_levels, estimate_reading, read_hashed_image, read_image,
+    read_image_header, read_image_size, read_image_with,
 };
 pub use error::ImageError;
 pub use levels::Levels;
@@ -60,11 +61,16 @@ pub const MIN_SIDE: usize = 32;
 ///
 /// Every value holds what its readers rely on: both sides are at least [`MIN_SIDE`], every pixel is finite and in
 /// `[0, 1]`, and not all of them are equal.
+///
+/// An image that was read with [`ReadLimits::reduced`] may keep averages of blocks of its pixels: its size and the places in it are still those of
+/// the file, its pixels are those of [`kept_size`](Image::kept_size).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     name: String,
     width: usize,
     height: usize,
+    /// Width and height of what is in `pixels`.
+    kept: (usize, usize),
     pixels: Vec<f32>,
     spacing: Option<PixelSpacing>,
 }
@@ -103,7 +109,7 @@ impl Image {
         if pixels.windows(2).all(|pair| pair[0] == pair[1]) {
             return Err(ImageError::Constant { name });
         }
-        Ok(Image { name, width, height, pixels, spacing: None })
+        Ok(Image { name, width, height, kept: (width, height), pixels, spacing: None })
     }
 
     /// An image from `width * height` row-major grey values of any range: they are stretched between their 0.1 and 99.9
@@ -159,7 +165,13 @@ impl Image {
         self.height
     }
 
-    /// The pixels, row by row.
+    /// Width and height of the [`pixels`](Self::pixels): those of the image, or less where it was read with [`ReadLimits::reduced`] and has more
+    /// than 2^24 pixels.
+    pub fn kept_size(&self) -> (usize, usize) {
+        self.kept
+    }
+
+    /// The pixels, row by row; there are as many as [`kept_size`](Self::kept_size) says.
     pub fn pixels(&self) -> &[f32] {
         &self.pixels
     }
@@ -176,9 +188,9 @@ impl Image {
         self.pixels.iter().map(|v| (v * 255.0 + 0.5) as u8).collect()
     }
 
-    /// The pixels as a view for `infomark-core`.
+    /// The pixels as a view for `infomark-core`, of [`kept_size`](Self::kept_size).
     pub fn plane(&self) -> Plane<'_, f32> {
         #[expect(clippy::expect_used, reason = "Image::new checked the length")]
-        Plane::new(&self.pixels, self.width, self.height).expect("checked when made")
+        Plane::new(&self.pixels, self.kept.0, self.kept.1).expect("checked when made")
     }
 }

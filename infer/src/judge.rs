@@ -220,6 +220,11 @@ impl Judge {
         self.fix_orientation
     }
 
+    /// Whether the encoder finds the same in images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
+    pub fn takes_reduced(&self) -> bool {
+        self.matcher.encoder().description().input.takes_reduced()
+    }
+
     /// Finds the landmarks in an image and judges them; given up once a `deadline` has passed, as
     /// [`Encoder::encode_until`](crate::Encoder::encode_until) is.
     ///
@@ -229,6 +234,7 @@ impl Judge {
         if self.abstain_above_mm.is_some() && image.spacing().is_none() {
             return Err(MatchError::NoSpacing { image: image.name().to_owned() });
         }
+        let image = &*image.reduced_where(self.takes_reduced());
         let See { encoding, recognition, upright } =
             see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
         let found = match &upright {
@@ -260,6 +266,8 @@ impl Judge {
         image: &Image,
         deadline: Option<Instant>,
     ) -> Result<Location, MatchError> {
+        let takes_reduced = self.takes_reduced() && net.description().input.takes_reduced();
+        let image = &*image.reduced_where(takes_reduced);
         let See { recognition, upright, .. } =
             see(self.matcher.parts(), image, self.fix_orientation, deadline)?;
         let mut landmarks = net.find_until(upright.as_ref().unwrap_or(image), deadline)?;

@@ -138,9 +138,9 @@ pub use hash::{sha256, sha256_file, sha256_files, sha256_hashed_files};
 #[cfg(feature = "nifti")]
 pub use image::read_nifti_slice;
 pub use image::{
-    Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadLimits, Skipped, decode_image,
-    decode_levels, list_folder, list_images, read_hashed_image, read_image, read_image_header,
-    read_image_size, read_image_with,
+    Image, ImageError, ImageHeader, Levels, Listing, MIN_SIDE, ReadEstimate, ReadLimits, Skipped,
+    decode_image, decode_levels, estimate_reading, list_folder, list_images, read_hashed_image, read_image,
+    read_image_header, read_image_size, read_image_with,
 };
 pub use image_list::{ImageList, ImageListError, ListedImage, file_stem_of};
 pub use input_image::{FileIdentity, InputImage, file_name, free_stem};

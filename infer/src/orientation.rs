@@ -69,7 +69,7 @@ impl Orientation {
     /// # Errors
     /// [`ImageError`], which no image gives.
     pub fn apply(self, image: &Image) -> Result<Image, ImageError> {
-        let from = (image.width(), image.height());
+        let from = image.kept_size();
         let (width, height) = self.size(from);
         let back = self.inverse();
         let pixels = (0..width * height).map(|i| {
@@ -77,7 +77,7 @@ impl Orientation {
             let source = back.push(at, (width, height));
             image.pixels().get(source.y as usize * from.0 + source.x as usize).copied().unwrap_or(0.0)
         });
-        Image::new(image.name(), width, height, pixels.collect())
+        image.laid(self.size((image.width(), image.height())), (width, height), pixels.collect())
     }
 }
 

@@ -90,6 +90,8 @@ pub(crate) fn recognise(
     if upright >= SURE {
         return Ok(best);
     }
+    // Once for all orientations.
+    let image = &*image.reduced_where(encoder.description().input.takes_reduced());
     for (order, orientation) in Orientation::ALL.into_iter().enumerate().skip(1) {
         if order == 2 && best.inlier_fraction >= ENOUGH {
             break;

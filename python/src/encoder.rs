@@ -77,7 +77,8 @@ impl Encoder {
         py: Python<'py>,
         image: Source,
     ) -> PyResult<Vec<(usize, Bound<'py, PyArray3<f32>>)>> {
-        let (image, encoder) = (py.detach(|| image.read())?, &self.inner);
+        let encoder = &self.inner;
+        let image = py.detach(|| image.read_for(encoder.description().input.takes_reduced()))?;
         let encoding = py.detach(|| encoder.encode(&image)).map_err(raise)?;
         let level = |map: infomark_core::FeatureMap<'_, f32>| {
             let shape = (map.channels(), map.height(), map.width());
@@ -136,8 +137,8 @@ impl Template {
         names: Vec<String>,
         at: PyReadonlyArray2<'_, f64>,
     ) -> PyResult<Self> {
-        let (image, landmarks) = (py.detach(|| image.read())?, landmarks(names, &at)?);
-        let encoder = &encoder.inner;
+        let (encoder, landmarks) = (&encoder.inner, landmarks(names, &at)?);
+        let image = py.detach(|| image.read_for(encoder.description().input.takes_reduced()))?;
         let made = py.detach(|| infomark_infer::Template::new(encoder, &image, &landmarks));
         Ok(Self { inner: made.map_err(raise)? })
     }

@@ -86,7 +86,7 @@ impl Ensemble {
         fix_orientation: bool,
     ) -> PyResult<Detected<'py>> {
         let (spacing, ensemble) = (given(spacing)?, self.laying(fix_orientation));
-        let image: Image = sized(py.detach(|| image.read())?, spacing.as_ref());
+        let image: Image = sized(py.detach(|| image.read_for(ensemble.takes_reduced()))?, spacing.as_ref());
         detected(py, py.detach(|| ensemble.detect(&image, None)).map_err(raise)?)
     }
 

@@ -116,17 +116,25 @@ impl Matcher {
     }
 
     fn find<'py>(&self, py: Python<'py>, image: Source) -> PyResult<Table<'py>> {
-        let (image, matcher) = (py.detach(|| image.read())?, &self.inner);
+        let matcher = &self.inner;
+        let image = py.detach(|| image.read_for(takes_reduced(matcher)))?;
         let found = py.detach(|| matcher.find(&image)).map_err(raise)?;
         table(py, &found.iter().collect::<Vec<_>>())
     }
 
     fn find_all(&self, images: Vec<Source>, threads: usize) -> PyResult<FolderMatches> {
         let matcher = self.inner.clone();
-        let one =
-            move |image: &Source| Ok(Seen::Found(matcher.find(&image.read()?).map_err(DetectError::from)?));
+        let one = move |image: &Source| {
+            let image = image.read_for(takes_reduced(&matcher))?;
+            Ok(Seen::Found(matcher.find(&image).map_err(DetectError::from)?))
+        };
         FolderMatches::new(images, threads, one)
     }
+}
+
+/// Whether a matcher finds the same in reduced images.
+fn takes_reduced(matcher: &infomark_infer::Matcher) -> bool {
+    matcher.encoder().description().input.takes_reduced()
 }
 
 /// What judges a matcher's points.
@@ -191,7 +199,7 @@ impl Judge {
         spacing: Option<(f64, f64)>,
     ) -> PyResult<Judged<'py>> {
         let (spacing, judge) = (given(spacing)?, &self.inner);
-        let image = sized(py.detach(|| image.read())?, spacing.as_ref());
+        let image = sized(py.detach(|| image.read_for(judge.takes_reduced()))?, spacing.as_ref());
         judged(py, &py.detach(|| judge.find(&image, None)).map_err(raise)?)
     }
 
@@ -304,7 +312,7 @@ impl FolderMatches {
         threads: usize,
     ) -> PyResult<Self> {
         let one = move |image: &Source| {
-            let image = sized(image.read()?, spacing.as_ref());
+            let image = sized(image.read_for(detector.takes_reduced())?, spacing.as_ref());
             Ok(Seen::from(detector.detect(&image, None)?))
         };
         Self::new(images, threads, one)
@@ -318,7 +326,7 @@ impl FolderMatches {
         threads: usize,
     ) -> PyResult<Self> {
         let one = move |image: &Source| {
-            let (image, sha256) = image.read_hashed()?;
+            let (image, sha256) = image.read_hashed(detector.takes_reduced())?;
             let image = sized(image, spacing.as_ref());
             let detection = detector.detect(&image, None)?;
             Ok(Seen::Rows(Rows {

@@ -67,7 +67,8 @@ impl LandmarkNetwork {
     }
 
     fn find<'py>(&self, py: Python<'py>, image: Source) -> PyResult<Place<'py>> {
-        let (image, network) = (py.detach(|| image.read())?, &self.inner);
+        let network = &self.inner;
+        let image = py.detach(|| image.read_for(network.description().input.takes_reduced()))?;
         places(py, &py.detach(|| network.find(&image)).map_err(raise)?)
     }
 

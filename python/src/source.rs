@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use infomark_infer::{
-    Image, ImageError, ReadLimits, decode_image, read_hashed_image, read_image, sha256, with_causes,
+    Image, ImageError, ReadLimits, decode_image, read_hashed_image, read_image_with, sha256, with_causes,
 };
 use numpy::PyReadonlyArray2;
 use pyo3::prelude::*;
@@ -79,15 +79,22 @@ impl SourceError {
 impl Source {
     /// Reads the image; call it without the interpreter's lock.
     pub(crate) fn read(&self) -> Result<Image, SourceError> {
+        self.read_for(false)
+    }
+
+    /// [`read`](Self::read) for models that take reduced images or not.
+    pub(crate) fn read_for(&self, reduced: bool) -> Result<Image, SourceError> {
         match &self.1 {
-            Content::Path(path) => Ok(read_image(path)?),
-            _ => self.read_hashed().map(|(image, _)| image),
+            Content::Path(path) => {
+                Ok(read_image_with(path, &ReadLimits { reduced, ..ReadLimits::default() })?)
+            }
+            _ => self.read_hashed(reduced).map(|(image, _)| image),
         }
     }
 
-    /// Reads the image, with the SHA-256 of its file's bytes; none for pixels. Call it without the interpreter's lock.
-    pub(crate) fn read_hashed(&self) -> Result<(Image, Option<String>), SourceError> {
-        let limits = ReadLimits::default();
+    /// [`read_for`](Self::read_for), with the SHA-256 of its file's bytes; none for pixels. Call it without the interpreter's lock.
+    pub(crate) fn read_hashed(&self, reduced: bool) -> Result<(Image, Option<String>), SourceError> {
+        let limits = ReadLimits { reduced, ..ReadLimits::default() };
         let decoded = |bytes: &[u8]| -> Result<_, SourceError> {
             let image = decode_image(bytes, self.0.as_str(), &limits)?;
             Ok((image, Some(sha256(bytes))))

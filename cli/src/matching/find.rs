@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use infomark_infer::{Detector, InputImage, PixelSpacing, Placement, read_image_header};
+use infomark_infer::{Detector, InputImage, PixelSpacing, Placement, ReadLimits, read_image_header};
 use infomark_results::{FailedImage, Journal, MatchedImage, Stamp};
 
 use super::pictures::{self, OVERLAYS};
@@ -14,6 +14,9 @@ use crate::spacing;
 
 /// Memory for a pixel of an image that is read, searched and drawn, as measured.
 const BYTES_A_PIXEL: u64 = 10;
+
+/// Memory for a pixel of the file whose overlay is drawn though the image is reduced: grey levels and the overlay's file, as measured.
+const BYTES_A_DRAWN_PIXEL: u64 = 2;
 
 /// What images are searched with, and what is written of each.
 pub(super) struct Search {
@@ -81,10 +84,13 @@ impl Search {
 
     /// Searches one image and writes its overlay; a failure of the overlay is returned beside the points.
     fn one(&self, input: &InputImage, file: Option<String>) -> Result<(MatchedImage, Option<Error>)> {
+        let limits = ReadLimits { reduced: self.detector.takes_reduced(), ..ReadLimits::default() };
         // Waiting for memory is not the image's own time.
-        let _share = spacing::memory_for(&input.path, BYTES_A_PIXEL)?;
+        let drawn = if file.is_some() { BYTES_A_DRAWN_PIXEL } else { 0 };
+        let _share = spacing::memory_for(&input.path, &limits, BYTES_A_PIXEL, drawn)?;
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        let image = spacing::read_until(&input.path, self.given.as_ref(), deadline)?;
+        let limits = ReadLimits { deadline, ..limits };
+        let image = spacing::read(&input.path, self.given.as_ref(), &limits)?;
         let detection = self.detector.detect(&image, deadline).map_err(failure)?;
         let mut matched = MatchedImage::of(input, &image, &detection);
         let title = format!("{}, {}", input.label, self.name());

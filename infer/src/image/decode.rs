@@ -16,7 +16,7 @@ use image::ImageFormat;
 use super::dicom;
 use super::foreign;
 #[cfg(feature = "pictures")]
-use super::grey::{self, grey};
+use super::grey::{self, SampleRows, grey};
 #[cfg(feature = "jpeg")]
 use super::jpeg;
 use super::levels::Levels;
@@ -77,11 +77,12 @@ fn read_source<'a>(
     limits: &ReadLimits,
 ) -> Result<(Image, Cow<'a, [u8]>), ImageError> {
     // What the header tells is refused before the pixels are read.
-    let header = header(&mut source, limits)?;
+    let Opened { header, held } = header(&mut source, limits)?;
     let name = source.name().to_owned();
-    let _share = limits.draw(&name, (header.width, header.height), source.length())?;
+    let needed = limits.reading_bytes((header.width, header.height), held, source.length());
+    let _share = limits.draw(&name, needed)?;
     let bytes = source.into_bytes(limits)?;
-    Ok((decode(&bytes, name, limits)?, bytes))
+    Ok((decode(&bytes, &name, limits)?, bytes))
 }
 
 /// Header of an image file.
@@ -110,11 +111,40 @@ pub fn read_image_size(path: impl AsRef<Path>) -> Result<(usize, usize), ImageEr
 /// # Errors
 /// As [`read_image_size`].
 pub fn read_image_header(path: impl AsRef<Path>) -> Result<ImageHeader, ImageError> {
-    header(&mut Source::open_header(path.as_ref())?, &ReadLimits::default())
+    header(&mut Source::open_header(path.as_ref())?, &ReadLimits::default()).map(|opened| opened.header)
+}
+
+/// What reading an image takes, by its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadEstimate {
+    /// Width and height of the image.
+    pub size: (usize, usize),
+    /// Width and height of the pixels that it will keep: less where it is [reduced](ReadLimits::reduced).
+    pub kept_size: (usize, usize),
+    /// Bytes of memory, those of the pixels included.
+    pub bytes: u64,
+}
+
+/// What [`read_image_with`] within these limits takes; the image is not read.
+///
+/// # Errors
+/// As [`read_image_size`].
+pub fn estimate_reading(path: impl AsRef<Path>, limits: &ReadLimits) -> Result<ReadEstimate, ImageError> {
+    let mut source = Source::open_header(path.as_ref())?;
+    let Opened { header, held } = header(&mut source, limits)?;
+    let size = (header.width, header.height);
+    let bytes = limits.reading_bytes(size, held, source.length());
+    Ok(ReadEstimate { size, kept_size: limits.kept_size(size), bytes })
+}
+
+/// The header of a file, and the bytes that decoding holds at once beside the file and the pixels.
+pub(super) struct Opened {
+    pub(super) header: ImageHeader,
+    pub(super) held: u64,
 }
 
 /// The header of a file, of which no more is read than it needs.
-fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<ImageHeader, ImageError> {
+fn header(source: &mut Source<'_>, limits: &ReadLimits) -> Result<Opened, ImageError> {
     loop {
         let (start, name) = (source.start(), source.name());
         let header = match Kind::of(start, name)? {
@@ -149,18 +179,18 @@ pub fn decode_image(bytes: &[u8], name: impl Into<String>, limits: &ReadLimits) 
     read_source(Source::of_bytes(bytes, name.into())?, limits).map(|(image, _)| image)
 }
 
-fn decode(bytes: &[u8], name: String, limits: &ReadLimits) -> Result<Image, ImageError> {
-    match Kind::of(bytes, &name)? {
+fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
+    match Kind::of(bytes, name)? {
         #[cfg(feature = "dicom")]
-        Kind::Dicom => dicom::decode(bytes, &name, limits),
+        Kind::Dicom => dicom::decode(bytes, name, limits),
         #[cfg(feature = "nifti")]
-        Kind::Nifti => nifti::decode(bytes, &name, limits, None),
+        Kind::Nifti => nifti::decode(bytes, name, limits, None),
         #[cfg(feature = "nifti")]
-        Kind::Packed => nifti::decode(&nifti::unpack(bytes, &name, limits, None)?, &name, limits, None),
+        Kind::Packed => nifti::decode(&nifti::unpack(bytes, name, limits, None)?, name, limits, None),
         #[cfg(feature = "jpeg")]
-        Kind::Jpeg => of_samples(picture::jpeg_samples(bytes, &name, limits)?, name),
+        Kind::Jpeg => of_samples(picture::jpeg_samples(bytes, name, limits)?, name, limits),
         #[cfg(feature = "pictures")]
-        Kind::Picture(format) => of_samples(picture::samples(bytes, format, &name, limits)?, name),
+        Kind::Picture(format) => of_samples(picture::samples(bytes, format, name, limits)?, name, limits),
     }
 }
 
@@ -184,25 +214,24 @@ pub fn decode_levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Le
         #[cfg(feature = "nifti")]
         Kind::Packed => nifti::levels(&nifti::unpack(bytes, name, limits, None)?, name, limits),
         #[cfg(feature = "jpeg")]
-        Kind::Jpeg => levels_of_samples(&picture::jpeg_samples(bytes, name, limits)?, name),
+        Kind::Jpeg => levels_of_samples(picture::jpeg_samples(bytes, name, limits)?, name),
         #[cfg(feature = "pictures")]
-        Kind::Picture(format) => levels_of_samples(&picture::samples(bytes, format, name, limits)?, name),
+        Kind::Picture(format) => levels_of_samples(picture::samples(bytes, format, name, limits)?, name),
     }
 }
 
+/// Samples of a picture with its header.
 #[cfg(feature = "pictures")]
-fn of_samples((header, samples): (picture::Header, Vec<u8>), name: String) -> Result<Image, ImageError> {
-    let pixels = grey(&samples, &header.layout, header.width, &name)?;
-    drop(samples);
-    Image::new(name, header.width, header.height, pixels)
+type Samples<'a> = (picture::Header, Box<dyn SampleRows + 'a>);
+
+#[cfg(feature = "pictures")]
+fn of_samples((header, samples): Samples<'_>, name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
+    grey(&*samples, &header.layout, (header.width, header.height), name, limits.reduced)
 }
 
 #[cfg(feature = "pictures")]
-fn levels_of_samples(
-    (header, samples): &(picture::Header, Vec<u8>),
-    name: &str,
-) -> Result<Levels, ImageError> {
-    let levels = grey::levels(samples, &header.layout, header.width, name)?;
+fn levels_of_samples((header, samples): Samples<'_>, name: &str) -> Result<Levels, ImageError> {
+    let levels = grey::levels(&*samples, &header.layout, name)?;
     Levels::new(name, (header.width, header.height), levels)
 }
 

@@ -15,7 +15,9 @@ mod syntax;
 
 use std::fmt;
 
+use super::decode::Opened;
 use super::levels::Levels;
+use super::reduction::Rows;
 use super::{Image, ImageError, ImageHeader, ReadLimits, jpeg};
 use crate::contain::contain;
 use elements::Elements;
@@ -94,7 +96,7 @@ pub(super) fn header(
     length: u64,
     name: &str,
     limits: &ReadLimits,
-) -> Result<Option<ImageHeader>, ImageError> {
+) -> Result<Option<Opened>, ImageError> {
     let read = parse(|| Elements::before_pixels(start, limits));
     match read {
         // A part of the file may end anywhere.
@@ -105,9 +107,9 @@ pub(super) fn header(
         }
         Err(problem) => Err(problem.of(name)),
         Ok((elements, header)) => {
-            check(&elements, &header, length, name, limits)?;
+            let held = check(&elements, &header, length, name, limits)?;
             let Header { width, height, spacing, placement, .. } = header;
-            Ok(Some(ImageHeader { width, height, spacing, placement }))
+            Ok(Some(Opened { header: ImageHeader { width, height, spacing, placement }, held }))
         }
     }
 }
@@ -120,13 +122,14 @@ pub(super) fn object_without_image(start: &[u8]) -> Option<&'static str> {
 /// The image with the size of its pixels.
 pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
     let (elements, header) = open(bytes, name, limits)?;
-    let pixels = contain(|| {
+    let rows = contain(|| {
         let stored = pixels::decode(&elements, &header, limits)?;
-        display::display(&stored, &elements, &header)
+        let mut rows = Rows::new((header.width, header.height), limits.reduced);
+        display::display(&stored, &elements, &header, &mut rows, name)?;
+        Ok(rows)
     });
-    let pixels = pixels.unwrap_or_else(|panic| Err(Problem::Pixels(panic.to_string())));
-    let pixels = pixels.map_err(|problem| problem.of(name))?;
-    let image = Image::new(name, header.width, header.height, pixels)?;
+    let rows = rows.unwrap_or_else(|panic| Err(Problem::Pixels(panic.to_string())));
+    let image = rows.map_err(|problem| problem.of(name))?.finish(name)?;
     Ok(match header.spacing {
         Some(spacing) => image.with_spacing(spacing),
         None => image,
@@ -162,13 +165,16 @@ fn parse<'a>(
     parsed.unwrap_or(Err(elements::MALFORMED))
 }
 
+/// Checks the size against the limits; the bytes that decoding holds at once beside the file and the pixels.
 fn check(
     elements: &Elements<'_>,
     header: &Header,
     length: u64,
     name: &str,
     limits: &ReadLimits,
-) -> Result<(), ImageError> {
-    let of_pixel = size_of::<u16>() + size_of::<f32>() + elements.syntax().working_bytes();
-    limits.check(name, (header.width, header.height), of_pixel as u64, length)
+) -> Result<u64, ImageError> {
+    let Header { width, height, .. } = *header;
+    let of_pixel = elements.syntax().working_bytes() as u64;
+    limits.check(name, (width, height), of_pixel, length)?;
+    Ok((width as u64).saturating_mul(height as u64).saturating_mul(of_pixel))
 }

@@ -1,10 +1,11 @@
-//! Decoded samples of any layout to grey pixels in `[0, 1]`.
+//! Decoded samples of any layout to grey pixels in `[0, 1]`, row by row.
 
 use image::ColorType;
 
-use super::ImageError;
 use super::levels::Scale;
+use super::reduction::Rows;
 use super::stretch::CLIPPED;
+use super::{Image, ImageError};
 
 /// How samples lie in a decoded image.
 pub(super) struct Layout {
@@ -30,63 +31,106 @@ impl Layout {
         };
         Some(Layout { light, alpha, wide })
     }
+
+    /// Bytes of a pixel.
+    pub(super) fn bytes(&self) -> usize {
+        (self.light + usize::from(self.alpha)) * if self.wide { 2 } else { 1 }
+    }
 }
 
-/// The grey pixels in `[0, 1]`.
+/// Samples that can be gone through more than once, as they are stretched by what all of them are.
+pub(super) trait SampleRows {
+    /// Gives the bytes of each row in turn.
+    fn each(&self, row: &mut dyn FnMut(&[u8]) -> Result<(), ImageError>) -> Result<(), ImageError>;
+}
+
+/// The grey pixels in `[0, 1]`, or averages of them.
 pub(super) fn grey(
-    samples: &[u8],
+    samples: &dyn SampleRows,
     layout: &Layout,
-    width: usize,
+    size: (usize, usize),
     name: &str,
-) -> Result<Vec<f32>, ImageError> {
-    if layout.wide {
-        let words = samples.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
-        let mut pixels = merge(words, samples.len() / 2, u16::MAX, layout, width, name)?;
-        stretch(&mut pixels);
-        Ok(pixels)
+    is_reduced: bool,
+) -> Result<Image, ImageError> {
+    let shown: Vec<f32> = if layout.wide {
+        let (low, high) = ends(&counts(samples, layout, name)?);
+        let range = (high - low).max(1.0);
+        (0..=u16::MAX).map(|value| ((f32::from(value) - low) / range).clamp(0.0, 1.0)).collect()
     } else {
-        let bytes = samples.iter().map(|&byte| u16::from(byte));
-        let mut pixels = merge(bytes, samples.len(), u16::from(u8::MAX), layout, width, name)?;
-        for value in &mut pixels {
-            *value /= f32::from(u8::MAX);
-        }
-        Ok(pixels)
-    }
+        (0..=u8::MAX).map(|value| f32::from(value) / f32::from(u8::MAX)).collect()
+    };
+    let mut rows = Rows::new(size, is_reduced);
+    each_merged(samples, layout, name, &mut |row| {
+        rows.push(row.iter().filter_map(|value| shown.get(usize::from(*value)).copied()), name);
+    })?;
+    rows.finish(name)
 }
 
 /// All grey levels in 16 bits, with the window that [`grey`] shows.
 pub(super) fn levels(
-    samples: &[u8],
+    samples: &dyn SampleRows,
     layout: &Layout,
-    width: usize,
     name: &str,
 ) -> Result<(Vec<u16>, [f64; 2]), ImageError> {
+    let mut values = Vec::new();
+    each_merged(samples, layout, name, &mut |row| values.extend_from_slice(row))?;
     if !layout.wide {
-        let bytes = samples.iter().map(|&byte| u16::from(byte));
-        let pixels = merge(bytes, samples.len(), u16::from(u8::MAX), layout, width, name)?;
-        return Ok((pixels.into_iter().map(|value| value as u16 * 257).collect(), [0.0, 1.0]));
+        values.iter_mut().for_each(|value| *value *= 257);
+        return Ok((values, [0.0, 1.0]));
     }
-    let words = samples.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
-    let pixels = merge(words, samples.len() / 2, u16::MAX, layout, width, name)?;
-    let (low, high) = ends(&pixels);
-    let extremes = pixels.iter().fold((f32::MAX, f32::MIN), |(a, b), &value| (a.min(value), b.max(value)));
-    let scale = Scale::new((extremes.0.into(), extremes.1.into()), (low.into(), high.into()));
-    Ok((pixels.iter().map(|&value| scale.level(value.into())).collect(), scale.window()))
+    let counts = counts(samples, layout, name)?;
+    let ((low, high), (least, most)) = (ends(&counts), extremes(&counts));
+    let scale = Scale::new((least.into(), most.into()), (low.into(), high.into()));
+    values.iter_mut().for_each(|value| *value = scale.level((*value).into()));
+    Ok((values, scale.window()))
 }
 
-/// One whole number a pixel: the channels' mean, where they agree and alpha is full.
+/// How many pixels have each grey value.
+fn counts(samples: &dyn SampleRows, layout: &Layout, name: &str) -> Result<Vec<u64>, ImageError> {
+    let mut counts = vec![0_u64; 1 << 16];
+    each_merged(samples, layout, name, &mut |row| {
+        for &value in row {
+            counts[usize::from(value)] += 1;
+        }
+    })?;
+    Ok(counts)
+}
+
+/// Gives each row with one whole number a pixel.
+fn each_merged(
+    samples: &dyn SampleRows,
+    layout: &Layout,
+    name: &str,
+    take: &mut dyn FnMut(&[u16]),
+) -> Result<(), ImageError> {
+    let (mut y, mut merged) = (0, Vec::new());
+    samples.each(&mut |row| {
+        merged.clear();
+        if layout.wide {
+            let words = row.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+            merge(words, u16::MAX, layout, y, name, &mut merged)?;
+        } else {
+            let bytes = row.iter().map(|&byte| u16::from(byte));
+            merge(bytes, u16::from(u8::MAX), layout, y, name, &mut merged)?;
+        }
+        take(&merged);
+        y += 1;
+        Ok(())
+    })
+}
+
+/// One whole number a pixel of a row: the channels' mean, where they agree and alpha is full.
 fn merge(
     mut samples: impl Iterator<Item = u16>,
-    count: usize,
     full: u16,
     layout: &Layout,
-    width: usize,
+    y: usize,
     name: &str,
-) -> Result<Vec<f32>, ImageError> {
+    pixels: &mut Vec<u16>,
+) -> Result<(), ImageError> {
     let tolerance = full / 255 * 2;
-    let mut pixels = Vec::with_capacity(count / (layout.light + usize::from(layout.alpha)));
     while let Some(first) = samples.next() {
-        let (x, y) = (pixels.len() % width, pixels.len() / width);
+        let x = pixels.len();
         let mut value = first;
         if layout.light == 3 {
             let (green, blue) = (samples.next().unwrap_or(0), samples.next().unwrap_or(0));
@@ -100,43 +144,31 @@ fn merge(
         if layout.alpha && samples.next() != Some(full) {
             return Err(ImageError::Transparent { name: name.to_owned(), x, y });
         }
-        pixels.push(f32::from(value));
+        pixels.push(value);
     }
-    Ok(pixels)
+    Ok(())
 }
 
-/// Maps whole numbers so that their [`ends`] become 0 and 1.
-fn stretch(pixels: &mut [f32]) {
-    let (low, high) = ends(pixels);
-    let range = (high - low).max(1.0);
-    for value in pixels {
-        *value = ((*value - low) / range).clamp(0.0, 1.0);
-    }
+/// The `CLIPPED` quantiles of whole numbers that occur so often; where they coincide, the least and the greatest.
+fn ends(counts: &[u64]) -> (f32, f32) {
+    let pixels: u64 = counts.iter().sum();
+    let clipped = (pixels as f64 * CLIPPED) as u64;
+    let (low, high) = (quantile(counts.iter(), clipped), quantile(counts.iter().rev(), clipped));
+    let high = (counts.len() - 1).saturating_sub(high);
+    if low >= high { extremes(counts) } else { (low as f32, high as f32) }
 }
 
-/// The `CLIPPED` quantiles of whole numbers; where they coincide, the least and the greatest.
-fn ends(pixels: &[f32]) -> (f32, f32) {
-    let mut counts = vec![0_u64; 1 << 16];
-    for &value in pixels {
-        counts[usize::from(value as u16)] += 1;
-    }
-    let clipped = (pixels.len() as f64 * CLIPPED) as u64;
-    let (mut low, mut high) = (quantile(&counts, clipped), {
-        let from_above = counts.iter().rev().copied().collect::<Vec<_>>();
-        counts.len() - 1 - quantile(&from_above, clipped)
-    });
-    if low >= high {
-        low = counts.iter().position(|&n| n > 0).unwrap_or(0);
-        high = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
-    }
-    (low as f32, high as f32)
+/// The least and the greatest number.
+fn extremes(counts: &[u64]) -> (f32, f32) {
+    let least = counts.iter().position(|&n| n > 0).unwrap_or(0);
+    let most = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
+    (least as f32, most as f32)
 }
 
 /// The first level with more than `clipped` pixels at or below it.
-fn quantile(counts: &[u64], clipped: u64) -> usize {
+fn quantile<'a>(mut counts: impl Iterator<Item = &'a u64>, clipped: u64) -> usize {
     let mut seen = 0;
     counts
-        .iter()
         .position(|&n| {
             seen += n;
             seen > clipped

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::time::Instant;
 
+use super::reduction::reduced_size;
 use super::{ImageError, MIN_SIDE};
 use crate::{MemoryBudget, MemoryError, MemoryShare};
 
@@ -36,11 +37,15 @@ pub struct ReadLimits {
     pub max_depth: usize,
     /// When reading gives up, checked before and while pixels are decoded; JPEG 2000 is checked before and after.
     pub deadline: Option<Instant>,
+    /// Whether images of more than 2^24 pixels, 4096 x 4096, keep averages of blocks of pixels, at most as many as that, which is done while they are
+    /// decoded: for models whose [`InputSize::takes_reduced`](crate::InputSize::takes_reduced), which find the same in them, to the same bits.
+    /// Smaller images, and grey [`Levels`](super::Levels), keep all pixels.
+    pub reduced: bool,
 }
 
 impl Default for ReadLimits {
     /// 32768 pixels a side, 2^28 pixels, 512 MiB (which is about 100 million 8-bit pixels), 100 scans, 65536 strips or tiles, sequences 100
-    /// deep, no deadline.
+    /// deep, no deadline, all pixels kept.
     fn default() -> Self {
         ReadLimits {
             max_side: 32_768,
@@ -50,12 +55,28 @@ impl Default for ReadLimits {
             max_tiles: 1 << 16,
             max_depth: 100,
             deadline: None,
+            reduced: false,
         }
     }
 }
 
 impl ReadLimits {
-    /// Refuses an image of another size, or one that needs more memory: `bytes_a_pixel` beside `bytes` of the file.
+    /// Whether an image of this size keeps averages of its pixels.
+    pub(super) fn reduces(&self, size: (usize, usize)) -> bool {
+        self.kept_size(size) != size
+    }
+
+    pub(super) fn kept_size(&self, size: (usize, usize)) -> (usize, usize) {
+        if self.reduced { reduced_size(size) } else { size }
+    }
+
+    /// Bytes of the pixels that an image of this size keeps.
+    fn kept_bytes(&self, size: (usize, usize)) -> u64 {
+        let (width, height) = self.kept_size(size);
+        (width as u64).saturating_mul(height as u64).saturating_mul(size_of::<f32>() as u64)
+    }
+
+    /// Refuses an image of another size, or one that needs more memory: `bytes_a_pixel` and the pixels that are kept beside `bytes` of the file.
     pub(super) fn check(
         &self,
         name: &str,
@@ -76,7 +97,8 @@ impl ReadLimits {
             return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
         }
         let pixels = (width as u64).saturating_mul(height as u64);
-        let needed = pixels.saturating_mul(bytes_a_pixel).saturating_add(bytes);
+        let kept = self.kept_bytes((width, height));
+        let needed = pixels.saturating_mul(bytes_a_pixel).saturating_add(kept).saturating_add(bytes);
         if needed > self.max_bytes {
             return Err(self.exceeded(name, needed));
         }
@@ -87,15 +109,18 @@ impl ReadLimits {
         Ok(())
     }
 
-    /// Waits for the memory that reading takes: the file twice, samples and pixels.
-    pub(super) fn draw(
-        &self,
-        name: &str,
-        (width, height): (usize, usize),
-        length: u64,
-    ) -> Result<MemoryShare<'static>, ImageError> {
-        let pixels = (width as u64).saturating_mul(height as u64);
-        let needed = pixels.saturating_mul(BYTES_A_PIXEL).saturating_add(length.saturating_mul(2));
+    /// Bytes that reading takes: the file twice, samples and pixels. Of an image that is reduced the samples are those `held` at once.
+    pub(super) fn reading_bytes(&self, size: (usize, usize), held: u64, length: u64) -> u64 {
+        let of_image = if self.reduces(size) {
+            held.saturating_add(self.kept_bytes(size))
+        } else {
+            (size.0 as u64).saturating_mul(size.1 as u64).saturating_mul(BYTES_A_PIXEL)
+        };
+        of_image.saturating_add(length.saturating_mul(2))
+    }
+
+    /// Waits for the memory that reading takes.
+    pub(super) fn draw(&self, name: &str, needed: u64) -> Result<MemoryShare<'static>, ImageError> {
         MemoryBudget::of_process().take(needed, self.deadline).map_err(|error| match error {
             MemoryError::NeverFits { needed, most } => ImageError::TooLarge {
                 name: name.to_owned(),

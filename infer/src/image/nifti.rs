@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use infomark_core::Spacing;
 use nifti::{NiftiHeader, NiftiType, Unit};
 
+use super::decode::Opened;
 use super::levels::{Levels, Scale};
 use super::limits::Timed;
 use super::source::Source;
@@ -108,6 +109,7 @@ pub(super) fn decode(
     let slice = Slice::open(bytes, bytes.len() as u64, name, limits, slice)?;
     let pixels = slice.pixels(bytes).map_err(|problem| problem.of(name))?;
     let image = Image::new(name, slice.width, slice.height, pixels)?;
+    let image = if limits.reduced { image.into_reduced() } else { image };
     Ok(match slice.spacing {
         Some(spacing) => image.with_spacing(spacing),
         None => image,
@@ -135,10 +137,14 @@ pub(super) fn header(
     length: u64,
     name: &str,
     limits: &ReadLimits,
-) -> Result<ImageHeader, ImageError> {
+) -> Result<Opened, ImageError> {
     let Slice { width, height, spacing, placement, .. } = Slice::open(start, length, name, limits, None)?;
-    Ok(ImageHeader { width, height, spacing, placement })
+    let held = COPIES * (width as u64).saturating_mul(height as u64);
+    Ok(Opened { header: ImageHeader { width, height, spacing, placement }, held })
 }
+
+/// Bytes a pixel of the values and of a copy that is sorted.
+const COPIES: u64 = 2 * size_of::<f32>() as u64;
 
 const LEFT_OVER: Problem = Problem::Damaged("it goes on after the last voxel that its header calls for");
 
@@ -195,7 +201,9 @@ impl Slice {
         let dim: Vec<usize> = dim.iter().map(|&size| usize::from(size)).collect();
         let (axes, first) = axes(&dim, name, slice)?;
         let [width, height] = axes.map(|axis| dim[axis]);
-        limits.check(name, (width, height), 2 * size_of::<f32>() as u64, length)?;
+        // Of an image that is not reduced the values become its pixels.
+        let of_values = if limits.reduces((width, height)) { COPIES } else { size_of::<f32>() as u64 };
+        limits.check(name, (width, height), of_values, length)?;
         let data = header.data_type().ok().and_then(|data| Voxel::of(data, bytes));
         let voxel = data.ok_or(wrong(Problem::Unsupported("voxels that are no plain numbers")))?;
         // Some writers leave it at zero.

@@ -8,6 +8,8 @@ mod netpbm;
 mod packed;
 #[cfg(feature = "png")]
 mod png;
+#[cfg(feature = "png")]
+mod png_rows;
 #[cfg(feature = "tiff")]
 mod tiff;
 
@@ -17,9 +19,10 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::decode::Opened;
 #[cfg(feature = "jpeg")]
 use super::foreign;
-use super::grey::Layout;
+use super::grey::{Layout, SampleRows};
 #[cfg(feature = "jpeg")]
 use super::jpeg;
 use super::limits::Timed;
@@ -70,6 +73,16 @@ fn without_profiles(bytes: &[u8], format: ImageFormat) -> Result<Cow<'_, [u8]>, 
     }
 }
 
+/// Whether the samples of a file can be decoded row by row.
+#[cfg_attr(not(feature = "png"), expect(unused_variables))]
+fn has_rows(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        #[cfg(feature = "png")]
+        ImageFormat::Png => !png_rows::is_interlaced(bytes),
+        _ => false,
+    }
+}
+
 /// Refuses what the decoder of a format would take in silence.
 #[cfg_attr(not(feature = "tiff"), expect(unused_variables))]
 fn check_whole(bytes: &[u8], format: ImageFormat, limits: &ReadLimits) -> Result<(), Flaw> {
@@ -90,11 +103,14 @@ pub(super) struct Header {
     pub(super) layout: Layout,
     /// Bytes of the decoded samples.
     bytes: usize,
+    /// Bytes that decoding holds at once beside the file and the pixels.
+    held: u64,
 }
 
 impl Header {
-    fn of_image(&self, placement: Placement) -> ImageHeader {
-        ImageHeader { width: self.width, height: self.height, spacing: None, placement }
+    fn opened(&self, placement: Placement) -> Opened {
+        let header = ImageHeader { width: self.width, height: self.height, spacing: None, placement };
+        Opened { header, held: self.held }
     }
 }
 
@@ -103,16 +119,20 @@ pub(super) fn header(
     source: &Source<'_>,
     format: ImageFormat,
     limits: &ReadLimits,
-) -> Result<ImageHeader, ImageError> {
+) -> Result<Opened, ImageError> {
     let name = source.name();
     let size = contain(|| {
         let mut file = source.reader();
         file.rewind().map_err(|source| ImageError::Unreadable { name: name.to_owned(), source })?;
         let mut decoder = open(BufReader::new(file), format, name, limits)?;
-        check_header(&mut decoder, name, source.length(), limits)
+        check_header(&mut decoder, false, name, source.length(), limits)
     });
-    let header = size.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
-    Ok(header.of_image(resolution::placement(source, format)))
+    let mut header = size.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
+    if format == ImageFormat::Tiff {
+        // Its decoder copies them.
+        header.held = header.held.saturating_mul(2);
+    }
+    Ok(header.opened(resolution::placement(source, format)))
 }
 
 /// The header of a PNG file; none where more of it is needed.
@@ -120,45 +140,77 @@ pub(super) fn header(
 pub(super) fn png_image_header(
     source: &Source<'_>,
     limits: &ReadLimits,
-) -> Result<Option<ImageHeader>, ImageError> {
+) -> Result<Option<Opened>, ImageError> {
     let (start, length, name) = (source.start(), source.length(), source.name());
     let kept = png::before_pixels(start, start.len() as u64 >= length).map_err(|flaw| flaw.of(name))?;
     let Some(kept) = kept else { return Ok(None) };
     let header = contain(|| {
-        let mut decoder = open(Cursor::new(kept), ImageFormat::Png, name, limits)?;
-        check_header(&mut decoder, name, length, limits)
+        let mut decoder = open(Cursor::new(&kept), ImageFormat::Png, name, limits)?;
+        check_header(&mut decoder, has_rows(&kept, ImageFormat::Png), name, length, limits)
     });
     let header = header.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
-    Ok(Some(header.of_image(resolution::placement(source, ImageFormat::Png))))
+    Ok(Some(header.opened(resolution::placement(source, ImageFormat::Png))))
 }
 
+/// Decoded samples of a whole picture.
+struct Whole {
+    samples: Vec<u8>,
+    bytes_a_row: usize,
+}
+
+impl SampleRows for Whole {
+    fn each(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), ImageError>) -> Result<(), ImageError> {
+        self.samples.chunks_exact(self.bytes_a_row.max(1)).try_for_each(take)
+    }
+}
+
+/// Samples of a picture with its header.
+type Samples<'a> = (Header, Box<dyn SampleRows + 'a>);
+
 /// The samples of a file in memory.
-pub(super) fn samples(
-    bytes: &[u8],
+pub(super) fn samples<'a>(
+    bytes: &'a [u8],
     format: ImageFormat,
-    name: &str,
-    limits: &ReadLimits,
-) -> Result<(Header, Vec<u8>), ImageError> {
+    name: &'a str,
+    limits: &'a ReadLimits,
+) -> Result<Samples<'a>, ImageError> {
     contain(|| picture_samples(bytes, format, name, limits))
         .unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))
 }
 
-fn picture_samples(
-    bytes: &[u8],
+fn picture_samples<'a>(
+    bytes: &'a [u8],
     format: ImageFormat,
-    name: &str,
-    limits: &ReadLimits,
-) -> Result<(Header, Vec<u8>), ImageError> {
+    name: &'a str,
+    limits: &'a ReadLimits,
+) -> Result<Samples<'a>, ImageError> {
     let seen = without_profiles(bytes, format).map_err(|flaw| flaw.of(name))?;
     let copied = if let Cow::Owned(copy) = &seen { copy.len() } else { 0 };
     let mut decoder = open(Timed::new(Cursor::new(&seen), limits), format, name, limits)?;
-    let header = check_header(&mut decoder, name, (bytes.len() + copied) as u64, limits)?;
+    let has_rows = has_rows(&seen, format);
+    let header = check_header(&mut decoder, has_rows, name, (bytes.len() + copied) as u64, limits)?;
     check_whole(bytes, format, limits).map_err(|flaw| flaw.of(name))?;
+    #[cfg(feature = "png")]
+    if has_rows && limits.reduces((header.width, header.height)) {
+        drop(decoder);
+        return Ok((header, Box::new(png_rows::PngRows::new(seen, name, limits))));
+    }
+    whole(decoder, header, name, limits)
+}
+
+/// The samples of a picture that is decoded whole.
+fn whole<'a>(
+    decoder: impl ImageDecoder,
+    header: Header,
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<Samples<'a>, ImageError> {
     let mut samples = Vec::new();
     samples.try_reserve_exact(header.bytes).map_err(|_| limits.exceeded(name, header.bytes as u64))?;
     samples.resize(header.bytes, 0);
     decoder.read_image(&mut samples).map_err(|error| decoding(name, limits, error))?;
-    Ok((header, samples))
+    let bytes_a_row = header.width * header.layout.bytes();
+    Ok((header, Box::new(Whole { samples, bytes_a_row })))
 }
 
 /// The header of a JPEG file of `length` bytes; none where more of it is needed.
@@ -168,9 +220,9 @@ pub(super) fn jpeg_image_header(
     length: u64,
     name: &str,
     limits: &ReadLimits,
-) -> Result<Option<ImageHeader>, ImageError> {
+) -> Result<Option<Opened>, ImageError> {
     let header = jpeg_header(start, length, name, limits)?;
-    Ok(header.map(|(_, header)| header.of_image(resolution::jpeg_placement(start))))
+    Ok(header.map(|(_, header)| header.opened(resolution::jpeg_placement(start))))
 }
 
 #[cfg(feature = "jpeg")]
@@ -190,31 +242,69 @@ fn jpeg_header(
         (true, _) => ColorType::L16,
         (false, _) => ColorType::Rgb8,
     };
-    let bytes_a_pixel = usize::from(color.bytes_per_pixel());
-    let of_file = length.saturating_add(jpeg.working_bytes());
-    limits.check(name, (width, height), (bytes_a_pixel + size_of::<f32>()) as u64, of_file)?;
+    let bytes = width * height * usize::from(color.bytes_per_pixel());
+    let held = match (gives_rows(&jpeg, limits), jpeg.is_grey()) {
+        (true, _) => jpeg.coefficient_bytes(),
+        // What is decoded is gone before there are pixels.
+        (false, true) => bytes as u64,
+        (false, false) => jpeg.coefficient_bytes().saturating_add(bytes as u64),
+    };
+    limits.check(name, (width, height), 0, length.saturating_add(held))?;
     check_orientation(name, jpeg.orientation)?;
-    let header =
-        Header { width, height, layout: layout(name, color)?, bytes: width * height * bytes_a_pixel };
+    let header = Header { width, height, layout: layout(name, color)?, bytes, held };
     Ok(Some((jpeg, header)))
+}
+
+/// Whether the rows of a file are taken as its blocks are decoded: of a progressive one, whose coefficients are all there first, only where it is
+/// reduced.
+#[cfg(feature = "jpeg")]
+fn gives_rows(jpeg: &jpeg::file::Header, limits: &ReadLimits) -> bool {
+    let is_sequential = jpeg.coefficient_bytes() == 0;
+    jpeg.has_grey_rows() && (is_sequential || limits.reduces((jpeg.frame.width, jpeg.frame.height)))
 }
 
 /// The samples of a JPEG file, of which every block has to be there.
 #[cfg(feature = "jpeg")]
-pub(super) fn jpeg_samples(
-    bytes: &[u8],
-    name: &str,
-    limits: &ReadLimits,
-) -> Result<(Header, Vec<u8>), ImageError> {
+pub(super) fn jpeg_samples<'a>(
+    bytes: &'a [u8],
+    name: &'a str,
+    limits: &'a ReadLimits,
+) -> Result<Samples<'a>, ImageError> {
     let read = jpeg_header(bytes, bytes.len() as u64, name, limits)?;
     let (jpeg, header) = read.ok_or_else(|| damaged(name, "its JPEG data end early".to_owned()))?;
+    if gives_rows(&jpeg, limits) {
+        return Ok((header, Box::new(JpegRows { bytes, name, limits })));
+    }
     if jpeg.is_grey() {
         let samples =
             jpeg::file::samples(bytes, &jpeg, limits).map_err(|problem| jpeg_problem(name, problem))?;
-        return Ok((header, samples));
+        let bytes_a_row = header.width * header.layout.bytes();
+        return Ok((header, Box::new(Whole { samples, bytes_a_row })));
     }
     jpeg::file::check(bytes, limits).map_err(|problem| jpeg_problem(name, problem))?;
     samples(bytes, ImageFormat::Jpeg, name, limits)
+}
+
+/// A grey JPEG file of 8 bits, whose rows come as its blocks are decoded.
+#[cfg(feature = "jpeg")]
+struct JpegRows<'a> {
+    bytes: &'a [u8],
+    name: &'a str,
+    limits: &'a ReadLimits,
+}
+
+#[cfg(feature = "jpeg")]
+impl SampleRows for JpegRows<'_> {
+    fn each(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), ImageError>) -> Result<(), ImageError> {
+        let mut failed = None;
+        let read = jpeg::file::each_row(self.bytes, self.limits, &mut |row| {
+            if failed.is_none() {
+                failed = take(row).err();
+            }
+        });
+        read.map_err(|problem| jpeg_problem(self.name, problem))?;
+        failed.map_or(Ok(()), Err)
+    }
 }
 
 #[cfg(feature = "jpeg")]
@@ -248,6 +338,7 @@ fn open<'a>(
 
 fn check_header(
     decoder: &mut impl ImageDecoder,
+    has_rows: bool,
     name: &str,
     length: u64,
     limits: &ReadLimits,
@@ -255,11 +346,12 @@ fn check_header(
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     let samples = decoder.total_bytes();
-    limits.check(name, (width, height), size_of::<f32>() as u64, length.saturating_add(samples))?;
+    let held = if has_rows && limits.reduces((width, height)) { 0 } else { samples };
+    limits.check(name, (width, height), 0, length.saturating_add(held))?;
     let bytes = usize::try_from(samples).map_err(|_| limits.exceeded(name, samples))?;
     let layout = layout(name, decoder.color_type())?;
     check_orientation(name, decoder.orientation().unwrap_or(Orientation::NoTransforms))?;
-    Ok(Header { width, height, layout, bytes })
+    Ok(Header { width, height, layout, bytes, held })
 }
 
 fn layout(name: &str, color: ColorType) -> Result<Layout, ImageError> {

@@ -20,6 +20,7 @@ mod nifti;
 mod ordered;
 mod placement;
 mod points;
+mod reduced;
 mod reference;
 mod refine;
 mod rows;

@@ -259,6 +259,22 @@ fn a_small_file_that_unpacks_to_gigabytes_is_refused() {
 }
 
 #[test]
+fn a_large_picture_is_read_reduced_in_little_memory() {
+    let grey = ImageBuffer::from_fn(6000, 4000, |x, y| Luma([(x * 7 + y * 5) as u16]));
+    let limits = ReadLimits { reduced: true, ..ReadLimits::default() };
+    // Bytes of the pixels that are kept, and what is held beside them and the file.
+    let kept = 4 * 3000 * 2000;
+    for (format, beside) in [(ImageFormat::Png, 2 << 20), (ImageFormat::Tiff, 96_000_000 + (2 << 20))] {
+        let mut file = Cursor::new(Vec::new());
+        grey.write_to(&mut file, format).unwrap();
+        let mut read = None;
+        let seen = peak_of(|| read = decode_image(file.get_ref(), "large", &limits).ok());
+        assert_eq!(read.map(|image| image.kept_size()), Some((3000, 2000)), "{format:?}");
+        assert!(seen <= kept + beside, "{format:?}: {seen} bytes held");
+    }
+}
+
+#[test]
 fn profiles_of_png_are_not_unpacked() {
     let grey = GrayImage::from_fn(40, 36, |x, y| Luma([(x * 7 + y * y) as u8]));
     let mut file = Cursor::new(Vec::new());

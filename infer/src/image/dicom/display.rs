@@ -6,29 +6,40 @@ use dicom_core::VR;
 use super::Problem;
 use super::elements::{Elements, Value, tag};
 use super::header::Header;
+use super::pixels::Stored;
 use crate::image::levels::Scale;
+use crate::image::reduction::Rows;
 use crate::image::stretch::CLIPPED;
 
-/// The pixels in `[0, 1]`.
-pub(super) fn display(stored: &[u16], elements: &Elements<'_>, header: &Header) -> Result<Vec<f32>, Problem> {
+/// Gives the pixels in `[0, 1]` to `rows`; `name` stands for the image.
+pub(super) fn display(
+    stored: &Stored<'_>,
+    elements: &Elements<'_>,
+    header: &Header,
+    rows: &mut Rows,
+    name: &str,
+) -> Result<(), Problem> {
     let (values, voi) = transformations(stored, elements, header)?;
     let grey: Vec<f32> = values.iter().map(|&value| shown(&voi, value, header) as f32).collect();
-    Ok(stored.iter().map(|&bits| grey[usize::from(bits)]).collect())
+    stored.each_row(|row| rows.push(row.iter().map(|&bits| grey[usize::from(bits)]), name));
+    Ok(())
 }
 
 /// All grey levels in 16 bits, with the window that [`display`] shows. Tables and sigmoids end where they are black and white.
 pub(super) fn levels(
-    stored: &[u16],
+    stored: &Stored<'_>,
     elements: &Elements<'_>,
     header: &Header,
 ) -> Result<(Vec<u16>, [f64; 2]), Problem> {
     let (values, voi) = transformations(stored, elements, header)?;
     let (levels, [low, high]): (Vec<u16>, _) = if let Voi::Ramp { low, range } = voi {
-        let found = |(a, b): (f64, f64), &bits: &u16| {
-            let value = values[usize::from(bits)];
-            (a.min(value), b.max(value))
-        };
-        let extremes = stored.iter().fold((f64::MAX, f64::MIN), found);
+        let (mut least, mut most) = (f64::MAX, f64::MIN);
+        stored.each_row(|row| {
+            for value in row.iter().map(|&bits| values[usize::from(bits)]) {
+                (least, most) = (least.min(value), most.max(value));
+            }
+        });
+        let extremes = (least, most);
         let scale = Scale::new(extremes, (low, low + range.max(0.0)));
         (values.iter().map(|&value| scale.level(value)).collect(), scale.window())
     } else {
@@ -37,9 +48,16 @@ pub(super) fn levels(
     };
     if header.inverted {
         let levels: Vec<u16> = levels.iter().map(|level| u16::MAX - level).collect();
-        return Ok((stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [1.0 - high, 1.0 - low]));
+        return Ok((mapped(stored, &levels), [1.0 - high, 1.0 - low]));
     }
-    Ok((stored.iter().map(|&bits| levels[usize::from(bits)]).collect(), [low, high]))
+    Ok((mapped(stored, &levels), [low, high]))
+}
+
+/// What a table has for each stored value.
+fn mapped(stored: &Stored<'_>, table: &[u16]) -> Vec<u16> {
+    let mut all = Vec::new();
+    stored.each_row(|row| all.extend(row.iter().map(|&bits| table[usize::from(bits)])));
+    all
 }
 
 fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
@@ -49,7 +67,7 @@ fn shown(voi: &Voi, value: f64, header: &Header) -> f64 {
 
 /// The modality's value of each pattern of bits, and how values are shown.
 fn transformations(
-    stored: &[u16],
+    stored: &Stored<'_>,
     elements: &Elements<'_>,
     header: &Header,
 ) -> Result<(Vec<f64>, Voi), Problem> {
@@ -227,15 +245,14 @@ impl Lut {
 }
 
 /// The ramp between the `CLIPPED` quantiles, as for 16-bit files of other formats; where they coincide, between the extremes.
-fn whole_range(stored: &[u16], values: &[f64]) -> Voi {
+fn whole_range(stored: &Stored<'_>, values: &[f64]) -> Voi {
     let mut counts = vec![0_u64; values.len()];
-    for &bits in stored {
-        counts[usize::from(bits)] += 1;
-    }
+    stored.each_row(|row| row.iter().for_each(|&bits| counts[usize::from(bits)] += 1));
+    let pixels: u64 = counts.iter().sum();
     let mut present: Vec<(f64, u64)> =
         values.iter().copied().zip(counts).filter(|&(_, count)| count > 0).collect();
     present.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let clipped = (stored.len() as f64 * CLIPPED) as u64;
+    let clipped = (pixels as f64 * CLIPPED) as u64;
     let ends = |clipped| {
         let low = beyond(present.iter(), clipped).unwrap_or(0.0);
         (low, beyond(present.iter().rev(), clipped).unwrap_or(low))

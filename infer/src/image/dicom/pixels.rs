@@ -17,14 +17,71 @@ const NO_SYNTAX: Problem = Problem::Damaged(
     "it names no transfer syntax, and its pixel data are not those of an uncompressed image",
 );
 
-/// The stored values, row by row, as bit patterns of `header.stored` bits.
-pub(super) fn decode(
-    elements: &Elements<'_>,
+/// Stored values, row by row, as bit patterns of `header.stored` bits.
+pub(super) struct Stored<'a> {
+    samples: Samples<'a>,
+    width: usize,
+    shift: u32,
+    mask: u32,
+}
+
+/// Samples as they lie in a file, or decoded.
+enum Samples<'a> {
+    /// A byte each.
+    Bytes(&'a [u8]),
+    /// Two bytes each, little end first.
+    Pairs(&'a [u8]),
+    Values(Vec<u16>),
+}
+
+impl Stored<'_> {
+    /// Gives each row in turn.
+    pub(super) fn each_row(&self, mut take: impl FnMut(&[u16])) {
+        let bits = |sample: u16| ((u32::from(sample) >> self.shift) & self.mask) as u16;
+        self.samples.each_row(self.width, |row| {
+            row.iter_mut().for_each(|sample| *sample = bits(*sample));
+            take(row);
+        });
+    }
+}
+
+impl Samples<'_> {
+    fn each_row(&self, width: usize, mut take: impl FnMut(&mut [u16])) {
+        let width = width.max(1);
+        let mut row = vec![0; width];
+        match self {
+            Samples::Bytes(bytes) => bytes.chunks_exact(width).for_each(|bytes| {
+                row.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = u16::from(byte));
+                take(&mut row);
+            }),
+            Samples::Pairs(bytes) => bytes.chunks_exact(2 * width).for_each(|bytes| {
+                let pairs = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+                row.iter_mut().zip(pairs).for_each(|(value, pair)| *value = pair);
+                take(&mut row);
+            }),
+            Samples::Values(values) => values.chunks_exact(width).for_each(|values| {
+                row.copy_from_slice(values);
+                take(&mut row);
+            }),
+        }
+    }
+
+    /// The samples in memory of their own.
+    fn owned<'b>(&self, width: usize) -> Samples<'b> {
+        let mut values = Vec::new();
+        self.each_row(width, |row| values.extend_from_slice(row));
+        Samples::Values(values)
+    }
+}
+
+/// The stored values.
+pub(super) fn decode<'a>(
+    elements: &'a Elements<'_>,
     header: &Header,
     limits: &ReadLimits,
-) -> Result<Vec<u16>, Problem> {
+) -> Result<Stored<'a>, Problem> {
     let syntax = elements.syntax();
-    let mut values = match elements.pixels()? {
+    let samples = match elements.pixels()? {
         Pixels::Plain(value) if syntax == Syntax::NotStated && !has_length(value, header) => {
             return Err(NO_SYNTAX);
         }
@@ -36,19 +93,15 @@ pub(super) fn decode(
             };
             match syntax {
                 Syntax::NotStated => return Err(NO_SYNTAX),
-                Syntax::Rle => rle(&joined, header, limits)?,
-                Syntax::Jpeg => jpeg(&joined, header, limits)?,
-                Syntax::Jpeg2000 => jpeg_2000::decode(&joined, header, limits)?,
-                _ => samples(&joined, header)?,
+                Syntax::Rle => Samples::Values(rle(&joined, header, limits)?),
+                Syntax::Jpeg => Samples::Values(jpeg(&joined, header, limits)?),
+                Syntax::Jpeg2000 => Samples::Values(jpeg_2000::decode(&joined, header, limits)?),
+                _ => samples(&joined, header)?.owned(header.width),
             }
         }
     };
-    let shift = if contradict_high_bit(&values, header) { 0 } else { header.shift };
-    let mask = (1_u32 << header.stored) - 1;
-    for value in &mut values {
-        *value = ((u32::from(*value) >> shift) & mask) as u16;
-    }
-    Ok(values)
+    let shift = if contradict_high_bit(&samples, header) { 0 } else { header.shift };
+    Ok(Stored { samples, width: header.width, shift, mask: (1_u32 << header.stored) - 1 })
 }
 
 /// Whether pixel data have the length of uncompressed samples, with a byte that makes it even.
@@ -59,29 +112,37 @@ fn has_length(value: &Value<'_>, header: &Header) -> bool {
 
 /// Whether High Bit puts values to the left that lie at the right: they use bits below those stored and none above.
 /// pydicom and GDCM do not go by High Bit either.
-fn contradict_high_bit(values: &[u16], header: &Header) -> bool {
+fn contradict_high_bit(samples: &Samples<'_>, header: &Header) -> bool {
     let below = (1_u32 << header.shift) - 1;
+    if below == 0 {
+        return false;
+    }
     let is_right = |&value: &u16| {
         let value = u32::from(value);
         // Copies of the sign.
         let signs = (1 << (header.allocated - header.stored + 1)) - 1;
         value >> header.stored == 0 || header.signed && value >> (header.stored - 1) == signs
     };
-    values.iter().any(|&value| u32::from(value) & below != 0) && values.iter().all(is_right)
+    let (mut any_below, mut all_right) = (false, true);
+    samples.each_row(header.width, |row| {
+        any_below |= row.iter().any(|&value| u32::from(value) & below != 0);
+        all_right = all_right && row.iter().all(is_right);
+    });
+    any_below && all_right
 }
 
-fn plain(value: &Value<'_>, header: &Header) -> Result<Vec<u16>, Problem> {
+fn plain<'a>(value: &Value<'a>, header: &Header) -> Result<Samples<'a>, Problem> {
     // Words of the other byte order hold the first of two bytes last.
     let turned = value.is_big_endian() && value.vr == VR::OW;
     if !turned {
         return samples(value.bytes(), header);
     }
     let bytes: Vec<u8> = value.words().flat_map(u16::to_le_bytes).collect();
-    samples(&bytes, header)
+    Ok(samples(&bytes, header)?.owned(header.width))
 }
 
 /// Samples of whole bytes, little end first.
-fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
+fn samples<'a>(bytes: &'a [u8], header: &Header) -> Result<Samples<'a>, Problem> {
     let count = header.width * header.height;
     let wide = header.allocated == 16;
     let length = count * (1 + usize::from(wide));
@@ -89,11 +150,7 @@ fn samples(bytes: &[u8], header: &Header) -> Result<Vec<u16>, Problem> {
         return Err(LEFT_OVER);
     }
     let bytes = bytes.get(..length).ok_or(ENDS_EARLY)?;
-    Ok(if wide {
-        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
-    } else {
-        bytes.iter().map(|&byte| u16::from(byte)).collect()
-    })
+    Ok(if wide { Samples::Pairs(bytes) } else { Samples::Bytes(bytes) })
 }
 
 /// Most bytes after the samples that are padding, as some writers add more than the one that makes the length even: with as many as a row or a

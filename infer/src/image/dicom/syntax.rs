@@ -40,14 +40,18 @@ impl Syntax {
         })
     }
 
-    /// Memory that decoding takes beside its result, in bytes a pixel.
+    /// Memory that decoding takes beside the file and the pixels, in bytes a pixel: stored values, but for those that are in the file as
+    /// they are, and what they are made of.
     pub(super) fn working_bytes(self) -> usize {
+        let stored = size_of::<u16>();
         match self {
-            Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::ExplicitBig | Syntax::NotStated => 0,
-            Syntax::Fragments | Syntax::Rle => 3,
+            Syntax::ImplicitLittle | Syntax::ExplicitLittle | Syntax::NotStated => 0,
+            // The bytes in order.
+            Syntax::ExplicitBig => stored + 2,
+            Syntax::Fragments | Syntax::Rle => stored + 3,
             // Coefficients are gone before there are pixels.
-            Syntax::Jpeg => 0,
-            Syntax::Jpeg2000 => 20,
+            Syntax::Jpeg => stored,
+            Syntax::Jpeg2000 => stored + 20,
         }
     }
 

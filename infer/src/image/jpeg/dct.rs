@@ -13,20 +13,41 @@ use crate::image::ReadLimits;
 pub(super) fn decode_grey(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = Frame::first(bytes)?;
     check_length(bytes, &frame)?;
-    let Frame { precision, width, height, .. } = frame;
     let mut samples = Vec::new();
-    samples.try_reserve_exact(width * height).map_err(|_| Problem::Damaged("too large for the memory"))?;
-    samples.resize(width * height, 0);
+    let count = frame.width * frame.height;
+    samples.try_reserve_exact(count).map_err(|_| Problem::Damaged("too large for the memory"))?;
+    each_grey_row(bytes, limits, &mut |row| samples.extend_from_slice(row))?;
+    if samples.len() == count { Ok(samples) } else { Err(INVALID) }
+}
+
+/// Gives the samples of each row of a frame of one component, eight at a time as their blocks are decoded.
+pub(super) fn each_grey_row(
+    bytes: &[u8],
+    limits: &ReadLimits,
+    take: &mut dyn FnMut(&[u16]),
+) -> Result<(), Problem> {
+    let Frame { precision, width, height, .. } = Frame::first(bytes)?;
+    let (mut band, mut left) = (vec![0; 8 * width], height);
+    let mut present = 0;
+    let mut give = |band: &[u16]| {
+        band.chunks_exact(width.max(1)).take(left).for_each(&mut *take);
+        left = left.saturating_sub(8);
+    };
     read(bytes, limits, &mut |_, [column, row], block, quantisation| {
+        // Blocks of one component come row by row.
+        if row > present {
+            give(&band);
+            present = row;
+        }
         let block = idct::samples(block, quantisation, precision);
-        let rows = samples.chunks_exact_mut(width).skip(8 * row);
-        for (line, values) in rows.zip(block.chunks_exact(8)) {
+        for (line, values) in band.chunks_exact_mut(width.max(1)).zip(block.chunks_exact(8)) {
             for (sample, value) in line.iter_mut().skip(8 * column).zip(values) {
                 *sample = *value;
             }
         }
     })?;
-    Ok(samples)
+    give(&band);
+    Ok(())
 }
 
 /// Whether every block of every component is there.

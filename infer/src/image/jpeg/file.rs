@@ -43,9 +43,14 @@ impl Header {
         self.frame.components.len() == 1
     }
 
-    /// Memory that reading takes beside the samples and the pixels. Of grey, what is decoded is gone before there are pixels.
-    pub(in crate::image) fn working_bytes(&self) -> u64 {
-        if self.is_grey() { 0 } else { dct::working_bytes(&self.frame) }
+    /// One component of blocks of 8 bits, whose rows [`each_row`] gives.
+    pub(in crate::image) fn has_grey_rows(&self) -> bool {
+        self.is_grey() && self.frame.precision == 8 && self.frame.process < super::marker::LOSSLESS
+    }
+
+    /// Memory that the coefficients of a progressive file take.
+    pub(in crate::image) fn coefficient_bytes(&self) -> u64 {
+        dct::working_bytes(&self.frame)
     }
 }
 
@@ -60,6 +65,20 @@ pub(in crate::image) fn samples(
         samples.into_iter().map(|sample| sample as u8).collect()
     } else {
         samples.into_iter().flat_map(u16::to_ne_bytes).collect()
+    })
+}
+
+/// Gives the samples of each row of a grey file that [has them](Header::has_grey_rows).
+pub(in crate::image) fn each_row(
+    bytes: &[u8],
+    limits: &ReadLimits,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), Problem> {
+    let mut narrow = Vec::new();
+    dct::each_grey_row(bytes, limits, &mut |row| {
+        narrow.clear();
+        narrow.extend(row.iter().map(|&sample| sample as u8));
+        take(&narrow);
     })
 }
 

@@ -1,0 +1,237 @@
+//! Reduction of large images: averages of blocks of pixels, made row by row while an image is decoded.
+//!
+//! Models see some 184,000 pixels, so that an image of more than [`MOST_PIXELS`] is averaged to at most so many before it is resized to their input.
+//! Grey levels are averaged as they are shown, after stretch, window and inversion. It is the same reduction, to the same bits, while a file is
+//! read and of an image in memory.
+
+use std::borrow::Cow;
+
+use super::{Image, ImageError, MIN_SIDE};
+
+/// Most pixels of an image that is not reduced: those of radiographs of ordinary size are fewer.
+pub(crate) const MOST_PIXELS: usize = 1 << 24;
+
+/// Width and height after reduction by the least whole factor that leaves at most [`MOST_PIXELS`].
+pub(crate) fn reduced_size((width, height): (usize, usize)) -> (usize, usize) {
+    let reduced = |factor: usize| (width.div_ceil(factor), height.div_ceil(factor));
+    let fits = |(width, height): (usize, usize)| width.saturating_mul(height) <= MOST_PIXELS;
+    (1..).map(reduced).find(|size| fits(*size)).unwrap_or((width, height))
+}
+
+/// What of a row or column a block covers.
+struct Block {
+    /// First pixel.
+    start: usize,
+    /// How much of it and of the pixels after it the block covers, in shares of `1 / to` pixels; their sum is `from`.
+    shares: Vec<f64>,
+}
+
+/// The `to` blocks of equal length that `from` pixels are parted into, whose borders may lie within pixels, so that no place is moved.
+fn blocks(from: usize, to: usize) -> Vec<Block> {
+    let block = |index: usize| {
+        let (start, end) = (index * from, (index + 1) * from);
+        let share = |pixel: usize| ((pixel + 1) * to).min(end) - (pixel * to).max(start);
+        let pixels = start / to..end.div_ceil(to);
+        Block { start: pixels.start, shares: pixels.map(|pixel| share(pixel) as f64).collect() }
+    };
+    (0..to).map(block).collect()
+}
+
+/// Grey pixels that come row by row, of which averages of blocks are kept, or all.
+pub(crate) struct Rows {
+    size: (usize, usize),
+    kept: (usize, usize),
+    averages: Option<Averages>,
+    pixels: Vec<f32>,
+}
+
+/// Averages of blocks under way.
+struct Averages {
+    columns: Vec<Block>,
+    lines: Vec<Block>,
+    /// Blocks of lines that are done, and rows that were given.
+    done: usize,
+    count: usize,
+    /// The present row, its sums over columns, and those of the present line of blocks.
+    row: Vec<f32>,
+    across: Vec<f64>,
+    sums: Vec<f64>,
+    first: Option<f32>,
+    is_constant: bool,
+    wrong: Option<ImageError>,
+}
+
+impl Rows {
+    /// Rows of an image of this size, of which averages are kept where they are asked for and the image is large enough.
+    pub(crate) fn new(size: (usize, usize), is_reduced: bool) -> Rows {
+        let kept = if is_reduced { reduced_size(size) } else { size };
+        let averages = (kept != size).then(|| Averages {
+            columns: blocks(size.0, kept.0),
+            lines: blocks(size.1, kept.1),
+            done: 0,
+            count: 0,
+            row: Vec::with_capacity(size.0),
+            across: vec![0.0; kept.0],
+            sums: vec![0.0; kept.0],
+            first: None,
+            is_constant: true,
+            wrong: None,
+        });
+        Rows { size, kept, averages, pixels: Vec::with_capacity(kept.0.saturating_mul(kept.1)) }
+    }
+
+    /// Takes the next row.
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = f32>, name: &str) {
+        let Some(averages) = &mut self.averages else {
+            self.pixels.extend(row);
+            return;
+        };
+        averages.row.clear();
+        averages.row.extend(row);
+        averages.check(name);
+        averages.add_row();
+        let area = self.size.0 as f64 * self.size.1 as f64;
+        averages.add_to_lines(|sums| self.pixels.extend(sums.iter().map(|sum| (sum / area) as f32)));
+    }
+
+    /// The image, when all rows were given.
+    ///
+    /// # Errors
+    /// Those of [`Image::new`], by the pixels that were given.
+    pub(crate) fn finish(self, name: impl Into<String>) -> Result<Image, ImageError> {
+        let (name, (width, height)) = (name.into(), self.size);
+        let Some(averages) = self.averages else {
+            return Image::new(name, width, height, self.pixels);
+        };
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(ImageError::TooSmall { name, width, height });
+        }
+        if averages.count != height {
+            return Err(ImageError::Buffer { name, width, height, pixels: averages.count * width });
+        }
+        if let Some(wrong) = averages.wrong {
+            return Err(wrong);
+        }
+        if averages.is_constant {
+            return Err(ImageError::Constant { name });
+        }
+        Ok(Image { name, width, height, kept: self.kept, pixels: self.pixels, spacing: None })
+    }
+}
+
+impl Averages {
+    /// What [`Image::new`] asks of every pixel, of those that are not kept.
+    fn check(&mut self, name: &str) {
+        let first = *self.first.get_or_insert(self.row.first().copied().unwrap_or(0.0));
+        self.is_constant &= self.row.iter().all(|value| *value == first);
+        if self.wrong.is_none() {
+            let mut values = self.row.iter().copied().enumerate();
+            let wrong = values.find(|(_, value)| !(0.0..=1.0).contains(value));
+            let y = self.count;
+            self.wrong = wrong.map(|(x, value)| ImageError::Range { name: name.to_owned(), x, y, value });
+        }
+    }
+
+    /// Sums of the present row over each block of columns.
+    fn add_row(&mut self) {
+        for (sum, block) in self.across.iter_mut().zip(&self.columns) {
+            let covered = self.row.get(block.start..).unwrap_or_default().iter().zip(&block.shares);
+            *sum = covered.fold(0.0, |sum, (value, share)| sum + f64::from(*value) * share);
+        }
+    }
+
+    /// Adds the present row to the one or two lines of blocks that it is in; gives the sums of a line to `done` after its last row.
+    fn add_to_lines(&mut self, mut done: impl FnMut(&[f64])) {
+        while let Some(block) = self.lines.get(self.done) {
+            let place = self.count.checked_sub(block.start);
+            let found = place.and_then(|place| Some((place, *block.shares.get(place)?)));
+            let Some((place, share)) = found else { break };
+            for (sum, value) in self.sums.iter_mut().zip(&self.across) {
+                *sum += value * share;
+            }
+            if place + 1 < block.shares.len() {
+                break;
+            }
+            done(&self.sums);
+            self.sums.fill(0.0);
+            self.done += 1;
+        }
+        self.count += 1;
+    }
+}
+
+impl Image {
+    /// The image with the averages of its blocks in place of its pixels, where it has more than 2^24 and all of them.
+    pub(crate) fn reduced(&self) -> Cow<'_, Image> {
+        let size = (self.width, self.height);
+        let kept = reduced_size(size);
+        if self.kept != size || kept == size {
+            return Cow::Borrowed(self);
+        }
+        let mut rows = Rows::new(size, true);
+        self.pixels.chunks_exact(self.width).for_each(|row| rows.push(row.iter().copied(), &self.name));
+        let spacing = self.spacing.clone();
+        let image = Image { name: self.name.clone(), kept, pixels: rows.pixels, spacing, ..*self };
+        Cow::Owned(image)
+    }
+
+    /// [`reduced`](Self::reduced) without a copy of what stays as it is.
+    pub(crate) fn into_reduced(self) -> Image {
+        match self.reduced() {
+            Cow::Owned(reduced) => reduced,
+            Cow::Borrowed(_) => self,
+        }
+    }
+
+    /// [`reduced`](Self::reduced) where the models that see it take that.
+    pub(crate) fn reduced_where(&self, takes_reduced: bool) -> Cow<'_, Image> {
+        if takes_reduced { self.reduced() } else { Cow::Borrowed(self) }
+    }
+
+    /// The image of another size with the same pixels in another order, without the size of its pixels.
+    pub(crate) fn laid(
+        &self,
+        (width, height): (usize, usize),
+        kept: (usize, usize),
+        pixels: Vec<f32>,
+    ) -> Result<Image, ImageError> {
+        if kept == (width, height) {
+            return Image::new(self.name.as_str(), width, height, pixels);
+        }
+        Ok(Image { name: self.name.clone(), width, height, kept, pixels, spacing: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_ordinary_size_keep_all_pixels() {
+        for size in [(1935, 2400), (2048, 2048), (4096, 4096), (32_768, 512), (32, 32)] {
+            assert_eq!(reduced_size(size), size);
+        }
+    }
+
+    #[test]
+    fn larger_ones_are_reduced_by_the_least_whole_factor() {
+        assert_eq!(reduced_size((4097, 4096)), (2049, 2048));
+        assert_eq!(reduced_size((8000, 10_000)), (2667, 3334));
+        assert_eq!(reduced_size((32_768, 3000)), (10_923, 1000));
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_each_other_and_cover_every_pixel_once() {
+        for (from, to) in [(12, 4), (13, 5), (8000, 2667), (32_768, 10_923), (4097, 2049)] {
+            let mut covered = vec![0.0; from];
+            for block in blocks(from, to) {
+                assert_eq!(block.shares.iter().sum::<f64>(), from as f64);
+                for (pixel, share) in (block.start..).zip(block.shares) {
+                    assert!(share > 0.0);
+                    covered[pixel] += share;
+                }
+            }
+            assert!(covered.iter().all(|sum| *sum == to as f64), "{from} in {to}");
+        }
+    }
+}
