@@ -4,6 +4,7 @@
 //! machine.
 
 use std::borrow::Cow;
+use std::io::Write;
 use std::ops::Range;
 
 use image::codecs::png::PngEncoder;
@@ -18,8 +19,19 @@ use super::{Anchor, Scene, Shape, Stroke, Text};
 use crate::font::{outline, text_width};
 use crate::{Colour, PictureError};
 
+/// Most pixels that are painted at once where a picture is written in bands.
+const BAND: usize = 1 << 22;
+
+/// Pixels from which a picture is written in bands.
+const LARGE: usize = 1 << 24;
+
 /// The bytes of a PNG file, `zoom` times as large.
 pub(super) fn png(scene: &Scene, zoom: u32) -> Result<Vec<u8>, PictureError> {
+    // Scenes within it would be painted for each band.
+    let is_flat = !scene.shapes.iter().any(|shape| matches!(shape, Shape::Scene { .. }));
+    if zoom == 1 && is_flat && scene.width.saturating_mul(scene.height) > LARGE {
+        return png_in_bands(scene, BAND);
+    }
     let pixmap = painted(scene, zoom)?;
     let (width, height) = (pixmap.width(), pixmap.height());
     let mut pixels = pixmap.take();
@@ -35,23 +47,59 @@ pub(super) fn png(scene: &Scene, zoom: u32) -> Result<Vec<u8>, PictureError> {
     Ok(bytes)
 }
 
+/// [`png`] in bands of so many pixels or a row, so that the picture is never in memory as a whole.
+fn png_in_bands(scene: &Scene, pixels: usize) -> Result<Vec<u8>, PictureError> {
+    let failed = |reason: &dyn std::fmt::Display| PictureError::not_png(scene.width, scene.height, reason);
+    let side = |length: usize| u32::try_from(length).map_err(|error| failed(&error));
+    let (width, height) = (side(scene.width)?, side(scene.height)?);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_filter(png::Filter::Adaptive);
+    let mut writer = encoder.write_header().map_err(|error| failed(&error))?;
+    let mut stream = writer.stream_writer().map_err(|error| failed(&error))?;
+    let rows = (pixels / scene.width.max(1)).max(1);
+    let mut row = Vec::with_capacity(3 * scene.width);
+    for top in (0..scene.height).step_by(rows) {
+        let band = painted_rows(scene, 1, top..(top + rows).min(scene.height))?;
+        for pixels in band.pixels().chunks_exact(scene.width.max(1)) {
+            row.clear();
+            row.extend(pixels.iter().flat_map(|at| [at.red(), at.green(), at.blue()]));
+            stream.write_all(&row).map_err(|error| failed(&error))?;
+        }
+    }
+    stream.finish().map_err(|error| failed(&error))?;
+    writer.finish().map_err(|error| failed(&error))?;
+    Ok(bytes)
+}
+
 /// The pixels of a scene and of those within it.
 fn painted(scene: &Scene, zoom: u32) -> Result<Pixmap, PictureError> {
+    painted_rows(scene, zoom, 0..scene.height)
+}
+
+/// Some rows of a scene.
+fn painted_rows(scene: &Scene, zoom: u32, rows: Range<usize>) -> Result<Pixmap, PictureError> {
     let side = |length: usize| u32::try_from(length).ok()?.checked_mul(zoom);
-    let sides = side(scene.width).zip(side(scene.height));
+    let sides = side(scene.width).zip(side(rows.len()));
     let pixmap = sides.and_then(|(width, height)| Pixmap::new(width, height));
     let no_size = || PictureError::not_png(scene.width, scene.height, &"no pixels, or too many");
     let mut pixmap = pixmap.ok_or_else(no_size)?;
     pixmap.fill(color(scene.background, 1.0));
     for shape in &scene.shapes {
-        draw(&mut pixmap, shape, zoom)?;
+        draw(&mut pixmap, shape, zoom, rows.start)?;
     }
     Ok(pixmap)
 }
 
-fn draw(pixmap: &mut Pixmap, shape: &Shape, zoom: u32) -> Result<(), PictureError> {
-    let enlarge = Transform::from_scale(zoom as f32, zoom as f32);
-    let corner = |left: i32, top: i32| (i64::from(left) * i64::from(zoom), i64::from(top) * i64::from(zoom));
+/// Draws a shape into the rows of a scene from `first` on.
+fn draw(pixmap: &mut Pixmap, shape: &Shape, zoom: u32, first: usize) -> Result<(), PictureError> {
+    let above = first as i64 * i64::from(zoom);
+    let enlarge = Transform::from_scale(zoom as f32, zoom as f32).post_translate(0.0, -above as f32);
+    let corner =
+        |left: i32, top: i32| (i64::from(left) * i64::from(zoom), i64::from(top) * i64::from(zoom) - above);
     match shape {
         Shape::Line { points, stroke } => draw_line(pixmap, lines(points), stroke, enlarge),
         Shape::Polygon { points, colour, opacity } => {
@@ -207,6 +255,25 @@ mod tests {
         let painted = painted(&scene, 2)?;
         assert_eq!([pixel(&painted, 4, 4), pixel(&painted, 9, 9)], [Some(RED); 2]);
         assert_eq!([pixel(&painted, 3, 4), pixel(&painted, 9, 10)], [Some(PAPER); 2]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_is_written_in_bands_as_at_once() -> Result<(), PictureError> {
+        let mut scene = Scene::of(Raster::from_fn(90, 70, |x, y| [(2 * x) as u8, (3 * y) as u8, 99]));
+        scene.line([(3.5, 2.5), (80.5, 66.5)].map(|(x, y)| Point::new(x, y)).into(), Stroke::new(RED, 2.0));
+        scene.text(Text::new("sella", Point::new(20.0, 40.0), 17.0, PAPER));
+        let at_once = Raster::from_png(&scene.to_png(1)?)?;
+        for pixels in [1, 90 * 7, 90 * 64, 90 * 100] {
+            let banded = Raster::from_png(&png_in_bands(&scene, pixels)?)?;
+            assert_eq!((banded.width(), banded.height()), (90, 70));
+            // Places are rounded otherwise within a band.
+            let differ = |i: u32| {
+                let (a, b) = (at_once.colour(i % 90, i / 90), banded.colour(i % 90, i / 90));
+                a.iter().zip(b).any(|(a, b)| a.abs_diff(b) > 8)
+            };
+            assert_eq!((0..90 * 70).filter(|&i| differ(i)).count(), 0, "{pixels}");
+        }
         Ok(())
     }
 
