@@ -18,6 +18,10 @@ mod list;
 mod nifti;
 #[cfg(feature = "pictures")]
 mod picture;
+#[cfg_attr(
+    not(all(feature = "nifti", feature = "pictures")),
+    allow(dead_code, reason = "not every reader needs all of it")
+)]
 pub(crate) mod reduction;
 #[cfg(feature = "pictures")]
 mod resolution;
