@@ -59,8 +59,8 @@ Several templates, which are nearer together than each alone: annotated images, 
   infomark match --model encoder.onnx --template 001.png --template 014.png --landmarks points.csv new/ --out found
   infomark match --model encoder.onnx --template annotated/ --templates 3 new/ --out found
 
-Lateral cephalograms, frontal chest radiographs and left hands of children by what comes with the program: landmark networks,
-in images that the first template recognises, and for hands the templates
+Lateral cephalograms, frontal chest radiographs and left hands of children by what comes with the program: a landmark network
+and templates together, and for hands the templates
   infomark match --model ceph new/ --out found
   infomark match --model hand hands/ --out found
 
@@ -83,7 +83,7 @@ Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, `chest` or `hand`, which
-    /// come with the program: without --template their landmark network is used, or their templates where they have none
+    /// come with the program: without --template their landmark network and their templates together place the landmarks
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -309,15 +309,19 @@ fn detector(
     if let Some(path) = options.model.as_ref().filter(|path| EnsembleRecord::is_file(path)) {
         return ensemble(options, path);
     }
+    let shipped_alone = options
+        .model
+        .as_ref()
+        .filter(|_| options.landmark_model.is_none() && options.given.templates.is_empty());
+    if let Some(path) = shipped_alone
+        && let Some(model) = infomark_models::named(path).filter(|model| model.landmark_net.is_some())
+    {
+        return pretrained(options, path, &model, report);
+    }
     let is_shipped = |path: &&PathBuf| infomark_models::named(path).is_some();
-    let shipped = options.model.as_ref().filter(is_shipped);
     let templates_given = !options.given.templates.is_empty();
-    let has_network =
-        |path: &&PathBuf| infomark_models::named(path).is_some_and(|model| model.landmark_net.is_some());
-    let network =
-        options.landmark_model.as_ref().or(shipped.filter(has_network).filter(|_| !templates_given));
     let encoder = options.model.as_ref().or(options.landmark_model.as_ref().filter(is_shipped));
-    let net = network.map(|path| -> Result<_> {
+    let net = options.landmark_model.as_ref().map(|path| -> Result<_> {
         options.runtime.check_for_network()?;
         let of_templates = options.given.first_given().filter(|_| !templates_given);
         if let Some(option) = options.how.first_given().or(options.trust.first_given()).or(of_templates) {
@@ -352,12 +356,6 @@ fn detector(
     let judge = Arc::new(judge);
     Ok(match net {
         Some((net, landmark_model)) => {
-            if options.landmark_model.is_none() {
-                let (name, count) = (shown(path), net.description().landmarks.len());
-                report.text(&format!(
-                    "by the landmark network of {name}, {count} landmarks; --template {name} matches its templates instead"
-                ))?;
-            }
             let recognised_by = RecognisedBy { model, templates: sources };
             let made_by = MadeBy::CheckedNetwork { landmark_model, recognised_by };
             (Detector::CheckedNetwork(net, judge), made_by, inputs)
@@ -373,6 +371,28 @@ fn detector(
             (Detector::Matching(judge), made_by, inputs)
         }
     })
+}
+
+/// The templates and the landmark network of a model that comes with the program as the detector.
+fn pretrained(
+    options: &Options,
+    path: &Path,
+    model: &infomark_models::PretrainedModel,
+    report: &Report,
+) -> Result<(Detector, MadeBy, Vec<InputImage>)> {
+    options.runtime.check_for_network()?;
+    let own = options.how.first_given().or(options.trust.first_given()).or(options.given.first_given());
+    if let Some(option) = own.or(options.trust.coverage_given()) {
+        bail!("{option}: it is an option of matching; give --template {}, too", model.name);
+    }
+    let ensemble = model.ensemble()?.with_fixed_orientation(options.trust.fix_orientation);
+    let (name, count) = (model.name, ensemble.landmarks().len());
+    let templates = ensemble.matcher().templates().len();
+    report.text(&format!(
+        "by the landmark network and the {templates} templates of {name}, {count} landmarks; --landmark-model {name} or --template {name} takes one alone"
+    ))?;
+    let made_by = MadeBy::Ensemble { ensemble: EnsembleRecord::of(&ensemble, path) };
+    Ok((Detector::Ensemble(Box::new(ensemble)), made_by, inputs_of(options)?))
 }
 
 /// An ensemble as the detector, with what results say of it, and the images.

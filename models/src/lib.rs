@@ -13,12 +13,13 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Backbone, Encoder, ErrorCalibration, LandmarkNet, Matcher, ModelError, Template, TemplateFileError,
-    read_model,
+    Backbone, Encoder, Ensemble, EnsembleError, ErrorCalibration, LandmarkNet, MatchError, Matcher,
+    ModelError, Template, TemplateFileError, read_model,
 };
 
 /// An encoder with templates, and a landmark network where there is one.
@@ -67,6 +68,17 @@ impl PretrainedModel {
         LandmarkNet::from_bytes(self.network_bytes()?, self.name)
     }
 
+    /// Its templates and its landmark network together, which places every landmark by [`Member::Fusion`](infomark_infer::Member::Fusion).
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoNetwork`] where it has none, and as [`templates`](Self::templates) and [`network`](Self::network).
+    pub fn ensemble(&self) -> Result<Ensemble, PretrainedEnsembleError> {
+        let network = self.network()?;
+        let encoder = Arc::new(Encoder::from_bytes(self.encoder, self.name)?);
+        Ok(Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?)
+    }
+
     /// The file of its landmark network.
     ///
     /// # Errors
@@ -75,6 +87,24 @@ impl PretrainedModel {
     pub fn network_bytes(&self) -> Result<&'static [u8], ModelError> {
         self.landmark_net.ok_or_else(|| ModelError::NoNetwork { name: self.name.to_owned() })
     }
+}
+
+/// Why the ensemble of a model can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PretrainedEnsembleError {
+    /// It has no landmark network, or a file is damaged.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A template is damaged.
+    #[error(transparent)]
+    Template(#[from] TemplateFileError),
+    /// The templates do not fit the encoder.
+    #[error(transparent)]
+    Match(#[from] MatchError),
+    /// The templates do not fit the network.
+    #[error(transparent)]
+    Ensemble(#[from] EnsembleError),
 }
 
 /// All of them.

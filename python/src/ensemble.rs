@@ -41,6 +41,9 @@ type Detected<'py> = (
 impl Ensemble {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        if let Some(model) = infomark_models::named(&path) {
+            return py.detach(|| Self::pretrained(&model));
+        }
         let bytes = py.detach(|| read_file(&path, MAX_BYTES)).map_err(raise)?;
         Self::from_bytes(py, bytes, path.display().to_string())
     }
@@ -103,6 +106,14 @@ impl Ensemble {
 }
 
 impl Ensemble {
+    /// Templates and landmark network of a model that comes with infomark.
+    fn pretrained(model: &infomark_models::PretrainedModel) -> PyResult<Self> {
+        let inner = model.ensemble().map_err(raise)?;
+        let network = model.network_bytes().map_err(raise)?;
+        let bytes = inner.to_bytes(model.encoder, &[network], model.name).map_err(raise)?;
+        Ok(Self { inner, bytes })
+    }
+
     fn laying(&self, fix_orientation: bool) -> infomark_infer::Ensemble {
         self.inner.clone().with_fixed_orientation(fix_orientation)
     }

@@ -67,7 +67,9 @@ impl NetworkRecord {
 #[derive(Clone, Debug, Serialize)]
 pub struct EnsembleRecord {
     file: String,
-    sha256: String,
+    /// None of what comes with infomark, whose parts have theirs below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     encoder_sha256: String,
     networks_sha256: Vec<String>,
     /// Images of the templates.
@@ -94,18 +96,24 @@ impl EnsembleRecord {
     /// [`ResultsError::Ensemble`], [`ResultsError::File`].
     pub fn load(path: &Path) -> Result<(Ensemble, EnsembleRecord), ResultsError> {
         let ensemble = Ensemble::load(path)?;
+        let sha256 = sha256_file(path).map_err(ResultsError::unreadable(path))?;
+        let record = EnsembleRecord { sha256: Some(sha256), ..EnsembleRecord::of(&ensemble, path) };
+        Ok((ensemble, record))
+    }
+
+    /// An ensemble by the hashes of its parts, from a file or of a model that comes with infomark.
+    pub fn of(ensemble: &Ensemble, path: &Path) -> EnsembleRecord {
         let templates = ensemble.matcher().templates().iter();
-        let record = EnsembleRecord {
+        EnsembleRecord {
             file: file_name(path),
-            sha256: sha256_file(path).map_err(ResultsError::unreadable(path))?,
+            sha256: None,
             encoder_sha256: ensemble.matcher().encoder().sha256().to_owned(),
             networks_sha256: ensemble.networks().iter().map(|net| net.sha256().to_owned()).collect(),
             templates: templates.map(|template| template.image().to_owned()).collect(),
             landmarks: ensemble.landmarks().to_vec(),
             members: ensemble.members().to_vec(),
             coverage: ensemble.bounds().map(|bounds| bounds.coverage),
-        };
-        Ok((ensemble, record))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use infomark_active::uncertainty;
 use infomark_core::Point;
 use infomark_infer::{
-    Detection, Ensemble, Judge, Landmark, LandmarkNet, LandmarkRow, Matcher, Member, Visibility, rounded,
+    Detection, Ensemble, Judge, Landmark, LandmarkNet, LandmarkRow, Matcher, Visibility, rounded,
 };
 use infomark_results::{MatchingRecord, RecognitionRecord, TemplateRecord};
 use rayon::prelude::*;
@@ -135,7 +135,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
         let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
         let of = targets.len();
         return Ok(format!(
-            "{count} of {of} images searched by the landmark network of {}{rest}",
+            "{count} of {of} images searched by the landmark network and the templates of {}{rest}",
             engine.path.display()
         ));
     }
@@ -148,7 +148,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
 }
 
-/// The engine's landmark network beside the templates, whose disagreement with it tells doubtful points; none where it lacks a landmark of theirs.
+/// The engine's landmark network and the templates together; none where it lacks a landmark of theirs.
 fn with_network(engine: &Engine, matcher: &Matcher) -> Result<Option<Ensemble>> {
     let Some(network) = &engine.network else { return Ok(None) };
     let finds = |name: &&str| network.description().landmarks.iter().any(|landmark| landmark == name);
@@ -156,8 +156,7 @@ fn with_network(engine: &Engine, matcher: &Matcher) -> Result<Option<Ensemble>> 
         return Ok(None);
     }
     let ensemble = Ensemble::new(matcher.clone(), [network.clone()])?;
-    let members = vec![Member::Network; ensemble.landmarks().len()];
-    Ok(Some(ensemble.with_members(members)?.with_fixed_orientation(engine.fix_orientation)))
+    Ok(Some(ensemble.with_fixed_orientation(engine.fix_orientation)))
 }
 
 fn match_one(engine: &Engine, judge: &Judge, known: &Known, run: u64) -> Result<Findings> {

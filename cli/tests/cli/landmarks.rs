@@ -31,22 +31,39 @@ fn a_network_is_trained_scored_and_used() {
 }
 
 #[test]
-fn the_network_that_comes_with_the_program_is_used_where_no_template_is_named() {
+fn network_and_templates_that_come_with_the_program_are_used_together_where_none_is_named() {
     let place = Workplace::new();
     let outcome = place.run("match --model ceph data/images/1.png --out found");
-    assert!(outcome.stdout.contains("landmark network of ceph, 19 landmarks"), "{outcome:?}");
+    assert!(
+        outcome.stdout.contains("landmark network and the 5 templates of ceph, 19 landmarks"),
+        "{outcome:?}"
+    );
     let object: serde_json::Value = serde_json::from_slice(&place.read("found/landmarks.json")).unwrap();
     let ceph = infomark_models::find("ceph").unwrap();
-    assert_eq!(object["landmark_model"]["sha256"], infomark_infer::sha256(ceph.network_bytes().unwrap()));
-    assert_eq!(object["recognised_by"]["model"]["sha256"], infomark_infer::sha256(ceph.encoder));
+    let network = infomark_infer::sha256(ceph.network_bytes().unwrap());
+    assert_eq!(object["ensemble"]["networks_sha256"], serde_json::json!([network]));
+    assert_eq!(object["ensemble"]["encoder_sha256"], infomark_infer::sha256(ceph.encoder));
+    assert_eq!(object["ensemble"]["templates"].as_array().map(Vec::len), Some(5));
+    // The points of the library.
+    let ensemble = ceph.ensemble().unwrap();
+    let image = infomark_infer::read_image(place.file("data/images/1.png")).unwrap();
+    let expected = ensemble.detect(&image, None).unwrap();
     let points = object["images"][0]["landmarks"].as_array().unwrap();
+    assert_eq!(points.len(), expected.landmarks.len());
+    for (point, expected) in points.iter().zip(&expected.landmarks) {
+        assert_eq!(point["landmark"], expected.name);
+        assert!((point["x"].as_f64().unwrap() - expected.at.x).abs() < 0.001, "{point}");
+        assert!(point["abstain"].is_boolean() && point["error_bound_px"].is_null(), "{point}");
+    }
+    // The network alone, recognised by the first template, has the points of its file.
+    let named = place.run("match --landmark-model ceph data/images/1.png --out named --json").json();
+    assert_eq!(named["landmark_model"]["sha256"], network);
+    assert_eq!(named["recognised_by"]["model"]["sha256"], infomark_infer::sha256(ceph.encoder));
+    let points = named["images"][0]["landmarks"].as_array().unwrap();
     assert!(
         points.iter().all(|point| point["abstain"].is_boolean() && point["margin"].is_null()),
         "{points:?}"
     );
-    // By either name, and the same points as by the network alone.
-    let named = place.run("match --landmark-model ceph data/images/1.png --out named --json").json();
-    assert_eq!(named, object);
     place.write("net.onnx", ceph.network_bytes().unwrap());
     let alone = place.run("match --landmark-model net.onnx data/images/1.png --out alone --json").json();
     for (alone, checked) in alone["images"][0]["landmarks"].as_array().unwrap().iter().zip(points) {

@@ -31,7 +31,10 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
     order(&server, "/api/match", &json!({}));
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
-    assert!(message.contains("5 of 5 images searched by the landmark network of ceph"), "{message}");
+    assert!(
+        message.contains("5 of 5 images searched by the landmark network and the templates of ceph"),
+        "{message}"
+    );
     let record = &state["records"]["0.png"];
     // The points of the command line.
     let expected = place.run("match --model ceph data/images/0.png --out found --json").json();
@@ -43,7 +46,7 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
             let off = point["at"][axis].as_f64().unwrap() - landmark[key].as_f64().unwrap();
             assert!(off.abs() < 0.001, "{landmark}: {point}");
         }
-        assert_eq!(point["found"]["member"], "network", "{point}");
+        assert_eq!(point["found"]["member"], "fusion", "{point}");
     }
     drop(server);
     // Where other landmarks are wanted, it has none to propose.
