@@ -43,7 +43,8 @@ class EnsembleDetection:
 
 
 class Ensemble(Tabulating):
-    """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``).
+    """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``); or, by the name
+    ``ceph`` or ``chest``, those that come with infomark.
 
     Each landmark is placed by the member that was best on held-out images. ``fix_orientation``: an image that is mirrored or turned by quarters is
     turned to the templates' orientation and searched so. It can be shared between threads, and is pickled by the bytes of its file.
