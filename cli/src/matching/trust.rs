@@ -126,6 +126,9 @@ pub(super) fn trust_of(detector: &Detector) -> String {
                 100.0 * coverage
             )
         }
+        None if matches!(detector, Detector::Ensemble(_)) => {
+            "no error bounds; sort by uncertainty".to_owned()
+        }
         None => {
             "no error bounds: calibrate (infomark calibrate DATA ...) or use a model with a calibration; \
                  sort by uncertainty"
