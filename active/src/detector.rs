@@ -9,6 +9,7 @@ use infomark_train::AnnotatedSet;
 
 use crate::folds::template_images;
 use crate::learn::templates_of;
+use crate::pretrained::Pretrained;
 use crate::{ActiveError, LearnOptions, LearnProgress, Learned, MIN_IMAGES, learn};
 
 /// What finds landmarks after some images were corrected.
@@ -54,6 +55,9 @@ pub fn detector(
     match annotated {
         0 => Err(ActiveError::TooFew { found: 0, needed: 1 }),
         1..MIN_IMAGES => {
+            if options.pretrained_network {
+                Pretrained::of(encoder, set)?;
+            }
             let encoder = Arc::new(infomark_models::load_encoder(encoder)?);
             Ok(ActiveDetector::Templates(Box::new(by_templates(&encoder, set, options.templates)?)))
         }

@@ -25,6 +25,14 @@ pub enum ActiveError {
     /// No landmark is annotated in enough images.
     #[error("no landmark is annotated in enough of the images; annotate each in at least two")]
     NoLandmarks,
+    /// No landmark network comes with the encoder, or one of other landmarks.
+    #[error("{}: {reason}; learn without the pretrained network", encoder.display())]
+    NoPretrainedNetwork {
+        /// The encoder.
+        encoder: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// An option out of its range.
     #[error("{option}: it has to be {needs}")]
     Option {

@@ -15,7 +15,7 @@ const PRIOR_IMAGES: f64 = 6.0;
 /// from what a person would have placed.
 const TEMPLATE_FACTOR: f64 = 1.25;
 
-/// Errors of one image that no network or template of its detector has seen. All lengths are in pixels of the model input.
+/// Errors of one image that no trained network and no template of its detector has seen. All lengths are in pixels of the model input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOutImage {
     /// Its file.

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use infomark_core::Point;
 use infomark_infer::{
-    Encoder, Ensemble, Landmark, LandmarkDescription, LandmarkNet, Matcher, Member, Template, ordered,
-    read_image, read_model, sha256, write_file,
+    Encoder, Ensemble, Landmark, LandmarkNet, Matcher, Member, ReadLimits, Template, ordered,
+    read_image_with, read_model, sha256, write_file,
 };
 use infomark_train::{AnnotatedSet, Budget, LandmarkConfig, Progress, train_landmarks_on};
 use serde::{Deserialize, Serialize};
 
 use crate::folds::{Folds, part, template_images};
+use crate::pretrained::Pretrained;
 use crate::{ActiveError, HeldOut, HeldOutImage};
 
 /// Fewest annotated images that networks are trained on.
@@ -35,8 +36,9 @@ pub struct LearnOptions {
     pub coverage: f64,
     /// Seed of the networks.
     pub seed: u64,
-    /// Uses the landmark network that comes with the encoder, where there is one that finds all landmarks of the set, instead of training networks on
-    /// the images. Members and bounds are chosen by the annotated images all the same, and the encoder's own templates are matched beside theirs.
+    /// Uses the landmark network that comes with the encoder instead of training networks on the images; the set has to have its landmarks. Members
+    /// and bounds are chosen by the annotated images all the same, and the encoder's own templates are matched beside theirs. Errors are held out, and
+    /// bounds hold, only where network and templates were not made of the annotated images.
     pub pretrained_network: bool,
     /// Threads; 0 takes all cores. The result does not depend on it.
     #[serde(skip)]
@@ -177,8 +179,8 @@ pub fn learn(
     if annotated < MIN_IMAGES {
         return Err(ActiveError::TooFew { found: annotated, needed: MIN_IMAGES });
     }
-    let pretrained = if options.pretrained_network { Pretrained::of(encoder, set)? } else { None };
-    let ordered = pretrained.as_ref().map(|pretrained| ordered_as(pretrained.net.description(), set));
+    let pretrained = options.pretrained_network.then(|| Pretrained::of(encoder, set)).transpose()?;
+    let ordered = pretrained.as_ref().map(|pretrained| pretrained.in_order(set));
     let set = ordered.as_ref().unwrap_or(set);
     let folds = Folds::new(set, options.folds);
     // A network that is there already finds what is annotated nowhere, too.
@@ -187,7 +189,7 @@ pub fn learn(
         return Err(ActiveError::NoLandmarks);
     }
     let bytes = infomark_models::read_encoder(encoder)?;
-    let dir = work.join(key(&bytes, set, options)?);
+    let dir = work.join(key(&bytes, pretrained.as_ref(), set, options)?);
     let file = dir.join(ENSEMBLE);
     if let Some(learned) = complete(&dir, &file) {
         return Ok(learned);
@@ -252,47 +254,18 @@ pub fn learn(
     Ok(Learned { ensemble, held_out: kept.held_out, left_out: kept.left_out, file })
 }
 
-/// The landmark network that comes with an encoder, and its templates.
-struct Pretrained {
-    net: LandmarkNet,
-    bytes: &'static [u8],
-    templates: Vec<Template>,
-}
-
-impl Pretrained {
-    /// Those of a model that comes with infomark, if its network finds all landmarks of the set.
-    fn of(encoder: &Path, set: &AnnotatedSet) -> Result<Option<Self>, ActiveError> {
-        let Some(model) = infomark_models::named(encoder).filter(|model| model.landmark_net.is_some()) else {
-            return Ok(None);
-        };
-        let net = model.network()?;
-        let finds = |name: &String| net.description().landmarks.contains(name);
-        if !set.landmarks.iter().all(finds) {
-            return Ok(None);
-        }
-        Ok(Some(Self { bytes: model.network_bytes()?, templates: model.templates()?, net }))
-    }
-}
-
-/// The set with the landmarks of a network in their order, those that it lacks without points.
-fn ordered_as(network: &LandmarkDescription, set: &AnnotatedSet) -> AnnotatedSet {
-    let landmarks = network.landmarks.clone();
-    let places: Vec<Option<usize>> =
-        landmarks.iter().map(|name| set.landmarks.iter().position(|landmark| landmark == name)).collect();
-    let ordered = |points: &Vec<Option<Point<f64>>>| {
-        places.iter().map(|place| place.and_then(|place| points.get(place).copied().flatten())).collect()
-    };
-    let images = set.images.iter().map(|(path, points)| (path.clone(), ordered(points))).collect();
-    AnnotatedSet { landmarks, images }
-}
-
 /// Numbers below `count`.
 fn all(count: usize) -> Vec<usize> {
     (0..count).collect()
 }
 
 /// Name of the folder of a learning: a hash of all that it depends on.
-fn key(encoder: &[u8], set: &AnnotatedSet, options: &LearnOptions) -> Result<String, ActiveError> {
+fn key(
+    encoder: &[u8],
+    pretrained: Option<&Pretrained>,
+    set: &AnnotatedSet,
+    options: &LearnOptions,
+) -> Result<String, ActiveError> {
     let images = set.images.iter().map(|(path, points)| {
         let hash = infomark_infer::sha256_file(path).map_err(ActiveError::file(path))?;
         let points: Vec<Option<[u64; 2]>> =
@@ -300,7 +273,8 @@ fn key(encoder: &[u8], set: &AnnotatedSet, options: &LearnOptions) -> Result<Str
         Ok::<_, ActiveError>((hash, points))
     });
     let images = images.collect::<Result<Vec<_>, _>>()?;
-    let of = (env!("CARGO_PKG_VERSION"), sha256(encoder), &set.landmarks, images, options);
+    let network = pretrained.map(|pretrained| sha256(pretrained.bytes));
+    let of = (env!("CARGO_PKG_VERSION"), sha256(encoder), network, &set.landmarks, images, options);
     let text =
         serde_json::to_vec(&of).map_err(|error| ActiveError::file(Path::new(HELD_OUT))(error.into()))?;
     Ok(sha256(&text).chars().take(16).collect())
@@ -356,11 +330,13 @@ pub(crate) fn templates_of(
     encoder: &Encoder,
     set: &AnnotatedSet,
 ) -> Result<Vec<Option<Template>>, ActiveError> {
+    let reduced = encoder.description().input.takes_reduced();
+    let limits = ReadLimits { reduced, ..ReadLimits::default() };
     let one = |(path, points): &(PathBuf, Vec<Option<Point<f64>>>)| {
         if points.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let encoding = encoder.encode(&read_image(path)?)?;
+        let encoding = encoder.encode(&read_image_with(path, &limits)?)?;
         // Data folders keep points that lie just outside; they have no feature.
         let has = |at: &Point<f64>| encoding.fit().contains(*at);
         let named = set.landmarks.iter().zip(points);
@@ -385,8 +361,9 @@ fn score(
     let jobs: Vec<Job> =
         each.map(|(image, (path, points))| (folds.of(image), path.clone(), points.clone())).collect();
     let one = move |(fold, path, points): &Job| {
-        let image = read_image(path)?;
         let Some(detector) = detectors.get(*fold) else { return Err(ActiveError::NoLandmarks) };
+        let limits = ReadLimits { reduced: detector.takes_reduced(), ..ReadLimits::default() };
+        let image = read_image_with(path, &limits)?;
         let encoding = detector.matcher().encoder().encode(&image)?;
         let unit = encoding.px_per_input_px();
         let candidates = detector.candidates_encoded(&image, &encoding, None)?;

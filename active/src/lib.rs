@@ -32,6 +32,7 @@ mod folds;
 mod held_out;
 mod learn;
 mod next;
+mod pretrained;
 mod simulate;
 
 pub use detector::{ActiveDetector, detector};

@@ -283,9 +283,12 @@ fn a_pretrained_network_is_weighed_against_the_templates_without_a_training() ->
     let (_, data) = prepare(root.path(), 6)?;
     let model = infomark_models::find("ceph").ok_or("no model")?;
     let network = model.network()?;
-    // Some of its landmarks, in another order.
+    // Its landmarks in another order, some of them without points.
     let mut set = annotated(&data, 5);
-    set.landmarks = network.description().landmarks.iter().rev().take(set.landmarks.len()).cloned().collect();
+    let with_points = set.landmarks.len();
+    set.landmarks = network.description().landmarks.iter().rev().cloned().collect();
+    let missing = set.landmarks.len() - with_points;
+    set.images.iter_mut().for_each(|(_, points)| points.extend(vec![None; missing]));
     let given = LearnOptions { pretrained_network: true, ..options() };
     let mut seen = Vec::new();
     let ceph = Path::new("ceph");
@@ -301,9 +304,9 @@ fn a_pretrained_network_is_weighed_against_the_templates_without_a_training() ->
     assert_eq!(learned.held_out.landmarks, network.description().landmarks);
     let image = &learned.held_out.images[0];
     for (name, errors) in learned.held_out.landmarks.iter().zip(&image.errors) {
-        assert_eq!(errors.is_some(), set.landmarks.contains(name), "{name}");
+        assert_eq!(errors.is_some(), set.landmarks[..with_points].contains(name), "{name}");
     }
-    let at = |name: &str| set.landmarks.iter().position(|landmark| landmark == name);
+    let at = |name: &str| set.landmarks[..with_points].iter().position(|landmark| landmark == name);
     let found = learned.ensemble.candidates(&read_image(&image.path)?, None)?;
     for (place, name) in learned.held_out.landmarks.iter().enumerate() {
         let (Some(errors), Some(index)) = (image.errors[place], at(name)) else { continue };
@@ -314,14 +317,17 @@ fn a_pretrained_network_is_weighed_against_the_templates_without_a_training() ->
     }
     let loaded = Ensemble::load(&learned.file)?;
     assert_eq!(loaded.members(), learned.ensemble.members());
-    // Where it lacks a landmark of the set, networks are trained.
-    set.landmarks[0] = "another".into();
-    let mut seen = Vec::new();
-    let stopped = learn(ceph, &set, &given, &root.path().join("other"), &mut |told| {
-        seen.push(told);
-        ControlFlow::Break(())
-    });
-    assert!(matches!(stopped, Err(ActiveError::Stopped)), "{stopped:?}");
-    assert_eq!(trained(&seen), 1);
+    // It is refused, by name, where its landmarks are not those of the set.
+    let refuse = |encoder: &str, landmarks: &[String], reason: &str| {
+        let set = AnnotatedSet { landmarks: landmarks.to_vec(), images: set.images.clone() };
+        let refused = learn(Path::new(encoder), &set, &given, &root.path().join("other"), &mut go_on);
+        let Err(error @ ActiveError::NoPretrainedNetwork { .. }) = refused else { panic!("{refused:?}") };
+        assert!(error.to_string().contains(reason), "{error}");
+    };
+    let mut other = set.landmarks.clone();
+    other[0] = "another".into();
+    refuse("ceph", &other, "another");
+    refuse("ceph", &set.landmarks[1..], &set.landmarks[0]);
+    refuse("hand", &set.landmarks, "hand");
     Ok(())
 }

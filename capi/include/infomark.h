@@ -105,7 +105,7 @@ typedef struct infomark_encoder infomark_encoder;
 // The features of one image; one serves any number of matchers.
 typedef struct infomark_encoding infomark_encoding;
 
-// Templates and landmark networks, the better of which places each landmark.
+// Templates and landmark networks: one of them, or their product, places each landmark.
 typedef struct infomark_ensemble infomark_ensemble;
 
 // A grey image of its own, with values from 0 (black) to 1, of at least 32 pixels a side.
@@ -140,7 +140,7 @@ typedef struct infomark_level {
 typedef struct infomark_ensemble_options {
     // sizeof(infomark_ensemble_options).
     size_t struct_size;
-    // 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    // 1: an image that is mirrored or turned by quarters is turned to the templates' orientation, and its landmarks are found there.
     uint32_t fix_orientation;
     // Zero.
     uint32_t reserved;
@@ -200,7 +200,7 @@ typedef struct infomark_ensemble_landmark {
     double error_bound_mm;
     // What placed it.
     infomark_member member;
-    // 1 where it should not be used: the image is not recognised, or lies otherwise than the templates and was not reoriented.
+    // 1 where it should not be used: the image is not recognised, or is in another orientation than the templates and was not reoriented.
     uint32_t abstain;
 } infomark_ensemble_landmark;
 

@@ -16,7 +16,7 @@ use crate::plane::infomark_point;
 use crate::status::infomark_status::{INFOMARK_FILE, INFOMARK_MISMATCH};
 use crate::status::{Failure, Result, failure, infomark_status, refused};
 
-/// Templates and landmark networks, the better of which places each landmark.
+/// Templates and landmark networks: one of them, or their product, places each landmark.
 pub struct infomark_ensemble {
     _opaque: [u8; 0],
 }
@@ -57,7 +57,7 @@ fn number(member: Member) -> infomark_member {
 pub struct infomark_ensemble_options {
     /// sizeof(infomark_ensemble_options).
     pub struct_size: usize,
-    /// 1: an image that is mirrored or turned by quarters is laid as the templates are, and its landmarks are found there.
+    /// 1: an image that is mirrored or turned by quarters is turned to the templates' orientation, and its landmarks are found there.
     pub fix_orientation: u32,
     /// Zero.
     pub reserved: u32,
@@ -86,7 +86,7 @@ pub struct infomark_ensemble_landmark {
     pub error_bound_mm: f64,
     /// What placed it.
     pub member: infomark_member,
-    /// 1 where it should not be used: the image is not recognised, or lies otherwise than the templates and was not reoriented.
+    /// 1 where it should not be used: the image is not recognised, or is in another orientation than the templates and was not reoriented.
     pub abstain: u32,
 }
 

@@ -39,7 +39,8 @@ Example: correct an image or a few, run it again, until the set is good enough
 
 Without --model an encoder is trained on IMAGES first (DIR/encoder.onnx, once). With one to four corrected images these are templates; from five
 on, landmark networks are trained on them as well, by cross-validation, and the held-out errors choose for each landmark what places it: templates,
-network, or both. DIR gets landmarks.csv (the corrected points, and proposals for all other images), next.csv (which image to correct
+network, or both; with --pretrained-network the network that comes with --model takes part instead. Its error bounds hold only
+for images that this network was not trained on. DIR gets landmarks.csv (the corrected points, and proposals for all other images), next.csv (which image to correct
 next, first the most useful), rounds.csv and rounds.png (held-out error over corrected images: is it enough?), and model.infomark,
 which `infomark match --model` takes on another machine. Stopped or killed, the same command goes on.
 
@@ -64,10 +65,10 @@ pub(crate) struct Options {
     /// Steps of each landmark network [default: 200 to 600, by the number of corrected images]
     #[arg(long, value_name = "N")]
     network_steps: Option<u64>,
-    /// Folds of the cross-validation: as many networks are trained
+    /// Folds of the cross-validation: as many networks are trained, if any are
     #[arg(long, value_name = "N", default_value_t = LearnOptions::default().folds)]
     folds: usize,
-    /// Use the landmark network that comes with --model instead of training networks, where it finds all landmarks
+    /// Use the landmark network that comes with --model instead of training networks; the landmarks have to be its own
     #[arg(long, requires = "model", conflicts_with = "network_steps")]
     pretrained_network: bool,
     /// Seed of everything random
@@ -438,7 +439,7 @@ fn tell(outcome: &Outcome, options: &Options, report: &Report) -> Result<()> {
         }
         _ => {
             text += &format!(
-                "by templates alone; correct {} more to train networks on them\n",
+                "by templates alone; correct {} more to learn from them\n",
                 MIN_IMAGES.saturating_sub(*corrected).max(1)
             );
         }

@@ -83,7 +83,7 @@ Angles and lengths of the landmarks with their bounds, in DIR/measurements.csv
 )]
 pub(crate) struct Options {
     /// Encoder, as `infomark train` writes it; or a file ending in .infomark, which has everything; or `ceph`, `chest` or `hand`, which
-    /// come with the program: without --template their landmark network and their templates together place the landmarks
+    /// come with the program: without --template by their landmark network and their templates together, `hand` by its templates
     #[arg(long, value_name = "FILE", required_unless_present = "landmark_model")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -389,7 +389,7 @@ fn pretrained(
     let (name, count) = (model.name, ensemble.landmarks().len());
     let templates = ensemble.matcher().templates().len();
     report.text(&format!(
-        "by the landmark network and the {templates} templates of {name}, {count} landmarks; --landmark-model {name} or --template {name} takes one alone"
+        "by the landmark network and the {templates} templates of {name}, {count} landmarks; the network alone: --landmark-model {name}; the templates alone: add --template {name}"
     ))?;
     let made_by = MadeBy::Ensemble { ensemble: EnsembleRecord::of(&ensemble, path) };
     Ok((Detector::Ensemble(Box::new(ensemble)), made_by, inputs_of(options)?))

@@ -54,7 +54,7 @@ use work::Job;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  infomark review cephalograms/ --model ceph --template ceph
+  infomark review cephalograms/ --model ceph --scheme ceph
   infomark review radiographs/ --model encoder.onnx
   infomark review radiographs/ --learn-steps 800
   infomark review cephalograms/ --scheme ceph

@@ -72,7 +72,7 @@ impl InformationMaps {
     /// # Errors
     /// When the patch is larger than the image, or an option is out of its range.
     pub fn measure(image: &Image, options: MapOptions) -> Result<Self, MapError> {
-        let (width, height) = (image.width(), image.height());
+        let (width, height) = image.kept_size();
         let levels = image.to_levels();
         let mut entropy = vec![0.0; width * height];
         let mut counts = vec![0; entropy_scratch_len(options.patch, width, height)];
@@ -164,7 +164,8 @@ pub fn information_sheet(image: &Image, title: &str) -> Result<Scene, MapError> 
 
 fn shrunk(image: &Image) -> Result<Image, MapError> {
     let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    let (width, height) = (side(image.width()), side(image.height()));
+    let (width, height) = image.kept_size();
+    let (width, height) = (side(width), side(height));
     // A narrow image keeps the least width that an image may have.
     let least = MIN_SIDE as f64 / f64::from(width.min(height));
     let scale = (f64::from(SMALL_SIDE) / f64::from(width.max(height))).max(least).min(1.0);

@@ -33,7 +33,7 @@ impl Raster {
         Ok(Self { pixels: pixels.into() })
     }
 
-    /// A radiograph in 256 grey levels, in the size of the image: of a reduced one, each pixel has the average of its block.
+    /// A radiograph in 256 grey levels, in the size of the image: for a reduced image each pixel is the average of its block.
     pub fn from_image(image: &Image) -> Self {
         let (levels, (across, down)) = (image.to_levels(), image.kept_size());
         // The block that the centre of a pixel lies in.

@@ -98,7 +98,7 @@ impl Detector {
         }
     }
 
-    /// Whether all its models find the same, to the same bits, in images that were read with [`ReadLimits::reduced`].
+    /// Whether all its models give the same result, to the bit, for images read with [`ReadLimits::reduced`].
     pub fn takes_reduced(&self) -> bool {
         let takes = |net: &LandmarkNet| net.description().input.takes_reduced();
         match self {
@@ -152,7 +152,7 @@ impl Detector {
         let (detector, reduced) = (self.clone(), self.takes_reduced());
         let one = move |path: &PathBuf| {
             let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-            let image = read_image_with(path, &ReadLimits { reduced, ..ReadLimits::default() })?;
+            let image = read_image_with(path, &ReadLimits { reduced, deadline, ..ReadLimits::default() })?;
             let image = match &spacing {
                 Some(spacing) => image.with_spacing(spacing.clone()),
                 None => image,

@@ -303,7 +303,7 @@ impl Ensemble {
         self.fix_orientation
     }
 
-    /// Whether encoder and networks find the same in images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
+    /// Whether encoder and networks give the same result for images read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
     pub fn takes_reduced(&self) -> bool {
         let takes = |net: &LandmarkNet| net.description().input.takes_reduced();
         self.matcher.encoder().description().input.takes_reduced() && self.nets.iter().all(takes)

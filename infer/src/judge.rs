@@ -220,7 +220,7 @@ impl Judge {
         self.fix_orientation
     }
 
-    /// Whether the encoder finds the same in images that were read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
+    /// Whether the encoder gives the same result for images read with [`ReadLimits::reduced`](crate::ReadLimits::reduced).
     pub fn takes_reduced(&self) -> bool {
         self.matcher.encoder().description().input.takes_reduced()
     }

@@ -58,7 +58,7 @@ pub struct GuidedView {
 }
 
 impl GuidedImage {
-    /// Measures an image, which is taken as it is: of `config` count `patch`, `alpha`, `discard`, `least_entropy` and
+    /// Measures an image, which is taken as it is (by its [kept pixels](Image::kept_size), of which places are told): of `config` count `patch`, `alpha`, `discard`, `least_entropy` and
     /// `tier_quantiles`. Thresholds of the tiers that are not given are those quantiles of the image's own pixels, and so is the
     /// entropy of what is discarded.
     ///
@@ -70,7 +70,8 @@ impl GuidedImage {
         thresholds: Option<Thresholds<f32>>,
     ) -> Result<Self, TrainError> {
         config.check()?;
-        let (width, height) = (image.width(), image.height());
+        // Averages of blocks, where it was reduced.
+        let (width, height) = image.kept_size();
         // Above a threshold all pixels weigh alike.
         let alpha = if config.sampling.least_entropy.is_some() { 0.0 } else { config.sampling.alpha };
         let (entropy, mut weights) =

@@ -59,7 +59,10 @@ pub(super) fn learn(app: &App) -> Result<String> {
         );
     }
     let threads = app.how.background_threads();
-    let pretrained_network = engine.network.is_some();
+    let pretrained_network = engine.network.as_ref().is_some_and(|network| {
+        let own = &network.description().landmarks;
+        own.len() == set.landmarks.len() && own.iter().all(|name| set.landmarks.contains(name))
+    });
     let options =
         LearnOptions { steps: app.steps.networks, threads, pretrained_network, ..LearnOptions::default() };
     let learned =

@@ -135,8 +135,9 @@ pub(super) fn match_all(app: &App) -> Result<String> {
         let (count, rest) = search(app, engine, &targets, &|known| propose(engine, &ensemble, known, run));
         let of = targets.len();
         return Ok(format!(
-            "{count} of {of} images searched by the landmark network and the templates of {}{rest}",
-            engine.path.display()
+            "{count} of {of} images searched by the landmark network of {} and {} templates{rest}",
+            engine.path.display(),
+            ensemble.matcher().templates().len()
         ));
     }
     let (judge, error_bounds) = Trust::laying(engine.fix_orientation).judge(matcher)?;

@@ -147,7 +147,7 @@ fn every_model_that_comes_with_the_program_finds_the_landmarks_of_its_scheme() {
         expected.sort_unstable();
         found.sort_unstable();
         assert_eq!(found, expected, "{name}");
-        let by_network = object["landmark_model"].is_object();
+        let by_network = object["ensemble"].is_object();
         assert_eq!(by_network, model.landmark_net.is_some(), "{name}");
         let outcome = place.run(&format!("match --landmark-model {name} data/images/1.png --out net-{name}"));
         match model.landmark_net {

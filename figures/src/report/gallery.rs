@@ -197,7 +197,8 @@ fn jpeg(image: &Image) -> Result<Vec<u8>, ReportError> {
         PictureError::Encode { format: "JPEG", width, height, reason }
     };
     let side = |length: usize| u32::try_from(length).map_err(|_| failed("too large".into()));
-    let (width, height) = (side(image.width())?, side(image.height())?);
+    let (width, height) = image.kept_size();
+    let (width, height) = (side(width)?, side(height)?);
     let levels = GrayImage::from_raw(width, height, image.to_levels());
     let levels = levels.ok_or_else(|| failed("too large".into()))?;
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);

@@ -242,15 +242,20 @@ fn jpeg_header(
         (true, _) => ColorType::L16,
         (false, _) => ColorType::Rgb8,
     };
-    let bytes = width * height * usize::from(color.bytes_per_pixel());
+    let pixels = (width as u64).saturating_mul(height as u64);
+    let samples = pixels.saturating_mul(color.bytes_per_pixel().into());
     let held = match (gives_rows(&jpeg, limits), jpeg.is_grey()) {
         (true, _) => jpeg.coefficient_bytes(),
-        // What is decoded is gone before there are pixels.
-        (false, true) => bytes as u64,
-        (false, false) => jpeg.coefficient_bytes().saturating_add(bytes as u64),
+        // Samples of 16 bits, with the coefficients or what they are copied to.
+        (false, true) => jpeg
+            .coefficient_bytes()
+            .max(samples)
+            .saturating_add(pixels.saturating_mul(size_of::<u16>() as u64)),
+        (false, false) => jpeg.coefficient_bytes().saturating_add(samples),
     };
     limits.check(name, (width, height), 0, length.saturating_add(held))?;
     check_orientation(name, jpeg.orientation)?;
+    let bytes = width * height * usize::from(color.bytes_per_pixel());
     let header = Header { width, height, layout: layout(name, color)?, bytes, held };
     Ok(Some((jpeg, header)))
 }

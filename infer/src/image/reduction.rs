@@ -18,7 +18,7 @@ pub(crate) fn reduced_size((width, height): (usize, usize)) -> (usize, usize) {
     (1..).map(reduced).find(|size| fits(*size)).unwrap_or((width, height))
 }
 
-/// What of a row or column a block covers.
+/// Part of a row or column that a block covers.
 struct Block {
     /// First pixel.
     start: usize,
@@ -49,8 +49,9 @@ pub(crate) struct Rows {
 struct Averages {
     columns: Vec<Block>,
     lines: Vec<Block>,
-    /// Blocks of lines that are done, and rows that were given.
+    /// Lines of blocks that are done.
     done: usize,
+    /// Rows that were given.
     count: usize,
     /// The present row, its sums over columns, and those of the present line of blocks.
     row: Vec<f32>,
@@ -120,7 +121,7 @@ impl Rows {
 }
 
 impl Averages {
-    /// What [`Image::new`] asks of every pixel, of those that are not kept.
+    /// The checks of [`Image::new`], on pixels before they are averaged.
     fn check(&mut self, name: &str) {
         let first = *self.first.get_or_insert(self.row.first().copied().unwrap_or(0.0));
         self.is_constant &= self.row.iter().all(|value| *value == first);
@@ -161,7 +162,7 @@ impl Averages {
 }
 
 impl Image {
-    /// The image with the averages of its blocks in place of its pixels, where it has more than 2^24 and all of them.
+    /// The image with the averages of its blocks in place of its pixels, where it has more than 2^24 pixels and was not reduced yet.
     pub(crate) fn reduced(&self) -> Cow<'_, Image> {
         let size = (self.width, self.height);
         let kept = reduced_size(size);

@@ -32,7 +32,7 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
     assert!(
-        message.contains("5 of 5 images searched by the landmark network and the templates of ceph"),
+        message.contains("5 of 5 images searched by the landmark network of ceph and 5 templates"),
         "{message}"
     );
     let record = &state["records"]["0.png"];
