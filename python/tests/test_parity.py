@@ -208,3 +208,22 @@ def test_an_ensemble_finds_alike_from_c(learnt, c_library):
     assert (names, rows, recognised) == (found.names, expected, found.recognition.recognised)
     # Five images promise no coverage.
     assert np.isnan(bounds).all() and np.isnan(found.error_bound_mm).all()
+
+
+def test_the_ensemble_of_a_model_finds_alike_from_everywhere(cli, c_library, learnt, tmp_path):
+    image = learnt / "images" / "6.pgm"
+    command = [cli, "match", "--model", "ceph", "--spacing", *map(str, SPACING), image, "--out", tmp_path / "found", "--json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images"][0]
+    ensemble = infomark.Ensemble("ceph")
+    found = ensemble.find(image, spacing=SPACING)
+    assert set(found.members) == {"fusion"} and len(found.names) == 19
+    assert [landmark["landmark"] for landmark in told["landmarks"]] == found.names
+    points = [[landmark["x"], landmark["y"]] for landmark in told["landmarks"]]
+    assert np.abs(np.array(points) - found.points).max() <= 0.0005 + 1e-9
+    assert {landmark["abstain"] for landmark in told["landmarks"]} == {found.abstain}
+    # C takes it as a file.
+    path = tmp_path / "ceph.infomark"
+    path.write_bytes(ensemble.to_bytes())
+    names, rows, _, recognised = Library(c_library).ensemble(path, infomark.phantom((192, 160), seed=1, index=6)[0])
+    assert names == found.names and [row[:2] for row in rows] == [tuple(point) for point in found.points.tolist()]
+    assert recognised == found.recognition.recognised
