@@ -246,7 +246,9 @@ fn jpeg_header(
     let samples = pixels.saturating_mul(color.bytes_per_pixel().into());
     let held = match (gives_rows(&jpeg, limits), jpeg.is_grey()) {
         (true, _) => jpeg.coefficient_bytes(),
-        // Samples of 16 bits, with the coefficients or what they are copied to.
+        // What is decoded is gone before there are pixels,
+        (false, true) if !limits.reduced => samples,
+        // of which fewer are kept: samples of 16 bits, with the coefficients or what they are copied to.
         (false, true) => jpeg
             .coefficient_bytes()
             .max(samples)

@@ -49,8 +49,8 @@ impl Syntax {
             // The bytes in order.
             Syntax::ExplicitBig => stored + 2,
             Syntax::Fragments | Syntax::Rle => stored + 3,
-            // And the coefficients of a progressive frame.
-            Syntax::Jpeg => stored + 2,
+            // Coefficients are gone before there are pixels.
+            Syntax::Jpeg => stored,
             Syntax::Jpeg2000 => stored + 20,
         }
     }
