@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use infomark_core::{Point, Rng, radial_error_mm};
+use infomark_core::{Point, Rng, Spacing, radial_error_mm};
 use infomark_eval::draw_in_order;
 use infomark_infer::{DataSet, Detection, Encoder, Ensemble, Member, Sample, ordered, read_image};
 use infomark_train::{AnnotatedSet, Ranking, TrainError};
@@ -40,8 +40,8 @@ pub struct SimulationOptions {
     pub encoder: PathBuf,
     /// The images that are annotated, with their landmarks.
     pub pool: DataSet,
-    /// The images that are scored; never annotated.
-    pub dev: DataSet,
+    /// The images that are scored; never annotated. Without them, the images of the pool that are not annotated yet are scored.
+    pub dev: Option<DataSet>,
     /// Numbers of annotated images after which the program learns and is scored, ascending.
     pub rounds: Vec<usize>,
     /// Errors in mm up to which the annotator leaves a proposal as it is.
@@ -110,15 +110,19 @@ pub fn simulate(
 ) -> Result<Simulation, ActiveError> {
     let SimulationOptions { pool, dev, rounds, tolerance_mm, strategy, .. } = protocol;
     let ascending = rounds.windows(2).all(|pair| pair[0] < pair[1]);
-    let in_pool = rounds.first().is_some_and(|first| *first >= 1)
-        && rounds.last().is_some_and(|last| *last <= pool.images.len());
+    // Some images are left to be scored.
+    let most = pool.images.len().saturating_sub(usize::from(dev.is_none()));
+    let in_pool =
+        rounds.first().is_some_and(|first| *first >= 1) && rounds.last().is_some_and(|last| *last <= most);
     if !ascending || !in_pool {
         return Err(ActiveError::Option {
             option: "rounds",
-            needs: "ascending numbers of images of the pool",
+            needs: "ascending numbers of images of the pool, fewer than all of them where no others are scored",
         });
     }
-    infomark_eval::check_names(dev, pool)?;
+    if let Some(dev) = dev {
+        infomark_eval::check_names(dev, pool)?;
+    }
     let encoder = Arc::new(infomark_models::load_encoder(&protocol.encoder)?);
     let mut order = first_order(protocol, &encoder)?;
     let mut set = AnnotatedSet { landmarks: pool.landmarks.clone(), images: Vec::new() };
@@ -146,18 +150,28 @@ pub fn simulate(
         }
         let tell = &mut |told| progress(round, Some(told));
         let current = crate::detector(&protocol.encoder, &set, &protocol.learn, &protocol.work, tell)?;
-        let scored = see_all(&current, dev, &all(dev.images.len()), protocol)?;
         let rest: Vec<usize> =
             all(pool.images.len()).into_iter().filter(|image| !annotated.contains(image)).collect();
         let others = see_all(&current, pool, &rest, protocol)?;
-        let mut made = figures(&scored, dev, *tolerance_mm);
+        let mut made = match dev {
+            Some(dev) => {
+                let scored = see_all(&current, dev, &all(dev.images.len()), protocol)?;
+                let pairs: Vec<(&Seen, &Sample)> = scored.iter().zip(&dev.images).collect();
+                figures(&pairs, dev.spacing, *tolerance_mm)
+            }
+            None => {
+                let samples = rest.iter().filter_map(|image| pool.images.get(*image));
+                let pairs: Vec<(&Seen, &Sample)> = others.iter().zip(samples).collect();
+                figures(&pairs, pool.spacing, *tolerance_mm)
+            }
+        };
         made.remaining = rest
             .iter()
             .zip(&others)
             .map(|(&image, seen)| corrected_count(&pool.images[image], &seen.at, pool, *tolerance_mm))
             .sum();
         if let Some(learned) = current.learned() {
-            made.held_out_mm = learned.held_out_error_px().map(|px| px * mean_mm(pool));
+            made.held_out_mm = learned.held_out_error_px().map(|px| px * mean_mm(pool.spacing));
         }
         let names = annotated.iter().skip(before).filter_map(|image| pool.images.get(*image));
         made.annotated = names.map(|sample| sample.name.clone()).collect();
@@ -181,8 +195,8 @@ fn all(count: usize) -> Vec<usize> {
     (0..count).collect()
 }
 
-fn mean_mm(data: &DataSet) -> f64 {
-    (data.spacing.x * data.spacing.y).sqrt()
+fn mean_mm(spacing: Spacing) -> f64 {
+    (spacing.x * spacing.y).sqrt()
 }
 
 /// The order before anything is learnt.
@@ -266,27 +280,25 @@ fn see(detector: &ActiveDetector, sample: &Sample, names: &[String]) -> Result<S
 }
 
 /// Figures of the scored images; the rest of the round is filled in by the caller.
-fn figures(scored: &[Seen], dev: &DataSet, tolerance_mm: f64) -> Round {
+fn figures(scored: &[(&Seen, &Sample)], spacing: Spacing, tolerance_mm: f64) -> Round {
     let errors = |points: &dyn Fn(&Seen) -> Vec<Option<Point<f64>>>| -> Vec<f64> {
-        let each = scored.iter().zip(&dev.images).flat_map(|(seen, sample)| {
+        let each = scored.iter().flat_map(|(seen, sample)| {
             let pairs = points(seen).into_iter().zip(&sample.landmarks);
-            pairs
-                .filter_map(|(at, truth)| Some(radial_error_mm(at?, (*truth)?, dev.spacing)))
-                .collect::<Vec<_>>()
+            pairs.filter_map(|(at, truth)| Some(radial_error_mm(at?, (*truth)?, spacing))).collect::<Vec<_>>()
         });
         each.collect()
     };
     let mean = |errors: &[f64]| infomark_core::mean(errors).unwrap_or(f64::NAN);
     let chosen = errors(&|seen| seen.at.clone());
-    let members = scored.first().map_or(0, |seen| seen.members.len());
+    let members = scored.first().map_or(0, |(seen, _)| seen.members.len());
     let of_member =
         |member: usize| mean(&errors(&|seen| seen.members.get(member).cloned().unwrap_or_default()));
     let members_mm = (0..members).map(of_member);
-    let bounded = scored.iter().zip(&dev.images).flat_map(|(seen, sample)| {
+    let bounded = scored.iter().flat_map(|(seen, sample)| {
         let each = seen.at.iter().zip(&seen.bounds_px).zip(&sample.landmarks);
         each.filter_map(|((at, bound), truth)| ((*at).zip(*truth)).and(*bound)).collect::<Vec<_>>()
     });
-    let bounds: Vec<f64> = bounded.map(|px| px * mean_mm(dev)).collect();
+    let bounds: Vec<f64> = bounded.map(|px| px * mean_mm(spacing)).collect();
     let within = chosen.iter().zip(&bounds).filter(|(error, bound)| error <= bound).count();
     let has_bounds = !bounds.is_empty() && bounds.len() == chosen.len();
     Round {

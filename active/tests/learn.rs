@@ -246,7 +246,7 @@ fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     let protocol = SimulationOptions {
         encoder,
         pool: DataSet { images: data.images[..7].to_vec(), ..data.clone() },
-        dev: DataSet { images: data.images[7..].to_vec(), ..data.clone() },
+        dev: Some(DataSet { images: data.images[7..].to_vec(), ..data.clone() }),
         rounds: vec![1, 5],
         tolerance_mm: 1e6,
         strategy: Strategy::Uncertainty,
@@ -274,6 +274,22 @@ fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     assert!(matches!(wrong, Err(ActiveError::Option { option: "rounds", .. })));
     let again = simulate(&protocol, &mut |_, _| ControlFlow::Continue(()))?;
     assert_eq!(again, lenient, "the same bits every time");
+
+    // Without other images those that are not annotated yet are scored.
+    let alone = SimulationOptions { dev: None, ..protocol.clone() };
+    let alone = simulate(&alone, &mut |_, _| ControlFlow::Continue(()))?;
+    let is_left = |sample: &&infomark_infer::Sample| {
+        !alone.rounds.iter().any(|round| round.annotated.contains(&sample.name))
+    };
+    let rest: Vec<_> = protocol.pool.images.iter().filter(is_left).cloned().collect();
+    assert_eq!(rest.len(), 2);
+    let named = SimulationOptions { dev: Some(DataSet { images: rest, ..data.clone() }), ..protocol.clone() };
+    let named = simulate(&named, &mut |_, _| ControlFlow::Continue(()))?;
+    assert_eq!(alone.rounds[1], named.rounds[1]);
+    assert_ne!(alone.rounds[1].mre_mm, lenient.rounds[1].mre_mm);
+    let none_left = SimulationOptions { dev: None, rounds: vec![1, 7], ..protocol.clone() };
+    let none_left = simulate(&none_left, &mut |_, _| ControlFlow::Continue(()));
+    assert!(matches!(none_left, Err(ActiveError::Option { option: "rounds", .. })));
     Ok(())
 }
 

@@ -36,12 +36,16 @@ struct Data {
     name: String,
     /// Data folder of the images that are annotated.
     train: PathBuf,
-    /// Data folder to score on.
-    dev: PathBuf,
+    /// Data folder to score on; without one, the images of the other that are not annotated yet.
+    #[serde(default)]
+    dev: Option<PathBuf>,
     /// Encoder: a file in the folder of the data sets, or the name of one that comes with the program.
     encoder: PathBuf,
     /// Error in mm up to which the annotator accepts a point.
     tolerance_mm: f64,
+    /// Numbers of annotated images instead of those of all data sets.
+    #[serde(default)]
+    rounds: Option<Vec<usize>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,14 +148,17 @@ impl LoopExperiment {
     ///
     /// # Errors
     /// [`ExperimentError::NoSuchArm`].
-    pub fn runs(&self, only: &[String]) -> Result<Vec<LoopRun<'_>>, ExperimentError> {
+    pub fn runs<'e>(&'e self, only: &[String]) -> Result<Vec<LoopRun<'e>>, ExperimentError> {
         let is_arm = |only: &&String| self.arm.iter().any(|arm| arm.name == **only);
         if let Some(unknown) = only.iter().find(|only| !is_arm(only)) {
             let names = self.arm.iter().map(|arm| arm.name.clone()).collect();
             return Err(ExperimentError::NoSuchArm { arm: unknown.clone(), names });
         }
         let chosen = || self.arm.iter().filter(|arm| only.is_empty() || only.contains(&arm.name));
-        let run = |data, arm| LoopRun { data, arm, rounds: &self.active.rounds };
+        let run = |data: &'e Data, arm| {
+            let rounds = data.rounds.as_ref().unwrap_or(&self.active.rounds);
+            LoopRun { data, arm, rounds }
+        };
         Ok(self.data.iter().flat_map(|data| chosen().map(move |arm| run(data, arm))).collect())
     }
 
@@ -191,12 +198,13 @@ impl LoopExperiment {
         let kept = run.kept(out);
         let folder = kept.parent().unwrap_or(out);
         make_folder(folder)?;
-        let rounds = &self.active.rounds;
+        let rounds = run.rounds;
+        let dev = run.data.dev.as_ref().map(|dev| data_folder(&root.join(dev), observer)).transpose()?;
         let protocol = SimulationOptions {
             encoder: encoder_file(root, &run.data.encoder),
             pool: data_folder(&root.join(&run.data.train), observer)?,
-            dev: data_folder(&root.join(&run.data.dev), observer)?,
-            rounds: rounds.clone(),
+            dev,
+            rounds: rounds.to_vec(),
             tolerance_mm: run.data.tolerance_mm,
             strategy: run.arm.strategy,
             learn: self.learn_options(threads),
