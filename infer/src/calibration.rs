@@ -6,6 +6,7 @@ use std::path::Path;
 use infomark_core::{ConformalError, conformal_bound};
 use serde::{Deserialize, Serialize};
 
+use crate::causes::said;
 use crate::dropped::no_looks;
 use crate::file::{self, FileProblem};
 use crate::{Confidence, MatchOptions};
@@ -209,12 +210,12 @@ impl ErrorCalibration {
     pub fn from_bytes(bytes: &[u8], name: impl Into<String>) -> Result<ErrorCalibration, CalibrationError> {
         let name = name.into();
         let failed = |problem: String| CalibrationError::File { name: name.clone(), problem };
-        let Layout { format } = serde_json::from_slice(bytes).map_err(|error| failed(error.to_string()))?;
+        let Layout { format } = serde_json::from_slice(bytes).map_err(|error| failed(said(error)))?;
         if format != FORMAT {
             return Err(failed(format!("format {format}, and this version reads {FORMAT}")));
         }
         let calibration: ErrorCalibration =
-            serde_json::from_slice(bytes).map_err(|error| failed(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| failed(said(error)))?;
         calibration.check().map_err(|error| failed(error.to_string()))?;
         Ok(calibration)
     }

@@ -1,6 +1,19 @@
 //! Errors and what caused them, as one text.
 
 use std::error::Error;
+use std::fmt::Display;
+
+/// Most characters of what a parser says.
+const MOST: usize = 300;
+
+/// What a parser or decoder said, in one line and not too long, as it may quote the file.
+pub(crate) fn said(error: impl Display) -> String {
+    let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
 
 /// An error and its causes in one line; a cause that the text before it quotes is left out.
 #[must_use]
@@ -20,6 +33,12 @@ pub fn with_causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_parser_quotes_is_cut() {
+        assert_eq!(said("two\n  lines"), "two lines");
+        assert_eq!(said("ö".repeat(1000)), format!("{}...", "ö".repeat(MOST)));
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use backbone::{BackboneDescription, BackboneLevel, JoinedBackbone};
 pub use error::{DescriptionError, ValueError};
 
+use crate::causes::said;
 use crate::{InputSize, Normalisation, sha256};
 
 /// Key of the ONNX metadata that tells the layout of the description.
@@ -162,7 +163,7 @@ pub(crate) fn parsed<D: serde::de::DeserializeOwned>(
             reason: format!("{} bytes, at most {MAX_LENGTH} are allowed", json.len()),
         });
     }
-    serde_json::from_str(json).map_err(|error| DescriptionError::Json { reason: error.to_string() })
+    serde_json::from_str(json).map_err(|error| DescriptionError::Json { reason: said(error) })
 }
 
 /// Properties with the seal of their description and of the encoded graph.

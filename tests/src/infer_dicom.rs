@@ -390,7 +390,16 @@ impl LosslessJpeg {
 
 /// 32 x 32 samples of 12 bits, `128 y + x`, as reversible JPEG 2000.
 pub fn jpeg_2000() -> Vec<u8> {
-    let code: String = include_str!("jpeg2000.hex").split_whitespace().collect();
+    hexadecimal(include_str!("jpeg2000.hex"))
+}
+
+/// 4352 x 4096 samples of 16 bits, `12 x + 3 y + 40`, as reversible JPEG 2000 of nine resolutions.
+pub fn large_jpeg_2000() -> Vec<u8> {
+    hexadecimal(include_str!("large_jpeg2000.hex"))
+}
+
+fn hexadecimal(text: &str) -> Vec<u8> {
+    let code: String = text.split_whitespace().collect();
     let bytes = (0..code.len()).step_by(2).map(|at| u8::from_str_radix(&code[at..at + 2], 16));
     bytes.collect::<Result<_, _>>().expect("hexadecimal")
 }

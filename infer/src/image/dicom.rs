@@ -17,11 +17,16 @@ use std::fmt;
 
 use super::decode::Opened;
 use super::levels::Levels;
-use super::reduction::Rows;
+use super::reduction::{Rows, halved};
 use super::{Image, ImageError, ImageHeader, ReadLimits, jpeg};
+use crate::causes::said;
 use crate::contain::contain;
 use elements::Elements;
 use header::Header;
+use syntax::Syntax;
+
+/// Most halvings of an image while it is decoded: encoders of JPEG 2000 provide for five by default.
+const MAX_HALVINGS: u32 = 5;
 
 /// Whether a file is DICOM, by its first bytes.
 pub(super) fn is_dicom(start: &[u8]) -> bool {
@@ -85,8 +90,7 @@ const OTHER_SIZE: Problem = Problem::Damaged("its pixel data have another size t
 
 /// What a decoder of compressed pixels said, which knows nothing of the patient.
 fn undecodable(error: impl fmt::Display) -> Problem {
-    let text = error.to_string();
-    Problem::Pixels(text.lines().next().unwrap_or_default().chars().take(200).collect())
+    Problem::Pixels(said(error))
 }
 
 /// What the file says of its image, checked against the limits, from the first bytes of a file of `length`; none where more of them are
@@ -107,7 +111,7 @@ pub(super) fn header(
         }
         Err(problem) => Err(problem.of(name)),
         Ok((elements, header)) => {
-            let held = check(&elements, &header, length, name, limits)?;
+            let held = check(&elements, &header, length, name, limits)?.held;
             let Header { width, height, spacing, placement, .. } = header;
             Ok(Some(Opened { header: ImageHeader { width, height, spacing, placement }, held }))
         }
@@ -121,10 +125,12 @@ pub(super) fn object_without_image(start: &[u8]) -> Option<&'static str> {
 
 /// The image with the size of its pixels.
 pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Image, ImageError> {
-    let (elements, header) = open(bytes, name, limits)?;
+    let (elements, header, Decoding { halvings, .. }) = open(bytes, name, limits)?;
     let rows = contain(|| {
-        let stored = pixels::decode(&elements, &header, limits)?;
-        let mut rows = Rows::new((header.width, header.height), limits.reduced);
+        let stored = pixels::decode(&elements, &header, halvings, limits)?;
+        let size = (header.width, header.height);
+        let mut rows =
+            if halvings > 0 { Rows::of_halved(size, halvings) } else { Rows::new(size, limits.reduced) };
         display::display(&stored, &elements, &header, &mut rows, name)?;
         Ok(rows)
     });
@@ -138,19 +144,24 @@ pub(super) fn decode(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Im
 
 /// All grey levels of the image.
 pub(super) fn levels(bytes: &[u8], name: &str, limits: &ReadLimits) -> Result<Levels, ImageError> {
-    let (elements, header) = open(bytes, name, limits)?;
+    let limits = &ReadLimits { reduced: false, ..*limits };
+    let (elements, header, _) = open(bytes, name, limits)?;
     let levels = contain(|| {
-        let stored = pixels::decode(&elements, &header, limits)?;
+        let stored = pixels::decode(&elements, &header, 0, limits)?;
         display::levels(&stored, &elements, &header)
     });
     let levels = levels.unwrap_or_else(|panic| Err(Problem::Pixels(panic.to_string())));
     Levels::new(name, (header.width, header.height), levels.map_err(|problem| problem.of(name))?)
 }
 
-fn open<'a>(bytes: &'a [u8], name: &str, limits: &ReadLimits) -> Result<(Elements<'a>, Header), ImageError> {
+fn open<'a>(
+    bytes: &'a [u8],
+    name: &str,
+    limits: &ReadLimits,
+) -> Result<(Elements<'a>, Header, Decoding), ImageError> {
     let (elements, header) = parse(|| Elements::read(bytes, limits)).map_err(|problem| problem.of(name))?;
-    check(&elements, &header, bytes.len() as u64, name, limits)?;
-    Ok((elements, header))
+    let decoding = check(&elements, &header, bytes.len() as u64, name, limits)?;
+    Ok((elements, header, decoding))
 }
 
 fn parse<'a>(
@@ -165,16 +176,39 @@ fn parse<'a>(
     parsed.unwrap_or(Err(elements::MALFORMED))
 }
 
-/// Checks the size against the limits; the bytes that decoding holds at once beside the file and the pixels.
+/// How the pixels are decoded.
+struct Decoding {
+    /// How often the sides are halved meanwhile.
+    halvings: u32,
+    /// Bytes that are held at once beside the file and the pixels.
+    held: u64,
+}
+
+impl Decoding {
+    /// In full, or, where averages are kept and the whole picture takes too much memory, at the largest of its smaller sizes that does not: only
+    /// JPEG 2000 has these.
+    fn of(syntax: Syntax, size: (usize, usize), length: u64, limits: &ReadLimits) -> Decoding {
+        let with = |halvings| {
+            let (width, height) = halved(size, halvings);
+            let pixels = (width as u64).saturating_mul(height as u64);
+            Decoding { halvings, held: pixels.saturating_mul(syntax.working_bytes() as u64) }
+        };
+        let fits = |decoding: &Decoding| limits.needed_bytes(size, decoding.held, length) <= limits.max_bytes;
+        let smaller = if syntax == Syntax::Jpeg2000 && limits.reduces(size) { MAX_HALVINGS } else { 0 };
+        (0..=smaller).map(with).find(fits).unwrap_or(with(0))
+    }
+}
+
+/// Checks the size against the limits; how the pixels are decoded.
 fn check(
     elements: &Elements<'_>,
     header: &Header,
     length: u64,
     name: &str,
     limits: &ReadLimits,
-) -> Result<u64, ImageError> {
+) -> Result<Decoding, ImageError> {
     let Header { width, height, .. } = *header;
-    let of_pixel = elements.syntax().working_bytes() as u64;
-    limits.check(name, (width, height), of_pixel, length)?;
-    Ok((width as u64).saturating_mul(height as u64).saturating_mul(of_pixel))
+    let decoding = Decoding::of(elements.syntax(), (width, height), length, limits);
+    limits.check(name, (width, height), decoding.held, length)?;
+    Ok(decoding)
 }

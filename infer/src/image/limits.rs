@@ -76,13 +76,19 @@ impl ReadLimits {
         (width as u64).saturating_mul(height as u64).saturating_mul(size_of::<f32>() as u64)
     }
 
-    /// Refuses an image of another size, or one that needs more memory: `bytes_a_pixel` and the pixels that are kept beside `bytes` of the file.
+    /// Bytes that [`max_bytes`](Self::max_bytes) bounds.
+    pub(super) fn needed_bytes(&self, size: (usize, usize), held: u64, length: u64) -> u64 {
+        self.kept_bytes(size).saturating_add(held).saturating_add(length)
+    }
+
+    /// Refuses an image of another size, or one that needs more memory: `held` bytes while it is decoded and the pixels that are kept, beside a
+    /// file of `length`.
     pub(super) fn check(
         &self,
         name: &str,
         (width, height): (usize, usize),
-        bytes_a_pixel: u64,
-        bytes: u64,
+        held: u64,
+        length: u64,
     ) -> Result<(), ImageError> {
         self.check_time(name)?;
         if width.max(height) > self.max_side {
@@ -97,8 +103,7 @@ impl ReadLimits {
             return Err(ImageError::TooSmall { name: name.to_owned(), width, height });
         }
         let pixels = (width as u64).saturating_mul(height as u64);
-        let kept = self.kept_bytes((width, height));
-        let needed = pixels.saturating_mul(bytes_a_pixel).saturating_add(kept).saturating_add(bytes);
+        let needed = self.needed_bytes((width, height), held, length);
         if needed > self.max_bytes {
             return Err(self.exceeded(name, needed));
         }

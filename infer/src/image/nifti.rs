@@ -203,7 +203,8 @@ impl Slice {
         let [width, height] = axes.map(|axis| dim[axis]);
         // Of an image that is not reduced the values become its pixels.
         let of_values = if limits.reduces((width, height)) { COPIES } else { size_of::<f32>() as u64 };
-        limits.check(name, (width, height), of_values, length)?;
+        let held = (width as u64).saturating_mul(height as u64).saturating_mul(of_values);
+        limits.check(name, (width, height), held, length)?;
         let data = header.data_type().ok().and_then(|data| Voxel::of(data, bytes));
         let voxel = data.ok_or(wrong(Problem::Unsupported("voxels that are no plain numbers")))?;
         // Some writers leave it at zero.

@@ -255,7 +255,7 @@ fn jpeg_header(
             .saturating_add(pixels.saturating_mul(size_of::<u16>() as u64)),
         (false, false) => jpeg.coefficient_bytes().saturating_add(samples),
     };
-    limits.check(name, (width, height), 0, length.saturating_add(held))?;
+    limits.check(name, (width, height), held, length)?;
     check_orientation(name, jpeg.orientation)?;
     let bytes = width * height * usize::from(color.bytes_per_pixel());
     let header = Header { width, height, layout: layout(name, color)?, bytes, held };
@@ -354,7 +354,7 @@ fn check_header(
     let (width, height) = (width as usize, height as usize);
     let samples = decoder.total_bytes();
     let held = if has_rows && limits.reduces((width, height)) { 0 } else { samples };
-    limits.check(name, (width, height), 0, length.saturating_add(held))?;
+    limits.check(name, (width, height), held, length)?;
     let bytes = usize::try_from(samples).map_err(|_| limits.exceeded(name, samples))?;
     let layout = layout(name, decoder.color_type())?;
     check_orientation(name, decoder.orientation().unwrap_or(Orientation::NoTransforms))?;

@@ -18,6 +18,12 @@ pub(crate) fn reduced_size((width, height): (usize, usize)) -> (usize, usize) {
     (1..).map(reduced).find(|size| fits(*size)).unwrap_or((width, height))
 }
 
+/// Width and height after so many halvings.
+pub(crate) fn halved((width, height): (usize, usize), halvings: u32) -> (usize, usize) {
+    let pixels = 1_usize << halvings.min(16);
+    (width.div_ceil(pixels), height.div_ceil(pixels))
+}
+
 /// Part of a row or column that a block covers.
 struct Block {
     /// First pixel.
@@ -39,10 +45,38 @@ fn blocks(from: usize, to: usize) -> Vec<Block> {
 
 /// Grey pixels that come row by row, of which averages of blocks are kept, or all.
 pub(crate) struct Rows {
+    /// Size of the image.
     size: (usize, usize),
+    /// Size of the rows that come.
+    decoded: (usize, usize),
     kept: (usize, usize),
     averages: Option<Averages>,
+    centring: Option<Centring>,
     pixels: Vec<f32>,
+}
+
+/// Moves samples that lie at the first of every so many pixels of an image to the middle of these, by interpolation.
+struct Centring {
+    /// Weight of the next sample.
+    share: f32,
+    /// The row before, moved across.
+    before: Option<Vec<f32>>,
+}
+
+impl Centring {
+    /// Takes the next row; the one before it, moved.
+    fn next(&mut self, row: impl IntoIterator<Item = f32>) -> Option<Vec<f32>> {
+        let row: Vec<f32> = row.into_iter().collect();
+        let after = row.iter().skip(1).chain(row.last());
+        let row = self.mixed(row.iter().zip(after));
+        let moved = self.before.as_ref().map(|before| self.mixed(before.iter().zip(&row)));
+        self.before = Some(row);
+        moved
+    }
+
+    fn mixed<'a>(&self, pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> Vec<f32> {
+        pairs.map(|(at, after)| at + (after - at) * self.share).collect()
+    }
 }
 
 /// Averages of blocks under way.
@@ -66,23 +100,47 @@ impl Rows {
     /// Rows of an image of this size, of which averages are kept where they are asked for and the image is large enough.
     pub(crate) fn new(size: (usize, usize), is_reduced: bool) -> Rows {
         let kept = if is_reduced { reduced_size(size) } else { size };
+        Rows::of(size, size, kept)
+    }
+
+    /// Rows of an image of this size that is decoded with its sides halved so often, of which averages are kept: its samples lie at every other
+    /// pixel, or every fourth and so on, from the first on.
+    pub(crate) fn of_halved(size: (usize, usize), halvings: u32) -> Rows {
+        let share = 0.5 - 0.5_f32.powi(halvings as i32 + 1);
+        let centring = (halvings > 0).then_some(Centring { share, before: None });
+        Rows { centring, ..Rows::of(size, halved(size, halvings), reduced_size(size)) }
+    }
+
+    fn of(size: (usize, usize), decoded: (usize, usize), kept: (usize, usize)) -> Rows {
         let averages = (kept != size).then(|| Averages {
-            columns: blocks(size.0, kept.0),
-            lines: blocks(size.1, kept.1),
+            columns: blocks(decoded.0, kept.0),
+            lines: blocks(decoded.1, kept.1),
             done: 0,
             count: 0,
-            row: Vec::with_capacity(size.0),
+            row: Vec::with_capacity(decoded.0),
             across: vec![0.0; kept.0],
             sums: vec![0.0; kept.0],
             first: None,
             is_constant: true,
             wrong: None,
         });
-        Rows { size, kept, averages, pixels: Vec::with_capacity(kept.0.saturating_mul(kept.1)) }
+        let pixels = Vec::with_capacity(kept.0.saturating_mul(kept.1));
+        Rows { size, decoded, kept, averages, centring: None, pixels }
     }
 
     /// Takes the next row.
     pub(crate) fn push(&mut self, row: impl IntoIterator<Item = f32>, name: &str) {
+        match &mut self.centring {
+            Some(centring) => {
+                if let Some(row) = centring.next(row) {
+                    self.add(row, name);
+                }
+            }
+            None => self.add(row, name),
+        }
+    }
+
+    fn add(&mut self, row: impl IntoIterator<Item = f32>, name: &str) {
         let Some(averages) = &mut self.averages else {
             self.pixels.extend(row);
             return;
@@ -91,7 +149,7 @@ impl Rows {
         averages.row.extend(row);
         averages.check(name);
         averages.add_row();
-        let area = self.size.0 as f64 * self.size.1 as f64;
+        let area = self.decoded.0 as f64 * self.decoded.1 as f64;
         averages.add_to_lines(|sums| self.pixels.extend(sums.iter().map(|sum| (sum / area) as f32)));
     }
 
@@ -99,16 +157,20 @@ impl Rows {
     ///
     /// # Errors
     /// Those of [`Image::new`], by the pixels that were given.
-    pub(crate) fn finish(self, name: impl Into<String>) -> Result<Image, ImageError> {
+    pub(crate) fn finish(mut self, name: impl Into<String>) -> Result<Image, ImageError> {
         let (name, (width, height)) = (name.into(), self.size);
+        if let Some(last) = self.centring.take().and_then(|centring| centring.before) {
+            self.add(last, &name);
+        }
         let Some(averages) = self.averages else {
             return Image::new(name, width, height, self.pixels);
         };
         if width < MIN_SIDE || height < MIN_SIDE {
             return Err(ImageError::TooSmall { name, width, height });
         }
-        if averages.count != height {
-            return Err(ImageError::Buffer { name, width, height, pixels: averages.count * width });
+        let (decoded, rows) = self.decoded;
+        if averages.count != rows {
+            return Err(ImageError::Buffer { name, width, height, pixels: averages.count * decoded });
         }
         if let Some(wrong) = averages.wrong {
             return Err(wrong);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Construct, Kind, MeasurementDefinition, Scheme, SchemeAbout, SchemeError, SchemeLandmark};
+use crate::causes::said;
 use crate::landmark::{clean_name, cut};
 
 /// Most landmarks, constructs and measurements each.
@@ -96,18 +97,9 @@ pub(super) fn parse(text: &str, name: String) -> Result<Scheme, SchemeError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let reason = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        SchemeError::Toml { name: name.clone(), line: line_of(text, at), reason: cut_reason(reason) }
+        SchemeError::Toml { name: name.clone(), line: line_of(text, at), reason: said(error.message()) }
     })?;
     Parser { text, name: &name }.scheme(file)
-}
-
-/// The first part of a message, which may quote the file.
-fn cut_reason(reason: String) -> String {
-    match reason.char_indices().nth(300) {
-        Some((end, _)) => format!("{}...", &reason[..end]),
-        None => reason,
-    }
 }
 
 /// The line of a byte of a text, from 1.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::Template;
 use super::error::{LAYOUT, MAX_BYTES, MAX_HEADER, TemplateContentError, TemplateFileError};
 use crate::back::{Back, Level};
+use crate::causes::said;
 use crate::description::Channels;
 use crate::dropped::no_looks;
 use crate::lengths::Lengths;
@@ -235,8 +236,8 @@ fn parse(content: &[u8]) -> Result<Template, TemplateContentError> {
     }
     let rest = content.get(PREFIX..).unwrap_or_default();
     let (json, body) = rest.split_at_checked(length).ok_or(TemplateContentError::NoHeader)?;
-    let header: Header = serde_json::from_slice(json)
-        .map_err(|error| TemplateContentError::Header { reason: error.to_string() })?;
+    let header: Header =
+        serde_json::from_slice(json).map_err(|error| TemplateContentError::Header { reason: said(error) })?;
     let lengths = check(&header, body.len())?;
     let (around, beside) = (lengths.coarsest(header.ring_levels), lengths.coarsest(header.anchor_levels));
     let landmarks = header.landmarks;

@@ -9,7 +9,7 @@ use infomark_infer::{
     Image, ImageError, InputSize, Letterbox, Normalisation, Orientation, ReadLimits, decode_image,
     estimate_reading,
 };
-use infomark_tests::infer_dicom::Dicom;
+use infomark_tests::infer_dicom::{Dicom, large_jpeg_2000, syntax};
 
 /// No multiple of two, so that blocks differ in size.
 const WIDTH: usize = 4113;
@@ -197,4 +197,46 @@ fn inputs_of_a_few_hundred_pixels_take_reduced_images() {
     let takes = |width, height| InputSize::new(width, height).unwrap().takes_reduced();
     assert!(takes(384, 480) && takes(512, 512));
     assert!(!takes(513, 512) && !takes(2048, 2048));
+}
+
+#[test]
+fn large_jpeg_2000_is_decoded_at_a_smaller_size_where_memory_calls_for_it() {
+    let (width, height) = (4352, 4096);
+    let dicom = Dicom::new(width as u16, height as u16, 16, Vec::new())
+        .compressed(syntax::JPEG_2000, vec![large_jpeg_2000()])
+        .text((0x0028, 0x1050), "DS", "32768")
+        .text((0x0028, 0x1051), "DS", "65536")
+        .text((0x0028, 0x1056), "CS", "LINEAR_EXACT");
+    let file = dicom.encode();
+    let within = |mib: u64, reduced: bool| {
+        let limits = ReadLimits { max_bytes: mib << 20, reduced, ..ReadLimits::default() };
+        decode_image(&file, "large", &limits)
+    };
+    // Sides halved once and, in less memory, twice; the largest difference in levels of 65536, of which a pixel makes 12 across and 3 down.
+    for (mib, largest) in [(512, 1.0), (150, 1.0), (60, 16.0)] {
+        let image = within(mib, true).unwrap();
+        assert_eq!((image.width(), image.height()), (width, height));
+        let kept = image.kept_size();
+        assert_eq!(kept, (width / 2, height / 2));
+        for (index, pixel) in image.pixels().iter().enumerate() {
+            let (x, y) = (index % kept.0, index / kept.0);
+            // The last samples of a line have none after them.
+            if x + 4 < kept.0 && y + 4 < kept.1 {
+                let middle = 12.0 * (2 * x) as f32 + 6.0 + 3.0 * (2 * y) as f32 + 1.5 + 40.0;
+                let difference = pixel * 65536.0 - middle;
+                assert!(difference.abs() <= largest, "{mib} MiB, {x}, {y}: {difference}");
+            }
+        }
+    }
+    assert!(matches!(within(150, false), Err(ImageError::TooLarge { max_mib: 150, .. })));
+    assert!(matches!(within(16, true), Err(ImageError::TooLarge { max_mib: 16, .. })));
+    // Packets that are missing are found out at a smaller size as well.
+    let code = large_jpeg_2000();
+    let cut = |from: usize, to: usize| [&code[..from], &code[to..]].concat();
+    for code in [cut(code.len() - 40, code.len()), cut(code.len() - 40, code.len() - 2)] {
+        let file = Dicom::new(width as u16, height as u16, 16, Vec::new());
+        let file = file.compressed(syntax::JPEG_2000, vec![code]).encode();
+        let limits = ReadLimits { max_bytes: 150 << 20, ..REDUCED() };
+        assert!(matches!(decode_image(&file, "large", &limits), Err(ImageError::Damaged { .. })));
+    }
 }

@@ -8,6 +8,7 @@ use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
 use super::header::Header;
 use super::{ENDS_EARLY, OTHER_SIZE, Problem, undecodable};
 use crate::image::ReadLimits;
+use crate::image::reduction::halved;
 
 /// Second bytes of the markers that are read (A.2).
 mod marker {
@@ -23,26 +24,39 @@ mod marker {
 }
 
 const INVALID: Problem = Problem::Damaged("its JPEG 2000 data are not valid");
+const NO_SMALLER_SIZE: Problem =
+    Problem::Unsupported("large JPEG 2000 without smaller sizes to decode, or whose grid begins elsewhere");
 const MISSING: Problem = Problem::Damaged("parts of its JPEG 2000 data are missing");
 
-/// The samples of one component, as bit patterns of its depth.
-pub(super) fn decode(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
+/// The samples of one component, as bit patterns of its depth, of an image whose sides are halved so often.
+pub(super) fn decode(
+    bytes: &[u8],
+    header: &Header,
+    halvings: u32,
+    limits: &ReadLimits,
+) -> Result<Vec<u16>, Problem> {
     let code = code_stream(bytes)?;
-    let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };
     let stream = Stream::read(code)?;
     let tiles = stream.tiles()?;
     if tiles > limits.max_tiles as u64 {
         return Err(Problem::TooMany("JPEG 2000 tiles", tiles, limits.max_tiles));
     }
-    let image = Jpeg2000::new(code, &settings).map_err(undecodable)?;
-    if (image.width() as usize, image.height() as usize) != (header.width, header.height) {
+    let full = (header.width, header.height);
+    let size = halved(full, halvings);
+    let image = Jpeg2000::new(code, &settings(full, halvings)).map_err(undecodable)?;
+    let is_other = (image.width() as usize, image.height() as usize) != size;
+    if halvings > 0 && stream.size() == Some(full) && (is_other || stream.is_offset()) {
+        return Err(NO_SMALLER_SIZE);
+    }
+    if is_other {
         return Err(OTHER_SIZE);
     }
     for tile in 0..tiles {
         check_time(limits)?;
         let Some(longer) = stream.with_a_packet_more(tile)? else { continue };
         let mut context = DecoderContext::default();
-        if let Ok(image) = Jpeg2000::new(&longer, &settings)
+        let size = Stream::read(&longer)?.size().unwrap_or(full);
+        if let Ok(image) = Jpeg2000::new(&longer, &settings(size, halvings))
             && image.decode(&mut context).is_ok()
         {
             return Err(MISSING);
@@ -62,8 +76,15 @@ pub(super) fn decode(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Resu
     let signed = code.get(DEPTH).is_some_and(|depth| depth & 0x80 != 0);
     let half = if signed { 1_i32 << (component.bit_depth() - 1) } else { 0 };
     let (least, most) = (-half, (1_i32 << component.bit_depth()) - 1 - half);
-    let samples = component.samples().get(..header.width * header.height).ok_or(ENDS_EARLY)?;
+    let samples = component.samples().get(..size.0 * size.1).ok_or(ENDS_EARLY)?;
     Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
+}
+
+/// Strict, with the sides of an image of this size halved so often, as far as the image has smaller sizes.
+fn settings((width, height): (usize, usize), halvings: u32) -> DecodeSettings {
+    let side = |pixels: usize| u32::try_from(pixels >> halvings).unwrap_or(u32::MAX).max(1);
+    let target_resolution = (halvings > 0).then_some((side(width), side(height)));
+    DecodeSettings { strict: true, target_resolution, ..DecodeSettings::default() }
 }
 
 fn check_time(limits: &ReadLimits) -> Result<(), Problem> {
@@ -135,6 +156,18 @@ impl<'a> Stream<'a> {
             return Err(ENDS_EARLY);
         }
         Ok(Stream { main_header, tile_parts, sizes, ends_headers, packs_headers })
+    }
+
+    /// Width and height of the image.
+    fn size(&self) -> Option<(usize, usize)> {
+        let [image, offset, ..] = self.sizes;
+        let side = |axis: usize| usize::try_from(image[axis].checked_sub(offset[axis])?).ok();
+        Some((side(0)?, side(1)?))
+    }
+
+    /// Whether the image does not begin where the grid of its samples does.
+    fn is_offset(&self) -> bool {
+        self.sizes[1] != [0, 0]
     }
 
     /// Tiles across.

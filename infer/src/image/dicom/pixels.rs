@@ -8,6 +8,7 @@ use super::elements::{Elements, Pixels, Value};
 use super::header::Header;
 use super::syntax::Syntax;
 use super::{ENDS_EARLY, OTHER_SIZE, Problem, jpeg_2000, jpeg_problem};
+use crate::image::reduction::halved;
 use crate::image::{ReadLimits, jpeg};
 
 /// Pixel data that hold more than Rows and Columns call for, by more than padding: these are wrong, or another image follows.
@@ -74,10 +75,11 @@ impl Samples<'_> {
     }
 }
 
-/// The stored values.
+/// The stored values, of JPEG 2000 those of an image whose sides are halved so often.
 pub(super) fn decode<'a>(
     elements: &'a Elements<'_>,
     header: &Header,
+    halvings: u32,
     limits: &ReadLimits,
 ) -> Result<Stored<'a>, Problem> {
     let syntax = elements.syntax();
@@ -95,13 +97,14 @@ pub(super) fn decode<'a>(
                 Syntax::NotStated => return Err(NO_SYNTAX),
                 Syntax::Rle => Samples::Values(rle(&joined, header, limits)?),
                 Syntax::Jpeg => Samples::Values(jpeg(&joined, header, limits)?),
-                Syntax::Jpeg2000 => Samples::Values(jpeg_2000::decode(&joined, header, limits)?),
+                Syntax::Jpeg2000 => Samples::Values(jpeg_2000::decode(&joined, header, halvings, limits)?),
                 _ => samples(&joined, header)?.owned(header.width),
             }
         }
     };
-    let shift = if contradict_high_bit(&samples, header) { 0 } else { header.shift };
-    Ok(Stored { samples, width: header.width, shift, mask: (1_u32 << header.stored) - 1 })
+    let width = halved((header.width, header.height), halvings).0;
+    let shift = if contradict_high_bit(&samples, width, header) { 0 } else { header.shift };
+    Ok(Stored { samples, width, shift, mask: (1_u32 << header.stored) - 1 })
 }
 
 /// Whether pixel data have the length of uncompressed samples, with a byte that makes it even.
@@ -112,7 +115,7 @@ fn has_length(value: &Value<'_>, header: &Header) -> bool {
 
 /// Whether High Bit puts values to the left that lie at the right: they use bits below those stored and none above.
 /// pydicom and GDCM do not go by High Bit either.
-fn contradict_high_bit(samples: &Samples<'_>, header: &Header) -> bool {
+fn contradict_high_bit(samples: &Samples<'_>, width: usize, header: &Header) -> bool {
     let below = (1_u32 << header.shift) - 1;
     if below == 0 {
         return false;
@@ -124,7 +127,7 @@ fn contradict_high_bit(samples: &Samples<'_>, header: &Header) -> bool {
         value >> header.stored == 0 || header.signed && value >> (header.stored - 1) == signs
     };
     let (mut any_below, mut all_right) = (false, true);
-    samples.each_row(header.width, |row| {
+    samples.each_row(width, |row| {
         any_below |= row.iter().any(|&value| u32::from(value) & below != 0);
         all_right = all_right && row.iter().all(is_right);
     });
