@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use infomark_infer::MatchOptions;
 use infomark_train::{LandmarkConfig, SelfTrainConfig, TrainConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -72,11 +73,23 @@ pub(crate) struct Evaluate {
     pub(crate) radii: Vec<f64>,
     /// Seed of the templates and of the intervals.
     pub(crate) seed: u64,
+    /// Whether places around a landmark help to find it.
+    pub(crate) neighbours: bool,
+    /// Whether the rest of the image gives a prior.
+    pub(crate) prior: bool,
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Self { templates: 10, radii: vec![2.0, 2.5, 3.0, 4.0], seed: 0 }
+        Self { templates: 10, radii: vec![2.0, 2.5, 3.0, 4.0], seed: 0, neighbours: true, prior: true }
+    }
+}
+
+impl Evaluate {
+    /// How templates are matched.
+    pub(crate) fn matching(&self) -> MatchOptions {
+        let (neighbours, prior) = (self.neighbours, self.prior);
+        MatchOptions { neighbours, prior, ..MatchOptions::default() }
     }
 }
 

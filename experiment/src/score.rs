@@ -27,6 +27,9 @@ struct Evaluated {
     /// Key of an arm that matches templates of its own choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matching: Option<String>,
+    /// What helps templates to find landmarks, where not all does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    without: Option<MatchOptions>,
 }
 
 impl Bench<'_> {
@@ -109,7 +112,7 @@ impl Bench<'_> {
             template_data,
             sets: &sets,
             chosen_by,
-            matching: MatchOptions::default(),
+            matching: rules.matching(),
             refinement: refinement.as_ref(),
             protocol: Protocol { radii_mm: &rules.radii, seed: rules.seed, calibrate: None },
             second_annotator: None,
@@ -134,6 +137,7 @@ impl Bench<'_> {
             radii: rules.radii.clone(),
             seed: rules.seed,
             matching: matches!(trained.config, Recipe::Match { .. }).then(|| trained.key.clone()),
+            without: Some(rules.matching()).filter(|matching| *matching != MatchOptions::default()),
         }
     }
 

@@ -14,6 +14,7 @@ mod png_rows;
 mod tiff;
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::metadata::Orientation;
@@ -30,6 +31,7 @@ use super::resolution;
 use super::source::Source;
 use super::{ImageError, ImageHeader, ReadLimits};
 use crate::Placement;
+use crate::causes::said;
 use crate::contain::contain;
 
 /// What is wrong with a picture, without its name.
@@ -127,7 +129,7 @@ pub(super) fn header(
         let mut decoder = open(BufReader::new(file), format, name, limits)?;
         check_header(&mut decoder, false, name, source.length(), limits)
     });
-    let mut header = size.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
+    let mut header = size.unwrap_or_else(|panic| Err(damaged(name, panic)))?;
     if format == ImageFormat::Tiff {
         // Its decoder copies them.
         header.held = header.held.saturating_mul(2);
@@ -148,7 +150,7 @@ pub(super) fn png_image_header(
         let mut decoder = open(Cursor::new(&kept), ImageFormat::Png, name, limits)?;
         check_header(&mut decoder, has_rows(&kept, ImageFormat::Png), name, length, limits)
     });
-    let header = header.unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))?;
+    let header = header.unwrap_or_else(|panic| Err(damaged(name, panic)))?;
     Ok(Some(header.opened(resolution::placement(source, ImageFormat::Png))))
 }
 
@@ -174,8 +176,7 @@ pub(super) fn samples<'a>(
     name: &'a str,
     limits: &'a ReadLimits,
 ) -> Result<Samples<'a>, ImageError> {
-    contain(|| picture_samples(bytes, format, name, limits))
-        .unwrap_or_else(|panic| Err(damaged(name, panic.to_string())))
+    contain(|| picture_samples(bytes, format, name, limits)).unwrap_or_else(|panic| Err(damaged(name, panic)))
 }
 
 fn picture_samples<'a>(
@@ -278,7 +279,7 @@ pub(super) fn jpeg_samples<'a>(
     limits: &'a ReadLimits,
 ) -> Result<Samples<'a>, ImageError> {
     let read = jpeg_header(bytes, bytes.len() as u64, name, limits)?;
-    let (jpeg, header) = read.ok_or_else(|| damaged(name, "its JPEG data end early".to_owned()))?;
+    let (jpeg, header) = read.ok_or_else(|| damaged(name, "its JPEG data end early"))?;
     if gives_rows(&jpeg, limits) {
         return Ok((header, Box::new(JpegRows { bytes, name, limits })));
     }
@@ -317,7 +318,7 @@ impl SampleRows for JpegRows<'_> {
 #[cfg(feature = "jpeg")]
 fn jpeg_problem(name: &str, problem: jpeg::Problem) -> ImageError {
     match problem {
-        jpeg::Problem::Damaged(reason) => damaged(name, reason.to_owned()),
+        jpeg::Problem::Damaged(reason) => damaged(name, reason),
         jpeg::Problem::Unsupported(format) => {
             ImageError::ForeignFormat { name: name.to_owned(), format, fix: foreign::TO_PNG }
         }
@@ -375,8 +376,8 @@ fn check_orientation(name: &str, orientation: Orientation) -> Result<(), ImageEr
     }
 }
 
-fn damaged(name: &str, reason: String) -> ImageError {
-    ImageError::Damaged { name: name.to_owned(), reason }
+fn damaged(name: &str, reason: impl Display) -> ImageError {
+    ImageError::Damaged { name: name.to_owned(), reason: said(reason) }
 }
 
 fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageError {
@@ -384,10 +385,10 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
         _ if limits.is_late() => ImageError::TimedOut { name: name.to_owned() },
         image::ImageError::Limits(_) => limits.exceeded(name, limits.max_bytes.saturating_add(1)),
         image::ImageError::Unsupported(error) => {
-            ImageError::Unsupported { name: name.to_owned(), reason: error.to_string() }
+            ImageError::Unsupported { name: name.to_owned(), reason: said(error) }
         }
-        image::ImageError::Decoding(error) => damaged(name, error.to_string()),
-        error => damaged(name, error.to_string()),
+        image::ImageError::Decoding(error) => damaged(name, error),
+        error => damaged(name, error),
     }
 }
 

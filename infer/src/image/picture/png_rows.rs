@@ -32,7 +32,7 @@ impl<'a> PngRows<'a> {
             DecodingError::LimitsExceeded => {
                 self.limits.exceeded(self.name, self.limits.max_bytes.saturating_add(1))
             }
-            error => damaged(self.name, error.to_string()),
+            error => damaged(self.name, error),
         }
     }
 
@@ -66,6 +66,6 @@ pub(super) fn is_interlaced(start: &[u8]) -> bool {
 
 impl SampleRows for PngRows<'_> {
     fn each(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), ImageError>) -> Result<(), ImageError> {
-        contain(|| self.decode(take)).unwrap_or_else(|panic| Err(damaged(self.name, panic.to_string())))
+        contain(|| self.decode(take)).unwrap_or_else(|panic| Err(damaged(self.name, panic)))
     }
 }
