@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Backbone, Encoder, Ensemble, EnsembleError, ErrorCalibration, LandmarkNet, MatchError, Matcher,
+    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, ErrorCalibration, LandmarkNet, MatchError, Matcher,
     ModelError, Template, TemplateFileError, read_model,
 };
 
@@ -38,6 +38,18 @@ pub struct PretrainedModel {
     pub landmark_net: Option<&'static [u8]>,
     /// Errors of these templates on annotated images that they were not made with, for [`ErrorCalibration::from_bytes`].
     pub calibration: Option<&'static [u8]>,
+    /// Error bounds of its network and templates together, from networks that were trained without the images whose errors were measured.
+    pub bounds: Option<PretrainedBounds>,
+}
+
+/// Error bounds of the [`ensemble`](PretrainedModel::ensemble) of a model, as [`EnsembleBounds`] has them.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PretrainedBounds {
+    /// Fraction of errors within their bound, 0 to 1.
+    pub coverage: f64,
+    /// Factor of each landmark, in the order of the network.
+    pub factors: &'static [f64],
 }
 
 impl PretrainedModel {
@@ -68,7 +80,8 @@ impl PretrainedModel {
         LandmarkNet::from_bytes(self.network_bytes()?, self.name)
     }
 
-    /// Its templates and its landmark network together, which places every landmark by [`Member::Fusion`](infomark_infer::Member::Fusion).
+    /// Its templates and its landmark network together, which places every landmark by [`Member::Fusion`](infomark_infer::Member::Fusion), with
+    /// its [`bounds`](Self::bounds).
     ///
     /// # Errors
     ///
@@ -76,7 +89,13 @@ impl PretrainedModel {
     pub fn ensemble(&self) -> Result<Ensemble, PretrainedEnsembleError> {
         let network = self.network()?;
         let encoder = Arc::new(Encoder::from_bytes(self.encoder, self.name)?);
-        Ok(Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?)
+        let ensemble = Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?;
+        Ok(match self.bounds {
+            Some(PretrainedBounds { coverage, factors }) => {
+                ensemble.with_bounds(EnsembleBounds { coverage, factors: factors.to_vec() })?
+            }
+            None => ensemble,
+        })
     }
 
     /// The file of its landmark network.
@@ -116,6 +135,10 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_ceph_templates::TEMPLATES,
         landmark_net: Some(infomark_models_ceph::LANDMARK_NET),
         calibration: Some(infomark_models_ceph::CALIBRATION),
+        bounds: Some(PretrainedBounds {
+            coverage: infomark_models_ceph::BOUNDS_COVERAGE,
+            factors: &infomark_models_ceph::BOUNDS_FACTORS,
+        }),
     },
     PretrainedModel {
         name: "chest",
@@ -124,6 +147,10 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_chest::TEMPLATES,
         landmark_net: Some(infomark_models_chest::LANDMARK_NET),
         calibration: Some(infomark_models_chest::CALIBRATION),
+        bounds: Some(PretrainedBounds {
+            coverage: infomark_models_chest::BOUNDS_COVERAGE,
+            factors: &infomark_models_chest::BOUNDS_FACTORS,
+        }),
     },
     PretrainedModel {
         name: "hand",
@@ -132,6 +159,7 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_hand::TEMPLATES,
         landmark_net: None,
         calibration: None,
+        bounds: None,
     },
 ];
 
