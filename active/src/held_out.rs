@@ -37,6 +37,14 @@ pub struct HeldOut {
     pub images: Vec<HeldOutImage>,
 }
 
+impl HeldOutImage {
+    /// Error of a landmark where a member [places](Member::placing) it, in pixels of the model input.
+    fn error(&self, landmark: usize, member: Member) -> Option<f64> {
+        let member = member.placing(*self.disagreements.get(landmark)?);
+        self.errors.get(landmark).copied().flatten()?.get(place(member)).copied()
+    }
+}
+
 /// Place of a member in [`HeldOutImage::errors`].
 fn place(member: Member) -> usize {
     Member::ALL.iter().position(|other| *other == member).unwrap_or_default()
@@ -45,19 +53,16 @@ fn place(member: Member) -> usize {
 impl HeldOut {
     /// Errors of a landmark by a member, in pixels of the model input.
     fn errors(&self, landmark: usize, member: Member) -> impl Iterator<Item = f64> {
-        let errors = move |image: &HeldOutImage| {
-            let errors = image.errors.get(landmark).copied().flatten()?;
-            errors.get(place(member)).copied()
-        };
-        self.images.iter().filter_map(errors)
+        self.images.iter().filter_map(move |image| image.error(landmark, member))
     }
 
     /// Mean radial error over all landmarks and images in pixels of the images, where `member` tells what places each landmark; none
     /// without any annotated landmark.
     pub fn mean_radial_error_px(&self, member: impl Fn(usize) -> Member) -> Option<f64> {
+        let landmarks = self.landmarks.len();
         let each = self.images.iter().flat_map(|image| {
-            let errors = image.errors.iter().enumerate();
-            errors.filter_map(|(landmark, errors)| Some((*errors)?[place(member(landmark))] * image.unit))
+            let errors = (0..landmarks).filter_map(|landmark| image.error(landmark, member(landmark)));
+            errors.map(|error| error * image.unit)
         });
         let all: Vec<f64> = each.collect();
         infomark_core::mean(&all)
@@ -65,9 +70,7 @@ impl HeldOut {
 
     /// Mean radial error of a landmark by a member, in pixels of the images.
     pub fn landmark_error_px(&self, landmark: usize, member: Member) -> Option<f64> {
-        let errors = |image: &HeldOutImage| {
-            Some(image.errors.get(landmark).copied().flatten()?[place(member)] * image.unit)
-        };
+        let errors = |image: &HeldOutImage| Some(image.error(landmark, member)? * image.unit);
         let all: Vec<f64> = self.images.iter().filter_map(errors).collect();
         infomark_core::mean(&all)
     }
@@ -109,7 +112,7 @@ impl HeldOut {
     /// A landmark that is annotated in 20 images has a factor of its own; the others share that of all.
     pub fn bounds(&self, members: &[Member], coverage: f64) -> Option<EnsembleBounds> {
         let score = |image: &HeldOutImage, landmark: usize| {
-            let error = image.errors.get(landmark).copied().flatten()?[place(*members.get(landmark)?)];
+            let error = image.error(landmark, *members.get(landmark)?)?;
             Some(error / EnsembleBounds::scale(*image.disagreements.get(landmark)?))
         };
         let landmarks = self.landmarks.len();
@@ -156,6 +159,16 @@ mod tests {
         all.images[0].errors[1] = Some([3.0, 60.0, 2.0]);
         let members = all.best_members();
         assert_eq!(members[1], Member::Fusion, "{members:?}");
+    }
+
+    #[test]
+    fn a_network_far_from_the_templates_gives_way_to_their_product() {
+        let mut all = held_out(1, &[[50.0, 60.0, 2.0]; 4]);
+        assert_eq!(all.mean_radial_error_px(|_| Member::Network), Some(120.0));
+        all.images.iter_mut().for_each(|image| image.disagreements[0] = 40.5);
+        assert_eq!(all.mean_radial_error_px(|_| Member::Network), Some(4.0));
+        assert_eq!(all.landmark_error_px(0, Member::Templates), Some(100.0));
+        assert_eq!(all.best_members(), [Member::Fusion]);
     }
 
     #[test]

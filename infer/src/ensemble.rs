@@ -41,6 +41,14 @@ pub enum Member {
 impl Member {
     /// All members.
     pub const ALL: [Member; 3] = [Member::Templates, Member::Network, Member::Fusion];
+
+    /// What places a landmark in an image where networks and templates are so many pixels of the model input apart: beyond
+    /// [`EnsembleBounds::CEILING`] one of them is grossly wrong, and their product takes the place of the networks.
+    #[must_use]
+    pub fn placing(self, disagreement: f64) -> Member {
+        let is_doubtful = self == Member::Network && disagreement > EnsembleBounds::CEILING;
+        if is_doubtful { Member::Fusion } else { self }
+    }
 }
 
 impl std::fmt::Display for Member {
@@ -336,6 +344,7 @@ impl Ensemble {
             let factor = self.bounds.as_ref().and_then(|bounds| bounds.factors.get(index));
             let uncertainty = EnsembleBounds::scale(candidates.disagreement);
             let bound = factor.map(|factor| factor * uncertainty * unit);
+            let member = member.placing(candidates.disagreement);
             EnsembleLandmark {
                 name: name.clone(),
                 at: candidates.at(member),

@@ -11,6 +11,8 @@
 
 #![forbid(unsafe_code)]
 
+mod placement;
+
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +20,11 @@ use std::sync::Arc;
 #[cfg(feature = "onnxruntime")]
 use infomark_infer::OnnxRuntime;
 use infomark_infer::{
-    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, ErrorCalibration, LandmarkNet, MatchError, Matcher,
-    ModelError, Template, TemplateFileError, read_model,
+    Backbone, Encoder, Ensemble, EnsembleBounds, EnsembleError, ErrorCalibration, LandmarkNet, MatchError,
+    Matcher, ModelError, Template, TemplateFileError, read_model,
 };
+
+pub use placement::PretrainedPlacement;
 
 /// An encoder with templates, and a landmark network where there is one.
 #[derive(Clone, Copy, Debug)]
@@ -38,18 +42,8 @@ pub struct PretrainedModel {
     pub landmark_net: Option<&'static [u8]>,
     /// Errors of these templates on annotated images that they were not made with, for [`ErrorCalibration::from_bytes`].
     pub calibration: Option<&'static [u8]>,
-    /// Error bounds of its network and templates together, from networks that were trained without the images whose errors were measured.
-    pub bounds: Option<PretrainedBounds>,
-}
-
-/// Error bounds of the [`ensemble`](PretrainedModel::ensemble) of a model, as [`EnsembleBounds`] has them.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct PretrainedBounds {
-    /// Fraction of errors within their bound, 0 to 1.
-    pub coverage: f64,
-    /// Factor of each landmark, in the order of the network.
-    pub factors: &'static [f64],
+    /// What places each landmark where network and templates are matched together, with error bounds.
+    pub placement: Option<&'static PretrainedPlacement>,
 }
 
 impl PretrainedModel {
@@ -80,8 +74,7 @@ impl PretrainedModel {
         LandmarkNet::from_bytes(self.network_bytes()?, self.name)
     }
 
-    /// Its templates and its landmark network together, which places every landmark by [`Member::Fusion`](infomark_infer::Member::Fusion), with
-    /// its [`bounds`](Self::bounds).
+    /// Its templates and its landmark network together, with its [`placement`](Self::placement).
     ///
     /// # Errors
     ///
@@ -90,12 +83,13 @@ impl PretrainedModel {
         let network = self.network()?;
         let encoder = Arc::new(Encoder::from_bytes(self.encoder, self.name)?);
         let ensemble = Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?;
-        Ok(match self.bounds {
-            Some(PretrainedBounds { coverage, factors }) => {
-                ensemble.with_bounds(EnsembleBounds { coverage, factors: factors.to_vec() })?
-            }
-            None => ensemble,
-        })
+        let Some(PretrainedPlacement { coverage, landmarks }) = self.placement else {
+            return Ok(ensemble);
+        };
+        let members = landmarks.iter().map(|(_, member, _)| *member).collect();
+        let factors = landmarks.iter().map(|(_, _, factor)| *factor).collect();
+        let bounds = EnsembleBounds { coverage: *coverage, factors };
+        Ok(ensemble.with_members(members)?.with_bounds(bounds)?)
     }
 
     /// The file of its landmark network.
@@ -135,10 +129,7 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_ceph_templates::TEMPLATES,
         landmark_net: Some(infomark_models_ceph::LANDMARK_NET),
         calibration: Some(infomark_models_ceph::CALIBRATION),
-        bounds: Some(PretrainedBounds {
-            coverage: infomark_models_ceph::BOUNDS_COVERAGE,
-            factors: &infomark_models_ceph::BOUNDS_FACTORS,
-        }),
+        placement: Some(&placement::CEPH),
     },
     PretrainedModel {
         name: "chest",
@@ -147,10 +138,7 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_chest::TEMPLATES,
         landmark_net: Some(infomark_models_chest::LANDMARK_NET),
         calibration: Some(infomark_models_chest::CALIBRATION),
-        bounds: Some(PretrainedBounds {
-            coverage: infomark_models_chest::BOUNDS_COVERAGE,
-            factors: &infomark_models_chest::BOUNDS_FACTORS,
-        }),
+        placement: Some(&placement::CHEST),
     },
     PretrainedModel {
         name: "hand",
@@ -159,7 +147,7 @@ pub static MODELS: [PretrainedModel; 3] = [
         templates: infomark_models_hand::TEMPLATES,
         landmark_net: None,
         calibration: None,
-        bounds: None,
+        placement: None,
     },
 ];
 
@@ -268,4 +256,22 @@ pub fn calibration_of(matcher: &Matcher) -> Option<(PretrainedModel, ErrorCalibr
         let calibration = ErrorCalibration::from_bytes(model.calibration?, model.name).ok()?;
         calibration.key.difference(&key).is_none().then_some((*model, calibration))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placements_have_the_landmarks_of_their_networks() -> Result<(), Box<dyn std::error::Error>> {
+        for model in MODELS {
+            assert_eq!(model.placement.is_some(), model.landmark_net.is_some(), "{}", model.name);
+            let Some(placement) = model.placement else { continue };
+            let names: Vec<&str> = placement.landmarks.iter().map(|(name, ..)| *name).collect();
+            let network = model.network()?;
+            assert_eq!(names, network.description().landmarks, "{}", model.name);
+            assert!(model.ensemble()?.bounds().is_some());
+        }
+        Ok(())
+    }
 }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use infomark_infer::{
-    Annotated, Landmark, LandmarkFormat, WriteOptions, encode_landmarks, free_stem, sha256,
+    Annotated, Landmark, LandmarkError, LandmarkFormat, WriteOptions, encode_landmarks, free_stem, sha256,
 };
 use infomark_results::{MEASUREMENTS_TABLE, measurements_csv};
 use serde::{Deserialize, Serialize};
@@ -62,6 +61,8 @@ pub(super) struct Told {
     pub(super) files: Vec<String>,
     /// What a format does not keep.
     lost: Vec<String>,
+    /// Why formats were left out.
+    failed: Vec<String>,
     /// Files of an earlier export that were removed, and those that were changed since and stay.
     removed: Vec<String>,
     kept: Vec<String>,
@@ -113,7 +114,6 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         return Err(Refusal::bad("no format is chosen; choose one"));
     }
     let state = lock(&app.store).state().clone();
-    let model = if has(MODEL) { Some(learned_model(app, &state)?) } else { None };
     // Right after the start, not all have been looked into.
     let unknown = |known: &&Known| {
         known.size.is_none() && known.error.is_none() && state.images.contains_key(&known.name)
@@ -141,29 +141,28 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
     let mut files = Vec::new();
     let options = WriteOptions { names: &state.setup.names, ..WriteOptions::default() };
     for format in formats().filter(|format| asked.contains(format)) {
-        told.lost.extend(not_kept(format, &all));
-        let (name, ending) = (format.key(), format.ending());
-        let mut put = |file: String, images: &[Annotated<'_>]| -> Result<(), Refusal> {
-            let bytes = encode_landmarks(format, images, &options, &file).with_context(|| file.clone())?;
-            files.push((file, bytes));
-            Ok(())
-        };
-        if format.is_of_one_image() {
-            let mut stems = HashSet::new();
-            for image in &all {
-                let stem = free_stem(Path::new(image.image), &mut stems);
-                put(format!("{name}/{stem}.{ending}"), std::slice::from_ref(image))?;
+        match encoded(format, &all, &options) {
+            Ok(made) => {
+                told.lost.extend(not_kept(format, &all));
+                files.extend(made);
             }
-        } else if name == "csv" {
-            put("landmarks.csv".into(), &all)?;
-        } else {
-            put(format!("landmarks.{name}.{ending}"), &all)?;
+            Err(error) => told.failed.push(error.to_string()),
         }
     }
+    // One that can't be made leaves the others.
+    let mut put = |file: &str, made: Result<Vec<u8>, Refusal>| match made {
+        Ok(bytes) => files.push((file.to_owned(), bytes)),
+        Err(refusal) => told.failed.push(refusal.error),
+    };
     if has(MEASUREMENTS) {
-        files.push((MEASUREMENTS_TABLE.to_owned(), measured_table(app, &state, &chosen)?));
+        put(MEASUREMENTS_TABLE, measured_table(app, &state, &chosen));
     }
-    files.extend(model.map(|bytes| (learn::MODEL.to_owned(), bytes)));
+    if has(MODEL) {
+        put(learn::MODEL, learned_model(app, &state));
+    }
+    if files.is_empty() {
+        return Err(Refusal::bad(told.failed.join("; ")));
+    }
     let names: HashSet<&String> = chosen.iter().map(|chosen| &chosen.known.name).collect();
     let images: serde_json::Map<_, _> = state
         .images
@@ -185,6 +184,29 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         about: (infomark_results::to_json(&about).map_err(anyhow::Error::from)? + "\n").into_bytes(),
         told,
     })
+}
+
+/// The files of a format.
+fn encoded(
+    format: LandmarkFormat,
+    all: &[Annotated<'_>],
+    options: &WriteOptions<'_>,
+) -> Result<Vec<(String, Vec<u8>)>, LandmarkError> {
+    let (name, ending) = (format.key(), format.ending());
+    let file = |file: String, images: &[Annotated<'_>]| {
+        let bytes = encode_landmarks(format, images, options, &file)?;
+        Ok((file, bytes))
+    };
+    if format.is_of_one_image() {
+        let mut stems = HashSet::new();
+        let mut one = |image: &Annotated<'_>| {
+            let stem = free_stem(Path::new(image.image), &mut stems);
+            file(format!("{name}/{stem}.{ending}"), std::slice::from_ref(image))
+        };
+        return all.iter().map(&mut one).collect();
+    }
+    let whole = if name == "csv" { "landmarks.csv".to_owned() } else { format!("landmarks.{name}.{ending}") };
+    Ok(vec![file(whole, all)?])
 }
 
 /// The file of the model that was learnt last.
@@ -284,6 +306,9 @@ impl Files {
 
     /// One file as it is; of several an archive with [`ABOUT`]. With its name.
     pub(super) fn download(mut self) -> Result<(String, Vec<u8>), Refusal> {
+        if !self.told.failed.is_empty() {
+            return Err(Refusal::bad(self.told.failed.join("; ")));
+        }
         if self.files.len() == 1 {
             let (name, bytes) = self.files.remove(0);
             return Ok((name.replace('/', "-"), bytes));

@@ -129,7 +129,10 @@ pub(super) fn next(app: &Arc<App>) -> Result<Next, Refusal> {
     if known.len() < FEWEST {
         return named(first, "it has no points yet");
     }
-    let engine = app.need_engine()?;
+    // Images can be ranked with an encoder, and while nothing else is under way.
+    let Some(engine) = app.engine() else {
+        return named(first, "it has no points yet; with an encoder the page knows which helps most");
+    };
     let key = key(engine.encoder.sha256(), &known);
     let order: Option<Vec<String>> =
         lock(&app.ranked).as_ref().filter(|ranked| ranked.key == key).map(|ranked| {
@@ -139,6 +142,9 @@ pub(super) fn next(app: &Arc<App>) -> Result<Next, Refusal> {
                 .collect()
         });
     let Some(order) = order else {
+        if lock(&app.job).running {
+            return named(first, "it has no points yet; which helps most is found when nothing is under way");
+        }
         work::begin(app, "ordering", rank_all)?;
         return Ok(Next { waiting: true, ..Next::default() });
     };

@@ -132,7 +132,7 @@ test("landmarks that are not visible or absent are marked, undone, kept by a rel
   await text(page, "skipped", "1 DICOM file without an image is left out");
   await page.setInputFiles("#file", [{ name: "points.csv", mimeType: "text/csv", buffer: Buffer.from(
     "image,landmark,x,y,visibility\na.pgm,sella,10,20,occluded\na.pgm,nasion,,,absent\na.pgm,menton,30,40,visible\n") }]);
-  await text(page, "notice-text", "3 points of 1 images");
+  await text(page, "notice-text", "3 points of 1 image");
   await choose(page, "a.pgm");
   await text(page, "marks", "from a file, not visible");
   await text(page, "marks", "absent, from a file");

@@ -71,6 +71,53 @@ test("placing, matching, correcting, accepting, saving, and a reload", async () 
   assert.deepEqual(complaints, []);
 });
 
+test("each image begins with its first landmark, a click too many adds none, and one format that fails leaves the others", async () => {
+  const { address } = await serve("turns");
+  const { page, complaints } = await open(address);
+  const placed = async () => (await marks(page)).map((text) => text.includes("placed by hand"));
+  const moveOn = async () => {
+    const name = await page.textContent("#image-name");
+    await page.keyboard.press("a");
+    await page.waitForFunction((name) => document.getElementById("image-name").textContent !== name && document.getElementById("where").textContent.includes("zoom"), name);
+    await page.waitForTimeout(300);
+  };
+  for (const x of [0.45, 0.5, 0.55]) await clickImage(page, x, 0.5);
+  await saved(page);
+  await moveOn();
+  assert.deepEqual(await placed(), [false, false, false]);
+  await clickImage(page, 0.4, 0.4);
+  await saved(page);
+  assert.deepEqual(await placed(), [true, false, false]);
+  for (const x of [0.45, 0.5, 0.55]) await clickImage(page, x, 0.6);
+  await page.waitForFunction(() => document.getElementById("notice-text").textContent.includes("All landmarks are placed"));
+  await saved(page);
+  assert.deepEqual(await placed(), [true, true, true]);
+  await page.fill("#add-name", "extra");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 4);
+  assert.ok(await page.isHidden("#notice"), "the message is past");
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("Control+z");
+  await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 3);
+  await page.keyboard.press("Control+Shift+z");
+  await page.waitForFunction(() => document.querySelectorAll("#marks button").length === 4);
+  await page.locator("#marks button", { hasText: "extra" }).click();
+  await page.locator("#canvas").focus();
+  await page.keyboard.press("x");
+  await page.waitForFunction(() => document.getElementById("marks").textContent.includes("absent"));
+  await saved(page);
+  await moveOn();
+  await page.keyboard.press("c");
+  await saved(page);
+  assert.deepEqual(await placed(), [true, true, true, false], "copied from the image that was shown before");
+  await page.click("#export");
+  await page.check("#formats input[value=isbi]");
+  await page.click("#save");
+  await page.waitForFunction(() => /^Saved.*Not saved: .*isbi/.test(document.getElementById("saving-text").textContent));
+  assert.ok(existsSync(path.join(folder, "turns/export/landmarks.csv")));
+  assert.deepEqual(complaints, []);
+});
+
 test("the keyboard alone places, moves, clears and accepts", async () => {
   const { address } = await serve("keys");
   const { page, complaints } = await open(address);

@@ -53,7 +53,7 @@ function takeLandmarks(file, alone) {
   return valueInTurn(async () => {
     const { points, images, unknown, decided } = await json(`import${of ? `?for=${of}` : ""}`, file);
     await sync();
-    return `${file.name}: ${points} points of ${images} images taken${unknown.length ? `; no such image here: ${unknown.slice(0, 3).join(", ")}` : ""}${decided ? `; ${decided} accepted or rejected images stay as they are` : ""}. Points placed by hand stay.`;
+    return `${file.name}: ${points} ${points === 1 ? "point" : "points"} of ${images} ${images === 1 ? "image" : "images"} taken${unknown.length ? `; no such image here: ${unknown.slice(0, 3).join(", ")}` : ""}${decided ? `; ${decided} accepted or rejected images stay as they are` : ""}. Points placed by hand stay.`;
   });
 }
 
@@ -117,8 +117,8 @@ export function listen(page) {
   by("save").addEventListener("click", () => save(told, async (wish) => {
     const { told, folder } = await json("export", wish);
     const more = [[told.removed, "Removed, as they are of an earlier save:"], [told.kept, "Changed since an earlier save, and kept:"],
-      [told.lost, "Note:"], [told.left_out, "Left out, as the images are gone or can't be read:"], [told.replaced, "Replaced since their points were placed; look at them again:"]];
-    return [`Saved in ${folder}: ${list(told.files)}.`, ...more.filter(([names]) => names.length).map(([names, words]) => `${words} ${list(names)}.`)].join(" ");
+      [told.failed, "Not saved:"], [told.lost, "Note:"], [told.left_out, "Left out, as the images are gone or can't be read:"], [told.replaced, "Replaced since their points were placed; look at them again:"]];
+    return [`Saved in ${folder}: ${list(told.files, 12)}.`, ...more.filter(([names]) => names.length).map(([names, words]) => `${words} ${list(names)}.`)].join(" ");
   }));
   by("download").addEventListener("click", () => save(told, async (wish) => {
     const answer = await ask("download", wish);

@@ -31,7 +31,8 @@ export function renamed(from, to) {
 
 // Landmarks that are on no list any more can be put nowhere, but for those whose removal can be taken back.
 export function keepOnly(listed) {
-  const names = [...listed, ...past.filter(({ kind }) => kind === "remove").map(({ name }) => name)];
+  const restorable = [...past.filter(({ kind }) => kind === "remove"), ...future.filter(({ kind }) => kind === "add")];
+  const names = [...listed, ...restorable.map(({ name }) => name)];
   for (const steps of [past, future]) {
     for (const step of steps) {
       if (step.kind !== "points") continue;
@@ -46,6 +47,7 @@ export function keepOnly(listed) {
 export function words(step) {
   if (!step) return "nothing";
   if (step.kind === "rename") return `the name ${step.after}`;
+  if (step.kind === "add") return `the landmark ${step.name}`;
   if (step.kind === "remove") return `the removal of ${step.name}`;
   if (step.kind === "template") return "the choice of the template";
   if (step.kind === "decision") return `${step.after === "open" ? "no decision" : step.after} on ${step.name}`;

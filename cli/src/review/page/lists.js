@@ -30,7 +30,7 @@ function state(image) {
   const count = Object.values(points).filter((point) => point.at || point.presence === "absent").length;
   const words = [decision === "open" ? (count ? "to review" : "no points") : decision];
   if (model.setup.template === image.name) words.push("template");
-  else if (model.templates.includes(image.name)) words.push("matched with");
+  else if (model.model && model.templates.includes(image.name)) words.push("matched with");
   const told = trust(image);
   if (told && decision === "open") words.push(told);
   if (replaced(image)) words.push("the image was replaced since its points were placed");
@@ -67,12 +67,16 @@ function hint() {
   return some(() => true) ? "When all landmarks are placed here, press Use as template." : "Each click into the image places the next landmark. Do so in one image, which will be the template.";
 }
 
+let scrolled = null;
 export function draw({ open, choose }) {
   const images = shown();
   fill(by("image-list"), images.map((image) => {
     const { sign, words } = state(image);
     return row(image.id, image.id === model.current, [make("span", image.error ? "!" : sign), make("b", image.name), make("small", image.error ?? words)], () => open(image.id));
   }));
+  // The image that is opened by a key or button may be out of sight.
+  if (scrolled !== model.current) by("image-list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  scrolled = model.current;
   by("images-title").textContent = `Images (${images.length} of ${model.images.length})`;
   by("skipped").textContent = model.skipped ?? "";
   by("none").hidden = model.listed < 0 || model.images.length > 0;
@@ -102,7 +106,7 @@ export function draw({ open, choose }) {
   const fixed = model.fixed.includes(model.chosen);
   const able = {
     accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: placeOf(), copy: here && images.findIndex(({ id }) => id === here.id) > 0, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    clear: placeOf(), copy: here && model.images.length > 1, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
     suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;
@@ -119,7 +123,7 @@ export function draw({ open, choose }) {
   by("bar").value = job.total ? job.done / job.total : 0;
   by("stop").textContent = learning.isTraining() ? "Pause" : "Stop";
   const progress = job.kind === "learning" ? `${job.total ? Math.floor((100 * job.done) / job.total) : 0} %` : `${job.kind.startsWith("training") ? "step " : ""}${job.done} of ${job.total}`;
-  by("job-text").textContent = job.running ? `${job.kind}: ${progress}${learning.timeLeft(job.seconds_left)}` : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
+  by("job-text").textContent = job.running ? `${job.kind}: ${progress}${learning.timeLeft(job.seconds_left)}` : job.message === "stopped" ? "Stopped." : `${job.failed ? "Failed: " : ""}${job.message ?? ""}`;
   if (job.suggested?.length && !job.running) {
     const names = job.suggested.map(([id, score]) => {
       const known = model.images.find((image) => image.id === id);

@@ -1,6 +1,7 @@
 // The page of `infomark review`: what its buttons and keys do.
 import { ask } from "./api.js";
 import * as files from "./files.js";
+import * as history from "./history.js";
 import * as learning from "./learning.js";
 import * as lists from "./lists.js";
 import * as scheme from "./scheme.js";
@@ -11,25 +12,41 @@ import * as view from "./view.js";
 const by = (id) => document.getElementById(id);
 const canvas = by("canvas");
 
+// What was done last, and whether something was under way, when a message was shown: it goes when the one is past or the other ends.
+const shown = { alert: null, notice: null };
 function complain(error) {
   by("alert-text").textContent = error.message;
   by("alert").hidden = false;
+  shown.alert = { step: history.last(), running: model.job.running };
 }
 onComplaint(complain);
 function tell(text) {
   by("notice-text").textContent = text;
   by("notice").hidden = !text;
+  shown.notice = { step: history.last(), running: false };
+}
+function forget() {
+  for (const id of ["alert", "notice"]) {
+    const { step, running } = shown[id] ?? {};
+    if (shown[id] && !model.pending && (step !== history.last() || (running && !model.job.running))) {
+      by(id).hidden = true;
+      shown[id] = null;
+    }
+  }
 }
 for (const id of ["alert", "notice"]) by(`${id}-close`).addEventListener("click", () => { by(id).hidden = true; });
 
 // The image that is shown, and the hash that the list told of it.
 let drawn = null, listed = null;
+// The image that was shown before it.
+let before = null;
 async function open(id) {
   if (!model.images.some((image) => image.id === id)) return;
   const other = id !== drawn;
+  if (other) before = drawn;
   model.current = drawn = id;
-  // By a scheme, each image begins with its first landmark.
-  if (other && scheme.given() && model.chosen && isOpen(model.chosen)) model.chosen = model.setup.names.find(isOpen);
+  // Each image begins with its first landmark, whatever was placed last in the one before.
+  if (other && model.chosen && isOpen(model.chosen)) model.chosen = model.setup.names.find(isOpen);
   listed = image().sha256;
   changed();
   if (image().error) complain(new Error(image().error));
@@ -62,6 +79,9 @@ const neighbour = (by_) => {
 // would move it otherwise. None where a new one has to be made for it.
 const isOpen = (name) => !placeOf(name) && !isAbsent(name);
 const nextToPlace = () => (model.chosen && !placeOf() ? model.chosen : model.setup.names.find(isOpen));
+// Whether the list of landmarks is the one that was wanted: a click too many must not add to it, for all images.
+const isComplete = () => model.fixed.length > 0 || scheme.given() || Object.entries(model.records).some(([name, { decision, points }]) =>
+  decision === "accepted" || (name !== image()?.name && Object.values(points).some(({ at }) => at)));
 // Clicks that come faster than names can be made wait for each other.
 let placing = Promise.resolve();
 const place = (at) => {
@@ -72,8 +92,10 @@ async function placeNow(at) {
   if (!view.ready()) return;
   const free = nextToPlace();
   if (free) model.chosen = free;
-  else if (model.fixed.length) return;
-  else {
+  else if (isComplete()) {
+    tell("All landmarks are placed in this image. Add another below the list of landmarks.");
+    return;
+  } else {
     let number = model.setup.names.length + 1;
     while (model.setup.names.includes(`point ${number}`)) number += 1;
     await add(`point ${number}`);
@@ -91,7 +113,8 @@ function goOn(name) {
 }
 async function add(name) {
   await setup({ add: { name } });
-  if (model.setup.names.includes(name)) choose(name);
+  // Several that are added one after the other are placed in their order.
+  if (model.setup.names.includes(name)) choose((image() && model.setup.names.find(isOpen)) || name);
 }
 let deciding = false;
 async function decided(to) {
@@ -141,13 +164,17 @@ const absent = () => {
   edit([{ landmark: chosen, at: null, presence: wish }]);
   if (wish === "absent") goOn(chosen);
 };
-// Takes the points of the image before in the list for the landmarks that have none, where they are in parts of the image.
+// Takes the points of the image that was shown before, or of the one before in the list, for the landmarks that have none, where they are in parts
+// of the image.
 const copy = () => {
   const ids = lists.shown().map(({ id }) => id);
-  const from = model.images.find(({ id }) => id === ids[ids.indexOf(model.current) - 1]);
   const here = image();
-  if (!from || !here || !view.ready()) return;
-  const edits = model.setup.names.filter((name) => isOpen(name) && placeOf(name, from.name)).map((landmark) => {
+  if (!here || !view.ready()) return;
+  const given = (from) => model.setup.names.filter((name) => isOpen(name) && placeOf(name, from.name));
+  const known = [before, ids[ids.indexOf(model.current) - 1]].map((id) => model.images.find((image) => image.id === id)).filter(Boolean);
+  const from = known.find((other) => given(other).length) ?? known[0];
+  if (!from) return tell("No image was shown before this one.");
+  const edits = given(from).map((landmark) => {
     const size = (known, i) => known.size?.[i] ?? here.size[i];
     const at = placeOf(landmark, from.name).map((value, i) => (from.size && here.size ? ((value + 0.5) * size(here, i)) / size(from, i) - 0.5 : value));
     return { landmark, at, presence: presenceOf(landmark, from.name) };
@@ -216,7 +243,7 @@ by("level").addEventListener("input", () => {
 });
 click("grey", () => { Object.assign(view.grey, { window: 100, level: 50 }); greyed(); });
 by("magnify").addEventListener("change", view.draw);
-view.listen({ choose, placed: place, window: greyed, next: () => nextToPlace() ?? (model.fixed.length ? null : "a new landmark") });
+view.listen({ choose, placed: place, window: greyed, next: () => nextToPlace() ?? (isComplete() ? null : "a new landmark") });
 files.listen({ open, tell, complain });
 learning.listen({ open, tell, complain });
 second.listen({ draw: view.draw, complain });
@@ -268,6 +295,7 @@ let late = 0;
 onChange(() => {
   cancelAnimationFrame(late);
   late = requestAnimationFrame(() => {
+    forget();
     lists.draw({ open, choose });
     learning.draw({ open, tell, complain });
     scheme.define();

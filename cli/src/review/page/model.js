@@ -189,6 +189,7 @@ async function perform(step, which) {
   const other = which === "before" ? "after" : "before";
   const stale = () => { throw new Refused(409, `${history.words(step)}: changed elsewhere meanwhile; this step is left out.`); };
   if (step.kind === "rename") return rename(step[other], step[which]);
+  if (step.kind === "add") return change(which === "before" ? { remove: { name: step.name } } : { restore: { name: step.name } });
   if (step.kind === "remove") return change(which === "before" ? { restore: { name: step.name } } : { remove: { name: step.name } });
   if (step.kind === "template") return change({ template: { image: step[which] } });
   if (!model.images.some(({ id }) => id === step.id)) stale();
@@ -229,6 +230,7 @@ export const setup = (wish) => inTurn(async () => {
     });
   }
   await change(wish);
+  if (wish.add) history.did({ kind: "add", name: wish.add.name });
   if (wish.template) history.did({ kind: "template", before, after: wish.template.image });
 });
 
@@ -268,6 +270,8 @@ export function trust({ name }) {
     return known ? (open.reduce((sum, { found }) => sum + found[key], 0) / open.length).toFixed(1) : null;
   };
   const [mm, px, uncertainty] = ["error_bound_mm", "error_bound_px", "uncertainty"].map(mean);
+  const learned = record(name).uncertainty_px;
+  if (!(mm ?? px) && learned !== undefined) return `uncertainty ${learned.toFixed(1)} px`;
   if (mm ?? px) return `error bound ${mm ? `${mm} mm` : `${px} px`}`;
   return uncertainty && `uncertainty ${uncertainty}`;
 }
