@@ -68,7 +68,7 @@ function hint() {
 }
 
 let scrolled = null;
-export function draw({ open, choose }) {
+export function draw({ open, choose, copies }) {
   const images = shown();
   fill(by("image-list"), images.map((image) => {
     const { sign, words } = state(image);
@@ -106,7 +106,7 @@ export function draw({ open, choose }) {
   const fixed = model.fixed.includes(model.chosen);
   const able = {
     accept: here, reject: here, undo: history.last(), redo: history.next(), rename: model.chosen && !fixed, remove: model.chosen && !fixed,
-    clear: placeOf(), copy: here && model.images.length > 1, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
+    clear: placeOf(), copy: here && copies, occluded: placeOf(), absent: here && model.chosen, "give-back": spot()?.found && spot().by !== "match", match: model.model && !model.job.running && (model.given || model.templates.length),
     suggest: model.model && !model.job.running, "at-once": model.model, "use-template": here && model.setup.template !== here.name, "save-template": here && model.model,
   };
   for (const [id, able_] of Object.entries(able)) by(id).disabled = !able_;

@@ -166,14 +166,16 @@ const absent = () => {
 };
 // Takes the points of the image that was shown before, or of the one before in the list, for the landmarks that have none, where they are in parts
 // of the image.
-const copy = () => {
+const sources = () => {
   const ids = lists.shown().map(({ id }) => id);
+  return [before, ids[ids.indexOf(model.current) - 1]].map((id) => model.images.find((image) => image.id === id)).filter(Boolean);
+};
+const copy = () => {
   const here = image();
   if (!here || !view.ready()) return;
   const given = (from) => model.setup.names.filter((name) => isOpen(name) && placeOf(name, from.name));
-  const known = [before, ids[ids.indexOf(model.current) - 1]].map((id) => model.images.find((image) => image.id === id)).filter(Boolean);
-  const from = known.find((other) => given(other).length) ?? known[0];
-  if (!from) return tell("No image was shown before this one.");
+  const from = sources().find((other) => given(other).length) ?? sources()[0];
+  if (!from) return;
   const edits = given(from).map((landmark) => {
     const size = (known, i) => known.size?.[i] ?? here.size[i];
     const at = placeOf(landmark, from.name).map((value, i) => (from.size && here.size ? ((value + 0.5) * size(here, i)) / size(from, i) - 0.5 : value));
@@ -296,7 +298,7 @@ onChange(() => {
   cancelAnimationFrame(late);
   late = requestAnimationFrame(() => {
     forget();
-    lists.draw({ open, choose });
+    lists.draw({ open, choose, copies: sources().length > 0 });
     learning.draw({ open, tell, complain });
     scheme.define();
     matchAgain();
