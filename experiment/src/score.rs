@@ -137,7 +137,10 @@ impl Bench<'_> {
             radii: rules.radii.clone(),
             seed: rules.seed,
             matching: matches!(trained.config, Recipe::Match { .. }).then(|| trained.key.clone()),
-            without: Some(rules.matching()).filter(|matching| *matching != MatchOptions::default()),
+            without: Some(rules.matching()).filter(|matching| {
+                let matches = matches!(trained.config, Recipe::Encoder(_) | Recipe::Match { .. });
+                matches && *matching != MatchOptions::default()
+            }),
         }
     }
 

@@ -296,7 +296,7 @@ impl Ensemble {
         self.nets.first().map_or(&[], |net| &net.description().landmarks)
     }
 
-    /// The member that places each landmark.
+    /// The member that places each landmark, but where networks and templates are [far apart](Member::placing).
     pub fn members(&self) -> &[Member] {
         &self.members
     }

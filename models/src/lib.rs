@@ -82,14 +82,27 @@ impl PretrainedModel {
     pub fn ensemble(&self) -> Result<Ensemble, PretrainedEnsembleError> {
         let network = self.network()?;
         let encoder = Arc::new(Encoder::from_bytes(self.encoder, self.name)?);
-        let ensemble = Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?;
+        let ensemble = self.placed(Ensemble::new(Matcher::new(encoder, self.templates()?)?, [network])?)?;
         let Some(PretrainedPlacement { coverage, landmarks }) = self.placement else {
             return Ok(ensemble);
         };
-        let members = landmarks.iter().map(|(_, member, _)| *member).collect();
         let factors = landmarks.iter().map(|(_, _, factor)| *factor).collect();
-        let bounds = EnsembleBounds { coverage: *coverage, factors };
-        Ok(ensemble.with_members(members)?.with_bounds(bounds)?)
+        Ok(ensemble.with_bounds(EnsembleBounds { coverage: *coverage, factors })?)
+    }
+
+    /// An ensemble of its network and any templates, whose landmarks are placed by the members of its [`placement`](Self::placement); error bounds are
+    /// those of its own templates alone.
+    ///
+    /// # Errors
+    ///
+    /// [`EnsembleError`] where the landmarks are not those of its network.
+    pub fn placed(&self, ensemble: Ensemble) -> Result<Ensemble, EnsembleError> {
+        match self.placement {
+            Some(placement) => {
+                ensemble.with_members(placement.landmarks.iter().map(|(_, member, _)| *member).collect())
+            }
+            None => Ok(ensemble),
+        }
     }
 
     /// The file of its landmark network.

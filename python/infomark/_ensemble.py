@@ -46,7 +46,7 @@ class Ensemble(Tabulating):
     """Encoder, templates and landmark networks in one file, which ``infomark loop`` and the review page write (``model.infomark``); or, by the name
     ``ceph`` or ``chest``, those that come with infomark.
 
-    Each landmark is placed by the member that was best on held-out images, those of ``ceph`` and ``chest`` by fusion. ``fix_orientation``: an image that is mirrored or turned by quarters is
+    Each landmark is placed by the member that was best on held-out images, or by fusion in place of a network that is far from the templates. ``fix_orientation``: an image that is mirrored or turned by quarters is
     turned to the templates' orientation and searched so. It can be shared between threads, and is pickled by the bytes of its file.
     """
 

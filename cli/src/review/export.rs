@@ -47,6 +47,8 @@ fn format(key: &str) -> Result<LandmarkFormat, Refusal> {
 pub(super) struct Files {
     /// By the name within the folder.
     files: Vec<(String, Vec<u8>)>,
+    /// Formats that could not be made, whose files of an earlier export stay.
+    failed: Vec<&'static str>,
     about: Vec<u8>,
     pub(super) told: Told,
 }
@@ -138,7 +140,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
             absent: &chosen.absent,
         })
         .collect();
-    let mut files = Vec::new();
+    let (mut files, mut failed) = (Vec::new(), Vec::new());
     let options = WriteOptions { names: &state.setup.names, ..WriteOptions::default() };
     for format in formats().filter(|format| asked.contains(format)) {
         match encoded(format, &all, &options) {
@@ -146,19 +148,25 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
                 told.lost.extend(not_kept(format, &all));
                 files.extend(made);
             }
-            Err(error) => told.failed.push(error.to_string()),
+            Err(error) => {
+                failed.push(format.key());
+                told.failed.push(error.to_string());
+            }
         }
     }
     // One that can't be made leaves the others.
-    let mut put = |file: &str, made: Result<Vec<u8>, Refusal>| match made {
+    let mut put = |key: &'static str, file: &str, made: Result<Vec<u8>, Refusal>| match made {
         Ok(bytes) => files.push((file.to_owned(), bytes)),
-        Err(refusal) => told.failed.push(refusal.error),
+        Err(refusal) => {
+            failed.push(key);
+            told.failed.push(refusal.error);
+        }
     };
     if has(MEASUREMENTS) {
-        put(MEASUREMENTS_TABLE, measured_table(app, &state, &chosen));
+        put(MEASUREMENTS, MEASUREMENTS_TABLE, measured_table(app, &state, &chosen));
     }
     if has(MODEL) {
-        put(learn::MODEL, learned_model(app, &state));
+        put(MODEL, learn::MODEL, learned_model(app, &state));
     }
     if files.is_empty() {
         return Err(Refusal::bad(told.failed.join("; ")));
@@ -170,7 +178,10 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
         .filter(|(name, _)| names.contains(name))
         .map(|(n, r)| (n.clone(), json!(r)))
         .collect();
-    let hashes: BTreeMap<&String, String> = files.iter().map(|(name, bytes)| (name, sha256(bytes))).collect();
+    let mut hashes: BTreeMap<String, String> =
+        files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
+    let stays = |(name, _): &(String, String)| failed.iter().any(|format| is_of(format, name));
+    hashes.extend(earlier(&app.session.join(FOLDER)).files.into_iter().filter(stays));
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"), "revision": state.revision, "accepted_only": accepted_only,
         "landmarks": state.setup.names, "template": state.setup.template, "runs": state.runs, "images": images,
@@ -181,6 +192,7 @@ pub(super) fn make(app: &App, keys: &[String], accepted_only: bool) -> Result<Fi
     told.files.push(format!("{FOLDER}/{ABOUT}"));
     Ok(Files {
         files,
+        failed,
         about: (infomark_results::to_json(&about).map_err(anyhow::Error::from)? + "\n").into_bytes(),
         told,
     })
@@ -257,14 +269,18 @@ fn earlier(folder: &Path) -> Earlier {
 /// The formats that are in the review's folder.
 pub(super) fn formats_there(app: &App) -> Vec<&'static str> {
     let files = earlier(&app.session.join(FOLDER)).files;
-    let is_of = |name: &&'static str| {
-        let one = format!("{name}/");
-        let all = if *name == "csv" { "landmarks.csv".into() } else { format!("landmarks.{name}.") };
-        files.keys().any(|file| file.starts_with(&one) || file.starts_with(&all))
-    };
-    let measured = files.contains_key(MEASUREMENTS_TABLE).then_some(MEASUREMENTS);
-    let model = files.contains_key(learn::MODEL).then_some(MODEL);
-    formats().map(LandmarkFormat::key).filter(is_of).chain(measured).chain(model).collect()
+    let keys = formats().map(LandmarkFormat::key).chain([MEASUREMENTS, MODEL]);
+    keys.filter(|key| files.keys().any(|file| is_of(key, file))).collect()
+}
+
+/// Whether a file of an export is of the format of a key.
+fn is_of(key: &str, file: &str) -> bool {
+    match key {
+        MEASUREMENTS => file == MEASUREMENTS_TABLE,
+        MODEL => file == learn::MODEL,
+        "csv" => file == "landmarks.csv",
+        _ => file.starts_with(&format!("{key}/")) || file.starts_with(&format!("landmarks.{key}.")),
+    }
 }
 
 /// Where a file of an export goes, which is within the review's folder: a link there is not followed.
@@ -288,7 +304,8 @@ impl Files {
         }
         for (name, hash) in earlier(&folder).files {
             let Some(path) = files::within(&folder, &name).filter(|path| path.is_file()) else { continue };
-            if self.files.iter().any(|(new, _)| *new == name) {
+            let stays = self.failed.iter().any(|format| is_of(format, &name));
+            if stays || self.files.iter().any(|(new, _)| *new == name) {
                 continue;
             }
             let same = files::bytes(&path).is_ok_and(|bytes| sha256(&bytes) == hash);

@@ -157,6 +157,10 @@ fn with_network(engine: &Engine, matcher: &Matcher) -> Result<Option<Ensemble>> 
         return Ok(None);
     }
     let ensemble = Ensemble::new(matcher.clone(), [network.clone()])?;
+    let ensemble = match infomark_models::named(&engine.path) {
+        Some(model) => model.placed(ensemble)?,
+        None => ensemble,
+    };
     Ok(Some(ensemble.with_fixed_orientation(engine.fix_orientation)))
 }
 

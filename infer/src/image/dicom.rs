@@ -17,16 +17,13 @@ use std::fmt;
 
 use super::decode::Opened;
 use super::levels::Levels;
-use super::reduction::{Rows, halved};
+use super::reduction::{MOST_HALVINGS, Rows, halved};
 use super::{Image, ImageError, ImageHeader, ReadLimits, jpeg};
 use crate::causes::said;
 use crate::contain::contain;
 use elements::Elements;
 use header::Header;
 use syntax::Syntax;
-
-/// Most halvings of an image while it is decoded: encoders of JPEG 2000 provide for five by default.
-const MAX_HALVINGS: u32 = 5;
 
 /// Whether a file is DICOM, by its first bytes.
 pub(super) fn is_dicom(start: &[u8]) -> bool {
@@ -194,7 +191,7 @@ impl Decoding {
             Decoding { halvings, held: pixels.saturating_mul(syntax.working_bytes() as u64) }
         };
         let fits = |decoding: &Decoding| limits.needed_bytes(size, decoding.held, length) <= limits.max_bytes;
-        let smaller = if syntax == Syntax::Jpeg2000 && limits.reduces(size) { MAX_HALVINGS } else { 0 };
+        let smaller = if syntax == Syntax::Jpeg2000 && limits.reduces(size) { MOST_HALVINGS } else { 0 };
         (0..=smaller).map(with).find(fits).unwrap_or(with(0))
     }
 }

@@ -18,9 +18,12 @@ pub(crate) fn reduced_size((width, height): (usize, usize)) -> (usize, usize) {
     (1..).map(reduced).find(|size| fits(*size)).unwrap_or((width, height))
 }
 
-/// Width and height after so many halvings.
+/// Most halvings of an image while it is decoded: encoders of JPEG 2000 provide for five by default.
+pub(crate) const MOST_HALVINGS: u32 = 5;
+
+/// Width and height after so many halvings, at most [`MOST_HALVINGS`].
 pub(crate) fn halved((width, height): (usize, usize), halvings: u32) -> (usize, usize) {
-    let pixels = 1_usize << halvings.min(16);
+    let pixels = 1_usize << halvings.min(MOST_HALVINGS);
     (width.div_ceil(pixels), height.div_ceil(pixels))
 }
 
@@ -32,13 +35,15 @@ struct Block {
     shares: Vec<f64>,
 }
 
-/// The `to` blocks of equal length that `from` pixels are parted into, whose borders may lie within pixels, so that no place is moved.
-fn blocks(from: usize, to: usize) -> Vec<Block> {
+/// The `to` blocks of equal length that `from` pixels are parted into, whose borders may lie within pixels, so that no place is moved; in samples of
+/// `step` pixels each, of which the last may reach beyond.
+fn blocks(from: usize, to: usize, step: usize) -> Vec<Block> {
     let block = |index: usize| {
         let (start, end) = (index * from, (index + 1) * from);
-        let share = |pixel: usize| ((pixel + 1) * to).min(end) - (pixel * to).max(start);
-        let pixels = start / to..end.div_ceil(to);
-        Block { start: pixels.start, shares: pixels.map(|pixel| share(pixel) as f64).collect() }
+        let share =
+            |sample: usize| (((sample + 1) * step).min(from) * to).min(end) - (sample * step * to).max(start);
+        let samples = start / (step * to)..end.div_ceil(step * to);
+        Block { start: samples.start, shares: samples.map(|sample| share(sample) as f64).collect() }
     };
     (0..to).map(block).collect()
 }
@@ -100,7 +105,7 @@ impl Rows {
     /// Rows of an image of this size, of which averages are kept where they are asked for and the image is large enough.
     pub(crate) fn new(size: (usize, usize), is_reduced: bool) -> Rows {
         let kept = if is_reduced { reduced_size(size) } else { size };
-        Rows::of(size, size, kept)
+        Rows::of(size, 0, kept)
     }
 
     /// Rows of an image of this size that is decoded with its sides halved so often, of which averages are kept: its samples lie at every other
@@ -108,13 +113,14 @@ impl Rows {
     pub(crate) fn of_halved(size: (usize, usize), halvings: u32) -> Rows {
         let share = 0.5 - 0.5_f32.powi(halvings as i32 + 1);
         let centring = (halvings > 0).then_some(Centring { share, before: None });
-        Rows { centring, ..Rows::of(size, halved(size, halvings), reduced_size(size)) }
+        Rows { centring, ..Rows::of(size, halvings, reduced_size(size)) }
     }
 
-    fn of(size: (usize, usize), decoded: (usize, usize), kept: (usize, usize)) -> Rows {
+    fn of(size: (usize, usize), halvings: u32, kept: (usize, usize)) -> Rows {
+        let (decoded, step) = (halved(size, halvings), 1_usize << halvings.min(MOST_HALVINGS));
         let averages = (kept != size).then(|| Averages {
-            columns: blocks(decoded.0, kept.0),
-            lines: blocks(decoded.1, kept.1),
+            columns: blocks(size.0, kept.0, step),
+            lines: blocks(size.1, kept.1, step),
             done: 0,
             count: 0,
             row: Vec::with_capacity(decoded.0),
@@ -149,7 +155,7 @@ impl Rows {
         averages.row.extend(row);
         averages.check(name);
         averages.add_row();
-        let area = self.decoded.0 as f64 * self.decoded.1 as f64;
+        let area = self.size.0 as f64 * self.size.1 as f64;
         averages.add_to_lines(|sums| self.pixels.extend(sums.iter().map(|sum| (sum / area) as f32)));
     }
 
@@ -287,7 +293,7 @@ mod tests {
     fn blocks_are_as_long_as_each_other_and_cover_every_pixel_once() {
         for (from, to) in [(12, 4), (13, 5), (8000, 2667), (32_768, 10_923), (4097, 2049)] {
             let mut covered = vec![0.0; from];
-            for block in blocks(from, to) {
+            for block in blocks(from, to, 1) {
                 assert_eq!(block.shares.iter().sum::<f64>(), from as f64);
                 for (pixel, share) in (block.start..).zip(block.shares) {
                     assert!(share > 0.0);
@@ -295,6 +301,23 @@ mod tests {
                 }
             }
             assert!(covered.iter().all(|sum| *sum == to as f64), "{from} in {to}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_samples_of_several_pixels_cover_every_pixel_of_the_image_once() {
+        for (from, to, step) in [(8001, 2667, 2), (8001, 2667, 4), (4113, 2057, 4), (16_000, 3200, 32)] {
+            let mut covered = vec![0.0; from.div_ceil(step)];
+            for block in blocks(from, to, step) {
+                assert_eq!(block.shares.iter().sum::<f64>(), from as f64);
+                for (sample, share) in (block.start..).zip(block.shares) {
+                    assert!(share > 0.0);
+                    covered[sample] += share;
+                }
+            }
+            let pixels = |sample: usize| ((sample + 1) * step).min(from) - sample * step;
+            let whole = covered.iter().enumerate().all(|(at, sum)| *sum == (pixels(at) * to) as f64);
+            assert!(whole, "{from} in {to} by {step}");
         }
     }
 }

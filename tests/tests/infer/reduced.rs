@@ -230,6 +230,14 @@ fn large_jpeg_2000_is_decoded_at_a_smaller_size_where_memory_calls_for_it() {
     }
     assert!(matches!(within(150, false), Err(ImageError::TooLarge { max_mib: 150, .. })));
     assert!(matches!(within(16, true), Err(ImageError::TooLarge { max_mib: 16, .. })));
+    // Blocks of 4 x 4 samples would take more than the samples.
+    let mut small = large_jpeg_2000();
+    let style = small.windows(2).position(|pair| pair == [0xFF, 0x52]).unwrap();
+    small[style + 10..style + 12].fill(0);
+    let file = Dicom::new(width as u16, height as u16, 16, Vec::new());
+    let file = file.compressed(syntax::JPEG_2000, vec![small]).encode();
+    let limits = ReadLimits { max_bytes: 150 << 20, ..REDUCED() };
+    assert!(matches!(decode_image(&file, "large", &limits), Err(ImageError::Unsupported { .. })));
     // Packets that are missing are found out at a smaller size as well.
     let code = large_jpeg_2000();
     let cut = |from: usize, to: usize| [&code[..from], &code[to..]].concat();

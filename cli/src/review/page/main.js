@@ -12,27 +12,26 @@ import * as view from "./view.js";
 const by = (id) => document.getElementById(id);
 const canvas = by("canvas");
 
-// What was done last, and whether something was under way, when a message was shown: it goes when the one is past or the other ends.
-const shown = { alert: null, notice: null };
+// Whether the alert says that something else is under way: it goes when that ends. What was done last when the notice was shown: it goes with the
+// next thing that is done.
+let waits = false, told = null;
 function complain(error) {
   by("alert-text").textContent = error.message;
   by("alert").hidden = false;
-  shown.alert = { step: history.last(), running: model.job.running };
+  waits = model.job.running && error.message.startsWith("something is under way");
 }
 onComplaint(complain);
 function tell(text) {
   by("notice-text").textContent = text;
   by("notice").hidden = !text;
-  shown.notice = { step: history.last(), running: false };
+  told = history.last();
 }
 function forget() {
-  for (const id of ["alert", "notice"]) {
-    const { step, running } = shown[id] ?? {};
-    if (shown[id] && !model.pending && (step !== history.last() || (running && !model.job.running))) {
-      by(id).hidden = true;
-      shown[id] = null;
-    }
+  if (waits && !model.job.running) {
+    by("alert").hidden = true;
+    waits = false;
   }
+  if (!model.pending && told !== history.last()) by("notice").hidden = true;
 }
 for (const id of ["alert", "notice"]) by(`${id}-close`).addEventListener("click", () => { by(id).hidden = true; });
 
@@ -46,7 +45,7 @@ async function open(id) {
   if (other) before = drawn;
   model.current = drawn = id;
   // Each image begins with its first landmark, whatever was placed last in the one before.
-  if (other && model.chosen && isOpen(model.chosen)) model.chosen = model.setup.names.find(isOpen);
+  if (other && model.chosen && !placeOf()) model.chosen = model.setup.names.find(isOpen) ?? null;
   listed = image().sha256;
   changed();
   if (image().error) complain(new Error(image().error));
@@ -80,7 +79,7 @@ const neighbour = (by_) => {
 const isOpen = (name) => !placeOf(name) && !isAbsent(name);
 const nextToPlace = () => (model.chosen && !placeOf() ? model.chosen : model.setup.names.find(isOpen));
 // Whether the list of landmarks is the one that was wanted: a click too many must not add to it, for all images.
-const isComplete = () => model.fixed.length > 0 || scheme.given() || Object.entries(model.records).some(([name, { decision, points }]) =>
+const isComplete = () => model.fixed.length > 0 || scheme.given() || model.setup.names.length > 0 && Object.entries(model.records).some(([name, { decision, points }]) =>
   decision === "accepted" || (name !== image()?.name && Object.values(points).some(({ at }) => at)));
 // Clicks that come faster than names can be made wait for each other.
 let placing = Promise.resolve();

@@ -189,6 +189,9 @@ async function perform(step, which) {
   const other = which === "before" ? "after" : "before";
   const stale = () => { throw new Refused(409, `${history.words(step)}: changed elsewhere meanwhile; this step is left out.`); };
   if (step.kind === "rename") return rename(step[other], step[which]);
+  if (step.kind === "add" && which === "before" && Object.values(model.records).some(({ points }) => points[step.name]?.at)) {
+    throw new Refused(409, `${step.name} has points: Remove takes it off the list, with its points in all images.`);
+  }
   if (step.kind === "add") return change(which === "before" ? { remove: { name: step.name } } : { restore: { name: step.name } });
   if (step.kind === "remove") return change(which === "before" ? { restore: { name: step.name } } : { remove: { name: step.name } });
   if (step.kind === "template") return change({ template: { image: step[which] } });
@@ -270,8 +273,8 @@ export function trust({ name }) {
     return known ? (open.reduce((sum, { found }) => sum + found[key], 0) / open.length).toFixed(1) : null;
   };
   const [mm, px, uncertainty] = ["error_bound_mm", "error_bound_px", "uncertainty"].map(mean);
-  const learned = record(name).uncertainty_px;
-  if (!(mm ?? px) && learned !== undefined) return `uncertainty ${learned.toFixed(1)} px`;
+  const { uncertainty_px: learned, recognition } = record(name);
+  if (!(mm ?? px) && learned !== undefined && open.length) return recognition?.recognised === false ? null : `uncertainty ${learned.toFixed(1)} px`;
   if (mm ?? px) return `error bound ${mm ? `${mm} mm` : `${px} px`}`;
   return uncertainty && `uncertainty ${uncertainty}`;
 }

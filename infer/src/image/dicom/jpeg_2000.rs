@@ -15,6 +15,7 @@ mod marker {
     pub(super) const START_OF_CODE_STREAM: u8 = 0x4F;
     pub(super) const SIZE: u8 = 0x51;
     pub(super) const CODING_STYLE: u8 = 0x52;
+    pub(super) const CODING_STYLE_OF_COMPONENT: u8 = 0x53;
     pub(super) const PACKED_HEADERS_MAIN: u8 = 0x60;
     pub(super) const PACKED_HEADERS_TILE: u8 = 0x61;
     pub(super) const START_OF_TILE_PART: u8 = 0x90;
@@ -42,6 +43,9 @@ pub(super) fn decode(
         return Err(Problem::TooMany("JPEG 2000 tiles", tiles, limits.max_tiles));
     }
     let full = (header.width, header.height);
+    if stream.parts_bytes(full) > limits.max_bytes {
+        return Err(Problem::Unsupported("JPEG 2000 in too many small blocks or layers"));
+    }
     let size = halved(full, halvings);
     let image = Jpeg2000::new(code, &settings(full, halvings)).map_err(undecodable)?;
     let is_other = (image.width() as usize, image.height() as usize) != size;
@@ -98,6 +102,10 @@ const DEPTH: usize = 42;
 /// Offset of Xsiz, after which come Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz and YTOsiz, four bytes each (A.5.1).
 const SIZES: usize = 8;
 
+/// Bytes that the decoder holds for a block with its precinct, sub-band and tag trees, and for each of its layers, generously.
+const BYTES_A_PART: u64 = 256;
+const BYTES_A_LAYER: u64 = 64;
+
 /// Bytes of the segment that starts a tile-part (A.4.2).
 const TILE_PART_HEADER: usize = 12;
 
@@ -107,6 +115,9 @@ struct Stream<'a> {
     tile_parts: Vec<TilePart<'a>>,
     /// Sizes of the SIZ segment: image, image offset, tile, tile offset, each across and down.
     sizes: [[u64; 2]; 4],
+    /// Pixels of the smallest block or precinct of code, and the most layers.
+    smallest: u64,
+    layers: u64,
     /// Packet headers have an end marker.
     ends_headers: bool,
     /// Packet headers lie apart from the packets, where no packet more can be put.
@@ -132,8 +143,21 @@ impl<'a> Stream<'a> {
         let pair = |index: usize| Some([number(2 * index)?, number(2 * index + 1)?]);
         let sizes = (|| Some([pair(0)?, pair(1)?, pair(2)?, pair(3)?]))().ok_or(ENDS_EARLY)?;
         let (mut ends_headers, mut packs_headers) = (false, false);
+        let (mut smallest, mut layers) = (u64::MAX, 1);
         let mut look = |code: u8, parameters: &[u8]| match code {
-            marker::CODING_STYLE => ends_headers |= parameters.first().is_some_and(|style| style & 4 != 0),
+            marker::CODING_STYLE => {
+                ends_headers |= parameters.first().is_some_and(|style| style & 4 != 0);
+                if let [style, _, high, low, _, rest @ ..] = parameters {
+                    layers = layers.max(u64::from(u16::from_be_bytes([*high, *low])));
+                    smallest = smallest.min(smallest_part(style & 1 != 0, rest));
+                }
+            }
+            // Of an image of few components.
+            marker::CODING_STYLE_OF_COMPONENT => {
+                if let [_, style, rest @ ..] = parameters {
+                    smallest = smallest.min(smallest_part(style & 1 != 0, rest));
+                }
+            }
             marker::PACKED_HEADERS_MAIN | marker::PACKED_HEADERS_TILE => packs_headers = true,
             _ => {}
         };
@@ -155,7 +179,13 @@ impl<'a> Stream<'a> {
         if !rest.starts_with(&[0xFF, marker::END_OF_CODE_STREAM]) {
             return Err(ENDS_EARLY);
         }
-        Ok(Stream { main_header, tile_parts, sizes, ends_headers, packs_headers })
+        Ok(Stream { main_header, tile_parts, sizes, smallest, layers, ends_headers, packs_headers })
+    }
+
+    /// Bytes that the decoder holds for blocks, precincts and their layers, about, at whatever size it decodes.
+    fn parts_bytes(&self, (width, height): (usize, usize)) -> u64 {
+        let parts = (width as u64).saturating_mul(height as u64) / self.smallest.max(1);
+        parts.saturating_mul(BYTES_A_PART.saturating_add(BYTES_A_LAYER.saturating_mul(self.layers)))
     }
 
     /// Width and height of the image.
@@ -224,6 +254,16 @@ impl<'a> Stream<'a> {
         code.extend([0xFF, marker::END_OF_CODE_STREAM]);
         Ok(Some(code))
     }
+}
+
+/// Pixels of the smallest block or precinct that the parameters of a coding style name, from the number of decompositions on (A.6.1). A block is
+/// no larger than its precinct, whose sides are halved in the bands of all resolutions but the lowest.
+fn smallest_part(has_precincts: bool, parameters: &[u8]) -> u64 {
+    let [_, width, height, _, _, precincts @ ..] = parameters else { return 1 };
+    let block = u32::from(width & 15) + u32::from(height & 15) + 4;
+    let precinct = |sides: &u8| (u32::from(sides & 15) + u32::from(sides >> 4)).saturating_sub(2);
+    let least = precincts.iter().map(precinct).min().filter(|_| has_precincts).unwrap_or(30);
+    1_u64 << block.min(least)
 }
 
 /// Gives the segments up to a marker to `look`; the bytes from that marker on.

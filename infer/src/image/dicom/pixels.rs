@@ -14,6 +14,9 @@ use crate::image::{ReadLimits, jpeg};
 /// Pixel data that hold more than Rows and Columns call for, by more than padding: these are wrong, or another image follows.
 const LEFT_OVER: Problem = Problem::Damaged("its pixel data are longer than Rows and Columns say");
 
+const NOT_COMPRESSED: Problem =
+    Problem::Damaged("its pixel data are not compressed, as its transfer syntax says");
+
 const NO_SYNTAX: Problem = Problem::Damaged(
     "it names no transfer syntax, and its pixel data are not those of an uncompressed image",
 );
@@ -87,6 +90,7 @@ pub(super) fn decode<'a>(
         Pixels::Plain(value) if syntax == Syntax::NotStated && !has_length(value, header) => {
             return Err(NO_SYNTAX);
         }
+        Pixels::Plain(_) if halvings > 0 => return Err(NOT_COMPRESSED),
         Pixels::Plain(value) => plain(value, header)?,
         Pixels::Fragments(fragments) => {
             let joined = match fragments.as_slice() {
