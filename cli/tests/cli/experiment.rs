@@ -149,7 +149,8 @@ fn what_is_wrong_in_an_experiment_is_named() {
 /// The folders of a data set with images of the names that the experiment asks for.
 fn make_folders(place: &Workplace, data: &toml::Value, experiment: &toml::Table) {
     let folder = |key: &str| data.get(key).and_then(toml::Value::as_str);
-    let (train, dev) = (folder("train").unwrap(), folder("dev").unwrap());
+    let train = folder("train").unwrap();
+    let dev = folder("dev").unwrap_or(train);
     let templates = folder("templates").unwrap_or(train);
     for folder in [train, dev] {
         if !place.file(folder).exists() {

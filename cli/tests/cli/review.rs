@@ -199,7 +199,16 @@ fn a_scheme_orders_the_landmarks_and_measures_what_is_placed_or_dragged() {
     assert_eq!(server.state()["setup"]["names"], json!(["b", "a"]));
     assert_eq!(server.get("/api/scheme").1, Value::Null);
     assert_eq!(server.post(&format!("/api/images/{id}/measure"), &json!({ "points": [] })).0, 400);
-    assert_eq!(server.post("/api/export", &export).0, 400);
+    let measurements = json!({ "formats": ["measurements"], "accepted_only": false });
+    assert_eq!(server.post("/api/export", &measurements).0, 400);
+    // The other formats are saved nevertheless, and what was saved of it before stays.
+    let (status, answer) = server.post("/api/export", &export);
+    let failed = answer["told"]["failed"].as_array().unwrap();
+    assert!(status == 200 && failed[0].as_str().unwrap().contains("--scheme"), "{answer}");
+    assert_eq!(answer["told"]["removed"], json!([]));
+    assert_eq!(String::from_utf8(place.read("rev/export/measurements.csv")).unwrap(), table);
+    assert_eq!(server.get("/api/export").1["formats"], json!(["csv", "measurements"]));
+    assert_eq!(server.post("/api/download", &export).0, 400);
 }
 
 #[test]

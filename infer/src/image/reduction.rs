@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn blocks_of_samples_of_several_pixels_cover_every_pixel_of_the_image_once() {
-        for (from, to, step) in [(8001, 2667, 2), (8001, 2667, 4), (4113, 2057, 4), (16_000, 3200, 32)] {
+        for (from, to, step) in [(8001_usize, 2667, 2), (8001, 2667, 4), (4113, 2057, 4), (16_000, 3200, 32)]
+        {
             let mut covered = vec![0.0; from.div_ceil(step)];
             for block in blocks(from, to, step) {
                 assert_eq!(block.shares.iter().sum::<f64>(), from as f64);
