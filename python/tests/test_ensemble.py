@@ -21,7 +21,9 @@ def test_an_ensemble_finds_what_the_loop_proposed(cli, learnt):
     ensemble = infomark.Ensemble(learnt / "set" / "model.infomark")
     found = ensemble.find(learnt / "images" / "6.pgm")
     assert [row["landmark"] for row in proposed] == found.names == ensemble.landmarks
-    assert [row["source"] for row in proposed] == found.members == ensemble.members
+    assert [row["source"] for row in proposed] == found.members
+    # Fusion takes the place of a network that is far from the templates.
+    assert all(member in (own, "fusion") for member, own in zip(found.members, ensemble.members))
     expected = np.array([[float(row["x"]), float(row["y"])] for row in proposed])
     assert np.abs(found.points - expected).max() <= 0.0005 + 1e-9
     assert np.abs(found.disagreement_px - [float(row["disagreement_px"]) for row in proposed]).max() <= 0.005 + 1e-9

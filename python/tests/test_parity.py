@@ -216,7 +216,8 @@ def test_the_ensemble_of_a_model_finds_alike_from_everywhere(cli, c_library, lea
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images"][0]
     ensemble = infomark.Ensemble("ceph")
     found = ensemble.find(image, spacing=SPACING)
-    assert set(found.members) == {"fusion"} and len(found.names) == 19
+    assert set(found.members) <= {"fusion", "network"} and set(ensemble.members) == {"fusion", "network"} and len(found.names) == 19
+    assert ensemble.coverage == 0.9 and (found.error_bound_mm > 0).all()
     assert [landmark["landmark"] for landmark in told["landmarks"]] == found.names
     points = [[landmark["x"], landmark["y"]] for landmark in told["landmarks"]]
     assert np.abs(np.array(points) - found.points).max() <= 0.0005 + 1e-9
