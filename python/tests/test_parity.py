@@ -110,10 +110,10 @@ class Library:
         found, judgement, coverage = (EnsembleLandmark * count.value)(), Judgement(), c_double()
         self.call("infomark_ensemble_find", ensemble, self.image(pixels), None, byref(judgement), found, count, None)
         self.call("infomark_ensemble_coverage", ensemble, byref(coverage))
-        assert np.isnan(coverage.value)
         members = ("", "templates", "network", "fusion")
         rows = [(one.at.x, one.at.y, one.score, one.disagreement_px, members[one.member], one.abstain) for one in found]
         bounds = [bound for one in found for bound in (one.error_bound_px, one.error_bound_mm)]
+        assert np.isnan(coverage.value) == np.isnan(bounds).all()
         return names, rows, bounds, judgement.recognition.recognised
 
 
@@ -225,6 +225,7 @@ def test_the_ensemble_of_a_model_finds_alike_from_everywhere(cli, c_library, lea
     # C takes it as a file.
     path = tmp_path / "ceph.infomark"
     path.write_bytes(ensemble.to_bytes())
-    names, rows, _, recognised = Library(c_library).ensemble(path, infomark.phantom((192, 160), seed=1, index=6)[0])
+    names, rows, bounds, recognised = Library(c_library).ensemble(path, infomark.phantom((192, 160), seed=1, index=6)[0])
+    assert bounds == np.column_stack((found.error_bound_px, found.error_bound_mm)).ravel().tolist()
     assert names == found.names and [row[:2] for row in rows] == [tuple(point) for point in found.points.tolist()]
     assert recognised == found.recognition.recognised
