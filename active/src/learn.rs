@@ -88,6 +88,13 @@ impl LearnOptions {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LearnProgress {
+    /// A network is about to be trained, or goes on with an earlier training.
+    Preparing {
+        /// The network, from 0.
+        network: usize,
+        /// Networks in all.
+        networks: usize,
+    },
     /// A step of a network's training.
     Training {
         /// The network, from 0.
@@ -110,9 +117,11 @@ impl LearnProgress {
     /// Fraction of all work that is done, 0 to 1, about.
     pub fn fraction(self) -> f64 {
         const SCORING: f64 = 0.1;
+        let training = |done: f64, networks: usize| (1.0 - SCORING) * done / networks.max(1) as f64;
         match self {
+            LearnProgress::Preparing { network, networks } => training(network as f64, networks),
             LearnProgress::Training { network, networks, fraction } => {
-                (1.0 - SCORING) * (network as f64 + fraction) / networks.max(1) as f64
+                training(network as f64 + fraction, networks)
             }
             LearnProgress::Scoring { done, total } => {
                 1.0 - SCORING * (1.0 - done as f64 / total.max(1) as f64)
@@ -323,7 +332,7 @@ fn train(
     config.threads = options.threads;
     let (bytes, summary) = train_landmarks_on(&config, set, Some(encoder), run, &mut |told| match told {
         Progress::Step { fraction, .. } => progress(LearnProgress::Training { network, networks, fraction }),
-        _ => progress(LearnProgress::Training { network, networks, fraction: 0.0 }),
+        _ => progress(LearnProgress::Preparing { network, networks }),
     })?;
     if summary.stopped { Err(ActiveError::Stopped) } else { Ok(bytes) }
 }

@@ -105,9 +105,10 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
         }
     }
     if compared.agreement.unit == "px" {
-        output::warn(
-            "nothing states the size of the pixels: figures are in pixels; give --images or --spacing X Y",
-        );
+        output::warn(format_args!(
+            "nothing states the size of the pixels: figures are in pixels; give {}",
+            options.source.for_mm()
+        ));
     }
     if let Some(out) = &options.out {
         write_table(out, &compared)?;

@@ -126,7 +126,7 @@ impl Command<'_> {
         if options.dry_run {
             let (mut left, mut lines) = (0, String::new());
             for run in &runs {
-                let is_finished = run.is_finished(out) && !options.changed;
+                let is_finished = run.is_finished(out);
                 left += usize::from(!is_finished);
                 lines += &format!("  {}\n", run.plan(is_finished));
             }
@@ -136,8 +136,7 @@ impl Command<'_> {
         let mut results = Vec::new();
         for run in &runs {
             report.text(&run.name())?;
-            let how = (options.changed, *threads);
-            results.push(experiment.work(run, (&data, out), how, &|event| terminal.show(event))?);
+            results.push(experiment.work(run, (&data, out), *threads, &|event| terminal.show(event))?);
             terminal.finish();
         }
         let outcome = experiment.outcome(made_by, *threads, results);

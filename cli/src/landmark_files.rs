@@ -49,6 +49,11 @@ impl Source {
         Self { image: None, coco: None, images, spacing, tolerant: true }
     }
 
+    /// The options that may tell the size of the pixels, beside those that were given.
+    pub(crate) fn for_mm(&self) -> &'static str {
+        if self.has_images() { "--spacing X Y" } else { "--images or --spacing X Y" }
+    }
+
     /// Whether images were named.
     pub(crate) fn has_images(&self) -> bool {
         !self.images.is_empty()

@@ -90,8 +90,9 @@ pub(crate) fn run(options: &Options, report: &Report) -> Result<()> {
     if without_mm > 0 {
         output::warn(format_args!(
             "nothing states the size of the pixels of {without_mm} of {} images: their lengths are in pixels, which angles and \
-             ratios take as square; give --images or --spacing X Y",
-            images.len()
+             ratios take as square; give {}",
+            images.len(),
+            options.source.for_mm()
         ));
     }
     let all = images.iter().flat_map(|of| &of.measurements);

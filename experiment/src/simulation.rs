@@ -75,6 +75,31 @@ pub struct LoopRun<'e> {
     data: &'e Data,
     arm: &'e Arm,
     rounds: &'e [usize],
+    active: &'e Loop,
+}
+
+/// What a simulation depends on, as the file of the experiment states it.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct Stated {
+    train: PathBuf,
+    dev: Option<PathBuf>,
+    encoder: PathBuf,
+    tolerance_mm: f64,
+    strategy: Strategy,
+    rounds: Vec<usize>,
+    steps: Option<u64>,
+    folds: Option<usize>,
+    seed: u64,
+}
+
+/// `simulation.json`.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    /// None in files of versions that did not say it.
+    #[serde(default)]
+    of: Option<Stated>,
+    #[serde(flatten)]
+    simulation: Simulation,
 }
 
 /// `experiment.json`.
@@ -107,9 +132,39 @@ impl LoopRun<'_> {
         format!("{}/{}", self.data.name, self.arm.name)
     }
 
-    /// Whether its rounds are in the folder of the results.
+    /// Whether its rounds are in the folder of the results, or a damaged file that has to be removed.
     pub fn is_finished(&self, out: &Path) -> bool {
-        self.kept(out).is_file()
+        !matches!(self.earlier(out), Ok(None))
+    }
+
+    fn stated(&self) -> Stated {
+        let Data { train, dev, encoder, tolerance_mm, .. } = self.data;
+        let Loop { steps, folds, seed, .. } = self.active;
+        Stated {
+            train: train.clone(),
+            dev: dev.clone(),
+            encoder: encoder.clone(),
+            tolerance_mm: *tolerance_mm,
+            strategy: self.arm.strategy,
+            rounds: self.rounds.to_vec(),
+            steps: *steps,
+            folds: *folds,
+            seed: *seed,
+        }
+    }
+
+    /// Its rounds in the folder of the results; none where there are none, or those of another statement.
+    fn earlier(&self, out: &Path) -> Result<Option<Simulation>, ExperimentError> {
+        let kept = self.kept(out);
+        match read_file(&kept, MAX_BYTES) {
+            Ok(bytes) => {
+                let Kept { of, simulation } = serde_json::from_slice(&bytes)
+                    .map_err(|_| ExperimentError::Damaged { file: kept.clone() })?;
+                Ok((of == Some(self.stated())).then_some(simulation))
+            }
+            Err(FileError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A line of text: what is done, and what is left to do.
@@ -157,13 +212,13 @@ impl LoopExperiment {
         let chosen = || self.arm.iter().filter(|arm| only.is_empty() || only.contains(&arm.name));
         let run = |data: &'e Data, arm| {
             let rounds = data.rounds.as_ref().unwrap_or(&self.active.rounds);
-            LoopRun { data, arm, rounds }
+            LoopRun { data, arm, rounds, active: &self.active }
         };
         Ok(self.data.iter().flat_map(|data| chosen().map(move |arm| run(data, arm))).collect())
     }
 
     /// Simulates a strategy on a data set, whose folders lie below `data`, on so many threads, 0 for all cores; what is
-    /// finished is read from the folder of the results, unless it is to be made `again`.
+    /// finished, and stated by the file as it was then, is read from the folder of the results.
     ///
     /// # Errors
     /// [`ExperimentError::In`] with data set and arm.
@@ -171,11 +226,10 @@ impl LoopExperiment {
         &self,
         run: &LoopRun<'e>,
         (data, out): (&Path, &Path),
-        (again, threads): (bool, usize),
+        threads: usize,
         observer: Observer<'_>,
     ) -> Result<SimulationRecord<'e>, ExperimentError> {
-        let earlier = if again { Ok(None) } else { earlier(&run.kept(out)) };
-        let simulation = earlier.and_then(|earlier| match earlier {
+        let simulation = run.earlier(out).and_then(|earlier| match earlier {
             Some(earlier) => Ok(earlier),
             None => self.simulate(run, (data, out), threads, observer),
         });
@@ -195,8 +249,8 @@ impl LoopExperiment {
         threads: usize,
         observer: Observer<'_>,
     ) -> Result<Simulation, ExperimentError> {
-        let kept = run.kept(out);
-        let folder = kept.parent().unwrap_or(out);
+        let path = run.kept(out);
+        let folder = path.parent().unwrap_or(out);
         make_folder(folder)?;
         let rounds = run.rounds;
         let dev = run.data.dev.as_ref().map(|dev| data_folder(&root.join(dev), observer)).transpose()?;
@@ -216,8 +270,9 @@ impl LoopExperiment {
             observer(Event::Learning { images, fraction: (round as f64 + fraction) / rounds.len() as f64 })
         };
         let simulation = simulate(&protocol, &mut told)?;
-        write_json(&kept, &simulation)?;
-        Ok(simulation)
+        let kept = Kept { of: Some(run.stated()), simulation };
+        write_json(&path, &kept)?;
+        Ok(kept.simulation)
     }
 
     fn learn_options(&self, threads: usize) -> LearnOptions {
@@ -243,17 +298,6 @@ impl LoopExperiment {
             learn: self.learn_options(threads),
             results,
         }
-    }
-}
-
-/// The rounds that a file keeps; none where there is no such file.
-fn earlier(kept: &Path) -> Result<Option<Simulation>, ExperimentError> {
-    match read_file(kept, MAX_BYTES) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|_| ExperimentError::Damaged { file: kept.to_owned() }),
-        Err(FileError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

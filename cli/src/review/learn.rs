@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, anyhow, bail};
-use infomark_active::{ActiveError, HeldOut, LearnOptions, Learned, MIN_IMAGES};
+use infomark_active::{ActiveError, HeldOut, LearnOptions, LearnProgress, Learned, MIN_IMAGES};
 use infomark_core::Point;
 use infomark_infer::{Member, PixelSpacing, rounded, sha256};
 use infomark_train::AnnotatedSet;
@@ -67,7 +67,10 @@ pub(super) fn learn(app: &App) -> Result<String> {
         LearnOptions { steps: app.steps.networks, threads, pretrained_network, ..LearnOptions::default() };
     let learned =
         infomark_active::learn(&engine.path, &set, &options, &app.session.join(WORK), &mut |told| {
-            lock(&app.job).at("learning", (PARTS * told.fraction()) as usize, PARTS as usize);
+            // A training that goes on begins where it was: the time left counts from its first step.
+            if !matches!(told, LearnProgress::Preparing { .. }) {
+                lock(&app.job).at("learning", (PARTS * told.fraction()) as usize, PARTS as usize);
+            }
             if app.stop_job.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {

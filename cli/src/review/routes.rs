@@ -24,12 +24,13 @@ use crate::output;
 const FILE: usize = 16 << 20;
 
 /// The page's files, with what they are.
-const STATIC: [(&str, &str, &str); 13] = [
+const STATIC: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/base.css", "text/css; charset=utf-8", BASE_STYLE),
     ("/review.css", "text/css; charset=utf-8", include_str!("page/review.css")),
     ("/main.js", "text/javascript; charset=utf-8", include_str!("page/main.js")),
     ("/api.js", "text/javascript; charset=utf-8", include_str!("page/api.js")),
+    ("/labels.js", "text/javascript; charset=utf-8", include_str!("page/labels.js")),
     ("/history.js", "text/javascript; charset=utf-8", include_str!("page/history.js")),
     ("/files.js", "text/javascript; charset=utf-8", include_str!("page/files.js")),
     ("/learning.js", "text/javascript; charset=utf-8", include_str!("page/learning.js")),

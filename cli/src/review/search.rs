@@ -128,7 +128,7 @@ pub(super) fn match_all(app: &App) -> Result<String> {
         "fix_orientation": engine.fix_orientation, "templates": all,
     });
     let commit = |run| lock(&app.store).commit(Event::Run(run)).map_err(|refusal| anyhow!(refusal.error));
-    if let Some(ensemble) = with_network(engine, &matcher)? {
+    if let Some(ensemble) = with_network(engine, &matcher, from.is_empty())? {
         run["network"] =
             json!({ "file": engine.path, "sha256": ensemble.networks().first().map(LandmarkNet::sha256) });
         let run = commit(run)?;
@@ -149,17 +149,19 @@ pub(super) fn match_all(app: &App) -> Result<String> {
     Ok(format!("{count} of {} images matched with {templates} template{plural}{rest}", targets.len()))
 }
 
-/// The engine's landmark network and the templates together; none where it lacks a landmark of theirs.
-fn with_network(engine: &Engine, matcher: &Matcher) -> Result<Option<Ensemble>> {
+/// The engine's landmark network and the templates together; none where it lacks a landmark of theirs. Errors have bounds where the templates are those of
+/// the model alone, `own`.
+fn with_network(engine: &Engine, matcher: &Matcher, own: bool) -> Result<Option<Ensemble>> {
     let Some(network) = &engine.network else { return Ok(None) };
     let finds = |name: &&str| network.description().landmarks.iter().any(|landmark| landmark == name);
     if !matcher.landmarks().iter().all(finds) {
         return Ok(None);
     }
-    let ensemble = Ensemble::new(matcher.clone(), [network.clone()])?;
+    let together = || Ensemble::new(matcher.clone(), [network.clone()]);
     let ensemble = match infomark_models::named(&engine.path) {
-        Some(model) => model.placed(ensemble)?,
-        None => ensemble,
+        Some(model) if own => model.ensemble()?,
+        Some(model) => model.placed(together()?)?,
+        None => together()?,
     };
     Ok(Some(ensemble.with_fixed_orientation(engine.fix_orientation)))
 }

@@ -408,3 +408,60 @@ fn what_is_wrong_in_an_arm_of_templates_is_named() {
         assert!(reason.contains(named), "{wrong}: {reason}");
     }
 }
+
+#[test]
+fn a_simulated_annotator_corrects_round_after_round_and_other_rounds_are_simulated_anew() {
+    let place = Workplace::new();
+    place.make_data("train", 6, 3);
+    let file = |rounds: &str| {
+        format!(
+            r#"
+title = "Loop"
+
+[[data]]
+name = "phantom"
+train = "train"
+dev = "data"
+encoder = "encoder.onnx"
+tolerance_mm = 4.0
+
+[loop]
+rounds = {rounds}
+
+[[arm]]
+name = "coverage"
+strategy = "coverage"
+
+[[arm]]
+name = "random"
+strategy = "random"
+"#
+        )
+    };
+    place.write("loop.toml", file("[1, 2]"));
+    let line = "experiment loop.toml --data . --out out";
+    let rounds = |object: &serde_json::Value, arm: usize| -> Vec<u64> {
+        let rounds = object["results"][arm]["rounds"].as_array().unwrap();
+        rounds.iter().map(|round| round["images"].as_u64().unwrap()).collect()
+    };
+    let object = place.run(&format!("{line} --json")).json();
+    assert_eq!([rounds(&object, 0), rounds(&object, 1)], [[1, 2], [1, 2]], "{object}");
+    let points = object["results"][0]["points"].as_u64().unwrap();
+    let first = &object["results"][0]["rounds"][0];
+    assert_eq!(first["corrections"].as_u64().unwrap() * 6, points, "all points of the first image: {object}");
+    assert!(first["mre_mm"].as_f64().unwrap() > 0.0, "{object}");
+    let before = place.tree("out");
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert_eq!(planned.matches("finished: nothing to do").count(), 2, "{planned}");
+    place.run(line).success();
+    assert!(place.tree("out") == before, "a second run changes files");
+
+    // Other rounds in the file: what was kept is of others.
+    place.write("loop.toml", file("[1, 3]"));
+    assert!(place.run(line).reason().contains("--changed"));
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert_eq!(planned.matches("learn, score").count(), 2, "{planned}");
+    let object = place.run(&format!("{line} --json --changed")).json();
+    assert_eq!([rounds(&object, 0), rounds(&object, 1)], [[1, 3], [1, 3]], "{object}");
+    assert_eq!(object["results"][0]["rounds"][0], *first, "{object}");
+}

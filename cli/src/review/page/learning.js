@@ -159,13 +159,16 @@ export function listen(page) {
   });
 }
 
-// A found point in words.
-export function found({ score, member, disagreement_px, error_bound_px, error_bound_mm, abstain }) {
+// An error bound beyond this fraction of the image says no more than that the landmark may be anywhere: too few images to tell.
+const USEFUL = 0.25;
+// A found point in words, in an image of this size.
+export function found({ score, member, disagreement_px, error_bound_px, error_bound_mm, abstain }, size) {
   const has = (value) => value !== null && value !== undefined;
-  const error = has(error_bound_mm) ? `${error_bound_mm.toFixed(1)} mm` : has(error_bound_px) ? `${error_bound_px.toFixed(1)} px` : null;
+  const wide = has(error_bound_px) && size && error_bound_px > USEFUL * Math.max(...size);
+  const error = wide ? "more than a quarter of the image" : has(error_bound_mm) ? `${error_bound_mm.toFixed(1)} mm` : has(error_bound_px) ? `${error_bound_px.toFixed(1)} px` : null;
   const doubt = abstain ? ", doubtful" : "";
   if (!member) return `matched, score ${score.toFixed(2)}${error ? `, error bound ${error}` : ""}${doubt}`;
   const coverage = latest()?.coverage;
-  const bound = error && coverage ? `, error bound (${percent(coverage)}) ${error}` : "";
+  const bound = error ? `, error bound${coverage ? ` (${percent(coverage)})` : ""} ${error}` : "";
   return `proposed by ${member}, score ${score.toFixed(2)}, disagreement ${disagreement_px.toFixed(1)} px${bound}${doubt}`;
 }

@@ -91,7 +91,7 @@ export function draw({ open, choose, copies }) {
     if (point?.at) {
       sign = point.by === "match" ? "+" : "◎";
       const { found } = point;
-      words = point.by === "match" ? learning.found(found)
+      words = point.by === "match" ? learning.found(found, here.size)
         : point.by === "file" ? "from a file" : found ? "corrected by hand" : "placed by hand";
       if (point.presence === "occluded") words += ", not visible";
     } else if (point?.presence === "absent") [sign, words] = ["∅", `absent${point.by === "file" ? ", from a file" : ""}`];

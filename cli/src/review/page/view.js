@@ -1,5 +1,6 @@
 // The image on a canvas: pixels in grey, a view onto them, landmarks over it, a magnifier.
 import { ask } from "./api.js";
+import { layout } from "./labels.js";
 import { edit, image, isWanted, model, placeOf, presenceOf, record } from "./model.js";
 import * as second from "./second.js";
 
@@ -200,6 +201,7 @@ function marks(onto, place) {
   const arm = 7 * ratio();
   onto.font = `${12 * ratio()}px system-ui, sans-serif`;
   const { points } = record();
+  const named = [];
   others(onto, place, arm);
   for (const landmark of model.setup.names) {
     const point = points[landmark];
@@ -223,13 +225,14 @@ function marks(onto, place) {
       onto.strokeStyle = "#000"; onto.lineWidth = 4 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
       onto.strokeStyle = "#fff"; onto.lineWidth = 1.6 * ratio(); onto.strokeRect(x - arm * 1.4, y - arm * 1.4, arm * 2.8, arm * 2.8);
     }
-    onto.lineWidth = 3 * ratio(); onto.strokeStyle = "#000"; onto.fillStyle = "#fff";
-    // On the other side where the canvas ends.
-    const width = onto.measureText(landmark).width + arm * 1.5;
-    const left = x + width > canvas.width && x > width ? x - width : x + arm * 1.5;
-    onto.strokeText(landmark, left, y - arm * 0.6);
-    onto.fillText(landmark, left, y - arm * 0.6);
+    named.push({ landmark, at: [x, y], width: onto.measureText(landmark).width });
   }
+  named.sort((a, b) => (b.landmark === model.chosen) - (a.landmark === model.chosen));
+  onto.lineWidth = 3 * ratio(); onto.strokeStyle = "#000"; onto.fillStyle = "#fff";
+  layout(named, [canvas.width, canvas.height], arm, 10 * ratio()).forEach(([left, base], index) => {
+    onto.strokeText(named[index].landmark, left, base);
+    onto.fillText(named[index].landmark, left, base);
+  });
 }
 
 // The second reader's points: a saltire, with a line to the own point.

@@ -51,6 +51,8 @@ fn a_model_that_comes_with_infomark_proposes_the_landmarks_of_its_scheme_at_once
             assert!(off.abs() < 0.001, "{landmark}: {point}");
         }
         assert_eq!(point["found"]["member"], member, "{point}");
+        assert!(landmark["error_bound_px"].as_f64().unwrap() > 0.0, "{landmark}");
+        assert_eq!(point["found"]["error_bound_px"], landmark["error_bound_px"], "{point}");
     }
     drop(server);
     // Where other landmarks are wanted, it has none to propose.
