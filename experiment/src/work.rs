@@ -81,8 +81,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of_network(network: LandmarkSummary, seconds: f64) -> Self {
-        let LandmarkSummary { sha256, steps, loss, stopped, .. } = network;
+    fn of_network(network: LandmarkSummary, steps: u64, seconds: f64) -> Self {
+        let LandmarkSummary { sha256, loss, stopped, .. } = network;
         Self { sha256, steps, seconds, loss, scoring_and_loss: String::new(), stopped }
     }
 }
@@ -251,8 +251,8 @@ impl Bench<'_> {
                     true => resume_landmarks(&paths, threads, &mut told),
                     false => train_landmarks(network, &paths, &mut told),
                 }?;
-                let seconds = done.seconds;
-                Outcome::of_network(done, seconds)
+                let (steps, seconds) = (done.steps, done.seconds);
+                Outcome::of_network(done, steps, seconds)
             }
             Recipe::SelfTrain { self_train: config, templates, .. } => {
                 let encoder =
@@ -265,7 +265,7 @@ impl Bench<'_> {
                     true => resume_self_train(&paths, threads, &mut told),
                     false => self_train(config, &paths, &mut told),
                 }?;
-                Outcome::of_network(done.network, done.seconds)
+                Outcome::of_network(done.network, done.steps, done.seconds)
             }
             Recipe::Match { .. } => return Err(ExperimentError::Internal("nothing is trained")),
         })

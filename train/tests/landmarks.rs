@@ -231,7 +231,7 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
     };
     let whole = of_template(root.path())?;
     let summary = self_train(&config, &whole, &mut go_on)?;
-    assert_eq!(summary.rounds.len(), 2);
+    assert_eq!((summary.rounds.len(), summary.steps), (2, 8));
     assert!(summary.rounds.iter().flatten().all(|count| count.kept == 5));
     let net = LandmarkNet::load(&whole.out)?;
     let names: Vec<String> = whole.templates[0].landmarks.iter().map(|l| l.name.clone()).collect();
@@ -254,7 +254,7 @@ fn self_training_goes_on_to_the_same_bits_and_says_what_it_learnt() -> Outcome {
         _ => ControlFlow::Continue(()),
     })?;
     assert!(summary.network.stopped);
-    resume_self_train(&cut, 2, &mut go_on)?;
+    assert_eq!(resume_self_train(&cut, 2, &mut go_on)?.steps, 8, "of both rounds and both calls");
     assert!(fs::read(&cut.out)? == fs::read(&whole.out)?, "a resumed training gives other bits");
 
     let data = DataSet::open(root.path().join("data"))?;

@@ -62,6 +62,8 @@ pub struct SelfTrainPaths {
 pub struct SelfTrainSummary {
     /// The last round's network.
     pub network: LandmarkSummary,
+    /// Steps of training in all rounds.
+    pub steps: u64,
     /// Seconds of training in all rounds.
     pub seconds: f64,
     /// Counts of each landmark's kept and rejected labels before each round.
@@ -171,7 +173,7 @@ fn run(
     let rounds = work.config.rounds;
     let mut counts = Vec::new();
     let mut earlier: Option<(PathBuf, Vec<PseudoImage>)> = None;
-    let (mut last, mut seconds) = (None, 0.0);
+    let (mut last, mut steps, mut seconds) = (None, 0, 0.0);
     for round in 0..rounds {
         let dir = paths.run.join(format!("round-{round}"));
         fs::create_dir_all(&dir).map_err(TrainError::file(&dir, "can't make the folder"))?;
@@ -197,6 +199,7 @@ fn run(
         let network = dir.join(NETWORK);
         let (bytes, summary) = train_round(&work, round, &dir, &labels, reporter)?;
         write_atomically(&network, &bytes)?;
+        steps += summary.steps;
         seconds += summary.seconds;
         let stopped = summary.stopped;
         last = Some((bytes, summary));
@@ -207,7 +210,7 @@ fn run(
     }
     let (bytes, network) = last.ok_or_else(|| TrainError::internal("no round of self-training"))?;
     write_atomically(&paths.out, &bytes)?;
-    Ok(SelfTrainSummary { network, seconds, rounds: counts })
+    Ok(SelfTrainSummary { network, steps, seconds, rounds: counts })
 }
 
 /// Opens what is given, and compares it with what the run was made of, or says what to write down of a new one.
