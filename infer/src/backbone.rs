@@ -1,7 +1,7 @@
 //! Pretrained backbones: frozen layers whose features are joined to those of an encoder.
 //!
 //! Features of a network that was trained on photographs tell edges and corners apart that contrastive learning on few
-//! images does not. Added to the trained features at several strides, they need no training (`docs/results.md`).
+//! images does not. Added to the trained features at several strides, they need no training (`docs/studies.md`).
 
 use prost::Message;
 

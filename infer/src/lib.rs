@@ -66,6 +66,7 @@ mod contain;
 mod dataset;
 mod description;
 mod detector;
+mod distinct;
 mod dropped;
 mod encoder;
 mod ensemble;

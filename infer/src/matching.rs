@@ -1,11 +1,12 @@
 //! A template's landmarks in other images.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use infomark_core::{LocateError, Plane, Point, peak, soft_peak};
 
 use crate::confidence::{self, Confidence};
+use crate::distinct::{self, Pair};
 use crate::fit::{cells, onto};
 use crate::score_map::{Registered, ScoreMap, anchor_matches, counted};
 use crate::search::ComparisonError;
@@ -102,16 +103,95 @@ pub(crate) fn search_maps<T>(
     let laid: Vec<_> = each
         .map(|(template, matches)| Registered::new(template, encoding, matches, options, &memory))
         .collect();
-    let one = |(name, having): (&str, Vec<(usize, usize)>)| {
-        let having = having.into_iter().filter_map(|(template, index)| Some((laid.get(template)?, index)));
-        let having: Vec<(&Registered<'_>, usize)> = having.collect();
-        let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
-        let map = fuse(maps.collect::<Result<_, _>>()?, encoding)?;
-        let (at, score) = highest(&map, encoding, options.sub_pixel)?;
-        let confidence = confidence::of(&having, encoding, &map, (at, score))?;
-        with_map(Found { name: name.to_owned(), at, score, confidence }, map)
+    let names = union(templates);
+    let having = |places: &[(usize, usize)]| -> Vec<(&Registered<'_>, usize)> {
+        places.iter().filter_map(|&(template, index)| Some((laid.get(template)?, index))).collect()
     };
-    union(templates).into_iter().map(one).collect()
+    let map_of = |places: &[(usize, usize)]| {
+        let having = having(places);
+        let maps = having.iter().map(|(laid, index)| laid.score_map(*index));
+        fuse(maps.collect::<Result<_, _>>()?, encoding)
+    };
+    // A map that was found in, and one that places are missing from which another landmark has.
+    let one = |(name, places): &(&str, Vec<(usize, usize)>), map: ScoreMap, left: Option<ScoreMap>| {
+        let (at, score) = highest(left.as_ref().unwrap_or(&map), encoding, options.sub_pixel)?;
+        let confidence = confidence::of(&having(places), encoding, &map, (at, score))?;
+        let found = Found { name: (*name).to_owned(), at, score, confidence };
+        Ok::<_, ComparisonError>((at, with_map(found, left.unwrap_or(map))?))
+    };
+    let each = names.iter().map(|named| one(named, map_of(&named.1)?, None));
+    let (mut found, mut all): (Vec<Point<f64>>, Vec<T>) =
+        each.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let moved = tell_apart(&names, templates, &mut found, encoding, options.sub_pixel, &map_of)?;
+    for (landmark, left) in moved {
+        if let Some((named, place)) = names.get(landmark).zip(all.get_mut(landmark)) {
+            *place = one(named, map_of(&named.1)?, Some(left))?.1;
+        }
+    }
+    Ok(all)
+}
+
+/// Moves landmarks that were found in one place though the templates have them apart; those that moved, each with its map without what others have.
+fn tell_apart(
+    names: &[(&str, Vec<(usize, usize)>)],
+    templates: &[&Template],
+    found: &mut [Point<f64>],
+    encoding: &Encoding,
+    sub_pixel: SubPixel,
+    map_of: &impl Fn(&[(usize, usize)]) -> Result<ScoreMap, ComparisonError>,
+) -> Result<BTreeMap<usize, ScoreMap>, ComparisonError> {
+    let levels = encoding.levels();
+    let finest = levels.first().ok_or(LocateError::NoLevels)?;
+    let grid = (finest.width(), finest.stride());
+    let places = templates.iter().enumerate().map(|(template, of)| -> distinct::Places {
+        let place = |(_, places): &(&str, Vec<(usize, usize)>)| {
+            let (_, index) = places.iter().find(|(other, _)| *other == template)?;
+            of.places().get(*index).copied()
+        };
+        names.iter().map(place).collect()
+    });
+    let places: Vec<distinct::Places> = places.collect();
+    let mut moved: BTreeMap<usize, ScoreMap> = BTreeMap::new();
+    let mut maps: BTreeMap<usize, ScoreMap> = BTreeMap::new();
+    // Each time a map loses cells for good, so that this ends; a few times suffice for a hand.
+    for _ in 0..names.len() {
+        let on_canvas: Vec<Point<f32>> = found.iter().map(|&at| encoding.fit().push(at).cast()).collect();
+        let Some(Pair { landmarks, radius }) = distinct::nearest_pair(&on_canvas, &places) else { break };
+        // The one whose highest place elsewhere is the less below that where it is.
+        let mut best: Option<(f32, usize, ScoreMap, Point<f64>)> = None;
+        for (own, other) in [(landmarks[0], landmarks[1]), (landmarks[1], landmarks[0])] {
+            let (Some((_, having)), Some(&taken)) = (names.get(own), on_canvas.get(other)) else { continue };
+            let map = match maps.remove(&own) {
+                Some(map) => map,
+                None => map_of(having)?,
+            };
+            let mut left = ScoreMap { own: map.own.clone(), all: map.all.clone() };
+            distinct::take(&mut left.all, grid, taken, radius);
+            let loss = most(&map, encoding)? - most(&left, encoding)?;
+            maps.insert(own, map);
+            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                let (at, _) = highest(&left, encoding, sub_pixel)?;
+                best = Some((loss, own, left, at));
+            }
+        }
+        let Some((_, own, left, at)) = best else { break };
+        if let Some(place) = found.get_mut(own) {
+            *place = at;
+        }
+        maps.insert(own, ScoreMap { own: left.own.clone(), all: left.all.clone() });
+        moved.insert(own, left);
+    }
+    Ok(moved)
+}
+
+/// The highest value of a map among the cells that show the image.
+fn most(map: &ScoreMap, encoding: &Encoding) -> Result<f32, ComparisonError> {
+    let levels = encoding.levels();
+    let finest = levels.first().ok_or(LocateError::NoLevels)?;
+    let shown = cells(encoding.fit().content(), finest.stride());
+    let rows = map.all.chunks_exact(finest.width()).skip(shown.y).take(shown.height);
+    let values = rows.flat_map(|row| row.iter().skip(shown.x).take(shown.width));
+    Ok(values.copied().fold(f32::NEG_INFINITY, f32::max))
 }
 
 /// All names in the order of their first template, with each template that has it and its place there.

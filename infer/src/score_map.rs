@@ -10,7 +10,7 @@ use crate::search::{ComparisonError, Maps, Search, TOGETHER};
 use crate::{Encoding, MatchOptions, Template, prior};
 
 /// What the finest stride counts in a landmark's own map, where each other one counts 1: it decides within the place that all of
-/// them found (`docs/results.md`).
+/// them found (`docs/studies.md`).
 const OF_FINEST: f32 = 1.5;
 
 /// What a map of a landmark's own feature times the temperature is divided by to give the mean cosine over so many strides.

@@ -92,7 +92,7 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// What a backbone counts unless another weight is named: chosen on training images (`docs/results.md`).
+    /// What a backbone counts unless another weight is named: chosen on training images (`docs/studies.md`).
     pub const BACKBONE_WEIGHT: f32 = 3.0;
 }
 
