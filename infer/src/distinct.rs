@@ -72,7 +72,15 @@ mod tests {
         at.iter().map(|&[x, y]| Point::new(x, y)).collect()
     }
 
-    const TEMPLATE: [[f32; 2]; 4] = [[100.0, 100.0], [140.0, 100.0], [180.0, 100.0], [184.0, 100.0]];
+    const TEMPLATE: [[f32; 2]; 7] = [
+        [100.0, 100.0],
+        [140.0, 100.0],
+        [180.0, 100.0],
+        [184.0, 100.0],
+        [100.0, 200.0],
+        [140.0, 250.0],
+        [180.0, 200.0],
+    ];
 
     fn templates() -> Vec<Places> {
         let all: Places = places(&TEMPLATE).into_iter().map(Some).collect();
@@ -91,9 +99,9 @@ mod tests {
         assert_eq!(nearest_pair(&places(&on_another), &templates()), None, "4 pixels apart in the templates");
         assert_eq!(nearest_pair(&[], &templates()), None);
         assert_eq!(nearest_pair(&places(&TEMPLATE[..1]), &templates()), None);
-        let nowhere: Vec<Places> = vec![vec![None; 4]];
+        let nowhere: Vec<Places> = vec![vec![None; 7]];
         assert_eq!(nearest_pair(&places(&TEMPLATE), &nowhere), None, "a template without landmarks");
-        assert_eq!(nearest_pair(&places(&[[5.0, 5.0]; 4]), &templates()), None, "no scale, no expectation");
+        assert_eq!(nearest_pair(&places(&[[5.0, 5.0]; 7]), &templates()), None, "no scale, no expectation");
     }
 
     #[test]

@@ -178,6 +178,48 @@ fn what_lies_around_a_landmark_tells_it_from_its_double() {
 }
 
 #[test]
+fn landmarks_that_templates_have_apart_are_not_found_in_one_place() {
+    let encoder = load(128, 128);
+    let alone = MatchOptions { neighbours: false, prior: false, ..MatchOptions::default() };
+    // 62 pixels apart; grain moves a peak by some.
+    let (a, b) = (Point::new(40.0, 44.0), Point::new(84.0, 88.0));
+    let others = [landmark("c", 100.0, 30.0), landmark("d", 30.0, 100.0), landmark("e", 66.0, 62.0)];
+    let mut fooled = 0;
+    for seed in 0..6 {
+        let mut pixels = texture(40 + seed, 128, 128, 0, 0).pixels().to_vec();
+        // The places of "a" and "b" look nearly the same, in the image that of "a" less like that of the template than that of "b" does.
+        for y in 0..41 {
+            for x in 0..41 {
+                let grain = 0.01 * ((x * 7 + y * 5) % 6) as f32;
+                pixels[(24 + y) * 128 + 20 + x] = (pixels[(68 + y) * 128 + 64 + x] + grain).min(1.0);
+            }
+        }
+        let image = Image::new("template", 128, 128, pixels.clone()).unwrap();
+        for y in 36..53 {
+            for x in 32..49 {
+                pixels[y * 128 + x] = (pixels[y * 128 + x] + 0.08 * ((x * 3 + y * 11) % 5) as f32).min(1.0);
+            }
+        }
+        let noisy = Image::new("noisy", 128, 128, pixels).unwrap();
+        let found = |points: &[Landmark]| {
+            let template = Template::new(&encoder, &image, points).unwrap();
+            match_image(&encoder, &template, &noisy, alone).unwrap()
+        };
+        fooled += usize::from(distance(found(&[landmark("a", a.x, a.y)])[0].at, b) < 8.0);
+        let mut points = vec![landmark("a", a.x, a.y), landmark("b", b.x, b.y)];
+        points.extend(others.clone());
+        let both = found(&points);
+        assert!(distance(both[0].at, a) < 14.0, "a: {:?}", both[0]);
+        assert!(distance(both[1].at, b) < 8.0, "b: {:?}", both[1]);
+        // Where two of them are near each other in the template, both may be in one place.
+        points[0] = landmark("a", b.x + 3.0, b.y);
+        let near = found(&points);
+        assert!(distance(near[0].at, b) < 8.0 && distance(near[1].at, b) < 8.0, "{near:?}");
+    }
+    assert!(fooled > 0, "alone, {fooled} of 6 landmarks are taken for the other");
+}
+
+#[test]
 fn one_encoding_serves_several_templates_and_gives_the_same_bits_on_any_thread() {
     let encoder = load(128, 128);
     let (a, b) = (texture(4, 150, 128, 0, 0), texture(5, 128, 180, 0, 0));
