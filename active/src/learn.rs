@@ -269,7 +269,7 @@ fn all(count: usize) -> Vec<usize> {
 }
 
 /// Number of the rules by which members are chosen and errors bounded: what was learnt by other ones is learnt anew.
-const RULES: u32 = 2;
+const RULES: u32 = 3;
 
 /// Name of the folder of a learning: a hash of all that it depends on.
 fn key(

@@ -42,11 +42,14 @@ impl Member {
     /// All members.
     pub const ALL: [Member; 3] = [Member::Templates, Member::Network, Member::Fusion];
 
+    /// Distance of the networks' place from the templates', in pixels of the model input, beyond which one of them is grossly wrong.
+    pub const FAR: f64 = 80.0;
+
     /// What places a landmark in an image where networks and templates are so many pixels of the model input apart: beyond
-    /// [`EnsembleBounds::CEILING`] one of them is grossly wrong, and their product takes the place of the networks.
+    /// [`FAR`](Self::FAR) the product of both takes the place of the networks.
     #[must_use]
     pub fn placing(self, disagreement: f64) -> Member {
-        let is_doubtful = self == Member::Network && disagreement > EnsembleBounds::CEILING;
+        let is_doubtful = self == Member::Network && disagreement > Member::FAR;
         if is_doubtful { Member::Fusion } else { self }
     }
 }

@@ -13,7 +13,7 @@ import math
 import sys
 
 COVERAGE = 0.9
-FLOOR, CEILING = 3.0, 40.0
+FLOOR, CEILING, FAR = 3.0, 40.0, 80.0
 MEMBERS = ["Templates", "Network", "Fusion"]
 NETWORK, FUSION = 1, 2
 
@@ -21,7 +21,7 @@ NETWORK, FUSION = 1, 2
 
 def error(image, landmark, member):
     """The error of a member; where network and templates are far apart, their product takes the place of the network."""
-    far = image["disagreements"][landmark] > CEILING
+    far = image["disagreements"][landmark] > FAR
     return image["errors"][landmark][FUSION if far and member == NETWORK else member]
 
 

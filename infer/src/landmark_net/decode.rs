@@ -4,8 +4,14 @@ use infomark_core::Point;
 
 use crate::Rect;
 
-/// Cells around the most probable one, in each direction, that say where the landmark is.
+/// Cells around the most probable one, in each direction, whose probability is that of the place.
 const RADIUS: usize = 2;
+/// Cells of a smaller fraction of the highest probability are left out.
+const LEAST: f64 = 1e-5;
+/// Iterations of the median at most.
+const ITERATIONS: usize = 100;
+/// Length in cells that the median is exact to, about.
+const STEP: f64 = 1e-3;
 
 /// The maps of one landmark, row by row.
 pub(super) struct Maps<'a> {
@@ -27,6 +33,9 @@ pub(super) struct Place {
 }
 
 /// The place among the cells that are shown. The maps have those cells and are finite.
+///
+/// Each cell points to a place, with its probability; where the landmark is put is the geometric median of them all: the point whose expected distance
+/// from the landmark is the least, if the heat map is right. One clear peak has it; of several it lies within the one that outweighs the others.
 pub(super) fn decode(maps: &Maps<'_>, shown: Rect, stride: usize) -> Place {
     let rows = || (shown.y..shown.y + shown.height).map(|y| (y, &maps.heat[y * maps.width..][..maps.width]));
     let mut peak = (shown.x, shown.y, f32::NEG_INFINITY);
@@ -40,20 +49,53 @@ pub(super) fn decode(maps: &Maps<'_>, shown: Rect, stride: usize) -> Place {
     let (column, line, most) = peak;
     let near = |cell: usize, peak: usize| cell.abs_diff(peak) <= RADIUS;
     let (mut all, mut around, mut sum) = (0.0, 0.0, Point::new(0.0, 0.0));
+    let mut places = Vec::new();
     for (y, row) in rows() {
         for (x, &heat) in row.iter().enumerate().skip(shown.x).take(shown.width) {
             let weight = libm::exp(f64::from(heat - most));
             all += weight;
+            if weight < LEAST {
+                continue;
+            }
+            let cell = y * maps.width + x;
+            let at = Point::new(
+                x as f64 + 0.5 + f64::from(maps.x[cell]),
+                y as f64 + 0.5 + f64::from(maps.y[cell]),
+            );
+            places.push((at, weight));
             if near(x, column) && near(y, line) {
-                let cell = y * maps.width + x;
                 around += weight;
-                sum.x += weight * (x as f64 + 0.5 + f64::from(maps.x[cell]));
-                sum.y += weight * (y as f64 + 0.5 + f64::from(maps.y[cell]));
+                sum.x += weight * at.x;
+                sum.y += weight * at.y;
             }
         }
     }
-    let on_canvas = |cells: f64| cells / around * stride as f64 - 0.5;
-    Place { at: Point::new(on_canvas(sum.x), on_canvas(sum.y)), probability: around / all }
+    let at = median(&places, Point::new(sum.x / around, sum.y / around));
+    let on_canvas = |cells: f64| cells * stride as f64 - 0.5;
+    Place { at: Point::new(on_canvas(at.x), on_canvas(at.y)), probability: around / all }
+}
+
+/// The geometric median of weighted places by Weiszfeld's iteration (1937), which begins at a point.
+fn median(places: &[(Point<f64>, f64)], start: Point<f64>) -> Point<f64> {
+    let distance =
+        |a: Point<f64>, b: Point<f64>| libm::sqrt((a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y));
+    let mut at = start;
+    for _ in 0..ITERATIONS {
+        let (mut sum, mut weights) = (Point::new(0.0, 0.0), 0.0);
+        for &(place, weight) in places {
+            let weight = weight / (distance(place, at) + STEP);
+            sum.x += weight * place.x;
+            sum.y += weight * place.y;
+            weights += weight;
+        }
+        let next = Point::new(sum.x / weights, sum.y / weights);
+        let moved = distance(next, at);
+        at = next;
+        if moved < STEP {
+            break;
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -80,9 +122,47 @@ mod tests {
     #[test]
     fn two_places_halve_the_probability_and_hidden_cells_count_for_nothing() {
         let (mut heat, zero) = (vec![-50.0; 48], [0.0; 48]);
-        (heat[8 + 1], heat[4 * 8 + 7], heat[0]) = (3.0, 2.999, 99.0);
+        (heat[8 + 1], heat[4 * 8 + 7], heat[0]) = (3.0, 2.9, 99.0);
         let place = decode(&Maps { heat: &heat, x: &zero, y: &zero, width: 8 }, SHOWN, 2);
-        assert_eq!(place.at, Point::new(2.5, 2.5));
-        assert!((place.probability - 0.5).abs() < 1e-3);
+        let off = libm::hypot(place.at.x - 2.5, place.at.y - 2.5);
+        assert!(off < 0.1, "{place:?}");
+        assert!((place.probability - 1.0 / (1.0 + libm::exp(-0.1))).abs() < 1e-6, "{place:?}");
+    }
+
+    #[test]
+    fn a_lone_peak_is_outweighed_by_several_that_are_near_each_other() {
+        let (mut heat, zero) = (vec![-50.0; 48], [0.0; 48]);
+        // Three cells in a row, in the middle of which the median lies, against a single one that is a little more probable.
+        (heat[8 + 1], heat[3 * 8 + 4], heat[3 * 8 + 5], heat[3 * 8 + 6]) = (1.0, 0.9, 0.9, 0.9);
+        let place = decode(&Maps { heat: &heat, x: &zero, y: &zero, width: 8 }, SHOWN, 1);
+        assert!(libm::hypot(place.at.x - 5.0, place.at.y - 3.0) < 0.5, "{place:?}");
+    }
+
+    #[test]
+    fn no_place_has_a_smaller_expected_distance_than_the_median() {
+        let mut rng = infomark_core::Rng::new(3, 0);
+        for _ in 0..50 {
+            let places: Vec<(Point<f64>, f64)> = (0..9)
+                .map(|_| {
+                    (
+                        Point::new(10.0 * rng.uniform::<f64>(), 8.0 * rng.uniform::<f64>()),
+                        rng.uniform::<f64>(),
+                    )
+                })
+                .collect();
+            let expected = |at: Point<f64>| -> f64 {
+                places
+                    .iter()
+                    .map(|(place, weight)| weight * libm::hypot(place.x - at.x, place.y - at.y))
+                    .sum()
+            };
+            let found = median(&places, places[0].0);
+            for (dx, dy) in [(0.1, 0.0), (-0.1, 0.0), (0.0, 0.1), (0.0, -0.1)] {
+                assert!(
+                    expected(found) < expected(Point::new(found.x + dx, found.y + dy)) + 1e-3,
+                    "{places:?}"
+                );
+            }
+        }
     }
 }
