@@ -85,7 +85,7 @@ mod tests {
             let found = loaded.find(&Image::new("noise", width, height, pixels)?)?;
             let (columns, area) = (width / stride, width * height / (stride * stride));
             for (k, found) in found.iter().enumerate() {
-                // The cells around the peak, weighted, point to the place.
+                // No place has a smaller expected distance from where the cells point to.
                 let heat = &maps[k * area..][..area];
                 let peak = (0..area).max_by(|a, b| heat[*a].total_cmp(&heat[*b])).unwrap_or(0);
                 let near = |i: &usize| {
@@ -94,20 +94,26 @@ mod tests {
                 let weight = |i: usize| f64::from(heat[i] - heat[peak]).exp();
                 let all: f64 = (0..area).map(weight).sum();
                 let around: f64 = (0..area).filter(near).map(weight).sum();
-                let axis = |axis: usize, cell: &dyn Fn(usize) -> usize| {
-                    let offset = &maps[(3 + 2 * k + axis) * area..][..area];
-                    let sum: f64 = (0..area)
-                        .filter(near)
-                        .map(|i| weight(i) * (cell(i) as f64 + 0.5 + f64::from(offset[i])))
-                        .sum();
-                    (sum / around * stride as f64 - 0.5).max(0.0)
+                let place = |axis: usize, i: usize| {
+                    let cell = if axis == 0 { i % columns } else { i / columns };
+                    let offset = f64::from(maps[(3 + 2 * k + axis) * area + i]);
+                    (cell as f64 + 0.5 + offset) * stride as f64 - 0.5
                 };
-                let (x, y) = (axis(0, &|i| i % columns), axis(1, &|i| i / columns));
-                let (x, y) = (x.min(width as f64 - 1.0), y.min(height as f64 - 1.0));
-                assert!(
-                    (found.at.x - x).abs() < 0.02 && (found.at.y - y).abs() < 0.02,
-                    "{found:?}: {x}, {y}"
-                );
+                let distance = |x: f64, y: f64| -> f64 {
+                    (0..area).map(|i| weight(i) * (place(0, i) - x).hypot(place(1, i) - y)).sum::<f64>() / all
+                };
+                let (x, y) = (found.at.x, found.at.y);
+                for (dx, dy) in [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)] {
+                    let (other_x, other_y) = (x + dx, y + dy);
+                    let inside =
+                        (0.0..width as f64).contains(&other_x) && (0.0..height as f64).contains(&other_y);
+                    assert!(
+                        !inside || distance(x, y) < distance(other_x, other_y) + 1e-3,
+                        "{found:?}: {} against {} at {other_x}, {other_y}",
+                        distance(x, y),
+                        distance(other_x, other_y)
+                    );
+                }
                 assert!((found.probability - around / all).abs() < 1e-3, "{found:?}: {}", around / all);
             }
         }
