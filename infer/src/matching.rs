@@ -1,7 +1,8 @@
 //! A template's landmarks in other images.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use infomark_core::{LocateError, Plane, Point, peak, soft_peak};
 
@@ -45,7 +46,8 @@ pub fn match_image(
 ///
 /// For each landmark the cosines over the temperature are added over the strides, those of what lies around it and the
 /// logarithm of the prior are added to that, and the highest place that shows the image, not the repeated edge around it,
-/// is refined as [`MatchOptions::sub_pixel`] says.
+/// is refined as [`MatchOptions::sub_pixel`] says. Where two landmarks that the template has apart are found in one place,
+/// the one that loses less by it moves to its highest place elsewhere.
 ///
 /// # Errors
 /// [`MatchError`], but `Model`.
@@ -151,37 +153,38 @@ fn tell_apart(
         names.iter().map(place).collect()
     });
     let places: Vec<distinct::Places> = places.collect();
-    let mut moved: BTreeMap<usize, ScoreMap> = BTreeMap::new();
     let mut maps: BTreeMap<usize, ScoreMap> = BTreeMap::new();
+    let mut moved = BTreeSet::new();
     // Each time a map loses cells for good, so that this ends; a few times suffice for a hand.
     for _ in 0..names.len() {
         let on_canvas: Vec<Point<f32>> = found.iter().map(|&at| encoding.fit().push(at).cast()).collect();
-        let Some(Pair { landmarks, radius }) = distinct::nearest_pair(&on_canvas, &places) else { break };
+        let Some(Pair { landmarks: [a, b], radius }) = distinct::nearest_pair(&on_canvas, &places) else {
+            break;
+        };
         // The one whose highest place elsewhere is the less below that where it is.
-        let mut best: Option<(f32, usize, ScoreMap, Point<f64>)> = None;
-        for (own, other) in [(landmarks[0], landmarks[1]), (landmarks[1], landmarks[0])] {
+        let mut least: Option<(f32, usize, ScoreMap)> = None;
+        for (own, other) in [(a, b), (b, a)] {
             let (Some((_, having)), Some(&taken)) = (names.get(own), on_canvas.get(other)) else { continue };
-            let map = match maps.remove(&own) {
-                Some(map) => map,
-                None => map_of(having)?,
+            let map = match maps.entry(own) {
+                Entry::Occupied(map) => map.into_mut(),
+                Entry::Vacant(none) => none.insert(map_of(having)?),
             };
-            let mut left = ScoreMap { own: map.own.clone(), all: map.all.clone() };
+            let mut left = map.clone();
             distinct::take(&mut left.all, grid, taken, radius);
-            let loss = most(&map, encoding)? - most(&left, encoding)?;
-            maps.insert(own, map);
-            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                let (at, _) = highest(&left, encoding, sub_pixel)?;
-                best = Some((loss, own, left, at));
+            let loss = most(map, encoding)? - most(&left, encoding)?;
+            if least.as_ref().is_none_or(|(other, ..)| loss < *other) {
+                least = Some((loss, own, left));
             }
         }
-        let Some((_, own, left, at)) = best else { break };
+        let Some((_, own, left)) = least else { break };
         if let Some(place) = found.get_mut(own) {
-            *place = at;
+            *place = highest(&left, encoding, sub_pixel)?.0;
         }
-        maps.insert(own, ScoreMap { own: left.own.clone(), all: left.all.clone() });
-        moved.insert(own, left);
+        maps.insert(own, left);
+        moved.insert(own);
     }
-    Ok(moved)
+    maps.retain(|landmark, _| moved.contains(landmark));
+    Ok(maps)
 }
 
 /// The highest value of a map among the cells that show the image.

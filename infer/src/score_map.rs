@@ -45,6 +45,7 @@ pub(crate) struct SearchMemory {
 }
 
 /// Values on the grid of the finest stride, for one landmark of one template.
+#[derive(Clone)]
 pub(crate) struct ScoreMap {
     /// Cosines of the landmark's own feature over the temperature, added over the strides, the finest times [`OF_FINEST`].
     pub(crate) own: Vec<f32>,
