@@ -23,8 +23,8 @@ pub struct Located {
     pub name: String,
     /// Where it is, in pixels of the image as it was given; always on the image.
     pub at: Point<f64>,
-    /// Probability of the cells that say so, all together, 0 to 1: low where the heat is spread or has several places. It is
-    /// the network's own view, not the share of points that are right.
+    /// Probability of the most probable cell and those around it, together, 0 to 1: low where the heat is spread or has several
+    /// peaks. It is the network's own view, not the share of points that are right.
     pub probability: f64,
 }
 
@@ -104,8 +104,9 @@ impl LandmarkNet {
 
     /// The network's landmarks in an image, in the order of its description.
     ///
-    /// A landmark's heat map becomes probabilities over the cells that show the image; it lies where the cells around the
-    /// most probable one point to by their offsets, weighted by their probability.
+    /// A landmark's heat map becomes probabilities over the cells that show the image; each cell points to a
+    /// place by its offset, and the landmark lies at the geometric median of these places, weighted by probability: the point
+    /// of the least expected error.
     ///
     /// # Errors
     /// [`ModelError::Run`] when the graph fails, [`ModelError::Features`] when the maps are not finite.

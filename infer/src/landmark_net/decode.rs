@@ -28,14 +28,14 @@ pub(super) struct Maps<'a> {
 pub(super) struct Place {
     /// In pixels of the canvas.
     pub(super) at: Point<f64>,
-    /// Of the cells that point to it, among all that are shown.
+    /// Of the most probable cell and those around it, among all that are shown.
     pub(super) probability: f64,
 }
 
 /// The place among the cells that are shown. The maps have those cells and are finite.
 ///
 /// Each cell points to a place, with its probability; where the landmark is put is the geometric median of them all: the point whose expected distance
-/// from the landmark is the least, if the heat map is right. One clear peak has it; of several it lies within the one that outweighs the others.
+/// from the landmark is the least, if the heat map is right. With one clear peak it is there; with several, near the one that outweighs the others.
 pub(super) fn decode(maps: &Maps<'_>, shown: Rect, stride: usize) -> Place {
     let rows = || (shown.y..shown.y + shown.height).map(|y| (y, &maps.heat[y * maps.width..][..maps.width]));
     let mut peak = (shown.x, shown.y, f32::NEG_INFINITY);

@@ -119,7 +119,7 @@ fn smaller_images_are_read_as_ever() {
 
 #[test]
 fn places_stay_where_they_are_in_the_file() {
-    // A bright spot: its centroid on the model's input leads back to its place.
+    // A bright spot: its centroid in the model input, mapped back, is its position in the file.
     let (centre, sigma) = (Point::new(1234.25, 2890.75), 150.0);
     let spot = |i: usize| {
         let (x, y) = ((i % WIDTH) as f64 - centre.x, (i / WIDTH) as f64 - centre.y);
