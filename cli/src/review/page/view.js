@@ -178,13 +178,15 @@ export function reveal() {
 }
 
 export function draw() {
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
-    paint(context, canvas.width, canvas.height, toScreen, scale);
-    reticle();
-    magnify();
-    tell();
-  });
+  frame ||= requestAnimationFrame(render);
+}
+function render() {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  paint(context, canvas.width, canvas.height, toScreen, scale);
+  reticle();
+  magnify();
+  tell();
 }
 
 function paint(onto, width, height, place, scale) {
@@ -399,6 +401,7 @@ export function listen({ choose, placed, window: told, next: what }) {
     canvas.width = Math.max(Math.round(box.width * ratio()), 1);
     canvas.height = Math.max(Math.round(box.height * ratio()), 1);
     if (whole) fit();
-    draw();
+    // A new size has emptied the canvas: painted within the same frame.
+    render();
   }).observe(canvas);
 }
