@@ -185,8 +185,8 @@ fn place_on_image(i: usize) -> usize {
 
 /// `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
 pub fn convolve(input: &Padded, weights: &Packed, out: &mut [f32]) {
-    debug_assert_eq!(input.channels, weights.inputs);
-    debug_assert_eq!(out.len(), weights.outputs * input.width * input.height);
+    assert_eq!(input.channels, weights.inputs);
+    assert_eq!(out.len(), weights.outputs * input.width * input.height);
     Arch::new().dispatch(Convolve { input, weights, out });
 }
 
@@ -283,7 +283,7 @@ fn segment<S: Simd, const V: usize, const B: usize>(
 
 /// Adds `sum over pixels of grad[o] * input[i]`, shifted by each tap, to `out`, `[outputs, inputs, 3, 3]`.
 pub fn weight_gradient(input: &Padded, grad: &Padded, out: &mut [f32]) {
-    debug_assert_eq!(out.len(), input.channels * grad.channels * 9);
+    assert_eq!(out.len(), input.channels * grad.channels * 9);
     Arch::new().dispatch(WeightGradient { input, grad, out });
 }
 

@@ -15,7 +15,7 @@ const VECTORS: usize = 3;
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
     let area = out.len() / bias.len();
     let inputs = weight.len() / bias.len();
-    debug_assert_eq!(x.len(), inputs * area);
+    assert_eq!(x.len(), inputs * area);
     for (out, &bias) in out.chunks_exact_mut(area).zip(bias) {
         out.fill(bias);
     }

@@ -84,8 +84,8 @@ impl Workspace {
 
 /// `out[o] = sum over inputs of input[i] * weight[o, i]`; `out` is `outputs x height x width`.
 pub fn convolve(input: &Planes<'_>, weights: &Weights, workspace: &mut Workspace, out: &mut [f32]) {
-    debug_assert_eq!(input.channels, weights.inputs);
-    debug_assert_eq!(out.len(), weights.outputs * input.width * input.height);
+    assert_eq!(input.channels, weights.inputs);
+    assert_eq!(out.len(), weights.outputs * input.width * input.height);
     Arch::new().dispatch(Convolve { input, weights, workspace, out });
 }
 

@@ -23,8 +23,8 @@ pub fn weight_gradient(
     workspace: &mut Workspace,
     out: &mut [f32],
 ) {
-    debug_assert_eq!(grad.len(), outputs * input.width * input.height);
-    debug_assert_eq!(out.len(), outputs * input.channels * 9);
+    assert_eq!(grad.len(), outputs * input.width * input.height);
+    assert_eq!(out.len(), outputs * input.channels * 9);
     Arch::new().dispatch(WeightGradient { input, grad, outputs, workspace, out });
 }
 

@@ -118,7 +118,7 @@ pub(super) fn relabelled(
     reporter: &mut Reporter<'_>,
 ) -> Result<Vec<PseudoImage>, TrainError> {
     let net = LandmarkNet::load(network)?;
-    debug_assert!(round > 0);
+    assert!(round > 0);
     let input = work.encoder.description().input;
     let known = &images;
     let one = |place: usize, path: &Path| {
