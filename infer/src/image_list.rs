@@ -9,6 +9,7 @@ use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use crate::file::{self, FileError, FileProblem};
 use crate::hash;
 use crate::landmark::normal_name;
+use crate::quotes::Quotes;
 use crate::shard::Shard;
 
 /// Longest list, in bytes.
@@ -83,6 +84,14 @@ pub enum ImageListError {
         /// The line, from 1.
         line: u64,
     },
+    /// A quote without its end.
+    #[error("{name}, line {line}: a quote is opened and not closed; close it, or leave it out")]
+    Quote {
+        /// The list.
+        name: String,
+        /// The line of the quote, from 1.
+        line: u64,
+    },
     /// An empty label or path.
     #[error("{name}, line {line}: {column} is empty; give each image a label and a path")]
     EmptyField {
@@ -138,7 +147,8 @@ impl ImageList {
             return Err(FileProblem::TooLarge { bytes: length }.named(path, MAX_BYTES).into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(BufReader::new(file));
+        let mut reader =
+            ReaderBuilder::new().trim(Trim::All).from_reader(Quotes::new(BufReader::new(file), None));
         let wrong = |error| malformed(path, error);
         let columns = columns(&name, reader.headers().map_err(wrong)?)?;
         let (mut images, mut total, mut seen) = (Vec::new(), 0, HashMap::new());
@@ -162,6 +172,9 @@ impl ImageList {
             if shard.is_none_or(|shard| shard.holds(label)) {
                 images.push(ListedImage { label: label.to_owned(), path: folder.join(file) });
             }
+        }
+        if let Some(line) = reader.get_ref().open() {
+            return Err(ImageListError::Quote { name: name(), line });
         }
         if total == 0 {
             return Err(ImageListError::Empty { name: name() });

@@ -93,6 +93,7 @@ mod ordered;
 mod orientation;
 mod placement;
 mod prior;
+mod quotes;
 mod recognise;
 mod resize;
 mod rows;

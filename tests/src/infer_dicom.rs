@@ -20,6 +20,7 @@ pub mod syntax {
     pub const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
     pub const JPEG_LS_NEAR: &str = "1.2.840.10008.1.2.4.81";
     pub const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+    pub const JPEG_2000_LOSS: &str = "1.2.840.10008.1.2.4.91";
 }
 
 /// Elements by tag, each with its value representation.

@@ -40,11 +40,10 @@ pub fn png(chunks: &str) -> Vec<u8> {
             let number = |word: &str| word.parse::<u32>().expect("a number").to_be_bytes();
             [&number(words[2])[..], &number(words[3]), &[unit]].concat()
         };
-        let named = [words[0].as_bytes(), &data].concat();
-        let mut sum = flate2::Crc::new();
-        sum.update(&named);
-        let sum = sum.sum() ^ u32::from(is_broken);
-        let whole = [&(data.len() as u32).to_be_bytes()[..], &named, &sum.to_be_bytes()].concat();
+        let mut whole = png_chunk(&[words[0].as_bytes(), &data].concat());
+        if let Some(last) = whole.last_mut() {
+            *last ^= u8::from(is_broken);
+        }
         let at = if is_late { file.len() - 12 } else { early };
         file.splice(at..at, whole.iter().copied());
         if !is_late {
@@ -52,6 +51,14 @@ pub fn png(chunks: &str) -> Vec<u8> {
         }
     }
     file
+}
+
+/// A chunk of a PNG file, of its type and data.
+pub fn png_chunk(named: &[u8]) -> Vec<u8> {
+    let mut sum = flate2::Crc::new();
+    sum.update(named);
+    let length = (named.len() - 4) as u32;
+    [&length.to_be_bytes()[..], named, &sum.sum().to_be_bytes()].concat()
 }
 
 /// A JPEG file with the density `UNIT X Y`.
@@ -75,7 +82,7 @@ pub fn bmp(resolution: &str) -> Vec<u8> {
     file
 }
 
-/// A TIFF file of the byte order `II` or `MM` with fields `TAG TYPE VALUE`.
+/// A TIFF file of the byte order `II` or `MM` with fields `TAG TYPE VALUE`, some perhaps in place of its own; a value is several after `/`, and `NONE` for no such field.
 pub fn tiff(description: &str) -> Vec<u8> {
     let mut parts = description.split("; ");
     let is_big = parts.next() == Some("MM");
@@ -87,12 +94,18 @@ pub fn tiff(description: &str) -> Vec<u8> {
     let own = own.chain(["277 SHORT 1".to_owned(), "278 SHORT 32".to_owned(), format!("279 LONG {pixels}")]);
     let mut fields: Vec<(u16, String, String)> = own
         .chain(parts.map(str::to_owned))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
         .map(|field| {
             let words: Vec<&str> = field.split(' ').collect();
             (words[0].parse().expect("a tag"), words[1].to_owned(), words[2].to_owned())
         })
         .collect();
-    fields.sort();
+    // The last of a tag counts.
+    fields.sort_by_key(|&(tag, ..)| tag);
+    fields.dedup_by_key(|&mut (tag, ..)| tag);
+    fields.retain(|(_, kind, _)| kind != "NONE");
     let mut file = if is_big { b"MM".to_vec() } else { b"II".to_vec() };
     file.extend(short(42));
     file.extend(long(8));
@@ -113,7 +126,8 @@ pub fn tiff(description: &str) -> Vec<u8> {
         };
         file.extend(short(*tag));
         file.extend(short(code));
-        file.extend(long(1));
+        let count = if matches!(code, 3 | 4) { whole().count() } else { 1 };
+        file.extend(long(count as u32));
         if data.len() > 4 {
             file.extend(long((start + extra.len()) as u32));
             extra.extend(data);

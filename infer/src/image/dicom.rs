@@ -191,7 +191,8 @@ impl Decoding {
             Decoding { halvings, held: pixels.saturating_mul(syntax.working_bytes() as u64) }
         };
         let fits = |decoding: &Decoding| limits.needed_bytes(size, decoding.held, length) <= limits.max_bytes;
-        let smaller = if syntax == Syntax::Jpeg2000 && limits.reduces(size) { MOST_HALVINGS } else { 0 };
+        let smaller =
+            if matches!(syntax, Syntax::Jpeg2000(_)) && limits.reduces(size) { MOST_HALVINGS } else { 0 };
         (0..=smaller).map(with).find(fits).unwrap_or(with(0))
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn parse(
                 continue;
             }
             // The third number is a flag or a score; 0 stands for a point that was not found.
-            if found > 0.0 {
+            if found != 0.0 {
                 builder.add(&image.name, Landmark::new(landmark, Point::new(x, y)), Place::Point(place))?;
             } else {
                 builder.add_name(landmark);

@@ -72,6 +72,14 @@ pub enum LandmarkError {
         /// Line of the first such byte, from 1.
         line: u64,
     },
+    /// A quote without its end.
+    #[error("{name}, line {line}: a quote is opened and not closed; close it, or leave it out")]
+    Quote {
+        /// The path as given.
+        name: String,
+        /// Line of the quote, from 1.
+        line: u64,
+    },
     /// A row of another length than the header.
     #[error("{name}, line {line}: {found} fields where the header has {expected}; fill or remove the row")]
     Fields {

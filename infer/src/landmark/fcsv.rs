@@ -10,6 +10,7 @@ use super::{
     Place, Visibility, cut, slicer,
 };
 use crate::ItkGeometry;
+use crate::quotes::unclosed_quote;
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
 
@@ -31,6 +32,9 @@ pub(super) fn parse(
     let plane = Plane::of(subject, name, FORMAT)?;
     let sign = sign(text).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
     let columns = Columns::of(text, name)?;
+    if let Some(line) = unclosed_quote(text, Some(b'#')) {
+        return Err(LandmarkError::Quote { name: name.to_owned(), line });
+    }
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -225,6 +225,11 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A path as [`path_of`] takes it back: with what it would decode, or leave out, encoded.
+fn percent_encoded(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3F")
+}
+
 /// The name of an uploaded file without the eight digits that Label Studio puts before it.
 fn without_upload_prefix(path: &str) -> &str {
     let Some((_, file)) = path.split_once("/data/upload/") else {
@@ -268,7 +273,8 @@ pub(super) fn encode(images: &[Annotated<'_>], file: &str) -> Result<Vec<u8>, La
             region
         };
         let result: Vec<Value> = (1..).zip(landmarks).map(region).collect();
-        let mut task = json!({ "data": { "image": image }, "annotations": [{ "result": result }] });
+        let mut task =
+            json!({ "data": { "image": percent_encoded(image) }, "annotations": [{ "result": result }] });
         if !absent.is_empty() {
             task["meta"] = json!({ ABSENT: absent });
         }

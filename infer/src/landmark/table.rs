@@ -8,6 +8,7 @@ use super::{
     Visibility, cut,
 };
 use crate::MemoryBudget;
+use crate::quotes::unclosed_quote;
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 4] = ["image", "landmark", "x", "y"];
@@ -27,6 +28,9 @@ const ABSTAIN: &str = "abstain";
 /// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `error_bound_px` and `abstain` in any
 /// order; others are ignored.
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
+    if let Some(line) = unclosed_quote(text, None) {
+        return Err(LandmarkError::Quote { name: name.to_owned(), line });
+    }
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| malformed(name, &error))?.clone();
     let columns = columns(name, &header)?;

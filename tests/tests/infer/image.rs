@@ -10,6 +10,7 @@ use infomark_infer::{
     Image, ImageError, ReadLimits, decode_image, list_images, read_hashed_image, read_image, read_image_size,
     read_image_with, sha256,
 };
+use infomark_tests::infer_picture::{png_chunk, tiff};
 use tempfile::TempDir;
 
 const WIDTH: u32 = 48;
@@ -300,6 +301,49 @@ fn an_orientation_tag_is_refused() {
         matches!(&error, ImageError::Orientation { orientation, .. } if orientation.contains(&turned)),
         "{error}"
     );
+}
+
+/// A chunk of a PNG file that says "turn by 90 degrees", with so many bytes behind that.
+fn exif_chunk(more: usize) -> Vec<u8> {
+    let mut named = b"eXIfMM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    named.resize(named.len() + more, 0);
+    png_chunk(&named)
+}
+
+#[test]
+fn an_orientation_of_a_png_counts_wherever_it_is() {
+    let png = encode(grey(), ImageFormat::Png);
+    let (header_end, end) = (8 + 12 + 13, png.len() - 12);
+    for (at, more) in [(header_end, 0), (end, 0), (header_end, 100_000), (end, 100_000)] {
+        let mut tagged = png.clone();
+        tagged.splice(at..at, exif_chunk(more));
+        let error = refused(&tagged);
+        assert!(matches!(error, ImageError::Orientation { .. }), "{at}, {more}: {error}");
+        tagged.splice(at..at, exif_chunk(1 << 20));
+        assert!(matches!(refused(&tagged), ImageError::Unsupported { .. }), "{at}");
+    }
+}
+
+#[test]
+fn tiff_fields_that_the_decoder_takes_otherwise_are_refused() {
+    for (field, told) in [
+        ("266 SHORT 2", "FillOrder"),
+        ("317 SHORT 2", "predictor"),
+        (
+            "258 SHORT 8/8/8; 262 SHORT 2; 277 SHORT 3; 284 SHORT 2; 273 NONE -; 278 NONE -; 279 NONE -; \
+             322 SHORT 32; 323 SHORT 48; 324 LONG 512/512/512; 325 LONG 1536/1536/1536",
+            "tiles",
+        ),
+    ] {
+        for order in ["II", "MM"] {
+            let error = refused(&tiff(&format!("{order}; {field}")));
+            let is_told = matches!(&error, ImageError::Unsupported { reason, .. } if reason.contains(told));
+            assert!(is_told, "{field}: {error}");
+        }
+    }
+    for field in ["266 SHORT 1", "317 SHORT 1"] {
+        decode_image(&tiff(&format!("II; {field}")), "a.tif", &ReadLimits::default()).unwrap();
+    }
 }
 
 #[test]

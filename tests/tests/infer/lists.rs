@@ -29,7 +29,7 @@ fn columns_are_in_any_order_and_relative_paths_are_those_of_the_list() {
 
 #[test]
 fn what_is_wrong_in_a_list_is_told_with_its_line() {
-    use ImageListError::{Column, Duplicate, Empty, EmptyField, Encoding, Fields, File, Label};
+    use ImageListError::{Column, Duplicate, Empty, EmptyField, Encoding, Fields, File, Label, Quote};
     let error = |text: &str| list(text, None).unwrap_err();
     assert!(matches!(error("image,path\nä,1\nb,2\nÄ,3\n"), Duplicate { line: 4, first: 2, .. }));
     assert!(matches!(error("image,path\n\u{e4},1\na\u{308},3\n"), Duplicate { line: 3, first: 2, .. }));
@@ -39,6 +39,7 @@ fn what_is_wrong_in_a_list_is_told_with_its_line() {
     assert!(matches!(error("image,path\n1,2\n3\n"), Fields { line: 3, found: 1, expected: 2, .. }));
     assert!(matches!(error("image,path\n\"1\n2\",2\n"), Label { line: 2, .. }));
     assert!(matches!(error(&format!("image,path\n{},2\n", "x".repeat(1001))), Label { line: 2, .. }));
+    assert!(matches!(error("image,path\n1,2\n3,\"4\n5,6\n"), Quote { line: 3, .. }));
     assert!(matches!(error("image,path\n"), Empty { .. }));
     assert!(matches!(list(b"image,path\na,b\n\xff,c\n", None).unwrap_err(), Encoding { line: 3, .. }));
     assert!(matches!(ImageList::read("/nowhere", None).unwrap_err(), File(FileError::Missing { .. })));

@@ -78,6 +78,20 @@ fn coordinates_that_are_no_finite_numbers_are_refused_with_their_line() {
 }
 
 #[test]
+fn a_quote_that_is_not_closed_is_refused_where_it_opens() {
+    for (text, line) in [
+        ("image,landmark,x,y\na.png,p,1,2\na.png,\"q,3,4\na.png,r,5,6", 3),
+        ("image,landmark,x,y,note\na.png,p,1,2,\"left\na.png,q,3,4,\n", 2),
+    ] {
+        let error = refused(text, &format!(", line {line}"));
+        assert!(matches!(error, LandmarkError::Quote { line: of, .. } if of == line), "{error}");
+    }
+    let closed = "image,landmark,x,y,note\na.png,p,1,2,\"of \"\"two\"\"\nlines, or more\"\na.png,5\",3,4,\n";
+    let names: Vec<_> = parse(closed).unwrap().get("a.png").iter().map(|found| found.name.clone()).collect();
+    assert_eq!(names, ["p", "5\""]);
+}
+
+#[test]
 fn rows_that_say_nothing_or_twice_are_refused() {
     let error = refused("image,landmark,x,y\na.png,p,1\n", ", line 2");
     assert!(matches!(error, LandmarkError::Fields { line: 2, found: 3, expected: 4, .. }), "{error}");

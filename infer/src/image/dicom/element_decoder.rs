@@ -51,8 +51,10 @@ enum Encoding {
 /// Decoder of element headers.
 pub(super) struct ElementDecoder {
     encoding: Encoding,
-    /// Open sequences of undefined length from the outermost that is in implicit VR within explicit VR.
+    /// Open sequences of undefined length from the outermost that is in implicit VR within explicit VR; one of defined length counts until it ends.
     implicit_depth: Rc<Cell<usize>>,
+    /// Where that one ends.
+    implicit_end: Cell<Option<u64>>,
     implicit: StandardImplicitVRLittleEndianDecoder,
     little: ExplicitVRLittleEndianDecoder,
     big: ExplicitVRBigEndianDecoder,
@@ -71,6 +73,7 @@ impl ElementDecoder {
         ElementDecoder {
             encoding,
             implicit_depth: Rc::new(Cell::new(0)),
+            implicit_end: Cell::new(None),
             implicit: StandardImplicitVRLittleEndianDecoder::default(),
             little: ExplicitVRLittleEndianDecoder::default(),
             big: ExplicitVRBigEndianDecoder::default(),
@@ -91,6 +94,18 @@ impl ElementDecoder {
     }
 }
 
+/// An element of VR UN and defined length as the sequence that it is, if it is one: of the standard, beginning with an item. Its writer did not
+/// know the tag (PS3.5, 6.2.2).
+fn as_sequence(header: DataElementHeader, source: &Cursor<&[u8]>) -> Option<DataElementHeader> {
+    let is_standard = header.tag.0.is_multiple_of(2) && header.tag != tag::PIXEL_DATA;
+    let is_unknown = header.vr == VR::UN && !header.len.is_undefined() && is_standard;
+    (is_unknown && following(source).starts_with(ITEM))
+        .then(|| DataElementHeader::new(header.tag, VR::SQ, header.len))
+}
+
+/// The tag that begins an item, in little endian.
+const ITEM: &[u8] = &[0xFE, 0xFF, 0x00, 0xE0];
+
 /// Whether an element of VR UN is a sequence, whose items are in implicit VR little endian (PS3.5, 6.2.2; CP-246), but for
 /// writers that did not know.
 fn is_unknown_sequence(header: &DataElementHeader) -> bool {
@@ -109,6 +124,47 @@ fn is_open(header: &DataElementHeader) -> bool {
 
 impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
     fn decode_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<(DataElementHeader, usize)> {
+        if self.implicit_end.get().is_some_and(|end| source.position() >= end) {
+            self.implicit_end.set(None);
+            self.implicit_depth.set(0);
+        }
+        let (header, length) = self.decode_any(source)?;
+        let is_within = self.encoding == Encoding::ImplicitLittle || self.implicit_depth.get() > 0;
+        let Some(sequence) = as_sequence(header, source).filter(|_| !is_within) else {
+            return Ok((header, length));
+        };
+        // Some writers leave what is within as they know it.
+        if following(source).get(8..).and_then(is_explicit) != Some(true) {
+            let bytes = sequence.len.get().unwrap_or_default();
+            self.implicit_end.set(Some(source.position() + u64::from(bytes)));
+            self.implicit_depth.set(1);
+        }
+        Ok((sequence, length))
+    }
+
+    fn decode_item_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<SequenceItemHeader> {
+        let header = if self.is_big_endian() {
+            Decode::decode_item_header(&self.big, source)
+        } else {
+            Decode::decode_item_header(&self.little, source)
+        }?;
+        if header == SequenceItemHeader::SequenceDelimiter {
+            self.implicit_depth.set(self.implicit_depth.get().saturating_sub(1));
+        }
+        Ok(header)
+    }
+
+    fn decode_tag(&self, source: &mut Cursor<&'a [u8]>) -> Result<Tag> {
+        if self.is_big_endian() {
+            Decode::decode_tag(&self.big, source)
+        } else {
+            Decode::decode_tag(&self.little, source)
+        }
+    }
+}
+
+impl ElementDecoder {
+    fn decode_any(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
         match self.encoding {
             Encoding::ImplicitLittle => self.implicit_header(source),
             _ if self.implicit_depth.get() > 0 => self.implicit_header(source),
@@ -129,26 +185,6 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
                 }
                 Ok(decoded)
             }
-        }
-    }
-
-    fn decode_item_header(&self, source: &mut Cursor<&'a [u8]>) -> Result<SequenceItemHeader> {
-        let header = if self.is_big_endian() {
-            Decode::decode_item_header(&self.big, source)
-        } else {
-            Decode::decode_item_header(&self.little, source)
-        }?;
-        if header == SequenceItemHeader::SequenceDelimiter {
-            self.implicit_depth.set(self.implicit_depth.get().saturating_sub(1));
-        }
-        Ok(header)
-    }
-
-    fn decode_tag(&self, source: &mut Cursor<&'a [u8]>) -> Result<Tag> {
-        if self.is_big_endian() {
-            Decode::decode_tag(&self.big, source)
-        } else {
-            Decode::decode_tag(&self.little, source)
         }
     }
 }

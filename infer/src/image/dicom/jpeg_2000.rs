@@ -6,6 +6,7 @@
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as Jpeg2000};
 
 use super::header::Header;
+use super::syntax::Loss;
 use super::{ENDS_EARLY, OTHER_SIZE, Problem, undecodable};
 use crate::image::ReadLimits;
 use crate::image::reduction::halved;
@@ -29,10 +30,12 @@ const NO_SMALLER_SIZE: Problem =
     Problem::Unsupported("large JPEG 2000 without smaller sizes to decode, or whose grid begins elsewhere");
 const MISSING: Problem = Problem::Damaged("parts of its JPEG 2000 data are missing");
 
-/// The samples of one component, as bit patterns of its depth, of an image whose sides are halved so often.
+/// The samples of one component, as bit patterns of its depth, of an image whose sides are halved so often. Those that compression with loss put
+/// beyond the bits stored are the highest or lowest of these.
 pub(super) fn decode(
     bytes: &[u8],
     header: &Header,
+    loss: Loss,
     halvings: u32,
     limits: &ReadLimits,
 ) -> Result<Vec<u16>, Problem> {
@@ -78,8 +81,11 @@ pub(super) fn decode(
     }
     // The decoder adds half the range to signed samples as well.
     let signed = code.get(DEPTH).is_some_and(|depth| depth & 0x80 != 0);
-    let half = if signed { 1_i32 << (component.bit_depth() - 1) } else { 0 };
-    let (least, most) = (-half, (1_i32 << component.bit_depth()) - 1 - half);
+    let depth = u32::from(component.bit_depth());
+    let half_of = |bits: u32| if signed { 1_i32 << (bits - 1) } else { 0 };
+    let fits = loss == Loss::Allowed && signed == header.signed && header.shift == 0;
+    let bits = if fits { depth.min(header.stored) } else { depth };
+    let (half, least, most) = (half_of(depth), -half_of(bits), (1_i32 << bits) - 1 - half_of(bits));
     let samples = component.samples().get(..size.0 * size.1).ok_or(ENDS_EARLY)?;
     Ok(samples.iter().map(|&sample| (sample.round() as i32 - half).clamp(least, most) as u16).collect())
 }

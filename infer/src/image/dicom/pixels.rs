@@ -6,7 +6,7 @@ use dicom_core::VR;
 
 use super::elements::{Elements, Pixels, Value};
 use super::header::Header;
-use super::syntax::Syntax;
+use super::syntax::{Loss, Syntax};
 use super::{ENDS_EARLY, OTHER_SIZE, Problem, jpeg_2000, jpeg_problem};
 use crate::image::reduction::halved;
 use crate::image::{ReadLimits, jpeg};
@@ -100,8 +100,10 @@ pub(super) fn decode<'a>(
             match syntax {
                 Syntax::NotStated => return Err(NO_SYNTAX),
                 Syntax::Rle => Samples::Values(rle(&joined, header, limits)?),
-                Syntax::Jpeg => Samples::Values(jpeg(&joined, header, limits)?),
-                Syntax::Jpeg2000 => Samples::Values(jpeg_2000::decode(&joined, header, halvings, limits)?),
+                Syntax::Jpeg(loss) => Samples::Values(jpeg(&joined, header, loss, limits)?),
+                Syntax::Jpeg2000(loss) => {
+                    Samples::Values(jpeg_2000::decode(&joined, header, loss, halvings, limits)?)
+                }
                 _ => samples(&joined, header)?.owned(header.width),
             }
         }
@@ -219,10 +221,15 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
     if packed.len() > 1 { Err(LEFT_OVER) } else { Ok(()) }
 }
 
-fn jpeg(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
+fn jpeg(bytes: &[u8], header: &Header, loss: Loss, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {
     let frame = jpeg::Frame::first(bytes).map_err(jpeg_problem)?;
     if (frame.width, frame.height) != (header.width, header.height) {
         return Err(OTHER_SIZE);
     }
-    jpeg::decode_grey(bytes, limits).map_err(jpeg_problem)
+    let mut values = jpeg::decode_grey(bytes, limits).map_err(jpeg_problem)?;
+    if loss == Loss::Allowed && !header.signed && header.shift == 0 {
+        let most = ((1_u32 << header.stored) - 1) as u16;
+        values.iter_mut().for_each(|value| *value = most.min(*value));
+    }
+    Ok(values)
 }

@@ -14,10 +14,17 @@ pub(super) enum Syntax {
     Fragments,
     Rle,
     /// JPEG and JPEG-LS.
-    Jpeg,
-    Jpeg2000,
+    Jpeg(Loss),
+    Jpeg2000(Loss),
     /// Not stated: uncompressed, if the pixel data have the length for it. The first element tells the VR encoding.
     NotStated,
+}
+
+/// Whether compression may change values, so that some lie beyond the bits stored.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Loss {
+    None,
+    Allowed,
 }
 
 impl Syntax {
@@ -29,13 +36,14 @@ impl Syntax {
             "1.2.840.10008.1.2.2" => Syntax::ExplicitBig,
             "1.2.840.10008.1.2.1.98" => Syntax::Fragments,
             "1.2.840.10008.1.2.5" => Syntax::Rle,
-            "1.2.840.10008.1.2.4.50"
-            | "1.2.840.10008.1.2.4.51"
-            | "1.2.840.10008.1.2.4.57"
-            | "1.2.840.10008.1.2.4.70"
-            | "1.2.840.10008.1.2.4.80"
-            | "1.2.840.10008.1.2.4.81" => Syntax::Jpeg,
-            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => Syntax::Jpeg2000,
+            "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" | "1.2.840.10008.1.2.4.80" => {
+                Syntax::Jpeg(Loss::None)
+            }
+            "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51" | "1.2.840.10008.1.2.4.81" => {
+                Syntax::Jpeg(Loss::Allowed)
+            }
+            "1.2.840.10008.1.2.4.90" => Syntax::Jpeg2000(Loss::None),
+            "1.2.840.10008.1.2.4.91" => Syntax::Jpeg2000(Loss::Allowed),
             _ => return Err(Problem::Syntax(named(uid))),
         })
     }
@@ -50,8 +58,8 @@ impl Syntax {
             Syntax::ExplicitBig => stored + 2,
             Syntax::Fragments | Syntax::Rle => stored + 3,
             // Coefficients are gone before there are pixels.
-            Syntax::Jpeg => stored,
-            Syntax::Jpeg2000 => stored + 20,
+            Syntax::Jpeg(_) => stored,
+            Syntax::Jpeg2000(_) => stored + 20,
         }
     }
 

@@ -6,8 +6,8 @@ use super::Flaw;
 
 const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 
-/// Longest Exif chunk that is looked into for an orientation, in bytes.
-const LONGEST_EXIF: usize = 1 << 16;
+/// Longest Exif chunk, in bytes, which tells the orientation.
+const LONGEST_EXIF: usize = 1 << 20;
 
 const ENDS_EARLY: Flaw = Flaw::Damaged("its PNG data end early");
 
@@ -36,12 +36,14 @@ impl<'a> Chunk<'a> {
         Ok((Chunk { kind, data, whole }, after))
     }
 
-    /// Whether the decoder is to see it: what makes the samples, and a short orientation. Profiles and texts may unpack to anything.
-    fn is_kept(&self) -> bool {
+    /// Whether the decoder is to see it: what makes the samples, and the orientation. Profiles and texts may unpack to anything.
+    fn is_kept(&self) -> Result<bool, Flaw> {
         match &self.kind {
-            b"IHDR" | b"PLTE" | b"tRNS" | b"IDAT" | b"IEND" => true,
-            b"eXIf" => self.data.len() <= LONGEST_EXIF,
-            _ => false,
+            b"eXIf" if self.data.len() > LONGEST_EXIF => {
+                Err(Flaw::Unsupported("PNG with Exif data of more than 1 MiB"))
+            }
+            b"IHDR" | b"PLTE" | b"tRNS" | b"IDAT" | b"IEND" | b"eXIf" => Ok(true),
+            _ => Ok(false),
         }
     }
 }
@@ -60,7 +62,7 @@ pub(super) fn before_pixels(start: &[u8], is_whole: bool) -> Result<Option<Vec<u
                 return Err(Flaw::Damaged("it has no pixel data"));
             }
             Ok((chunk, after)) => {
-                if chunk.is_kept() {
+                if chunk.is_kept()? {
                     kept.extend(chunk.whole);
                 }
                 rest = after;
@@ -81,6 +83,7 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
     let mut kept = Cow::Borrowed(bytes);
     let mut taken = SIGNATURE.len();
     let (mut pixels, mut ended) = (false, false);
+    let mut before_pixels = 0;
     let mut is_first = true;
     loop {
         let (chunk, after) = Chunk::next(rest)?;
@@ -91,14 +94,30 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
         match &chunk.kind {
             b"IEND" if !pixels => return Err(Flaw::Damaged("it has no pixel data")),
             b"IDAT" if ended => return Err(ORDER),
-            b"IDAT" => pixels = true,
+            b"IDAT" if !pixels => {
+                pixels = true;
+                before_pixels = match &kept {
+                    Cow::Borrowed(_) => taken,
+                    Cow::Owned(kept) => kept.len(),
+                };
+            }
+            b"IDAT" => {}
             b"PLTE" | b"tRNS" if pixels => return Err(ORDER),
             b"IHDR" | b"PLTE" | b"IEND" => ended = pixels,
             [b'A'..=b'Z', ..] => return Err(Flaw::Unsupported("a PNG chunk that is needed and not known")),
             _ => ended = pixels,
         }
-        let is_kept = chunk.is_kept();
+        let is_kept = chunk.is_kept()?;
         match &mut kept {
+            // ImageMagick writes it last; the decoder is to know the orientation before the pixels.
+            kept if pixels && chunk.kind == *b"eXIf" => {
+                let mut moved = match kept {
+                    Cow::Borrowed(_) => bytes.get(..taken).unwrap_or_default().to_vec(),
+                    Cow::Owned(kept) => std::mem::take(kept),
+                };
+                moved.splice(before_pixels..before_pixels, chunk.whole.iter().copied());
+                *kept = Cow::Owned(moved);
+            }
             Cow::Borrowed(_) if is_kept => taken += chunk.whole.len(),
             Cow::Borrowed(_) => kept = Cow::Owned(bytes.get(..taken).unwrap_or_default().to_vec()),
             Cow::Owned(kept) if is_kept => kept.extend(chunk.whole),

@@ -12,11 +12,13 @@ mod tag {
     pub(super) const HEIGHT: u16 = 257;
     pub(super) const BITS_PER_SAMPLE: u16 = 258;
     pub(super) const COMPRESSION: u16 = 259;
+    pub(super) const FILL_ORDER: u16 = 266;
     pub(super) const STRIP_OFFSETS: u16 = 273;
     pub(super) const SAMPLES_PER_PIXEL: u16 = 277;
     pub(super) const ROWS_PER_STRIP: u16 = 278;
     pub(super) const STRIP_BYTES: u16 = 279;
     pub(super) const PLANES: u16 = 284;
+    pub(super) const PREDICTOR: u16 = 317;
     pub(super) const TILE_WIDTH: u16 = 322;
     pub(super) const TILE_HEIGHT: u16 = 323;
     pub(super) const TILE_OFFSETS: u16 = 324;
@@ -50,6 +52,20 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
     } else {
         (width, one(tag::ROWS_PER_STRIP, u64::from(u32::MAX))?.min(height))
     };
+    if one(tag::FILL_ORDER, 1)? != 1 {
+        return Err(Flaw::Unsupported("TIFF with the bits of its bytes in reverse (FillOrder)"));
+    }
+    let compression = one(tag::COMPRESSION, 1)?;
+    // The decoder applies it whatever the compression, libtiff does not.
+    if one(tag::PREDICTOR, 1)? != 1 && !PREDICTED.contains(&compression) {
+        return Err(Flaw::Unsupported("TIFF with a predictor beside a compression that has none"));
+    }
+    // The decoder cannot.
+    if planes > 1 && is_tiled && down > 0 && !height.is_multiple_of(down) {
+        return Err(Flaw::Unsupported(
+            "TIFF with a plane for each colour in tiles that go on below the picture",
+        ));
+    }
     if [width, height, across, down, planes].contains(&0) {
         return Err(Flaw::Damaged("a size in its TIFF directory is zero"));
     }
@@ -66,7 +82,6 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
         return Err(MISSING);
     }
     let mut places = vec![directory.place.clone()];
-    let compression = one(tag::COMPRESSION, 1)?;
     let tables = directory.bytes(tag::JPEG_TABLES)?;
     for (index, (&offset, &length)) in offsets.iter().zip(&lengths).enumerate() {
         if limits.is_late() {
@@ -97,6 +112,9 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
     }
     Ok(())
 }
+
+/// Compressions with differences of neighbours in place of samples: LZW and both numbers of deflate.
+const PREDICTED: [u64; 3] = [5, 8, 32946];
 
 const MISSING: Flaw = Flaw::Damaged("TIFF strips are missing");
 

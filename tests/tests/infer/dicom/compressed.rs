@@ -186,6 +186,31 @@ fn jpeg_2000_is_read_to_the_bit() {
 }
 
 #[test]
+fn values_that_loss_put_beyond_the_bits_stored_are_the_highest() {
+    // White is not to turn black.
+    let most = 4095;
+    let bright: Vec<u16> = samples(12).into_iter().map(|value| value.max(most - value % 8)).collect();
+    let (jpeg, shown) = JpegLs { bits: 16, near: 3, restart_lines: 0, preset: None }.encode(&bright, WIDTH);
+    assert!(shown.iter().any(|&value| value > most), "the encoder");
+    let expected: Vec<u16> = shown.into_iter().map(|value| value.min(most)).collect();
+    let plain = window(Dicom::new(WIDTH as u16, HEIGHT as u16, 12, expected), 12);
+    let image = decode(&plain.clone().compressed(syntax::JPEG_LS_NEAR, vec![jpeg])).unwrap();
+    assert_eq!(image.pixels(), decode(&plain).unwrap().pixels());
+    // Of JPEG 2000 the code has 12 bits.
+    let values: Vec<u16> = (0..32 * 32).map(|i| (128 * (i / 32) + i % 32) as u16).collect();
+    let plain = |values: Vec<u16>| window(Dicom::new(32, 32, 11, values), 11);
+    for (syntax, values) in [
+        (syntax::JPEG_2000_LOSS, values.iter().map(|&value| value.min(2047)).collect()),
+        // Without loss the bits above are something else, such as an overlay.
+        (syntax::JPEG_2000, values.iter().map(|&value| value & 2047).collect()),
+    ] {
+        let expected = decode(&plain(values)).unwrap();
+        let image = decode(&plain(Vec::new()).compressed(syntax, vec![jpeg_2000()])).unwrap();
+        assert_eq!(image.pixels(), expected.pixels(), "{syntax}");
+    }
+}
+
+#[test]
 fn jpeg_2000_in_a_jp2_file_is_read_as_its_code_stream() {
     let unsigned = jpeg_2000();
     // The same code with signed samples: half the range less.

@@ -55,6 +55,36 @@ fn elements_of_unknown_vr_and_undefined_length_are_sequences_in_implicit_vr() {
     assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
 }
 
+/// An element in implicit VR.
+fn implicit((group, element): (u16, u16), words: &[u16]) -> Vec<u8> {
+    let [group, element] = [group, element].map(u16::to_le_bytes);
+    let length = (2 * words.len() as u32).to_le_bytes();
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    group.into_iter().chain(element).chain(length).chain(bytes).collect()
+}
+
+#[test]
+fn elements_of_unknown_vr_and_a_length_are_sequences_where_they_hold_items() {
+    let squares: Vec<u16> = (0..256_u32).map(|i| (i * i) as u16).collect();
+    let expected = decode(&new(8).table((0x0028, 0x3010), 0, 16, &squares)).unwrap();
+    assert_ne!(expected.pixels(), decode(&new(8)).unwrap().pixels());
+    let content = [implicit((0x0028, 0x3002), &[256, 0, 16]), implicit((0x0028, 0x3006), &squares)].concat();
+    let start = [0xFE, 0xFF, 0x00, 0xE0];
+    let of_length = [&start[..], &(content.len() as u32).to_le_bytes(), &content].concat();
+    let end = [0xFE, 0xFF, 0x0D, 0xE0, 0, 0, 0, 0];
+    let open = [&start[..], &u32::MAX.to_le_bytes(), &content, &end].concat();
+    for items in [of_length, open] {
+        let mut dicom = new(8);
+        dicom.elements.insert((0x0028, 0x3010), ("UN", Value::Bytes(items.clone())));
+        // Of a vendor: whatever it is, it is passed over.
+        dicom.elements.insert((0x0009, 0x1001), ("UN", Value::Bytes(items[..items.len() - 2].to_vec())));
+        for syntax in [syntax::EXPLICIT, syntax::BIG] {
+            let image = decode(&dicom.clone().in_syntax(syntax)).unwrap();
+            assert_eq!(image.pixels(), expected.pixels(), "{syntax}");
+        }
+    }
+}
+
 #[test]
 fn a_data_set_in_the_other_vr_encoding_than_the_file_says_is_read() {
     for bits in [8, 12] {

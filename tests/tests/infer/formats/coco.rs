@@ -88,6 +88,17 @@ fn coco_ids_may_be_texts_or_floats_and_null_is_no_number() {
 }
 
 #[test]
+fn points_of_coco_results_are_there_whatever_their_score_unless_it_is_zero() {
+    let coco = r#"{"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 3, "keypoints": ["p", "q", "r"]}]}"#;
+    let index = CocoIndex::parse(coco.as_bytes(), "coco").unwrap();
+    let text = r#"[{"image_id": 7, "category_id": 3, "keypoints": [1, 2, -0.5, 3, 4, 0, 5, 6, 0.25]}]"#;
+    let subject = ImageContext { coco: Some(&index), ..ImageContext::default() };
+    let file = parse(text.as_bytes(), &subject).unwrap();
+    let expected = [Landmark::new("p", Point::new(1.0, 2.0)), Landmark::new("r", Point::new(5.0, 6.0))];
+    assert_eq!(file.get("a.png"), expected);
+}
+
+#[test]
 fn of_several_detections_in_an_image_the_highest_score_counts() {
     let coco =
         r#"{"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 3, "keypoints": ["p"]}]}"#;

@@ -35,6 +35,16 @@ fn cvat_points_and_skeletons_are_read_from_the_corner_of_the_first_pixel() {
 }
 
 #[test]
+fn names_that_look_encoded_come_back_from_label_studio() {
+    let points = [Landmark::new("p", Point::new(10.0, 20.0))];
+    for name in ["scan%41.png", "50%25.png", "what?.png", "a b.png", "%.png"] {
+        let written = write(LandmarkFormat::LabelStudio, &[annotated(name, &points)]);
+        let file = parse(&written, &ImageContext::default()).unwrap();
+        assert!(close(file.get(name), &points), "{name}");
+    }
+}
+
+#[test]
 fn label_studio_exports_are_read_in_both_forms() {
     let whole = r#"[{"id": 1, "data": {"image": "/data/upload/3/1b2c3d4e-a%20b.png"}, "annotations": [
         {"result": [{"original_width": 200, "original_height": 100, "image_rotation": 0, "type": "keypointlabels",
