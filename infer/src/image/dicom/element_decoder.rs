@@ -92,13 +92,39 @@ impl ElementDecoder {
         }
         Ok(decoded)
     }
+
+    /// A header in the encoding that holds at this place; one that opens a sequence in implicit VR changes that.
+    fn decode_any(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
+        match self.encoding {
+            Encoding::ImplicitLittle => self.implicit_header(source),
+            _ if self.implicit_depth.get() > 0 => self.implicit_header(source),
+            Encoding::ExplicitBig => {
+                let decoded = Decode::decode_header(&self.big, source)?;
+                // The item's tag tells the byte order of writers that did not know.
+                if is_unknown_sequence(&decoded.0) && following(source).starts_with(&[0xFE, 0xFF]) {
+                    self.implicit_depth.set(1);
+                }
+                Ok(decoded)
+            }
+            Encoding::ExplicitLittle => {
+                let decoded = Decode::decode_header(&self.little, source)?;
+                if is_unknown_sequence(&decoded.0)
+                    && following(source).get(8..).and_then(is_explicit) != Some(true)
+                {
+                    self.implicit_depth.set(1);
+                }
+                Ok(decoded)
+            }
+        }
+    }
 }
 
 /// An element of VR UN and defined length as the sequence that it is, if it is one: of the standard, beginning with an item. Its writer did not
 /// know the tag (PS3.5, 6.2.2).
 fn as_sequence(header: DataElementHeader, source: &Cursor<&[u8]>) -> Option<DataElementHeader> {
     let is_standard = header.tag.0.is_multiple_of(2) && header.tag != tag::PIXEL_DATA;
-    let is_unknown = header.vr == VR::UN && !header.len.is_undefined() && is_standard;
+    let holds_an_item = header.len.get().is_some_and(|length| length >= 8);
+    let is_unknown = header.vr == VR::UN && holds_an_item && is_standard;
     (is_unknown && following(source).starts_with(ITEM))
         .then(|| DataElementHeader::new(header.tag, VR::SQ, header.len))
 }
@@ -159,32 +185,6 @@ impl<'a> DecodeFrom<Cursor<&'a [u8]>> for ElementDecoder {
             Decode::decode_tag(&self.big, source)
         } else {
             Decode::decode_tag(&self.little, source)
-        }
-    }
-}
-
-impl ElementDecoder {
-    fn decode_any(&self, source: &mut Cursor<&[u8]>) -> Result<(DataElementHeader, usize)> {
-        match self.encoding {
-            Encoding::ImplicitLittle => self.implicit_header(source),
-            _ if self.implicit_depth.get() > 0 => self.implicit_header(source),
-            Encoding::ExplicitBig => {
-                let decoded = Decode::decode_header(&self.big, source)?;
-                // The item's tag tells the byte order of writers that did not know.
-                if is_unknown_sequence(&decoded.0) && following(source).starts_with(&[0xFE, 0xFF]) {
-                    self.implicit_depth.set(1);
-                }
-                Ok(decoded)
-            }
-            Encoding::ExplicitLittle => {
-                let decoded = Decode::decode_header(&self.little, source)?;
-                if is_unknown_sequence(&decoded.0)
-                    && following(source).get(8..).and_then(is_explicit) != Some(true)
-                {
-                    self.implicit_depth.set(1);
-                }
-                Ok(decoded)
-            }
         }
     }
 }
