@@ -253,7 +253,7 @@ view.onTold((at, percent) => {
   const inMm = (spacing) => `, ${at.map((value, i) => (value * spacing[i]).toFixed(1)).join(", ")} mm (${known.spacing})`;
   const mm = known && !known.spacing_mm ? "; the file states no size of its pixels" : known && at ? inMm(known.spacing_mm) : "";
   scheme.measure();
-  by("where").textContent = known ? `${at ? `x, y ${at.map((value) => value.toFixed(1)).join(", ")} px` : `${known.size?.join(" x ") ?? ""} px`}${mm}; zoom ${percent} %` : "";
+  by("where").textContent = known ? `${at ? `x, y ${at.map((value) => value.toFixed(1)).join(", ")} px` : `${known.size?.join(" x ") ?? ""} px`}${mm}${percent === null ? "" : `; zoom ${percent} %`}` : "";
 });
 
 document.addEventListener("keydown", (event) => {

@@ -297,7 +297,7 @@ function magnify() {
 
 function tell() {
   const at = drag?.at ?? (keying() ? placeOf() ?? centre : pointer && picture ? toImage(pointer) : placeOf());
-  told(at ?? null, Math.round((scale / ratio()) * 100));
+  told(at ?? null, picture && Math.round((scale / ratio()) * 100));
 }
 
 const nearest = (at) => {
