@@ -319,6 +319,11 @@ fn an_orientation_of_a_png_counts_wherever_it_is() {
         tagged.splice(at..at, exif_chunk(more));
         let error = refused(&tagged);
         assert!(matches!(error, ImageError::Orientation { .. }), "{at}, {more}: {error}");
+        let mut twice = tagged.clone();
+        twice.splice(at..at, exif_chunk(0));
+        // Before the pixels the first counts already.
+        let is_damaged = matches!(refused(&twice), ImageError::Damaged { .. });
+        assert_eq!(is_damaged, at == end, "{at}, {more}");
         tagged.splice(at..at, exif_chunk(1 << 20));
         assert!(matches!(refused(&tagged), ImageError::Unsupported { .. }), "{at}");
     }

@@ -83,7 +83,7 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
     let mut kept = Cow::Borrowed(bytes);
     let mut taken = SIGNATURE.len();
     let (mut pixels, mut ended) = (false, false);
-    let mut before_pixels = 0;
+    let (mut before_pixels, mut has_exif) = (0, false);
     let mut is_first = true;
     loop {
         let (chunk, after) = Chunk::next(rest)?;
@@ -103,10 +103,12 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
             }
             b"IDAT" => {}
             b"PLTE" | b"tRNS" if pixels => return Err(ORDER),
+            b"eXIf" if has_exif => return Err(Flaw::Damaged("it has Exif data twice")),
             b"IHDR" | b"PLTE" | b"IEND" => ended = pixels,
             [b'A'..=b'Z', ..] => return Err(Flaw::Unsupported("a PNG chunk that is needed and not known")),
             _ => ended = pixels,
         }
+        has_exif |= chunk.kind == *b"eXIf";
         let is_kept = chunk.is_kept()?;
         match &mut kept {
             // ImageMagick writes it last; the decoder is to know the orientation before the pixels.
