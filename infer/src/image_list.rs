@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, StringRecord};
 
+use crate::csv_source::{CsvRows, QuoteFlaw};
 use crate::file::{self, FileError, FileProblem};
 use crate::hash;
 use crate::landmark::normal_name;
-use crate::quotes::Quotes;
 use crate::shard::Shard;
 
 /// Longest list, in bytes.
@@ -84,13 +84,15 @@ pub enum ImageListError {
         /// The line, from 1.
         line: u64,
     },
-    /// A quote without its end.
-    #[error("{name}, line {line}: a quote is opened and not closed; close it, or leave it out")]
+    /// A quote that is not closed, or behind a space: fields or lines would be read wrongly.
+    #[error("{name}, line {line}: a quote is {problem}")]
     Quote {
         /// The list.
         name: String,
         /// The line of the quote, from 1.
         line: u64,
+        /// What is wrong with it, and what to do.
+        problem: &'static str,
     },
     /// An empty label or path.
     #[error("{name}, line {line}: {column} is empty; give each image a label and a path")]
@@ -132,6 +134,12 @@ pub enum ImageListError {
     },
 }
 
+impl ImageListError {
+    fn quote(name: String, QuoteFlaw { line, problem }: QuoteFlaw) -> ImageListError {
+        ImageListError::Quote { name, line, problem }
+    }
+}
+
 impl ImageList {
     /// Reads a list, and keeps the images of one shard of it where one is given. Every line is checked all the same.
     ///
@@ -147,14 +155,17 @@ impl ImageList {
             return Err(FileProblem::TooLarge { bytes: length }.named(path, MAX_BYTES).into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut reader =
-            ReaderBuilder::new().trim(Trim::All).from_reader(Quotes::new(BufReader::new(file), None));
-        let wrong = |error| malformed(path, error);
-        let columns = columns(&name, reader.headers().map_err(wrong)?)?;
+        let (mut rows, mut record) = (CsvRows::new(BufReader::new(file)), StringRecord::new());
+        let next = |rows: &mut CsvRows<_>, record: &mut StringRecord| {
+            // A wrong quote comes first: it can be why the row has another length.
+            rows.next(record).map_err(|wrong| {
+                rows.flaw().map_or_else(|| malformed(path, wrong), |flaw| ImageListError::quote(name(), flaw))
+            })
+        };
+        next(&mut rows, &mut record)?;
+        let columns = columns(&name, &record)?;
         let (mut images, mut total, mut seen) = (Vec::new(), 0, HashMap::new());
-        let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(wrong)? {
-            let line = record.position().map_or(0, csv::Position::line);
+        while let Some(line) = next(&mut rows, &mut record)? {
             let field = |place: usize| match record.get(columns[place]).unwrap_or_default() {
                 "" => Err(ImageListError::EmptyField { name: name(), line, column: COLUMNS[place] }),
                 text => Ok(text),
@@ -173,8 +184,8 @@ impl ImageList {
                 images.push(ListedImage { label: label.to_owned(), path: folder.join(file) });
             }
         }
-        if let Some(line) = reader.get_ref().open() {
-            return Err(ImageListError::Quote { name: name(), line });
+        if let Some(flaw) = rows.flaw() {
+            return Err(ImageListError::quote(name(), flaw));
         }
         if total == 0 {
             return Err(ImageListError::Empty { name: name() });
@@ -243,9 +254,8 @@ fn columns(name: &impl Fn() -> String, header: &StringRecord) -> Result<[usize; 
     Ok(places)
 }
 
-fn malformed(path: &Path, error: csv::Error) -> ImageListError {
+fn malformed(path: &Path, (line, error): (u64, csv::Error)) -> ImageListError {
     let name = path.display().to_string();
-    let line = error.position().map_or(1, csv::Position::line);
     match error.into_kind() {
         ErrorKind::UnequalLengths { expected_len: expected, len: found, .. } => {
             ImageListError::Fields { name, line, found, expected }

@@ -62,6 +62,7 @@ mod calibration;
 mod causes;
 mod confidence;
 mod contain;
+mod csv_source;
 #[cfg(feature = "datasets")]
 mod dataset;
 mod description;
@@ -93,7 +94,6 @@ mod ordered;
 mod orientation;
 mod placement;
 mod prior;
-mod quotes;
 mod recognise;
 mod resize;
 mod rows;

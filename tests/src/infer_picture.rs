@@ -159,6 +159,8 @@ pub enum Compression {
 pub enum Split {
     /// Into strips of so many rows.
     Strips(usize),
+    /// Into strips of so many rows, of which the last goes on below the picture.
+    WholeStrips(usize),
     /// Into square tiles of such a side.
     Tiles(usize),
 }
@@ -167,7 +169,7 @@ pub enum Split {
 pub fn packed_tiff(samples: &[u8], width: usize, compression: Compression, split: Split) -> Vec<u8> {
     let height = samples.len() / width;
     let (across, down) = match split {
-        Split::Strips(rows) => (width, rows),
+        Split::Strips(rows) | Split::WholeStrips(rows) => (width, rows),
         Split::Tiles(side) => (side, side),
     };
     let mut chunks = Vec::new();
@@ -181,10 +183,10 @@ pub fn packed_tiff(samples: &[u8], width: usize, compression: Compression, split
             chunks.push(pack((0..rows * across).map(at).collect(), across, compression));
         }
     }
-    let [size, places, lengths] = if matches!(split, Split::Strips(_)) {
-        [[278, 278], [273; 2], [279; 2]]
-    } else {
+    let [size, places, lengths] = if matches!(split, Split::Tiles(_)) {
         [[322, 323], [324; 2], [325; 2]]
+    } else {
+        [[278, 278], [273; 2], [279; 2]]
     };
     let count = chunks.len() as u32;
     let mut fields = vec![

@@ -17,8 +17,9 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 
+use image::error::UnsupportedErrorKind;
 use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::decode::Opened;
 #[cfg(feature = "jpeg")]
@@ -385,7 +386,13 @@ fn decoding(name: &str, limits: &ReadLimits, error: image::ImageError) -> ImageE
         _ if limits.is_late() => ImageError::TimedOut { name: name.to_owned() },
         image::ImageError::Limits(_) => limits.exceeded(name, limits.max_bytes.saturating_add(1)),
         image::ImageError::Unsupported(error) => {
-            ImageError::Unsupported { name: name.to_owned(), reason: said(error) }
+            let reason = match error.kind() {
+                UnsupportedErrorKind::Color(ExtendedColorType::Unknown(bits)) => format!(
+                    "its kind of samples is not read, such as grey with opacity; {bits} bits a pixel in all"
+                ),
+                _ => said(error),
+            };
+            ImageError::Unsupported { name: name.to_owned(), reason }
         }
         image::ImageError::Decoding(error) => damaged(name, error),
         error => damaged(name, error),

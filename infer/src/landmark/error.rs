@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::LandmarkFormat;
+use crate::csv_source::QuoteFlaw;
 use crate::{FileError, Unplaced};
 
 /// Location in a landmark file.
@@ -21,6 +22,12 @@ impl fmt::Display for Place {
             Place::Line(line) => write!(f, "line {line}"),
             Place::Point(point) => write!(f, "point {point}"),
         }
+    }
+}
+
+impl LandmarkError {
+    pub(super) fn quote(name: &str, QuoteFlaw { line, problem }: QuoteFlaw) -> LandmarkError {
+        LandmarkError::Quote { name: name.to_owned(), line, problem }
     }
 }
 
@@ -72,13 +79,15 @@ pub enum LandmarkError {
         /// Line of the first such byte, from 1.
         line: u64,
     },
-    /// A quote without its end.
-    #[error("{name}, line {line}: a quote is opened and not closed; close it, or leave it out")]
+    /// A quote that is not closed, or behind a space: fields or rows would be read wrongly.
+    #[error("{name}, line {line}: a quote is {problem}")]
     Quote {
         /// The path as given.
         name: String,
         /// Line of the quote, from 1.
         line: u64,
+        /// What is wrong with it, and what to do.
+        problem: &'static str,
     },
     /// A row of another length than the header.
     #[error("{name}, line {line}: {found} fields where the header has {expected}; fill or remove the row")]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::StringRecord;
 
 use super::physical::Plane;
 use super::{
@@ -10,7 +10,7 @@ use super::{
     Place, Visibility, cut, slicer,
 };
 use crate::ItkGeometry;
-use crate::quotes::unclosed_quote;
+use crate::csv_source::{CsvRows, quote_flaw};
 
 const FORMAT: LandmarkFormat = LandmarkFormat::Fcsv;
 
@@ -32,20 +32,12 @@ pub(super) fn parse(
     let plane = Plane::of(subject, name, FORMAT)?;
     let sign = sign(text).map_err(|problem| LandmarkError::Coordinates { name: name.to_owned(), problem })?;
     let columns = Columns::of(text, name)?;
-    if let Some(line) = unclosed_quote(text, Some(b'#')) {
-        return Err(LandmarkError::Quote { name: name.to_owned(), line });
+    if let Some(flaw) = quote_flaw(text, Some(b'#')) {
+        return Err(LandmarkError::quote(name, flaw));
     }
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .comment(Some(b'#'))
-        .trim(Trim::All)
-        .from_reader(text.as_bytes());
     let mut builder = Builder::new(name, FORMAT);
-    for record in reader.records() {
-        let record = record
-            .map_err(|error| malformed(name, error.position().map_or(0, csv::Position::line), "a row"))?;
-        let line = record.position().map_or(0, csv::Position::line);
+    let (mut rows, mut record) = (CsvRows::with_comments(text.as_bytes(), b'#'), StringRecord::new());
+    while let Some(line) = rows.next(&mut record).map_err(|(line, _)| malformed(name, line, "a row"))? {
         let place = Place::Line(line);
         let label = record.get(columns.label).unwrap_or_default();
         match record.get(columns.count).unwrap_or_default() {

@@ -1,6 +1,6 @@
 //! CSV to landmarks, with the line of every mistake.
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, StringRecord};
 use infomark_core::Point;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     Visibility, cut,
 };
 use crate::MemoryBudget;
-use crate::quotes::unclosed_quote;
+use crate::csv_source::{CsvRows, quote_flaw};
 
 /// The columns, in the order in which they are written.
 const COLUMNS: [&str; 4] = ["image", "landmark", "x", "y"];
@@ -28,11 +28,14 @@ const ABSTAIN: &str = "abstain";
 /// A CSV file with the columns `image`, `landmark`, `x`, `y` and perhaps `visibility`, `error_bound_px` and `abstain` in any
 /// order; others are ignored.
 pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkError> {
-    if let Some(line) = unclosed_quote(text, None) {
-        return Err(LandmarkError::Quote { name: name.to_owned(), line });
+    if let Some(flaw) = quote_flaw(text, None) {
+        return Err(LandmarkError::quote(name, flaw));
     }
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| malformed(name, &error))?.clone();
+    let (mut rows, mut record) = (CsvRows::new(text.as_bytes()), StringRecord::new());
+    let mut next =
+        |row: &mut StringRecord| rows.next(row).map_err(|(line, error)| malformed(name, line, &error));
+    next(&mut record)?;
+    let header = record.clone();
     let columns = columns(name, &header)?;
     let optional = |column: &str| header.iter().position(|field| field.eq_ignore_ascii_case(column));
     let visibility = optional(VISIBILITY);
@@ -40,9 +43,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<LandmarkFile, LandmarkErro
     let abstain = optional(ABSTAIN);
     let most = MemoryBudget::of_process().bytes();
     let mut builder = Builder::new(name, LandmarkFormat::Csv);
-    for record in reader.records() {
-        let record = record.map_err(|error| malformed(name, &error))?;
-        let place = Place::Line(record.position().map_or(0, csv::Position::line));
+    while let Some(line) = next(&mut record)? {
+        let place = Place::Line(line);
         let row = Row { name, record: &record, place, columns };
         let (image, landmark) = (row.text(0)?, row.text(1)?);
         let visibility = match visibility.and_then(|column| record.get(column)).unwrap_or_default() {
@@ -184,16 +186,13 @@ impl<'a> Row<'a> {
 }
 
 /// Errors of the CSV reader on text that is UTF-8 and in memory: rows of uneven length.
-fn malformed(name: &str, error: &csv::Error) -> LandmarkError {
+fn malformed(name: &str, line: u64, error: &csv::Error) -> LandmarkError {
     let name = name.to_owned();
     match error.kind() {
-        ErrorKind::UnequalLengths { pos, expected_len, len } => LandmarkError::Fields {
-            name,
-            line: pos.as_ref().map_or(0, csv::Position::line),
-            found: *len,
-            expected: *expected_len,
-        },
-        _ => LandmarkError::Encoding { name, line: error.position().map_or(0, csv::Position::line) },
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            LandmarkError::Fields { name, line, found: *len, expected: *expected_len }
+        }
+        _ => LandmarkError::Encoding { name, line },
     }
 }
 

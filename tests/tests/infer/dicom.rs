@@ -86,6 +86,12 @@ fn every_depth_and_coding_gives_the_same_picture() {
             ("implicit", dicom.clone().in_syntax(syntax::IMPLICIT)),
             ("big", dicom.clone().in_syntax(syntax::BIG)),
             ("rle", dicom.clone().compressed(syntax::RLE, vec![rle(&samples(bits), bytes)])),
+            (
+                "rle, padded",
+                dicom
+                    .clone()
+                    .compressed(syntax::RLE, vec![[rle(&samples(bits), bytes), vec![0; 2]].concat()]),
+            ),
             ("jpeg", dicom.clone().compressed(syntax::JPEG_LOSSLESS, vec![lossless.clone()])),
             (
                 "fragments",

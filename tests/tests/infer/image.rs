@@ -10,7 +10,7 @@ use infomark_infer::{
     Image, ImageError, ReadLimits, decode_image, list_images, read_hashed_image, read_image, read_image_size,
     read_image_with, sha256,
 };
-use infomark_tests::infer_picture::{png_chunk, tiff};
+use infomark_tests::infer_picture::{Compression, Split, packed_tiff, png_chunk, tiff};
 use tempfile::TempDir;
 
 const WIDTH: u32 = 48;
@@ -348,6 +348,27 @@ fn tiff_fields_that_the_decoder_takes_otherwise_are_refused() {
     }
     for field in ["266 SHORT 1", "317 SHORT 1"] {
         decode_image(&tiff(&format!("II; {field}")), "a.tif", &ReadLimits::default()).unwrap();
+    }
+}
+
+#[test]
+fn the_last_strip_of_a_tiff_may_be_as_long_as_the_others() {
+    let samples: Vec<u8> = (0..40 * 36).map(|index| (index / 40 * 7 + index % 40 / 6) as u8).collect();
+    for compression in [Compression::None, Compression::Lzw, Compression::Deflate, Compression::PackBits] {
+        let read = |split| {
+            let file = packed_tiff(&samples, 40, compression, split);
+            decode_image(&file, "a.tif", &ReadLimits::default()).unwrap()
+        };
+        assert_eq!(read(Split::WholeStrips(8)).pixels(), read(Split::Strips(8)).pixels(), "{compression:?}");
+        // One that is shorter than all, or longer than some, is of another picture.
+        for height in [35, 37] {
+            let mut file = packed_tiff(&samples, 40, compression, Split::Strips(8));
+            let field = 10 + 12 + 8;
+            assert_eq!(file[field..field + 4], 36_u32.to_le_bytes());
+            file[field..field + 4].copy_from_slice(&u32::to_le_bytes(height));
+            let error = refused(&file);
+            assert!(matches!(error, ImageError::Damaged { .. }), "{compression:?}: {error}");
+        }
     }
 }
 

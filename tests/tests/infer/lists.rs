@@ -40,6 +40,8 @@ fn what_is_wrong_in_a_list_is_told_with_its_line() {
     assert!(matches!(error("image,path\n\"1\n2\",2\n"), Label { line: 2, .. }));
     assert!(matches!(error(&format!("image,path\n{},2\n", "x".repeat(1001))), Label { line: 2, .. }));
     assert!(matches!(error("image,path\n1,2\n3,\"4\n5,6\n"), Quote { line: 3, .. }));
+    assert!(matches!(error("image,path\r\n\r\n1,2\r\n3, \"4\"\r\n"), Quote { line: 4, .. }));
+    assert!(matches!(error("image,path\r\n1,2\r\n\r\n1,3\r\n"), Duplicate { line: 4, first: 2, .. }));
     assert!(matches!(error("image,path\n"), Empty { .. }));
     assert!(matches!(list(b"image,path\na,b\n\xff,c\n", None).unwrap_err(), Encoding { line: 3, .. }));
     assert!(matches!(ImageList::read("/nowhere", None).unwrap_err(), File(FileError::Missing { .. })));

@@ -72,13 +72,20 @@ fn coordinates_that_are_no_finite_numbers_are_refused_with_their_line() {
         let error = refused(&text, ", line 3");
         assert!(matches!(error, LandmarkError::Number { column: "y", place: Place::Line(3), .. }));
     }
+    // Lines end in either way, and empty ones count.
+    for (text, line) in [
+        ("image,landmark,x,y\r\na.png,p,1,2\r\na.png,q,3,z\r\n", 3),
+        ("image,landmark,x,y\n\na.png,p,1,2\n\n\na.png,q,3,z\n", 6),
+    ] {
+        refused(text, &format!(", line {line}"));
+    }
     // A decimal comma makes a field too many.
     let error = refused("image,landmark,x,y\na.png,p,1,5,2\n", ", line 2");
     assert!(matches!(error, LandmarkError::Fields { line: 2, found: 5, expected: 4, .. }), "{error}");
 }
 
 #[test]
-fn a_quote_that_is_not_closed_is_refused_where_it_opens() {
+fn a_quote_that_is_not_closed_or_behind_a_space_is_refused_with_its_line() {
     for (text, line) in [
         ("image,landmark,x,y\na.png,p,1,2\na.png,\"q,3,4\na.png,r,5,6", 3),
         ("image,landmark,x,y,note\na.png,p,1,2,\"left\na.png,q,3,4,\n", 2),
@@ -86,6 +93,8 @@ fn a_quote_that_is_not_closed_is_refused_where_it_opens() {
         let error = refused(text, &format!(", line {line}"));
         assert!(matches!(error, LandmarkError::Quote { line: of, .. } if of == line), "{error}");
     }
+    let error = refused("image,landmark,x,y\na.png, \"p\",1,2\n", ", line 2");
+    assert!(error.to_string().contains("a quote is behind a space"), "{error}");
     let closed = "image,landmark,x,y,note\na.png,p,1,2,\"of \"\"two\"\"\nlines, or more\"\na.png,5\",3,4,\n";
     let names: Vec<_> = parse(closed).unwrap().get("a.png").iter().map(|found| found.name.clone()).collect();
     assert_eq!(names, ["p", "5\""]);

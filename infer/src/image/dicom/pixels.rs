@@ -198,7 +198,8 @@ fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, P
     Ok(values)
 }
 
-/// Shifts the next byte of every value in. The segment has a byte for each and nothing else but what makes its length even.
+/// Shifts the next byte of every value in. The segment has a byte for each, and behind them at most three bytes of padding: one makes the length even,
+/// some writers add zeros up to four.
 fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
     let mut filled = 0;
     while filled < values.len() {
@@ -218,7 +219,8 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
         filled += count;
         packed = rest;
     }
-    if packed.len() > 1 { Err(LEFT_OVER) } else { Ok(()) }
+    let is_padding = packed.len() <= 1 || packed.len() <= 3 && packed.iter().all(|&byte| byte == 0);
+    if is_padding { Ok(()) } else { Err(LEFT_OVER) }
 }
 
 fn jpeg(bytes: &[u8], header: &Header, loss: Loss, limits: &ReadLimits) -> Result<Vec<u16>, Problem> {

@@ -15,23 +15,24 @@ const WRONG_LENGTH: Flaw = Flaw::Damaged("a TIFF strip unpacks to another length
 /// Bytes unpacked at once, between which the deadline is checked.
 const AT_ONCE: usize = 1 << 15;
 
-/// Refuses a strip or tile of `size` pixels that does not unpack to `length` bytes; what its compression is not read for, the decoder refuses.
+/// Refuses a strip or tile of `size` pixels that does not unpack to one of these `lengths`, the longer last; what its compression is not read for, the decoder refuses.
 pub(super) fn check(
     packed: &[u8],
     compression: u64,
-    length: u64,
+    lengths: [u64; 2],
     size: (u64, u64),
     tables: Option<&[u8]>,
     limits: &ReadLimits,
 ) -> Result<(), Flaw> {
+    let [_, most] = lengths;
     let unpacked = match compression {
-        5 => lzw(packed, length, limits)?,
-        8 | 32_946 => deflated(packed, length, limits)?,
+        5 => lzw(packed, most, limits)?,
+        8 | 32_946 => deflated(packed, most, limits)?,
         32_773 => pack_bits(packed)?,
         7 => return jpeg(packed, size, tables, limits),
         _ => return Ok(()),
     };
-    if unpacked == length { Ok(()) } else { Err(WRONG_LENGTH) }
+    if lengths.contains(&unpacked) { Ok(()) } else { Err(WRONG_LENGTH) }
 }
 
 /// Bytes that LZW codes stand for (TIFF 6.0, section 13), up to one more than `most`; they need not end with the code of the end.

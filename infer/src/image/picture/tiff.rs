@@ -90,13 +90,13 @@ pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), Flaw> {
         let place = offset..offset.checked_add(length).ok_or(MISSING)?;
         let chunk = slice(bytes, &place).filter(|_| length > 0).ok_or(MISSING)?;
         places.push(place);
-        // The last strip ends with the picture; tiles go on beyond it.
+        // The last strip ends with the picture, or is as long as the others; tiles go on beyond the picture.
         let is_last_row = index as u64 % rows == rows - 1;
         let height = if is_tiled || !is_last_row { down } else { height - (rows - 1) * down };
         let row_bytes = across.saturating_mul(bits_a_pixel).div_ceil(8);
-        let unpacked = row_bytes.saturating_mul(height);
+        let unpacked = [height, down].map(|height| row_bytes.saturating_mul(height));
         match compression {
-            1 if length != unpacked => {
+            1 if !unpacked.contains(&length) => {
                 return Err(Flaw::Damaged("a TIFF strip has another length than its size calls for"));
             }
             1 => {}
