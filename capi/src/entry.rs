@@ -7,6 +7,8 @@ use crate::status::{Result, failure, infomark_status};
 
 /// Runs `work`; a panic within it, which would be a defect, becomes a status.
 pub(crate) fn entry(work: impl FnOnce() -> Result<()>) -> infomark_status {
+    // The hook is that of the Rust code of this library alone.
+    infomark_infer::silence_contained_panics();
     // What `work` touched is dropped, or is a buffer of the caller, whose contents a failure leaves open.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => INFOMARK_OK,

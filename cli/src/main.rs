@@ -101,6 +101,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    infomark_infer::silence_contained_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -112,6 +112,7 @@ pub use calibration::{
 };
 pub use causes::with_causes;
 pub use confidence::Confidence;
+pub use contain::silence_contained_panics;
 #[cfg(feature = "datasets")]
 pub use dataset::{
     AnnotationError, DataSet, DataSetError, ManifestError, MissingPoint, MissingReason, Sample,

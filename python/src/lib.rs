@@ -24,6 +24,8 @@ mod watch;
 /// Rust side of `infomark`; import that instead.
 #[pyo3::pymodule]
 mod _infomark {
+    use pyo3::prelude::{Bound, PyModule, PyResult};
+
     #[pymodule_export]
     use super::encoder::{Encoder, Template, describe_onnx};
     #[pymodule_export]
@@ -54,6 +56,13 @@ mod _infomark {
     use super::training::{psi, train, tune};
     #[pymodule_export]
     use super::views::{GuidedImage, Rng, TierPolicy, resample, tone};
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // The hook is that of the Rust code of this module alone.
+        infomark_infer::silence_contained_panics();
+        Ok(())
+    }
 
     /// Version of the package.
     #[pymodule_export]

@@ -69,6 +69,24 @@ fn a_standard_error_that_nobody_reads_changes_no_exit_code() {
 }
 
 #[test]
+fn a_model_at_which_its_runtime_panics_gives_the_error_alone() {
+    let place = Workplace::new();
+    let mut model = place.read("encoder.onnx");
+    // The strides of a convolution: behind the name the field's tag, the length, two numbers.
+    let name = b"strides";
+    let at = model.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    assert_eq!(model[at..at + 2], [0x42, 2]);
+    model[at + 2..at + 4].fill(0);
+    place.write("broken.onnx", model);
+    let given = "--template data/images/0.png --landmarks data/landmarks.csv";
+    let reason = place.run(&format!("match --model broken.onnx {given} data/images --out found")).reason();
+    assert!(
+        reason.starts_with("broken.onnx: the model cannot be prepared (attempt to divide by zero)"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn control_characters_of_names_reach_no_terminal() {
     let place = Workplace::new();
     let name = "a\u{1b}[2Jb\u{9b}31m.png";
