@@ -126,7 +126,7 @@ impl Command<'_> {
         if options.dry_run {
             let (mut left, mut lines) = (0, String::new());
             for run in &runs {
-                let is_finished = run.is_finished(out);
+                let is_finished = run.is_finished(&data, out)?;
                 left += usize::from(!is_finished);
                 lines += &format!("  {}\n", run.plan(is_finished));
             }

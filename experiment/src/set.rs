@@ -122,7 +122,7 @@ impl Set {
             images,
             landmarks: scored.landmarks,
             scored: scored.images.into_iter().map(|sample| sample.name).collect(),
-            dev_sha256: hash(&dev.join("images"), &[dev.join("landmarks.csv"), dev.join("dataset.toml")])?,
+            dev_sha256: hash_data_folder(&dev)?,
             dev,
             templates_sha256: hash(&templates.join("images"), &[templates.join("landmarks.csv")])?,
             templates,
@@ -237,6 +237,11 @@ fn trainable(annotated: &DataSet, scored: &DataSet, count: Option<usize>) -> Res
         let (landmark, scored) = (landmark.clone(), scored.name.clone());
         Err(ExperimentError::NoLandmark { data: annotated.name.clone(), landmark, scored })
     })
+}
+
+/// One hash of the images, the landmarks and the description of a data folder.
+pub(crate) fn hash_data_folder(folder: &Path) -> Result<String, ExperimentError> {
+    hash(&folder.join("images"), &[folder.join("landmarks.csv"), folder.join("dataset.toml")])
 }
 
 /// One hash of the images of a folder and some more files.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Within;
 use crate::event::{Observer, data_folder};
 use crate::outcome::{Head, write};
-use crate::set::encoder_file;
+use crate::set::{encoder_file, hash_data_folder};
 use crate::{DefinitionError, Event, ExperimentError, MAX_BYTES, Provenance};
 
 /// Active learning by several strategies on several data sets.
@@ -78,12 +78,18 @@ pub struct LoopRun<'e> {
     active: &'e Loop,
 }
 
-/// What a simulation depends on, as the file of the experiment states it.
+/// What a simulation depends on: what the file of the experiment states, and the data and the encoder as they were.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
 struct Stated {
     train: PathBuf,
+    #[serde(default)]
+    train_sha256: String,
     dev: Option<PathBuf>,
+    #[serde(default)]
+    dev_sha256: Option<String>,
     encoder: PathBuf,
+    #[serde(default)]
+    encoder_sha256: String,
     tolerance_mm: f64,
     strategy: Strategy,
     rounds: Vec<usize>,
@@ -132,35 +138,43 @@ impl LoopRun<'_> {
         format!("{}/{}", self.data.name, self.arm.name)
     }
 
-    /// Whether its rounds are in the folder of the results, or a damaged file that has to be removed.
-    pub fn is_finished(&self, out: &Path) -> bool {
-        !matches!(self.earlier(out), Ok(None))
+    /// Whether its rounds are in the folder of the results, by the same encoder on the same data, whose folders lie below `data`.
+    ///
+    /// # Errors
+    /// [`ExperimentError`] of the data set, the encoder or the file of the rounds.
+    pub fn is_finished(&self, data: &Path, out: &Path) -> Result<bool, ExperimentError> {
+        Ok(self.earlier(out, &self.stated(data)?)?.is_some())
     }
 
-    fn stated(&self) -> Stated {
+    fn stated(&self, root: &Path) -> Result<Stated, ExperimentError> {
         let Data { train, dev, encoder, tolerance_mm, .. } = self.data;
         let Loop { steps, folds, seed, .. } = self.active;
-        Stated {
+        let folder = |folder: &PathBuf| hash_data_folder(&root.join(folder));
+        let own = infomark_models::load_encoder(encoder_file(root, encoder))?;
+        Ok(Stated {
             train: train.clone(),
+            train_sha256: folder(train)?,
             dev: dev.clone(),
+            dev_sha256: dev.as_ref().map(folder).transpose()?,
             encoder: encoder.clone(),
+            encoder_sha256: own.sha256().to_owned(),
             tolerance_mm: *tolerance_mm,
             strategy: self.arm.strategy,
             rounds: self.rounds.to_vec(),
             steps: *steps,
             folds: *folds,
             seed: *seed,
-        }
+        })
     }
 
     /// Its rounds in the folder of the results; none where there are none, or those of another statement.
-    fn earlier(&self, out: &Path) -> Result<Option<Simulation>, ExperimentError> {
+    fn earlier(&self, out: &Path, stated: &Stated) -> Result<Option<Simulation>, ExperimentError> {
         let kept = self.kept(out);
         match read_file(&kept, MAX_BYTES) {
             Ok(bytes) => {
                 let Kept { of, simulation } = serde_json::from_slice(&bytes)
                     .map_err(|_| ExperimentError::Damaged { file: kept.clone() })?;
-                Ok((of == Some(self.stated())).then_some(simulation))
+                Ok((of.as_ref() == Some(stated)).then_some(simulation))
             }
             Err(FileError::Missing { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -229,9 +243,9 @@ impl LoopExperiment {
         threads: usize,
         observer: Observer<'_>,
     ) -> Result<SimulationRecord<'e>, ExperimentError> {
-        let simulation = run.earlier(out).and_then(|earlier| match earlier {
+        let simulation = run.stated(data).and_then(|stated| match run.earlier(out, &stated)? {
             Some(earlier) => Ok(earlier),
-            None => self.simulate(run, (data, out), threads, observer),
+            None => self.simulate(run, stated, (data, out), threads, observer),
         });
         Ok(SimulationRecord {
             data: &run.data.name,
@@ -245,6 +259,7 @@ impl LoopExperiment {
     fn simulate(
         &self,
         run: &LoopRun<'_>,
+        stated: Stated,
         (root, out): (&Path, &Path),
         threads: usize,
         observer: Observer<'_>,
@@ -270,7 +285,7 @@ impl LoopExperiment {
             observer(Event::Learning { images, fraction: (round as f64 + fraction) / rounds.len() as f64 })
         };
         let simulation = simulate(&protocol, &mut told)?;
-        let kept = Kept { of: Some(run.stated()), simulation };
+        let kept = Kept { of: Some(stated), simulation };
         write_json(&path, &kept)?;
         Ok(kept.simulation)
     }

@@ -456,7 +456,14 @@ strategy = "random"
     place.run(line).success();
     assert!(place.tree("out") == before, "a second run changes files");
 
-    // Other rounds in the file: what was kept is of others.
+    // Another description of the images that are scored: what was kept is of others.
+    let described = place.read("data/dataset.toml");
+    place.write("data/dataset.toml", [described.clone(), b"# anew\n".to_vec()].concat());
+    let planned = place.run(&format!("{line} --dry-run")).success();
+    assert_eq!(planned.matches("learn, score").count(), 2, "{planned}");
+    place.write("data/dataset.toml", described);
+
+    // Likewise other rounds in the file.
     place.write("loop.toml", file("[1, 3]"));
     assert!(place.run(line).reason().contains("--changed"));
     let planned = place.run(&format!("{line} --dry-run")).success();
