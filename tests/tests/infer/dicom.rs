@@ -90,7 +90,7 @@ fn every_depth_and_coding_gives_the_same_picture() {
                 "rle, padded",
                 dicom
                     .clone()
-                    .compressed(syntax::RLE, vec![[rle(&samples(bits), bytes), vec![0; 2]].concat()]),
+                    .compressed(syntax::RLE, vec![[rle(&samples(bits), bytes), vec![0; 4]].concat()]),
             ),
             ("jpeg", dicom.clone().compressed(syntax::JPEG_LOSSLESS, vec![lossless.clone()])),
             (

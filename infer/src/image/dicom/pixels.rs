@@ -198,8 +198,8 @@ fn rle(bytes: &[u8], header: &Header, limits: &ReadLimits) -> Result<Vec<u16>, P
     Ok(values)
 }
 
-/// Shifts the next byte of every value in. The segment has a byte for each, and behind them at most three bytes of padding: one makes the length even,
-/// some writers add zeros up to four.
+/// Shifts the next byte of every value in. The segment has a byte for each, and behind them padding: one byte makes the length even, zeros are added by
+/// some writers.
 fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
     let mut filled = 0;
     while filled < values.len() {
@@ -219,7 +219,7 @@ fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<(), Problem> {
         filled += count;
         packed = rest;
     }
-    let is_padding = packed.len() <= 1 || packed.len() <= 3 && packed.iter().all(|&byte| byte == 0);
+    let is_padding = packed.len() <= 1 || packed.iter().all(|&byte| byte == 0);
     if is_padding { Ok(()) } else { Err(LEFT_OVER) }
 }
 
