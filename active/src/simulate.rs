@@ -50,7 +50,7 @@ pub struct SimulationOptions {
     pub strategy: Strategy,
     /// Options of learning.
     pub learn: LearnOptions,
-    /// Folder of the networks.
+    /// Folder of the networks, with one for each round. The same simulation, after it was stopped, does not train those of finished rounds again.
     pub work: PathBuf,
 }
 
@@ -149,7 +149,9 @@ pub fn simulate(
             }
         }
         let tell = &mut |told| progress(round, Some(told));
-        let current = crate::detector(&protocol.encoder, &set, &protocol.learn, &protocol.work, tell)?;
+        // A folder for each round: what is begun again after a stop finds all rounds before.
+        let work = protocol.work.join(goal.to_string());
+        let current = crate::detector(&protocol.encoder, &set, &protocol.learn, &work, tell)?;
         let rest: Vec<usize> =
             all(pool.images.len()).into_iter().filter(|image| !annotated.contains(image)).collect();
         let others = see_all(&current, pool, &rest, protocol)?;

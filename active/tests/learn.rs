@@ -276,6 +276,21 @@ fn a_simulated_annotator_moves_what_is_off_and_accepts_the_rest() -> Outcome {
     let again = simulate(&protocol, &mut |_, _| ControlFlow::Continue(()))?;
     assert_eq!(again, lenient, "the same bits every time");
 
+    // What was learnt before a stop is not learnt again.
+    let longer = SimulationOptions { rounds: vec![5, 6], ..protocol.clone() };
+    let stopped = simulate(&longer, &mut |round, _| match round {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    });
+    assert!(matches!(stopped, Err(ActiveError::Stopped)));
+    let mut trained = Vec::new();
+    simulate(&longer, &mut |round, told| {
+        trained.extend(matches!(told, Some(LearnProgress::Training { .. })).then_some(round));
+        ControlFlow::Continue(())
+    })?;
+    trained.dedup();
+    assert_eq!(trained, [1]);
+
     // Without other images those that are not annotated yet are scored.
     let alone = SimulationOptions { dev: None, ..protocol.clone() };
     let alone = simulate(&alone, &mut |_, _| ControlFlow::Continue(()))?;
