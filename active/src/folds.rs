@@ -51,7 +51,11 @@ pub(crate) fn part(set: &AnnotatedSet, images: &[usize], landmarks: &[usize]) ->
         let points = landmarks.iter().map(|&landmark| points.get(landmark).copied().flatten());
         Some((path.clone(), points.collect()))
     };
-    AnnotatedSet { landmarks: names.collect(), images: images.iter().filter_map(image).collect() }
+    AnnotatedSet {
+        landmarks: names.collect(),
+        images: images.iter().filter_map(image).collect(),
+        accepted: set.accepted.clone(),
+    }
 }
 
 /// Places of at most `most` images that have all landmarks between them, the first ones preferred; more where it takes more.
@@ -89,6 +93,7 @@ mod tests {
         AnnotatedSet {
             landmarks: (0..points[0].len()).map(|landmark| landmark.to_string()).collect(),
             images: points.iter().enumerate().map(image).collect(),
+            accepted: Default::default(),
         }
     }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Images from which a landmark has a bound of its own instead of that of all landmarks together.
 const OWN_BOUND: usize = 20;
+/// Fewest points that a person placed or moved for bounds.
+const FEWEST_PLACED: usize = 10;
 /// How many images' worth of the average over all landmarks a landmark's own errors are mixed with when its member is chosen.
 const PRIOR_IMAGES: f64 = 6.0;
 
@@ -26,6 +28,8 @@ pub struct HeldOutImage {
     pub errors: Vec<Option<[f64; 3]>>,
     /// For each landmark the distance between templates and network.
     pub disagreements: Vec<f64>,
+    /// For each landmark whether its point was accepted as proposed; none of them in an empty list.
+    pub accepted: Vec<bool>,
 }
 
 /// Errors of a cross-validation: every annotated image once, found by networks and templates of other images alone.
@@ -107,15 +111,33 @@ impl HeldOut {
         (0..self.landmarks.len()).map(best).collect()
     }
 
-    /// Conformal bounds for the members that place the landmarks; none where the images are too few for the coverage.
+    /// Conformal bounds for the members that place the landmarks; none where the images are too few for the coverage, or fewer than ten points were placed
+    /// or moved by a person.
     ///
-    /// A landmark that is annotated in 20 images has a factor of its own; the others share that of all.
+    /// A landmark that is annotated in 20 images has a factor of its own; the others share that of all. Errors against points that were accepted as
+    /// proposed say little: each counts at least as much as the lower quartile of the errors against the other points.
     pub fn bounds(&self, members: &[Member], coverage: f64) -> Option<EnsembleBounds> {
         let score = |image: &HeldOutImage, landmark: usize| {
             let error = image.error(landmark, *members.get(landmark)?)?;
             Some(error / EnsembleBounds::scale(*image.disagreements.get(landmark)?))
         };
         let landmarks = self.landmarks.len();
+        let is_accepted = |image: &HeldOutImage, landmark: usize| image.accepted.get(landmark) == Some(&true);
+        let placed = self.images.iter().flat_map(|image| {
+            (0..landmarks)
+                .filter(|&landmark| !is_accepted(image, landmark))
+                .filter_map(|landmark| score(image, landmark))
+        });
+        let mut placed: Vec<f64> = placed.collect();
+        if placed.len() < FEWEST_PLACED {
+            return None;
+        }
+        placed.sort_unstable_by(f64::total_cmp);
+        let least = infomark_eval::quantile(&placed, 0.25);
+        let score = |image: &HeldOutImage, landmark: usize| {
+            let score = score(image, landmark)?;
+            Some(if is_accepted(image, landmark) { score.max(least) } else { score })
+        };
         let mut pooled = Vec::with_capacity(self.images.len() * landmarks);
         for image in &self.images {
             let known: Vec<f64> = (0..landmarks).filter_map(|landmark| score(image, landmark)).collect();
@@ -145,6 +167,7 @@ mod tests {
             unit: 2.0,
             errors: vec![Some(*errors); landmarks],
             disagreements: vec![0.0; landmarks],
+            accepted: Vec::new(),
         };
         HeldOut {
             landmarks: (0..landmarks).map(|landmark| landmark.to_string()).collect(),
@@ -193,6 +216,30 @@ mod tests {
         let factors = held_out(2, &images).bounds(&members, 0.9).map(|bounds| bounds.factors);
         assert_eq!(factors, Some(vec![9.0 / EnsembleBounds::FLOOR; 2]));
         assert_eq!(held_out(2, &images[..8]).bounds(&members, 0.9), None);
+    }
+
+    #[test]
+    fn what_was_accepted_as_proposed_narrows_no_bound() {
+        let bounds = |errors: &[(f64, bool)]| {
+            let images: Vec<[f64; 3]> = errors.iter().map(|(error, _)| [*error; 3]).collect();
+            let mut all = held_out(2, &images);
+            for (image, (_, accepted)) in all.images.iter_mut().zip(errors) {
+                image.accepted = vec![*accepted; 2];
+            }
+            let bounds = all.bounds(&[Member::Fusion; 2], 0.9);
+            bounds.map(|bounds| bounds.factors[0])
+        };
+        // Nothing is known where nothing was placed.
+        assert_eq!(bounds(&[(0.1, true); 30]), None);
+        assert_eq!(bounds(&[&[(5.0, false); 4] as &[_], &[(0.1, true); 30]].concat()), None);
+        // Few were placed: the lower quartile of their errors, 2, 4, 6, 8 and 10, instead of the small ones.
+        let placed: Vec<(f64, bool)> = (1..=5).map(|error| (2.0 * f64::from(error), false)).collect();
+        let mixed = bounds(&[&placed[..], &[(0.1, true); 60]].concat());
+        assert_eq!(mixed, Some(4.0 / EnsembleBounds::FLOOR));
+        // Many were: as if the others were not looked at.
+        let many: Vec<(f64, bool)> = (1..=15).map(|error| (f64::from(error), error <= 5)).collect();
+        let plain: Vec<(f64, bool)> = many.iter().map(|(error, _)| (*error, false)).collect();
+        assert_eq!(bounds(&many), bounds(&plain));
     }
 
     #[test]

@@ -269,7 +269,7 @@ fn all(count: usize) -> Vec<usize> {
 }
 
 /// Number of the rules by which members are chosen and errors bounded: what was learnt by other ones is learnt anew.
-const RULES: u32 = 3;
+const RULES: u32 = 4;
 
 /// Name of the folder of a learning: a hash of all that it depends on.
 fn key(
@@ -285,11 +285,19 @@ fn key(
         Ok::<_, ActiveError>((hash, points))
     });
     let images = images.collect::<Result<Vec<_>, _>>()?;
+    let accepted: Vec<Vec<bool>> = (0..set.images.len()).map(|image| accepted(set, image)).collect();
+    let images = (images, accepted);
     let network = pretrained.map(|pretrained| sha256(pretrained.bytes));
     let of = (env!("CARGO_PKG_VERSION"), RULES, sha256(encoder), network, &set.landmarks, images, options);
     let text =
         serde_json::to_vec(&of).map_err(|error| ActiveError::file(Path::new(HELD_OUT))(error.into()))?;
     Ok(sha256(&text).chars().take(16).collect())
+}
+
+/// Which points of an image were accepted as proposed, for each landmark.
+fn accepted(set: &AnnotatedSet, image: usize) -> Vec<bool> {
+    let Some((path, _)) = set.images.get(image) else { return Vec::new() };
+    set.landmarks.iter().map(|name| set.is_accepted(path, name)).collect()
 }
 
 /// What an earlier call left, if it is whole.
@@ -367,12 +375,13 @@ fn score(
     threads: usize,
     progress: &mut (dyn FnMut(LearnProgress) -> ControlFlow<()> + Send),
 ) -> Result<HeldOut, ActiveError> {
-    type Job = (usize, PathBuf, Vec<Option<Point<f64>>>);
+    type Job = (usize, PathBuf, Vec<Option<Point<f64>>>, Vec<bool>);
     let total = set.images.len();
     let each = set.images.iter().enumerate();
-    let jobs: Vec<Job> =
-        each.map(|(image, (path, points))| (folds.of(image), path.clone(), points.clone())).collect();
-    let one = move |(fold, path, points): &Job| {
+    let jobs: Vec<Job> = each
+        .map(|(image, (path, points))| (folds.of(image), path.clone(), points.clone(), accepted(set, image)))
+        .collect();
+    let one = move |(fold, path, points, accepted): &Job| {
         let Some(detector) = detectors.get(*fold) else { return Err(ActiveError::NoLandmarks) };
         let limits = ReadLimits { reduced: detector.takes_reduced(), ..ReadLimits::default() };
         let image = read_image_with(path, &limits)?;
@@ -391,6 +400,7 @@ fn score(
             unit,
             errors: candidates.iter().zip(points).map(error).collect(),
             disagreements: candidates.iter().map(|candidates| candidates.disagreement).collect(),
+            accepted: accepted.clone(),
         })
     };
     let stop = Arc::new(AtomicBool::new(false));

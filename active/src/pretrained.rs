@@ -42,6 +42,6 @@ impl Pretrained {
             places.iter().map(|place| points.get((*place)?).copied().flatten()).collect()
         };
         let images = set.images.iter().map(|(path, points)| (path.clone(), ordered(points))).collect();
-        AnnotatedSet { landmarks, images }
+        AnnotatedSet { landmarks, images, accepted: set.accepted.clone() }
     }
 }

@@ -1,5 +1,6 @@
 //! Annotation by known landmarks: how good a set gets with how many corrections.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -125,7 +126,8 @@ pub fn simulate(
     }
     let encoder = Arc::new(infomark_models::load_encoder(&protocol.encoder)?);
     let mut order = first_order(protocol, &encoder)?;
-    let mut set = AnnotatedSet { landmarks: pool.landmarks.clone(), images: Vec::new() };
+    let mut set =
+        AnnotatedSet { landmarks: pool.landmarks.clone(), images: Vec::new(), accepted: BTreeSet::new() };
     let mut annotated: Vec<usize> = Vec::new();
     let mut detector: Option<ActiveDetector> = None;
     let mut result = Simulation { rounds: Vec::new(), points: pool.images.len() * pool.landmarks.len() };
@@ -139,8 +141,10 @@ pub fn simulate(
                 Some(detector) => Some(see(detector, sample, &pool.landmarks)?.at),
                 None => None,
             };
-            let (points, moved) = corrected(sample, proposed, pool, *tolerance_mm);
-            corrections += moved;
+            let (points, accepted) = corrected(sample, proposed, pool, *tolerance_mm);
+            corrections += points.iter().flatten().count() - accepted.len();
+            let names = accepted.iter().filter_map(|landmark| pool.landmarks.get(*landmark));
+            set.accepted.extend(names.map(|name| (sample.path.clone(), name.clone())));
             set.images.push((sample.path.clone(), points));
             annotated.push(image);
             if annotated.len() < MIN_IMAGES {
@@ -214,27 +218,28 @@ fn first_order(protocol: &SimulationOptions, encoder: &Encoder) -> Result<Vec<us
     Ok(annotation_order(&ranking))
 }
 
-/// The landmarks of an image after the annotator, and how many points that took.
+/// The landmarks of an image after the annotator, and the places of those that were accepted as proposed.
 fn corrected(
     sample: &Sample,
     proposed: Option<Vec<Option<Point<f64>>>>,
     data: &DataSet,
     tolerance_mm: f64,
-) -> (Vec<Option<Point<f64>>>, usize) {
-    let mut moved = 0;
+) -> (Vec<Option<Point<f64>>>, Vec<usize>) {
+    let mut accepted = Vec::new();
     let place = |(landmark, truth): (usize, &Option<Point<f64>>)| {
         let truth = (*truth)?;
         let proposed = proposed.as_ref().and_then(|points| points.get(landmark).copied().flatten());
         let kept = proposed.filter(|at| radial_error_mm(*at, truth, data.spacing) <= tolerance_mm);
-        moved += usize::from(kept.is_none());
+        accepted.extend(kept.map(|_| landmark));
         Some(kept.unwrap_or(truth))
     };
     let points = sample.landmarks.iter().enumerate().map(place).collect();
-    (points, moved)
+    (points, accepted)
 }
 
 fn corrected_count(sample: &Sample, at: &[Option<Point<f64>>], data: &DataSet, tolerance_mm: f64) -> usize {
-    corrected(sample, Some(at.to_vec()), data, tolerance_mm).1
+    let (points, accepted) = corrected(sample, Some(at.to_vec()), data, tolerance_mm);
+    points.iter().flatten().count() - accepted.len()
 }
 
 fn see_all(

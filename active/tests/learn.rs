@@ -44,6 +44,7 @@ fn annotated(data: &DataSet, images: usize) -> AnnotatedSet {
     AnnotatedSet {
         landmarks: data.landmarks.clone(),
         images: data.images.iter().take(images).map(image).collect(),
+        accepted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -351,7 +352,7 @@ fn a_pretrained_network_is_weighed_against_the_templates_without_a_training() ->
     assert_eq!(loaded.members(), learned.ensemble.members());
     // It is refused, by name, where its landmarks are not those of the set.
     let refuse = |encoder: &str, landmarks: &[String], reason: &str| {
-        let set = AnnotatedSet { landmarks: landmarks.to_vec(), images: set.images.clone() };
+        let set = AnnotatedSet { landmarks: landmarks.to_vec(), ..set.clone() };
         let refused = learn(Path::new(encoder), &set, &given, &root.path().join("other"), &mut go_on);
         let Err(error @ ActiveError::NoPretrainedNetwork { .. }) = refused else { panic!("{refused:?}") };
         assert!(error.to_string().contains(reason), "{error}");

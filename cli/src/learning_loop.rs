@@ -1,5 +1,6 @@
 //! `infomark loop`: one round of active learning.
 
+mod accepted;
 mod rounds;
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,7 @@ use crate::output::{self, Report, one_line, shown};
 use crate::progress::Progress;
 use crate::spacing;
 use crate::{select, train};
+use accepted::Proposals;
 use rounds::Round;
 
 /// Learn from the images corrected so far, propose landmarks for the others, and say which to correct next.
@@ -145,7 +147,8 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let source = Source::of(options.images.clone(), options.spacing.clone());
     let Read { all, given, .. } = source.read(&options.landmarks, &[], None)?;
     keep_inputs(options)?;
-    let set = annotated(&inputs, &all)?;
+    let proposed_before = Proposals::of(&options.out.join(TABLE))?;
+    let set = annotated(&inputs, &all, &proposed_before)?;
     let stop = interrupt::flag();
     let encoder = match &options.model {
         Some(model) => model.clone(),
@@ -176,7 +179,7 @@ pub(crate) fn run(options: &Options, threads: usize, report: &Report) -> Result<
     let proposals = propose(&found, &others, given, threads, &stop)?;
     let order = order(&found, &encoder, &inputs, (&others, &proposals), threads)?;
     let history = rounds::record(&options.out, &found, corrected.len())?;
-    write_table(&options.out.join(TABLE), &all, &others, &proposals)?;
+    write_table(&options.out.join(TABLE), (&all, &proposed_before), &others, &proposals)?;
     let next = order.iter().map(|(input, unsure)| {
         let known = unsure.filter(|unsure| unsure.is_finite());
         let number = known.map(|unsure| rounded(unsure, 2).to_string()).unwrap_or_default();
@@ -217,7 +220,7 @@ fn keep_inputs(options: &Options) -> Result<()> {
 }
 
 /// The corrected images with their points, in the order of the images.
-fn annotated(inputs: &[InputImage], all: &CollectedLandmarks) -> Result<AnnotatedSet> {
+fn annotated(inputs: &[InputImage], all: &CollectedLandmarks, before: &Proposals) -> Result<AnnotatedSet> {
     let image = |input: &InputImage| {
         let marks = all.images.get(&input.label)?;
         let by_name: HashMap<&str, Point<f64>> =
@@ -229,7 +232,12 @@ fn annotated(inputs: &[InputImage], all: &CollectedLandmarks) -> Result<Annotate
     if images.is_empty() {
         bail!("--landmarks: no image among IMAGES has a landmark in these files; annotate one first");
     }
-    Ok(AnnotatedSet { landmarks: all.names.clone(), images })
+    let accepted = inputs.iter().flat_map(|input| {
+        let marks = all.images.get(&input.label).into_iter().flat_map(|marks| &marks.landmarks);
+        let accepted = marks.filter(|landmark| before.has(&input.label, &landmark.name, landmark.at));
+        accepted.map(|landmark| (input.path.clone(), landmark.name.clone()))
+    });
+    Ok(AnnotatedSet { landmarks: all.names.clone(), accepted: accepted.collect(), images })
 }
 
 /// The encoder of the folder of the results, trained on the images where it is not there yet.
@@ -340,7 +348,7 @@ fn order<'i>(
 
 fn write_table(
     path: &Path,
-    all: &CollectedLandmarks,
+    (all, before): (&CollectedLandmarks, &Proposals),
     others: &[InputImage],
     proposals: &[Result<Proposed, String>],
 ) -> Result<()> {
@@ -350,12 +358,13 @@ fn write_table(
         for landmark in &marks.landmarks {
             let (x, y) = (number(landmark.at.x), number(landmark.at.y));
             let name = landmark.name.clone();
+            let is_accepted = before.has(image, &name, landmark.at);
             rows.push([
                 image.clone(),
                 name,
                 x,
                 y,
-                "corrected".into(),
+                if is_accepted { accepted::ACCEPTED } else { accepted::CORRECTED }.into(),
                 String::new(),
                 String::new(),
                 String::new(),

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::images::Known;
 use super::rounds::{HeldOutErrors, LearnedLandmark, Length, Round};
 use super::search::{open_images, propose, search};
-use super::state::{Decision, Event, State};
+use super::state::{By, Decision, Event, State};
 use super::{App, lock};
 use crate::files;
 use crate::output;
@@ -39,11 +39,19 @@ pub(super) fn annotated(state: &State, known: &[Known]) -> AnnotatedSet {
     });
     let mut accepted: Vec<_> = accepted.collect();
     accepted.sort_by_key(|(record, known)| (record.decision_revision, known.name.clone()));
-    let images = accepted.into_iter().map(|(record, known)| {
+    let images = accepted.iter().map(|(record, known)| {
         let at = |name: &String| record.points.get(name)?.at.map(|[x, y]| Point::new(x, y));
         (known.path.clone(), state.setup.names.iter().map(at).collect())
     });
-    AnnotatedSet { landmarks: state.setup.names.clone(), images: images.collect() }
+    let of_image = accepted.iter().flat_map(|(record, known)| {
+        let proposed = record.points.iter().filter(|(_, spot)| spot.by == By::Match && spot.at.is_some());
+        proposed.map(|(name, _)| (known.path.clone(), name.clone()))
+    });
+    AnnotatedSet {
+        landmarks: state.setup.names.clone(),
+        accepted: of_image.collect(),
+        images: images.collect(),
+    }
 }
 
 /// Learns from the accepted images, then proposes the landmarks of the open ones.
@@ -105,8 +113,10 @@ pub(super) fn learn(app: &App) -> Result<String> {
     let error =
         round.errors.chosen.map_or_else(String::new, |error| format!("held-out error {}; ", words(error)));
     Ok(format!(
-        "learnt from {} images: {error}{count} of {} open images searched{rest}",
+        "learnt from {} images: {error}{} of {} points placed or moved; {count} of {} open images searched{rest}",
         round.images,
+        round.placed,
+        round.points,
         targets.len()
     ))
 }
@@ -122,6 +132,7 @@ fn round(state: &State, known: &[Known], set: &AnnotatedSet, learned: &Learned, 
     let of: HashMap<&PathBuf, &Known> = known.iter().map(|known| (&known.path, known)).collect();
     let records = set.images.iter().filter_map(|(path, _)| state.images.get(&of.get(path)?.name));
     let by_hand = records.map(|record| record.by_hand()).sum();
+    let (points, placed) = set.points();
     let mm = in_mm(&learned.held_out, |path| {
         of.get(path).and_then(|known| known.known_spacing.as_ref()).map(PixelSpacing::mean_mm)
     });
@@ -143,6 +154,8 @@ fn round(state: &State, known: &[Known], set: &AnnotatedSet, learned: &Learned, 
         revision: 0,
         images: set.images.len(),
         by_hand,
+        placed,
+        points,
         sha256,
         coverage: learned.ensemble.bounds().map(|bounds| bounds.coverage),
         landmarks: landmarks.collect(),
@@ -170,7 +183,7 @@ mod tests {
     use infomark_active::HeldOutImage;
 
     use super::*;
-    use crate::review::state::{By, Presence, Record, Setup, Spot};
+    use crate::review::state::{Presence, Record, Setup, Spot};
 
     fn record(
         decision: Decision,
@@ -221,6 +234,7 @@ mod tests {
             unit,
             errors: vec![Some([1.0, 2.0, 3.0])],
             disagreements: vec![0.0],
+            accepted: Vec::new(),
         };
         let images = vec![image("a", 2.0), image("b", 4.0)];
         let held_out = HeldOut { landmarks: vec!["l".into()], images };

@@ -12,6 +12,11 @@ pub(super) struct Round {
     pub(super) images: usize,
     /// Points in them that a person placed or moved.
     pub(super) by_hand: usize,
+    /// Points in them that a person placed or moved, here or in a file, and points in all; 0 in rounds of versions that did not count them.
+    #[serde(default)]
+    pub(super) placed: usize,
+    #[serde(default)]
+    pub(super) points: usize,
     /// Of the model's file.
     pub(super) sha256: String,
     /// Fraction of errors that the error bounds hold for; none without bounds.

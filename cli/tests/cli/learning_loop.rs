@@ -54,6 +54,38 @@ fn images_that_cannot_be_read_fail_alone_and_are_named() {
     assert!(reason.starts_with("data/images/tiny.png: 1 x 1 pixels"), "{reason}");
 }
 
+#[test]
+fn points_that_are_left_where_they_were_proposed_are_told_from_placed_ones() {
+    let place = place(1);
+    place.run(LINE).success();
+    // The next image as it was proposed, but for one point.
+    let table = String::from_utf8(place.read("set/landmarks.csv")).unwrap();
+    let proposed: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let mut corrected = String::from_utf8(place.read("corrected.csv")).unwrap();
+    for (index, row) in proposed.iter().filter(|row| row[0] == "1.png").enumerate() {
+        assert_eq!(row[4], "templates");
+        let x = if index == 0 { "20.25" } else { row[2] };
+        corrected += &format!("{},{},{x},{}\n", row[0], row[1], row[3]);
+    }
+    place.write("corrected.csv", corrected);
+    // A second time nothing is forgotten.
+    for _ in 0..2 {
+        place.run(LINE).success();
+        let table = String::from_utf8(place.read("set/landmarks.csv")).unwrap();
+        let sources = |image: &str| -> Vec<String> {
+            let rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+            rows.filter(|row| row[0] == image).map(|row| row[4].to_owned()).collect()
+        };
+        assert!(sources("0.png").iter().all(|source| source == "corrected"), "{table}");
+        let second = sources("1.png");
+        assert_eq!(second[0], "corrected", "{table}");
+        assert!(second.len() > 1 && second[1..].iter().all(|source| source == "accepted"), "{table}");
+    }
+    place.write("set/landmarks.csv", "image,landmark,x,y\n1.png,a,1,2\n");
+    let reason = place.run(LINE).reason();
+    assert!(reason.starts_with("set/landmarks.csv: not the table of an earlier run"), "{reason}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_told_by_the_file_and_leaves_what_was_written() {

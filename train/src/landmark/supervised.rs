@@ -1,5 +1,6 @@
 //! Training on annotated images.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,25 @@ pub struct AnnotatedSet {
     pub landmarks: Vec<String>,
     /// Image files with their landmarks in that order, in pixels; none where a landmark is absent or not annotated.
     pub images: Vec<(PathBuf, Vec<Option<Point<f64>>>)>,
+    /// Points, by image and landmark, that a person accepted as a detector proposed them. They are trained on like all others, but how far that detector
+    /// is off cannot be measured against them.
+    pub accepted: BTreeSet<(PathBuf, String)>,
+}
+
+impl AnnotatedSet {
+    /// Whether a point was [accepted](Self::accepted) as proposed.
+    pub fn is_accepted(&self, image: &Path, landmark: &str) -> bool {
+        self.accepted.contains(&(image.to_owned(), landmark.to_owned()))
+    }
+
+    /// Number of points, and how many of them a person placed or moved.
+    pub fn points(&self) -> (usize, usize) {
+        let points = self.images.iter().flat_map(|(path, points)| {
+            let named = self.landmarks.iter().zip(points).filter(|(_, at)| at.is_some());
+            named.map(move |(name, _)| self.is_accepted(path, name))
+        });
+        points.fold((0, 0), |(all, placed), is_accepted| (all + 1, placed + usize::from(!is_accepted)))
+    }
 }
 
 /// Trains a landmark network on images from anywhere, and returns the bytes of its file with the result of the run.

@@ -124,8 +124,9 @@ function showErrors() {
   const { templates, network, fusion, chosen } = round.errors;
   by("held-out-text").textContent = [
     `Learnt from ${round.images} accepted images; each error is measured on images that the detector did not learn from.`,
+    round.points > round.placed ? `Of their ${round.points} points ${round.placed} were placed or moved. The others were accepted as proposed, so that errors against them are too small.` : "",
     `All landmarks: ${length(chosen)}; templates ${length(templates)}, network ${length(network)}, fusion ${length(fusion)}.`,
-    round.coverage === null ? "Too few images for error bounds." : `Error bounds hold for ${percent(round.coverage)} of the errors.`,
+    round.coverage === null ? "Too few images, or too few points placed or moved, for error bounds." : `Error bounds hold for ${percent(round.coverage)} of the errors.`,
     round.left_out.length ? `In too few images: ${round.left_out.join(", ")}.` : "",
   ].filter(Boolean).join(" ");
 }

@@ -156,7 +156,7 @@ fn a_training_that_was_paused_and_learning_that_was_killed_go_on_and_lose_nothin
     let state = server.wait(ended);
     let message = state["job"]["message"].as_str().unwrap();
     assert!(message.starts_with("learnt from 5 images: held-out error "), "{message}");
-    assert!(message.ends_with("; 3 of 3 open images searched"), "{message}");
+    assert!(message.ends_with(" points placed or moved; 3 of 3 open images searched"), "{message}");
     let round = state["rounds"][0].clone();
     assert_eq!((&round["images"], &round["by_hand"]), (&json!(5), &json!(0)));
     assert_eq!(
