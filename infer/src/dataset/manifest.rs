@@ -47,7 +47,7 @@ pub enum ManifestError {
     #[error(transparent)]
     Spacing(SpacingError),
     /// An implausible pixel size.
-    #[error("a pixel of {x} x {y} mm is no radiograph's")]
+    #[error("implausible pixel size: {x} x {y} mm")]
     PixelSize {
         /// Width in mm.
         x: f64,
