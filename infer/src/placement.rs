@@ -137,8 +137,8 @@ impl ItkGeometry {
         })
     }
 
-    /// The pixel nearest to a position (LPS), with subpixel precision, and the signed distance of the position from the image's plane, in
-    /// millimetres. Both are rounded to the precision of the computation.
+    /// The pixel of a position (LPS) projected onto the image's plane, with subpixel precision, and the signed distance of the position from
+    /// the plane along its normal, in millimetres. Both are rounded to the precision of the computation.
     pub fn pixel(&self, position_mm: [f64; 3]) -> (Point<f64>, f64) {
         (Point::new(self.index(position_mm, 0), self.index(position_mm, 1)), self.along(position_mm, 2))
     }
